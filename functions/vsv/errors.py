@@ -1,0 +1,85 @@
+"""Everything that can go wrong, as one tree that knows no HTTP.
+
+Messages are read by technicians and scripts: they say what is wrong and what to do, and never hold a path,
+a traceback or a secret. ``http_api.STATUS_BY_ERROR`` maps each type to a status; a test walks this tree.
+"""
+
+
+class VsvError(Exception):
+    """Base of every error that the domain raises on purpose."""
+
+
+class BadRequestError(VsvError):
+    """The request itself is wrong; sending it again will not help."""
+
+
+class InvalidNameError(BadRequestError):
+    """A file name or slide ID that is not one plain, safe path component."""
+
+
+class InvalidTileAddressError(BadRequestError):
+    """A tile address that does not follow the protocol's grammar."""
+
+
+class InvalidQueryError(BadRequestError):
+    """A query value or body field that is missing, malformed or out of bounds."""
+
+
+class InvalidTokenError(BadRequestError):
+    """A paging token that this store did not issue."""
+
+
+class NotFoundError(VsvError):
+    """The thing asked for does not exist."""
+
+
+class SlideNotFoundError(NotFoundError):
+    """No slide has this ImageID."""
+
+
+class TileNotFoundError(NotFoundError):
+    """The address lies outside the slide's Deep Zoom pyramid."""
+
+
+class ImageNotFoundError(NotFoundError):
+    """The slide has no such associated image."""
+
+
+class FileMissingError(NotFoundError):
+    """A file that a step needs is not, or no longer, in its place."""
+
+
+class ConflictError(VsvError):
+    """The stored state is not what the caller believed."""
+
+
+class AlreadyExistsError(ConflictError):
+    """A record with this key is already stored."""
+
+
+class VersionConflictError(ConflictError):
+    """Somebody else changed the record first: read it again, then decide."""
+
+
+class UnreadableSlideError(VsvError):
+    """The file is not a slide that can be shown; retrying the same bytes will not help."""
+
+
+class CorruptTileError(UnreadableSlideError):
+    """One tile's bytes are not the JPEG tile that the file's directory promises."""
+
+
+class UnavailableError(VsvError):
+    """Something outside is not working now (disk, network, store): try again later."""
+
+
+class TransferError(UnavailableError):
+    """The copy from the scanner's folder failed or does not match its source."""
+
+
+class FileChangingError(UnavailableError):
+    """The file is still being written."""
+
+
+class SettingsError(VsvError):
+    """The deployment lacks a setting, or one has an impossible value."""

@@ -1,0 +1,116 @@
+"""What is stored about slides and imports, with the field names of the wire.
+
+A record's Python attribute and its stored field are tied together here and nowhere else: stores, GraphQL and
+``vsv list --json`` all use ``to_item`` and ``from_item``.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+
+class Status(StrEnum):
+    """Where a slide stands in review."""
+
+    NEW = "NEW"
+    GOOD = "GOOD"
+    BAD = "BAD"
+    SENT = "SENT"
+    PUBLISHED = "PUBLISHED"
+    ARCHIVED = "ARCHIVED"
+    DELETED = "DELETED"
+
+
+class ImportState(StrEnum):
+    """Where a file stands on its way in."""
+
+    TRANSFERRING = "TRANSFERRING"
+    IMPORTING = "IMPORTING"
+    READY = "READY"
+    FAILED = "FAILED"
+
+
+def _wire(name: str, default: Any = dataclasses.MISSING) -> Any:
+    return field(metadata={"wire": name}, default=default)
+
+
+class _Record:
+    """Turns a frozen dataclass of wire fields into a plain item and back."""
+
+    @classmethod
+    def wire_names(cls) -> dict[str, str]:
+        """Map each attribute name to its stored field name."""
+        return {f.name: f.metadata["wire"] for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> Self:
+        """Build the record from a stored item; fields that are not ours are passed over."""
+        return cls(**{attr: item[name] for attr, name in cls.wire_names().items() if name in item})
+
+    def to_item(self) -> dict[str, Any]:
+        """Give the stored item: wire names, fields without a value left out."""
+        pairs = ((name, getattr(self, attr)) for attr, name in self.wire_names().items())
+        return {name: str(v) if isinstance(v, StrEnum) else v for name, v in pairs if v is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlideRecord(_Record):
+    """One imported slide.
+
+    ``scan_date`` is ISO 8601; ``time_zone`` is its offset as the scanner wrote it, or "local" where the slide
+    names none (then ``scan_date`` has no offset: it is the scanner's wall clock). ``mpp`` is µm per pixel at full
+    resolution. ``barcode`` is None when none could be read; slide and case ID are then the ImageID.
+    ``last_modified`` is UTC. ``version`` counts up with every change: the optimistic lock.
+    """
+
+    image_id: str = _wire("ImageID")
+    slide_id: str | None = _wire("SlideID", None)
+    case_id: str | None = _wire("CaseID", None)
+    filename: str = _wire("Filename")
+    status: Status = _wire("Status", Status.NEW)
+    scan_date: str | None = _wire("ScanDate", None)
+    time_zone: str | None = _wire("TimeZone", None)
+    app_mag: str | None = _wire("AppMag", None)
+    mpp: float | None = _wire("MPP", None)
+    width: int = _wire("width")
+    height: int = _wire("height")
+    file_size: int = _wire("FileSize")
+    checksum: str | None = _wire("Checksum", None)
+    barcode: str | None = _wire("Barcode", None)
+    barcode_format: str | None = _wire("BarcodeFormat", None)
+    tile_size: int | None = _wire("TileSize", None)
+    compression: str | None = _wire("Compression", None)
+    scanner_id: str | None = _wire("ScannerID", None)
+    tags: Mapping[str, str] | None = _wire("Tags", None)
+    last_modified: str = _wire("lastModified")
+    modified_by: str | None = _wire("ModifiedBy", None)
+    version: int = _wire("Version", 1)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "status", Status(self.status))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportRecord(_Record):
+    """One file's way in: the latest one under this filename.
+
+    ``run_id`` names one attempt at one file version; a step that finds another run's ID in the store stops.
+    Times are ISO 8601 UTC. ``source_modified`` is the source file's modification time in nanoseconds since the
+    epoch, where the transfer can see it.
+    """
+
+    filename: str = _wire("Filename")
+    size: int = _wire("Size")
+    state: ImportState = _wire("State")
+    run_id: str = _wire("RunID")
+    image_id: str | None = _wire("ImageID", None)
+    error: str | None = _wire("Error", None)
+    checksum: str | None = _wire("Checksum", None)
+    source_modified: int | None = _wire("SourceModified", None)
+    started_at: str = _wire("StartedAt")
+    updated_at: str = _wire("UpdatedAt")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "state", ImportState(self.state))

@@ -1,0 +1,87 @@
+"""What the domain asks of its record stores; ``dynamodb.py`` and ``local/sqlite.py`` answer.
+
+Paging: ``limit`` is 1 to 1000; ``token`` is None for the first page, then the previous page's ``next_token``
+(opaque, None on the last page). A token that the store did not issue for that same query raises InvalidTokenError.
+Pages are keyset pages: they cost the same anywhere in the table and stay stable while rows change. A page may be
+shorter than ``limit``; only ``next_token`` tells whether there is more.
+A store that cannot be reached raises UnavailableError.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from vsv.records import ImportRecord, ImportState, SlideRecord, Status
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """Some records and the token that continues after them."""
+
+    items: tuple[T, ...]
+    next_token: str | None = None
+
+
+class SlideStore(Protocol):
+    """Slide records by ImageID, with the orders that review needs."""
+
+    def get(self, image_id: str) -> SlideRecord | None:
+        """Give the slide's record, or None."""
+
+    def get_many(self, image_ids: Sequence[str]) -> list[SlideRecord]:
+        """Give the records in the order asked for (repeats too), those that do not exist left out."""
+
+    def put_new(self, record: SlideRecord) -> None:
+        """Store a record under a free ImageID; raises AlreadyExistsError and leaves the stored one as it is."""
+
+    def update(
+        self, image_id: str, changes: Mapping[str, Any], *, by: str, expected_version: int | None = None
+    ) -> SlideRecord:
+        """Change some attributes (None removes) and give the new record.
+
+        ``changes`` maps SlideRecord attribute names to values. Version goes up by one, ``last_modified`` and
+        ``modified_by`` are set, in one atomic step. Raises SlideNotFoundError; VersionConflictError when
+        ``expected_version`` is given and is not the stored one.
+        """
+
+    def remove(self, image_id: str) -> None:
+        """Forget the slide's record; a missing one is no error."""
+
+    def list_all(self, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
+        """Give a page of all slides, in an order that is the store's own and stable."""
+
+    def by_status(self, status: Status, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
+        """Give a page of the slides with this status, ordered by SlideID."""
+
+    def by_case(self, case_id: str, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
+        """Give a page of a case's slides."""
+
+    def by_filename(self, filename: str, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
+        """Give a page of the slides that were imported under this filename."""
+
+
+class ImportStore(Protocol):
+    """Import records by filename."""
+
+    def get(self, filename: str) -> ImportRecord | None:
+        """Give the latest import under this filename, or None."""
+
+    def start(self, record: ImportRecord, *, replaces: str | None) -> None:
+        """Store a new run if the stored run's ID is ``replaces`` (None: nothing may be stored yet).
+
+        Raises AlreadyExistsError when another run is stored: whoever asks second has lost and reads again.
+        """
+
+    def advance(self, filename: str, run_id: str, changes: Mapping[str, Any]) -> ImportRecord:
+        """Change some attributes (None removes) of this very run, set ``updated_at``, give the new record.
+
+        Raises VersionConflictError when another run has taken its place or nothing is stored.
+        """
+
+    def list_all(self, limit: int = 20, token: str | None = None) -> Page[ImportRecord]:
+        """Give a page of all imports, in an order that is the store's own and stable."""
+
+    def by_state(self, state: ImportState, limit: int = 20, token: str | None = None) -> Page[ImportRecord]:
+        """Give a page of the imports in this state, ordered by UpdatedAt."""

@@ -1,0 +1,258 @@
+"""TIFF and BigTIFF directories, read defensively and without a library.
+
+Only what a tile server needs: where each page's tile offsets and byte counts lie, not what they hold, so that
+opening a slide costs a few small reads whatever its size. Sources: TIFF 6.0; the BigTIFF design
+(AWare Systems); TIFF Technical Note 2 (JPEGTables).
+"""
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vsv.errors import UnreadableSlideError
+
+# Bounds on what a header may claim. Real slides stay far below each of them.
+MAX_PAGES = 256
+MAX_TAGS = 512
+MAX_TEXT_BYTES = 1 << 20
+MAX_SIDE_PX = 1 << 22
+MAX_TILES = 1 << 26
+
+COMPRESSION_JPEG = 7
+COMPRESSION_NAMES = {
+    1: "none", 5: "LZW", 7: "JPEG", 8: "Deflate", 33003: "JPEG 2000 YCbCr", 33005: "JPEG 2000 RGB",
+}  # fmt: skip
+PHOTOMETRIC_GREY, PHOTOMETRIC_RGB, PHOTOMETRIC_YCBCR = 1, 2, 6
+
+# Field types with a fixed size in bytes, TIFF 6.0 section 2 and BigTIFF's 16 to 18.
+_TYPE_BYTES = {
+    1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8,
+}  # fmt: skip
+_INTEGER_CODES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """Where an array of ``count`` unsigned integers of ``item_bytes`` each lies in the file."""
+
+    at: int
+    count: int
+    code: str
+
+    @property
+    def item_bytes(self) -> int:
+        """Size of one item in bytes."""
+        return struct.calcsize("<" + self.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One TIFF directory. Sizes in pixels; ``tile_width_px`` is 0 where the page is stored in strips."""
+
+    index: int
+    width_px: int
+    height_px: int
+    tile_width_px: int
+    tile_height_px: int
+    bits_per_sample: int
+    samples: int
+    compression: int
+    photometric: int
+    planar: int
+    subfile_type: int
+    description: str
+    jpeg_tables: bytes
+    offsets: Array
+    byte_counts: Array
+    byte_order: str
+
+    @property
+    def is_tiled(self) -> bool:
+        """Whether the pixels are stored as tiles."""
+        return self.tile_width_px > 0
+
+    @property
+    def columns(self) -> int:
+        """Tiles in a row."""
+        return -(-self.width_px // self.tile_width_px)
+
+    @property
+    def rows(self) -> int:
+        """Rows of tiles."""
+        return -(-self.height_px // self.tile_height_px)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    type: int
+    count: int
+    at: int  # where the value lies, inline or not
+
+
+class _Reader:
+    """Bounded reads of one file, in its byte order."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.size = os.fstat(fd).st_size
+        head = self.read(0, 16 if self.size >= 16 else 8)
+        self.order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
+        if not self.order:
+            raise UnreadableSlideError("not a TIFF file: a slide begins with II or MM")
+        magic, first = struct.unpack(self.order + "HI", head[2:8])
+        if magic not in {42, 43}:
+            raise UnreadableSlideError("not a TIFF file: wrong version number")
+        self.big = magic == 43
+        if self.big and len(head) == 16:
+            bytesize, zero, first = struct.unpack(self.order + "HHQ", head[4:16])
+            if (bytesize, zero) != (8, 0):
+                raise UnreadableSlideError("damaged BigTIFF header")
+        self.first_page = first
+
+    def read(self, at: int, length: int) -> bytes:
+        if at < 0 or at + length > self.size:
+            raise UnreadableSlideError("the file is truncated: it points beyond its own end")
+        data = os.pread(self.fd, length, at)
+        if len(data) != length:
+            raise UnreadableSlideError("the file is truncated: it ended while it was read")
+        return data
+
+    def unpack(self, code: str, at: int) -> tuple[int, ...]:
+        code = self.order + code
+        return struct.unpack(code, self.read(at, struct.calcsize(code)))
+
+    def directory(self, at: int) -> tuple[dict[int, _Entry], int]:
+        """Read the entries of the directory at ``at`` and where the next directory is (0: none)."""
+        count_code, entry_code, next_code = ("Q", "HHQ", "Q") if self.big else ("H", "HHI", "I")
+        (count,) = self.unpack(count_code, at)
+        if not 0 < count <= MAX_TAGS:
+            raise UnreadableSlideError("damaged TIFF directory: impossible number of tags")
+        at += struct.calcsize("<" + count_code)
+        entry_bytes = 20 if self.big else 12
+        block = self.read(at, entry_bytes * count)
+        entries = {}
+        for i in range(count):
+            tag, kind, n = struct.unpack_from(self.order + entry_code, block, i * entry_bytes)
+            entries[tag] = self._entry(kind, n, at + i * entry_bytes)
+        (following,) = self.unpack(next_code, at + entry_bytes * count)
+        return entries, following
+
+    def _entry(self, kind: int, count: int, at: int) -> _Entry:
+        """Find where an entry's value lies: in the entry where it fits, else where the entry points."""
+        value_at, inline = (at + 12, 8) if self.big else (at + 8, 4)
+        if _TYPE_BYTES.get(kind, 1) * count > inline:
+            (value_at,) = self.unpack("Q" if self.big else "I", value_at)
+        return _Entry(kind, count, value_at)
+
+
+def read_pages(fd: int) -> tuple[Page, ...]:
+    """Read every page of an open TIFF file; raises UnreadableSlideError, with a reason for people."""
+    reader = _Reader(fd)
+    return tuple(_page(reader, i, entries) for i, entries in enumerate(_directories(reader)))
+
+
+def _directories(reader: _Reader) -> Iterator[dict[int, _Entry]]:
+    at, seen = reader.first_page, set[int]()
+    if at == 0:
+        raise UnreadableSlideError("the file holds no image: the scan was not finished")
+    while at:
+        if at in seen or len(seen) >= MAX_PAGES:
+            raise UnreadableSlideError("damaged TIFF: its directories run in a circle or never end")
+        seen.add(at)
+        entries, at = reader.directory(at)
+        yield entries
+
+
+def _page(reader: _Reader, index: int, tags: dict[int, _Entry]) -> Page:
+    tiled = 322 in tags
+    page = Page(
+        index=index,
+        width_px=_number(reader, tags, 256),
+        height_px=_number(reader, tags, 257),
+        tile_width_px=_number(reader, tags, 322, 0),
+        tile_height_px=_number(reader, tags, 323, 0),
+        bits_per_sample=_number(reader, tags, 258, 1),
+        samples=_number(reader, tags, 277, 1),
+        compression=_number(reader, tags, 259, 1),
+        photometric=_number(reader, tags, 262, PHOTOMETRIC_GREY),
+        planar=_number(reader, tags, 284, 1),
+        subfile_type=_number(reader, tags, 254, 0),
+        description=_bytes(reader, tags, 270).rstrip(b"\0").decode("utf-8", "replace"),
+        jpeg_tables=_bytes(reader, tags, 347),
+        offsets=_array(reader, tags, 324 if tiled else 273),
+        byte_counts=_array(reader, tags, 325 if tiled else 279),
+        byte_order=reader.order,
+    )
+    _check(page)
+    return page
+
+
+def _number(reader: _Reader, tags: dict[int, _Entry], tag: int, default: int | None = None) -> int:
+    entry = tags.get(tag)
+    if entry is None:
+        if default is None:
+            raise UnreadableSlideError(f"damaged TIFF directory: tag {tag} is missing")
+        return default
+    if entry.type not in _INTEGER_CODES or entry.count < 1:
+        raise UnreadableSlideError(f"damaged TIFF directory: tag {tag} is not a number")
+    return reader.unpack(_INTEGER_CODES[entry.type], entry.at)[0]
+
+
+def _bytes(reader: _Reader, tags: dict[int, _Entry], tag: int) -> bytes:
+    entry = tags.get(tag)
+    if entry is None:
+        return b""
+    length = _TYPE_BYTES.get(entry.type, 1) * entry.count
+    if length > MAX_TEXT_BYTES:
+        raise UnreadableSlideError(f"damaged TIFF directory: tag {tag} claims {length} bytes")
+    return reader.read(entry.at, length)
+
+
+def _array(reader: _Reader, tags: dict[int, _Entry], tag: int) -> Array:
+    entry = tags.get(tag)
+    if entry is None or entry.type not in _INTEGER_CODES:
+        raise UnreadableSlideError(f"damaged TIFF directory: tag {tag} is missing or not a list of numbers")
+    if not 0 < entry.count <= MAX_TILES:
+        raise UnreadableSlideError(f"damaged TIFF directory: tag {tag} claims {entry.count} tiles")
+    array = Array(entry.at, entry.count, _INTEGER_CODES[entry.type])
+    if array.at + array.count * array.item_bytes > reader.size:
+        raise UnreadableSlideError("the file is truncated: its list of tiles lies beyond its end")
+    return array
+
+
+def _check(page: Page) -> None:
+    if not (0 < page.width_px <= MAX_SIDE_PX and 0 < page.height_px <= MAX_SIDE_PX):
+        raise UnreadableSlideError(f"impossible image size {page.width_px}×{page.height_px}")
+    if not page.is_tiled:
+        return
+    if not (0 < page.tile_width_px <= 8192 and 0 < page.tile_height_px <= 8192):
+        raise UnreadableSlideError(f"impossible tile size {page.tile_width_px}×{page.tile_height_px}")
+    if min(page.offsets.count, page.byte_counts.count) < page.columns * page.rows:
+        raise UnreadableSlideError("damaged TIFF directory: it lists fewer tiles than the image has")
+
+
+def tile_span(fd: int, page: Page, index: int) -> tuple[int, int]:
+    """Give the offset and length in bytes of tile ``index``, by two reads of a few bytes."""
+    return _item(fd, page.offsets, index, page.byte_order), _item(fd, page.byte_counts, index, page.byte_order)
+
+
+def _item(fd: int, array: Array, index: int, order: str) -> int:
+    size = array.item_bytes
+    data = os.pread(fd, size, array.at + index * size)
+    return int.from_bytes(data, "little" if order == "<" else "big")
+
+
+def last_byte(fd: int, page: Page) -> int:
+    """Give the end of the page's furthest tile or strip in the file, to see whether the file is whole."""
+    offsets, counts = (_all_items(fd, a, page.byte_order) for a in (page.offsets, page.byte_counts))
+    return max((o + n for o, n in zip(offsets, counts, strict=False)), default=0)
+
+
+def _all_items(fd: int, array: Array, order: str) -> Iterator[int]:
+    """Read the array piecewise: a hostile count must not cost memory."""
+    step = 1 << 16
+    for start in range(0, array.count, step):
+        n = min(step, array.count - start)
+        data = os.pread(fd, n * array.item_bytes, array.at + start * array.item_bytes)
+        yield from struct.unpack(f"{order}{n}{array.code}", data)
