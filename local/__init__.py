@@ -1,0 +1,1 @@
+"""The standalone installation: server, command line, SQLite, local transfer."""

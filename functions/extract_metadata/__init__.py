@@ -1,0 +1,1 @@
+"""Step of an import: a slide and its record."""

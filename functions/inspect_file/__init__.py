@@ -1,0 +1,1 @@
+"""Step of an import: the look at a transferred file."""

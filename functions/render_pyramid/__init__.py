@@ -1,0 +1,1 @@
+"""Step of an import: the missing levels."""

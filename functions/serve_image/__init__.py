@@ -1,0 +1,1 @@
+"""The tile function: one module a protocol beside its handler."""

@@ -1,0 +1,1 @@
+"""The domain that all functions share; it knows no HTTP and no Lambda."""

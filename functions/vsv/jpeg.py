@@ -11,7 +11,7 @@ from vsv.errors import CorruptTileError
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 ADOBE_RGB, ADOBE_YCBCR = 0, 1
 _SOF_8BIT = {0xC0, 0xC1, 0xC2}  # baseline, extended sequential, progressive: what browsers decode
-_SOS, _APP14 = 0xDA, 0xEE
+_DHT, _SOS, _DQT, _APP14 = 0xC4, 0xDA, 0xDB, 0xEE
 _MAX_HEADER_SEGMENTS = 64
 
 
@@ -84,3 +84,21 @@ def complete(tile: bytes, prefix: bytes, width_px: int, height_px: int, *, rgb: 
         at = frame.adobe_transform_at
         tile = tile[:at] + bytes((transform,)) + tile[at + 1 :]
     return prefix + tile[2:]
+
+
+def abbreviate(data: bytes) -> tuple[bytes, bytes]:
+    """Split a complete JPEG into its tables and an abbreviated tile: the inverse of ``complete``.
+
+    Application segments (JFIF) are dropped. Raises CorruptTileError where the stream is not a JPEG.
+    """
+    tables, rest, at = [SOI], [SOI], 2
+    while data[at + 1] != _SOS:
+        end = at + 2 + (data[at + 2] << 8 | data[at + 3])
+        if data[at] != 0xFF or end + 4 > len(data):
+            raise CorruptTileError("the encoder's JPEG is damaged")
+        if data[at + 1] in {_DQT, _DHT}:
+            tables.append(data[at:end])
+        elif not 0xE0 <= data[at + 1] <= 0xEF:
+            rest.append(data[at:end])
+        at = end
+    return b"".join((*tables, EOI)), b"".join((*rest, data[at:]))

@@ -97,8 +97,8 @@ class ImportRecord(_Record):
     """One file's way in: the latest one under this filename.
 
     ``run_id`` names one attempt at one file version; a step that finds another run's ID in the store stops.
-    Times are ISO 8601 UTC. ``source_modified`` is the source file's modification time in nanoseconds since the
-    epoch, where the transfer can see it.
+    Times are ISO 8601 UTC. ``source`` is the folder that the file comes from and ``source_modified`` the
+    file's modification time there, in nanoseconds since the epoch, where the transfer can see them.
     """
 
     filename: str = _wire("Filename")
@@ -108,6 +108,7 @@ class ImportRecord(_Record):
     image_id: str | None = _wire("ImageID", None)
     error: str | None = _wire("Error", None)
     checksum: str | None = _wire("Checksum", None)
+    source: str | None = _wire("Source", None)
     source_modified: int | None = _wire("SourceModified", None)
     started_at: str = _wire("StartedAt")
     updated_at: str = _wire("UpdatedAt")

@@ -5,12 +5,12 @@ opening a slide costs a few small reads whatever its size. Sources: TIFF 6.0; th
 (AWare Systems); TIFF Technical Note 2 (JPEGTables).
 """
 
-import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vsv.errors import UnreadableSlideError
+from vsv.open_file import OpenFile
 
 # Bounds on what a header may claim. Real slides stay far below each of them.
 MAX_PAGES = 256
@@ -93,9 +93,9 @@ class _Entry:
 class _Reader:
     """Bounded reads of one file, in its byte order."""
 
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-        self.size = os.fstat(fd).st_size
+    def __init__(self, file: OpenFile) -> None:
+        self.file = file
+        self.size = file.size()
         head = self.read(0, 16 if self.size >= 16 else 8)
         self.order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
         if not self.order:
@@ -113,7 +113,7 @@ class _Reader:
     def read(self, at: int, length: int) -> bytes:
         if at < 0 or at + length > self.size:
             raise UnreadableSlideError("the file is truncated: it points beyond its own end")
-        data = os.pread(self.fd, length, at)
+        data = self.file.read(at, length)
         if len(data) != length:
             raise UnreadableSlideError("the file is truncated: it ended while it was read")
         return data
@@ -146,9 +146,9 @@ class _Reader:
         return _Entry(kind, count, value_at)
 
 
-def read_pages(fd: int) -> tuple[Page, ...]:
+def read_pages(file: OpenFile) -> tuple[Page, ...]:
     """Read every page of an open TIFF file; raises UnreadableSlideError, with a reason for people."""
-    reader = _Reader(fd)
+    reader = _Reader(file)
     return tuple(_page(reader, i, entries) for i, entries in enumerate(_directories(reader)))
 
 
@@ -232,27 +232,29 @@ def _check(page: Page) -> None:
         raise UnreadableSlideError("damaged TIFF directory: it lists fewer tiles than the image has")
 
 
-def tile_span(fd: int, page: Page, index: int) -> tuple[int, int]:
+def tile_span(file: OpenFile, page: Page, index: int) -> tuple[int, int]:
     """Give the offset and length in bytes of tile ``index``, by two reads of a few bytes."""
-    return _item(fd, page.offsets, index, page.byte_order), _item(fd, page.byte_counts, index, page.byte_order)
+    return _item(file, page.offsets, index, page.byte_order), _item(
+        file, page.byte_counts, index, page.byte_order
+    )
 
 
-def _item(fd: int, array: Array, index: int, order: str) -> int:
+def _item(file: OpenFile, array: Array, index: int, order: str) -> int:
     size = array.item_bytes
-    data = os.pread(fd, size, array.at + index * size)
+    data = file.read(array.at + index * size, size)
     return int.from_bytes(data, "little" if order == "<" else "big")
 
 
-def last_byte(fd: int, page: Page) -> int:
+def last_byte(file: OpenFile, page: Page) -> int:
     """Give the end of the page's furthest tile or strip in the file, to see whether the file is whole."""
-    offsets, counts = (_all_items(fd, a, page.byte_order) for a in (page.offsets, page.byte_counts))
+    offsets, counts = (_all_items(file, a, page.byte_order) for a in (page.offsets, page.byte_counts))
     return max((o + n for o, n in zip(offsets, counts, strict=False)), default=0)
 
 
-def _all_items(fd: int, array: Array, order: str) -> Iterator[int]:
+def _all_items(file: OpenFile, array: Array, order: str) -> Iterator[int]:
     """Read the array piecewise: a hostile count must not cost memory."""
     step = 1 << 16
     for start in range(0, array.count, step):
         n = min(step, array.count - start)
-        data = os.pread(fd, n * array.item_bytes, array.at + start * array.item_bytes)
+        data = file.read(array.at + start * array.item_bytes, n * array.item_bytes)
         yield from struct.unpack(f"{order}{n}{array.code}", data)

@@ -1,0 +1,27 @@
+"""Runs a command and tells what it cost."""
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Wall and CPU seconds, and the peak resident memory in MiB, of a command with its children."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mib: float
+
+
+def run(command: list[str]) -> Cost:
+    """Run a command to its end; raises CalledProcessError."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall_s = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)

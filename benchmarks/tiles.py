@@ -1,0 +1,98 @@
+"""Times the warm tile handler, event in and base64 response out, beside OpenSlide with Pillow on the same tiles.
+
+    .venv/bin/python -m benchmarks.tiles [--rounds 5]
+
+Each figure is the median of all tiles over all rounds, in milliseconds, on one thread. The peer is
+openslide-python's DeepZoomGenerator with its tiles encoded by Pillow at quality 75, as its own server does.
+"""
+
+import argparse
+import io
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from openslide import OpenSlide
+from openslide.deepzoom import DeepZoomGenerator
+
+from benchmarks.big_slide import REAL_SLIDE
+from local.events import http_event
+from local.importing_files import import_files
+from local.standalone import standalone
+from serve_image.handler import lambda_handler as serve_image
+from vsv.library import Library
+
+Address = tuple[int, int, int]
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--slide", type=Path, default=REAL_SLIDE)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    peer = DeepZoomGenerator(OpenSlide(options.slide), tile_size=240, overlap=0)
+    with tempfile.TemporaryDirectory() as folder:
+        (outcome,) = import_files(Path(folder), [options.slide], in_place=False, say=lambda _text: None)
+        with standalone(Path(folder)) as (here, _intake):
+            assert outcome.image_id is not None
+            print(f"{'':30}{'vsv ms':>10}{'OpenSlide+Pillow ms':>22}{'ratio':>8}")
+            for name, level_dz, before in _cases(here.library, outcome.image_id):
+                _compare(name, _tiles(here.library, outcome.image_id, level_dz), outcome.image_id, peer, options.rounds)
+                before()
+
+
+def _cases(library: Library, image_id: str) -> list[tuple[str, int, Callable[[], None]]]:
+    """Give what is timed: a name, a level, and what to do afterwards. The pyramid goes before the on-demand ones."""
+    top = library.slide(image_id).max_level
+
+    def remove_pyramid() -> None:
+        library.files.pyramid(image_id).unlink()
+        library.forget(image_id)
+
+    return [
+        ("native tile", top, lambda: None),
+        ("skipped level, pyramid", top - 1, remove_pyramid),
+        ("skipped level, on demand", top - 1, lambda: None),
+        ("two levels down, on demand", top - 2, lambda: None),
+    ]
+
+
+def _tiles(library: Library, image_id: str, level_dz: int) -> list[Address]:
+    """Give the whole tiles of a level: the cropped ones at its edges are few on a real slide."""
+    width_px, height_px = library.slide(image_id).grid.level_size(level_dz)
+    size = library.slide(image_id).grid.tile_size
+    return [(level_dz, col, row) for col in range(width_px // size) for row in range(height_px // size)]
+
+
+def _compare(name: str, tiles: list[Address], image_id: str, peer: DeepZoomGenerator, rounds: int) -> None:
+    ours = _median_ms(lambda address: _serve(image_id, address), tiles, rounds)
+    theirs = _median_ms(lambda address: _peer_tile(peer, address), tiles, rounds)
+    print(f"{name:30}{ours:10.3f}{theirs:22.3f}{theirs / ours:8.1f}")
+
+
+def _serve(image_id: str, address: Address) -> None:
+    level_dz, col, row = address
+    event = http_event("GET", f"/DeepZoom/{image_id}_files/{level_dz}/{col}_{row}.jpeg", "", ())
+    assert serve_image(event, None)["statusCode"] == 200
+
+
+def _peer_tile(peer: DeepZoomGenerator, address: Address) -> None:
+    level_dz, col, row = address
+    peer.get_tile(level_dz, (col, row)).save(io.BytesIO(), "JPEG", quality=75)
+
+
+def _median_ms(answer: Callable[[Address], None], tiles: list[Address], rounds: int) -> float:
+    times = []
+    for _ in range(rounds + 1):
+        for address in tiles:
+            start = time.perf_counter()
+            answer(address)
+            times.append(time.perf_counter() - start)
+    return statistics.median(times[len(tiles) :]) * 1000  # the first round warms
+
+
+if __name__ == "__main__":
+    main()

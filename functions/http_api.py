@@ -1,0 +1,128 @@
+"""API Gateway's HTTP API events (payload format 2.0) in, responses out: the one place that knows HTTP.
+
+Source: "Create AWS Lambda proxy integrations for HTTP APIs", API Gateway developer guide.
+"""
+
+import base64
+import binascii
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vsv import errors
+
+log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 64 * 1024
+
+STATUS_BY_ERROR: dict[type[errors.VsvError], int] = {
+    errors.VsvError: 500,
+    errors.BadRequestError: 400,
+    errors.InvalidNameError: 400,
+    errors.InvalidTileAddressError: 400,
+    errors.InvalidQueryError: 400,
+    errors.InvalidTokenError: 400,
+    errors.NotFoundError: 404,
+    errors.SlideNotFoundError: 404,
+    errors.TileNotFoundError: 404,
+    errors.ImageNotFoundError: 404,
+    errors.FileMissingError: 404,
+    errors.ConflictError: 409,
+    errors.AlreadyExistsError: 409,
+    errors.VersionConflictError: 409,
+    errors.UnreadableSlideError: 422,
+    errors.CorruptTileError: 422,
+    errors.UnavailableError: 503,
+    errors.TransferError: 503,
+    errors.FileChangingError: 503,
+    errors.SettingsError: 500,
+}
+
+Event = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a handler needs of an event. ``path`` is decoded; header names are in lower case."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    event: Event
+
+    def json_body(self) -> dict[str, Any]:
+        """Give the body as a JSON object; raises BadRequestError."""
+        body = self.event.get("body") or ""
+        if len(body) > MAX_BODY_BYTES:
+            raise errors.BadRequestError(f"the body must be under {MAX_BODY_BYTES} bytes")
+        try:
+            found = json.loads(base64.b64decode(body) if self.event.get("isBase64Encoded") else body)
+        except (ValueError, binascii.Error, RecursionError) as error:
+            raise errors.BadRequestError("the body must be a JSON object") from error
+        if not isinstance(found, dict):
+            raise errors.BadRequestError("the body must be a JSON object")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer; bytes travel as base64, as API Gateway wants it."""
+
+    status: int = 200
+    body: bytes | str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def to_event(self) -> dict[str, Any]:
+        """Give the answer in the shape that API Gateway takes."""
+        binary = isinstance(self.body, bytes)
+        body = binascii.b2a_base64(self.body, newline=False).decode("ascii") if binary else self.body  # type: ignore[arg-type]
+        return {
+            "statusCode": self.status,
+            "headers": dict(self.headers),
+            "body": body,
+            "isBase64Encoded": binary,
+        }
+
+
+def json_response(
+    status: int, content: Mapping[str, Any], headers: Mapping[str, str] | None = None
+) -> Response:
+    """Give a JSON answer that nobody caches."""
+    return Response(
+        status,
+        json.dumps(content),
+        {"content-type": "application/json", "cache-control": "no-store", **(headers or {})},
+    )
+
+
+def read_request(event: Event) -> Request:
+    """Read an event; raises BadRequestError where it is not one of API Gateway's."""
+    try:
+        http = event["requestContext"]["http"]
+        return Request(
+            method=http["method"],
+            path=event["rawPath"],
+            query=event.get("queryStringParameters") or {},
+            headers=event.get("headers") or {},
+            event=event,
+        )
+    except (KeyError, TypeError) as error:
+        raise errors.BadRequestError("this is not an HTTP API event, payload format 2.0") from error
+
+
+def answer(event: Event, context: Any, handle: Callable[[Request], Response]) -> dict[str, Any]:
+    """Run a handler's logic; every failure becomes an answer that gives nothing away."""
+    try:
+        return handle(read_request(event)).to_event()
+    except errors.VsvError as error:
+        status = STATUS_BY_ERROR[type(error)]
+        if status >= 500:
+            log.warning("%s: %s", type(error).__name__, error)
+        return json_response(status, {"error": str(error)}).to_event()
+    except Exception:
+        request_id = getattr(context, "aws_request_id", "-")
+        log.exception("request %s failed", request_id)
+        return json_response(500, {"error": f"internal error, request {request_id}"}).to_event()

@@ -1,0 +1,27 @@
+"""POST /ImportSlide: is this file safely here? If not, start or report its import.
+
+A scanner's scheduled task deletes its local file when an answer names it: see ``docs/decisions.md``.
+"""
+
+from typing import Any
+
+from http_api import Request, Response, answer, json_response
+from vsv.importing import Safety, receive
+from vsv.installation import current
+from vsv.records import ImportState
+
+
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer 200 with the request's body only when the file is safely stored and readable here."""
+    return answer(event, context, _import_slide)
+
+
+def _import_slide(request: Request) -> Response:
+    body = request.json_body()
+    receipt = receive(current(), body.get("filename"), body.get("size"), body.get("sha256"))
+    if receipt.safety is Safety.SAFE:
+        return json_response(200, body)
+    if receipt.state is ImportState.FAILED:
+        return json_response(422, {"state": receipt.state, "error": receipt.error})
+    # No "filename" here, ever: the deployed script deletes the file that the answer names.
+    return json_response(202, {"state": receipt.state})

@@ -1,0 +1,13 @@
+"""Step of an import: look whether the transferred file is complete and a readable slide."""
+
+from typing import Any
+
+from vsv.importing import current_run, inspect_run
+from vsv.installation import current
+
+
+def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Take and give ``{"filename", "size", "runId"}``; raises the domain's errors for the state machine."""
+    here = current()
+    inspect_run(here, current_run(here, event["filename"], event["runId"]))
+    return event

@@ -1,0 +1,13 @@
+"""Step of an import: the levels that the slide lacks, into one pyramid file; then it is ready."""
+
+from typing import Any
+
+from vsv.importing import current_run, render_run
+from vsv.installation import current
+
+
+def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Take and give ``{"filename", "size", "runId", "imageId"}``."""
+    here = current()
+    render_run(here, current_run(here, event["filename"], event["runId"]), lambda _done, _total: None)
+    return event

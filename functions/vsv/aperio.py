@@ -1,0 +1,72 @@
+"""Aperio's image descriptions: what the scanner says about a scan.
+
+A description is a first line naming the library, a line of geometry, then ``key = value`` pairs between bars.
+Source: Aperio, "Digital Slides and Third-Party Data Interchange", and slides seen in archives.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+MAX_TAGS, MAX_KEY, MAX_VALUE = 200, 100, 2000
+_DATE_FORMATS = ("%m/%d/%y", "%m/%d/%Y", "%Y-%m-%d")
+_ZONE = re.compile(r"(?:GMT|UTC)?\s*([+-])(\d{2}):?(\d{2})\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class ScanTime:
+    """When a slide was scanned: ISO 8601, and the zone it is in, "local" where the slide names none."""
+
+    text: str
+    zone: str
+
+
+def parse_tags(description: str) -> dict[str, str]:
+    """Give every ``key = value`` of a description; of repeated keys the first counts, as in OpenSlide.
+
+    The library and the geometry stand under "Description". Odd control characters are dropped.
+    """
+    head, *pairs = description.replace("\r\n", "\n").split("|")
+    tags = {"Description": _clean(head, MAX_VALUE)} if head.strip() else {}
+    for pair in pairs[:MAX_TAGS]:
+        key, found, value = pair.partition("=")
+        if found and key.strip():
+            tags.setdefault(_clean(key, MAX_KEY), _clean(value, MAX_VALUE))
+    return tags
+
+
+def _clean(text: str, limit: int) -> str:
+    kept = "".join(c for c in text if c.isprintable() or c == "\n")
+    return kept.strip()[:limit]
+
+
+def scan_time(tags: dict[str, str]) -> ScanTime | None:
+    """Give the scan's date and time, or None where the slide has no readable date."""
+    day = _parse(tags.get("Date", ""), _DATE_FORMATS)
+    if day is None:
+        return None
+    time = _parse(tags.get("Time", ""), ("%H:%M:%S", "%H:%M")) or day.replace(hour=0, minute=0)
+    moment = day.replace(hour=time.hour, minute=time.minute, second=time.second).isoformat()
+    zone = _ZONE.match(tags.get("Time Zone", ""))
+    if zone is None:
+        return ScanTime(moment, "local")
+    offset = f"{zone[1]}{zone[2]}:{zone[3]}"
+    return ScanTime(moment + offset, offset)
+
+
+def _parse(text: str, formats: tuple[str, ...]) -> datetime | None:
+    for fmt in formats:
+        try:
+            return datetime.strptime(text.strip(), fmt)
+        except ValueError:
+            continue
+    return None
+
+
+def positive_number(text: str | None) -> float | None:
+    """Give a positive, finite number, or None."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if 0 < value < 1e9 else None

@@ -1,0 +1,84 @@
+"""Label, thumbnail and macro: the small pictures that come with a slide."""
+
+import io
+from pathlib import Path
+
+from openslide import OpenSlideError
+from PIL import Image
+
+from vsv.errors import CorruptTileError, UnreadableSlideError
+from vsv.files import ASSOCIATED
+from vsv.open_file import OpenFile
+from vsv.openslide_source import opened
+from vsv.pixels import region
+from vsv.slide import Slide
+from vsv.tiff import Page, read_pages
+
+# A label or macro is a snapshot; what claims more is damaged and would cost memory.
+MAX_PIXELS = 64_000_000
+THUMBNAIL_SIDE_PX = 1024
+_QUALITY = 90
+# Aperio's NewSubfileType values: GT450 slides give their label and macro pages no description.
+_NAMES_BY_SUBFILE_TYPE = {1: "label", 9: "macro"}
+
+
+def read_associated(path: Path) -> dict[str, Image.Image]:
+    """Give the associated images that the slide has, by name, as RGB; damaged ones are left out."""
+    found = {name: image for name in ASSOCIATED if (image := _from_openslide(path, name)) is not None}
+    for name, page in _unnamed_pages(path).items():
+        if name not in found and (image := _from_page(path, page)) is not None:
+            found[name] = image
+    return found
+
+
+def _from_openslide(path: Path, name: str) -> Image.Image | None:
+    slide = opened(path)
+    width_px = int(slide.properties.get(f"openslide.associated.{name}.width", 0))
+    height_px = int(slide.properties.get(f"openslide.associated.{name}.height", 0))
+    if not 0 < width_px * height_px <= MAX_PIXELS:
+        return None
+    try:
+        image = slide.associated_images[name]
+    except (OpenSlideError, KeyError):
+        return None
+    flat = Image.new("RGB", image.size, "white")
+    flat.paste(image, mask=image.getchannel("A"))
+    return flat
+
+
+def _unnamed_pages(path: Path) -> dict[str, Page]:
+    """Give the pages whose subfile type says label or macro."""
+    try:
+        pages = read_pages(OpenFile(path))
+    except UnreadableSlideError:
+        return {}
+    named = {_NAMES_BY_SUBFILE_TYPE.get(p.subfile_type): p for p in pages if not p.is_tiled}
+    return {name: page for name, page in named.items() if name is not None}
+
+
+def _from_page(path: Path, page: Page) -> Image.Image | None:
+    if page.width_px * page.height_px > MAX_PIXELS:
+        return None
+    try:
+        with Image.open(path) as image:
+            image.seek(page.index)
+            return image.convert("RGB")
+    except (OSError, ValueError, EOFError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def make_thumbnail(slide: Slide) -> Image.Image:
+    """Make a thumbnail of at most ``THUMBNAIL_SIDE_PX`` from the slide's own pixels."""
+    level_dz = min(slide.max_level, THUMBNAIL_SIDE_PX.bit_length() - 1)
+    width_px, height_px = slide.grid.level_size(level_dz)
+    try:
+        return Image.fromarray(region(slide, level_dz, 0, 0, width_px, height_px))
+    except CorruptTileError:
+        return Image.new("RGB", (width_px, height_px), "white")
+
+
+def encode(image: Image.Image) -> bytes:
+    """Encode an associated image as JPEG."""
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=_QUALITY, subsampling=0)
+    return out.getvalue()

@@ -1,0 +1,130 @@
+"""Slide and import records in DynamoDB.
+
+``get``, ``get_many`` and every condition see the latest write. Lists are eventually consistent, as global
+indexes are: a change shows after a moment. The indexes must project all attributes.
+
+DynamoDB leaves items without ``SlideID`` out of ``Status-SlideID-index``, where a technician would miss them:
+a slide that has none is stored with its ImageID as ``SlideID`` and a mark, ``NoSlideID``; reading drops both.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vsv.dynamodb_table import Order, RefusedError, Table
+from vsv.errors import AlreadyExistsError, SlideNotFoundError, VersionConflictError
+from vsv.records import ImportRecord, ImportState, SlideRecord, Status
+from vsv.stored_items import Item, import_changes, new_item, slide_changes
+from vsv.stores import Page
+
+
+class DynamoSlideStore:
+    """The slides table; ``client`` is a boto3 client, by default ``dynamodb_client()``."""
+
+    _BY_STATUS = Order("Status-SlideID-index", "Status", ("SlideID", "ImageID"))
+    _BY_CASE = Order("CaseID-index", "CaseID", ("ImageID",))
+    _BY_FILENAME = Order("Filename-index", "Filename", ("ImageID",))
+
+    def __init__(self, table_name: str, client: Any = None) -> None:
+        self._table = Table(table_name, "ImageID", SlideRecord, client)
+
+    def get(self, image_id: str) -> SlideRecord | None:
+        """Give the slide's record, or None."""
+        return self._table.get(image_id)
+
+    def get_many(self, image_ids: Sequence[str]) -> list[SlideRecord]:
+        """Give the records in the order asked for, repeats too, without those that do not exist."""
+        found = {record.image_id: record for record in self._table.get_many(image_ids)}
+        return [found[image_id] for image_id in image_ids if image_id in found]
+
+    def put_new(self, record: SlideRecord) -> None:
+        """Store a record under a free ImageID; raises AlreadyExistsError."""
+        item = new_item(record)
+        if record.slide_id is None:
+            item |= _no_slide_id(record.image_id)
+        try:
+            self._table.put(item, "attribute_not_exists(#ImageID)", {})
+        except RefusedError:
+            raise AlreadyExistsError("A slide with this ImageID is already stored.") from None
+
+    def update(
+        self, image_id: str, changes: Mapping[str, Any], *, by: str, expected_version: int | None = None
+    ) -> SlideRecord:
+        """Change some attributes in one atomic step; see ``SlideStore.update``."""
+        fields = slide_changes(changes, by)
+        if "SlideID" in fields:
+            fields |= _no_slide_id(image_id) if fields["SlideID"] is None else {"NoSlideID": None}
+        condition, values = "attribute_exists(#ImageID)", {"one": 1}
+        if expected_version is not None:
+            condition, values = "#Version = :expected", values | {"expected": expected_version}
+        try:
+            counted = "#Version = if_not_exists(#Version, :one) + :one"
+            return self._table.update(image_id, fields, condition, values, also=[counted])
+        except RefusedError as refused:
+            if refused.item is None:
+                raise SlideNotFoundError("There is no slide with this ImageID.") from None
+            raise VersionConflictError("The slide was changed meanwhile: read it again.") from None
+
+    def remove(self, image_id: str) -> None:
+        """Forget the slide's record; a missing one is no error."""
+        self._table.remove(image_id)
+
+    def list_all(self, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
+        """Give a page of all slides, in DynamoDB's own order."""
+        return self._table.page(None, "", limit, token)
+
+    def by_status(self, status: Status, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
+        """Give a page of the slides with this status, by SlideID; a slide without one lies at its ImageID."""
+        return self._table.page(self._BY_STATUS, str(status), limit, token)
+
+    def by_case(self, case_id: str, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
+        """Give a page of a case's slides."""
+        return self._table.page(self._BY_CASE, case_id, limit, token)
+
+    def by_filename(self, filename: str, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
+        """Give a page of the slides that were imported under this filename."""
+        return self._table.page(self._BY_FILENAME, filename, limit, token)
+
+
+class DynamoImportStore:
+    """The imports table; ``client`` is a boto3 client, by default ``dynamodb_client()``."""
+
+    _BY_STATE = Order("State-UpdatedAt-index", "State", ("UpdatedAt", "Filename"))
+
+    def __init__(self, table_name: str, client: Any = None) -> None:
+        self._table = Table(table_name, "Filename", ImportRecord, client)
+
+    def get(self, filename: str) -> ImportRecord | None:
+        """Give the latest import under this filename, or None."""
+        return self._table.get(filename)
+
+    def start(self, record: ImportRecord, *, replaces: str | None) -> None:
+        """Store a new run in the place of ``replaces``; raises AlreadyExistsError if another run is there."""
+        condition, values = "attribute_not_exists(#Filename)", {}
+        if replaces is not None:
+            condition, values = "#RunID = :replaces", {"replaces": replaces}
+        try:
+            self._table.put(new_item(record), condition, values)
+        except RefusedError as refused:
+            # boto3 repeats a request whose answer was lost; the repeat meets this very run, no other.
+            if refused.item is None or self._table.record(refused.item) != record:
+                raise AlreadyExistsError("Another import of this file was started meanwhile.") from None
+
+    def advance(self, filename: str, run_id: str, changes: Mapping[str, Any]) -> ImportRecord:
+        """Change some attributes of this very run; raises VersionConflictError if another has its place."""
+        fields = import_changes(changes)
+        try:
+            return self._table.update(filename, fields, "#RunID = :run", {"run": run_id})
+        except RefusedError:
+            raise VersionConflictError("Another import of this file has taken this one's place.") from None
+
+    def list_all(self, limit: int = 20, token: str | None = None) -> Page[ImportRecord]:
+        """Give a page of all imports, in DynamoDB's own order."""
+        return self._table.page(None, "", limit, token)
+
+    def by_state(self, state: ImportState, limit: int = 20, token: str | None = None) -> Page[ImportRecord]:
+        """Give a page of the imports in this state, by UpdatedAt."""
+        return self._table.page(self._BY_STATE, str(state), limit, token)
+
+
+def _no_slide_id(image_id: str) -> Item:
+    return {"SlideID": image_id, "NoSlideID": True}

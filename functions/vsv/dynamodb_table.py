@@ -1,0 +1,193 @@
+"""One DynamoDB table of records: requests, typed attributes, pages, and errors in plain words.
+
+Importing this module imports boto3, which takes a while: functions that need no records should not.
+"""
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from vsv.errors import UnavailableError
+from vsv.paging import check_limit, decode_token, encode_token, is_key
+from vsv.stored_items import Item, Storable, number_types
+from vsv.stores import Page
+
+R = TypeVar("R", bound=Storable)
+
+BATCH_SIZE = 100  # DynamoDB's bound for BatchGetItem
+BATCH_ATTEMPTS = 6
+BATCH_PAUSE_S = 0.05  # before the second attempt; doubled before each further one
+
+_SERIALIZER = TypeSerializer()
+_DESERIALIZER = TypeDeserializer()
+
+
+def dynamodb_client() -> Any:
+    """Give a boto3 client that fails in seconds, not in minutes; threads and stores may share it."""
+    retries = {"mode": "standard", "max_attempts": 4}
+    return boto3.client("dynamodb", config=Config(connect_timeout=2, read_timeout=5, retries=retries))
+
+
+class Order(NamedTuple):
+    """An order to list in: its index, that index's hash key, and the keys that tell its rows apart."""
+
+    index_name: str
+    hash_key: str
+    row_key: tuple[str, ...]
+
+
+class RefusedError(Exception):
+    """A write's condition did not hold; ``item`` is what is stored instead, None for nothing."""
+
+    def __init__(self, item: Mapping[str, Any] | None) -> None:
+        super().__init__("condition failed")
+        self.item = item
+
+
+class Table(Generic[R]):
+    """One table: its requests, its items as records, its errors in plain words."""
+
+    def __init__(self, name: str, key: str, record_type: type[R], client: Any) -> None:
+        self._name = name
+        self._client = client or dynamodb_client()
+        self._key = key
+        self._record_type = record_type
+
+    def get(self, key: str) -> R | None:
+        """Give the record as the latest write left it, or None."""
+        if not is_key(key):
+            return None
+        with _plain_errors():
+            answer = self._client.get_item(TableName=self._name, Key=self._key_of(key), ConsistentRead=True)
+        return self.record(answer["Item"]) if "Item" in answer else None
+
+    def put(self, item: Item, condition: str, values: Item) -> None:
+        """Write the item if ``condition`` holds, RefusedError otherwise; ``values`` fill its ``:names``."""
+        expressions = _expressions(condition, values)
+        with _plain_errors():
+            self._client.put_item(TableName=self._name, Item=_attributes(item), **expressions)
+
+    def remove(self, key: str) -> None:
+        """Delete the item if there is one."""
+        if is_key(key):
+            with _plain_errors():
+                self._client.delete_item(TableName=self._name, Key=self._key_of(key))
+
+    def update(self, key: str, changes: Item, condition: str, values: Item, also: Sequence[str] = ()) -> R:
+        """Write ``changes`` (None removes) and the assignments in ``also`` if ``condition`` holds."""
+        if not is_key(key):
+            raise RefusedError(None)
+        kept = {name: value for name, value in changes.items() if value is not None}
+        assignments = [*also, *(f"#{name} = :{name}" for name in kept)]
+        removed = [f"#{name}" for name in changes.keys() - kept.keys()]
+        update = "SET " + ", ".join(assignments) + (" REMOVE " + ", ".join(removed) if removed else "")
+        request = _expressions(condition, values | kept, update) | {"ReturnValues": "ALL_NEW"}
+        with _plain_errors():
+            answer = self._client.update_item(TableName=self._name, Key=self._key_of(key), **request)
+        return self.record(answer["Attributes"])
+
+    def page(self, order: Order | None, value: str, limit: int, token: str | None) -> Page[R]:
+        """Give a page of the rows with ``value`` under the order's hash key; no order: of all rows."""
+        limit = check_limit(limit)
+        query = (self._record_type.__name__, order.index_name if order else "", value)
+        row_key = order.row_key if order else (self._key,)
+        start = decode_token(token, query, parts=len(row_key))
+        if order and not is_key(value):
+            return Page(())
+        # One row more than asked for tells whether there is a next page; DynamoDB's own key does not.
+        answer = self._read(order, value, limit + 1, dict(zip(row_key, start or (), strict=False)))
+        rows, last = answer["Items"], answer.get("LastEvaluatedKey")
+        if len(rows) > limit:
+            rows, last = rows[:limit], rows[limit - 1]
+        next_token = encode_token(query, [last[name]["S"] for name in row_key]) if last else None
+        return Page(tuple(map(self.record, rows)), next_token)
+
+    def _read(self, order: Order | None, value: str, limit: int, start: Item) -> Any:
+        request: dict[str, Any] = {"TableName": self._name, "Limit": limit}
+        if start:
+            own = {order.hash_key: value} if order else {}
+            request["ExclusiveStartKey"] = _attributes(start | own)
+        with _plain_errors():
+            if order is None:
+                return self._client.scan(**request)
+            return self._client.query(
+                IndexName=order.index_name,
+                KeyConditionExpression="#hash = :hash",
+                ExpressionAttributeNames={"#hash": order.hash_key},
+                ExpressionAttributeValues=_attributes({":hash": value}),
+                **request,
+            )
+
+    def get_many(self, keys: Sequence[str]) -> Iterator[R]:
+        """Give the records that exist, once each, in any order."""
+        wanted = [key for key in dict.fromkeys(keys) if is_key(key)]
+        for start in range(0, len(wanted), BATCH_SIZE):
+            yield from self._batch(wanted[start : start + BATCH_SIZE])
+
+    def _batch(self, keys: Sequence[str]) -> Iterator[R]:
+        request = {self._name: {"Keys": [self._key_of(key) for key in keys], "ConsistentRead": True}}
+        for attempt in range(BATCH_ATTEMPTS):
+            if attempt:
+                time.sleep(BATCH_PAUSE_S * 2 ** (attempt - 1))
+            with _plain_errors():
+                answer = self._client.batch_get_item(RequestItems=request)
+            yield from (self.record(item) for items in answer["Responses"].values() for item in items)
+            request = answer.get("UnprocessedKeys")
+            if not request:
+                return
+        raise UnavailableError("The record store is overloaded: try again in a minute.")
+
+    def _key_of(self, key: str) -> Item:
+        return _attributes({self._key: key})
+
+    def record(self, attributes: Mapping[str, Any]) -> R:
+        """Give the record that DynamoDB's typed attributes hold."""
+        item = {name: _DESERIALIZER.deserialize(value) for name, value in attributes.items()}
+        if item.pop("NoSlideID", False):
+            item.pop("SlideID", None)
+        for name, kind in number_types(self._record_type).items():
+            if name in item:  # every number comes as a Decimal
+                item[name] = kind(item[name])
+        return self._record_type.from_item(item)
+
+
+def _attributes(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Give an item's values with DynamoDB's types; floats by their shortest exact decimal."""
+    exact = {name: Decimal(repr(v)) if isinstance(v, float) else v for name, v in item.items()}
+    return {name: _SERIALIZER.serialize(value) for name, value in exact.items()}
+
+
+def _expressions(condition: str, values: Mapping[str, Any], update: str | None = None) -> dict[str, Any]:
+    """Give the arguments of a conditional write whose expressions write every name with a ``#``."""
+    # Many of our names (Status, State, Size, Error) are reserved words.
+    aliases = re.findall(r"#\w+", f"{condition} {update}")
+    arguments: dict[str, Any] = {
+        "ConditionExpression": condition,
+        "ExpressionAttributeNames": {alias: alias[1:] for alias in aliases},
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+    if values:
+        named = {f":{name}": value for name, value in values.items()}
+        arguments["ExpressionAttributeValues"] = _attributes(named)
+    return arguments | ({"UpdateExpression": update} if update else {})
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Turn boto3's errors into ours: its messages hold ARNs, endpoints and request IDs."""
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            raise RefusedError(error.response.get("Item")) from None
+        raise UnavailableError("The record store refuses requests now: try again later.") from error
+    except BotoCoreError as error:
+        raise UnavailableError("The record store cannot be reached now: try again later.") from error

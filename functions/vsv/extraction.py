@@ -1,0 +1,122 @@
+"""From an inspected file to a stored slide: its ID, its place, its pictures, its record.
+
+The order is what makes it safe to kill: claim the ID, note it, write the pictures, move the original by rename,
+store the record. A record therefore never points at a file that is not there.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from PIL import Image
+
+from vsv import durable
+from vsv.associated import encode, make_thumbnail, read_associated
+from vsv.barcode import Barcode, read_label
+from vsv.clock import now_utc
+from vsv.errors import AlreadyExistsError, FileMissingError
+from vsv.files import Claim, store_original
+from vsv.installation import Installation
+from vsv.records import ImportRecord, SlideRecord
+from vsv.scan import Scan, read_scan
+from vsv.slide import open_slide
+
+
+def extract(here: Installation, run: ImportRecord) -> ImportRecord:
+    """Store the slide of an inspected file and give the run with its ImageID.
+
+    Raises UnreadableSlideError and FileMissingError. Runs again after a kill at any point.
+    """
+    path = _where(here, run)
+    scan = read_scan(path)
+    image_id = run.image_id or _claimed_id(here, run, scan)
+    run = here.imports.advance(run.filename, run.run_id, {"image_id": image_id})
+    barcode = _write_pictures(here, image_id, path)
+    here.files.note_original(image_id, path)
+    if path != here.files.slide(image_id):
+        store_original(path, here.files.slide(image_id))
+    # Stored already by a killed run: a technician may have worked on it since, and theirs stays.
+    with suppress(AlreadyExistsError):
+        here.slides.put_new(_record(run, image_id, scan, barcode))
+    return run
+
+
+def _where(here: Installation, run: ImportRecord) -> Path:
+    """Find the file: where the transfer left it, or where a killed run has put it already."""
+    incoming = here.files.incoming(run.filename)
+    if run.image_id is not None and here.files.slide(run.image_id).exists():
+        return here.files.slide(run.image_id)
+    if incoming.exists():
+        return incoming
+    raise FileMissingError("the transferred file is not in its place: it is transferred again")
+
+
+def _claimed_id(here: Installation, run: ImportRecord, scan: Scan) -> str:
+    """Claim the scanner's ImageID, or a stable one of the content's; never one that another slide has."""
+    assert run.checksum is not None
+    claim = Claim(run.filename, run.size, run.checksum)
+    for image_id in candidate_ids(scan.image_id, claim):
+        try:
+            here.files.claim(image_id, claim)
+        except AlreadyExistsError:
+            continue
+        return image_id
+    raise AlreadyExistsError("no free ImageID could be found for this slide")
+
+
+def candidate_ids(own: str | None, claim: Claim) -> Iterator[str]:
+    """Give the IDs that a file version may have, best first, always the same ones.
+
+    The scanner's own; where it has none or it is taken, one made of the name and content, longer and longer.
+    """
+    if own is not None:
+        yield own
+    digest = hashlib.sha256(f"{claim.checksum}/{claim.size}/{claim.filename}".encode()).hexdigest()
+    for length in (8, 12, 16, 24, 32):
+        yield f"{own[:30]}-{digest[:length]}" if own is not None else f"S{digest[: length + 4]}"
+
+
+def _write_pictures(here: Installation, image_id: str, path: Path) -> Barcode | None:
+    """Write label, macro and thumbnail beside the slide; give the label's barcode."""
+    images = read_associated(path)
+    if "thumbnail" not in images:
+        nowhere = path.with_name("none")
+        images["thumbnail"] = make_thumbnail(open_slide(path, nowhere, nowhere))
+    for name, image in images.items():
+        durable.write(here.files.associated(image_id, name), encode(image))
+    return _barcode(images.get("label"))
+
+
+def _barcode(label: Image.Image | None) -> Barcode | None:
+    return None if label is None else read_label(label)
+
+
+def case_id(slide_id: str) -> str:
+    """Give what precedes a slide ID's last dash: the case; the whole where there is no dash."""
+    return slide_id.rpartition("-")[0] or slide_id
+
+
+def _record(run: ImportRecord, image_id: str, scan: Scan, barcode: Barcode | None) -> SlideRecord:
+    return SlideRecord(
+        image_id=image_id,
+        slide_id=barcode.text if barcode else image_id,
+        case_id=case_id(barcode.text) if barcode else image_id,
+        filename=run.filename,
+        scan_date=scan.time.text if scan.time else None,
+        time_zone=scan.time.zone if scan.time else None,
+        app_mag=scan.app_mag,
+        mpp=scan.mpp,
+        width=scan.width_px,
+        height=scan.height_px,
+        file_size=run.size,
+        checksum=run.checksum,
+        barcode=barcode.text if barcode else None,
+        barcode_format=barcode.format if barcode else None,
+        tile_size=scan.tile_size,
+        compression=scan.compression,
+        scanner_id=scan.scanner_id,
+        tags=scan.tags,
+        last_modified=now_utc(),
+        modified_by="import",
+    )

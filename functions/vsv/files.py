@@ -1,0 +1,177 @@
+"""Where everything lies: the folders of EFS, or of the standalone data folder."""
+
+import json
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from vsv import durable
+from vsv.errors import AlreadyExistsError, ConflictError, FileMissingError, SlideNotFoundError
+from vsv.names import checked_filename, checked_image_id
+
+ASSOCIATED = ("label", "thumbnail", "macro")
+CLAIM, IN_PLACE = "import.json", "in_place.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Whose an ImageID is: one version of one file. It stays for ever, so that an ID is never given twice."""
+
+    filename: str
+    size: int
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlideFiles:
+    """The data folder. Every name from outside is checked before it becomes part of a path."""
+
+    root: Path
+
+    def prepare(self) -> None:
+        """Make the folders that must exist."""
+        for folder in (self.root / "incoming", self.root / "slides", self.root / "deleted"):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def incoming(self, filename: str) -> Path:
+        """Give where a transfer writes."""
+        return self.root / "incoming" / checked_filename(filename)
+
+    def folder(self, image_id: str) -> Path:
+        """Give a slide's folder."""
+        return self.root / "slides" / checked_image_id(image_id)
+
+    def deleted_folder(self, image_id: str) -> Path:
+        """Give where a deleted slide waits, out of every reader's sight."""
+        return self.root / "deleted" / checked_image_id(image_id)
+
+    def slide(self, image_id: str) -> Path:
+        """Give the imported original."""
+        return self.folder(image_id) / "slide.svs"
+
+    def pyramid(self, image_id: str) -> Path:
+        """Give the file of rendered levels."""
+        return self.folder(image_id) / "pyramid.tif"
+
+    def associated(self, image_id: str, name: str) -> Path:
+        """Give the label, thumbnail or macro."""
+        return self.folder(image_id) / f"{name}.jpeg"
+
+    def stored_size(self, image_id: str) -> int | None:
+        """Give the size of the original where it is stored, served or deleted; None where it is not."""
+        for folder in (self.folder(image_id), self.deleted_folder(image_id)):
+            try:
+                return (folder / "slide.svs").stat().st_size
+            except OSError:
+                continue
+        return None
+
+    def in_place(self, image_id: str) -> bool:
+        """Tell whether the original is still where the scanner wrote it, and only linked here."""
+        return self.slide(image_id).is_symlink()
+
+    def link_original(self, filename: str, original: Path) -> None:
+        """Let an incoming file be a link to where the scanner wrote it; what it is now is noted beside it."""
+        link = self.incoming(filename)
+        made = link.with_name(f"{secrets.token_hex(8)}{durable.PART_SUFFIX}")
+        made.symlink_to(original.resolve(strict=True))
+        made.replace(link)
+
+    def note_original(self, image_id: str, path: Path) -> None:
+        """Note what an original that stays in place is now, for ``check_original``."""
+        if path.is_symlink():
+            found = path.stat()
+            note = {"size": found.st_size, "modified": found.st_mtime_ns}
+            durable.write(self.folder(image_id) / IN_PLACE, json.dumps(note).encode())
+
+    def check_original(self, image_id: str) -> None:
+        """Raise ConflictError where an original in place has been written to since: it may be another slide."""
+        path = self.slide(image_id)
+        if not path.is_symlink():
+            return
+        try:
+            note, found = json.loads((self.folder(image_id) / IN_PLACE).read_bytes()), path.stat()
+        except (OSError, ValueError) as error:
+            raise FileMissingError("the original is no longer where it was imported from") from error
+        if (note.get("size"), note.get("modified")) != (found.st_size, found.st_mtime_ns):
+            raise ConflictError("the original file has been changed since it was imported")
+
+    def claim(self, image_id: str, claim: Claim) -> None:
+        """Take an ImageID for a file version, atomically; raises AlreadyExistsError where it is another's.
+
+        Claiming again for the same file version succeeds: a step that was killed can be run again.
+        """
+        if self.deleted_folder(image_id).exists():
+            raise AlreadyExistsError("this ImageID belonged to a slide that was deleted")
+        made = self.root / "slides" / f".{secrets.token_hex(8)}{durable.PART_SUFFIX}"
+        made.mkdir()
+        durable.write(made / CLAIM, json.dumps(asdict(claim)).encode())
+        try:
+            # A folder replaces an empty folder or none; a slide's folder is never empty.
+            made.rename(self.folder(image_id))
+            durable.flush(self.root / "slides")
+        except OSError as error:
+            shutil.rmtree(made)
+            if self._claimed(self.folder(image_id)) != claim:
+                raise AlreadyExistsError("this ImageID belongs to another slide") from error
+
+    def _claimed(self, folder: Path) -> Claim | None:
+        try:
+            found: Mapping[str, object] = json.loads((folder / CLAIM).read_bytes())
+            return Claim(str(found["filename"]), int(str(found["size"])), str(found["checksum"]))
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def hide(self, image_id: str) -> None:
+        """Move a slide out of every reader's sight, in one step; raises SlideNotFoundError."""
+        self._move(self.folder(image_id), self.deleted_folder(image_id))
+
+    def unhide(self, image_id: str) -> None:
+        """Bring a hidden slide back, in one step; raises SlideNotFoundError."""
+        self._move(self.deleted_folder(image_id), self.folder(image_id))
+
+    def _move(self, old: Path, new: Path) -> None:
+        if new.exists() and not old.exists():
+            return  # a killed run got this far
+        try:
+            old.rename(new)
+        except FileNotFoundError as error:
+            raise SlideNotFoundError("no files are stored for this slide") from error
+        durable.flush(old.parent)
+        durable.flush(new.parent)
+
+    def purge(self, image_id: str) -> None:
+        """Remove a hidden slide's files for good; its claim stays, so that no other slide gets its ID."""
+        folder = self.deleted_folder(image_id)
+        if not folder.exists():
+            raise SlideNotFoundError("only a deleted slide can be purged")
+        for path in folder.iterdir():
+            if path.name != CLAIM:
+                path.unlink()
+        durable.flush(folder)
+
+    def sweep(self) -> None:
+        """Remove what killed runs left behind: temporary files and unfinished claims."""
+        for folder in (self.root / "incoming", *(self.root / "slides").iterdir()):
+            if folder.is_dir() and not folder.name.endswith(durable.PART_SUFFIX):
+                durable.sweep(folder)
+        for unfinished in (self.root / "slides").glob(f".*{durable.PART_SUFFIX}"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def store_original(source: Path, target: Path) -> None:
+    """Move an original to its final place by rename, read-only from then on; done already is done."""
+    try:
+        if not source.is_symlink():
+            source.chmod(0o444)
+        source.rename(target)
+    except FileNotFoundError as error:
+        if target.exists():
+            return
+        raise FileMissingError("the transferred file is no longer in its place") from error
+    if not target.is_symlink():
+        durable.flush(target)
+    durable.flush(target.parent)
+    durable.flush(source.parent)

@@ -1,0 +1,230 @@
+"""The way in: receive → transfer → inspect → extract → render → ready.
+
+The transfer is the deployment's (DataSync, or a local copy). Each step here can be killed anywhere and run again:
+what it has done already it finds done. A step acts only for the run that is stored under the filename.
+"""
+
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+
+from vsv.clock import now_utc
+from vsv.errors import (
+    AlreadyExistsError,
+    BadRequestError,
+    FileMissingError,
+    NotFoundError,
+    UnreadableSlideError,
+    VersionConflictError,
+)
+from vsv.extraction import extract
+from vsv.inspection import checksum, inspect
+from vsv.installation import Installation
+from vsv.names import checked_filename
+from vsv.pyramid import Progress, render_pyramid
+from vsv.records import ImportRecord, ImportState, SlideRecord, Status
+
+BY = "import"
+MAX_FILE_SIZE = 1 << 44
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_UNDER_WAY = (ImportState.TRANSFERRING, ImportState.IMPORTING)
+
+
+class Safety(Enum):
+    """What may be done with the scanner's copy of a file."""
+
+    SAFE = "stored and readable here: the scanner's copy may go"
+    IN_PLACE = "imported, but the scanner's copy is the only one"
+    NOT_YET = "under way or failed: the scanner's copy must stay"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The answer to "is this file safely here?"."""
+
+    safety: Safety
+    state: ImportState
+    error: str | None = None
+
+
+def receive(here: Installation, filename: object, size: object, sha256: object = None) -> Receipt:
+    """Answer whether a file is safely here; where it is not known yet, start its import.
+
+    Raises InvalidNameError and BadRequestError for impossible input, FileMissingError where the source plainly is
+    not there.
+    """
+    filename, size, digest = checked_filename(filename), _checked_size(size), _checked_digest(sha256)
+    run = here.imports.get(filename)
+    if run is not None and run.size == size:
+        if not _same_content(here, run, digest):
+            return _begin(here, filename, size, run)
+        if run.state in _UNDER_WAY:
+            here.starter.start(run)  # heals a start that was lost; twice is the same as once
+            return _receipt(here, run, digest)
+        if run.state is ImportState.FAILED:
+            return Receipt(Safety.NOT_YET, run.state, run.error)
+    return _stored(here, filename, size, digest) or _begin(here, filename, size, run)
+
+
+def retry(here: Installation, filename: str) -> Receipt:
+    """Start a failed import again, whatever it failed of; other imports are left alone."""
+    run = here.imports.get(checked_filename(filename))
+    if run is None:
+        raise NotFoundError("this import is not known")
+    if run.state is not ImportState.FAILED:
+        return Receipt(Safety.NOT_YET, run.state, run.error)
+    return _begin(here, run.filename, run.size, run)
+
+
+def _checked_size(size: object) -> int:
+    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= MAX_FILE_SIZE:
+        raise BadRequestError("size must be the file's size in bytes, a whole number")
+    return size
+
+
+def _checked_digest(sha256: object) -> str | None:
+    if sha256 is None:
+        return None
+    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+        raise BadRequestError("sha256, where it is given, must be 64 hexadecimal digits")
+    return sha256.lower()
+
+
+def _same_content(here: Installation, run: ImportRecord, digest: str | None) -> bool:
+    """Tell whether this run's content is the source's: a rescan may have the same name and even the same size."""
+    if digest is not None and run.checksum is not None:
+        return digest == run.checksum
+    return here.starter.is_unchanged(run)
+
+
+def _receipt(here: Installation, run: ImportRecord, digest: str | None) -> Receipt:
+    """Give the state of a run; its slide may be safe already while its pyramid is still being rendered."""
+    stored = _stored(here, run.filename, run.size, digest) if run.image_id is not None else None
+    if stored is not None and stored.safety is Safety.SAFE:
+        return Receipt(Safety.SAFE, run.state)
+    return Receipt(Safety.NOT_YET, run.state)
+
+
+def _stored(here: Installation, filename: str, size: int, digest: str | None) -> Receipt | None:
+    """Give a receipt if a record of that name and size is stored and its file is here with that size."""
+    for slide in _slides_named(here, filename):
+        if slide.file_size != size or here.files.stored_size(slide.image_id) != size:
+            continue
+        if digest is not None and digest != slide.checksum:
+            continue
+        if here.files.in_place(slide.image_id):
+            return Receipt(Safety.IN_PLACE, ImportState.READY)
+        return Receipt(Safety.SAFE, ImportState.READY)
+    return None
+
+
+def _slides_named(here: Installation, filename: str) -> Iterator[SlideRecord]:
+    token = None
+    while True:
+        page = here.slides.by_filename(filename, limit=100, token=token)
+        yield from page.items
+        if (token := page.next_token) is None:
+            return
+
+
+def _begin(here: Installation, filename: str, size: int, earlier: ImportRecord | None) -> Receipt:
+    source = here.starter.describe_source(filename, size)
+    now = now_utc()
+    run = ImportRecord(
+        filename=filename,
+        size=size,
+        state=ImportState.TRANSFERRING,
+        run_id=secrets.token_hex(16),
+        source=source,
+        started_at=now,
+        updated_at=now,
+    )
+    try:
+        here.imports.start(run, replaces=earlier.run_id if earlier else None)
+    except AlreadyExistsError:
+        return Receipt(Safety.NOT_YET, ImportState.TRANSFERRING)  # somebody else has just started it
+    here.starter.start(run)
+    return Receipt(Safety.NOT_YET, run.state)
+
+
+def current_run(here: Installation, filename: str, run_id: str) -> ImportRecord:
+    """Give the run; raises VersionConflictError where another has taken its place, NotFoundError without one."""
+    run = here.imports.get(checked_filename(filename))
+    if run is None:
+        raise NotFoundError("this import is not known")
+    if run.run_id != run_id:
+        raise VersionConflictError("a newer import of this file has taken this one's place")
+    return run
+
+
+def inspect_run(here: Installation, run: ImportRecord) -> ImportRecord:
+    """Step: look whether the transferred file is whole and opens; note its checksum."""
+    with _failure_recorded(here, run):
+        if run.image_id is not None and here.files.stored_size(run.image_id) == run.size:
+            return run  # a killed run got further than this
+        path = here.files.incoming(run.filename)
+        inspect(path, run.size)
+        digest = run.checksum or checksum(path)
+        return here.imports.advance(
+            run.filename, run.run_id, {"state": ImportState.IMPORTING, "checksum": digest, "error": None}
+        )
+
+
+def extract_run(here: Installation, run: ImportRecord) -> ImportRecord:
+    """Step: give the slide its ID and place, its pictures and its record."""
+    with _failure_recorded(here, run):
+        return extract(here, run)
+
+
+def render_run(
+    here: Installation, run: ImportRecord, progress: Progress, jobs: int | None = None
+) -> ImportRecord:
+    """Step: render the missing levels; the import is then ready."""
+    with _failure_recorded(here, run):
+        if run.image_id is None:
+            raise FileMissingError("this import has no slide yet")
+        render(here, run.image_id, progress, jobs)
+        return here.imports.advance(run.filename, run.run_id, {"state": ImportState.READY, "error": None})
+
+
+def render(here: Installation, image_id: str, progress: Progress, jobs: int | None = None) -> bool:
+    """Render a slide's pyramid unless a whole one exists; tell whether there was anything to do."""
+    slide = here.library.slide(image_id)
+    if all(dz in slide.levels for dz in range(slide.grid.level_count)):
+        return False
+    render_pyramid(slide, here.files.pyramid(image_id), jobs, progress)
+    return True
+
+
+def record_failure(here: Installation, run: ImportRecord, message: str) -> None:
+    """Note why a run failed, for a technician to read; a run that was replaced is left alone."""
+    try:
+        here.imports.advance(run.filename, run.run_id, {"state": ImportState.FAILED, "error": message})
+    except VersionConflictError:
+        return
+
+
+@contextmanager
+def _failure_recorded(here: Installation, run: ImportRecord) -> Iterator[None]:
+    """Record what will never pass; what may pass is the caller's to try again."""
+    try:
+        yield
+    except UnreadableSlideError as error:
+        record_failure(here, run, str(error))
+        raise
+
+
+def delete(here: Installation, image_id: str, by: str) -> SlideRecord:
+    """Hide a slide at once: record first, then its files; both can be brought back."""
+    record = here.slides.update(image_id, {"status": Status.DELETED}, by=by)
+    here.files.hide(image_id)
+    return record
+
+
+def undelete(here: Installation, image_id: str, by: str) -> SlideRecord:
+    """Bring a deleted slide back, as new."""
+    here.files.unhide(image_id)
+    return here.slides.update(image_id, {"status": Status.NEW}, by=by)

@@ -1,0 +1,79 @@
+"""Is this file a whole slide that can be shown? Asked of every file before anything is made of it."""
+
+import hashlib
+from pathlib import Path
+
+from vsv.errors import FileChangingError, FileMissingError, TransferError, UnreadableSlideError
+from vsv.open_file import OpenFile
+from vsv.openslide_source import opened
+from vsv.tiff import last_byte, read_pages
+
+# A hundred times a large slide. More is a damaged or hostile header, and would be rendered for days.
+MAX_PIXELS = 1 << 40
+_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_BLOCK = 1 << 20
+
+
+def inspect(path: Path, size: int) -> None:
+    """Check that the file is all there and opens as a slide.
+
+    Raises UnreadableSlideError, with a reason that a technician understands, where the same bytes will never do;
+    TransferError where bytes are missing that may still come; FileChangingError where it is being written to.
+    """
+    before = _state(path)
+    if before[0] != size:
+        raise TransferError(f"{before[0]} of {size} bytes are here: the transfer is not complete")
+    if size == 0:
+        raise UnreadableSlideError("the file is empty: scan the slide again")
+    _check_whole(path, size)
+    _check_opens(path)
+    if _state(path) != before:
+        raise FileChangingError("the file changed while it was inspected: it is still being written")
+
+
+def checksum(path: Path) -> str:
+    """Give the SHA-256 of a file's bytes, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _state(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise FileMissingError("the transferred file is not in its place") from error
+    if not path.is_file():
+        raise UnreadableSlideError("this is not a file")
+    return found.st_size, found.st_mtime_ns
+
+
+def _check_whole(path: Path, size: int) -> None:
+    """Follow every directory of a TIFF to the end of its last tile."""
+    file = OpenFile(path)
+    with path.open("rb") as start:
+        head = start.read(4)
+    if head not in _TIFF_STARTS:
+        if path.suffix.lower() in {".svs", ".tif", ".tiff"}:
+            raise UnreadableSlideError("this is not a slide: the file does not begin as a TIFF does")
+        return
+    for page in read_pages(file):
+        end = last_byte(file, page)
+        if end > size:
+            raise UnreadableSlideError(
+                f"the file is truncated: at least {end - size} bytes are missing at its end"
+            )
+
+
+def _check_opens(path: Path) -> None:
+    try:
+        slide = opened(path)
+    except UnreadableSlideError as error:
+        raise UnreadableSlideError(
+            "the file is not a slide that can be shown: scan the slide again"
+        ) from error
+    width_px, height_px = slide.dimensions
+    if width_px * height_px > MAX_PIXELS:
+        raise UnreadableSlideError(f"impossible image size {width_px}×{height_px}")

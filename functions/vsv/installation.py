@@ -1,0 +1,116 @@
+"""The parts that one running installation is made of; handlers ask here for theirs.
+
+On AWS they are made of the environment at first use. The standalone server and the command line hand in their own
+with ``use``; then everything else runs the same code.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from vsv.errors import SettingsError
+from vsv.files import SlideFiles
+from vsv.library import Library
+from vsv.records import ImportRecord
+from vsv.settings import Settings, from_environment
+from vsv.stores import ImportStore, SlideStore
+
+
+class ImportStarter(Protocol):
+    """Sets an import going, and knows what can be known of its source from here."""
+
+    def describe_source(self, filename: str, size: int) -> str | None:
+        """Tell where the file comes from, for the record; raises FileMissingError if it plainly is not there."""
+
+    def is_unchanged(self, run: ImportRecord) -> bool:
+        """Tell whether the source still holds what this run brought in; True where that cannot be seen."""
+
+    def start(self, run: ImportRecord) -> None:
+        """Set this run going; starting it twice is the same as once."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """One installation. Its parts are made when they are first needed: a tile needs no database."""
+
+    settings: Settings
+    make_slides: Callable[[], SlideStore]
+    make_imports: Callable[[], ImportStore]
+    make_starter: Callable[[], ImportStarter]
+
+    @cached_property
+    def files(self) -> SlideFiles:
+        """The data folder."""
+        return SlideFiles(self.settings.data)
+
+    @cached_property
+    def library(self) -> Library:
+        """The opened slides."""
+        return Library(self.files)
+
+    @cached_property
+    def slides(self) -> SlideStore:
+        """The slide records."""
+        return self.make_slides()
+
+    @cached_property
+    def imports(self) -> ImportStore:
+        """The import records."""
+        return self.make_imports()
+
+    @cached_property
+    def starter(self) -> ImportStarter:
+        """What sets imports going."""
+        return self.make_starter()
+
+
+_in_use: Installation | None = None
+
+
+def use(installation: Installation | None) -> None:
+    """Let this process be that installation; None forgets it."""
+    global _in_use  # noqa: PLW0603  Lambda hands a handler nothing but its event
+    _in_use = installation
+
+
+def current() -> Installation:
+    """Give the installation that this process is; raises SettingsError where AWS's settings are missing."""
+    if _in_use is None:
+        use(on_aws(from_environment()))
+    assert _in_use is not None
+    return _in_use
+
+
+def on_aws(settings: Settings) -> Installation:
+    """Put an installation together from AWS's services."""
+    return Installation(
+        settings,
+        make_slides=lambda: _slide_store(settings),
+        make_imports=lambda: _import_store(settings),
+        make_starter=lambda: _state_machine(settings),
+    )
+
+
+def _slide_store(settings: Settings) -> SlideStore:
+    from vsv.dynamodb import DynamoSlideStore  # noqa: PLC0415  cold start: boto3
+
+    return DynamoSlideStore(_named(settings.slides_table, "VSV_SLIDES_TABLE"))
+
+
+def _import_store(settings: Settings) -> ImportStore:
+    from vsv.dynamodb import DynamoImportStore  # noqa: PLC0415  cold start: boto3
+
+    return DynamoImportStore(_named(settings.imports_table, "VSV_IMPORTS_TABLE"))
+
+
+def _state_machine(settings: Settings) -> ImportStarter:
+    from vsv.state_machine import StateMachine  # noqa: PLC0415  cold start: boto3
+
+    return StateMachine(_named(settings.import_machine, "VSV_IMPORT_MACHINE"))
+
+
+def _named(value: str, name: str) -> str:
+    if not value:
+        raise SettingsError(f"the setting {name} is missing")
+    return value

@@ -1,0 +1,77 @@
+"""Stored JPEG levels: one TIFF page whose tiles are found by arithmetic and a few small reads."""
+
+from dataclasses import dataclass
+
+from vsv.errors import CorruptTileError
+from vsv.jpeg import complete, tables_prefix
+from vsv.open_file import OpenFile
+from vsv.tiff import (
+    COMPRESSION_JPEG,
+    PHOTOMETRIC_GREY,
+    PHOTOMETRIC_RGB,
+    PHOTOMETRIC_YCBCR,
+    Page,
+    tile_span,
+)
+
+# A JPEG tile larger than its raw pixels many times over is a lie in the directory, not a tile.
+MAX_TILE_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class JpegLevel:
+    """One level of square JPEG tiles, ready to be read.
+
+    ``prefix`` makes each tile a complete JPEG; ``rgb`` tells that its components are RGB and not YCbCr.
+    """
+
+    file: OpenFile
+    page: Page
+    prefix: bytes
+    rgb: bool
+
+    @property
+    def width_px(self) -> int:
+        """Width of the level."""
+        return self.page.width_px
+
+    @property
+    def height_px(self) -> int:
+        """Height of the level."""
+        return self.page.height_px
+
+    @property
+    def tile_size(self) -> int:
+        """Side of a tile in pixels."""
+        return self.page.tile_width_px
+
+    def jpeg(self, col: int, row: int) -> bytes:
+        """Give the whole stored tile as a JPEG; raises CorruptTileError where there is none that can be shown."""
+        page = self.page
+        offset, length = tile_span(self.file, page, row * page.columns + col)
+        if not 0 < length <= MAX_TILE_BYTES:
+            raise CorruptTileError("the tile is empty" if length == 0 else "the tile's length is impossible")
+        data = self.file.read(offset, length)
+        if len(data) != length:
+            raise CorruptTileError("the tile lies beyond the end of the file")
+        return complete(data, self.prefix, page.tile_width_px, page.tile_height_px, rgb=self.rgb)
+
+
+def can_pass_through(page: Page) -> bool:
+    """Tell whether browsers can show the page's tiles as they are stored."""
+    return (
+        page.is_tiled
+        and page.compression == COMPRESSION_JPEG
+        and page.tile_width_px == page.tile_height_px
+        and page.tile_width_px % 16 == 0
+        and page.bits_per_sample == 8
+        and (page.samples, page.photometric)
+        in {(3, PHOTOMETRIC_RGB), (3, PHOTOMETRIC_YCBCR), (1, PHOTOMETRIC_GREY)}
+        and page.planar == 1
+    )
+
+
+def jpeg_level(file: OpenFile, page: Page) -> JpegLevel:
+    """Prepare a page for reading; raises CorruptTileError where its JPEG tables are damaged."""
+    rgb = page.photometric == PHOTOMETRIC_RGB
+    return JpegLevel(file, page, tables_prefix(page.jpeg_tables, rgb=rgb), rgb)

@@ -1,0 +1,62 @@
+"""The slides that are open: described once, kept while they are looked at, dropped when their files change."""
+
+import time
+from collections import OrderedDict
+from threading import Lock
+
+from vsv.errors import FileMissingError, SlideNotFoundError
+from vsv.files import SlideFiles
+from vsv.slide import Slide, open_slide, stamp_of
+
+# Each holds at most two file descriptors: well inside the 1,024 that Lambda allows.
+MAX_OPEN = 128
+# How long a deleted slide or a finished pyramid may go unnoticed.
+RECHECK_SECONDS = 1.0
+
+
+class Library:
+    """Opens slides by ImageID and remembers the most recently used."""
+
+    def __init__(self, files: SlideFiles) -> None:
+        self.files = files
+        self._slides: OrderedDict[str, tuple[Slide, float]] = OrderedDict()
+        self._lock = Lock()
+
+    def slide(self, image_id: str) -> Slide:
+        """Give an opened slide.
+
+        Raises InvalidNameError, SlideNotFoundError, and UnreadableSlideError or ConflictError where the file is
+        not what was imported.
+        """
+        now = time.monotonic()
+        with self._lock:
+            slide, checked = self._slides.get(image_id, (None, 0.0))
+            if slide is not None:
+                self._slides.move_to_end(image_id)
+        if slide is not None and now - checked < RECHECK_SECONDS:
+            return slide
+        return self._checked(image_id, slide, now)
+
+    def _checked(self, image_id: str, known: Slide | None, now: float) -> Slide:
+        path, pyramid = self.files.slide(image_id), self.files.pyramid(image_id)
+        try:
+            self.files.check_original(image_id)
+            if known is None or stamp_of(path, pyramid) != known.stamp:
+                known = open_slide(path, pyramid, self.files.associated(image_id, "thumbnail"))
+        except FileMissingError as error:
+            self.forget(image_id)
+            raise SlideNotFoundError("there is no slide with this ImageID") from error
+        self._keep(image_id, known, now)
+        return known
+
+    def _keep(self, image_id: str, slide: Slide, now: float) -> None:
+        with self._lock:
+            self._slides[image_id] = (slide, now)
+            self._slides.move_to_end(image_id)
+            while len(self._slides) > MAX_OPEN:
+                self._slides.popitem(last=False)
+
+    def forget(self, image_id: str) -> None:
+        """Drop a slide, so that the next look at it sees its files as they are now."""
+        with self._lock:
+            self._slides.pop(image_id, None)

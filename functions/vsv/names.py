@@ -1,0 +1,53 @@
+"""Names from outside: file names and slide IDs that are about to become one path component.
+
+Everything is refused that is not plainly safe on every file system we may meet, at the cost of one match.
+"""
+
+import re
+
+from vsv.errors import InvalidNameError
+
+# Single-file formats that OpenSlide opens; Aperio's .svs is the one the system is made for.
+SLIDE_SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".scn", ".bif", ".svslide")
+MAX_FILENAME = 200
+# \Z and not $: a trailing newline is not part of a name.
+_IMAGE_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?\Z")
+_FILENAME = re.compile(r'[^\x00-\x1f\x7f/\\:*?"<>|.~\s-][^\x00-\x1f\x7f/\\:*?"<>|]*\Z')
+# What Windows keeps for devices, with any suffix.
+_DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|COM\d|LPT\d)(?:\.|\Z)", re.IGNORECASE)
+
+
+def is_image_id(text: str) -> bool:
+    """Tell whether ``text`` can be an ImageID as it stands."""
+    return len(text) <= 64 and _IMAGE_ID.match(text) is not None and _DEVICE.match(text) is None
+
+
+def checked_image_id(text: object) -> str:
+    """Give the ImageID back; raises InvalidNameError where it could not be one."""
+    if not isinstance(text, str) or not is_image_id(text):
+        raise InvalidNameError("an ImageID is 1 to 64 letters, digits, dots, dashes or underscores")
+    return text
+
+
+def is_slide_filename(text: str) -> bool:
+    """Tell whether ``text`` is one plain file name of a slide."""
+    return (
+        len(text) <= MAX_FILENAME
+        and len(text.encode("utf-8", "surrogatepass")) <= MAX_FILENAME
+        and _is_unicode(text)
+        and text.lower().endswith(SLIDE_SUFFIXES)
+        and _FILENAME.match(text) is not None
+        and _DEVICE.match(text) is None
+    )
+
+
+def checked_filename(text: object) -> str:
+    """Give the file name back; raises InvalidNameError where it is not one plain name of a slide file."""
+    if not isinstance(text, str) or not is_slide_filename(text):
+        raise InvalidNameError("filename must be the plain name of a slide file, such as 12345.svs")
+    return text
+
+
+def _is_unicode(text: str) -> bool:
+    """Lone surrogates cannot be stored or sent."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,0 +1,83 @@
+"""What a slide file says about itself, whoever wrote it and whatever it leaves out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vsv.aperio import ScanTime, parse_tags, positive_number, scan_time
+from vsv.errors import UnreadableSlideError
+from vsv.names import is_image_id
+from vsv.open_file import OpenFile
+from vsv.openslide_source import opened
+from vsv.tiff import COMPRESSION_NAMES, Page, read_pages
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A slide's own description. What the file does not say is None; ``mpp`` is µm per pixel, ``app_mag`` a text."""
+
+    width_px: int
+    height_px: int
+    tile_size: int | None
+    compression: str | None
+    tags: Mapping[str, str]
+    image_id: str | None
+    time: ScanTime | None
+    app_mag: str | None
+    mpp: float | None
+    scanner_id: str | None
+
+
+def read_scan(path: Path) -> Scan:
+    """Read a slide's description; raises UnreadableSlideError."""
+    page = _first_page(path)
+    if page is not None and page.description.startswith("Aperio"):
+        return _aperio(page)
+    return _other(path, page)
+
+
+def _first_page(path: Path) -> Page | None:
+    try:
+        return read_pages(OpenFile(path))[0]
+    except UnreadableSlideError:
+        return None
+
+
+def _aperio(page: Page) -> Scan:
+    tags = parse_tags(page.description)
+    image_id, power = tags.get("ImageID", ""), positive_number(tags.get("AppMag"))
+    return Scan(
+        width_px=page.width_px,
+        height_px=page.height_px,
+        tile_size=page.tile_width_px or None,
+        compression=_compression(page),
+        tags=tags,
+        image_id=image_id if is_image_id(image_id) else None,
+        time=scan_time(tags),
+        app_mag=None if power is None else f"{power:g}",
+        mpp=positive_number(tags.get("MPP")),
+        scanner_id=tags.get("ScanScope ID") or None,
+    )
+
+
+def _other(path: Path, page: Page | None) -> Scan:
+    slide = opened(path)
+    width_px, height_px = slide.dimensions
+    properties = dict(sorted(slide.properties.items())[:200])
+    power = positive_number(properties.get("openslide.objective-power"))
+    return Scan(
+        width_px=width_px,
+        height_px=height_px,
+        tile_size=page.tile_width_px or None if page else None,
+        compression=_compression(page) if page else None,
+        tags={key[:100]: value[:2000] for key, value in properties.items()},
+        image_id=None,
+        time=None,
+        app_mag=None if power is None else f"{power:g}",
+        mpp=positive_number(properties.get("openslide.mpp-x")),
+        scanner_id=None,
+    )
+
+
+def _compression(page: Page) -> str:
+    return COMPRESSION_NAMES.get(page.compression, f"TIFF {page.compression}")

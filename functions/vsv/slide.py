@@ -1,0 +1,150 @@
+"""A slide as the tile server sees it: which Deep Zoom level is stored where."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vsv.deepzoom import Grid
+from vsv.errors import CorruptTileError, FileMissingError, UnreadableSlideError
+from vsv.levels import JpegLevel, can_pass_through, jpeg_level
+from vsv.open_file import OpenFile
+from vsv.tiff import Page, read_pages
+
+DEFAULT_TILE_SIZE = 256
+# Aperio rounds its levels' sizes down where Deep Zoom rounds up, and its ratios are then slightly off (4.0003).
+# A level that is this close is the Deep Zoom level: over the whole slide it is at most this many pixels away.
+LEVEL_TOLERANCE_PX = 2
+# libjpeg reduces while decoding by up to 8, at a fraction of the cost; what lies beyond is averaged.
+MAX_DCT_SHIFT = 3
+# The most stored tiles that are read for one tile: the coarsest levels of a slide with one level would take all.
+MAX_SOURCE_TILES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Slide:
+    """An opened slide.
+
+    ``levels`` holds what is stored as JPEG tiles of the grid's size, by Deep Zoom level; ``native`` tells which
+    of them the original has. Where ``levels`` lacks full resolution the pixels come through OpenSlide.
+    """
+
+    path: Path
+    grid: Grid
+    levels: Mapping[int, JpegLevel]
+    native: frozenset[int]
+    stamp: str
+    thumbnail: Path
+
+    @property
+    def max_level(self) -> int:
+        """The Deep Zoom level of full resolution."""
+        return self.grid.max_level
+
+    def source_level(self, level_dz: int) -> int | None:
+        """Choose the stored level to render from: this one, else the nearest finer one that the original has.
+
+        A rendered level has lost a little already, so it serves only where the originals are beyond the reach
+        of DCT scaling. None: through OpenSlide.
+        """
+        if level_dz in self.levels:
+            return level_dz
+        finer = sorted(found for found in self.levels if found > level_dz)
+        native = [found for found in finer if found in self.native and found - level_dz <= MAX_DCT_SHIFT]
+        return next(iter(native or finer), None)
+
+    def is_dear(self, level_dz: int, shift: int) -> bool:
+        """Tell whether a tile of a level would take too many tiles of the level ``shift`` halvings finer."""
+        columns, rows = self.grid.tile_counts(level_dz + shift)
+        return min(columns, 1 << shift) * min(rows, 1 << shift) > MAX_SOURCE_TILES
+
+    def is_provisional(self, level_dz: int) -> bool:
+        """Tell whether the level's tiles will look different once the pyramid is there."""
+        source_dz = self.source_level(level_dz)
+        return source_dz is None or self.is_dear(level_dz, source_dz - level_dz)
+
+
+def stamp_of(slide: Path, pyramid: Path) -> str:
+    """Give a text that changes when either file does; raises FileMissingError without the slide."""
+    try:
+        original = os.stat(slide)  # noqa: PTH116  Path.stat costs three times as much, on every tile
+    except OSError as error:
+        raise FileMissingError("the slide's file is not in its place") from error
+    try:
+        rendered = f"-{os.stat(pyramid).st_mtime_ns:x}"  # noqa: PTH116
+    except OSError:
+        rendered = ""
+    return f"{original.st_size:x}-{original.st_mtime_ns:x}{rendered}"
+
+
+def open_slide(slide: Path, pyramid: Path, thumbnail: Path) -> Slide:
+    """Open a slide and, where it exists, its pyramid; raises UnreadableSlideError and FileMissingError."""
+    stamp = stamp_of(slide, pyramid)
+    file = OpenFile(slide)
+    pages = tiled_pages(file)
+    grid = _native_grid(pages) if _is_native(pages) else _openslide_grid(slide)
+    native = _match(grid, file, pages) if _is_native(pages) else {}
+    rendered = _pyramid_levels(grid, pyramid)
+    levels = {**rendered, **native}
+    return Slide(slide, grid, levels, frozenset(native), stamp, thumbnail)
+
+
+def tiled_pages(file: OpenFile) -> tuple[Page, ...]:
+    """Give the tiled pages of a TIFF; none for a file in another format, which OpenSlide may still open."""
+    try:
+        return tuple(page for page in read_pages(file) if page.is_tiled)
+    except UnreadableSlideError:
+        return ()
+
+
+def _is_native(pages: tuple[Page, ...]) -> bool:
+    """Tell whether full resolution can be passed through.
+
+    Only Aperio's layout is read here: other vendors' tiles may overlap or be placed by other tags.
+    """
+    return bool(pages) and pages[0].description.startswith("Aperio") and can_pass_through(pages[0])
+
+
+def _native_grid(pages: tuple[Page, ...]) -> Grid:
+    return Grid(pages[0].width_px, pages[0].height_px, pages[0].tile_width_px)
+
+
+def _openslide_grid(path: Path) -> Grid:
+    from vsv.openslide_source import dimensions  # noqa: PLC0415  cold start: most slides never need it
+
+    width_px, height_px, tile_size = dimensions(path)
+    return Grid(width_px, height_px, tile_size or DEFAULT_TILE_SIZE)
+
+
+def _pyramid_levels(grid: Grid, path: Path) -> dict[int, JpegLevel]:
+    try:
+        file = OpenFile(path)
+    except FileMissingError:
+        return {}
+    return _match(grid, file, tiled_pages(file))
+
+
+def _match(grid: Grid, file: OpenFile, pages: tuple[Page, ...]) -> dict[int, JpegLevel]:
+    """Assign pages to the Deep Zoom levels that they hold."""
+    found: dict[int, JpegLevel] = {}
+    for page in pages:
+        level_dz = matching_level(grid, page)
+        if level_dz is None or level_dz in found:
+            continue
+        try:
+            found[level_dz] = jpeg_level(file, page)
+        except CorruptTileError:
+            continue  # the level is rendered from the others instead
+    return found
+
+
+def matching_level(grid: Grid, page: Page) -> int | None:
+    """Give the Deep Zoom level that a page can be passed through for, or None."""
+    if not can_pass_through(page) or page.tile_width_px != grid.tile_size:
+        return None
+    for level_dz in range(grid.max_level, -1, -1):
+        width_px, height_px = grid.level_size(level_dz)
+        slack = LEVEL_TOLERANCE_PX if width_px > grid.tile_size else 0
+        if abs(page.width_px - width_px) <= slack and abs(page.height_px - height_px) <= slack:
+            return level_dz
+    return None

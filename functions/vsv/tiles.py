@@ -1,0 +1,99 @@
+"""Deep Zoom tiles: passed through where the slide has them, rendered where it does not."""
+
+import logging
+from dataclasses import dataclass
+from functools import lru_cache
+
+from vsv.deepzoom import Grid
+from vsv.errors import CorruptTileError, InvalidQueryError
+from vsv.slide import Slide
+
+# Pixels, decoders and encoders are imported where they are used: a passed-through tile needs none of them, and
+# a Lambda function's first answer should not wait for them.
+
+log = logging.getLogger(__name__)
+
+MIME_TYPES = {"jpeg": "image/jpeg", "jpg": "image/jpeg", "png": "image/png"}
+MIN_TILE_SIZE, MAX_TILE_SIZE, MAX_OVERLAP = 64, 2048, 64
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """How a viewer wants its tiles; None means as the slide has them."""
+
+    tile_size: int | None = None
+    overlap: int = 0
+    fmt: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.tile_size is not None and not MIN_TILE_SIZE <= self.tile_size <= MAX_TILE_SIZE:
+            raise InvalidQueryError(f"tilesize must be {MIN_TILE_SIZE} to {MAX_TILE_SIZE} pixels")
+        if not 0 <= self.overlap <= MAX_OVERLAP:
+            raise InvalidQueryError(f"overlap must be 0 to {MAX_OVERLAP} pixels")
+        if self.fmt is not None and self.fmt not in MIME_TYPES:
+            raise InvalidQueryError("fmt must be one of jpeg, jpg, png")
+
+    def grid(self, slide: Slide) -> Grid:
+        """Give the grid that the viewer counts its tiles on."""
+        own = slide.grid
+        return Grid(own.width_px, own.height_px, self.tile_size or own.tile_size, self.overlap)
+
+
+OWN_TILING = Tiling()
+
+
+def render_tile(
+    slide: Slide, level_dz: int, col: int, row: int, fmt: str, tiling: Tiling = OWN_TILING
+) -> bytes:
+    """Give a tile as an encoded image; raises TileNotFoundError outside the pyramid.
+
+    ``fmt`` is the encoding: jpeg, jpg or png. Damaged tiles come as background and are logged.
+    """
+    grid = tiling.grid(slide)
+    box = grid.tile_box(level_dz, col, row)
+    if grid == slide.grid:
+        if fmt != "png" and (data := _verbatim(slide, level_dz, col, row, box)) is not None:
+            return data
+        return _encoded(slide, level_dz, fmt, col, row)
+    return _encoded_region(slide, level_dz, fmt, box)
+
+
+def _verbatim(
+    slide: Slide, level_dz: int, col: int, row: int, box: tuple[int, int, int, int]
+) -> bytes | None:
+    """Give the stored bytes of a tile that lies wholly inside its level, None for all others."""
+    level, size = slide.levels.get(level_dz), slide.grid.tile_size
+    if level is None or box[2] - box[0] != size or box[3] - box[1] != size:
+        return None
+    if box[2] > level.width_px or box[3] > level.height_px:
+        return None
+    try:
+        return level.jpeg(col, row)
+    except CorruptTileError as error:
+        log.warning("background for tile %d/%d_%d: %s", level_dz, col, row, error)
+        return background_tile(size)
+
+
+@lru_cache(maxsize=8)
+def background_tile(size: int) -> bytes:
+    """Give the tile that stands for a damaged one: white, as glass is."""
+    from vsv import pixels  # noqa: PLC0415  cold start
+
+    return pixels.encode_jpeg(pixels.blank(size, size), pixels.REDUCED)
+
+
+def _encoded(slide: Slide, level_dz: int, fmt: str, col: int, row: int) -> bytes:
+    from vsv import pixels  # noqa: PLC0415  cold start
+
+    data = pixels.level_tile(slide, level_dz, col, row)
+    if fmt == "png":
+        return pixels.encode_png(data)
+    stored = level_dz in slide.levels
+    return pixels.encode_jpeg(data, pixels.RECODED if stored else pixels.rendered_coding(slide, level_dz))
+
+
+def _encoded_region(slide: Slide, level_dz: int, fmt: str, box: tuple[int, int, int, int]) -> bytes:
+    from vsv import pixels  # noqa: PLC0415  cold start
+
+    data = pixels.region(slide, level_dz, *box)
+    return pixels.encode_png(data) if fmt == "png" else pixels.encode_jpeg(data, pixels.RECODED)

@@ -1,0 +1,163 @@
+"""The standalone server's ASGI application: requests become events, the Lambda handlers answer them."""
+
+import asyncio
+import ipaddress
+import json
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from http_api import MAX_BODY_BYTES
+from import_slide.handler import lambda_handler as import_slide
+from serve_image.handler import lambda_handler as serve_image
+
+from local import static
+from local.events import http_answer, http_event
+from local.lists import lambda_handler as lists
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
+
+HANDLER_THREADS = 8
+BODY_SECONDS = 10
+_LOOPBACK_NAMES = {"localhost", "localhost.localdomain"}
+
+
+class App:
+    """Routes requests as the HTTP API of the stack does, and serves the page.
+
+    ``hosts`` are further names under which it may be addressed: any other Host header is refused, so that no web
+    page can reach a server on loopback by pointing its own name there.
+    """
+
+    def __init__(self, hosts: Iterable[str] = ()) -> None:
+        self.hosts = {host.lower() for host in hosts}
+        self._threads = ThreadPoolExecutor(HANDLER_THREADS, "handler")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        status, headers, body = await self._answer(scope, receive)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        if not self._is_known(_host(scope)):
+            return _plain(421, "this server does not answer to that host name")
+        path = scope["path"]
+        handler = _handler(path)
+        if handler is None:
+            return _page_file(scope["method"], path)
+        if scope["method"] == "OPTIONS":
+            return (
+                204,
+                [(b"access-control-allow-origin", b"*"), (b"access-control-allow-methods", b"GET, HEAD")],
+                b"",
+            )
+        body = await _body(receive)
+        if body is None:
+            return _plain(413, f"the body must be under {MAX_BODY_BYTES} bytes")
+        raw = scope.get("raw_path", path.encode()).decode("latin-1")
+        query = scope["query_string"].decode("latin-1")
+        event = http_event(scope["method"], raw, query, scope["headers"], body, secrets.token_hex(8))
+        loop = asyncio.get_running_loop()
+        return http_answer(await loop.run_in_executor(self._threads, handler, event, _Context(event)))
+
+    def _is_known(self, host: str) -> bool:
+        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+        if name.lower() in _LOOPBACK_NAMES | self.hosts:
+            return True
+        try:
+            ipaddress.ip_address(name.strip("[]"))
+        except ValueError:
+            return False
+        return True  # an address cannot be pointed elsewhere
+
+
+class _Context:
+    """What handlers read of Lambda's context."""
+
+    def __init__(self, event: dict[str, Any]) -> None:
+        self.aws_request_id = event["requestContext"]["requestId"]
+
+
+def _handler(path: str) -> Handler | None:
+    if path.startswith("/DeepZoom/"):
+        return serve_image
+    if path in {"/slides", "/imports"} or path.startswith("/slides/"):
+        return lists
+    return _post_only(import_slide) if path == "/ImportSlide" else None
+
+
+def _post_only(handler: Handler) -> Handler:
+    """Refuse other methods, as the HTTP API's route does."""
+
+    def post(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        if event["requestContext"]["http"]["method"] != "POST":
+            return {"statusCode": 405, "headers": {"allow": "POST"}, "body": ""}
+        return handler(event, context)
+
+    return post
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Give the request's body, or None where it is too long or too slow."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                message = await receive()
+                body.extend(message.get("body", b""))
+                if len(body) > MAX_BODY_BYTES:
+                    return None
+                if not message.get("more_body"):
+                    return bytes(body)
+    except TimeoutError:
+        return None
+
+
+def _host(scope: Scope) -> str:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+
+
+def _page_file(method: str, path: str) -> Answer:
+    if method not in {"GET", "HEAD"}:
+        return _plain(405, "only GET is answered here")
+    found = static.find(path)
+    if found is None:
+        return _plain(404, "there is nothing at this address")
+    headers = {**static.SECURITY_HEADERS, "content-type": static.content_type(found)}
+    body = found.read_bytes()
+    return 200, _pairs(headers, body), body
+
+
+def _plain(status: int, message: str) -> Answer:
+    body = json.dumps({"error": message}).encode()
+    return (
+        status,
+        _pairs({"content-type": "application/json", "x-content-type-options": "nosniff"}, body),
+        body,
+    )
+
+
+def _pairs(headers: dict[str, str], body: bytes) -> list[tuple[bytes, bytes]]:
+    return [(k.encode(), v.encode()) for k, v in {**headers, "content-length": str(len(body))}.items()]

@@ -1,0 +1,45 @@
+"""``vsv export-deepzoom``: the classic folder of one file a tile."""
+
+from pathlib import Path
+
+from vsv import durable
+from vsv.errors import UnavailableError
+from vsv.installation import Installation
+from vsv.slide import Slide
+from vsv.tiles import render_tile
+
+
+def export_deepzoom(here: Installation, image_id: str, folder: Path) -> int:
+    """Write ``{image_id}.dzi`` and ``{image_id}_files/`` and give the number of tiles.
+
+    Tiles that are there already are kept, so an export that was stopped goes on; the descriptor comes last, so a
+    folder that has one is complete. Raises SlideNotFoundError and UnavailableError.
+    """
+    slide = here.library.slide(image_id)
+    try:
+        tiles = sum(
+            _export_level(slide, level_dz, folder / f"{image_id}_files" / str(level_dz))
+            for level_dz in range(slide.grid.level_count)
+        )
+        durable.write(folder / f"{image_id}.dzi", slide.grid.descriptor("jpeg").encode())
+    except OSError as error:
+        raise UnavailableError("the tiles could not be written: is the disk full or read only?") from error
+    return tiles
+
+
+def _export_level(slide: Slide, level_dz: int, folder: Path) -> int:
+    folder.mkdir(parents=True, exist_ok=True)
+    columns, rows = slide.grid.tile_counts(level_dz)
+    for row in range(rows):
+        for col in range(columns):
+            path = folder / f"{col}_{row}.jpeg"
+            if not path.exists():
+                _write(path, render_tile(slide, level_dz, col, row, "jpeg"))
+    return columns * rows
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write whole or not at all; flushing each of a hundred thousand files would take hours."""
+    part = path.with_suffix(durable.PART_SUFFIX)
+    part.write_bytes(data)
+    part.replace(path)

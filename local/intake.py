@@ -1,0 +1,196 @@
+"""The standalone import machine: what DataSync and Step Functions do on AWS, on threads of this process.
+
+It calls the same step handlers in the same order. A file lock for each import keeps the server and the command
+line out of each other's way; a killed process drops its locks, and whoever comes next takes up its runs.
+"""
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from extract_metadata.handler import lambda_handler as extract_metadata
+from filelock import FileLock, Timeout
+from inspect_file.handler import lambda_handler as inspect_file
+from render_pyramid.handler import lambda_handler as render_pyramid
+from vsv.errors import (
+    FileMissingError,
+    UnavailableError,
+    UnreadableSlideError,
+    VersionConflictError,
+    VsvError,
+)
+from vsv.importing import record_failure
+from vsv.installation import Installation
+from vsv.records import ImportRecord, ImportState
+
+from local import transfer
+
+log = logging.getLogger(__name__)
+
+IMPORT_THREADS = 2  # copying waits for disks; a second slide need not wait for the first one's
+RETRY_DELAYS_S = (0.5, 2.0)
+
+
+class Intake:
+    """Brings files from folders of this machine into the data folder and imports them."""
+
+    def __init__(
+        self, here: Callable[[], Installation], folders: Sequence[Path] = (), *, in_place: bool = False
+    ) -> None:
+        self._here = here
+        self.folders = tuple(folders)
+        self.in_place = in_place
+        self._busy: set[str] = set()
+        self._busy_lock = Lock()
+        self._importers = ThreadPoolExecutor(IMPORT_THREADS, "import")
+        # One at a time: a pyramid takes all cores, and slides can be looked at before theirs.
+        self._renderers = ThreadPoolExecutor(1, "render")
+
+    def describe_source(self, filename: str, size: int) -> str | None:  # noqa: ARG002
+        """Give the folder that holds the file; raises FileMissingError where none does."""
+        for folder in self.folders:
+            if (folder / filename).is_file():
+                return str(folder.resolve())
+        raise FileMissingError(f"{filename} is not in the scanner's folder")
+
+    def is_unchanged(self, run: ImportRecord) -> bool:
+        """Compare the source with what the run brought in: by time, and by content where the time differs."""
+        source = self._source(run)
+        if source is None or run.checksum is None:
+            return True
+        try:
+            found = source.stat()
+            if found.st_size != run.size or found.st_mtime_ns == run.source_modified:
+                return True
+            if not transfer.same_content(source, run.checksum):
+                return False
+        except OSError:
+            return True  # gone, or not readable now: there is nothing to compare with
+        self._note(run, {"source_modified": found.st_mtime_ns})
+        return True
+
+    def _source(self, run: ImportRecord) -> Path | None:
+        folders = [*self.folders, *([Path(run.source)] if run.source else [])]
+        return next((folder / run.filename for folder in folders if (folder / run.filename).is_file()), None)
+
+    def _note(self, run: ImportRecord, changes: dict[str, Any]) -> None:
+        try:
+            self._here().imports.advance(run.filename, run.run_id, changes)
+        except VersionConflictError:
+            return  # a newer run knows better
+
+    def start(self, run: ImportRecord) -> None:
+        """Queue a run, unless this process works on it already."""
+        with self._busy_lock:
+            if run.run_id in self._busy:
+                return
+            self._busy.add(run.run_id)
+        self._importers.submit(self._import, run)
+
+    def resume(self) -> None:
+        """Take up the runs that a killed process left under way."""
+        for state in (ImportState.TRANSFERRING, ImportState.IMPORTING):
+            token = None
+            while True:
+                page = self._here().imports.by_state(state, limit=100, token=token)
+                for run in page.items:
+                    self.start(run)
+                if (token := page.next_token) is None:
+                    break
+
+    def is_busy(self) -> bool:
+        """Tell whether any run is under way in this process."""
+        with self._busy_lock:
+            return bool(self._busy)
+
+    def close(self) -> None:
+        """Finish the steps under way and take up no more."""
+        self._importers.shutdown(cancel_futures=True)
+        self._renderers.shutdown(cancel_futures=True)
+
+    def _import(self, run: ImportRecord) -> None:
+        steps = (self._transfer, inspect_file, extract_metadata)
+        if self._run_steps(run, steps):
+            try:
+                self._renderers.submit(self._render, run)
+            except RuntimeError:
+                self._done(run)  # closing: the next start takes it up
+        else:
+            self._done(run)
+
+    def _render(self, run: ImportRecord) -> None:
+        self._run_steps(run, (render_pyramid,))
+        self._done(run)
+
+    def _done(self, run: ImportRecord) -> None:
+        with self._busy_lock:
+            self._busy.discard(run.run_id)
+
+    def _run_steps(self, run: ImportRecord, steps: Sequence[Callable[[dict[str, Any], Any], Any]]) -> bool:
+        """Run steps in order; tell whether all of them passed. Nothing escapes: this is a thread's last frame."""
+        event = {"filename": run.filename, "size": run.size, "runId": run.run_id}
+        try:
+            with self._lock(run):
+                for step in steps:
+                    _with_retries(step, event)
+            return True
+        except Timeout:
+            log.info("%s is being imported by another process", run.filename)
+        except VersionConflictError:
+            log.info("%s: a newer import has taken this one's place", run.filename)
+        except UnreadableSlideError as error:
+            log.warning("%s failed: %s", run.filename, error)
+        except UnavailableError as error:
+            log.warning("%s waits: %s", run.filename, error)
+            self._note(run, {"error": str(error)})
+        except Exception as error:
+            log.exception("%s failed", run.filename)
+            reason = (
+                str(error) if isinstance(error, VsvError) else "an unexpected error stopped it: see the log"
+            )
+            record_failure(self._here(), run, reason)
+        return False
+
+    def _lock(self, run: ImportRecord) -> FileLock:
+        folder = self._here().settings.data / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        name = hashlib.sha256(run.filename.encode()).hexdigest()[:32]
+        return FileLock(folder / f"{name}.lock", timeout=0)
+
+    def _transfer(self, event: dict[str, Any], _context: Any) -> None:
+        """Bring the file in, unless a run before this one has."""
+        here = self._here()
+        run = here.imports.get(event["filename"])
+        if run is None or run.run_id != event["runId"]:
+            raise VersionConflictError("a newer import of this file has taken this one's place")
+        if run.image_id is not None and here.files.slide(run.image_id).exists():
+            return
+        if run.checksum is not None and here.files.incoming(run.filename).exists():
+            return
+        source = self._source(run)
+        if source is None:
+            raise FileMissingError(
+                "the file left the scanner's folder before it was copied: scan the slide again"
+            )
+        bring = transfer.link if self.in_place else transfer.copy
+        brought = bring(source, here.files, run.filename, run.size)
+        here.imports.advance(
+            run.filename, run.run_id, {"checksum": brought.checksum, "source_modified": brought.modified}
+        )
+
+
+def _with_retries(step: Callable[[dict[str, Any], Any], Any], event: dict[str, Any]) -> None:
+    """Run a step; what may pass is tried again after a pause."""
+    for delay_s in RETRY_DELAYS_S:
+        try:
+            step(event, None)
+            return
+        except UnavailableError as error:
+            log.info("%s: trying again: %s", event["filename"], error)
+            time.sleep(delay_s)
+    step(event, None)

@@ -1,0 +1,60 @@
+"""The standalone page's lists: slides and imports as JSON, read only.
+
+For this machine's own page; other programs read through GraphQL or ``vsv list --json``.
+"""
+
+from typing import Any
+
+from http_api import Request, Response, answer, json_response
+from vsv.errors import InvalidQueryError, SlideNotFoundError
+from vsv.installation import Installation, current
+from vsv.names import checked_image_id
+from vsv.records import ImportRecord, ImportState, Status
+
+# What a list shows; tags can be long and a source is a path of this machine.
+_HIDDEN = {"Tags", "Source", "SourceModified", "RunID", "Checksum"}
+
+
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer ``GET /slides`` and ``GET /imports`` with ``?limit&nextToken``, and ``GET /slides/{ImageID}``."""
+    return answer(event, context, _list)
+
+
+def _list(request: Request) -> Response:
+    limit, token = _limit(request.query.get("limit")), request.query.get("nextToken") or None
+    here = current()
+    if request.path == "/slides":
+        slides = here.slides.list_all(limit, token)
+        return _page([r.to_item() for r in slides.items if r.status is not Status.DELETED], slides.next_token)
+    if request.path == "/imports":
+        return _page([run.to_item() for run in _unfinished(here, limit)], None)
+    return _slide(here, checked_image_id(request.path.removeprefix("/slides/")))
+
+
+def _unfinished(here: Installation, limit: int) -> list[ImportRecord]:
+    """Give the imports that somebody may wait for or worry about; finished ones are in the list of slides."""
+    states = (ImportState.FAILED, ImportState.IMPORTING, ImportState.TRANSFERRING)
+    return [run for state in states for run in here.imports.by_state(state, limit).items][:limit]
+
+
+def _slide(here: Installation, image_id: str) -> Response:
+    record = here.slides.get(image_id)
+    if record is None or record.status is Status.DELETED:
+        raise SlideNotFoundError("there is no slide with this ImageID")
+    return json_response(200, _shown(record.to_item()))
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return 100
+    if not (text.isascii() and text.isdigit() and len(text) <= 4):
+        raise InvalidQueryError("limit must be a whole number from 1 to 1000")
+    return int(text)
+
+
+def _page(items: list[dict[str, Any]], token: str | None) -> Response:
+    return json_response(200, {"items": [_shown(item) for item in items], "nextToken": token})
+
+
+def _shown(item: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in item.items() if name not in _HIDDEN}

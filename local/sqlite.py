@@ -1,0 +1,229 @@
+"""Slide and import records in SQLite, for the standalone server and the command line.
+
+A change reads the item, alters it and writes it back in one transaction; fields that this version does not
+know stay as they are. Lists are ordered by UTF-8 bytes, as DynamoDB orders its keys.
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from vsv.errors import AlreadyExistsError, SlideNotFoundError, VersionConflictError
+from vsv.paging import check_limit, decode_token, encode_token, is_key
+from vsv.records import ImportRecord, ImportState, SlideRecord, Status
+from vsv.stored_items import Item, Storable, import_changes, new_item, slide_changes
+from vsv.stores import Page
+
+from local.sqlite_database import Database, open_database
+
+__all__ = ["Database", "SqliteImportStore", "SqliteSlideStore", "open_database"]
+
+R = TypeVar("R", bound=Storable)
+
+
+class _Order(NamedTuple, Generic[R]):
+    """An order to list in: a name for its tokens, and SQL that gives the item, then the key to go on after.
+
+    The SQL's parameters are what is looked up, if anything, then that key, then how many rows.
+    """
+
+    kind: type[R]
+    name: str
+    key_parts: int
+    sql: str
+
+
+_SLIDE = "SELECT item FROM slides WHERE image_id = ?"
+_ALL_SLIDES = _Order(
+    SlideRecord,
+    "slides",
+    1,
+    "SELECT item, image_id FROM slides WHERE image_id > ? ORDER BY image_id LIMIT ?",
+)
+_SLIDES_BY_STATUS = _Order(
+    SlideRecord,
+    "slides by status",
+    2,
+    "SELECT item, sort_id, image_id FROM slides WHERE status = ? AND (sort_id, image_id) > (?, ?) "
+    "ORDER BY sort_id, image_id LIMIT ?",
+)
+_SLIDES_BY_CASE = _Order(
+    SlideRecord,
+    "slides by case",
+    1,
+    "SELECT item, image_id FROM slides WHERE case_id = ? AND image_id > ? ORDER BY image_id LIMIT ?",
+)
+_SLIDES_BY_FILENAME = _Order(
+    SlideRecord,
+    "slides by filename",
+    1,
+    "SELECT item, image_id FROM slides WHERE filename = ? AND image_id > ? ORDER BY image_id LIMIT ?",
+)
+_IMPORT = "SELECT item FROM imports WHERE filename = ?"
+_ALL_IMPORTS = _Order(
+    ImportRecord,
+    "imports",
+    1,
+    "SELECT item, filename FROM imports WHERE filename > ? ORDER BY filename LIMIT ?",
+)
+_IMPORTS_BY_STATE = _Order(
+    ImportRecord,
+    "imports by state",
+    2,
+    "SELECT item, updated_at, filename FROM imports WHERE state = ? AND (updated_at, filename) > (?, ?) "
+    "ORDER BY updated_at, filename LIMIT ?",
+)
+
+
+class SqliteSlideStore:
+    """The slides in an open database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, image_id: str) -> SlideRecord | None:
+        """Give the slide's record, or None."""
+        return next(iter(self.get_many([image_id])), None)
+
+    def get_many(self, image_ids: Sequence[str]) -> list[SlideRecord]:
+        """Give the records in the order asked for, repeats too, without those that do not exist."""
+        with self._database.reading() as connection:
+            found = {key: _find(connection, _SLIDE, key) for key in dict.fromkeys(image_ids)}
+        items = (found[image_id] for image_id in image_ids)
+        return [SlideRecord.from_item(item) for item in items if item is not None]
+
+    def put_new(self, record: SlideRecord) -> None:
+        """Store a record under a free ImageID; raises AlreadyExistsError."""
+        item = new_item(record)
+        with self._database.writing() as connection:
+            if _find(connection, _SLIDE, record.image_id) is not None:
+                raise AlreadyExistsError("A slide with this ImageID is already stored.")
+            _write_slide(connection, item)
+
+    def update(
+        self, image_id: str, changes: Mapping[str, Any], *, by: str, expected_version: int | None = None
+    ) -> SlideRecord:
+        """Change some attributes in one atomic step; see ``SlideStore.update``."""
+        fields = slide_changes(changes, by)
+        with self._database.writing() as connection:
+            item = _find(connection, _SLIDE, image_id)
+            if item is None:
+                raise SlideNotFoundError("There is no slide with this ImageID.")
+            if expected_version not in (None, item["Version"]):
+                raise VersionConflictError("The slide was changed meanwhile: read it again.")
+            item = _changed(item, fields | {"Version": item["Version"] + 1})
+            _write_slide(connection, item)
+        return SlideRecord.from_item(item)
+
+    def remove(self, image_id: str) -> None:
+        """Forget the slide's record; a missing one is no error."""
+        if is_key(image_id):
+            with self._database.writing() as connection:
+                connection.execute("DELETE FROM slides WHERE image_id = ?", (image_id,))
+
+    def list_all(self, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
+        """Give a page of all slides, by ImageID."""
+        return _page(self._database, _ALL_SLIDES, (), limit, token)
+
+    def by_status(self, status: Status, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
+        """Give a page of the slides with this status, by SlideID; a slide without one lies at its ImageID."""
+        return _page(self._database, _SLIDES_BY_STATUS, (str(status),), limit, token)
+
+    def by_case(self, case_id: str, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
+        """Give a page of a case's slides."""
+        return _page(self._database, _SLIDES_BY_CASE, (case_id,), limit, token)
+
+    def by_filename(self, filename: str, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
+        """Give a page of the slides that were imported under this filename."""
+        return _page(self._database, _SLIDES_BY_FILENAME, (filename,), limit, token)
+
+
+class SqliteImportStore:
+    """The imports in an open database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, filename: str) -> ImportRecord | None:
+        """Give the latest import under this filename, or None."""
+        with self._database.reading() as connection:
+            item = _find(connection, _IMPORT, filename)
+        return None if item is None else ImportRecord.from_item(item)
+
+    def start(self, record: ImportRecord, *, replaces: str | None) -> None:
+        """Store a new run in the place of ``replaces``; raises AlreadyExistsError if another run is there."""
+        item = new_item(record)
+        with self._database.writing() as connection:
+            stored = _find(connection, _IMPORT, record.filename)
+            if stored == item:  # this very run, told twice
+                return
+            if (stored["RunID"] if stored else None) != replaces:
+                raise AlreadyExistsError("Another import of this file was started meanwhile.")
+            _write_import(connection, item)
+
+    def advance(self, filename: str, run_id: str, changes: Mapping[str, Any]) -> ImportRecord:
+        """Change some attributes of this very run; raises VersionConflictError if another has its place."""
+        fields = import_changes(changes)
+        with self._database.writing() as connection:
+            item = _find(connection, _IMPORT, filename)
+            if item is None or item["RunID"] != run_id:
+                raise VersionConflictError("Another import of this file has taken this one's place.")
+            item = _changed(item, fields)
+            _write_import(connection, item)
+        return ImportRecord.from_item(item)
+
+    def list_all(self, limit: int = 20, token: str | None = None) -> Page[ImportRecord]:
+        """Give a page of all imports, by filename."""
+        return _page(self._database, _ALL_IMPORTS, (), limit, token)
+
+    def by_state(self, state: ImportState, limit: int = 20, token: str | None = None) -> Page[ImportRecord]:
+        """Give a page of the imports in this state, by UpdatedAt."""
+        return _page(self._database, _IMPORTS_BY_STATE, (str(state),), limit, token)
+
+
+def _find(connection: sqlite3.Connection, sql: str, key: str) -> Item | None:
+    if not is_key(key):
+        return None
+    row = connection.execute(sql, (key,)).fetchone()
+    item: Item | None = json.loads(row[0]) if row else None
+    return item
+
+
+def _changed(item: Item, fields: Item) -> Item:
+    return {name: value for name, value in (item | fields).items() if value is not None}
+
+
+def _write_slide(connection: sqlite3.Connection, item: Item) -> None:
+    sort_id = item.get("SlideID", item["ImageID"])
+    connection.execute(
+        "REPLACE INTO slides (image_id, sort_id, case_id, filename, status, item) VALUES (?, ?, ?, ?, ?, ?)",
+        (item["ImageID"], sort_id, item.get("CaseID"), item["Filename"], item["Status"], _json(item)),
+    )
+
+
+def _write_import(connection: sqlite3.Connection, item: Item) -> None:
+    connection.execute(
+        "REPLACE INTO imports (filename, state, updated_at, item) VALUES (?, ?, ?, ?)",
+        (item["Filename"], item["State"], item["UpdatedAt"], _json(item)),
+    )
+
+
+def _json(item: Item) -> str:
+    return json.dumps(item, ensure_ascii=False, separators=(",", ":"))
+
+
+def _page(
+    database: Database, order: _Order[R], wanted: tuple[str, ...], limit: int, token: str | None
+) -> Page[R]:
+    limit = check_limit(limit)
+    query = (order.name, *wanted)
+    # No key is empty, so empty ones lie before the first row.
+    after = decode_token(token, query, order.key_parts) or ("",) * order.key_parts
+    if not all(map(is_key, wanted)):
+        return Page(())
+    with database.reading() as connection:
+        # One row more than asked for tells whether there is a next page.
+        rows = connection.execute(order.sql, (*wanted, *after, limit + 1)).fetchall()
+    items = tuple(order.kind.from_item(json.loads(row[0])) for row in rows[:limit])
+    return Page(items, encode_token(query, rows[limit - 1][1:]) if len(rows) > limit else None)

@@ -1,0 +1,46 @@
+"""One machine as an installation: a folder, SQLite files, and this process's own import machine."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from vsv import installation
+from vsv.errors import SettingsError
+from vsv.installation import Installation
+from vsv.settings import Settings
+
+from local.intake import Intake
+from local.sqlite import SqliteImportStore, SqliteSlideStore, open_database
+
+DATABASE = "records.sqlite"
+
+
+@contextmanager
+def standalone(
+    data: Path, folders: Sequence[Path] = (), *, in_place: bool = False
+) -> Iterator[tuple[Installation, Intake]]:
+    """Be the installation of a data folder for the length of a block; raises SettingsError where it cannot be.
+
+    ``folders`` are where files may be brought in from.
+    """
+    try:
+        (data / "slides").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"the data folder {data} cannot be written to") from error
+    database = open_database(data / DATABASE)
+    intake = Intake(lambda: here, folders, in_place=in_place)
+    here = Installation(
+        Settings(data=data.resolve()),
+        make_slides=lambda: SqliteSlideStore(database),
+        make_imports=lambda: SqliteImportStore(database),
+        make_starter=lambda: intake,
+    )
+    here.files.prepare()
+    here.files.sweep()
+    installation.use(here)
+    try:
+        yield here, intake
+    finally:
+        intake.close()
+        installation.use(None)
+        database.close()

@@ -1,0 +1,102 @@
+"""From the scanner's folder to ``incoming/``: a verified copy, or a link where slides stay in place."""
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from vsv import durable
+from vsv.errors import FileChangingError, FileMissingError, TransferError, UnavailableError
+from vsv.files import SlideFiles
+from vsv.inspection import checksum
+
+_BLOCK = 4 << 20
+# Of an original that stays in place only its ends are read: the folder was too big to copy.
+_EDGE = 8 << 20
+_EDGES = "edges-"
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """What was brought in: the content's checksum and the source's modification time in ns."""
+
+    checksum: str
+    modified: int
+
+
+def copy(source: Path, files: SlideFiles, filename: str, size: int) -> Transferred:
+    """Copy a file into ``incoming/`` and read it back; the source is only ever read.
+
+    Raises FileMissingError, FileChangingError while the source is being written to, TransferError when the copy is
+    not what was read, UnavailableError when the disk refuses.
+    """
+    before = _state(source)
+    if before[0] != size:
+        raise FileChangingError("the file in the scanner's folder has another size now")
+    target = files.incoming(filename)
+    try:
+        with durable.replacing(target) as part:
+            digest = _copy_bytes(source, part)
+            if _state(source) != before:
+                raise FileChangingError("the file changed while it was copied: it is still being written")
+            if part.stat().st_size != size or checksum(part) != digest:
+                raise TransferError("the copy differs from the file in the scanner's folder")
+    except OSError as error:
+        raise UnavailableError(
+            "the file could not be copied: is the disk full or the folder gone?"
+        ) from error
+    return Transferred(digest, before[1])
+
+
+def link(source: Path, files: SlideFiles, filename: str, size: int) -> Transferred:
+    """Let ``incoming/`` point at a file that stays where it is; raises as ``copy`` does."""
+    before = _state(source)
+    if before[0] != size:
+        raise FileChangingError("the file has another size now")
+    try:
+        files.link_original(filename, source)
+        return Transferred(edges_checksum(source), before[1])
+    except OSError as error:
+        raise UnavailableError("the file could not be linked into the data folder") from error
+
+
+def same_content(source: Path, digest: str) -> bool:
+    """Tell whether a file still has the content that ``copy`` or ``link`` gave this checksum."""
+    return digest == (edges_checksum(source) if digest.startswith(_EDGES) else checksum(source))
+
+
+def edges_checksum(path: Path) -> str:
+    """Give a checksum of a file's size, beginning and end."""
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        digest.update(file.read(_EDGE))
+        file.seek(max(0, size - _EDGE))
+        digest.update(file.read(_EDGE))
+    return _EDGES + digest.hexdigest()
+
+
+def _state(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise FileMissingError("the file is not in the scanner's folder any more") from error
+    return found.st_size, found.st_mtime_ns
+
+
+def _copy_bytes(source: Path, part: Path) -> str:
+    digest = hashlib.sha256()
+    with source.open("rb") as reading, part.open("wb") as writing:
+        _refuse_when_full(part, os.fstat(reading.fileno()).st_size)
+        while block := reading.read(_BLOCK):
+            digest.update(block)
+            writing.write(block)
+    durable.flush(part)
+    return digest.hexdigest()
+
+
+def _refuse_when_full(part: Path, size: int) -> None:
+    """Say so before gigabytes are written in vain."""
+    if shutil.disk_usage(part.parent).free < size:
+        raise UnavailableError("the disk has no room for this slide: free some space")

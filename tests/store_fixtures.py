@@ -1,0 +1,44 @@
+"""Both kinds of store, for tests that hold for either: ``pytest_plugins = ["tests.store_fixtures"]``."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from vsv.dynamodb import DynamoImportStore, DynamoSlideStore
+from vsv.stores import ImportStore, SlideStore
+
+from local.sqlite import SqliteImportStore, SqliteSlideStore, open_database
+from tests.dynamo_tables import create_tables, mocked_dynamodb
+from tests.store_records import Stores
+
+TABLE_NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def dynamodb() -> Iterator[Any]:
+    with mocked_dynamodb() as client:
+        yield client
+
+
+@pytest.fixture(params=["sqlite", "dynamodb"])
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
+    if request.param == "sqlite":
+        with open_database(tmp_path / "records.db") as database:
+            yield Stores(SqliteSlideStore(database), SqliteImportStore(database))
+    else:
+        client = request.getfixturevalue("dynamodb")
+        slides_name, imports_name = (f"{kind}-{next(TABLE_NUMBERS)}" for kind in ("slides", "imports"))
+        create_tables(client, slides_name, imports_name)
+        yield Stores(DynamoSlideStore(slides_name, client), DynamoImportStore(imports_name, client))
+
+
+@pytest.fixture
+def slides(stores: Stores) -> SlideStore:
+    return stores.slides
+
+
+@pytest.fixture
+def imports(stores: Stores) -> ImportStore:
+    return stores.imports

@@ -1,0 +1,70 @@
+"""Stores and records for the tests of the record stores."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from vsv.paging import MAX_KEY_BYTES
+from vsv.records import ImportRecord, ImportState, SlideRecord
+from vsv.stores import ImportStore, SlideStore
+
+# What no store can hold as a key. Readers give nothing for it, writers refuse it.
+NOT_KEYS = ["", "half a pair \ud83d", "x" * (MAX_KEY_BYTES + 1)]
+
+
+@dataclass
+class Stores:
+    slides: SlideStore
+    imports: ImportStore
+
+
+def slide(image_id: str = "image-1", **fields: Any) -> SlideRecord:
+    """Give a slide's record with just what it must have."""
+    required: dict[str, Any] = {
+        "filename": f"{image_id}.svs",
+        "width": 46000,
+        "height": 32914,
+        "file_size": 2**40 + 1,
+        "last_modified": "2026-11-21T06:10:58.000042Z",
+    }
+    return SlideRecord(image_id=image_id, **(required | fields))
+
+
+def slide_import(filename: str = "a.svs", run_id: str = "run-1", **fields: Any) -> ImportRecord:
+    """Give an import's record with just what it must have."""
+    required: dict[str, Any] = {
+        "size": 2**40,
+        "state": ImportState.TRANSFERRING,
+        "started_at": "2026-11-21T06:10:58.000042Z",
+        "updated_at": "2026-11-21T06:10:58.000042Z",
+    }
+    return ImportRecord(filename=filename, run_id=run_id, **(required | fields))
+
+
+FULL_SLIDE = slide(
+    "0f8fad5b-d9cb-469f-a165-70867728950e",
+    slide_id="S26-1234;A1;äöü 病理 🔬",
+    case_id="S26-1234",
+    filename="Größe 病理 'quoted\" 100%.svs",
+    scan_date="2026-11-20T23:59:59",
+    time_zone="local",
+    app_mag="40",
+    mpp=0.2498,
+    checksum="sha256:00ff",
+    barcode="S26-1234\x1dA1",
+    barcode_format="DataMatrix",
+    tile_size=240,
+    compression="JPEG",
+    scanner_id="SS1234",
+    tags={"aperio.Title": "Übersicht 🔬", "openslide.mpp-x": "0.2498", "empty": ""},
+    modified_by="extract_metadata",
+    version=7,
+)
+FULL_IMPORT = slide_import(
+    "Größe 病理.svs",
+    image_id="image-1",
+    state=ImportState.FAILED,
+    error="The file is not a slide: «kaputt».",
+    checksum="sha256:00ff",
+    source="Scanner 1/Größe",
+    source_modified=1_795_241_458_123_456_789,
+)
