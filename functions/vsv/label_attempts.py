@@ -1,0 +1,138 @@
+"""The ways to look at a label until its barcode is read, cheapest and most successful first."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import zxingcpp
+from PIL import Image, ImageFilter
+
+from vsv import label_variants as variants
+
+WHOLE_SIDE = 1200  # of the whole label no more is looked at; small codes are seen in the cut-outs
+MOST_REGIONS = 4
+_LOCAL = zxingcpp.Binarizer.LocalAverage
+_GLOBAL = zxingcpp.Binarizer.GlobalHistogram
+Treatment = Callable[[Image.Image], Image.Image]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a reader is shown: an image, and where on the label it comes from."""
+
+    image: Image.Image
+    factor: float
+    region: variants.Region | None = None
+
+    def on_label(self, x: float, y: float) -> tuple[float, float]:
+        """Return the label's pixel that stands at ``x``, ``y`` of this picture."""
+        if self.region is None:
+            return x / self.factor, y / self.factor
+        aside = (x - self.image.width / 2) / self.factor, (y - self.image.height / 2) / self.factor
+        return variants.turned(aside, self.region)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One way to look at a label: ``side`` 0 is all of it, otherwise its busy places at that many pixels."""
+
+    name: str
+    side: int
+    treat: Treatment
+    binarizer: Any = _LOCAL
+    ink: bool = False
+    enlarge: int = 1
+
+
+def _plain(grey: Image.Image) -> Image.Image:
+    return grey
+
+
+def _filtered(*filters: Any) -> Treatment:
+    def treat(grey: Image.Image) -> Image.Image:
+        for one in filters:
+            grey = grey.filter(one)
+        return grey
+
+    return treat
+
+
+_SHARPER, _SHARP_WIDE = ImageFilter.UnsharpMask(5, 250, 0), ImageFilter.UnsharpMask(10, 300, 0)
+_LIGHTER, _DARKER = ImageFilter.MaxFilter(3), ImageFilter.MinFilter(3)
+
+# Cheapest and most successful first, by benchmarks/barcodes.py.
+ATTEMPTS = (
+    Attempt("plain", 0, _plain),
+    Attempt("cut 640 median", 640, _filtered(ImageFilter.MedianFilter(3))),
+    Attempt("cut 450", 450, _plain),
+    Attempt("cut 900", 900, _plain),
+    Attempt("cut 320 global", 320, _plain, _GLOBAL),
+    Attempt("cut 640 local contrast", 640, variants.local_contrast),
+    Attempt("cut 220 sharper", 220, _filtered(_SHARPER)),
+    Attempt("cut 450 sharper, wide", 450, _filtered(_SHARP_WIDE)),
+    Attempt("cut 640 without ink", 640, _plain, ink=True),
+    Attempt("cut 640 closed", 640, _filtered(_LIGHTER, _DARKER)),
+    Attempt("cut 640 opened", 640, _filtered(_DARKER, _LIGHTER)),
+    Attempt("cut 640 global", 640, _plain, _GLOBAL),
+    Attempt("cut 150 sharper", 150, _filtered(_SHARPER)),
+    Attempt("cut 320", 320, _plain),
+    Attempt("cut 450 local contrast", 450, variants.local_contrast),
+    Attempt("cut 900 blurred", 900, _filtered(ImageFilter.GaussianBlur(1.5))),
+    Attempt("cut 450 without ink, median", 450, _filtered(ImageFilter.MedianFilter(5)), ink=True),
+    Attempt("cut 320 sharper, wide", 320, _filtered(_SHARP_WIDE)),
+    Attempt("local contrast", 0, variants.local_contrast),
+    Attempt("cut 640 sharper", 640, _filtered(_SHARPER)),
+    Attempt("cut 450 closed", 450, _filtered(_LIGHTER, _DARKER)),
+    Attempt("cut 640 blurred", 640, _filtered(ImageFilter.GaussianBlur(3))),
+    Attempt("twice the size", 0, _plain, enlarge=2),
+    Attempt("cut 900 sharper, wide", 900, _filtered(_SHARP_WIDE)),
+    Attempt("cut 900 without ink", 900, variants.local_contrast, _GLOBAL, ink=True),
+)
+
+
+class Views:
+    """The pictures of one label, each made when first asked for."""
+
+    def __init__(self, image: Image.Image) -> None:
+        self._image = image
+
+    @cached_property
+    def rgb(self) -> Image.Image:
+        """The label in RGB, bounded."""
+        return variants.bounded_rgb(self._image)
+
+    @cached_property
+    def grey(self) -> Image.Image:
+        """The label in grey."""
+        return self.rgb.convert("L")
+
+    @cached_property
+    def inkless(self) -> Image.Image:
+        """The label with coloured ink faded."""
+        return variants.brightest_channel(self.rgb)
+
+    @cached_property
+    def regions(self) -> list[variants.Region]:
+        """The places that look like a code."""
+        return variants.find_regions(self.grey, most=MOST_REGIONS)
+
+    def pictures(self, attempt: Attempt) -> Iterator[Picture]:
+        """Yield what ``attempt`` looks at."""
+        source = self.inkless if attempt.ink else self.grey
+        if attempt.side:
+            for region in self.regions:
+                image = variants.cut_out(source, region, attempt.side)
+                yield Picture(attempt.treat(image), attempt.side / max(region.extent), region)
+        else:
+            factor = self._whole_factor(attempt)
+            yield Picture(attempt.treat(variants.resized(source, factor)), factor)
+
+    def megapixels(self, attempt: Attempt) -> float:
+        """Return the most pixels that ``attempt`` may have to look at, in millions."""
+        if attempt.side:
+            return len(self.regions) * attempt.side**2 / 1e6
+        return self.grey.width * self.grey.height * self._whole_factor(attempt) ** 2 / 1e6
+
+    def _whole_factor(self, attempt: Attempt) -> float:
+        return min(float(attempt.enlarge), WHOLE_SIDE * attempt.enlarge / max(self.grey.size))

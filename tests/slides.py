@@ -1,0 +1,252 @@
+"""Small slides that tests write themselves: Aperio's layout with whatever real archives hold and the sample lacks.
+
+Everything is written with tifffile, imagecodecs, simplejpeg and Pillow, never with the code under test.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import imagecodecs
+import numpy as np
+import simplejpeg
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+Pixels = NDArray[np.uint8]
+Chroma = Literal["rgb", "444", "422", "420", "gray"]
+
+LIBRARY = "Aperio Image Library v11.2.1 \r\n"
+TAGS = (
+    "|AppMag = 20|ScanScope ID = SS1302|Date = 12/29/09|Time = 09:59:15|MPP = 0.4990|ImageID = 1004486"
+    "|Filename = CMU-1"
+)
+JPEG2000_YCBCR, JPEG2000_RGB = 33003, 33005
+_SUBSAMPLING = {"444": (1, 1), "422": (2, 1), "420": (2, 2)}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to write. Levels are rounded down, as Aperio does; ``codec`` is the TIFF compression of the levels."""
+
+    width_px: int = 1027
+    height_px: int = 773
+    tile: int = 256
+    chroma: Chroma = "rgb"
+    codec: int = 7
+    quality: int = 85
+    downsamples: tuple[int, ...] = (1, 4)
+    bigtiff: bool = False
+    byteorder: Literal["<", ">"] = "<"
+    description: str = f"{LIBRARY}1027x773 (256x256) JPEG/RGB Q=85{TAGS}"
+    thumbnail: bool = True
+    associated: Literal["aperio", "undescribed", "none"] = "aperio"
+    level_subfile_type: int = 0
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def texture(width_px: int, height_px: int, seed: int = 7) -> Pixels:
+    """Paint clouds of three sizes on a slope of colour: no two places are alike, and JPEG likes it."""
+    rng = np.random.default_rng(seed)
+    slope = np.linspace(-30, 30, width_px)[None, :, None] - np.linspace(-30, 30, height_px)[:, None, None]
+    out = np.full((height_px, width_px, 3), 150.0) + slope * (1, -1, 0.5)
+    for grain_px, strength in ((64, 60), (12, 35), (3, 18)):
+        small = rng.random((height_px // grain_px + 3, width_px // grain_px + 3, 3))
+        cloud = Image.fromarray((small * 255).astype(np.uint8)).resize(
+            (width_px, height_px), Image.Resampling.BICUBIC
+        )
+        out += (np.asarray(cloud, np.float64) - 128) / 128 * strength
+    return out.clip(0, 255).astype(np.uint8)
+
+
+def write_slide(path: Path, plan: Plan = Plan(), image: Pixels | None = None) -> Path:  # noqa: B008  frozen
+    """Write a slide in Aperio's page order: full size, thumbnail, smaller levels, label, macro."""
+    pixels = texture(plan.width_px, plan.height_px) if image is None else image
+    with tifffile.TiffWriter(path, bigtiff=plan.bigtiff, byteorder=plan.byteorder) as tiff:
+        for index, downsample in enumerate(plan.downsamples):
+            level = floor_reduced(pixels, downsample)
+            description = plan.description if index == 0 else f"{LIBRARY}level 1/{downsample}"
+            _write_level(tiff, plan, level, description)
+            if index == 0 and plan.thumbnail:
+                small = Image.fromarray(pixels).resize((256, 192), Image.Resampling.BOX)
+                _write_strips(tiff, small, f"{LIBRARY}thumbnail -> 256x192", 0)
+        _write_associated(tiff, plan)
+    return path
+
+
+def floor_reduced(pixels: Pixels, downsample: int) -> Pixels:
+    """Average blocks; what does not fill a block at the right and bottom is dropped."""
+    height, width = (side // downsample for side in pixels.shape[:2])
+    whole = pixels[: height * downsample, : width * downsample]
+    blocks = whole.reshape(height, downsample, width, downsample, 3)
+    return np.round(blocks.mean(axis=(1, 3))).astype(np.uint8)
+
+
+def _write_associated(tiff: tifffile.TiffWriter, plan: Plan) -> None:
+    if plan.associated == "none":
+        return
+    described = plan.associated == "aperio"
+    label, macro = label_image(), macro_image()
+    _write_strips(tiff, label, f"{LIBRARY}label {label.width}x{label.height}" if described else None, 1)
+    _write_strips(tiff, macro, f"{LIBRARY}macro {macro.width}x{macro.height}" if described else None, 9)
+
+
+def label_image() -> Image.Image:
+    """Paint a label that no other picture resembles."""
+    return Image.fromarray(texture(120, 150, seed=1))
+
+
+def macro_image() -> Image.Image:
+    """Paint a macro that no other picture resembles."""
+    return Image.fromarray(texture(300, 100, seed=2))
+
+
+def _write_strips(tiff: tifffile.TiffWriter, image: Image.Image, description: str | None, kind: int) -> None:
+    tiff.write(
+        np.asarray(image),
+        photometric="rgb",
+        compression="lzw",
+        predictor=2,
+        rowsperstrip=image.height,
+        description=description,
+        subfiletype=kind,
+        metadata=None,
+        software=False,
+    )
+
+
+def _write_level(tiff: tifffile.TiffWriter, plan: Plan, level: Pixels, description: str) -> None:
+    if plan.codec == 7:
+        coded = [split_tables(encode_tile(tile, plan.chroma, plan.quality)) for tile in tiles(level, plan.tile)]
+        blocks, extra = [rest for _, rest in coded], {"jpegtables": coded[0][0]}
+    else:
+        blocks = [_encode_jpeg2000(tile, plan.codec) for tile in tiles(level, plan.tile)]
+        extra = {}
+    photometric, shape = ("minisblack", level.shape[:2]) if plan.chroma == "gray" else ("rgb", level.shape)
+    if plan.chroma in _SUBSAMPLING:
+        photometric, extra["subsampling"] = "ycbcr", _SUBSAMPLING[plan.chroma]
+    tiff.write(
+        iter(blocks),
+        shape=shape,
+        dtype="uint8",
+        tile=(plan.tile, plan.tile),
+        photometric=photometric,
+        compression=plan.codec,
+        description=description,
+        subfiletype=plan.level_subfile_type,
+        metadata=None,
+        software=False,
+        **{**extra, **plan.extra},
+    )
+
+
+def tiles(level: Pixels, size: int) -> Iterator[Pixels]:
+    """Cut a level into whole tiles; the padding is grey, to show where it bleeds in."""
+    height, width = level.shape[:2]
+    padded = np.full((height + -height % size, width + -width % size, 3), 128, np.uint8)
+    padded[:height, :width] = level
+    for top in range(0, height, size):
+        for left in range(0, width, size):
+            yield np.ascontiguousarray(padded[top : top + size, left : left + size])
+
+
+def encode_tile(tile: Pixels, chroma: Chroma, quality: int = 85) -> bytes:
+    """Encode a complete JPEG; "rgb" as Aperio does it: component ids 0, 1, 2 and no marker that says RGB."""
+    if chroma == "rgb":
+        coded = imagecodecs.jpeg8_encode(
+            tile, quality, colorspace="rgb", outcolorspace="rgb", subsampling="444"
+        )
+        return _as_aperio(coded)
+    if chroma == "gray":
+        grey: bytes = simplejpeg.encode_jpeg(
+            np.ascontiguousarray(tile[..., :1]), quality, colorspace="GRAY", colorsubsampling="Gray"
+        )
+        return grey
+    data: bytes = simplejpeg.encode_jpeg(tile, quality, colorsubsampling=chroma, fastdct=False)
+    return data
+
+
+def segments(jpeg: bytes) -> list[tuple[int, bytes]]:
+    """Give a JPEG's header segments as (marker, whole segment), its scan as the last one."""
+    found, at = [], 2
+    while jpeg[at + 1] != 0xDA:
+        end = at + 2 + int.from_bytes(jpeg[at + 2 : at + 4])
+        found.append((jpeg[at + 1], jpeg[at:end]))
+        at = end
+    return [*found, (0xDA, jpeg[at:])]
+
+
+def joined(parts: list[tuple[int, bytes]]) -> bytes:
+    """Put header segments back together."""
+    return b"\xff\xd8" + b"".join(part for _, part in parts)
+
+
+def _as_aperio(jpeg: bytes) -> bytes:
+    """Drop the Adobe marker and number the components 0, 1, 2."""
+    out = []
+    for marker, part in segments(jpeg):
+        data = bytearray(part)
+        if marker == 0xC0:
+            data[10:19:3] = bytes((0, 1, 2))
+        if marker == 0xDA:
+            data[5:11:2] = bytes((0, 1, 2))
+        if not 0xE0 <= marker <= 0xEF:
+            out.append((marker, bytes(data)))
+    return joined(out)
+
+
+def split_tables(jpeg: bytes) -> tuple[bytes, bytes]:
+    """Split a JPEG into the tables that a TIFF's tiles share and the abbreviated stream."""
+    parts = segments(jpeg)
+    shared = [part for part in parts if part[0] in {0xC4, 0xDB}]
+    own = [part for part in parts if part[0] not in {0xC4, 0xDB, 0xE0}]
+    return joined(shared) + b"\xff\xd9", joined(own)
+
+
+def _encode_jpeg2000(tile: Pixels, codec: int) -> bytes:
+    if codec == JPEG2000_YCBCR:
+        tile = np.asarray(Image.fromarray(tile).convert("YCbCr"))
+    data: bytes = imagecodecs.jpeg2k_encode(tile, codecformat="j2k", mct=False, reversible=True)
+    return data
+
+
+def tile_bytes(path: Path, page: int, index: int) -> bytes:
+    """Give the stored bytes of a tile."""
+    with tifffile.TiffFile(path) as tiff:
+        found = tiff.pages[page]
+        start, length = found.dataoffsets[index], found.databytecounts[index]
+    return path.read_bytes()[start : start + length]
+
+
+def patch_item(path: Path, page: int, tag: str, index: int, value: int) -> None:
+    """Overwrite one number of a tag: a tile's offset, its byte count, an image's width."""
+    with tifffile.TiffFile(path) as tiff:
+        found = tiff.pages[page].tags[tag]
+        order = tiff.byteorder
+        at, size = found.valueoffset, {3: 2, 4: 4, 16: 8}[int(found.dtype)]
+    patch(path, at + index * size, value.to_bytes(size, "little" if order == "<" else "big"))
+
+
+def patch(path: Path, at: int, data: bytes) -> None:
+    """Overwrite bytes of a file."""
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(data)
+
+
+def replace_tile(path: Path, page: int, index: int, data: bytes) -> None:
+    """Put other bytes in a tile's place, at the end of the file."""
+    end = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(data)
+    patch_item(path, page, "TileOffsets", index, end)
+    patch_item(path, page, "TileByteCounts", index, len(data))
+
+
+def damage_tables(path: Path, page: int, data: bytes) -> None:
+    """Overwrite the beginning of a page's shared JPEG tables."""
+    with tifffile.TiffFile(path) as tiff:
+        at = tiff.pages[page].tags["JPEGTables"].valueoffset
+    patch(path, at, data)
