@@ -24,6 +24,8 @@ STATUS_BY_ERROR: dict[type[errors.VsvError], int] = {
     errors.InvalidTileAddressError: 400,
     errors.InvalidQueryError: 400,
     errors.InvalidTokenError: 400,
+    errors.IllegalTransitionError: 400,
+    errors.ForbiddenError: 403,
     errors.NotFoundError: 404,
     errors.SlideNotFoundError: 404,
     errors.TileNotFoundError: 404,

@@ -12,9 +12,12 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from vsv.errors import AlreadyExistsError, SlideNotFoundError, VersionConflictError
 from vsv.paging import check_limit, decode_token, encode_token, is_key
 from vsv.records import ImportRecord, ImportState, SlideRecord, Status
+from vsv.review_index import writes
+from vsv.review_lists import ReviewLists, Span
 from vsv.stored_items import Item, Storable, import_changes, new_item, slide_changes
 from vsv.stores import Page
 
+from local import sqlite_review
 from local.sqlite_database import Database, open_database
 
 __all__ = ["Database", "SqliteImportStore", "SqliteSlideStore", "open_database"]
@@ -76,7 +79,7 @@ _IMPORTS_BY_STATE = _Order(
 )
 
 
-class SqliteSlideStore:
+class SqliteSlideStore(ReviewLists):
     """The slides in an open database."""
 
     def __init__(self, database: Database) -> None:
@@ -99,7 +102,7 @@ class SqliteSlideStore:
         with self._database.writing() as connection:
             if _find(connection, _SLIDE, record.image_id) is not None:
                 raise AlreadyExistsError("A slide with this ImageID is already stored.")
-            _write_slide(connection, item)
+            _write_slide(connection, None, item)
 
     def update(
         self, image_id: str, changes: Mapping[str, Any], *, by: str, expected_version: int | None = None
@@ -107,20 +110,22 @@ class SqliteSlideStore:
         """Change some attributes in one atomic step; see ``SlideStore.update``."""
         fields = slide_changes(changes, by)
         with self._database.writing() as connection:
-            item = _find(connection, _SLIDE, image_id)
-            if item is None:
+            stored = _find(connection, _SLIDE, image_id)
+            if stored is None:
                 raise SlideNotFoundError("There is no slide with this ImageID.")
-            if expected_version not in (None, item["Version"]):
+            if expected_version not in (None, stored["Version"]):
                 raise VersionConflictError("The slide was changed meanwhile: read it again.")
-            item = _changed(item, fields | {"Version": item["Version"] + 1})
-            _write_slide(connection, item)
+            item = _changed(stored, fields | {"Version": stored["Version"] + 1})
+            _write_slide(connection, stored, item)
         return SlideRecord.from_item(item)
 
     def remove(self, image_id: str) -> None:
         """Forget the slide's record; a missing one is no error."""
         if is_key(image_id):
             with self._database.writing() as connection:
+                stored = _find(connection, _SLIDE, image_id)
                 connection.execute("DELETE FROM slides WHERE image_id = ?", (image_id,))
+                sqlite_review.apply(connection, writes(stored, None))
 
     def list_all(self, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
         """Give a page of all slides, by ImageID."""
@@ -137,6 +142,10 @@ class SqliteSlideStore:
     def by_filename(self, filename: str, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
         """Give a page of the slides that were imported under this filename."""
         return _page(self._database, _SLIDES_BY_FILENAME, (filename,), limit, token)
+
+    def _rows(self, set_name: str, span: Span, after: str | None, limit: int) -> list[tuple[str, Item]]:
+        with self._database.reading() as connection:
+            return sqlite_review.rows(connection, set_name, span, after, limit)
 
 
 class SqliteImportStore:
@@ -194,12 +203,14 @@ def _changed(item: Item, fields: Item) -> Item:
     return {name: value for name, value in (item | fields).items() if value is not None}
 
 
-def _write_slide(connection: sqlite3.Connection, item: Item) -> None:
+def _write_slide(connection: sqlite3.Connection, stored: Item | None, item: Item) -> None:
     sort_id = item.get("SlideID", item["ImageID"])
     connection.execute(
         "REPLACE INTO slides (image_id, sort_id, case_id, filename, status, item) VALUES (?, ?, ?, ?, ?, ?)",
         (item["ImageID"], sort_id, item.get("CaseID"), item["Filename"], item["Status"], _json(item)),
     )
+    sqlite_review.apply(connection, writes(stored, item))
+    sqlite_review.announce(connection, "slide", item["ImageID"])
 
 
 def _write_import(connection: sqlite3.Connection, item: Item) -> None:
@@ -207,6 +218,7 @@ def _write_import(connection: sqlite3.Connection, item: Item) -> None:
         "REPLACE INTO imports (filename, state, updated_at, item) VALUES (?, ?, ?, ?)",
         (item["Filename"], item["State"], item["UpdatedAt"], _json(item)),
     )
+    sqlite_review.announce(connection, "import", item["Filename"])
 
 
 def _json(item: Item) -> str:

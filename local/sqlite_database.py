@@ -2,20 +2,22 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 from vsv.errors import SettingsError, UnavailableError
 
+from local.sqlite_review import index_stored_slides
+
 MAX_CONNECTIONS = 8
 # How long to wait for another process's write, or for a free connection. A write takes milliseconds.
 BUSY_TIMEOUT_S = 10.0
 
-# One step a schema version, each a list of statements. A step that was released is never edited: add another.
-# The JSON item is the record; the columns only repeat what is looked up and sorted by.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
+# One step a schema version, each a list of statements or functions. A step that was released is never edited: add
+# another. The JSON item is the record; the columns only repeat what is looked up and sorted by.
+MIGRATIONS: tuple[tuple[str | Callable[[sqlite3.Connection], None], ...], ...] = (
     (
         """CREATE TABLE slides (
             image_id TEXT PRIMARY KEY, sort_id TEXT NOT NULL, case_id TEXT, filename TEXT NOT NULL,
@@ -26,6 +28,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE imports (
             filename TEXT PRIMARY KEY, state TEXT NOT NULL, updated_at TEXT NOT NULL, item TEXT NOT NULL)""",
         "CREATE INDEX imports_by_state ON imports (state, updated_at, filename)",
+    ),
+    (
+        """CREATE TABLE review (
+            set_name TEXT NOT NULL, place TEXT NOT NULL, item TEXT, count INTEGER,
+            PRIMARY KEY (set_name, place)) WITHOUT ROWID""",
+        # AUTOINCREMENT: a number is never given twice, not even after the feed's end was cut off.
+        "CREATE TABLE feed (seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL)",
+        index_stored_slides,
     ),
 )
 
@@ -156,7 +166,7 @@ def _migrate(database: Database) -> None:
             raise SettingsError("The record store was written by a newer version: update this program.")
         if version < len(MIGRATIONS):
             for statement in (s for step in MIGRATIONS[version:] for s in step):
-                connection.execute(statement)
+                connection.execute(statement) if isinstance(statement, str) else statement(connection)
             connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
 

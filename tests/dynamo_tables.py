@@ -18,9 +18,15 @@ IMPORTS_INDEXES: dict[str, tuple[str, ...]] = {"State-UpdatedAt-index": ("State"
 
 
 def create_tables(client: Any, slides_name: str, imports_name: str) -> None:
-    """Create both tables with their indexes."""
+    """Create all tables with their indexes."""
     _create_table(client, slides_name, "ImageID", SLIDES_INDEXES)
     _create_table(client, imports_name, "Filename", IMPORTS_INDEXES)
+    client.create_table(
+        TableName=f"{slides_name}-review",
+        KeySchema=_key_schema("Set", "Place"),
+        AttributeDefinitions=[{"AttributeName": a, "AttributeType": "S"} for a in ("Place", "Set")],
+        BillingMode="PAY_PER_REQUEST",
+    )
 
 
 def _create_table(client: Any, name: str, key: str, indexes: dict[str, tuple[str, ...]]) -> None:

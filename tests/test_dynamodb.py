@@ -159,7 +159,16 @@ def test_errors_are_told_in_plain_words(error: Exception) -> None:
     def fail(**_: Any) -> Any:
         raise error
 
-    names = ["get_item", "put_item", "update_item", "delete_item", "batch_get_item", "query", "scan"]
+    names = [
+        "get_item",
+        "put_item",
+        "update_item",
+        "delete_item",
+        "batch_get_item",
+        "query",
+        "scan",
+        "transact_write_items",
+    ]
     failing = Wrapped(None, **dict.fromkeys(names, fail))
     slides, imports = DynamoSlideStore("secret", failing), DynamoImportStore("secret", failing)
     calls: list[Callable[[], Any]] = [

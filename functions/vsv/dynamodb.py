@@ -7,25 +7,36 @@ DynamoDB leaves items without ``SlideID`` out of ``Status-SlideID-index``, where
 a slide that has none is stored with its ImageID as ``SlideID`` and a mark, ``NoSlideID``; reading drops both.
 """
 
+import random
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vsv.dynamodb_table import Order, RefusedError, Table
-from vsv.errors import AlreadyExistsError, SlideNotFoundError, VersionConflictError
+from vsv.dynamodb_review import ReviewTable
+from vsv.dynamodb_table import BusyError, Order, RefusedError, Table, dynamodb_client
+from vsv.errors import AlreadyExistsError, SlideNotFoundError, UnavailableError, VersionConflictError
 from vsv.records import ImportRecord, ImportState, SlideRecord, Status
+from vsv.review_index import Writes, writes
+from vsv.review_lists import ReviewLists, Span
 from vsv.stored_items import Item, import_changes, new_item, slide_changes
 from vsv.stores import Page
 
+# A change reads, then writes if nobody was faster: with as many attempts a crowd of writers gets through.
+WRITE_ATTEMPTS = 12
+WRITE_PAUSE_S = 0.02
 
-class DynamoSlideStore:
-    """The slides table; ``client`` is a boto3 client, by default ``dynamodb_client()``."""
+
+class DynamoSlideStore(ReviewLists):
+    """The slides table and its review index; ``client`` is a boto3 client, by default ``dynamodb_client()``."""
 
     _BY_STATUS = Order("Status-SlideID-index", "Status", ("SlideID", "ImageID"))
     _BY_CASE = Order("CaseID-index", "CaseID", ("ImageID",))
     _BY_FILENAME = Order("Filename-index", "Filename", ("ImageID",))
 
-    def __init__(self, table_name: str, client: Any = None) -> None:
+    def __init__(self, table_name: str, client: Any = None, *, review_table: str | None = None) -> None:
+        client = client or dynamodb_client()
         self._table = Table(table_name, "ImageID", SlideRecord, client)
+        self._review = ReviewTable(review_table or f"{table_name}-review", client)
 
     def get(self, image_id: str) -> SlideRecord | None:
         """Give the slide's record, or None."""
@@ -39,34 +50,63 @@ class DynamoSlideStore:
     def put_new(self, record: SlideRecord) -> None:
         """Store a record under a free ImageID; raises AlreadyExistsError."""
         item = new_item(record)
-        if record.slide_id is None:
-            item |= _no_slide_id(record.image_id)
-        try:
-            self._table.put(item, "attribute_not_exists(#ImageID)", {})
-        except RefusedError:
-            raise AlreadyExistsError("A slide with this ImageID is already stored.") from None
+        request = self._table.put_request(_storable(item), "attribute_not_exists(#ImageID)", {})
+        for attempt in range(WRITE_ATTEMPTS):
+            try:
+                return self._write(attempt, request, writes(None, item))
+            except RefusedError:
+                raise AlreadyExistsError("A slide with this ImageID is already stored.") from None
+            except BusyError:
+                continue
+        raise UnavailableError("The record store is overloaded: try again in a minute.")
 
     def update(
         self, image_id: str, changes: Mapping[str, Any], *, by: str, expected_version: int | None = None
     ) -> SlideRecord:
         """Change some attributes in one atomic step; see ``SlideStore.update``."""
-        fields = slide_changes(changes, by)
-        if "SlideID" in fields:
-            fields |= _no_slide_id(image_id) if fields["SlideID"] is None else {"NoSlideID": None}
-        condition, values = "attribute_exists(#ImageID)", {"one": 1}
-        if expected_version is not None:
-            condition, values = "#Version = :expected", values | {"expected": expected_version}
-        try:
-            counted = "#Version = if_not_exists(#Version, :one) + :one"
-            return self._table.update(image_id, fields, condition, values, also=[counted])
-        except RefusedError as refused:
-            if refused.item is None:
-                raise SlideNotFoundError("There is no slide with this ImageID.") from None
-            raise VersionConflictError("The slide was changed meanwhile: read it again.") from None
+        for attempt in range(WRITE_ATTEMPTS):
+            fields = slide_changes(changes, by)
+            stored = self._stored(image_id)
+            if stored is None:
+                raise SlideNotFoundError("There is no slide with this ImageID.")
+            version = stored.get("Version")
+            if expected_version not in (None, version):
+                raise VersionConflictError("The slide was changed meanwhile: read it again.")
+            item = stored | fields | {"Version": (version or 1) + 1}
+            item = {name: value for name, value in item.items() if value is not None}
+            request = self._table.put_request(_storable(item), *_still(version))
+            try:
+                self._write(attempt, request, writes(stored, item))
+            except (RefusedError, BusyError):
+                continue  # changed since it was read: the next reading decides
+            return SlideRecord.from_item(item)
+        raise UnavailableError("The record store is overloaded: try again in a minute.")
 
     def remove(self, image_id: str) -> None:
-        """Forget the slide's record; a missing one is no error."""
-        self._table.remove(image_id)
+        """Forget the slide's record; a missing one is no error. Its history stays."""
+        for attempt in range(WRITE_ATTEMPTS):
+            if (stored := self._stored(image_id)) is None:
+                return None
+            request = self._table.delete_request(image_id, *_still(stored.get("Version")))
+            try:
+                return self._write(attempt, request, writes(stored, None))
+            except (RefusedError, BusyError):
+                continue
+        raise UnavailableError("The record store is overloaded: try again in a minute.")
+
+    def _stored(self, image_id: str) -> Item | None:
+        attributes = self._table.attributes(image_id)
+        return None if attributes is None else self._table.item(attributes)
+
+    def _write(self, attempt: int, request: Item, done: Writes) -> None:
+        """Write a record and what it does to the review index, all or nothing."""
+        if attempt:
+            # Not all at the same time again.
+            time.sleep(random.uniform(0, WRITE_PAUSE_S * 2 ** min(attempt, 5)))  # noqa: S311
+        self._table.transact([request, *self._review.requests(done)])
+
+    def _rows(self, set_name: str, span: Span, after: str | None, limit: int) -> list[tuple[str, Item]]:
+        return self._review.rows(set_name, span, after, limit)
 
     def list_all(self, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
         """Give a page of all slides, in DynamoDB's own order."""
@@ -126,5 +166,12 @@ class DynamoImportStore:
         return self._table.page(self._BY_STATE, str(state), limit, token)
 
 
-def _no_slide_id(image_id: str) -> Item:
-    return {"SlideID": image_id, "NoSlideID": True}
+def _storable(item: Item) -> Item:
+    return item if "SlideID" in item else item | {"SlideID": item["ImageID"], "NoSlideID": True}
+
+
+def _still(version: int | None) -> tuple[str, Item]:
+    """Give the condition that an item is as it was read, and its values."""
+    if version is None:
+        return "attribute_exists(#ImageID) AND attribute_not_exists(#Version)", {}
+    return "#Version = :read", {"read": version}

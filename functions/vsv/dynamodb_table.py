@@ -44,6 +44,10 @@ class Order(NamedTuple):
     row_key: tuple[str, ...]
 
 
+class BusyError(Exception):
+    """Another transaction had hold of one of a transaction's items: try again."""
+
+
 class RefusedError(Exception):
     """A write's condition did not hold; ``item`` is what is stored instead, None for nothing."""
 
@@ -63,23 +67,39 @@ class Table(Generic[R]):
 
     def get(self, key: str) -> R | None:
         """Give the record as the latest write left it, or None."""
+        attributes = self.attributes(key)
+        return None if attributes is None else self.record(attributes)
+
+    def attributes(self, key: str) -> Mapping[str, Any] | None:
+        """Give the item as the latest write left it, in DynamoDB's typed attributes, or None."""
         if not is_key(key):
             return None
-        with _plain_errors():
+        with plain_errors():
             answer = self._client.get_item(TableName=self._name, Key=self._key_of(key), ConsistentRead=True)
-        return self.record(answer["Item"]) if "Item" in answer else None
+        found: Mapping[str, Any] | None = answer.get("Item")
+        return found
 
     def put(self, item: Item, condition: str, values: Item) -> None:
         """Write the item if ``condition`` holds, RefusedError otherwise; ``values`` fill its ``:names``."""
         expressions = _expressions(condition, values)
-        with _plain_errors():
+        with plain_errors():
             self._client.put_item(TableName=self._name, Item=_attributes(item), **expressions)
 
-    def remove(self, key: str) -> None:
-        """Delete the item if there is one."""
-        if is_key(key):
-            with _plain_errors():
-                self._client.delete_item(TableName=self._name, Key=self._key_of(key))
+    def put_request(self, item: Item, condition: str, values: Item) -> Item:
+        """Give a transaction's request to write the item if ``condition`` holds."""
+        return {
+            "Put": {"TableName": self._name, "Item": _attributes(item), **_expressions(condition, values)}
+        }
+
+    def delete_request(self, key: str, condition: str, values: Item) -> Item:
+        """Give a transaction's request to delete the item if ``condition`` holds."""
+        expressions = _expressions(condition, values)
+        return {"Delete": {"TableName": self._name, "Key": self._key_of(key), **expressions}}
+
+    def transact(self, requests: Sequence[Item]) -> None:
+        """Write all or nothing; raises RefusedError where a condition does not hold, BusyError to try again."""
+        with plain_errors():
+            self._client.transact_write_items(TransactItems=list(requests))
 
     def update(self, key: str, changes: Item, condition: str, values: Item, also: Sequence[str] = ()) -> R:
         """Write ``changes`` (None removes) and the assignments in ``also`` if ``condition`` holds."""
@@ -90,7 +110,7 @@ class Table(Generic[R]):
         removed = [f"#{name}" for name in changes.keys() - kept.keys()]
         update = "SET " + ", ".join(assignments) + (" REMOVE " + ", ".join(removed) if removed else "")
         request = _expressions(condition, values | kept, update) | {"ReturnValues": "ALL_NEW"}
-        with _plain_errors():
+        with plain_errors():
             answer = self._client.update_item(TableName=self._name, Key=self._key_of(key), **request)
         return self.record(answer["Attributes"])
 
@@ -115,7 +135,7 @@ class Table(Generic[R]):
         if start:
             own = {order.hash_key: value} if order else {}
             request["ExclusiveStartKey"] = _attributes(start | own)
-        with _plain_errors():
+        with plain_errors():
             if order is None:
                 return self._client.scan(**request)
             return self._client.query(
@@ -137,7 +157,7 @@ class Table(Generic[R]):
         for attempt in range(BATCH_ATTEMPTS):
             if attempt:
                 time.sleep(BATCH_PAUSE_S * 2 ** (attempt - 1))
-            with _plain_errors():
+            with plain_errors():
                 answer = self._client.batch_get_item(RequestItems=request)
             yield from (self.record(item) for items in answer["Responses"].values() for item in items)
             request = answer.get("UnprocessedKeys")
@@ -150,13 +170,17 @@ class Table(Generic[R]):
 
     def record(self, attributes: Mapping[str, Any]) -> R:
         """Give the record that DynamoDB's typed attributes hold."""
+        return self._record_type.from_item(self.item(attributes))
+
+    def item(self, attributes: Mapping[str, Any]) -> Item:
+        """Give the item that DynamoDB's typed attributes hold."""
         item = {name: _DESERIALIZER.deserialize(value) for name, value in attributes.items()}
         if item.pop("NoSlideID", False):
             item.pop("SlideID", None)
         for name, kind in number_types(self._record_type).items():
             if name in item:  # every number comes as a Decimal
                 item[name] = kind(item[name])
-        return self._record_type.from_item(item)
+        return item
 
 
 def _attributes(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,13 +205,26 @@ def _expressions(condition: str, values: Mapping[str, Any], update: str | None =
 
 
 @contextmanager
-def _plain_errors() -> Iterator[None]:
+def plain_errors() -> Iterator[None]:
     """Turn boto3's errors into ours: its messages hold ARNs, endpoints and request IDs."""
     try:
         yield
     except ClientError as error:
-        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+        code = error.response["Error"]["Code"]
+        if code == "ConditionalCheckFailedException":
             raise RefusedError(error.response.get("Item")) from None
+        if code == "TransactionCanceledException":
+            raise _cancelled(error.response.get("CancellationReasons", ())) from None
         raise UnavailableError("The record store refuses requests now: try again later.") from error
     except BotoCoreError as error:
         raise UnavailableError("The record store cannot be reached now: try again later.") from error
+
+
+def _cancelled(reasons: Sequence[Mapping[str, Any]]) -> Exception:
+    """Give the reason of a transaction that was not carried out: one of our conditions, or another writer."""
+    codes = [reason.get("Code") for reason in reasons]
+    if "ConditionalCheckFailed" in codes:
+        return RefusedError(reasons[codes.index("ConditionalCheckFailed")].get("Item"))
+    if {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"} & set(codes):
+        return BusyError("another transaction")
+    return UnavailableError("The record store refuses this change.")

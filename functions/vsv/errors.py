@@ -29,6 +29,14 @@ class InvalidTokenError(BadRequestError):
     """A paging token that this store did not issue."""
 
 
+class IllegalTransitionError(BadRequestError):
+    """A slide's status may not follow the one that it has."""
+
+
+class ForbiddenError(VsvError):
+    """Who asks does not belong to a group that may do this."""
+
+
 class NotFoundError(VsvError):
     """The thing asked for does not exist."""
 

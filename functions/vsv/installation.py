@@ -95,7 +95,10 @@ def on_aws(settings: Settings) -> Installation:
 def _slide_store(settings: Settings) -> SlideStore:
     from vsv.dynamodb import DynamoSlideStore  # noqa: PLC0415  cold start: boto3
 
-    return DynamoSlideStore(_named(settings.slides_table, "VSV_SLIDES_TABLE"))
+    return DynamoSlideStore(
+        _named(settings.slides_table, "VSV_SLIDES_TABLE"),
+        review_table=_named(settings.review_table, "VSV_REVIEW_TABLE"),
+    )
 
 
 def _import_store(settings: Settings) -> ImportStore:

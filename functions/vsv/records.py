@@ -84,6 +84,8 @@ class SlideRecord(_Record):
     compression: str | None = _wire("Compression", None)
     scanner_id: str | None = _wire("ScannerID", None)
     tags: Mapping[str, str] | None = _wire("Tags", None)
+    reviewer: str | None = _wire("Reviewer", None)
+    note: str | None = _wire("Note", None)
     last_modified: str = _wire("lastModified")
     modified_by: str | None = _wire("ModifiedBy", None)
     version: int = _wire("Version", 1)
@@ -99,6 +101,7 @@ class ImportRecord(_Record):
     ``run_id`` names one attempt at one file version; a step that finds another run's ID in the store stops.
     Times are ISO 8601 UTC. ``source`` is the folder that the file comes from and ``source_modified`` the
     file's modification time there, in nanoseconds since the epoch, where the transfer can see them.
+    ``progress`` is 0 to 1 within the state, None where it is not known.
     """
 
     filename: str = _wire("Filename")
@@ -107,6 +110,7 @@ class ImportRecord(_Record):
     run_id: str = _wire("RunID")
     image_id: str | None = _wire("ImageID", None)
     error: str | None = _wire("Error", None)
+    progress: float | None = _wire("Progress", None)
     checksum: str | None = _wire("Checksum", None)
     source: str | None = _wire("Source", None)
     source_modified: int | None = _wire("SourceModified", None)
@@ -115,3 +119,19 @@ class ImportRecord(_Record):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", ImportState(self.state))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeRecord(_Record):
+    """One field of one slide, changed once; never altered afterwards.
+
+    ``at`` is ISO 8601 UTC; ``old`` and ``new`` are text, None for no value; ``version`` is the slide's after it.
+    """
+
+    image_id: str = _wire("ImageID")
+    at: str = _wire("at")
+    by: str = _wire("by")
+    field: str = _wire("field")
+    old: str | None = _wire("from", None)
+    new: str | None = _wire("to", None)
+    version: int = _wire("Version")

@@ -12,13 +12,15 @@ from vsv.errors import SettingsError
 class Settings:
     """What a function must know of its deployment.
 
-    ``data``: the folder of all files (EFS's mount path). ``slides_table`` and ``imports_table``: DynamoDB tables.
+    ``data``: the folder of all files (EFS's mount path). ``slides_table``, ``imports_table``, ``review_table``:
+    DynamoDB tables.
     ``import_machine``: ARN of the state machine that imports. ``allow_origin``: whose pages may read tiles.
     """
 
     data: Path
     slides_table: str = ""
     imports_table: str = ""
+    review_table: str = ""
     import_machine: str = ""
     allow_origin: str = "*"
 
@@ -31,6 +33,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         data=Path(environment["VSV_DATA"]),
         slides_table=environment.get("VSV_SLIDES_TABLE", ""),
         imports_table=environment.get("VSV_IMPORTS_TABLE", ""),
+        review_table=environment.get("VSV_REVIEW_TABLE", ""),
         import_machine=environment.get("VSV_IMPORT_MACHINE", ""),
         allow_origin=environment.get("VSV_ALLOW_ORIGIN", "*"),
     )

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from vsv.records import ImportRecord, ImportState, SlideRecord, Status
+from vsv.records import ChangeRecord, ImportRecord, ImportState, SlideRecord, Status
 
 T = TypeVar("T")
 
@@ -22,6 +22,25 @@ class Page(Generic[T]):
 
     items: tuple[T, ...]
     next_token: str | None = None
+
+
+@dataclass(frozen=True)
+class SlideQuery:
+    """What to search for.
+
+    ``text``: how the SlideID, CaseID or Filename begins, whatever its case. ``status`` None: all but DELETED.
+    ``since`` and ``until``: the scan date, both ends included, as ``review_index.moment`` writes it.
+    """
+
+    text: str = ""
+    status: Status | None = None
+    since: str | None = None
+    until: str | None = None
+
+    @property
+    def statuses(self) -> tuple[Status, ...]:
+        """The statuses that are searched."""
+        return (self.status,) if self.status else tuple(s for s in Status if s is not Status.DELETED)
 
 
 class SlideStore(Protocol):
@@ -42,8 +61,8 @@ class SlideStore(Protocol):
         """Change some attributes (None removes) and give the new record.
 
         ``changes`` maps SlideRecord attribute names to values. Version goes up by one, ``last_modified`` and
-        ``modified_by`` are set, in one atomic step. Raises SlideNotFoundError; VersionConflictError when
-        ``expected_version`` is given and is not the stored one.
+        ``modified_by`` are set, and the history is written, in one atomic step. Raises SlideNotFoundError;
+        VersionConflictError when ``expected_version`` is given and is not the stored one.
         """
 
     def remove(self, image_id: str) -> None:
@@ -60,6 +79,21 @@ class SlideStore(Protocol):
 
     def by_filename(self, filename: str, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
         """Give a page of the slides that were imported under this filename."""
+
+    def search(self, query: SlideQuery, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
+        """Give a page of the slides that a query fits: by the text found, or the newest scan first without text.
+
+        Each slide comes once. A page that had to look at too many rows ends early, possibly empty, with a token.
+        """
+
+    def counts(self) -> dict[Status, int]:
+        """Give how many slides have each status; the cost does not depend on how many there are."""
+
+    def list_cases(self, limit: int = 100, token: str | None = None) -> Page[str]:
+        """Give a page of the CaseIDs that slides have, in order, each once; deleted slides do not count."""
+
+    def history(self, image_id: str, limit: int = 20, token: str | None = None) -> Page[ChangeRecord]:
+        """Give a page of what was changed about a slide, newest first; it is written with each change."""
 
 
 class ImportStore(Protocol):

@@ -1,0 +1,65 @@
+"""The review index and the feed of changes in SQLite; ``vsv.review_index`` says what the rows mean.
+
+The feed numbers every change of every record, whichever process made it; readers go on where they were. Only its
+end is kept: who was away for longer reads the records anew.
+"""
+
+import json
+import sqlite3
+
+from vsv.review_index import Writes, writes
+from vsv.review_lists import Span
+from vsv.stored_items import Item
+
+FEED_LENGTH = 10_000
+
+_COLUMNS = "SELECT place, item, count FROM review WHERE set_name = ? AND place BETWEEN ? AND ?"
+_FORWARDS = f"{_COLUMNS} AND place > ? ORDER BY place LIMIT ?"
+_BACKWARDS = f"{_COLUMNS} AND place < ? ORDER BY place DESC LIMIT ?"
+# Beyond both ends of every span.
+_BEFORE_ALL, _AFTER_ALL = "", "\U0010ffff" * 2
+
+
+def apply(connection: sqlite3.Connection, done: Writes) -> None:
+    """Write what a change does to the index, in the caller's transaction."""
+    connection.executemany("DELETE FROM review WHERE set_name = ? AND place = ?", done.delete)
+    connection.executemany(
+        "INSERT INTO review (set_name, place, item) VALUES (?, ?, ?)",
+        [(*row, _json(item)) for row, item in done.put.items()],
+    )
+    connection.executemany(
+        "INSERT INTO review (set_name, place, count) VALUES (?, ?, ?) "
+        "ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        [(*row, count) for row, count in done.add.items()],
+    )
+
+
+def rows(
+    connection: sqlite3.Connection, set_name: str, span: Span, after: str | None, limit: int
+) -> list[tuple[str, Item]]:
+    """Give rows of a set within a span, after a place."""
+    sql, start = (_BACKWARDS, _AFTER_ALL) if span.newest else (_FORWARDS, _BEFORE_ALL)
+    start = start if after is None else after
+    found = connection.execute(sql, (set_name, span.low, span.high, start, limit))
+    return [(place, _item(item, count)) for place, item, count in found]
+
+
+def announce(connection: sqlite3.Connection, kind: str, key: str) -> None:
+    """Give a change its number for those who follow the feed, in the caller's transaction."""
+    cursor = connection.execute("INSERT INTO feed (kind, key) VALUES (?, ?)", (kind, key))
+    connection.execute("DELETE FROM feed WHERE seq <= ?", ((cursor.lastrowid or 0) - FEED_LENGTH,))
+
+
+def index_stored_slides(connection: sqlite3.Connection) -> None:
+    """Build the index of a file that an older version wrote; histories begin now."""
+    for (item,) in connection.execute("SELECT item FROM slides").fetchall():
+        apply(connection, writes(None, json.loads(item)))
+
+
+def _json(item: Item) -> str | None:
+    return json.dumps(item, ensure_ascii=False, separators=(",", ":")) if item else None
+
+
+def _item(item: str | None, count: int | None) -> Item:
+    found: Item = json.loads(item) if item else {}
+    return found if count is None else found | {"Count": count}
