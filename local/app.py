@@ -15,6 +15,8 @@ from serve_image.handler import lambda_handler as serve_image
 
 from local import static
 from local.events import http_answer, http_event
+from local.graphql import endpoint as graphql
+from local.graphql.limits import MAX_BODY_BYTES as MAX_GRAPHQL_BYTES
 from local.lists import lambda_handler as lists
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,8 @@ class App:
         if not self._is_known(_host(scope)):
             return _plain(421, "this server does not answer to that host name")
         path = scope["path"]
+        if path == graphql.PATH:
+            return await self._graphql(scope, receive)
         handler = _handler(path)
         if handler is None:
             return _page_file(scope["method"], path)
@@ -73,6 +77,14 @@ class App:
         event = http_event(scope["method"], raw, query, scope["headers"], body, secrets.token_hex(8))
         loop = asyncio.get_running_loop()
         return http_answer(await loop.run_in_executor(self._threads, handler, event, _Context(event)))
+
+    async def _graphql(self, scope: Scope, receive: Receive) -> Answer:
+        if scope["method"] != "POST":
+            return _plain(405, "GraphQL is asked with POST")
+        body = await _body(receive, MAX_GRAPHQL_BYTES)
+        if body is None:
+            return _plain(413, f"the body must be under {MAX_GRAPHQL_BYTES} bytes")
+        return _json(*await graphql.answer(scope["headers"], body, self._threads))
 
     def _is_known(self, host: str) -> bool:
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
@@ -119,7 +131,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             return
 
 
-async def _body(receive: Receive) -> bytes | None:
+async def _body(receive: Receive, most: int = MAX_BODY_BYTES) -> bytes | None:
     """Give the request's body, or None where it is too long or too slow."""
     body = bytearray()
     try:
@@ -127,7 +139,7 @@ async def _body(receive: Receive) -> bytes | None:
             while True:
                 message = await receive()
                 body.extend(message.get("body", b""))
-                if len(body) > MAX_BODY_BYTES:
+                if len(body) > most:
                     return None
                 if not message.get("more_body"):
                     return bytes(body)
@@ -151,12 +163,17 @@ def _page_file(method: str, path: str) -> Answer:
 
 
 def _plain(status: int, message: str) -> Answer:
-    body = json.dumps({"error": message}).encode()
-    return (
-        status,
-        _pairs({"content-type": "application/json", "x-content-type-options": "nosniff"}, body),
-        body,
-    )
+    return _json(status, {"error": message})
+
+
+def _json(status: int, content: dict[str, Any]) -> Answer:
+    body = json.dumps(content).encode()
+    headers = {
+        "content-type": "application/json",
+        "x-content-type-options": "nosniff",
+        "cache-control": "no-store",
+    }
+    return status, _pairs(headers, body), body
 
 
 def _pairs(headers: dict[str, str], body: bytes) -> list[tuple[bytes, bytes]]:

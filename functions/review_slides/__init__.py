@@ -1,0 +1,1 @@
+"""The review function: one module a concern beside its handler."""

@@ -1,0 +1,18 @@
+"""GraphQL fields, as AppSync's direct Lambda resolvers: an event a field, or a list of them for a batch."""
+
+from typing import Any
+
+from aws_lambda_powertools.event_handler import AppSyncResolver
+
+from review_slides import identity, mutations, queries
+from review_slides.failures import told
+
+
+def lambda_handler(event: dict[str, Any] | list[dict[str, Any]], context: Any) -> Any:
+    """Give the field's value; every failure is raised as one sentence that begins with its type."""
+    app = AppSyncResolver()  # one an event: it keeps the event, and the standalone server has many threads
+    app.include_router(queries.router)
+    app.include_router(mutations.router)
+    first = event[0] if isinstance(event, list) else event
+    with told(context), identity.asking(first):
+        return app.resolve(event, context)

@@ -1,0 +1,149 @@
+"""The fields of ``Query``, and those of ``Slide`` that cost something."""
+
+from typing import Any
+
+from aws_lambda_powertools.event_handler.graphql_appsync.router import Router
+from vsv.errors import InvalidQueryError
+from vsv.files import SlideFiles
+from vsv.installation import current
+from vsv.names import is_image_id
+from vsv.paging import check_limit
+from vsv.records import ImportState, Status
+from vsv.stores import Page, SlideQuery
+
+from review_slides import arguments, identity, wire
+from review_slides.filters import Test, case_wanted, read_filter
+from review_slides.wire import Fields
+
+router = Router()
+
+CASES_A_PAGE = 100
+# With no more than these asked for, as most clients do, there is no need to look at the cases' slides.
+_CASES_ALONE = frozenset({"items", "items/CaseID", "items/__typename", "nextToken", "__typename"})
+# How much a page of a filtered list looks at before it ends, short or empty, with a token.
+MAX_READS, MAX_LOOKED_AT = 10, 1000
+
+
+@router.resolver(type_name="Query", field_name="getSlide")
+def get_slide(**given: Any) -> Fields | None:
+    """Give a slide, null for none."""
+    identity.reader()
+    record = current().slides.get(arguments.image_id(given))
+    return None if record is None else wire.slide(record)
+
+
+@router.resolver(type_name="Query", field_name="getSlides")
+def get_slides(**given: Any) -> list[Fields]:
+    """Give slides in the order asked for."""
+    identity.reader()
+    return [wire.slide(record) for record in current().slides.get_many(arguments.image_ids(given))]
+
+
+@router.resolver(type_name="Query", field_name="listSlides")
+def list_slides(**given: Any) -> Fields:
+    """Give a page of the slides that pass a filter."""
+    identity.reader()
+    fits = read_filter(given.get("filter"))
+    page = _filtered(given, fits)
+    return {"items": list(page.items), "nextToken": page.next_token}
+
+
+def _filtered(given: arguments.Arguments, fits: Test) -> Page[Fields]:
+    """Read on until the page is full or enough was looked at."""
+    slides, case_id = current().slides, case_wanted(given.get("filter"))
+    limit, token = check_limit(arguments.limit(given)), arguments.token(given)
+    found: list[Fields] = []
+    looked_at = 0
+    for _ in range(MAX_READS):
+        size = limit - len(found)
+        page = slides.list_all(size, token) if case_id is None else slides.by_case(case_id, size, token)
+        looked_at, token = looked_at + size, page.next_token
+        found += filter(fits, map(wire.slide, page.items))
+        if token is None or len(found) == limit or looked_at >= MAX_LOOKED_AT:
+            break
+    return Page(tuple(found), token)
+
+
+@router.resolver(type_name="Query", field_name="listCaseIDs")
+def list_case_ids(**given: Any) -> Fields:
+    """Give a page of the cases, one slide each; a case whose slides went meanwhile is left out."""
+    identity.reader()
+    cases = current().slides.list_cases(CASES_A_PAGE, arguments.token(given))
+    if identity.selected() and identity.selected() <= _CASES_ALONE:
+        return {"items": [{"CaseID": case_id} for case_id in cases.items], "nextToken": cases.next_token}
+    slides = [found for case_id in cases.items if (found := _slide_of(case_id)) is not None]
+    return {"items": slides, "nextToken": cases.next_token}
+
+
+def _slide_of(case_id: str) -> Fields | None:
+    page = current().slides.by_case(case_id)
+    return next((wire.slide(record) for record in page.items if record.status is not Status.DELETED), None)
+
+
+@router.resolver(type_name="Query", field_name="querySlidesByStatus")
+def query_slides_by_status(**given: Any) -> Fields:
+    """Give a page of the slides with a status, in order of SlideID."""
+    identity.reader()
+    status = arguments.status(given.get("Status"), "Status")
+    if status is None:
+        raise InvalidQueryError("Status is missing.")
+    page = current().slides.by_status(status, arguments.limit(given), arguments.token(given))
+    return wire.connection(page, wire.slide)
+
+
+@router.resolver(type_name="Query", field_name="searchSlides")
+def search_slides(**given: Any) -> Fields:
+    """Give a page of the slides that a search finds."""
+    identity.reader()
+    query = SlideQuery(
+        text=arguments.search_text(given),
+        status=arguments.status(given.get("status")),
+        since=arguments.scan_date(given, "scanDateFrom"),
+        until=arguments.scan_date(given, "scanDateTo"),
+    )
+    page = current().slides.search(query, arguments.limit(given), arguments.token(given))
+    return wire.connection(page, wire.slide)
+
+
+@router.resolver(type_name="Query", field_name="countSlides")
+def count_slides(**_given: Any) -> list[Fields]:
+    """Give how many slides have each status."""
+    identity.reader()
+    return [{"Status": str(status), "count": n} for status, n in current().slides.counts().items()]
+
+
+@router.resolver(type_name="Query", field_name="slideHistory")
+def slide_history(**given: Any) -> Fields:
+    """Give a page of what was changed about a slide."""
+    identity.writer()
+    image_id = arguments.image_id(given)
+    page = current().slides.history(image_id, arguments.limit(given), arguments.token(given))
+    return wire.connection(page, lambda change: change.to_item())
+
+
+@router.resolver(type_name="Query", field_name="listImports")
+def list_imports(**given: Any) -> Fields:
+    """Give a page of imports, of one state or all."""
+    identity.writer()
+    imports, state = current().imports, given.get("state")
+    limit, token = arguments.limit(given), arguments.token(given)
+    if state is None:
+        return wire.connection(imports.list_all(limit, token), wire.imported)
+    if state not in list(ImportState):
+        raise InvalidQueryError(f"state must be one of {', '.join(ImportState)}.")
+    return wire.connection(imports.by_state(ImportState(state), limit, token), wire.imported)
+
+
+@router.batch_resolver(type_name="Slide", field_name="LabelURL")
+def label_urls(event: list[Any]) -> list[str | None]:
+    """Give where each slide's label is shown."""
+    if not identity.caller().may_write:
+        return [None] * len(event)
+    return [_label_url(current().files, one.source) for one in event]
+
+
+def _label_url(files: SlideFiles, source: Any) -> str | None:
+    image_id = (source or {}).get("ImageID")
+    if not isinstance(image_id, str) or not is_image_id(image_id):
+        return None
+    return f"/DeepZoom/{image_id}_files/label.jpeg" if files.associated(image_id, "label").exists() else None

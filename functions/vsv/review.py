@@ -1,0 +1,125 @@
+"""What people may change about a slide: which status may follow which, and who may decide it.
+
+====================  =====================  =======================
+from                  Technicians            Admins as well
+====================  =====================  =======================
+NEW                   GOOD BAD               ARCHIVED DELETED
+GOOD                  NEW BAD SENT           PUBLISHED ARCHIVED DELETED
+BAD                   NEW GOOD               ARCHIVED DELETED
+SENT                  GOOD BAD               PUBLISHED ARCHIVED DELETED
+PUBLISHED             (nobody)               GOOD SENT ARCHIVED
+ARCHIVED              (nobody)               GOOD DELETED
+DELETED               (nobody)               NEW
+====================  =====================  =======================
+
+A published slide is withdrawn before it is deleted; a deleted one is looked at anew.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from vsv.errors import ForbiddenError, IllegalTransitionError, SlideNotFoundError, VersionConflictError
+from vsv.installation import Installation
+from vsv.records import SlideRecord, Status
+
+NEW, GOOD, BAD, SENT = Status.NEW, Status.GOOD, Status.BAD, Status.SENT
+PUBLISHED, ARCHIVED, DELETED = Status.PUBLISHED, Status.ARCHIVED, Status.DELETED
+
+BY_TECHNICIANS: Mapping[Status, tuple[Status, ...]] = {
+    NEW: (GOOD, BAD),
+    GOOD: (NEW, BAD, SENT),
+    BAD: (NEW, GOOD),
+    SENT: (GOOD, BAD),
+    PUBLISHED: (),
+    ARCHIVED: (),
+    DELETED: (),
+}
+BY_ADMINS: Mapping[Status, tuple[Status, ...]] = {
+    NEW: (ARCHIVED, DELETED),
+    GOOD: (PUBLISHED, ARCHIVED, DELETED),
+    BAD: (ARCHIVED, DELETED),
+    SENT: (PUBLISHED, ARCHIVED, DELETED),
+    PUBLISHED: (GOOD, SENT, ARCHIVED),
+    ARCHIVED: (GOOD, DELETED),
+    DELETED: (NEW,),
+}
+# How often a change that was not decided on a certain version is tried again when others are faster.
+ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """Who changes a slide: a name for its history, and whether an Admin."""
+
+    name: str
+    is_admin: bool
+
+
+def change(
+    here: Installation,
+    image_id: str,
+    changes: Mapping[str, Any],
+    who: Decider,
+    expected_version: int | None = None,
+) -> SlideRecord:
+    """Change a slide's attributes (None removes) and give its record; without a difference nothing is written.
+
+    Raises SlideNotFoundError, IllegalTransitionError, ForbiddenError, and VersionConflictError where somebody else
+    was faster than ``expected_version``.
+    """
+    wanted = {**changes, "status": changes["status"] or NEW} if "status" in changes else changes
+    for _ in range(ATTEMPTS):
+        stored = _stored(here, image_id, expected_version)
+        different = {name: value for name, value in wanted.items() if getattr(stored, name) != value}
+        if not different:
+            return stored
+        check_transition(stored.status, different.get("status", stored.status), who)
+        with suppress(VersionConflictError):
+            return _write(here, stored, different, who)
+    raise VersionConflictError("Others keep changing this slide: read it again, then decide.")
+
+
+def check_transition(old: Status, new: Status, who: Decider) -> None:
+    """Raise IllegalTransitionError or ForbiddenError unless this status may follow that one, by this decider."""
+    if new == old or new in BY_TECHNICIANS[old] or (who.is_admin and new in BY_ADMINS[old]):
+        return
+    if new in BY_ADMINS[old]:
+        raise ForbiddenError(f"Only Admins may turn a slide from {old} into {new}.")
+    allowed = BY_TECHNICIANS[old] + (BY_ADMINS[old] if who.is_admin else ())
+    may = ", ".join(allowed) if allowed else "nothing else, except by Admins"
+    raise IllegalTransitionError(f"A slide that is {old} cannot become {new}: it may become {may}.")
+
+
+def _stored(here: Installation, image_id: str, expected_version: int | None) -> SlideRecord:
+    stored = here.slides.get(image_id)
+    if stored is None:
+        raise SlideNotFoundError("There is no slide with this ImageID.")
+    if expected_version not in (None, stored.version):
+        raise VersionConflictError(
+            f"{stored.modified_by or 'Somebody'} has changed this slide meanwhile (it is at version"
+            f" {stored.version}, not {expected_version}): read it again, then decide."
+        )
+    return stored
+
+
+def _write(
+    here: Installation, stored: SlideRecord, different: Mapping[str, Any], who: Decider
+) -> SlideRecord:
+    """Write what was decided on the record as it was read; a slide's files follow its status."""
+    status = different.get("status", stored.status)
+    if stored.status is DELETED and status is not DELETED:
+        _bring_back(here, stored.image_id)
+    # Always on the version that was looked at: a status that is legal now may not be in a moment.
+    record = here.slides.update(stored.image_id, different, by=who.name, expected_version=stored.version)
+    if status is DELETED:
+        with suppress(SlideNotFoundError):  # a record without files has nothing to hide
+            here.files.hide(stored.image_id)
+    return record
+
+
+def _bring_back(here: Installation, image_id: str) -> None:
+    if here.files.stored_size(image_id) is None:
+        raise SlideNotFoundError("This slide's files were purged: it cannot be brought back.")
+    here.files.unhide(image_id)

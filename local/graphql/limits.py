@@ -1,0 +1,92 @@
+"""What a document may cost before it is executed: its length, its depth, how many fields it asks for."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    ValidationContext,
+    ValidationRule,
+)
+
+MAX_BODY_BYTES = 1 << 20  # AppSync's own limit of a request
+MAX_TOKENS = 5000
+MAX_DEPTH = 15  # the deepest that introspection tools ask for is 13
+MAX_FIELDS = 2000
+# Each is one call of the review function, or more.
+MAX_ROOT_FIELDS = 25
+
+
+class CostRule(ValidationRule):
+    """Refuses documents whose selections, with fragments unfolded, are too many or too deep."""
+
+    def __init__(self, context: ValidationContext) -> None:
+        super().__init__(context)
+        self._fragments = {
+            node.name.value: node
+            for node in context.document.definitions
+            if isinstance(node, FragmentDefinitionNode)
+        }
+        self._known: dict[str, tuple[int, int]] = {}
+        self._under_way: set[str] = set()
+
+    def enter_operation_definition(self, node: OperationDefinitionNode, *_: Any) -> None:
+        """Look at one operation."""
+        fields, depth = self._cost(node.selection_set)
+        if depth > MAX_DEPTH:
+            self.report_error(GraphQLError(f"The query is deeper than {MAX_DEPTH} levels.", node))
+        if fields > MAX_FIELDS:
+            self.report_error(GraphQLError(f"The query asks for more than {MAX_FIELDS} fields.", node))
+        if self._root_fields(node.selection_set, set()) > MAX_ROOT_FIELDS:
+            self.report_error(
+                GraphQLError(f"The query asks more than {MAX_ROOT_FIELDS} things at once.", node)
+            )
+
+    def _cost(self, selections: SelectionSetNode | None) -> tuple[int, int]:
+        """Give fields and depth; each fragment is looked at once, so that nested ones cannot multiply the work."""
+        fields = depth = 0
+        for node in selections.selections if selections else ():
+            if isinstance(node, FragmentSpreadNode):
+                more, below = self._fragment_cost(node.name.value)
+            elif isinstance(node, FieldNode):
+                more, below = self._cost(node.selection_set)
+                more, below = more + 1, below + 1
+            else:
+                more, below = self._cost(getattr(node, "selection_set", None))
+            fields, depth = fields + more, max(depth, below)
+        return fields, depth
+
+    def _fragment_cost(self, name: str) -> tuple[int, int]:
+        if name in self._under_way or name not in self._fragments:
+            return 0, 0  # a circle, or nothing at all: other rules refuse both
+        if name not in self._known:
+            self._under_way.add(name)
+            self._known[name] = self._cost(self._fragments[name].selection_set)
+            self._under_way.discard(name)
+        return self._known[name]
+
+    def _root_fields(self, selections: SelectionSetNode, seen: set[str]) -> int:
+        return sum(1 for _ in self._roots(selections, seen))
+
+    def _roots(self, selections: SelectionSetNode, seen: set[str]) -> Iterator[FieldNode]:
+        for node in selections.selections:
+            if isinstance(node, FieldNode):
+                yield node
+            elif isinstance(node, FragmentSpreadNode):
+                if node.name.value not in seen and node.name.value in self._fragments:
+                    yield from self._roots(
+                        self._fragments[node.name.value].selection_set, seen | {node.name.value}
+                    )
+            else:
+                yield from self._roots(getattr(node, "selection_set", SelectionSetNode(selections=())), seen)
+
+
+def operations(document: DocumentNode) -> list[OperationDefinitionNode]:
+    """Give a document's operations."""
+    return [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
