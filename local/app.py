@@ -17,6 +17,7 @@ from local import static
 from local.events import http_answer, http_event
 from local.graphql import endpoint as graphql
 from local.graphql.limits import MAX_BODY_BYTES as MAX_GRAPHQL_BYTES
+from local.graphql.sockets import Sockets
 from local.lists import lambda_handler as lists
 
 log = logging.getLogger(__name__)
@@ -42,11 +43,15 @@ class App:
     def __init__(self, hosts: Iterable[str] = ()) -> None:
         self.hosts = {host.lower() for host in hosts}
         self._threads = ThreadPoolExecutor(HANDLER_THREADS, "handler")
+        self._sockets = Sockets(self._threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
+            return
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
             return
         if scope["type"] != "http":
             return
@@ -85,6 +90,12 @@ class App:
         if body is None:
             return _plain(413, f"the body must be under {MAX_GRAPHQL_BYTES} bytes")
         return _json(*await graphql.answer(scope["headers"], body, self._threads))
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == graphql.PATH and self._is_known(_host(scope)):
+            await self._sockets.accept(scope, receive, send)
+        else:
+            await send({"type": "websocket.close"})
 
     def _is_known(self, host: str) -> bool:
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -26,6 +27,7 @@ from vsv.errors import (
 )
 from vsv.importing import record_failure
 from vsv.installation import Installation
+from vsv.progress import NotedProgress
 from vsv.records import ImportRecord, ImportState
 
 from local import transfer
@@ -177,7 +179,8 @@ class Intake:
             raise FileMissingError(
                 "the file left the scanner's folder before it was copied: scan the slide again"
             )
-        bring = transfer.link if self.in_place else transfer.copy
+        copy = partial(transfer.copy, progress=NotedProgress(here, run))
+        bring = transfer.link if self.in_place else copy
         brought = bring(source, here.files, run.filename, run.size)
         here.imports.advance(
             run.filename, run.run_id, {"checksum": brought.checksum, "source_modified": brought.modified}

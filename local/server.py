@@ -15,6 +15,7 @@ from vsv.errors import SettingsError
 from local import static
 from local.app import App
 from local.events import http_event
+from local.graphql.limits import MAX_BODY_BYTES
 from local.standalone import standalone
 from local.watcher import Watcher
 
@@ -104,5 +105,7 @@ def _run(address: Address, listening: socket.socket) -> None:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
         limit_concurrency=500,
+        ws="websockets-sansio",
+        ws_max_size=MAX_BODY_BYTES,
     )
     uvicorn.Server(config).run(sockets=[listening])

@@ -143,6 +143,11 @@ class SqliteSlideStore(ReviewLists):
         """Give a page of the slides that were imported under this filename."""
         return _page(self._database, _SLIDES_BY_FILENAME, (filename,), limit, token)
 
+    def changes_since(self, seq: int | None) -> tuple[int, list[tuple[str, str]]]:
+        """Give what any process changed since; see ``sqlite_review.changes_since``."""
+        with self._database.reading() as connection:
+            return sqlite_review.changes_since(connection, seq)
+
     def _rows(self, set_name: str, span: Span, after: str | None, limit: int) -> list[tuple[str, Item]]:
         with self._database.reading() as connection:
             return sqlite_review.rows(connection, set_name, span, after, limit)

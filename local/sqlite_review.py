@@ -50,6 +50,17 @@ def announce(connection: sqlite3.Connection, kind: str, key: str) -> None:
     connection.execute("DELETE FROM feed WHERE seq <= ?", ((cursor.lastrowid or 0) - FEED_LENGTH,))
 
 
+def changes_since(connection: sqlite3.Connection, seq: int | None) -> tuple[int, list[tuple[str, str]]]:
+    """Give the newest number and what changed after ``seq`` (None: nothing, begin now), each kind and key."""
+    if seq is None:
+        (newest,) = connection.execute("SELECT coalesce(max(seq), 0) FROM feed").fetchone()
+        return newest, []
+    found = connection.execute(
+        "SELECT seq, kind, key FROM feed WHERE seq > ? ORDER BY seq", (seq,)
+    ).fetchall()
+    return (found[-1][0] if found else seq), list(dict.fromkeys((kind, key) for _, kind, key in found))
+
+
 def index_stored_slides(connection: sqlite3.Connection) -> None:
     """Build the index of a file that an older version wrote; histories begin now."""
     for (item,) in connection.execute("SELECT item FROM slides").fetchall():

@@ -10,6 +10,7 @@ from vsv import durable
 from vsv.errors import FileChangingError, FileMissingError, TransferError, UnavailableError
 from vsv.files import SlideFiles
 from vsv.inspection import checksum
+from vsv.pyramid import Progress
 
 _BLOCK = 4 << 20
 # Of an original that stays in place only its ends are read: the folder was too big to copy.
@@ -25,8 +26,16 @@ class Transferred:
     modified: int
 
 
-def copy(source: Path, files: SlideFiles, filename: str, size: int) -> Transferred:
+def copy(
+    source: Path,
+    files: SlideFiles,
+    filename: str,
+    size: int,
+    progress: Progress = lambda _done, _total: None,
+) -> Transferred:
     """Copy a file into ``incoming/`` and read it back; the source is only ever read.
+
+    ``progress`` is told bytes copied and bytes in all.
 
     Raises FileMissingError, FileChangingError while the source is being written to, TransferError when the copy is
     not what was read, UnavailableError when the disk refuses.
@@ -37,7 +46,7 @@ def copy(source: Path, files: SlideFiles, filename: str, size: int) -> Transferr
     target = files.incoming(filename)
     try:
         with durable.replacing(target) as part:
-            digest = _copy_bytes(source, part)
+            digest = _copy_bytes(source, part, progress)
             if _state(source) != before:
                 raise FileChangingError("the file changed while it was copied: it is still being written")
             if part.stat().st_size != size or checksum(part) != digest:
@@ -85,13 +94,15 @@ def _state(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _copy_bytes(source: Path, part: Path) -> str:
+def _copy_bytes(source: Path, part: Path, progress: Progress) -> str:
     digest = hashlib.sha256()
     with source.open("rb") as reading, part.open("wb") as writing:
-        _refuse_when_full(part, os.fstat(reading.fileno()).st_size)
+        total = os.fstat(reading.fileno()).st_size
+        _refuse_when_full(part, total)
         while block := reading.read(_BLOCK):
             digest.update(block)
             writing.write(block)
+            progress(reading.tell(), total)
     durable.flush(part)
     return digest.hexdigest()
 

@@ -4,10 +4,12 @@ from typing import Any
 
 from vsv.importing import current_run, render_run
 from vsv.installation import current
+from vsv.progress import NotedProgress
 
 
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Take and give ``{"filename", "size", "runId", "imageId"}``."""
     here = current()
-    render_run(here, current_run(here, event["filename"], event["runId"]), lambda _done, _total: None)
+    run = current_run(here, event["filename"], event["runId"])
+    render_run(here, run, NotedProgress(here, run))
     return event

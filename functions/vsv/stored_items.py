@@ -91,8 +91,12 @@ def slide_changes(changes: Mapping[str, Any], by: str) -> Item:
 
 
 def import_changes(changes: Mapping[str, Any]) -> Item:
-    """Give the fields to write for an import's changed attributes, as ``slide_changes`` does for slides."""
-    return _changed_fields(ImportRecord, changes) | {"UpdatedAt": now_utc()}
+    """Give the fields to write for an import's changed attributes, as ``slide_changes`` does for slides.
+
+    Progress is one within a state: another state begins without it.
+    """
+    begun = {"Progress": None} if "state" in changes else {}
+    return begun | _changed_fields(ImportRecord, changes) | {"UpdatedAt": now_utc()}
 
 
 def number_types(record_type: RecordType) -> Mapping[str, type]:
