@@ -1,0 +1,94 @@
+// What a person does to slides, with a word about how it went.
+import { ServerGone, SessionOver } from "../server/graphql.js";
+import { confirmed } from "../shared/dialog.js";
+import { element } from "../shared/element.js";
+import { tell, tellFailure } from "../shared/notices.js";
+import { statusName } from "../shared/statuses.js";
+import { FIELD_NAMES, counted, nameOf } from "../shared/wording.js";
+import { change, undo } from "./changes.js";
+
+/** @import {Field, Slide} from "../server/types.js" */
+/** @import {Done, Failed, Outcome} from "./changes.js" */
+
+const NAMED = 6; // how many slides a question or a notice lists by name
+
+/**
+ * @param {Slide[]} slides
+ * @param {string} status
+ */
+export async function mark(slides, status) {
+  const open = slides.filter(({ Status }) => Status !== status);
+  if (open.length > 0) await act(() => change(open.map((seen) => ({ seen, fields: { Status: status } }))));
+}
+
+/**
+ * @param {Slide[]} slides
+ * @returns {Promise<boolean>} whether the person meant it
+ */
+export async function remove(slides) {
+  const names = slides.slice(0, NAMED).map((slide) => element("li", {}, named(slide)));
+  if (slides.length > NAMED) names.push(element("li", {}, `and ${slides.length - NAMED} more`));
+  const note = element("p", {}, "Nobody sees a deleted slide any more. Its files are kept; Undo brings it back.");
+  const title = slides.length === 1 ? "Delete this slide?" : `Delete ${counted(slides.length, "slide")}?`;
+  const isMeant = await confirmed(title, [element("ul", {}, ...names), note], "Delete");
+  if (isMeant) await mark(slides, "DELETED");
+  return isMeant;
+}
+
+export async function undoLast() {
+  await act(
+    async () => {
+      const outcome = await undo();
+      if (outcome === null) tell("There is nothing to undo.");
+      return outcome;
+    },
+    (done) => tell(`Undone: ${described(done, "back at")}`),
+  );
+}
+
+/** @param {Done[]} done */
+export function tellDone(done) {
+  if (done.length > 0) tell(described(done), { text: "Undo", act: undoLast });
+}
+
+/**
+ * @param {() => Promise<Outcome | null>} ask
+ * @param {(done: Done[]) => void} report
+ */
+async function act(ask, report = tellDone) {
+  try {
+    const outcome = await ask();
+    if (outcome === null) return;
+    if (outcome.done.length > 0) report(outcome.done);
+    tellFailed(outcome.failed);
+  } catch (error) {
+    if (error instanceof SessionOver) return; // the page says so already, all over
+    if (error instanceof ServerGone) tellFailure("Not saved: the server does not answer.");
+    else tellFailure(`Not saved: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+/** @param {Failed[]} failed */
+function tellFailed(failed) {
+  for (const { slide, error } of failed.slice(0, NAMED)) tellFailure(`${nameOf(slide)} was not changed: ${error}`);
+  if (failed.length > NAMED) tellFailure(`${failed.length - NAMED} more slides were not changed.`);
+}
+
+/**
+ * @param {Done[]} done
+ * @param {string} [marked] how a status came to be
+ * @returns {string}
+ */
+function described(done, marked = "marked") {
+  const [{ after, fields }] = done;
+  const which = done.length === 1 ? nameOf(after) : counted(done.length, "slide");
+  const [field] = /** @type {Field[]} */ (Object.keys(fields));
+  const value = fields[field];
+  if (field === "Status") return value === "DELETED" ? `${which} deleted` : `${which} ${marked} ${statusName(value ?? null)}`;
+  return value ? `${which}: ${FIELD_NAMES[field]} is ${value}` : `${which}: ${FIELD_NAMES[field]} removed`;
+}
+
+/** @param {Slide} slide */
+function named(slide) {
+  return [nameOf(slide), slide.CaseID && `case ${slide.CaseID}`, slide.Filename].filter(Boolean).join(" · ");
+}

@@ -1,0 +1,91 @@
+// The bar below the table: what can be done with the chosen slides, and by which key.
+import { button, byId, element, setText } from "../shared/element.js";
+import { flip, setting } from "../shared/settings.js";
+import { MARKS, statusName } from "../shared/statuses.js";
+import { counted, nameOf } from "../shared/wording.js";
+import { mark, remove } from "./acting.js";
+import { loadMore, listing } from "./listing.js";
+import { chosenIds, currentId, onSelection, step, tickNone, tickedIds } from "./selection.js";
+import { knownSlide, onSlide } from "./slides.js";
+import { focusRow, hasFocus } from "./table.js";
+
+/** @import {Slide} from "../server/types.js" */
+
+/** @type {HTMLButtonElement[]} */
+let needChoice = [];
+
+/** @param {(ids: string[]) => void} view */
+export function startActions(view) {
+  const marks = MARKS.map(({ status, key }) => keyed(statusName(status), key, () => markChosen(status), { className: "mark" }));
+  marks.forEach((made, at) => (made.dataset.status = MARKS[at].status));
+  const viewChosen = keyed("View", "Enter", () => view(chosenIds()), { className: "primary" });
+  const removeChosen = keyed("Delete", "Del", deleteChosen, { className: "danger" });
+  needChoice = [viewChosen, ...marks, removeChosen];
+  const untick = button("Clear", tickNone, { id: "untick", title: "Untick all (Escape)" });
+  byId("actions").append(viewChosen, ...marks, removeChosen, element("p", { id: "chosen" }), untick, goOnChoice());
+  onSelection(showChosen);
+  onSlide(showChosen);
+  showChosen();
+}
+
+/** @param {string} status */
+export function markChosen(status) {
+  const slides = chosen();
+  mark(slides, status);
+  if (tickedIds().size === 0 && slides.length === 1 && setting("goOn")) goOn();
+}
+
+export async function deleteChosen() {
+  const slides = chosen();
+  if (slides.length > 0) await remove(slides);
+}
+
+/**
+ * Moves the focus, and fetches the next page before the last row is left.
+ * @param {number} by how many rows
+ */
+export function move(by) {
+  focusRow(step(by));
+  if (currentId() === listing().ids.at(-1)) loadMore().catch(() => {});
+}
+
+function goOn() {
+  const before = document.activeElement;
+  const hadFocus = hasFocus();
+  step(1);
+  if (hadFocus) focusRow(currentId());
+  else if (before instanceof HTMLElement) before.focus(); // whoever clicks a button goes on clicking it
+}
+
+/** @returns {Slide[]} */
+function chosen() {
+  return chosenIds().flatMap((id) => knownSlide(id) ?? []);
+}
+
+/**
+ * @param {string} text
+ * @param {string} key
+ * @param {() => void} act
+ * @param {Partial<HTMLButtonElement>} properties
+ */
+function keyed(text, key, act, properties) {
+  const made = button(text, act, properties);
+  made.append(element("kbd", { ariaHidden: "true" }, key));
+  made.ariaKeyShortcuts = key === "Del" ? "Delete" : key;
+  return made;
+}
+
+function goOnChoice() {
+  const box = element("input", { type: "checkbox", checked: setting("goOn") });
+  box.addEventListener("change", () => (box.checked = flip("goOn")));
+  return element("label", { className: "choice", title: "Go to the next slide after marking one" }, box, "Go on after marking");
+}
+
+function showChosen() {
+  const slides = chosen();
+  for (const one of needChoice) one.disabled = slides.length === 0;
+  const isTicked = tickedIds().size > 0;
+  byId("untick").hidden = !isTicked;
+  const text = isTicked ? `${counted(slides.length, "slide")} selected` : slides.map(nameOf).join("");
+  setText(byId("chosen"), text || "Choose a slide with ↑ ↓, or tick several.");
+}

@@ -1,0 +1,123 @@
+// What a row shows, cell by cell.
+import { button, element } from "../shared/element.js";
+import { slideImage } from "../shared/images.js";
+import { statusPill } from "../shared/statuses.js";
+import { FIELD_NAMES, magnification, nameOf, scanTime, sizeOf } from "../shared/wording.js";
+
+/** @import {Field, Slide} from "../server/types.js" */
+/** @import {SortField} from "./sorting.js" */
+/**
+ * @typedef {object} RowActs what the row's parts do
+ * @property {(id: string, field: Field) => void} edit
+ * @property {(id: string, kind: "label" | "thumbnail") => void} enlarge
+ */
+/**
+ * @typedef {object} Column
+ * @property {string} title
+ * @property {string} className
+ * @property {SortField} [sort]
+ * @property {(slide: Slide) => unknown} shows what it is made of: it is made anew only when this changes
+ * @property {(slide: Slide, acts: RowActs) => (Node | string)[]} make
+ */
+
+/** @type {Column[]} */
+export const COLUMNS = [
+  {
+    title: "Label",
+    className: "label",
+    shows: ({ LabelURL }) => LabelURL,
+    make: (slide, acts) => [enlargeable(slide, "label", acts)],
+  },
+  {
+    title: "Thumbnail",
+    className: "thumbnail",
+    shows: ({ Status }) => Status === "DELETED", // a slide's thumbnail never changes, but it may be put away
+    make: (slide, acts) => [enlargeable(slide, "thumbnail", acts)],
+  },
+  {
+    title: "Slide ID",
+    className: "slide-id",
+    sort: "SlideID",
+    shows: ({ SlideID }) => SlideID,
+    make: (slide, acts) => [editable(slide, "SlideID", acts)],
+  },
+  {
+    title: "Case ID",
+    className: "case-id",
+    sort: "CaseID",
+    shows: ({ CaseID }) => CaseID,
+    make: (slide, acts) => [editable(slide, "CaseID", acts)],
+  },
+  {
+    title: "Status",
+    className: "review",
+    sort: "Status",
+    shows: ({ Status }) => Status,
+    make: ({ Status }) => [statusPill(Status)],
+  },
+  {
+    title: "Scanned",
+    className: "scanned",
+    sort: "ScanDate",
+    shows: ({ ScanDate, TimeZone }) => [ScanDate, TimeZone],
+    make: (slide) => {
+      const { date, time, zone } = scanTime(slide);
+      return [date, element("small", { title: zone }, time)];
+    },
+  },
+  {
+    title: "Magn.",
+    className: "magnification",
+    sort: "AppMag",
+    shows: ({ AppMag }) => AppMag,
+    make: ({ AppMag }) => [magnification(AppMag)],
+  },
+  {
+    title: "File",
+    className: "file",
+    sort: "Filename",
+    shows: ({ Filename, FileSize }) => [Filename, FileSize],
+    make: ({ Filename, FileSize }) => [Filename ?? "–", element("small", {}, sizeOf(FileSize))],
+  },
+  {
+    title: "Image ID",
+    className: "image-id",
+    sort: "ImageID",
+    shows: () => "",
+    make: ({ ImageID }) => [ImageID],
+  },
+  {
+    title: "Reviewer, note",
+    className: "notes",
+    shows: ({ Reviewer, Note }) => [Reviewer, Note],
+    make: (slide, acts) => [editable(slide, "Reviewer", acts), editable(slide, "Note", acts)],
+  },
+];
+
+/**
+ * @param {Slide} slide
+ * @param {Field} field
+ * @param {RowActs} acts
+ * @returns {HTMLElement} holds the text, and the editor while there is one
+ */
+function editable(slide, field, acts) {
+  const value = slide[field];
+  const className = value ? "field" : "field missing";
+  const ariaLabel = `${value ?? `No ${FIELD_NAMES[field]}`}: change the ${FIELD_NAMES[field]} of ${nameOf(slide)}`;
+  const text = button(value ?? FIELD_NAMES[field], () => acts.edit(slide.ImageID, field), { className, ariaLabel, tabIndex: -1 });
+  const host = element("div", { className: "host" }, text);
+  host.dataset.field = field;
+  return host;
+}
+
+/**
+ * @param {Slide} slide
+ * @param {"label" | "thumbnail"} kind
+ * @param {RowActs} acts
+ */
+function enlargeable(slide, kind, acts) {
+  const ariaLabel = `Enlarge the ${kind} of ${nameOf(slide)}`;
+  const made = button("", () => acts.enlarge(slide.ImageID, kind), { className: "picture", ariaLabel, tabIndex: -1 });
+  made.append(slideImage(slide, kind, "", "lazy"));
+  return made;
+}

@@ -1,0 +1,89 @@
+// A text that is changed where it stands: Enter saves, Escape leaves it as it was.
+import { ServerGone, SessionOver } from "../server/graphql.js";
+import { element } from "../shared/element.js";
+import { FIELD_NAMES, nameOf } from "../shared/wording.js";
+import { tellDone } from "./acting.js";
+import { change } from "./changes.js";
+
+/** @import {Field, Slide} from "../server/types.js" */
+/** @typedef {"stay" | "up" | "down" | "next" | "previous" | "left"} Way where to go when the editor closes */
+
+/** @type {Record<string, Way>} */
+const WAYS = { Enter: "stay", ArrowDown: "down", ArrowUp: "up" };
+const LONGEST = 256;
+
+/**
+ * @param {HTMLElement} host whose content the editor takes the place of until it is done
+ * @param {Slide} slide as the person sees it now
+ * @param {Field} field
+ * @param {(way: Way) => void} done called once, after the host has its content back
+ */
+export function editText(host, slide, field, done) {
+  const before = [...host.childNodes];
+  const input = inputFor(slide, field);
+  const problem = element("small", { className: "problem", role: "alert" });
+  let state = /** @type {"open" | "saving" | "closed"} */ ("open");
+
+  const close = (/** @type {Way} */ way) => {
+    state = "closed";
+    delete host.dataset.editing;
+    host.replaceChildren(...before);
+    done(way);
+  };
+  const save = async (/** @type {Way} */ way) => {
+    if (state !== "open") return;
+    const text = input.value.trim();
+    if (text === (slide[field] ?? "")) return close(way);
+    state = "saving";
+    input.readOnly = true;
+    const why = await problemSaving({ seen: slide, fields: { [field]: text || null } });
+    if (why === null) return close(way);
+    state = "open";
+    input.readOnly = false;
+    input.ariaInvalid = "true";
+    problem.textContent = why;
+    input.focus();
+  };
+
+  input.addEventListener("keydown", (event) => {
+    if (event.isComposing) return;
+    const way = event.key === "Tab" ? (event.shiftKey ? "previous" : "next") : WAYS[event.key];
+    if (!way && event.key !== "Escape") return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (way) save(way);
+    else close("stay");
+  });
+  // Who clicks elsewhere wants to keep what was written; who switches to another window is still writing.
+  input.addEventListener("blur", () => document.hasFocus() && save("left"));
+  host.dataset.editing = field;
+  host.replaceChildren(input, problem);
+  input.focus();
+  input.select();
+}
+
+/**
+ * @param {Slide} slide
+ * @param {Field} field
+ */
+function inputFor(slide, field) {
+  const ariaLabel = `${FIELD_NAMES[field]} of ${nameOf(slide)}`;
+  const value = slide[field] ?? "";
+  return element("input", { type: "text", ariaLabel, value, maxLength: LONGEST, spellcheck: false, autocomplete: "off" });
+}
+
+/**
+ * @param {import("./changes.js").Change} wanted
+ * @returns {Promise<string | null>} why it could not be saved; null where it was, or where theirs was kept
+ */
+async function problemSaving(wanted) {
+  try {
+    const { done, failed } = await change([wanted]);
+    tellDone(done);
+    return failed.length > 0 ? failed[0].error : null;
+  } catch (error) {
+    if (error instanceof SessionOver) return "Not saved: your session is over.";
+    if (error instanceof ServerGone) return "Not saved: the server does not answer. Enter tries again.";
+    return `Not saved: ${error instanceof Error ? error.message : error}`;
+  }
+}

@@ -1,0 +1,24 @@
+// A label or thumbnail, as large as the window lets it be.
+import { openDialog } from "../shared/dialog.js";
+import { element } from "../shared/element.js";
+import { slideImage } from "../shared/images.js";
+import { nameOf } from "../shared/wording.js";
+import { knownSlide } from "./slides.js";
+
+/**
+ * @param {string} id
+ * @param {"label" | "thumbnail"} kind
+ */
+export function enlarge(id, kind) {
+  const slide = knownSlide(id);
+  if (!slide) return;
+  const title = `${kind === "label" ? "Label" : "Thumbnail"} of ${nameOf(slide)}`;
+  const facts = [
+    slide.CaseID && `Case ${slide.CaseID}`,
+    slide.Barcode ? `Barcode ${slide.Barcode}` : "No barcode read",
+    `Image ${slide.ImageID}`,
+    slide.Filename,
+  ];
+  const content = [slideImage(slide, kind, title), element("p", {}, facts.filter(Boolean).join(" · "))];
+  openDialog(title, content, { className: "enlarged" });
+}

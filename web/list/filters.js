@@ -1,0 +1,121 @@
+// What is looked for: text, status, time of the scan.
+import { countSlides } from "../server/api.js";
+import { watched } from "../server/health.js";
+import { button, byId, debounced, element, setText } from "../shared/element.js";
+import { tellFailure } from "../shared/notices.js";
+import { STATUSES, statusName } from "../shared/statuses.js";
+import { listing, onListing, searchFor } from "./listing.js";
+import { onSlide } from "./slides.js";
+
+const TYPING_MS = 180;
+const COUNTING_MS = 300;
+const DAY_MS = 86_400_000;
+/** Chips that are there even where they count nothing: the others only take room. */
+const ALWAYS = new Set(["NEW", "GOOD", "BAD", "SENT"]);
+
+/** @type {Map<string | null, {chip: HTMLButtonElement, count: HTMLElement}>} */
+const chips = new Map();
+/** @type {Map<string, number>} */
+let counts = new Map();
+
+const search = /** @type {HTMLInputElement} */ (byId("search"));
+const since = /** @type {HTMLSelectElement} */ (byId("since"));
+
+export function startFilters() {
+  for (const status of [null, ...STATUSES]) byId("chips").append(makeChip(status));
+  const find = () => look({ text: search.value.trim() || null });
+  search.addEventListener("input", debounced(TYPING_MS, find));
+  search.addEventListener("keydown", searchKey);
+  since.addEventListener("change", () => look({ scanDateFrom: beginOf(since.value) }));
+  byId("clear-filters").addEventListener("click", clear);
+  onListing(showFilters);
+  onSlide(countSoon);
+}
+
+/** @param {string | null} status */
+export function filterBy(status) {
+  look({ status: status === listing().search.status ? null : status });
+}
+
+export function focusSearch() {
+  search.focus();
+  search.select();
+}
+
+export async function countAnew() {
+  counts = new Map((await watched(countSlides())).map(({ Status, count }) => [Status, count]));
+  showFilters();
+}
+
+const countSoon = debounced(COUNTING_MS, () => countAnew().catch(() => {}));
+
+function clear() {
+  search.value = "";
+  since.value = "";
+  look({ text: null, status: null, scanDateFrom: null });
+  search.focus();
+}
+
+/** @param {Parameters<typeof searchFor>[0]} change */
+function look(change) {
+  searchFor(change).catch((error) => tellFailure(`Not found out: ${error.message}`));
+  showFilters();
+  byId("scroller").scrollTop = 0;
+}
+
+/** @param {KeyboardEvent} event */
+function searchKey(event) {
+  if (event.key === "Escape" && search.value) {
+    search.value = "";
+    look({ text: null });
+  } else if (event.key === "ArrowDown" || event.key === "Enter" || event.key === "Escape") {
+    const first = byId("rows").querySelector("tr");
+    first?.focus();
+  } else return;
+  event.preventDefault();
+}
+
+/** @param {string | null} status */
+function makeChip(status) {
+  const count = element("span", { className: "count" });
+  const chip = button(status === null ? "All" : statusName(status), () => filterBy(status), { className: "chip" });
+  chip.dataset.status = status ?? "";
+  chip.append(" ", count);
+  chips.set(status, { chip, count });
+  return chip;
+}
+
+function showFilters() {
+  const wanted = listing().search;
+  for (const [status, { chip, count }] of chips) {
+    const number = status === null ? total() : counts.get(status) ?? 0;
+    const isWanted = wanted.status === status;
+    setText(count, number.toLocaleString("en"));
+    chip.ariaPressed = String(isWanted);
+    chip.hidden = !isWanted && number === 0 && status !== null && !ALWAYS.has(status);
+  }
+  showEmpty();
+}
+
+function showEmpty() {
+  const { ids, loaded, search: wanted } = listing();
+  const isFiltered = Object.values(wanted).some((value) => value !== null);
+  byId("nothing-found").hidden = !(loaded && ids.length === 0 && isFiltered);
+  byId("empty").hidden = !(loaded && ids.length === 0 && !isFiltered);
+}
+
+/** @returns {number} what "All" lists: everything but deleted slides */
+function total() {
+  return [...counts].reduce((sum, [status, count]) => (status === "DELETED" ? sum : sum + count), 0);
+}
+
+/**
+ * @param {string} days back, as the choice has it; "" for any time
+ * @returns {string | null}
+ */
+function beginOf(days) {
+  if (days === "") return null;
+  const today = new Date();
+  today.setHours(0, 0, 0, 0);
+  return new Date(today.getTime() - Number(days) * DAY_MS).toISOString();
+}

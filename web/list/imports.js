@@ -1,0 +1,120 @@
+// Slides on their way in: how far each is, and why one failed.
+import { listUnfinished, retryImport } from "../server/api.js";
+import { Refused, SessionOver } from "../server/graphql.js";
+import { watched } from "../server/health.js";
+import { button, byId, element, setText } from "../shared/element.js";
+import { tellFailure } from "../shared/notices.js";
+import { statusPill } from "../shared/statuses.js";
+import { sizeOf, stateOf } from "../shared/wording.js";
+
+/** @import {Import} from "../server/types.js" */
+/** @typedef {{run: Import, item: HTMLLIElement, show: (run: Import) => void}} Shown */
+
+/** @type {Map<string, Shown>} */
+const shown = new Map();
+
+/** @param {Import} run */
+export function showImport(run) {
+  const old = shown.get(run.Filename);
+  // Messages overtake each other.
+  if (old && (old.run.UpdatedAt ?? "") > (run.UpdatedAt ?? "") && old.run.StartedAt === run.StartedAt) return;
+  if (run.State === "READY") leave(run.Filename);
+  else if (old) update(old, run);
+  else enter(run);
+  showSummary();
+}
+
+export async function askForImports() {
+  const runs = await watched(listUnfinished()).catch(nothingWhereForbidden);
+  const names = new Set(runs.map(({ Filename }) => Filename));
+  for (const name of shown.keys()) if (!names.has(name)) leave(name);
+  for (const run of runs) showImport(run);
+  showSummary();
+}
+
+/**
+ * Who only reads slides is not shown how they come in.
+ * @param {unknown} error
+ * @returns {Import[]}
+ */
+function nothingWhereForbidden(error) {
+  if (error instanceof Refused && error.isForbidden) return [];
+  throw error;
+}
+
+/** @param {Import} run */
+function enter(run) {
+  const { item, show } = makeItem();
+  show(run);
+  shown.set(run.Filename, { run, item, show });
+  // What failed needs somebody: it stands before what goes on by itself.
+  if (run.State === "FAILED") byId("import-list").prepend(item);
+  else byId("import-list").append(item);
+}
+
+/**
+ * @param {Shown} old
+ * @param {Import} run
+ */
+function update(old, run) {
+  old.run = run;
+  old.show(run);
+}
+
+/** @param {string} filename */
+function leave(filename) {
+  shown.get(filename)?.item.remove();
+  shown.delete(filename);
+}
+
+/** @returns {{item: HTMLLIElement, show: (run: Import) => void}} */
+function makeItem() {
+  const state = element("span", { className: "state" });
+  const name = element("b");
+  const about = element("span", { className: "about" });
+  const bar = element("progress", { max: 1 });
+  const retry = button("Try again", () => {}, { className: "retry" });
+  const item = element("li", {}, state, name, about, bar, retry);
+  let filename = "";
+  retry.addEventListener("click", () => tryAgain(filename, retry));
+  return {
+    item,
+    show(run) {
+      filename = run.Filename;
+      const failed = run.State === "FAILED";
+      item.className = failed ? "failed" : "";
+      state.replaceChildren(statusPill(run.State, stateOf(run)));
+      setText(name, filename);
+      setText(about, failed ? run.Error ?? "no reason given" : run.Error ? `waits: ${run.Error}` : sizeOf(run.Size));
+      bar.hidden = failed;
+      bar.ariaLabel = `${stateOf(run)} ${filename}`;
+      if (run.Progress === null) bar.removeAttribute("value");
+      else bar.value = run.Progress;
+      retry.hidden = !failed;
+      retry.ariaLabel = `Try to import ${filename} again`;
+    },
+  };
+}
+
+/**
+ * @param {string} filename
+ * @param {HTMLButtonElement} retry
+ */
+async function tryAgain(filename, retry) {
+  retry.disabled = true;
+  try {
+    showImport(await watched(retryImport(filename)));
+  } catch (error) {
+    if (!(error instanceof SessionOver)) tellFailure(`${filename} cannot be tried again: ${error instanceof Error ? error.message : error}`);
+  } finally {
+    retry.disabled = false;
+  }
+}
+
+function showSummary() {
+  const failed = [...shown.values()].filter(({ run }) => run.State === "FAILED").length;
+  const going = shown.size - failed;
+  const parts = [going > 0 && `${going} in progress`, failed > 0 && `${failed} failed`];
+  byId("imports").hidden = shown.size === 0;
+  setText(byId("imports-title"), `Imports: ${parts.filter(Boolean).join(", ")}`);
+}

@@ -1,0 +1,64 @@
+// The keys of the table.
+import { bind } from "../shared/keyboard.js";
+import { openSheet } from "../shared/sheet.js";
+import { MARKS, statusName } from "../shared/statuses.js";
+import { deleteChosen, markChosen, move } from "./actions.js";
+import { undoLast } from "./acting.js";
+import { enlarge } from "./enlarge.js";
+import { focusSearch } from "./filters.js";
+import { editCell } from "./inline.js";
+import { chosenIds, currentId, step, tick, tickAll, tickNone, tickRange } from "./selection.js";
+import { focusRow } from "./table.js";
+
+/** @import {Field} from "../server/types.js" */
+
+const PAGE_ROWS = 8;
+const FAR = 1e9;
+
+/** @param {(ids: string[]) => void} view */
+export function bindListKeys(view) {
+  bind("list", "Choose", [
+    { keys: ["ArrowUp", "ArrowDown"], text: "previous, next slide", act: ({ key }) => move(key === "ArrowUp" ? -1 : 1) },
+    { keys: ["PageUp", "PageDown"], text: "a screenful", act: ({ key }) => move(key === "PageUp" ? -PAGE_ROWS : PAGE_ROWS) },
+    { keys: ["Home", "End"], text: "first, last", act: ({ key }) => move(key === "Home" ? -FAR : FAR) },
+    { keys: ["Space"], text: "tick, for doing something with many", act: () => withCurrent(tick) },
+    { keys: ["Shift+ArrowUp", "Shift+ArrowDown"], text: "tick a range", act: ({ key }) => extend(key === "ArrowUp" ? -1 : 1) },
+    { keys: ["Ctrl+A"], text: "tick all", act: tickAll },
+    { keys: ["Escape"], text: "untick", act: tickNone },
+    { keys: ["/"], text: "search", act: focusSearch },
+  ]);
+  bind("list", "Do", [
+    { keys: ["Enter"], text: "view", act: () => chosenIds().length > 0 && view(chosenIds()) },
+    ...MARKS.map(({ status, key }) => ({ keys: [key], text: `mark ${statusName(status).toLowerCase()}`, act: () => markChosen(status) })),
+    { keys: ["Delete"], text: "delete", act: deleteChosen },
+    { keys: ["Ctrl+Z"], text: "undo the last change", act: undoLast },
+  ]);
+  bind("list", "Correct", [
+    { keys: ["E", "F2"], text: "edit the slide ID", act: () => edit("SlideID") },
+    { keys: ["C"], text: "edit the case ID", act: () => edit("CaseID") },
+    { keys: ["R"], text: "edit the reviewer", act: () => edit("Reviewer") },
+    { keys: ["T"], text: "edit the note", act: () => edit("Note") },
+    { keys: ["L"], text: "label, large", act: () => withCurrent((id) => enlarge(id, "label")) },
+    { keys: ["?"], text: "this sheet", act: openSheet },
+  ]);
+}
+
+/** @param {number} by */
+function extend(by) {
+  withCurrent((id) => {
+    tickRange(id);
+    tickRange(step(by) ?? id);
+    focusRow(currentId());
+  });
+}
+
+/** @param {Field} field */
+function edit(field) {
+  withCurrent((id) => editCell(id, field));
+}
+
+/** @param {(id: string) => void} act */
+function withCurrent(act) {
+  const id = currentId();
+  if (id !== null) act(id);
+}

@@ -1,0 +1,152 @@
+// The table itself: rows in the listing's order, one of them current.
+import { button, byId, element } from "../shared/element.js";
+import { COLUMNS } from "./columns.js";
+import { listing, loadMore, onListing, sortBy } from "./listing.js";
+import { makeReachable, makeRow } from "./row.js";
+import { currentId, onSelection, setCurrent, tick, tickAll, tickNone, tickRange, tickedIds } from "./selection.js";
+import { knownSlide, onSlide } from "./slides.js";
+import { nextSort } from "./sorting.js";
+
+/** @import {Slide} from "../server/types.js" */
+/** @import {RowActs} from "./columns.js" */
+/** @import {Row} from "./row.js" */
+
+/** @type {Map<string, Row>} */
+const rows = new Map();
+const all = element("input", { type: "checkbox", ariaLabel: "Select all listed slides" });
+/** @type {string | null} */
+let reachable = null;
+
+/** @type {RowActs} */
+let acts;
+
+/**
+ * @param {RowActs} rowActs
+ * @param {(id: string) => void} open what a double click does
+ */
+export function startTable(rowActs, open) {
+  acts = rowActs;
+  byId("headings").append(chooseAll(), ...COLUMNS.map(heading));
+  onListing(showRows);
+  onSlide(showSlide);
+  onSelection(showSelection);
+  const body = byId("rows");
+  body.addEventListener("focusin", ({ target }) => setCurrent(idOf(target)));
+  body.addEventListener("dblclick", ({ target }) => {
+    const id = idOf(target);
+    if (id !== null && !(target instanceof Element && target.closest("button, input"))) open(id);
+  });
+  body.addEventListener("click", clicked);
+  byId("more").addEventListener("click", () => loadMore().catch(() => {}));
+  // Who scrolls to the end has the next page before getting there.
+  const nearEnd = new IntersectionObserver(([{ isIntersecting }]) => isIntersecting && loadMore().catch(() => {}), {
+    root: byId("scroller"),
+    rootMargin: "600px",
+  });
+  nearEnd.observe(byId("more"));
+}
+
+/** @param {Slide} slide as it is now */
+export function showSlide(slide) {
+  rows.get(slide.ImageID)?.show(slide);
+}
+
+/**
+ * @param {string | null} id
+ * @param {ScrollLogicalPosition} [block]
+ */
+export function focusRow(id, block = "nearest") {
+  const row = rows.get(id ?? "");
+  if (!row) return byId("search").focus();
+  row.tr.focus({ preventScroll: true });
+  row.tr.scrollIntoView({ block });
+}
+
+/** @returns {boolean} whether the focus is among the rows, or nowhere in particular */
+export function hasFocus() {
+  return byId("rows").contains(document.activeElement) || document.activeElement === document.body;
+}
+
+/** @param {MouseEvent} event */
+function clicked({ target, shiftKey }) {
+  const id = idOf(target);
+  if (id === null || !(target instanceof HTMLElement)) return;
+  if (target instanceof HTMLInputElement && target.type === "checkbox") {
+    if (shiftKey) tickRange(id);
+    else tick(id, target.checked);
+  } else if (shiftKey) tickRange(id);
+}
+
+/**
+ * @param {EventTarget | null} target
+ * @returns {string | null}
+ */
+function idOf(target) {
+  const tr = target instanceof Element ? target.closest("tr") : null;
+  return tr?.dataset.id ?? null;
+}
+
+function chooseAll() {
+  all.addEventListener("change", () => (all.checked ? tickAll() : tickNone()));
+  return element("th", { className: "choose", scope: "col" }, element("label", {}, all));
+}
+
+/** @param {import("./columns.js").Column} column */
+function heading({ title, className, sort }) {
+  const th = element("th", { className, scope: "col" });
+  if (!sort) th.append(title);
+  else th.append(button(title, () => sortBy(nextSort(listing().sort, sort)).catch(() => {}), { title: `Sort by ${title}` }));
+  th.dataset.sort = sort ?? "";
+  return th;
+}
+
+function showRows() {
+  const { ids, nextToken, sort, loaded } = listing();
+  const wanted = new Set(ids);
+  const held = document.activeElement?.closest("tr")?.dataset.id;
+  for (const [id, { tr }] of rows) {
+    if (wanted.has(id)) continue;
+    tr.remove();
+    rows.delete(id);
+  }
+  const body = byId("rows");
+  ids.forEach((id, place) => {
+    const row = rows.get(id) ?? newRow(/** @type {Slide} */ (knownSlide(id)));
+    // A row that stays where it is is not touched: it keeps its focus, and the table its scroll position.
+    if (body.children[place] !== row.tr) body.insertBefore(row.tr, body.children[place] ?? null);
+  });
+  byId("slides").hidden = ids.length === 0;
+  byId("more").hidden = nextToken === null;
+  byId("loading").hidden = loaded;
+  byId("sorted-part").hidden = sort === null || nextToken === null;
+  for (const th of byId("headings").querySelectorAll("th")) {
+    if (th.dataset.sort) th.ariaSort = sort?.field !== th.dataset.sort ? "none" : sort.down ? "descending" : "ascending";
+  }
+  showSelection();
+  if (held && !wanted.has(held)) focusRow(currentId());
+}
+
+/** @param {Slide} slide */
+function newRow(slide) {
+  const row = makeRow(slide, acts);
+  rows.set(slide.ImageID, row);
+  return row;
+}
+
+function showSelection() {
+  const { ids } = listing();
+  const ticked = tickedIds();
+  for (const [id, { tr, box }] of rows) {
+    box.checked = ticked.has(id);
+    tr.ariaSelected = String(box.checked);
+  }
+  all.checked = ticked.size > 0 && ticked.size === ids.length;
+  all.indeterminate = ticked.size > 0 && !all.checked;
+  const current = currentId() ?? ids[0] ?? null; // before anything is chosen, Tab reaches the first row
+  for (const id of [reachable, current]) {
+    const tr = rows.get(id ?? "")?.tr;
+    if (tr) makeReachable(tr, id === current);
+  }
+  reachable = current;
+  rows.get(current ?? "")?.tr.classList.toggle("current", currentId() !== null);
+}

@@ -1,0 +1,79 @@
+// Brings the page's parts together: what the address says is shown, what the server says is taken in.
+import { startActions } from "./list/actions.js";
+import { showHealth } from "./list/banner.js";
+import { enlarge } from "./list/enlarge.js";
+import { countAnew, startFilters } from "./list/filters.js";
+import { askForImports, showImport } from "./list/imports.js";
+import { editCell } from "./list/inline.js";
+import { bindListKeys } from "./list/listkeys.js";
+import { catchUp } from "./list/listing.js";
+import { currentId } from "./list/selection.js";
+import { learn } from "./list/slides.js";
+import { focusRow, startTable } from "./list/table.js";
+import { subscribe } from "./server/api.js";
+import { Refused } from "./server/graphql.js";
+import { currentHealth, onHealth, setLive } from "./server/health.js";
+import { byId } from "./shared/element.js";
+import { listenToKeys } from "./shared/keyboard.js";
+import { tellFailure } from "./shared/notices.js";
+import { setting } from "./shared/settings.js";
+import { openSheet } from "./shared/sheet.js";
+import { formatLink, parseLink } from "./viewer/link.js";
+import { closeViewer, openViewer, startViewer } from "./viewer/viewer.js";
+import { bindViewerKeys } from "./viewer/viewerkeys.js";
+
+const POLL_MS = 5000;
+let asking = false;
+
+/** @param {string[]} ids */
+function view(ids) {
+  const layout = setting("sideBySide") ? "side" : "one";
+  location.hash = formatLink({ open: ids.map((id) => ({ id, view: null })), active: 0, layout });
+}
+
+function route() {
+  const link = parseLink(location.hash);
+  byId("list").inert = link !== null;
+  document.body.classList.toggle("viewing", link !== null);
+  if (link) {
+    openViewer(link);
+    return;
+  }
+  closeViewer();
+  document.title = "Slides";
+  if (currentId() !== null) focusRow(currentId(), "center");
+}
+
+async function askForAll() {
+  if (asking || currentHealth() === "over") return;
+  asking = true;
+  const results = await Promise.allSettled([catchUp(), countAnew(), askForImports()]);
+  for (const result of results) {
+    if (result.status === "rejected" && result.reason instanceof Refused) tellFailure(result.reason.message);
+  }
+  asking = false;
+}
+
+startTable({ edit: editCell, enlarge }, (id) => view([id]));
+startFilters();
+startActions(view);
+startViewer();
+bindListKeys(view);
+bindViewerKeys();
+listenToKeys(() => (parseLink(location.hash) ? "viewer" : "list"));
+byId("keys").addEventListener("click", openSheet);
+onHealth(showHealth);
+showHealth(currentHealth(), null);
+window.addEventListener("hashchange", route);
+subscribe({
+  onSlide: (slide) => learn([slide]),
+  onImport: showImport,
+  onLive(live) {
+    setLive(live);
+    if (live) askForAll(); // what happened while nothing was heard
+  },
+});
+setInterval(() => currentHealth() !== "live" && !document.hidden && askForAll(), POLL_MS);
+document.addEventListener("visibilitychange", () => document.hidden || askForAll());
+askForAll();
+route();

@@ -1,0 +1,74 @@
+// What the server speaks of; the names are those of schema.graphql.
+
+export interface Slide {
+  ImageID: string;
+  SlideID: string | null;
+  CaseID: string | null;
+  ScanDate: string | null;
+  TimeZone: string | null;
+  AppMag: string | null;
+  MPP: number | null;
+  width: number | null;
+  height: number | null;
+  Status: string | null;
+  Filename: string | null;
+  FileSize: number | null;
+  Barcode: string | null;
+  Reviewer: string | null;
+  Note: string | null;
+  Version: number | null;
+  lastModified: string | null;
+  ModifiedBy: string | null;
+  LabelURL: string | null;
+}
+
+/** What a person may change. */
+export type Field = "SlideID" | "CaseID" | "Status" | "Reviewer" | "Note";
+export type Fields = Partial<Record<Field, string | null>>;
+
+export interface UpdateInput extends Fields {
+  ImageID: string;
+  expectedVersion?: number | null;
+}
+
+export interface UpdateResult {
+  ImageID: string;
+  slide: Slide | null;
+  error: string | null;
+  errorType: string | null;
+}
+
+export interface Page<Item> {
+  items: Item[];
+  nextToken: string | null;
+}
+
+export interface StatusCount {
+  Status: string;
+  count: number;
+}
+
+export interface HistoryEntry {
+  at: string;
+  by: string;
+  field: string;
+  from: string | null;
+  to: string | null;
+}
+
+export interface Import {
+  Filename: string;
+  Size: number | null;
+  State: string | null;
+  Progress: number | null;
+  ImageID: string | null;
+  Error: string | null;
+  StartedAt: string | null;
+  UpdatedAt: string | null;
+}
+
+export interface Search {
+  text: string | null;
+  status: string | null;
+  scanDateFrom: string | null;
+}

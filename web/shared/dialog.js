@@ -1,0 +1,41 @@
+// Questions and enlargements, on the browser's own modal dialog: it keeps the focus inside and gives it back.
+import { button, element } from "./element.js";
+
+/**
+ * @param {string} title
+ * @param {Node[]} content
+ * @param {{className?: string, buttons?: HTMLButtonElement[]}} [more]
+ * @returns {{dialog: HTMLDialogElement, closed: Promise<string>}} `closed` gives what `dialog.close` was called with
+ */
+export function openDialog(title, content, { className = "", buttons = [] } = {}) {
+  const heading = element("h2", { id: "dialog-title" }, title);
+  const close = button("×", () => dialog.close(""), { className: "close", ariaLabel: "Close" });
+  const foot = buttons.length > 0 ? [element("div", { className: "buttons" }, ...buttons)] : [];
+  const dialog = element("dialog", { className }, element("header", {}, heading, close), ...content, ...foot);
+  dialog.setAttribute("aria-labelledby", heading.id);
+  dialog.addEventListener("click", ({ target }) => target === dialog && dialog.close("")); // its backdrop
+  const closed = new Promise((/** @type {(value: string) => void} */ resolve) => {
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue);
+    });
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+  (buttons[0] ?? close).focus();
+  return { dialog, closed };
+}
+
+/**
+ * @param {string} title
+ * @param {Node[]} content
+ * @param {string} action what the button that goes ahead says
+ * @returns {Promise<boolean>}
+ */
+export async function confirmed(title, content, action) {
+  const yes = button(action, () => dialog.close("yes"), { className: "danger" });
+  const no = button("Cancel", () => dialog.close(""));
+  const { dialog, closed } = openDialog(title, content, { className: "question", buttons: [no, yes] });
+  yes.focus();
+  return (await closed) === "yes";
+}

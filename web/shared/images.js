@@ -1,0 +1,42 @@
+// A slide's small images. The server may not have one: a quiet note stands in for it.
+import { element } from "./element.js";
+
+/** @import {Slide} from "../server/types.js" */
+/** @typedef {"label" | "thumbnail" | "macro"} Kind */
+
+/**
+ * @param {Slide} slide
+ * @param {Kind} kind
+ * @returns {string | null} its address; null for what this person may not see, and for what is put away
+ */
+export function imageAddress(slide, kind) {
+  if (slide.Status === "DELETED") return null;
+  if (kind === "thumbnail") return address(slide.ImageID, kind);
+  if (slide.LabelURL === null) return null; // the overview shows the label as well
+  return kind === "label" ? slide.LabelURL : address(slide.ImageID, kind);
+}
+
+/**
+ * @param {Slide} slide
+ * @param {Kind} kind
+ * @param {string} alt
+ * @param {"lazy" | "eager"} [loading]
+ * @returns {HTMLElement}
+ */
+export function slideImage(slide, kind, alt, loading = "eager") {
+  const src = imageAddress(slide, kind);
+  const note = element("span", { className: "absent" }, `no ${kind}`);
+  if (src === null) return note;
+  const img = element("img", { alt, loading, decoding: "async" });
+  img.addEventListener("error", () => img.replaceWith(note));
+  img.src = src;
+  return img;
+}
+
+/**
+ * @param {string} id
+ * @param {Kind} kind
+ */
+function address(id, kind) {
+  return `/DeepZoom/${encodeURIComponent(id)}_files/${kind}.jpeg`;
+}

@@ -1,0 +1,31 @@
+// What a person has chosen about this page, kept in this browser.
+
+const DEFAULTS = { letterKeys: true, goOn: true, sideBySide: true, navigator: true, label: false };
+
+/** @typedef {keyof typeof DEFAULTS} Setting */
+
+/**
+ * @param {Setting} name
+ * @returns {boolean}
+ */
+export function setting(name) {
+  const kept = localStorage.getItem(`review.${name}`);
+  return kept === null ? DEFAULTS[name] : kept === "yes";
+}
+
+/**
+ * @param {Setting} name
+ * @param {boolean} value
+ */
+export function choose(name, value) {
+  localStorage.setItem(`review.${name}`, value ? "yes" : "no");
+}
+
+/**
+ * @param {Setting} name
+ * @returns {boolean} the new value
+ */
+export function flip(name) {
+  choose(name, !setting(name));
+  return setting(name);
+}

@@ -1,0 +1,69 @@
+// The sheet of keys, made of the bindings themselves.
+import { openDialog } from "./dialog.js";
+import { element } from "./element.js";
+import { currentPlace, groups } from "./keyboard.js";
+import { choose, setting } from "./settings.js";
+
+/** @type {Record<string, string>} */
+const SIGNS = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", PageUp: "Page ↑", PageDown: "Page ↓", Escape: "Esc" };
+
+/** @type {[title: string, rows: [keys: string[], text: string][]][]} */
+const WHILE_EDITING = [
+  [
+    "While editing",
+    [
+      [["Enter"], "save"],
+      [["Escape"], "leave it as it was"],
+      [["ArrowDown"], "save, and edit the next slide's"],
+      [["ArrowUp"], "save, and edit the previous slide's"],
+      [["Tab"], "save, and go on to the case ID"],
+    ],
+  ],
+];
+
+export function openSheet() {
+  const here = currentPlace();
+  const own = groups.filter((group) => group.place === here).map(groupOf);
+  const rest = here === "list" ? WHILE_EDITING : [];
+  const sections = [...own, ...rest].map(([title, rows]) => section(title, rows));
+  openDialog("Keys", [element("div", { className: "sheet" }, ...sections), letterChoice()], { className: "keys" });
+}
+
+/**
+ * @param {import("./keyboard.js").Group} group
+ * @returns {[string, [string[], string][]]}
+ */
+function groupOf({ title, bindings }) {
+  return [title, bindings.map(({ keys, text }) => [keys, text])];
+}
+
+/**
+ * @param {string} title
+ * @param {[keys: string[], text: string][]} rows
+ * @returns {HTMLElement}
+ */
+function section(title, rows) {
+  const entries = rows.flatMap(([keys, text]) => [
+    element("dt", {}, ...keys.map((key) => element("kbd", {}, shown(key)))),
+    element("dd", {}, text),
+  ]);
+  return element("section", {}, element("h3", {}, title), element("dl", {}, ...entries));
+}
+
+/**
+ * @param {string} key
+ * @returns {string}
+ */
+function shown(key) {
+  return key
+    .split(/(?<=.)\+(?=.)/)
+    .map((part) => SIGNS[part] ?? part)
+    .join(" + ");
+}
+
+/** Whoever dictates, or whose hand slips, turns single letters off (WCAG 2.1.4). */
+function letterChoice() {
+  const box = element("input", { type: "checkbox", checked: setting("letterKeys") });
+  box.addEventListener("change", () => choose("letterKeys", box.checked));
+  return element("label", { className: "choice" }, box, "Single letters act as keys");
+}

@@ -1,0 +1,42 @@
+// The statuses of schema.graphql as people read them, and those that a technician sets.
+import { element } from "./element.js";
+
+/** @type {Record<string, string>} */
+const NAMES = {
+  NEW: "New",
+  GOOD: "Good",
+  BAD: "Bad",
+  SENT: "Sent",
+  PUBLISHED: "Published",
+  ARCHIVED: "Archived",
+  DELETED: "Deleted",
+};
+
+export const STATUSES = Object.keys(NAMES);
+
+/** What is set with one key; U as in "unmarked", because N is the next slide. */
+export const MARKS = [
+  { status: "GOOD", key: "G" },
+  { status: "BAD", key: "B" },
+  { status: "SENT", key: "S" },
+  { status: "NEW", key: "U" },
+];
+
+/**
+ * @param {string | null} status
+ * @returns {string}
+ */
+export function statusName(status) {
+  return NAMES[status ?? ""] ?? status ?? "–";
+}
+
+/**
+ * @param {string | null} status
+ * @param {string} [text]
+ * @returns {HTMLSpanElement}
+ */
+export function statusPill(status, text = statusName(status)) {
+  const pill = element("span", { className: "status" }, text);
+  pill.dataset.status = status ?? "";
+  return pill;
+}

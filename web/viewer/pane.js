@@ -1,0 +1,163 @@
+// One place where one slide after another is shown.
+import { button, debounced, element, setText } from "../shared/element.js";
+import { imageAddress, slideImage } from "../shared/images.js";
+import { setting } from "../shared/settings.js";
+import { statusPill } from "../shared/statuses.js";
+import { nameOf } from "../shared/wording.js";
+import { descriptor } from "./descriptor.js";
+import { makeRuler } from "./ruler.js";
+import { scaleBar } from "./scalebar.js";
+import { makeViewer, openImage, panBy, placeOn, showWhole, turnBy, viewOf, zoomBy, zoomNow, zoomTo } from "./stage.js";
+import { magnificationAt, nativeMagnification, zoomAt } from "./steps.js";
+
+/** @import {Slide} from "../server/types.js" */
+/** @import {Library} from "./library.js" */
+/** @import {View} from "./link.js" */
+/** @import {Point} from "./ruler.js" */
+/** @typedef {ReturnType<typeof makePane>} Pane */
+
+const SETTLED_MS = 150;
+const STEP_SHARE = 0.2; // how much of the stage an arrow key moves by
+
+/**
+ * @param {Library} library
+ * @param {HTMLElement} host
+ * @param {{onActive: () => void, onMoved: () => void, onClose: () => void}} told
+ */
+export function makePane(library, host, { onActive, onMoved, onClose }) {
+  const stage = element("div", { className: "stage" });
+  const standIn = element("img", { className: "stand-in", alt: "", hidden: true });
+  const problem = element("p", { className: "problem", role: "alert", hidden: true });
+  const scale = scaleSign();
+  const label = element("aside", { className: "label-panel", ariaLabel: "Label and overview" });
+  const caption = element("header", { className: "caption" });
+  const root = element("section", { className: "pane" }, caption, stage);
+  host.append(root);
+  const viewer = makeViewer(library, stage, setting("navigator"));
+  const ruler = makeRuler(placeOn(library, viewer), () => slide?.MPP ?? null);
+  stage.append(standIn, ruler.svg, scale.sign, label, problem);
+
+  /** @type {Slide | null} */
+  let slide = null;
+  let generation = 0; // counts slides: one that opens late must not take the place of the one after it
+
+  let destroyed = false;
+
+  const moved = debounced(SETTLED_MS, onMoved);
+  const redraw = () => {
+    const zoom = zoomNow(viewer);
+    if (zoom === null || !slide) return;
+    scale.show(slide, zoom);
+    ruler.draw();
+  };
+  viewer.addHandler("update-viewport", redraw);
+  viewer.addHandler("viewport-change", moved);
+  viewer.addHandler("rotate", moved);
+  viewer.addHandler("animation-start", () => (standIn.hidden = true));
+  root.addEventListener("pointerdown", onActive, true);
+  root.addEventListener("focusin", onActive);
+
+  /** @param {Slide} now */
+  const showFacts = (now) => {
+    slide = now;
+    root.ariaLabel = nameOf(now);
+    const close = button("×", onClose, { title: "Close this slide (X)", ariaLabel: `Close ${nameOf(now)}` });
+    caption.replaceChildren(element("b", {}, nameOf(now)), statusPill(now.Status), close);
+    showLabel();
+  };
+  const showLabel = () => {
+    label.hidden = !setting("label");
+    if (!slide || label.hidden || label.dataset.of === slide.ImageID) return;
+    label.dataset.of = slide.ImageID;
+    const images = /** @type {const} */ (["label", "macro"]).map((kind) => slideImage(/** @type {Slide} */ (slide), kind, kind));
+    label.replaceChildren(...images);
+  };
+  /** @param {Slide} next @param {View | null} view */
+  const openSlide = async (next, view) => {
+    const mine = ++generation;
+    showFacts(next);
+    ruler.clear();
+    problem.hidden = scale.sign.hidden = true;
+    viewer.close();
+    standIn.hidden = view !== null;
+    standIn.src = imageAddress(next, "thumbnail") ?? "";
+    try {
+      const image = await descriptor(next.ImageID);
+      if (mine !== generation) return;
+      await openImage(viewer, image, view, nativeMagnification(next));
+      if (mine !== generation) return;
+      scale.sign.hidden = false;
+      viewer.world.getItemAt(0).addHandler("fully-loaded-change", ({ fullyLoaded }) => (standIn.hidden ||= fullyLoaded));
+      moved();
+    } catch (error) {
+      if (mine === generation) fail(`This slide cannot be shown: ${error instanceof Error ? error.message : error}.`);
+    }
+  };
+  /** @param {string} reason */
+  const fail = (reason) => {
+    standIn.hidden = true;
+    setText(problem, reason);
+    problem.hidden = false;
+  };
+  standIn.addEventListener("error", () => (standIn.hidden = true));
+
+  return {
+    root,
+    showFacts,
+    showLabel,
+    /** @param {Slide} next @param {View | null} view */
+    show: openSlide,
+    /** @param {string} id of a slide that is not there */
+    showAbsent(id) {
+      generation += 1;
+      slide = null;
+      viewer.close();
+      scale.sign.hidden = label.hidden = true;
+      caption.replaceChildren(element("b", {}, id));
+      fail(`There is no slide ${id}.`);
+    },
+    isOpen: () => !destroyed && viewer.isOpen(),
+    view: () => viewOf(viewer),
+    zoom: () => zoomNow(viewer),
+    size: () => ({ width: stage.clientWidth, height: stage.clientHeight }),
+    /** @param {number} step such as 10, for 10× */
+    zoomToStep(step) {
+      const zoom = slide && zoomAt(step, nativeMagnification(slide));
+      if (zoom) zoomTo(viewer, zoom);
+    },
+    zoomBy: (/** @type {number} */ factor) => zoomBy(viewer, factor),
+    turnBy: (/** @type {number} */ degrees) => turnBy(viewer, degrees),
+    showWhole: () => showWhole(viewer),
+    /** @param {Point} direction of one step, as 1 and -1 */
+    pan: ({ x, y }) => panBy(library, viewer, { x: x * stage.clientWidth * STEP_SHARE, y: y * stage.clientHeight * STEP_SHARE }),
+    showNavigator(/** @type {boolean} */ isShown) {
+      viewer.navigator?.element.classList.toggle("away", !isShown);
+    },
+    ruler,
+    growRuler: (/** @type {Point} */ by) => ruler.grow(by, { x: stage.clientWidth / 2, y: stage.clientHeight / 2 }),
+    destroy() {
+      generation += 1;
+      destroyed = true;
+      viewer.destroy();
+      root.remove();
+    },
+  };
+}
+
+function scaleSign() {
+  const text = element("span", { className: "length" });
+  const bar = element("div", { className: "bar" });
+  const power = element("span", { className: "power" });
+  const sign = element("div", { className: "scale", hidden: true }, element("div", {}, text, bar), power);
+  return {
+    sign,
+    /** @param {Slide} slide @param {number} zoom */
+    show(slide, zoom) {
+      const length = slide.MPP ? scaleBar(slide.MPP / zoom) : { width: 0, text: "no scale: the slide names no MPP" };
+      bar.hidden = !slide.MPP;
+      bar.style.width = `${length.width}px`;
+      setText(text, length.text);
+      setText(power, magnificationAt(zoom, nativeMagnification(slide)));
+    },
+  };
+}

@@ -1,0 +1,22 @@
+// Open slides that are looked at one after the other.
+import { knownSlide } from "../list/slides.js";
+import { button, element } from "../shared/element.js";
+import { nameOf } from "../shared/wording.js";
+
+/** @param {(at: number) => void} choose */
+export function makeTabs(choose) {
+  const bar = element("nav", { className: "tabs", ariaLabel: "Open slides", hidden: true });
+  return {
+    bar,
+    /** @param {string[]} ids @param {number} active @param {boolean} isNeeded */
+    show(ids, active, isNeeded) {
+      bar.hidden = !isNeeded;
+      const names = isNeeded ? ids.map((id) => nameOf(knownSlide(id) ?? { ImageID: id, SlideID: null })) : [];
+      if (bar.dataset.shown !== JSON.stringify(names)) {
+        bar.dataset.shown = JSON.stringify(names);
+        bar.replaceChildren(...names.map((name, at) => button(name, () => choose(at))));
+      }
+      [...bar.children].forEach((tab, at) => (tab.ariaCurrent = String(at === active)));
+    },
+  };
+}

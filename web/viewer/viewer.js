@@ -1,0 +1,242 @@
+// The viewer: opens what the page's address names, and does what its bars and keys are for.
+import { mark, remove } from "../list/acting.js";
+import { editText } from "../list/editing.js";
+import { listing, loadMore, onListing } from "../list/listing.js";
+import { setCurrent } from "../list/selection.js";
+import { knownSlide, learn, onSlide } from "../list/slides.js";
+import { getSlides } from "../server/api.js";
+import { onHealth, watched } from "../server/health.js";
+import { byId } from "../shared/element.js";
+import { tell, tellFailure } from "../shared/notices.js";
+import { choose, flip, setting } from "../shared/settings.js";
+import { openSheet } from "../shared/sheet.js";
+import { nameOf } from "../shared/wording.js";
+import { makeTitleBar, makeToolBar } from "./bars.js";
+import { preload } from "./descriptor.js";
+import { library } from "./library.js";
+import { formatLink } from "./link.js";
+import { activeId, activePane, arrange, forEachPane, hasRoom, isBeside, linkNow, onPanes, openLink, opened, stages, tryAgain } from "./panes.js";
+import { makeTabs } from "./tabs.js";
+
+/** @import {Field} from "../server/types.js" */
+/** @import {Acts} from "./bars.js" */
+/** @import {Library} from "./library.js" */
+/** @import {Link} from "./link.js" */
+
+/** @type {Library} */
+let loaded;
+let isOpen = false;
+let isMeasuring = false;
+let preloaded = "";
+
+/** @type {Acts} */
+export const acts = {
+  leave: () => (location.hash = ""),
+  go,
+  mark: markActive,
+  remove: removeActive,
+  edit,
+  zoomToStep: (step) => activePane()?.zoomToStep(step),
+  zoomBy: (factor) => activePane()?.zoomBy(factor),
+  whole: () => activePane()?.showWhole(),
+  turn: (degrees) => activePane()?.turnBy(degrees),
+  toggleRuler: () => measure(!isMeasuring),
+  toggleLabel,
+  toggleNavigator,
+  toggleLayout,
+  otherPane,
+  addBeside,
+  close: closeActive,
+  copyLink,
+  help: openSheet,
+};
+const title = makeTitleBar(acts);
+const tools = makeToolBar(acts);
+const tabs = makeTabs((active) => arrange(loaded, { active }));
+
+export function startViewer() {
+  byId("viewer").append(title.bar, tabs.bar, stages, tools.bar);
+  onPanes(show);
+  onListing(show);
+  onSlide((slide) => {
+    if (!isOpen) return;
+    forEachPane((pane, id) => id === slide.ImageID && pane.showFacts(slide));
+    show();
+  });
+  onHealth((health) => isOpen && (health === "live" || health === "polling") && tryAgain());
+}
+
+/** @param {Link} link */
+export async function openViewer(link) {
+  isOpen = true;
+  byId("viewer").hidden = false;
+  byId("viewer").focus();
+  try {
+    const unknown = link.open.map(({ id }) => id).filter((id) => !knownSlide(id));
+    const [found, slides] = await Promise.all([library(), unknown.length > 0 ? watched(getSlides(unknown)) : []]);
+    loaded = found;
+    learn(slides);
+    if (isOpen) openLink(loaded, link);
+  } catch (error) {
+    tellFailure(`The viewer cannot be opened: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+export function closeViewer() {
+  if (!isOpen) return;
+  isOpen = false;
+  const id = activeId();
+  measure(false);
+  if (loaded) arrange(loaded, { open: [], active: 0 });
+  byId("viewer").hidden = true;
+  if (listing().ids.includes(id)) setCurrent(id);
+}
+
+/** Shows in bars, tabs and address what is so. */
+function show() {
+  if (!isOpen || opened().open.length === 0) return;
+  const { open, active, side } = opened();
+  const id = activeId();
+  const slide = knownSlide(id) ?? null;
+  const { ids, nextToken } = listing();
+  const at = ids.indexOf(id);
+  const place = at < 0 ? "not in the list" : `${at + 1} of ${ids.length}${nextToken ? "+" : ""}`;
+  title.show({ slide, id, place, canGo: (by) => neighbour(by) !== null });
+  tools.show(slide, activePane()?.zoom() ?? null, { several: open.length > 1, side, ruler: isMeasuring, room: hasRoom() && neighbour(1) !== null });
+  tabs.show(open, active, open.length > 1 && !isBeside());
+  forEachPane((pane) => pane.root.classList.toggle("active", isBeside() && pane === activePane()));
+  document.title = slide ? nameOf(slide) : id;
+  history.replaceState(null, "", formatLink(linkNow()));
+  prepareNext();
+}
+
+/**
+ * @param {number} by
+ * @returns {string | null}
+ */
+function neighbour(by) {
+  const { ids } = listing();
+  const at = ids.indexOf(activeId());
+  return at < 0 ? null : ids[at + by] ?? null;
+}
+
+/** Once this slide is open, the next one is fetched ahead. */
+function prepareNext() {
+  const pane = activePane();
+  const next = knownSlide(neighbour(1) ?? "");
+  if (!pane?.isOpen() || !next || preloaded === next.ImageID) return;
+  preloaded = next.ImageID;
+  preload(next, pane.size());
+  if (next.ImageID === listing().ids.at(-1)) loadMore().catch(() => {});
+}
+
+/** @param {number} by */
+function go(by) {
+  const id = neighbour(by);
+  if (id === null) return tell(by > 0 ? "This is the last slide of the list." : "This is the first slide of the list.");
+  const open = [...opened().open];
+  open[opened().active] = id;
+  arrange(loaded, { open });
+}
+
+/** @param {string} status */
+function markActive(status) {
+  const slide = knownSlide(activeId());
+  if (!slide) return;
+  mark([slide], status);
+  if (setting("goOn") && neighbour(1) !== null) go(1);
+}
+
+async function removeActive() {
+  const slide = knownSlide(activeId());
+  const next = neighbour(1) ?? neighbour(-1);
+  if (!slide || !(await remove([slide]))) return;
+  const open = opened().open.flatMap((id) => (id === slide.ImageID ? (next ?? []) : id));
+  if (open.length > 0) arrange(loaded, { open });
+  else acts.leave();
+}
+
+/** @param {Field} field */
+function edit(field) {
+  const slide = knownSlide(activeId());
+  const host = title.hosts.find(({ dataset }) => dataset.field === field);
+  if (!slide || !host || host.dataset.editing) return;
+  const hadLabel = setting("label");
+  if (!hadLabel) toggleLabel(); // it is what the ID is read from
+  editText(host, slide, field, (way) => {
+    if (!hadLabel && setting("label")) toggleLabel();
+    show();
+    if (way === "next" && field === "SlideID") edit("CaseID");
+    else if (way === "previous" && field === "CaseID") edit("SlideID");
+    else if (way !== "left") byId("viewer").focus();
+  });
+}
+
+/** @param {boolean} on */
+function measure(on) {
+  isMeasuring = on;
+  forEachPane((pane) => {
+    pane.ruler.setOn(on);
+    if (!on) pane.ruler.clear();
+  });
+  show();
+}
+
+/** @returns {boolean} whether there was a ruler to put away */
+export function putRulerAway() {
+  if (!isMeasuring) return false;
+  measure(false);
+  return true;
+}
+
+/** @returns {boolean} */
+export function isRulerOn() {
+  return isMeasuring;
+}
+
+function toggleLabel() {
+  flip("label");
+  forEachPane((pane) => pane.showLabel());
+  show();
+}
+
+function toggleNavigator() {
+  const isShown = flip("navigator");
+  forEachPane((pane) => pane.showNavigator(isShown));
+  show();
+}
+
+function toggleLayout() {
+  if (opened().open.length < 2) return;
+  choose("sideBySide", !opened().side);
+  arrange(loaded, { side: !opened().side });
+  measure(isMeasuring);
+}
+
+/** @param {number} by */
+function otherPane(by) {
+  const { open, active } = opened();
+  arrange(loaded, { active: (active + by + open.length) % open.length });
+}
+
+function addBeside() {
+  const next = neighbour(1);
+  if (next === null || !hasRoom()) return;
+  arrange(loaded, { open: [...opened().open, next], active: opened().open.length });
+  measure(isMeasuring);
+}
+
+function closeActive() {
+  const { open, active } = opened();
+  if (open.length < 2) acts.leave();
+  else arrange(loaded, { open: open.filter((_, at) => at !== active) });
+}
+
+async function copyLink() {
+  try {
+    await navigator.clipboard.writeText(location.href);
+    tell("The link to exactly this view is copied.");
+  } catch {
+    tell("Copy the page's address: it leads to exactly this view."); // the browser keeps the clipboard to itself
+  }
+}

@@ -1,0 +1,57 @@
+// The keys of the viewer.
+import { undoLast } from "../list/acting.js";
+import { bind } from "../shared/keyboard.js";
+import { MARKS, statusName } from "../shared/statuses.js";
+import { activePane } from "./panes.js";
+import { STEPS } from "./steps.js";
+import { acts, isRulerOn, putRulerAway } from "./viewer.js";
+
+/** @import {Point} from "./ruler.js" */
+
+/** @type {Record<string, Point>} */
+const DIRECTIONS = { ArrowLeft: { x: -1, y: 0 }, ArrowRight: { x: 1, y: 0 }, ArrowUp: { x: 0, y: -1 }, ArrowDown: { x: 0, y: 1 } };
+const ARROWS = Object.keys(DIRECTIONS);
+const FINE_PX = 1;
+const COARSE_PX = 10;
+
+export function bindViewerKeys() {
+  bind("viewer", "Slides", [
+    { keys: ["N", "PageDown"], text: "next slide", act: () => acts.go(1) },
+    { keys: ["P", "PageUp"], text: "previous slide", act: () => acts.go(-1) },
+    { keys: ["D"], text: "show the next slide beside this one", act: acts.addBeside },
+    { keys: ["V"], text: "side by side, or one after the other", act: acts.toggleLayout },
+    { keys: [",", "."], text: "previous, next of the open slides", act: ({ key }) => acts.otherPane(key === "," ? -1 : 1) },
+    { keys: ["X"], text: "close this slide", act: acts.close },
+    { keys: ["Escape"], text: "put the ruler away; back to the list", act: () => putRulerAway() || acts.leave() },
+  ]);
+  bind("viewer", "Decide", [
+    ...MARKS.map(({ status, key }) => ({ keys: [key], text: `mark ${statusName(status).toLowerCase()}`, act: () => acts.mark(status) })),
+    { keys: ["E", "F2"], text: "edit the slide ID", act: () => acts.edit("SlideID") },
+    { keys: ["C"], text: "edit the case ID", act: () => acts.edit("CaseID") },
+    { keys: ["Delete"], text: "delete", act: acts.remove },
+    { keys: ["Ctrl+Z"], text: "undo the last change", act: undoLast },
+  ]);
+  bind("viewer", "Look", [
+    { keys: STEPS.map((_, at) => String(at + 1)), text: STEPS.map((step) => `${step}×`).join(" "), act: ({ key }) => acts.zoomToStep(STEPS[Number(key) - 1]) },
+    { keys: ["0"], text: "the whole slide", act: acts.whole },
+    { keys: ["+", "−"], also: ["=", "-"], text: "zoom in, out", act: ({ key }) => acts.zoomBy("+=".includes(key) ? 1.5 : 1 / 1.5) },
+    { keys: ARROWS, text: "move; with the ruler, measure", act: arrow },
+    { keys: ["R", "Shift+R"], text: "turn right, left", act: ({ shiftKey }) => acts.turn(shiftKey ? -90 : 90) },
+  ]);
+  bind("viewer", "Tools", [
+    { keys: ["M"], text: "ruler: drag, or use the arrow keys", act: acts.toggleRuler },
+    { keys: ARROWS.map((key) => `Shift+${key}`), text: "measure pixel by pixel", act: arrow },
+    { keys: ["L"], text: "label and overview", act: acts.toggleLabel },
+    { keys: ["O"], text: "navigator", act: acts.toggleNavigator },
+    { keys: ["K"], text: "copy a link to this view", act: acts.copyLink },
+    { keys: ["?"], text: "this sheet", act: acts.help },
+  ]);
+}
+
+/** @param {KeyboardEvent} event */
+function arrow({ key, shiftKey }) {
+  const { x, y } = DIRECTIONS[key];
+  const pixels = shiftKey ? FINE_PX : COARSE_PX;
+  if (isRulerOn()) activePane()?.growRuler({ x: x * pixels, y: y * pixels });
+  else activePane()?.pan({ x, y });
+}
