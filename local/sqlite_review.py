@@ -24,7 +24,7 @@ def apply(connection: sqlite3.Connection, done: Writes) -> None:
     """Write what a change does to the index, in the caller's transaction."""
     connection.executemany("DELETE FROM review WHERE set_name = ? AND place = ?", done.delete)
     connection.executemany(
-        "INSERT INTO review (set_name, place, item) VALUES (?, ?, ?)",
+        "REPLACE INTO review (set_name, place, item) VALUES (?, ?, ?)",
         [(*row, _json(item)) for row, item in done.put.items()],
     )
     connection.executemany(

@@ -1,14 +1,16 @@
 """The standalone server on a free port, with slides that have records only, for tests over HTTP and WebSocket."""
 
+import asyncio
 import itertools
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import uvicorn
@@ -19,7 +21,14 @@ from local.app import App
 from local.graphql.websocket import SUBPROTOCOL
 from local.standalone import standalone
 
+T = TypeVar("T")
 WAIT_S = 20  # for what must come; a test that passes never waits this long
+
+
+def run_apart(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on a thread of its own: in this one a browser's event loop may be at work."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 @dataclass

@@ -9,6 +9,7 @@ from vsv.dynamodb import DynamoImportStore, DynamoSlideStore
 from vsv.dynamodb_table import BATCH_ATTEMPTS, BATCH_SIZE
 from vsv.errors import AlreadyExistsError, UnavailableError
 from vsv.records import ImportState, Status
+from vsv.stores import SlideQuery
 
 from tests.dynamo_tables import create_tables, mocked_dynamodb
 from tests.store_records import FULL_SLIDE, slide, slide_import
@@ -192,3 +193,72 @@ def test_errors_are_told_in_plain_words(error: Exception) -> None:
 def test_a_missing_table_is_told_in_plain_words(client: Any) -> None:
     with pytest.raises(UnavailableError, match=r"^The record store refuses requests now"):
         DynamoSlideStore("no-such-table", client).get("a")
+
+
+def cancelled(*codes: str) -> ClientError:
+    reasons = [{"Code": code} for code in codes]
+    response: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+    return ClientError(response, "TransactWriteItems")
+
+
+def test_a_write_that_met_another_is_tried_again(client: Any, pauses: list[float]) -> None:
+    errors = [cancelled("None", "TransactionConflict"), cancelled("ThrottlingError")] * 2
+
+    def busy(**request: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return client.transact_write_items(**request)
+
+    store = DynamoSlideStore("slides", Wrapped(client, transact_write_items=busy))
+    store.put_new(slide())
+    assert len(pauses) == 4
+    errors.append(cancelled("TransactionConflict"))
+    assert store.update("image-1", {"status": "GOOD"}, by="me").version == 2
+    errors.append(cancelled("TransactionConflict"))
+    store.remove("image-1")
+    assert sum(store.counts().values()) == 0
+
+
+def test_a_write_is_not_tried_forever(client: Any, pauses: list[float]) -> None:
+    def busy(**_: Any) -> Any:
+        raise cancelled("TransactionConflict")
+
+    DynamoSlideStore("slides", client).put_new(slide())
+    store = DynamoSlideStore("slides", Wrapped(client, transact_write_items=busy))
+    calls: list[Callable[[], Any]] = [
+        lambda: store.put_new(slide("b")),
+        lambda: store.update("image-1", {}, by="me"),
+        lambda: store.remove("image-1"),
+    ]
+    for call in calls:
+        with pytest.raises(UnavailableError, match="overloaded"):
+            call()
+
+
+def test_record_and_index_are_one_transaction(client: Any) -> None:
+    sent: list[list[Any]] = []
+
+    def transact(**request: Any) -> Any:
+        sent.append(request["TransactItems"])
+        return client.transact_write_items(**request)
+
+    store = DynamoSlideStore("slides", Wrapped(client, transact_write_items=transact))
+    store.put_new(FULL_SLIDE)
+    fields = {"status": Status.GOOD, "case_id": "other", "slide_id": "other", "note": None, "reviewer": None}
+    store.update(FULL_SLIDE.image_id, fields, by="me")
+    store.remove(FULL_SLIDE.image_id)
+    assert len(sent) == 3
+    assert max(map(len, sent)) <= 25  # far from DynamoDB's bound of 100
+    assert [next(iter(requests[0].values()))["TableName"] for requests in sent] == ["slides"] * 3
+
+
+def test_rows_are_read_on_where_dynamodb_ended_a_page(client: Any) -> None:
+    """A page ends at 1 MB, whatever the limit: more is read until the limit or the end."""
+
+    def one_at_most(**request: Any) -> Any:
+        return client.query(**(request | {"Limit": 1}))
+
+    for name in "abc":
+        DynamoSlideStore("slides", client).put_new(slide(name, slide_id="S"))
+    store = DynamoSlideStore("slides", Wrapped(client, query=one_at_most))
+    assert [r.image_id for r in store.search(SlideQuery("s")).items] == ["a", "b", "c"]

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from vsv.errors import AlreadyExistsError, SettingsError, SlideNotFoundError, UnavailableError
 from vsv.records import ImportState, Status
+from vsv.stores import SlideQuery
 
-from local import sqlite_database
+from local import sqlite_database, sqlite_review
 from local.sqlite import Database, SqliteImportStore, SqliteSlideStore, open_database
 from tests.store_records import FULL_SLIDE, slide, slide_import
 
@@ -319,3 +320,63 @@ def test_a_failed_step_leaves_the_file_as_it_was(path: Path, monkeypatch: pytest
     with open_database(path) as database, database.reading() as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(sqlite_database.MIGRATIONS),)
         assert "stain" not in [row[1] for row in connection.execute("PRAGMA table_info(slides)")]
+
+
+def test_every_list_of_the_review_index_is_read_from_its_place(database: Database) -> None:
+    slides = SqliteSlideStore(database)
+    slides.put_new(FULL_SLIDE)
+    statements: list[str] = []
+    with database.reading() as connection:
+        connection.set_trace_callback(statements.append)
+    slides.search(SlideQuery("s", Status.NEW))
+    slides.search(SlideQuery(status=Status.NEW))
+    slides.counts()
+    slides.list_cases()
+    slides.history("a")
+    slides.changes_since(0)
+    slides.changes_since(None)
+    with database.reading() as connection:
+        connection.set_trace_callback(None)
+        plans = [connection.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall() for sql in statements]
+    details = {row[3].replace("SEARCH TABLE", "SEARCH") for plan in plans for row in plan}
+    assert details == {
+        "SEARCH slides USING INDEX sqlite_autoindex_slides_1 (image_id=?)",
+        "SEARCH review USING PRIMARY KEY (set_name=? AND place>? AND place<?)",
+        "SEARCH feed USING INTEGER PRIMARY KEY (rowid>?)",
+        "SEARCH feed",
+    }
+
+
+def test_a_file_without_review_index_gets_one(path: Path) -> None:
+    with open_database(path) as database:
+        for number in range(3):
+            SqliteSlideStore(database).put_new(slide(f"{number}", slide_id=f"S{number}", case_id="C"))
+        with database.writing() as connection:
+            connection.execute("DROP TABLE review")
+            connection.execute("DROP TABLE feed")
+            connection.execute("PRAGMA user_version = 1")
+    with open_database(path) as database:
+        slides = SqliteSlideStore(database)
+        assert [record.image_id for record in slides.search(SlideQuery("s")).items] == ["0", "1", "2"]
+        assert slides.counts()[Status.NEW] == 3
+        assert slides.list_cases().items == ("C",)
+        assert [change.field for change in slides.history("1").items] == ["Status"]
+
+
+def test_the_feed_keeps_its_end_only(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_review, "FEED_LENGTH", 5)
+    slides, imports = SqliteSlideStore(database), SqliteImportStore(database)
+    begin, _ = slides.changes_since(None)
+    for number in range(9):
+        slides.put_new(slide(f"{number}"))
+    imports.start(slide_import(), replaces=None)
+    imports.advance("a.svs", "run-1", {"progress": 0.5})
+    end, changed = slides.changes_since(begin)
+    assert (end - begin, changed) == (
+        11,
+        [("slide", "6"), ("slide", "7"), ("slide", "8"), ("import", "a.svs")],
+    )
+    assert slides.changes_since(end) == (end, [])
+    with pytest.raises(SlideNotFoundError):
+        slides.update("nowhere", {}, by="me")
+    assert slides.changes_since(None) == (end, [])

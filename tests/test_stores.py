@@ -302,8 +302,14 @@ class TestImports:
         changes: dict[str, Any] = {"state": ImportState.READY, "image_id": "image-2", "error": None}
         changed = imports.advance(FULL_IMPORT.filename, "run-1", changes)
         assert changed.updated_at > FULL_IMPORT.updated_at
-        assert changed == replace(FULL_IMPORT, **changes, updated_at=changed.updated_at)
+        assert changed == replace(FULL_IMPORT, **changes, progress=None, updated_at=changed.updated_at)
         assert imports.get(FULL_IMPORT.filename) == changed
+
+    def test_progress_is_one_within_a_state(self, imports: ImportStore) -> None:
+        imports.start(slide_import(), replaces=None)
+        assert imports.advance("a.svs", "run-1", {"progress": 0.5}).progress == 0.5
+        assert imports.advance("a.svs", "run-1", {"checksum": "1"}).progress == 0.5
+        assert imports.advance("a.svs", "run-1", {"state": ImportState.IMPORTING}).progress is None
 
     @pytest.mark.parametrize("filename", ["a.svs", "nowhere.svs", *NOT_KEYS])
     def test_advance_leaves_other_runs_alone(self, imports: ImportStore, filename: str) -> None:

@@ -36,8 +36,16 @@ def read_filter(given: object) -> Test:
         return lambda _fields: True
     if not isinstance(given, Mapping):
         raise InvalidQueryError("filter must be an object of fields.")
-    tests = [_test(name, op, operand) for name, ops in given.items() for op, operand in (ops or {}).items()]
+    tests = [
+        _test(name, op, operand) for name, ops in given.items() for op, operand in _operators(ops).items()
+    ]
     return lambda fields: all(test(fields) for test in tests)
+
+
+def _operators(given: object) -> Mapping[str, Any]:
+    if given is not None and not isinstance(given, Mapping):
+        raise InvalidQueryError("A field of a filter must be an object of operators.")
+    return given or {}
 
 
 def case_wanted(given: object) -> str | None:

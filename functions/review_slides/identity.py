@@ -65,9 +65,9 @@ def read_identity(identity: Any) -> Caller:
     if not isinstance(identity, Mapping):
         raise ForbiddenError("Nobody is logged in.")
     claims = identity.get("claims") or {}
-    name = identity.get("username") or identity.get("sub") or identity.get("userArn") or "unknown"
     if not claims and identity.get("userArn"):
-        return Caller(str(name).rpartition("/")[2][:MAX_NAME], frozenset(), is_system=True)
+        return Caller(str(identity["userArn"]).rpartition("/")[2][:MAX_NAME], frozenset(), is_system=True)
+    name = identity.get("username") or identity.get("sub") or "unknown"
     groups = identity.get("groups") or claims.get("cognito:groups") or ()
     return Caller(str(name)[:MAX_NAME], frozenset([groups] if isinstance(groups, str) else groups))
 

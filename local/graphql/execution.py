@@ -62,7 +62,8 @@ def prepare(body: object) -> Operation:
     """Read and check a request's body: ``{"query", "variables", "operationName"}``; raises RefusedError."""
     if not isinstance(body, Mapping) or not isinstance(body.get("query"), str):
         raise RefusedError(GraphQLError("The body must be a JSON object with a query."))
-    variables, name = body.get("variables") or {}, body.get("operationName")
+    variables, name = body.get("variables"), body.get("operationName")
+    variables = {} if variables is None else variables
     if not isinstance(variables, dict) or not isinstance(name, str | None):
         raise RefusedError(GraphQLError("variables must be an object and operationName a text."))
     schema = _schema()
