@@ -13,11 +13,12 @@ from vsv.stored_items import Item
 
 FEED_LENGTH = 10_000
 
-_COLUMNS = "SELECT place, item, count FROM review WHERE set_name = ? AND place BETWEEN ? AND ?"
-_FORWARDS = f"{_COLUMNS} AND place > ? ORDER BY place LIMIT ?"
-_BACKWARDS = f"{_COLUMNS} AND place < ? ORDER BY place DESC LIMIT ?"
-# Beyond both ends of every span.
-_BEFORE_ALL, _AFTER_ALL = "", "\U0010ffff" * 2
+_COLUMNS = "SELECT place, item, count FROM review WHERE set_name = ?"
+# One bound at each end: with a second one SQLite would start at the wrong one, and read its way through the set.
+_FORWARDS = f"{_COLUMNS} AND place >= ? AND place <= ? ORDER BY place LIMIT ?"
+_FORWARDS_AFTER = f"{_COLUMNS} AND place > ? AND place <= ? ORDER BY place LIMIT ?"
+_BACKWARDS = f"{_COLUMNS} AND place >= ? AND place <= ? ORDER BY place DESC LIMIT ?"
+_BACKWARDS_AFTER = f"{_COLUMNS} AND place >= ? AND place < ? ORDER BY place DESC LIMIT ?"
 
 
 def apply(connection: sqlite3.Connection, done: Writes) -> None:
@@ -38,9 +39,12 @@ def rows(
     connection: sqlite3.Connection, set_name: str, span: Span, after: str | None, limit: int
 ) -> list[tuple[str, Item]]:
     """Give rows of a set within a span, after a place."""
-    sql, start = (_BACKWARDS, _AFTER_ALL) if span.newest else (_FORWARDS, _BEFORE_ALL)
-    start = start if after is None else after
-    found = connection.execute(sql, (set_name, span.low, span.high, start, limit))
+    low, high = span.low, span.high
+    if span.newest:
+        sql, high = (_BACKWARDS, high) if after is None else (_BACKWARDS_AFTER, after)
+    else:
+        sql, low = (_FORWARDS, low) if after is None else (_FORWARDS_AFTER, after)
+    found = connection.execute(sql, (set_name, low, high, limit))
     return [(place, _item(item, count)) for place, item, count in found]
 
 

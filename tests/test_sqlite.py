@@ -9,15 +9,16 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from vsv.errors import AlreadyExistsError, SettingsError, SlideNotFoundError, UnavailableError
 from vsv.records import ImportState, Status
-from vsv.stores import SlideQuery
+from vsv.stores import Page, SlideQuery
 
-from local import sqlite_database, sqlite_review
+from local import sqlite, sqlite_database, sqlite_review
 from local.sqlite import Database, SqliteImportStore, SqliteSlideStore, open_database
 from tests.store_records import FULL_SLIDE, slide, slide_import
 
@@ -380,3 +381,47 @@ def test_the_feed_keeps_its_end_only(database: Database, monkeypatch: pytest.Mon
     with pytest.raises(SlideNotFoundError):
         slides.update("nowhere", {}, by="me")
     assert slides.changes_since(None) == (end, [])
+
+
+def test_a_later_page_costs_what_the_first_one_does(database: Database) -> None:
+    """In steps of SQLite's machine, which no clock disturbs; a plan can look right and still read its way there."""
+    slides = SqliteSlideStore(database)
+    with database.writing() as connection:
+        for number in range(1500):
+            item = slide(f"{number:04d}", slide_id=f"S{number:04d}", case_id=f"C{number:04d}").to_item()
+            sqlite._write_slide(connection, None, item)
+    slides.put_new(slide("history"))
+    for number in range(300):
+        slides.update("history", {"note": f"{number}"}, by="me")
+    lists: list[Callable[..., Page[Any]]] = [
+        slides.list_all,
+        partial(slides.by_status, Status.NEW),
+        partial(slides.search, SlideQuery("s")),
+        partial(slides.search, SlideQuery()),
+        slides.list_cases,
+        partial(slides.history, "history"),
+    ]
+    for read in lists:
+        first, token = steps(database, partial(read, limit=10))
+        for _ in range(25):
+            token = read(limit=10, token=token).next_token
+        later, _ = steps(database, partial(read, limit=10, token=token))
+        assert first / 1.5 <= later <= first * 1.5
+
+
+def steps(database: Database, read: Callable[[], Page[Any]]) -> tuple[int, str | None]:
+    """Give how many steps of SQLite's machine a page takes, and its token."""
+    counted = 0
+
+    def count() -> None:
+        nonlocal counted
+        counted += 1
+
+    with database.reading() as connection:
+        connection.set_progress_handler(count, 1)
+    try:
+        token = read().next_token
+        return counted, token
+    finally:
+        with database.reading() as connection:
+            connection.set_progress_handler(None, 1)
