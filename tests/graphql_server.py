@@ -94,12 +94,12 @@ class Client:
 
 
 @contextmanager
-def running_server(data: Path) -> Iterator[Server]:
-    """Run the server on a thread of this process until the block ends."""
+def running_server(data: Path, *folders: Path) -> Iterator[Server]:
+    """Run the server on a thread of this process until the block ends; files come in from ``folders``."""
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(App(), log_config=None, ws="websockets-sansio", timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
-    with listening, standalone(data) as (here, _intake):
+    with listening, standalone(data, folders) as (here, _intake):
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:

@@ -1,6 +1,7 @@
 """The review function on AppSync's own events: shapes, roles, bounds, errors."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -445,6 +446,23 @@ class TestRoles:
     def test_groups_may_come_in_the_claims_alone(self, slides: Any) -> None:
         claims = {"username": "ann", "claims": {"cognito:groups": ["Technicians"]}, "groups": None}
         assert update(claims, ImageID="i01", CaseID="C")["ModifiedBy"] == "ann"
+
+
+def test_threads_do_not_get_each_others_events(slides: Any) -> None:
+    """The standalone server calls the function on many threads at once; the library keeps the event on a class."""
+
+    def rename(number: int) -> tuple[str, str]:
+        changed = update(
+            user("Technicians", name=f"user{number}"), ImageID=f"i{number % 25:02d}", Note=f"{number}"
+        )
+        return changed["Note"], changed["ModifiedBy"]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(rename, range(25))) == [(f"{n}", f"user{n}") for n in range(25)]
+        wanted = [f"i{number % 25:02d}" for number in range(300)]
+        assert [
+            found["ImageID"] for found in pool.map(lambda i: ask("getSlide", ImageID=i), wanted)
+        ] == wanted
 
 
 anything = st.recursive(

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vsv import progress
+from vsv.importing import receive
 from vsv.records import ImportState
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -21,6 +23,7 @@ from local.graphql import sockets, websocket
 from local.graphql.websocket import Connection
 from local.live import Changed, FellBehindError, Follower, Live
 from tests.graphql_server import Client, Server, run_apart, running_server
+from tests.slides import Plan, write_slide
 from tests.store_records import slide, slide_import
 
 ROOT = Path(__file__).parent.parent
@@ -141,6 +144,31 @@ class TestChanges:
                 client.begin().subscribe(ON_UPDATE)
                 server.data_of(UPDATE, input={"ImageID": "a", "Status": status})
                 assert payload(client)["Status"] == status
+
+
+def test_an_import_is_seen_from_its_copy_to_its_slide(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "EVERY_S", 0)
+    write_slide(tmp_path / "x.svs", Plan(width_px=3000, height_px=2000, associated="none"))
+    size = (tmp_path / "x.svs").stat().st_size
+    with running_server(tmp_path / "data", tmp_path) as server, server.socket() as client:
+        client.begin()
+        client.subscribe("subscription { onImportProgress { Filename State Progress ImageID } }")
+        client.subscribe("subscription { onUpdateSlide { ImageID Filename Status } }")
+        receive(server.here, "x.svs", size)
+        seen: list[dict[str, Any]] = []
+        while not seen or seen[-1].get("State") != "READY":
+            (value,) = client.next()["payload"]["data"].values()
+            seen.append(value)
+    slides = [one for one in seen if "Status" in one]
+    assert slides == [{"ImageID": seen[-1]["ImageID"], "Filename": "x.svs", "Status": "NEW"}]
+    told = [
+        one["Progress"] for one in seen if one.get("State") == "IMPORTING" and one["Progress"] is not None
+    ]
+    assert told == sorted(told)
+    assert all(0 < part <= 1 for part in told)
+    assert seen[-1]["Progress"] is None
 
 
 class TestProtocol:

@@ -120,6 +120,11 @@ class TestFiles:
         assert change(here, "1", {"status": NEW}, ADMIN).status is NEW
         assert stored.read_bytes() == b"slide"
 
+    def test_asking_again_finishes_what_a_kill_left(self, here: Installation, stored: Path) -> None:
+        here.slides.update("1", {"status": DELETED}, by="Eve")
+        assert change(here, "1", {"status": DELETED}, ADMIN).version == 2
+        assert not stored.exists()
+
     def test_a_technician_deletes_nothing(self, here: Installation, stored: Path) -> None:
         with pytest.raises(ForbiddenError):
             change(here, "1", {"status": DELETED}, TECHNICIAN)

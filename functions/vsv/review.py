@@ -74,6 +74,7 @@ def change(
         stored = _stored(here, image_id, expected_version)
         different = {name: value for name, value in wanted.items() if getattr(stored, name) != value}
         if not different:
+            _hide_if_deleted(here, stored)  # a change that was killed may have left the files in sight
             return stored
         check_transition(stored.status, different.get("status", stored.status), who)
         with suppress(VersionConflictError):
@@ -113,10 +114,14 @@ def _write(
         _bring_back(here, stored.image_id)
     # Always on the version that was looked at: a status that is legal now may not be in a moment.
     record = here.slides.update(stored.image_id, different, by=who.name, expected_version=stored.version)
-    if status is DELETED:
-        with suppress(SlideNotFoundError):  # a record without files has nothing to hide
-            here.files.hide(stored.image_id)
+    _hide_if_deleted(here, record)
     return record
+
+
+def _hide_if_deleted(here: Installation, record: SlideRecord) -> None:
+    if record.status is DELETED:
+        with suppress(SlideNotFoundError):  # a record without files has nothing to hide
+            here.files.hide(record.image_id)
 
 
 def _bring_back(here: Installation, image_id: str) -> None:
