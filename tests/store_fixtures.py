@@ -32,6 +32,9 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
         slides_name, imports_name = (f"{kind}-{next(TABLE_NUMBERS)}" for kind in ("slides", "imports"))
         create_tables(client, slides_name, imports_name)
         yield Stores(DynamoSlideStore(slides_name, client), DynamoImportStore(imports_name, client))
+        # moto copies all tables for each transaction: what is left here would slow every later test.
+        for name in (slides_name, f"{slides_name}-review", imports_name):
+            client.delete_table(TableName=name)
 
 
 @pytest.fixture

@@ -150,7 +150,7 @@ def test_an_import_is_seen_from_its_copy_to_its_slide(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "EVERY_S", 0)
-    write_slide(tmp_path / "x.svs", Plan(width_px=3000, height_px=2000, associated="none"))
+    write_slide(tmp_path / "x.svs", Plan(width_px=1500, height_px=1000, associated="none"))
     size = (tmp_path / "x.svs").stat().st_size
     with running_server(tmp_path / "data", tmp_path) as server, server.socket() as client:
         client.begin()
