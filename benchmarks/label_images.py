@@ -151,12 +151,12 @@ def turned_point(
 
 
 def blurred(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Out of focus by 0.3 to 0.6 of a module."""
+    """Put it out of focus by 0.3 to 0.6 of a module."""
     return drawn.image.filter(ImageFilter.GaussianBlur(drawn.module * rng.uniform(0.3, 0.6)))
 
 
 def noisy(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Sensor noise, with dead pixels on some."""
+    """Add sensor noise, with dead pixels on some."""
     values = np.asarray(drawn.image, np.float32)
     values = values + rng.normal(0, rng.uniform(18, 50), values.shape).astype(np.float32)
     if rng.random() < 0.5:
@@ -166,14 +166,14 @@ def noisy(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
 
 
 def faded(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """A worn ribbon or short exposure: 8 to 25 percent of the contrast, and a little noise."""
+    """Fade it by a worn ribbon or short exposure: 8 to 25 percent of the contrast, and a little noise."""
     contrast, base = rng.uniform(0.08, 0.25), rng.uniform(60, 160)
     values = np.asarray(drawn.image, np.float32) * contrast + base
     return Image.fromarray((values + rng.normal(0, 2.5, values.shape)).clip(0, 255).astype(np.uint8))
 
 
 def smeared(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Moved during the exposure by 0.8 to 1.8 modules in any direction."""
+    """Move it during the exposure by 0.8 to 1.8 modules in any direction."""
     length, towards = drawn.module * rng.uniform(0.8, 1.8), rng.uniform(0, math.pi)
     steps = max(3, math.ceil(length) + 1)
     total = np.zeros((drawn.image.height, drawn.image.width, 3), np.float32)
@@ -186,7 +186,7 @@ def smeared(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
 
 
 def penned(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """One or two strokes of a pen, 0.4 to 1 module wide, right across the code."""
+    """Draw one or two strokes of a pen, 0.4 to 1 module wide, right across the code."""
     image, reach = drawn.image.copy(), math.hypot(*drawn.size) / SUPERSAMPLED
     draw = ImageDraw.Draw(image)
     for _ in range(int(rng.integers(1, 3))):
@@ -204,7 +204,7 @@ def penned(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
 
 
 def unevenly_lit(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Light that falls off to one side, a shadow's edge, and a glare."""
+    """Light it so that light falls off to one side, a shadow's edge, and a glare."""
     width, height = drawn.image.size
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     towards = rng.uniform(0, math.tau)
@@ -218,7 +218,7 @@ def unevenly_lit(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
 
 
 def worn(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Ink that is missing: scratches and chips of up to 0.8 of a module, all over the code."""
+    """Take ink away: scratches and chips of up to 0.8 of a module, all over the code."""
     image, reach = drawn.image.copy(), max(drawn.size) / SUPERSAMPLED / 2 * 1.2
     draw, module = ImageDraw.Draw(image), drawn.module
     near = [(c - reach, c + reach) for c in drawn.centre]
@@ -233,28 +233,28 @@ def worn(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
 
 
 def squeezed(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """A JPEG of quality 5 to 20."""
+    """Save it as a JPEG of quality 5 to 20."""
     encoded = io.BytesIO()
     drawn.image.save(encoded, "JPEG", quality=int(rng.integers(5, 20)))
     return Image.open(encoded).convert("RGB")
 
 
 def mixed(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Two of the other kinds, one after the other."""
+    """Apply two of the other kinds, one after the other."""
     kinds = [blurred, noisy, faded, penned, unevenly_lit, worn, squeezed]
     first, second = rng.choice(len(kinds), 2, replace=False)
     return kinds[second](rng, replace(drawn, image=kinds[first](rng, drawn)))
 
 
 def cut(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Moved out of the frame, so that a part of the code is missing."""
+    """Move it out of the frame, so that a part of the code is missing."""
     reach = min(drawn.size) / SUPERSAMPLED / 2
     inset = round(max(4.0, drawn.centre[0] - reach * rng.uniform(-0.3, 0.75)))
     return drawn.image.crop((min(inset, drawn.image.width - 8), 0, *drawn.image.size))
 
 
 def crowded(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """The label as it is: ``make_label`` has drawn the other codes on it."""
+    """Leave the label as it is: ``make_label`` has drawn the other codes on it."""
     return unevenly_lit(rng, drawn) if rng.random() < 0.3 else drawn.image
 
 

@@ -59,7 +59,7 @@ class App:
         handler = _handler(path)
         if handler is None:
             return _page_file(scope["method"], path)
-        if scope["method"] == "OPTIONS":
+        if scope["method"] == "OPTIONS" and handler is serve_image:
             return (
                 204,
                 [(b"access-control-allow-origin", b"*"), (b"access-control-allow-methods", b"GET, HEAD")],
@@ -70,7 +70,10 @@ class App:
             return _plain(413, f"the body must be under {MAX_BODY_BYTES} bytes")
         raw = scope.get("raw_path", path.encode()).decode("latin-1")
         query = scope["query_string"].decode("latin-1")
-        event = http_event(scope["method"], raw, query, scope["headers"], body, secrets.token_hex(8))
+        try:
+            event = http_event(scope["method"], raw, query, scope["headers"], body, secrets.token_hex(8))
+        except ValueError:
+            return _plain(400, "the query has too many parts")
         loop = asyncio.get_running_loop()
         return http_answer(await loop.run_in_executor(self._threads, handler, event, _Context(event)))
 
@@ -126,6 +129,8 @@ async def _body(receive: Receive) -> bytes | None:
         async with asyncio.timeout(BODY_SECONDS):
             while True:
                 message = await receive()
+                if message["type"] == "http.disconnect":
+                    return None
                 body.extend(message.get("body", b""))
                 if len(body) > MAX_BODY_BYTES:
                     return None

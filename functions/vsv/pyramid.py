@@ -78,7 +78,7 @@ class _Counter:
 def _write_levels(
     slide: Slide, wanted: tuple[int, ...], part: Path, counter: _Counter, pool: ThreadPoolExecutor
 ) -> None:
-    with tifffile.TiffWriter(part, bigtiff=True) as tiff:
+    with part.open("wb") as file, tifffile.TiffWriter(file, bigtiff=True) as tiff:
         for index, level_dz in enumerate(wanted):
             _write_level(slide, level_dz, index, tiff, counter, pool)
             tiff.filehandle.flush()

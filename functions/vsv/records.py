@@ -99,6 +99,7 @@ class ImportRecord(_Record):
     ``run_id`` names one attempt at one file version; a step that finds another run's ID in the store stops.
     Times are ISO 8601 UTC. ``source`` is the folder that the file comes from and ``source_modified`` the
     file's modification time there, in nanoseconds since the epoch, where the transfer can see them.
+    ``deaths`` counts how often in a row the process ended while it worked on this run.
     """
 
     filename: str = _wire("Filename")
@@ -110,6 +111,7 @@ class ImportRecord(_Record):
     checksum: str | None = _wire("Checksum", None)
     source: str | None = _wire("Source", None)
     source_modified: int | None = _wire("SourceModified", None)
+    deaths: int = _wire("Deaths", 0)
     started_at: str = _wire("StartedAt")
     updated_at: str = _wire("UpdatedAt")
 
