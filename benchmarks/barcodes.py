@@ -94,12 +94,12 @@ def measure(reader: Reader, name: str, label: Label) -> Outcome:
     return Outcome(label.damage, label.format, label.text in texts, wrong, seconds)
 
 
-def run(count: int, seed: int) -> dict[str, list[Outcome]]:
+def run(count: int, seed: int, strength: float) -> dict[str, list[Outcome]]:
     """Draw ``count`` labels, evenly over the kinds of damage, and show each to every reader."""
     outcomes: dict[str, list[Outcome]] = defaultdict(list)
     names = list(DAMAGES)
     for number in range(count):
-        label = make_label(number // len(names), names[number % len(names)], seed)
+        label = make_label(number // len(names), names[number % len(names)], seed, strength)
         for name, reader in readers().items():
             outcomes[name].append(measure(reader, name, label))
     return outcomes
@@ -168,9 +168,13 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=260, help="labels with a barcode")
     parser.add_argument("--blank", type=int, default=160, help="images without one")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--strength", type=float, default=1.0, help="of the damage; 0.5 is half")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
     options = parser.parse_args()
-    outcomes, blank = run(options.count, options.seed), false_reads(options.blank, options.seed)
+    outcomes, blank = (
+        run(options.count, options.seed, options.strength),
+        false_reads(options.blank, options.seed),
+    )
     if options.json:
         print(json.dumps({"rows": table(outcomes), "blank": blank[0], "false": blank[1], "max_s": blank[2]}))
     else:

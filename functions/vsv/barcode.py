@@ -19,6 +19,7 @@ from PIL import Image
 from vsv.label_attempts import ATTEMPTS, Attempt, Picture, Views
 
 RANK = ("Data Matrix", "QR", "Code 128", "Code 39")  # which wins when a label has several
+BUDGET_S = 1.2  # two labels in a hundred more would be read in 2 s, and every import with none take that long
 MAX_TEXT = 100
 MIN_TEXT = 3  # two characters are more likely noise than an identifier
 MIN_SIDE = 8
@@ -72,7 +73,7 @@ class Read:
 
 def read_label(
     image: Image.Image,
-    budget_s: float = 2.0,
+    budget_s: float = BUDGET_S,
     attempts: Sequence[Attempt] = ATTEMPTS,
     clock: Clock = time.monotonic,
 ) -> Barcode | None:
