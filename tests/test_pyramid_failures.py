@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import tifffile
 from opened import opened, tile
 from slides import Plan, write_slide
 from vsv import durable, pyramid
 from vsv.errors import UnavailableError
 from vsv.pyramid import render_pyramid
 from vsv.slide import Slide
+from vsv.tiff_writer import TiffWriter
 
 
 @pytest.fixture
@@ -33,9 +33,9 @@ def refuse(*_: object, **__: object) -> None:
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (tifffile.TiffWriter, "write"),
-        (tifffile.FileHandle, "write"),
-        (tifffile.FileHandle, "flush"),
+        (TiffWriter, "__init__"),
+        (TiffWriter, "write_page"),
+        (TiffWriter, "_write_directory"),
         (durable, "flush"),
         (Path, "replace"),
     ],
