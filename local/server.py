@@ -116,6 +116,7 @@ def _run(address: Address, listening: socket.socket) -> None:
         timeout_graceful_shutdown=5,
         limit_concurrency=500,
     )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its life cycle is ours to tell
     # uvicorn raises the signal again when it has stopped: either ends the block in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
