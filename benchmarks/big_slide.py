@@ -30,6 +30,7 @@ def write_big_slide(
                 tile=(size, size),
                 photometric="rgb",
                 compression="jpeg",
+                compressionargs={"outcolorspace": "rgb"},
                 jpegtables=tables,
                 description=description if downsample == 1 else "Aperio Image Library",
                 metadata=None,

@@ -40,13 +40,17 @@ class Label:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A label before its damage: the upright code's place is ``box`` turned by ``angle`` about the centre."""
+    """A label before its damage: the upright code's place is ``box`` turned by ``angle`` about the centre.
+
+    ``strength`` scales the damage; the functions below say what 1 is.
+    """
 
     image: Image.Image
     centre: tuple[float, float]
     size: tuple[float, float]
     angle: float
     module: float
+    strength: float = 1.0
 
 
 def label_text(rng: np.random.Generator, kind: str) -> str:
@@ -151,30 +155,31 @@ def turned_point(
 
 
 def blurred(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Out of focus by 0.3 to 0.6 of a module."""
-    return drawn.image.filter(ImageFilter.GaussianBlur(drawn.module * rng.uniform(0.3, 0.6)))
+    """Put it out of focus by 0.3 to 0.6 of a module."""
+    return drawn.image.filter(ImageFilter.GaussianBlur(drawn.module * rng.uniform(0.3, 0.6) * drawn.strength))
 
 
 def noisy(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Sensor noise, with dead pixels on some."""
+    """Add sensor noise, with dead pixels on some."""
     values = np.asarray(drawn.image, np.float32)
-    values = values + rng.normal(0, rng.uniform(18, 50), values.shape).astype(np.float32)
+    values = values + rng.normal(0, rng.uniform(18, 50) * drawn.strength, values.shape).astype(np.float32)
     if rng.random() < 0.5:
         hit = rng.random(values.shape[:2])
-        values[hit < 0.02], values[hit > 0.98] = 0, 255
+        dead = 0.02 * drawn.strength
+        values[hit < dead], values[hit > 1 - dead] = 0, 255
     return Image.fromarray(values.clip(0, 255).astype(np.uint8))
 
 
 def faded(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """A worn ribbon or short exposure: 8 to 25 percent of the contrast, and a little noise."""
-    contrast, base = rng.uniform(0.08, 0.25), rng.uniform(60, 160)
+    """Fade it by a worn ribbon or short exposure: 8 to 25 percent of the contrast, and a little noise."""
+    contrast, base = rng.uniform(0.08, 0.25) / drawn.strength, rng.uniform(60, 160)
     values = np.asarray(drawn.image, np.float32) * contrast + base
     return Image.fromarray((values + rng.normal(0, 2.5, values.shape)).clip(0, 255).astype(np.uint8))
 
 
 def smeared(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Moved during the exposure by 0.8 to 1.8 modules in any direction."""
-    length, towards = drawn.module * rng.uniform(0.8, 1.8), rng.uniform(0, math.pi)
+    """Move it during the exposure by 0.8 to 1.8 modules in any direction."""
+    length, towards = drawn.module * rng.uniform(0.8, 1.8) * drawn.strength, rng.uniform(0, math.pi)
     steps = max(3, math.ceil(length) + 1)
     total = np.zeros((drawn.image.height, drawn.image.width, 3), np.float32)
     for part in np.linspace(-0.5, 0.5, steps):
@@ -186,7 +191,7 @@ def smeared(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
 
 
 def penned(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """One or two strokes of a pen, 0.4 to 1 module wide, right across the code."""
+    """Draw one or two strokes of a pen, 0.4 to 1 module wide, right across the code."""
     image, reach = drawn.image.copy(), math.hypot(*drawn.size) / SUPERSAMPLED
     draw = ImageDraw.Draw(image)
     for _ in range(int(rng.integers(1, 3))):
@@ -198,19 +203,24 @@ def penned(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
             for t, b in zip(np.linspace(-0.6, 0.6, 9), bend, strict=True)
         ]
         draw.line(
-            points, fill=colour, width=max(2, round(drawn.module * rng.uniform(0.4, 1.0))), joint="curve"
+            points,
+            fill=colour,
+            width=max(2, round(drawn.module * rng.uniform(0.4, 1.0) * drawn.strength)),
+            joint="curve",
         )
     return image.filter(ImageFilter.GaussianBlur(0.6))
 
 
 def unevenly_lit(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Light that falls off to one side, a shadow's edge, and a glare."""
+    """Light it so that light falls off to one side, a shadow's edge, and a glare."""
     width, height = drawn.image.size
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     towards = rng.uniform(0, math.tau)
     along = (x / width - 0.5) * math.cos(towards) + (y / height - 0.5) * math.sin(towards) + 0.5
-    light = rng.uniform(0.08, 0.3) + along * rng.uniform(0.7, 1.0)
-    light = light * np.where(along + 0.1 * np.sin(y / height * 7) > rng.uniform(0.35, 0.65), 1.0, 0.5)
+    light = rng.uniform(0.08, 0.3) / drawn.strength + along * rng.uniform(0.7, 1.0)
+    light = light * np.where(
+        along + 0.1 * np.sin(y / height * 7) > rng.uniform(0.35, 0.65), 1.0, 1 - 0.5 * drawn.strength
+    )
     away = np.hypot(x - drawn.centre[0] - rng.uniform(-90, 90), y - drawn.centre[1] - rng.uniform(-90, 90))
     glare = 90 * np.exp(-((away / (0.15 * width)) ** 2))
     lit = np.asarray(drawn.image, np.float32) * light[..., None] + glare[..., None]
@@ -218,43 +228,43 @@ def unevenly_lit(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
 
 
 def worn(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Ink that is missing: scratches and chips of up to 0.8 of a module, all over the code."""
+    """Take ink away: scratches and chips of up to 0.8 of a module, all over the code."""
     image, reach = drawn.image.copy(), max(drawn.size) / SUPERSAMPLED / 2 * 1.2
     draw, module = ImageDraw.Draw(image), drawn.module
     near = [(c - reach, c + reach) for c in drawn.centre]
-    for _ in range(int(rng.integers(8, 30))):
+    for _ in range(round(rng.integers(8, 30) * drawn.strength)):
         x, y = (rng.uniform(*side) for side in near)
         r = module * rng.uniform(0.15, 0.4)
         draw.ellipse((x - r, y - r, x + r, y + r), fill=(225, 225, 222))
-    for _ in range(int(rng.integers(1, 5))):
+    for _ in range(round(rng.integers(1, 5) * drawn.strength)):
         ends = [(rng.uniform(*near[0]), rng.uniform(*near[1])) for _ in range(2)]
         draw.line(ends, fill=(228, 226, 224), width=max(1, round(module * rng.uniform(0.15, 0.45))))
     return image.filter(ImageFilter.GaussianBlur(0.5))
 
 
 def squeezed(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """A JPEG of quality 5 to 20."""
+    """Save it as a JPEG of quality 5 to 20."""
     encoded = io.BytesIO()
-    drawn.image.save(encoded, "JPEG", quality=int(rng.integers(5, 20)))
+    drawn.image.save(encoded, "JPEG", quality=round(rng.integers(5, 20) / drawn.strength))
     return Image.open(encoded).convert("RGB")
 
 
 def mixed(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Two of the other kinds, one after the other."""
+    """Apply two of the other kinds, one after the other."""
     kinds = [blurred, noisy, faded, penned, unevenly_lit, worn, squeezed]
     first, second = rng.choice(len(kinds), 2, replace=False)
     return kinds[second](rng, replace(drawn, image=kinds[first](rng, drawn)))
 
 
 def cut(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Moved out of the frame, so that a part of the code is missing."""
+    """Move it out of the frame, so that a part of the code is missing."""
     reach = min(drawn.size) / SUPERSAMPLED / 2
     inset = round(max(4.0, drawn.centre[0] - reach * rng.uniform(-0.3, 0.75)))
     return drawn.image.crop((min(inset, drawn.image.width - 8), 0, *drawn.image.size))
 
 
 def crowded(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """The label as it is: ``make_label`` has drawn the other codes on it."""
+    """Leave the label as it is: ``make_label`` has drawn the other codes on it."""
     return unevenly_lit(rng, drawn) if rng.random() < 0.3 else drawn.image
 
 
@@ -286,8 +296,8 @@ def add_code(rng: np.random.Generator, drawn: Drawn, kind: str, text: str) -> Dr
     return replace(drawn, image=both, centre=(drawn.centre[0] + other.image.width, drawn.centre[1]))
 
 
-def make_label(number: int, damage: str, seed: int) -> Label:
-    """Draw label ``number`` of the kind ``damage``: the same image for the same three values."""
+def make_label(number: int, damage: str, seed: int, strength: float = 1.0) -> Label:
+    """Draw label ``number`` of the kind ``damage``: the same image for the same values."""
     rng = np.random.default_rng((seed, number, zlib.crc32(damage.encode())))
     several = damage == "several codes"
     kind = "Data Matrix" if several else FORMAT_TURNS[(number * 7) % len(FORMAT_TURNS)]
@@ -298,4 +308,4 @@ def make_label(number: int, damage: str, seed: int) -> Label:
         second = ("Code 128", "QR", "Code 39")[number % 3]
         others.append("X" + label_text(rng, second))
         drawn = add_code(rng, drawn, second, others[0])
-    return Label(DAMAGES[damage](rng, drawn), text, kind, damage, tuple(others))
+    return Label(DAMAGES[damage](rng, replace(drawn, strength=strength)), text, kind, damage, tuple(others))

@@ -14,9 +14,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from vsv.pyramid import cores
+
 from benchmarks.big_slide import REAL_SLIDE, write_big_slide
 from benchmarks.measured import Cost, run
-from vsv.pyramid import cores
 
 RENDER = """
 import sys
@@ -42,7 +43,9 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--source", type=Path, default=REAL_SLIDE, help="the slide whose tiles are used")
     parser.add_argument("--folder", type=Path, help="where to write; 1 GB is needed")
     parser.add_argument("--small", action="store_true", help="a quarter-size slide as well")
@@ -75,7 +78,8 @@ def _run_in_cache(slide: Path) -> None:
 def _print(name: str, cost: Cost, files: list[Path]) -> None:
     size_mb = sum(path.stat().st_size for path in files) / 1e6
     print(
-        f"{name:34}{cost.wall_s:8.1f}{cost.cpu_s:8.1f}{cost.peak_mib:10.0f}{len(files):8}{size_mb:8.0f}", flush=True
+        f"{name:34}{cost.wall_s:8.1f}{cost.cpu_s:8.1f}{cost.peak_mib:10.0f}{len(files):8}{size_mb:8.0f}",
+        flush=True,
     )
 
 

@@ -16,20 +16,22 @@ from pathlib import Path
 
 from openslide import OpenSlide
 from openslide.deepzoom import DeepZoomGenerator
+from serve_image.handler import lambda_handler as serve_image
+from vsv.library import Library
 
 from benchmarks.big_slide import REAL_SLIDE
 from local.events import http_event
 from local.importing_files import import_files
 from local.standalone import standalone
-from serve_image.handler import lambda_handler as serve_image
-from vsv.library import Library
 
 Address = tuple[int, int, int]
 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--slide", type=Path, default=REAL_SLIDE)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
@@ -40,8 +42,29 @@ def main() -> None:
             assert outcome.image_id is not None
             print(f"{'':30}{'vsv ms':>10}{'OpenSlide+Pillow ms':>22}{'ratio':>8}")
             for name, level_dz, before in _cases(here.library, outcome.image_id):
-                _compare(name, _tiles(here.library, outcome.image_id, level_dz), outcome.image_id, peer, options.rounds)
+                _compare(
+                    name,
+                    _tiles(here.library, outcome.image_id, level_dz),
+                    outcome.image_id,
+                    peer,
+                    options.rounds,
+                )
                 before()
+            _refusals(options.rounds)
+
+
+def _refusals(rounds: int) -> None:
+    """Time what it costs to send hostile addresses away, the whole handler included."""
+    addresses = [
+        "/DeepZoom/../../etc/passwd.dzi",
+        "/DeepZoom/1004486_files/12/-1_0.jpeg",
+        "/DeepZoom/" + "x" * 4000,
+    ]
+    for address in addresses:
+        event = http_event("GET", address, "", ())
+        assert serve_image(event, None)["statusCode"] in {400, 404}
+        cost_ms = _median_ms(lambda _tile, event=event: serve_image(event, None), [(0, 0, 0)] * 100, rounds)
+        print(f"refused {address[:34]:36}{cost_ms * 1000:8.1f} µs")
 
 
 def _cases(library: Library, image_id: str) -> list[tuple[str, int, Callable[[], None]]]:

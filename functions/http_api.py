@@ -61,12 +61,17 @@ class Request:
         if len(body) > MAX_BODY_BYTES:
             raise errors.BadRequestError(f"the body must be under {MAX_BODY_BYTES} bytes")
         try:
-            found = json.loads(base64.b64decode(body) if self.event.get("isBase64Encoded") else body)
+            text = base64.b64decode(body) if self.event.get("isBase64Encoded") else body
+            found = json.loads(text, parse_constant=_refuse_constant)
         except (ValueError, binascii.Error, RecursionError) as error:
             raise errors.BadRequestError("the body must be a JSON object") from error
         if not isinstance(found, dict):
             raise errors.BadRequestError("the body must be a JSON object")
         return found
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +125,18 @@ def answer(event: Event, context: Any, handle: Callable[[Request], Response]) ->
     try:
         return handle(read_request(event)).to_event()
     except errors.VsvError as error:
-        status = STATUS_BY_ERROR[type(error)]
-        if status >= 500:
+        status = STATUS_BY_ERROR.get(type(error), 500)
+        if status == 500:
+            return _internal_error(context)
+        if status > 500:
             log.warning("%s: %s", type(error).__name__, error)
         return json_response(status, {"error": str(error)}).to_event()
     except Exception:
-        request_id = getattr(context, "aws_request_id", "-")
-        log.exception("request %s failed", request_id)
-        return json_response(500, {"error": f"internal error, request {request_id}"}).to_event()
+        return _internal_error(context)
+
+
+def _internal_error(context: Any) -> dict[str, Any]:
+    """Log the exception being handled; the client learns no more than which request to ask about."""
+    request_id = getattr(context, "aws_request_id", "-")
+    log.exception("request %s failed", request_id)
+    return json_response(500, {"error": f"internal error, request {request_id}"}).to_event()

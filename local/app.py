@@ -30,6 +30,11 @@ Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 HANDLER_THREADS = 8
 BODY_SECONDS = 10
+_PREFLIGHT: Answer = (
+    204,
+    [(b"access-control-allow-origin", b"*"), (b"access-control-allow-methods", b"GET, HEAD")],
+    b"",
+)
 _LOOPBACK_NAMES = {"localhost", "localhost.localdomain"}
 
 
@@ -68,18 +73,20 @@ class App:
         handler = _handler(path)
         if handler is None:
             return _page_file(scope["method"], path)
-        if scope["method"] == "OPTIONS":
-            return (
-                204,
-                [(b"access-control-allow-origin", b"*"), (b"access-control-allow-methods", b"GET, HEAD")],
-                b"",
-            )
+        if scope["method"] == "OPTIONS" and handler is serve_image:
+            return _PREFLIGHT
+        return await self._handled(handler, scope, receive)
+
+    async def _handled(self, handler: Handler, scope: Scope, receive: Receive) -> Answer:
         body = await _body(receive)
         if body is None:
             return _plain(413, f"the body must be under {MAX_BODY_BYTES} bytes")
-        raw = scope.get("raw_path", path.encode()).decode("latin-1")
+        raw = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
         query = scope["query_string"].decode("latin-1")
-        event = http_event(scope["method"], raw, query, scope["headers"], body, secrets.token_hex(8))
+        try:
+            event = http_event(scope["method"], raw, query, scope["headers"], body, secrets.token_hex(8))
+        except ValueError:
+            return _plain(400, "the query has too many parts")
         loop = asyncio.get_running_loop()
         return http_answer(await loop.run_in_executor(self._threads, handler, event, _Context(event)))
 
@@ -149,6 +156,8 @@ async def _body(receive: Receive, most: int = MAX_BODY_BYTES) -> bytes | None:
         async with asyncio.timeout(BODY_SECONDS):
             while True:
                 message = await receive()
+                if message["type"] == "http.disconnect":
+                    return None
                 body.extend(message.get("body", b""))
                 if len(body) > most:
                     return None

@@ -85,12 +85,21 @@ def _existing(data: Path) -> Iterator[Installation]:
     help="Import the slides of this folder, now and as they appear. Can be given more than once.",
 )
 @click.option("--in-place", is_flag=True, help="Leave the originals where they are; nothing is copied.")
+@click.option("--allow-host", multiple=True, help="A further name that browsers may call this server by.")
 @click.option("--sample", is_flag=True, help="Make a small slide to look at, and import it.")
-def serve(data: Path, host: str, port: int, watch: tuple[Path, ...], in_place: bool, sample: bool) -> None:
+def serve(  # noqa: PLR0913  one parameter an option
+    data: Path,
+    host: str,
+    port: int,
+    watch: tuple[Path, ...],
+    in_place: bool,
+    allow_host: tuple[str, ...],
+    sample: bool,
+) -> None:
     """Serve slides to browsers, and import what appears in the watched folders."""
     logging.getLogger().setLevel(os.environ.get("VSV_LOG", "INFO"))
     folders = [*watch, *([_sample_folder(data)] if sample else [])]
-    run_server(data, folders, Address(host, port), in_place=in_place, say=click.echo)
+    run_server(data, folders, Address(host, port, allow_host), in_place=in_place, say=click.echo)
 
 
 def _sample_folder(data: Path) -> Path:
@@ -101,6 +110,7 @@ def _sample_folder(data: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         click.echo("Making a small sample slide …")
         write_sample_slide(path)
+        os.utime(path, (0, 0))  # finished: the watcher need not wait to see whether it grows
     return path.parent
 
 

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vsv.errors import InvalidNameError, VsvError
-from vsv.importing import receive, retry
+from vsv.importing import Receipt, receive, retry
+from vsv.inspection import checksum
 from vsv.installation import Installation
 from vsv.records import ImportState
 
 from local.standalone import standalone
 
 _POLL_SECONDS = 0.05
+_UNFINISHED = "it is not finished yet: another process is importing it, or a warning above says why"
+_ROUNDS = 3  # two files of one name and size are told apart once the first one has been read
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,9 @@ def import_files(
     """Import files one after the other, each to its end, and tell of each."""
     outcomes = []
     for index, path in enumerate(files, 1):
-        with standalone(data, [path.resolve().parent], in_place=in_place) as (here, intake):
+        with standalone(data, [path.absolute().parent], in_place=in_place) as (here, intake):
+            if index == 1:
+                here.files.sweep()
             outcome = _import(here, path, intake.is_busy)
         outcomes.append(outcome)
         say(f"[{index}/{len(files)}] {_told(outcome)}")
@@ -53,20 +58,29 @@ def _import(here: Installation, path: Path, is_busy: Callable[[], bool]) -> Outc
         receipt = receive(here, path.name, size)
         if receipt.state is ImportState.FAILED:
             receipt = retry(here, path.name)  # who names a file again wants it tried again
-        while is_busy():
-            time.sleep(_POLL_SECONDS)
-        return _outcome(here, path.name, size)
+        for _ in range(_ROUNDS):
+            while is_busy():
+                time.sleep(_POLL_SECONDS)
+            receipt = receive(here, path.name, size)
+            if receipt.state in {ImportState.READY, ImportState.FAILED}:
+                break
+        if receipt.state is ImportState.READY and _are_several(here, path.name, size):
+            receipt = receive(here, path.name, size, checksum(path))
+        return _outcome(here, path.name, receipt)
     except InvalidNameError:
         return Outcome(path.name, error="its name is not that of a slide file: rename it, to 12345.svs say")
     except (VsvError, OSError) as error:
         return Outcome(path.name, error=str(error) if isinstance(error, VsvError) else "it cannot be read")
 
 
-def _outcome(here: Installation, filename: str, size: int) -> Outcome:
-    run = here.imports.get(filename)
-    if run is not None and run.size == size and run.state is not ImportState.READY:
-        return Outcome(filename, error=run.error or "another process is importing it")
-    if run is not None and run.size == size:
-        return Outcome(filename, run.image_id)
-    stored = [r for r in here.slides.by_filename(filename, 100).items if r.file_size == size]
-    return Outcome(filename, stored[0].image_id if stored else None)
+def _are_several(here: Installation, filename: str, size: int) -> bool:
+    """Tell whether only their content tells slides of this name and size apart."""
+    return sum(record.file_size == size for record in here.slides.by_filename(filename, 1000).items) > 1
+
+
+def _outcome(here: Installation, filename: str, receipt: Receipt) -> Outcome:
+    if receipt.state is not ImportState.READY or receipt.image_id is None:
+        return Outcome(filename, error=receipt.error or _UNFINISHED)
+    if here.files.is_hidden(receipt.image_id):
+        return Outcome(filename, error=f"it was deleted: vsv delete --undo {receipt.image_id} brings it back")
+    return Outcome(filename, receipt.image_id)

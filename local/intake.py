@@ -7,8 +7,9 @@ line out of each other's way; a killed process drops its locks, and whoever come
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -25,16 +26,18 @@ from vsv.errors import (
     VersionConflictError,
     VsvError,
 )
-from vsv.importing import record_failure
+from vsv.importing import current_run, record_failure
 from vsv.installation import Installation
 from vsv.progress import NotedProgress
 from vsv.records import ImportRecord, ImportState
 
 from local import transfer
+from local.scanner_folders import ScannerFolders
 
 log = logging.getLogger(__name__)
 
 IMPORT_THREADS = 2  # copying waits for disks; a second slide need not wait for the first one's
+MAX_DEATHS = 50  # in a row, of one run; a restart that was asked for counts too
 RETRY_DELAYS_S = (0.5, 2.0)
 
 
@@ -45,7 +48,7 @@ class Intake:
         self, here: Callable[[], Installation], folders: Sequence[Path] = (), *, in_place: bool = False
     ) -> None:
         self._here = here
-        self.folders = tuple(folders)
+        self.folders = ScannerFolders(folders)
         self.in_place = in_place
         self._busy: set[str] = set()
         self._busy_lock = Lock()
@@ -53,38 +56,25 @@ class Intake:
         # One at a time: a pyramid takes all cores, and slides can be looked at before theirs.
         self._renderers = ThreadPoolExecutor(1, "render")
 
-    def describe_source(self, filename: str, size: int) -> str | None:  # noqa: ARG002
-        """Give the folder that holds the file; raises FileMissingError where none does."""
-        for folder in self.folders:
-            if (folder / filename).is_file():
-                return str(folder.resolve())
-        raise FileMissingError(f"{filename} is not in the scanner's folder")
+    def describe_source(self, filename: str, size: int) -> str | None:
+        """Give the folder that holds the file; raises FileMissingError or FileChangingError where none does."""
+        if (folder := self.folders.folder_of(filename, size)) is None:
+            raise FileMissingError(f"{filename} is not in the scanner's folder")
+        return folder
 
-    def is_unchanged(self, run: ImportRecord) -> bool:
-        """Compare the source with what the run brought in: by time, and by content where the time differs."""
-        source = self._source(run)
-        if source is None or run.checksum is None:
-            return True
-        try:
-            found = source.stat()
-            if found.st_size != run.size or found.st_mtime_ns == run.source_modified:
-                return True
-            if not transfer.same_content(source, run.checksum):
-                return False
-        except OSError:
-            return True  # gone, or not readable now: there is nothing to compare with
-        self._note(run, {"source_modified": found.st_mtime_ns})
-        return True
-
-    def _source(self, run: ImportRecord) -> Path | None:
-        folders = [*self.folders, *([Path(run.source)] if run.source else [])]
-        return next((folder / run.filename for folder in folders if (folder / run.filename).is_file()), None)
+    def new_source(
+        self, filename: str, size: int, known: Collection[str], run: ImportRecord | None
+    ) -> str | None:
+        """Give a folder with content that is not known, as ``ImportStarter`` says."""
+        return self.folders.unknown(filename, size, known, run)
 
     def _note(self, run: ImportRecord, changes: dict[str, Any]) -> None:
         try:
             self._here().imports.advance(run.filename, run.run_id, changes)
         except VersionConflictError:
             return  # a newer run knows better
+        except VsvError as error:
+            log.warning("%s: this could not be noted: %s", run.filename, error)
 
     def start(self, run: ImportRecord) -> None:
         """Queue a run, unless this process works on it already."""
@@ -92,7 +82,7 @@ class Intake:
             if run.run_id in self._busy:
                 return
             self._busy.add(run.run_id)
-        self._importers.submit(self._import, run)
+        self._submit(self._importers, self._import, run)
 
     def resume(self) -> None:
         """Take up the runs that a killed process left under way."""
@@ -116,17 +106,23 @@ class Intake:
         self._renderers.shutdown(cancel_futures=True)
 
     def _import(self, run: ImportRecord) -> None:
-        steps = (self._transfer, inspect_file, extract_metadata)
-        if self._run_steps(run, steps):
-            try:
-                self._renderers.submit(self._render, run)
-            except RuntimeError:
-                self._done(run)  # closing: the next start takes it up
+        if self._run_steps(run, (self._transfer, inspect_file, extract_metadata)):
+            log.info("%s is here and can be looked at", run.filename)
+            self._submit(self._renderers, self._render, run)
         else:
             self._done(run)
 
+    def _submit(
+        self, pool: ThreadPoolExecutor, work: Callable[[ImportRecord], None], run: ImportRecord
+    ) -> None:
+        try:
+            pool.submit(work, run)
+        except RuntimeError:
+            self._done(run)  # closing: the next start takes it up
+
     def _render(self, run: ImportRecord) -> None:
-        self._run_steps(run, (render_pyramid,))
+        if self._run_steps(run, (render_pyramid,)):
+            log.info("%s is ready", run.filename)
         self._done(run)
 
     def _done(self, run: ImportRecord) -> None:
@@ -137,7 +133,7 @@ class Intake:
         """Run steps in order; tell whether all of them passed. Nothing escapes: this is a thread's last frame."""
         event = {"filename": run.filename, "size": run.size, "runId": run.run_id}
         try:
-            with self._lock(run):
+            with self._lock(run), self._survived(run):
                 for step in steps:
                     _with_retries(step, event)
             return True
@@ -147,16 +143,32 @@ class Intake:
             log.info("%s: a newer import has taken this one's place", run.filename)
         except UnreadableSlideError as error:
             log.warning("%s failed: %s", run.filename, error)
-        except UnavailableError as error:
+        except (UnavailableError, OSError) as error:
             log.warning("%s waits: %s", run.filename, error)
-            self._note(run, {"error": str(error)})
+            waits_for = str(error) if isinstance(error, VsvError) else "the data folder cannot be used now"
+            self._note(run, {"error": waits_for})
         except Exception as error:
             log.exception("%s failed", run.filename)
             reason = (
                 str(error) if isinstance(error, VsvError) else "an unexpected error stopped it: see the log"
             )
-            record_failure(self._here(), run, reason)
+            self._note(run, {"state": ImportState.FAILED, "error": reason})
         return False
+
+    @contextmanager
+    def _survived(self, run: ImportRecord) -> Iterator[None]:
+        """Count the run's deaths: a file that ends the process each time must not stop all others for ever."""
+        here = self._here()
+        deaths = current_run(here, run.filename, run.run_id).deaths
+        if deaths >= MAX_DEATHS:
+            message = f"the program ended {deaths} times while it worked on this file: it is left alone now"
+            record_failure(here, run, message)
+            raise UnreadableSlideError(message)
+        here.imports.advance(run.filename, run.run_id, {"deaths": deaths + 1})
+        try:
+            yield
+        finally:
+            self._note(run, {"deaths": 0})
 
     def _lock(self, run: ImportRecord) -> FileLock:
         folder = self._here().settings.data / "locks"
@@ -170,11 +182,11 @@ class Intake:
         run = here.imports.get(event["filename"])
         if run is None or run.run_id != event["runId"]:
             raise VersionConflictError("a newer import of this file has taken this one's place")
-        if run.image_id is not None and here.files.slide(run.image_id).exists():
+        if run.image_id is not None and here.files.stored_size(run.image_id) == run.size:
             return
         if run.checksum is not None and here.files.incoming(run.filename).exists():
             return
-        source = self._source(run)
+        source = self.folders.path_for(run)
         if source is None:
             raise FileMissingError(
                 "the file left the scanner's folder before it was copied: scan the slide again"

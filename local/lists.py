@@ -21,6 +21,8 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _list(request: Request) -> Response:
+    if request.method not in {"GET", "HEAD"}:
+        return Response(405, "", {"allow": "GET, HEAD"})
     limit, token = _limit(request.query.get("limit")), request.query.get("nextToken") or None
     here = current()
     if request.path == "/slides":

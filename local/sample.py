@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import simplejpeg
-import tifffile
 import zxingcpp
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
+from vsv.jpeg import abbreviate
+from vsv.tiff_writer import PageLayout, TiffWriter
 
 from local.sample_tissue import paint_tissue
 
@@ -35,7 +35,8 @@ def write_sample_slide(path: Path) -> None:
     tissue = paint_tissue(_WIDTH, _HEIGHT)
     unfinished = path.with_name(path.name + ".part")
     try:
-        with tifffile.TiffWriter(unfinished) as tiff:
+        with unfinished.open("wb") as file:
+            tiff = TiffWriter(file)
             for page in _pages(Image.fromarray(tissue)):
                 _write_page(tiff, page)
         unfinished.replace(path)
@@ -73,26 +74,22 @@ def _by(image: Image.Image) -> str:
     return f"{image.width}x{image.height}"
 
 
-def _write_page(tiff: tifffile.TiffWriter, page: _Page) -> None:
+def _write_page(tiff: TiffWriter, page: _Page) -> None:
     """Append a page whose tiles or strips share their JPEG tables, as scanners write it."""
     pixels = np.asarray(page.image)
     blocks = _tiles(pixels) if page.tiled else _strips(pixels)
-    encoded = [_split_tables(_encode(block, page.quality)) for block in blocks]
-    layout: dict[str, Any] = {"tile": (_TILE, _TILE)} if page.tiled else {"rowsperstrip": _STRIP_ROWS}
-    tiff.write(
-        iter([stream for _, stream in encoded]),
-        shape=pixels.shape,
-        dtype=pixels.dtype,
-        photometric="ycbcr",
+    encoded = [abbreviate(_encode(block, page.quality)) for block in blocks]
+    layout = PageLayout(
+        page.image.width,
+        page.image.height,
+        encoded[0][0],
         subsampling=(2, 1),
-        compression="jpeg",
-        jpegtables=encoded[0][0],
+        tile_size=_TILE if page.tiled else 0,
+        strip_rows=_STRIP_ROWS,
+        subfile_type=page.subfile_type,
         description=page.description,
-        subfiletype=page.subfile_type,
-        software=False,  # neither name nor metadata of the writer: the file is to look like a scanner's
-        metadata=None,
-        **layout,
     )
+    tiff.write_page(layout, (stream for _, stream in encoded))
 
 
 def _encode(block: Pixels, quality: int) -> bytes:
@@ -112,21 +109,6 @@ def _tiles(pixels: Pixels) -> Iterator[Pixels]:
 def _strips(pixels: Pixels) -> Iterator[Pixels]:
     for top in range(0, pixels.shape[0], _STRIP_ROWS):
         yield pixels[top : top + _STRIP_ROWS]
-
-
-def _split_tables(jpeg: bytes) -> tuple[bytes, bytes]:
-    """Split a JPEG into its tables alone and the abbreviated stream that TIFF keeps apart from them."""
-    tables, rest = bytearray(jpeg[:2]), bytearray(jpeg[:2])
-    position = 2
-    while jpeg[position + 1] != 0xDA:  # start of scan: entropy-coded data follows
-        end = position + 2 + int.from_bytes(jpeg[position + 2 : position + 4])
-        marker = jpeg[position + 1]
-        if marker in (0xDB, 0xC4):  # quantisation and Huffman tables
-            tables += jpeg[position:end]
-        elif marker != 0xE0:  # the JFIF header has no place in a TIFF
-            rest += jpeg[position:end]
-        position = end
-    return bytes(tables + b"\xff\xd9"), bytes(rest + jpeg[position:])
 
 
 def _draw_label() -> Image.Image:

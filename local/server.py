@@ -2,9 +2,11 @@
 
 import json
 import logging
+import signal
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import uvicorn
@@ -24,10 +26,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the server listens."""
+    """Where the server listens, and the further names that it answers to."""
 
     host: str
     port: int
+    names: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -43,9 +46,17 @@ def serve(
     for folder in folders:
         if not folder.is_dir():
             raise SettingsError(f"there is no folder {folder}")
+        if any(
+            folder.resolve().is_relative_to((data / own).resolve())
+            for own in ("incoming", "slides", "deleted")
+        ):
+            raise SettingsError(
+                f"{folder} is part of the data folder: watch the folder that the scanner writes to"
+            )
     listening = _listen(address)
-    address = Address(address.host, listening.getsockname()[1])
-    with listening, standalone(data, folders, in_place=in_place) as (_here, intake):
+    address = replace(address, port=listening.getsockname()[1])
+    with listening, standalone(data, folders, in_place=in_place) as (here, intake):
+        here.files.sweep()
         watcher = Watcher(folders, post, intake.resume)
         watcher.start()
         _greet(address, data, folders, in_place, say)
@@ -98,7 +109,7 @@ def _greet(
 
 def _run(address: Address, listening: socket.socket) -> None:
     config = uvicorn.Config(
-        App([address.host]),
+        App([address.host, *address.names]),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -108,4 +119,8 @@ def _run(address: Address, listening: socket.socket) -> None:
         ws="websockets-sansio",
         ws_max_size=MAX_BODY_BYTES,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its life cycle is ours to tell
+    # uvicorn raises the signal again when it has stopped: either ends the block in order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listening])

@@ -36,7 +36,6 @@ def standalone(
         make_starter=lambda: intake,
     )
     here.files.prepare()
-    here.files.sweep()
     installation.use(here)
     try:
         yield here, intake

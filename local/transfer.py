@@ -65,9 +65,12 @@ def link(source: Path, files: SlideFiles, filename: str, size: int) -> Transferr
         raise FileChangingError("the file has another size now")
     try:
         files.link_original(filename, source)
-        return Transferred(edges_checksum(source), before[1])
+        digest = edges_checksum(source)
     except OSError as error:
         raise UnavailableError("the file could not be linked into the data folder") from error
+    if _state(source) != before:
+        raise FileChangingError("the file changed while it was read: it is still being written")
+    return Transferred(digest, before[1])
 
 
 def same_content(source: Path, digest: str) -> bool:

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from stat import S_ISREG
 from threading import Event, Thread
 
 from vsv.errors import VsvError
@@ -15,8 +16,9 @@ from vsv.names import is_slide_filename
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 2.0
-# A file written to within this time may still be growing, even if its size rests between two looks.
+# A file that changed within this time may still be growing, even if its size rests between two looks.
 QUIET_SECONDS = 4.0
+OLD_SECONDS = 24 * 3600.0
 RESUME_EVERY = 15  # polls
 
 _State = tuple[int, int]  # size in bytes, modification time in ns
@@ -32,7 +34,8 @@ class Watcher(Thread):
         self.folders, self.post, self.resume = folders, post, resume
         self.stopping = Event()
         self._settled: dict[Path, _State] = {}
-        self._refused: set[str] = set()
+        self._seen: dict[Path, tuple[_State, float]] = {}
+        self._said: set[str] = set()
 
     def run(self) -> None:
         """Poll until ``stop``."""
@@ -55,32 +58,48 @@ class Watcher(Thread):
         self.join(timeout=10)
 
     def poll(self) -> None:
-        """Look at every folder once."""
+        """Look at every folder once; one that cannot be read does not hold up the others."""
         for folder in self.folders:
-            for path in sorted(folder.iterdir()):
+            try:
+                paths = sorted(folder.iterdir())
+            except OSError as error:
+                self._say_once(str(folder), f"{folder} cannot be read now: {error.strerror}")
+                continue
+            self._said.discard(str(folder))
+            for path in paths:
                 self._look(path)
 
     def _look(self, path: Path) -> None:
         if not is_slide_filename(path.name):
-            self._mention(path)
+            if path.suffix.lower() == ".svs" and not path.name.startswith("."):
+                self._say_once(
+                    str(path), f"{path.name!r} cannot be imported: rename it to plain letters and digits"
+                )
             return
         try:
             found = path.stat()
         except OSError:
             return
         state = found.st_size, found.st_mtime_ns
-        if not path.is_file() or self._settled.get(path) == state or _is_fresh(found.st_mtime):
+        if not S_ISREG(found.st_mode) or self._settled.get(path) == state or not self._is_quiet(path, state):
             return
         if self.post(path.name, found.st_size):
             self._settled[path] = state
 
-    def _mention(self, path: Path) -> None:
-        """Say once that a file looks like a slide but cannot be taken."""
-        if path.suffix.lower() == ".svs" and path.name not in self._refused and not path.name.startswith("."):
-            self._refused.add(path.name)
-            log.warning("%r cannot be imported: rename it to plain letters and digits", path.name)
+    def _is_quiet(self, path: Path, state: _State) -> bool:
+        """Tell whether a file is finished: written long ago, or seen the same for a while by our own clock.
 
+        A file server's clock may be off by hours, so a file that looks an hour old may be growing still.
+        """
+        if time.time() - state[1] / 1e9 > OLD_SECONDS:
+            return True
+        seen, since = self._seen.get(path, (None, 0.0))
+        if seen != state:
+            self._seen[path] = state, time.monotonic()
+            return False
+        return time.monotonic() - since >= QUIET_SECONDS
 
-def _is_fresh(modified: float) -> bool:
-    """Tell whether a file has just been written to; a time in the future says nothing."""
-    return 0 <= time.time() - modified < QUIET_SECONDS
+    def _say_once(self, about: str, message: str) -> None:
+        if about not in self._said:
+            self._said.add(about)
+            log.warning("%s", message)

@@ -3,8 +3,10 @@
 Everything is written with tifffile, imagecodecs, simplejpeg and Pillow, never with the code under test.
 """
 
+import io
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,17 +45,17 @@ class Plan:
     description: str = f"{LIBRARY}1027x773 (256x256) JPEG/RGB Q=85{TAGS}"
     thumbnail: bool = True
     associated: Literal["aperio", "undescribed", "none"] = "aperio"
-    level_subfile_type: int = 0
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
+@lru_cache(maxsize=16)
 def texture(width_px: int, height_px: int, seed: int = 7) -> Pixels:
     """Paint clouds of three sizes on a slope of colour: no two places are alike, and JPEG likes it."""
     rng = np.random.default_rng(seed)
     slope = np.linspace(-30, 30, width_px)[None, :, None] - np.linspace(-30, 30, height_px)[:, None, None]
     out = np.full((height_px, width_px, 3), 150.0) + slope * (1, -1, 0.5)
-    for grain_px, strength in ((64, 60), (12, 35), (3, 18)):
+    for grain_px, strength in ((64, 90), (12, 60), (3, 30)):
         small = rng.random((height_px // grain_px + 3, width_px // grain_px + 3, 3))
+        small = 0.7 * small.mean(axis=2, keepdims=True) + 0.3 * small  # as in tissue, less colour than light
         cloud = Image.fromarray((small * 255).astype(np.uint8)).resize(
             (width_px, height_px), Image.Resampling.BICUBIC
         )
@@ -61,19 +63,29 @@ def texture(width_px: int, height_px: int, seed: int = 7) -> Pixels:
     return out.clip(0, 255).astype(np.uint8)
 
 
-def write_slide(path: Path, plan: Plan = Plan(), image: Pixels | None = None) -> Path:  # noqa: B008  frozen
+def write_slide(path: Path, plan: Plan = Plan(), image: Pixels | None = None) -> Path:
     """Write a slide in Aperio's page order: full size, thumbnail, smaller levels, label, macro."""
-    pixels = texture(plan.width_px, plan.height_px) if image is None else image
-    with tifffile.TiffWriter(path, bigtiff=plan.bigtiff, byteorder=plan.byteorder) as tiff:
+    path.write_bytes(_textured(plan) if image is None else _slide(plan, image))
+    return path
+
+
+@lru_cache(maxsize=64)
+def _textured(plan: Plan) -> bytes:
+    return _slide(plan, texture(plan.width_px, plan.height_px))
+
+
+def _slide(plan: Plan, pixels: Pixels) -> bytes:
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file, bigtiff=plan.bigtiff, byteorder=plan.byteorder) as tiff:
         for index, downsample in enumerate(plan.downsamples):
             level = floor_reduced(pixels, downsample)
             description = plan.description if index == 0 else f"{LIBRARY}level 1/{downsample}"
             _write_level(tiff, plan, level, description)
             if index == 0 and plan.thumbnail:
-                small = Image.fromarray(pixels).resize((256, 192), Image.Resampling.BOX)
-                _write_strips(tiff, small, f"{LIBRARY}thumbnail -> 256x192", 0)
+                small = thumbnail_image(pixels)
+                _write_strips(tiff, small, f"{LIBRARY}thumbnail -> {small.width}x{small.height}", 0)
         _write_associated(tiff, plan)
-    return path
+    return file.getvalue()
 
 
 def floor_reduced(pixels: Pixels, downsample: int) -> Pixels:
@@ -91,6 +103,12 @@ def _write_associated(tiff: tifffile.TiffWriter, plan: Plan) -> None:
     label, macro = label_image(), macro_image()
     _write_strips(tiff, label, f"{LIBRARY}label {label.width}x{label.height}" if described else None, 1)
     _write_strips(tiff, macro, f"{LIBRARY}macro {macro.width}x{macro.height}" if described else None, 9)
+
+
+def thumbnail_image(pixels: Pixels) -> Image.Image:
+    """Reduce a slide to 256 pixels across."""
+    height_px = max(1, round(256 * pixels.shape[0] / pixels.shape[1]))
+    return Image.fromarray(pixels).resize((256, height_px), Image.Resampling.BOX)
 
 
 def label_image() -> Image.Image:
@@ -119,8 +137,13 @@ def _write_strips(tiff: tifffile.TiffWriter, image: Image.Image, description: st
 
 def _write_level(tiff: tifffile.TiffWriter, plan: Plan, level: Pixels, description: str) -> None:
     if plan.codec == 7:
-        coded = [split_tables(encode_tile(tile, plan.chroma, plan.quality)) for tile in tiles(level, plan.tile)]
-        blocks, extra = [rest for _, rest in coded], {"jpegtables": coded[0][0]}
+        coded = [
+            split_tables(encode_tile(tile, plan.chroma, plan.quality)) for tile in tiles(level, plan.tile)
+        ]
+        blocks = [rest for _, rest in coded]
+        extra: dict[str, Any] = {"jpegtables": coded[0][0]}
+        if plan.chroma == "rgb":  # else tifffile writes photometric YCbCr, whatever it is told
+            extra["compressionargs"] = {"outcolorspace": "rgb"}
     else:
         blocks = [_encode_jpeg2000(tile, plan.codec) for tile in tiles(level, plan.tile)]
         extra = {}
@@ -135,10 +158,10 @@ def _write_level(tiff: tifffile.TiffWriter, plan: Plan, level: Pixels, descripti
         photometric=photometric,
         compression=plan.codec,
         description=description,
-        subfiletype=plan.level_subfile_type,
+        subfiletype=0,
         metadata=None,
         software=False,
-        **{**extra, **plan.extra},
+        **extra,
     )
 
 

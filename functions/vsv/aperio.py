@@ -22,17 +22,17 @@ class ScanTime:
 
 
 def parse_tags(description: str) -> dict[str, str]:
-    """Give every ``key = value`` of a description; of repeated keys the first counts, as in OpenSlide.
+    """Give every ``key = value`` of a description; of repeated keys the last counts, as in OpenSlide.
 
     The library and the geometry stand under "Description". Odd control characters are dropped.
     """
     head, *pairs = description.replace("\r\n", "\n").split("|")
-    tags = {"Description": _clean(head, MAX_VALUE)} if head.strip() else {}
+    tags = {}
     for pair in pairs[:MAX_TAGS]:
         key, found, value = pair.partition("=")
         if found and key.strip():
-            tags.setdefault(_clean(key, MAX_KEY), _clean(value, MAX_VALUE))
-    return tags
+            tags[_clean(key, MAX_KEY)] = _clean(value, MAX_VALUE)
+    return {**tags, "Description": _clean(head, MAX_VALUE)} if head.strip() else tags
 
 
 def _clean(text: str, limit: int) -> str:
@@ -69,4 +69,4 @@ def positive_number(text: str | None) -> float | None:
         value = float(text or "")
     except ValueError:
         return None
-    return value if 0 < value < 1e9 else None
+    return value if 1e-9 < value < 1e9 else None  # stores take no extremes

@@ -1,10 +1,11 @@
 """Label, thumbnail and macro: the small pictures that come with a slide."""
 
 import io
+import re
 from pathlib import Path
 
 from openslide import OpenSlideError
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from vsv.errors import CorruptTileError, UnreadableSlideError
 from vsv.files import ASSOCIATED
@@ -33,6 +34,8 @@ def read_associated(path: Path) -> dict[str, Image.Image]:
 
 def _from_openslide(path: Path, name: str) -> Image.Image | None:
     slide = opened(path)
+    if name == "thumbnail" and not _shows_tissue(path):
+        return None
     width_px = int(slide.properties.get(f"openslide.associated.{name}.width", 0))
     height_px = int(slide.properties.get(f"openslide.associated.{name}.height", 0))
     if not 0 < width_px * height_px <= MAX_PIXELS:
@@ -46,11 +49,31 @@ def _from_openslide(path: Path, name: str) -> Image.Image | None:
     return flat
 
 
+def _shows_tissue(path: Path) -> bool:
+    """Tell whether what OpenSlide takes for an Aperio slide's thumbnail is one.
+
+    It takes the second page, whatever it shows. Where a slide has no thumbnail that is its label, which would
+    then be shown to everybody.
+    """
+    try:
+        first, *others = read_pages(OpenFile(path))
+    except UnreadableSlideError:
+        return True  # not a TIFF: then the format itself names its pictures
+    if not first.description.startswith("Aperio") or not others:
+        return True
+    page = others[0]
+    named = re.search(r"\b(label|macro)\b", page.description, re.IGNORECASE)
+    ratio = page.width_px * first.height_px / (page.height_px * first.width_px)
+    return named is None and page.subfile_type not in _NAMES_BY_SUBFILE_TYPE and 0.95 < ratio < 1.05
+
+
 def _unnamed_pages(path: Path) -> dict[str, Page]:
-    """Give the pages whose subfile type says label or macro."""
+    """Give the pages of an Aperio slide whose subfile type says label or macro; elsewhere it says another thing."""
     try:
         pages = read_pages(OpenFile(path))
     except UnreadableSlideError:
+        return {}
+    if not pages[0].description.startswith("Aperio"):
         return {}
     named = {_NAMES_BY_SUBFILE_TYPE.get(p.subfile_type): p for p in pages if not p.is_tiled}
     return {name: page for name, page in named.items() if name is not None}
@@ -60,7 +83,8 @@ def _from_page(path: Path, page: Page) -> Image.Image | None:
     if page.width_px * page.height_px > MAX_PIXELS:
         return None
     try:
-        with Image.open(path) as image:
+        # Not Image.open: it would judge the size of the whole slide, which is the first page.
+        with TiffImagePlugin.TiffImageFile(path) as image:
             image.seek(page.index)
             return image.convert("RGB")
     except (OSError, ValueError, EOFError, SyntaxError, Image.DecompressionBombError):

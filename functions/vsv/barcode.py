@@ -4,9 +4,11 @@ A wrong text files a slide under the wrong patient, no text only asks a person t
 when enough independent reads agree on it (``VOTES_NEEDED``), and a reading that takes too long is given up.
 """
 
+import contextlib
 import importlib
 import math
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +19,7 @@ from PIL import Image
 from vsv.label_attempts import ATTEMPTS, Attempt, Picture, Views
 
 RANK = ("Data Matrix", "QR", "Code 128", "Code 39")  # which wins when a label has several
+BUDGET_S = 1.2  # two labels in a hundred more would be read in 2 s, and every import with none take that long
 MAX_TEXT = 100
 MIN_TEXT = 3  # two characters are more likely noise than an identifier
 MIN_SIDE = 8
@@ -24,12 +27,14 @@ MIN_SIDE = 8
 # has no check character at all; Code 128 has one, of which wrong reads of blurred labels get past one in 103.
 VOTES_NEEDED = {"Data Matrix": 2, "QR": 2, "Code 128": 2, "Code 39": 3}
 SPARE_CORRECTION = 0.25
-MAX_PIXELS = 64_000_000  # no label camera makes more; refusing costs nothing
+MAX_PIXELS = 16_000_000  # no label camera makes more; refusing costs nothing
 LINEAR_CHARACTERS = frozenset(
     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz -./:;_,#+()$%*&="
 )
-SURE_ATTEMPTS = 6  # made before settling for a code that a better one on the same label would outrank
-SLOWEST_START = 0.25  # seconds per megapixel assumed before anything was measured
+SURE_ATTEMPTS = 9  # made before settling for a code that a better one on the same label would outrank
+SLOWEST_START = {False: 0.25, True: 2.5}  # seconds per megapixel before any was measured; True: redrawing
+LEAST_MEGAPIXELS = 0.1  # below this the time no longer falls with the size
+SPENT = 0.85  # of the budget: the rest is for a machine that is busy just then
 CAUTION = 2.0  # an attempt may cost this many times the slowest so far, per pixel
 LIBDMTX_S = 0.5
 LIBDMTX_GRACE_S = 0.2  # libdmtx finishes the place it is at before it looks at its clock
@@ -40,6 +45,9 @@ _FORMATS = {
     zxingcpp.BarcodeFormat.Code128: "Code 128",
     zxingcpp.BarcodeFormat.Code39Std: "Code 39",  # as printed: +A stays +A, unlike in "full ASCII" Code 39
 }
+_ALL_FORMATS = zxingcpp.BarcodeFormats(list(_FORMATS))
+_FORMATS[zxingcpp.BarcodeFormat.Code39] = "Code 39"  # what the library calls its finds of Code39Std
+_MATRIX = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.DataMatrix)
 Clock = Callable[[], float]
 
 
@@ -65,7 +73,7 @@ class Read:
 
 def read_label(
     image: Image.Image,
-    budget_s: float = 2.0,
+    budget_s: float = BUDGET_S,
     attempts: Sequence[Attempt] = ATTEMPTS,
     clock: Clock = time.monotonic,
 ) -> Barcode | None:
@@ -76,7 +84,7 @@ def read_label(
     """
     if image.width * image.height > MAX_PIXELS:
         return None
-    deadline = clock() + budget_s
+    deadline = clock() + SPENT * budget_s
     views = Views(image)
     if min(views.grey.size) < MIN_SIDE:
         return None
@@ -94,15 +102,18 @@ def libdmtx_missing() -> str | None:
         part = "the system library libdmtx" if "shared library" in str(error) else "the package pylibdmtx"
         return (
             f"Barcodes are read without libdmtx, because {part} cannot be loaded: "
-            "about one badly damaged Data Matrix label in a hundred more will have to be typed."
+            "now and then a damaged Data Matrix label more may have to be typed."
         )
     return None
 
 
 def _libdmtx_module() -> Any:
     """Import pylibdmtx, which needs distutils: setuptools brings it back on Python 3.12 and newer."""
-    importlib.import_module("setuptools")
-    return importlib.import_module("pylibdmtx.pylibdmtx")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # pylibdmtx compares versions with distutils
+        with contextlib.suppress(ImportError):  # which Python 3.11 still has itself
+            importlib.import_module("setuptools")
+        return importlib.import_module("pylibdmtx.pylibdmtx")
 
 
 def _libdmtx(grey: Image.Image, left_s: float) -> str | None:
@@ -124,13 +135,16 @@ def _libdmtx(grey: Image.Image, left_s: float) -> str | None:
 def _zxing(views: Views, attempts: Sequence[Attempt], deadline: float, clock: Clock) -> Barcode | None:
     """Make one attempt after the other until a text is certain or the next could take too long."""
     reads: list[Read] = []
-    slowest = SLOWEST_START
+    slowest = dict(SLOWEST_START)
     for number, attempt in enumerate(attempts, start=1):
-        before, size = clock(), max(views.megapixels(attempt), 0.01)
-        if before + size * slowest * CAUTION > deadline:
-            continue
-        reads += _distinct([read for picture in views.pictures(attempt) for read in _codes(picture, attempt)])
-        slowest = max(slowest, (clock() - before) / size)
+        seen: list[Read] = []
+        for place in views.places(attempt):
+            before, size = clock(), max(views.megapixels(attempt), LEAST_MEGAPIXELS)
+            if before + size * slowest[attempt.redraw] * CAUTION > deadline:
+                break
+            seen += [read for picture in views.pictures(attempt, place) for read in _codes(picture, attempt)]
+            slowest[attempt.redraw] = max(slowest[attempt.redraw], (clock() - before) / size)
+        reads += _distinct(seen)
         best = choose(reads)
         if best and (best.format == RANK[0] or number >= SURE_ATTEMPTS):
             return best
@@ -141,8 +155,9 @@ def _codes(picture: Picture, attempt: Attempt) -> list[Read]:
     """Return the acceptable codes that zxing-cpp reads in one picture."""
     codes = zxingcpp.read_barcodes(
         picture.image,
-        formats=list(_FORMATS),
+        formats=_MATRIX if attempt.redraw else _ALL_FORMATS,
         binarizer=attempt.binarizer,
+        is_pure=attempt.redraw,
         text_mode=zxingcpp.TextMode.Plain,
     )
     reads = (_read(code, picture) for code in codes)

@@ -45,12 +45,16 @@ def flush(path: Path) -> None:
         os.close(fd)
 
 
-def sweep(folder: Path, older_than_s: float = STALE_SECONDS) -> None:
+def sweep(folder: Path) -> None:
     """Remove temporary files that killed writers left in ``folder``."""
-    limit = time.time() - older_than_s
     for part in folder.glob(f"*{PART_SUFFIX}"):
-        try:
-            if part.stat().st_mtime < limit:
-                part.unlink(missing_ok=True)
-        except FileNotFoundError:
-            continue  # its writer has just finished
+        if is_stale(part) and not part.is_dir():
+            part.unlink(missing_ok=True)
+
+
+def is_stale(part: Path) -> bool:
+    """Tell whether nobody has written to a temporary file or folder for long."""
+    try:
+        return part.lstat().st_mtime < time.time() - STALE_SECONDS
+    except FileNotFoundError:
+        return False  # its writer has just finished

@@ -5,8 +5,10 @@ store the record. A record therefore never points at a file that is not there.
 """
 
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import astuple
 from pathlib import Path
 
 from PIL import Image
@@ -15,12 +17,14 @@ from vsv import durable
 from vsv.associated import encode, make_thumbnail, read_associated
 from vsv.barcode import Barcode, read_label
 from vsv.clock import now_utc
-from vsv.errors import AlreadyExistsError, FileMissingError
+from vsv.errors import AlreadyExistsError, FileChangingError, FileMissingError
 from vsv.files import Claim, store_original
 from vsv.installation import Installation
 from vsv.records import ImportRecord, SlideRecord
 from vsv.scan import Scan, read_scan
 from vsv.slide import open_slide
+
+MAX_TAGS_BYTES = 100_000  # half of what a store takes as one record
 
 
 def extract(here: Installation, run: ImportRecord) -> ImportRecord:
@@ -28,12 +32,15 @@ def extract(here: Installation, run: ImportRecord) -> ImportRecord:
 
     Raises UnreadableSlideError and FileMissingError. Runs again after a kill at any point.
     """
+    if run.image_id is not None and here.files.is_hidden(run.image_id):
+        return run  # stored, and deleted since
     path = _where(here, run)
     scan = read_scan(path)
     image_id = run.image_id or _claimed_id(here, run, scan)
     run = here.imports.advance(run.filename, run.run_id, {"image_id": image_id})
     barcode = _write_pictures(here, image_id, path)
-    here.files.note_original(image_id, path)
+    if path.is_symlink():
+        _note_in_place(here, run, image_id, path)
     if path != here.files.slide(image_id):
         store_original(path, here.files.slide(image_id))
     # Stored already by a killed run: a technician may have worked on it since, and theirs stays.
@@ -45,11 +52,19 @@ def extract(here: Installation, run: ImportRecord) -> ImportRecord:
 def _where(here: Installation, run: ImportRecord) -> Path:
     """Find the file: where the transfer left it, or where a killed run has put it already."""
     incoming = here.files.incoming(run.filename)
-    if run.image_id is not None and here.files.slide(run.image_id).exists():
+    if run.image_id is not None and here.files.stored_size(run.image_id) == run.size:
         return here.files.slide(run.image_id)
     if incoming.exists():
         return incoming
     raise FileMissingError("the transferred file is not in its place: it is transferred again")
+
+
+def _note_in_place(here: Installation, run: ImportRecord, image_id: str, path: Path) -> None:
+    """Note what was linked, unless it was written to since: then record and pictures may be of two slides."""
+    found = path.stat()
+    if run.source_modified is None or (found.st_size, found.st_mtime_ns) != (run.size, run.source_modified):
+        raise FileChangingError("the original was changed while it was imported")
+    here.files.note_original(image_id, run.size, run.source_modified)
 
 
 def _claimed_id(here: Installation, run: ImportRecord, scan: Scan) -> str:
@@ -57,11 +72,12 @@ def _claimed_id(here: Installation, run: ImportRecord, scan: Scan) -> str:
     assert run.checksum is not None
     claim = Claim(run.filename, run.size, run.checksum)
     for image_id in candidate_ids(scan.image_id, claim):
-        try:
+        record = here.slides.get(image_id)
+        if record is not None and (record.filename, record.file_size, record.checksum) != astuple(claim):
+            continue  # its files may be gone, or it is older than claims
+        with suppress(AlreadyExistsError):
             here.files.claim(image_id, claim)
-        except AlreadyExistsError:
-            continue
-        return image_id
+            return image_id
     raise AlreadyExistsError("no free ImageID could be found for this slide")
 
 
@@ -116,7 +132,18 @@ def _record(run: ImportRecord, image_id: str, scan: Scan, barcode: Barcode | Non
         tile_size=scan.tile_size,
         compression=scan.compression,
         scanner_id=scan.scanner_id,
-        tags=scan.tags,
+        tags=_short(scan.tags),
         last_modified=now_utc(),
         modified_by="import",
     )
+
+
+def _short(tags: Mapping[str, str]) -> dict[str, str]:
+    """Give the first tags, as many as a record has room for: a scanner's chatter must not stop an import."""
+    kept, room = {}, MAX_TAGS_BYTES
+    for key, value in tags.items():
+        room -= len(json.dumps([key, value]))
+        if room < 0:
+            break
+        kept[key] = value
+    return kept

@@ -8,11 +8,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vsv import durable
-from vsv.errors import AlreadyExistsError, ConflictError, FileMissingError, SlideNotFoundError
+from vsv.errors import (
+    AlreadyExistsError,
+    BadRequestError,
+    ConflictError,
+    FileMissingError,
+    SlideNotFoundError,
+)
 from vsv.names import checked_filename, checked_image_id
 
 ASSOCIATED = ("label", "thumbnail", "macro")
-CLAIM, IN_PLACE = "import.json", "in_place.json"
+SLIDE, CLAIM, IN_PLACE = "slide.svs", "import.json", "in_place.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ class SlideFiles:
         """Make the folders that must exist."""
         for folder in (self.root / "incoming", self.root / "slides", self.root / "deleted"):
             folder.mkdir(parents=True, exist_ok=True)
+        durable.flush(self.root)
 
     def incoming(self, filename: str) -> Path:
         """Give where a transfer writes."""
@@ -49,7 +56,7 @@ class SlideFiles:
 
     def slide(self, image_id: str) -> Path:
         """Give the imported original."""
-        return self.folder(image_id) / "slide.svs"
+        return self.folder(image_id) / SLIDE
 
     def pyramid(self, image_id: str) -> Path:
         """Give the file of rendered levels."""
@@ -63,28 +70,34 @@ class SlideFiles:
         """Give the size of the original where it is stored, served or deleted; None where it is not."""
         for folder in (self.folder(image_id), self.deleted_folder(image_id)):
             try:
-                return (folder / "slide.svs").stat().st_size
+                return (folder / SLIDE).stat().st_size
             except OSError:
                 continue
         return None
 
+    def is_hidden(self, image_id: str) -> bool:
+        """Tell whether the slide was deleted: its files, or after a purge its claim, wait out of sight."""
+        return self.deleted_folder(image_id).exists()
+
     def in_place(self, image_id: str) -> bool:
         """Tell whether the original is still where the scanner wrote it, and only linked here."""
-        return self.slide(image_id).is_symlink()
+        folders = self.folder(image_id), self.deleted_folder(image_id)
+        return any((folder / SLIDE).is_symlink() for folder in folders)
 
     def link_original(self, filename: str, original: Path) -> None:
-        """Let an incoming file be a link to where the scanner wrote it; what it is now is noted beside it."""
-        link = self.incoming(filename)
+        """Let an incoming file be a link to where the scanner wrote it; raises BadRequestError for our own files."""
+        link, target = self.incoming(filename), original.resolve(strict=True)
+        own = (self.root / name for name in ("incoming", "slides", "deleted"))
+        if any(target.is_relative_to(folder.resolve()) for folder in own):
+            raise BadRequestError("a file of the data folder itself cannot be imported in place")
         made = link.with_name(f"{secrets.token_hex(8)}{durable.PART_SUFFIX}")
-        made.symlink_to(original.resolve(strict=True))
+        made.symlink_to(target)
         made.replace(link)
 
-    def note_original(self, image_id: str, path: Path) -> None:
-        """Note what an original that stays in place is now, for ``check_original``."""
-        if path.is_symlink():
-            found = path.stat()
-            note = {"size": found.st_size, "modified": found.st_mtime_ns}
-            durable.write(self.folder(image_id) / IN_PLACE, json.dumps(note).encode())
+    def note_original(self, image_id: str, size: int, modified: int) -> None:
+        """Note what an original that stays in place was when it was linked, for ``check_original``."""
+        note = {"size": size, "modified": modified}
+        durable.write(self.folder(image_id) / IN_PLACE, json.dumps(note).encode())
 
     def check_original(self, image_id: str) -> None:
         """Raise ConflictError where an original in place has been written to since: it may be another slide."""
@@ -103,25 +116,32 @@ class SlideFiles:
 
         Claiming again for the same file version succeeds: a step that was killed can be run again.
         """
-        if self.deleted_folder(image_id).exists():
+        if self.is_hidden(image_id):
             raise AlreadyExistsError("this ImageID belonged to a slide that was deleted")
+        folder = self.folder(image_id)
         made = self.root / "slides" / f".{secrets.token_hex(8)}{durable.PART_SUFFIX}"
         made.mkdir()
         durable.write(made / CLAIM, json.dumps(asdict(claim)).encode())
         try:
             # A folder replaces an empty folder or none; a slide's folder is never empty.
-            made.rename(self.folder(image_id))
-            durable.flush(self.root / "slides")
+            made.rename(folder)
         except OSError as error:
-            shutil.rmtree(made)
-            if self._claimed(self.folder(image_id)) != claim:
+            shutil.rmtree(made, ignore_errors=True)
+            if not folder.exists():
+                raise  # the disk's doing, not another slide's
+            if self._claimed(folder) != claim:
                 raise AlreadyExistsError("this ImageID belongs to another slide") from error
+            return
+        if self.is_hidden(image_id):  # deleted between the look above and the rename
+            shutil.rmtree(folder)
+            raise AlreadyExistsError("this ImageID belonged to a slide that was deleted")
+        durable.flush(self.root / "slides")
 
     def _claimed(self, folder: Path) -> Claim | None:
         try:
             found: Mapping[str, object] = json.loads((folder / CLAIM).read_bytes())
             return Claim(str(found["filename"]), int(str(found["size"])), str(found["checksum"]))
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def hide(self, image_id: str) -> None:
@@ -147,6 +167,7 @@ class SlideFiles:
         folder = self.deleted_folder(image_id)
         if not folder.exists():
             raise SlideNotFoundError("only a deleted slide can be purged")
+        (folder / SLIDE).unlink(missing_ok=True)  # first: half a slide must not be brought back
         for path in folder.iterdir():
             if path.name != CLAIM:
                 path.unlink()
@@ -154,11 +175,13 @@ class SlideFiles:
 
     def sweep(self) -> None:
         """Remove what killed runs left behind: temporary files and unfinished claims."""
-        for folder in (self.root / "incoming", *(self.root / "slides").iterdir()):
+        slides, deleted = self.root / "slides", self.root / "deleted"
+        for folder in (self.root / "incoming", *slides.iterdir(), *deleted.iterdir()):
             if folder.is_dir() and not folder.name.endswith(durable.PART_SUFFIX):
                 durable.sweep(folder)
-        for unfinished in (self.root / "slides").glob(f".*{durable.PART_SUFFIX}"):
-            shutil.rmtree(unfinished, ignore_errors=True)
+        for unfinished in slides.glob(f".*{durable.PART_SUFFIX}"):
+            if durable.is_stale(unfinished):  # another process may be claiming at this moment
+                shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def store_original(source: Path, target: Path) -> None:

@@ -6,7 +6,7 @@ what it has done already it finds done. A step acts only for the run that is sto
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -15,8 +15,11 @@ from vsv.clock import now_utc
 from vsv.errors import (
     AlreadyExistsError,
     BadRequestError,
+    ConflictError,
     FileMissingError,
     NotFoundError,
+    SlideNotFoundError,
+    UnavailableError,
     UnreadableSlideError,
     VersionConflictError,
 )
@@ -48,25 +51,32 @@ class Receipt:
     safety: Safety
     state: ImportState
     error: str | None = None
+    image_id: str | None = None
 
 
 def receive(here: Installation, filename: object, size: object, sha256: object = None) -> Receipt:
     """Answer whether a file is safely here; where it is not known yet, start its import.
 
     Raises InvalidNameError and BadRequestError for impossible input, FileMissingError where the source plainly is
-    not there.
+    not there, FileChangingError where it has another size now.
     """
     filename, size, digest = checked_filename(filename), _checked_size(size), _checked_digest(sha256)
-    run = here.imports.get(filename)
-    if run is not None and run.size == size:
-        if not _same_content(here, run, digest):
-            return _begin(here, filename, size, run)
-        if run.state in _UNDER_WAY:
-            here.starter.start(run)  # heals a start that was lost; twice is the same as once
-            return _receipt(here, run, digest)
-        if run.state is ImportState.FAILED:
-            return Receipt(Safety.NOT_YET, run.state, run.error)
-    return _stored(here, filename, size, digest) or _begin(here, filename, size, run)
+    latest = here.imports.get(filename)
+    stored = [slide for slide in _slides_named(here, filename) if _is_whole(here, slide, size)]
+    run = latest if latest is not None and latest.size == size else None
+    if digest is not None:
+        if found := [slide for slide in stored if slide.checksum == digest]:
+            return _safe(here, found[0])
+        stored = [slide for slide in stored if _is_summed_in_part(slide)]
+        if not stored and not _may_bring(run, digest):
+            return _begin(here, filename, size, latest)
+    if (source := _unknown_source(here, filename, size, run, stored)) is not None:
+        return _begin(here, filename, size, latest, source)
+    if run is not None and run.state is not ImportState.READY:
+        return _unfinished(here, run, stored)
+    if not stored:
+        return _begin(here, filename, size, latest)
+    return _safe(here, next((s for s in stored if run is not None and s.image_id == run.image_id), stored[0]))
 
 
 def retry(here: Installation, filename: str) -> Receipt:
@@ -93,32 +103,56 @@ def _checked_digest(sha256: object) -> str | None:
     return sha256.lower()
 
 
-def _same_content(here: Installation, run: ImportRecord, digest: str | None) -> bool:
-    """Tell whether this run's content is the source's: a rescan may have the same name and even the same size."""
-    if digest is not None and run.checksum is not None:
-        return digest == run.checksum
-    return here.starter.is_unchanged(run)
+def _is_whole(here: Installation, slide: SlideRecord, size: int) -> bool:
+    """Tell whether a recorded slide of that size is stored whole and, unless it was deleted, can be read."""
+    if slide.file_size != size or here.files.stored_size(slide.image_id) != size:
+        return False
+    if here.files.is_hidden(slide.image_id):
+        return True
+    try:
+        here.library.slide(slide.image_id)
+    except (UnreadableSlideError, ConflictError, NotFoundError):
+        return False
+    return True
 
 
-def _receipt(here: Installation, run: ImportRecord, digest: str | None) -> Receipt:
+def _is_summed_in_part(slide: SlideRecord) -> bool:
+    """Tell whether a checksum is not one of the whole content: of originals in place only the ends are read."""
+    return slide.checksum is not None and not _SHA256.fullmatch(slide.checksum)
+
+
+def _may_bring(run: ImportRecord | None, digest: str) -> bool:
+    return run is not None and run.state is not ImportState.READY and run.checksum in {None, digest}
+
+
+def _unknown_source(
+    here: Installation, filename: str, size: int, run: ImportRecord | None, stored: Sequence[SlideRecord]
+) -> str | None:
+    """Give the folder with content of that name and size that is neither stored nor being imported.
+
+    A rescan may have the same name and even the same size. Where the source cannot be seen from here: None.
+    """
+    known = {slide.checksum for slide in stored if slide.checksum}
+    if run is not None and run.state is not ImportState.READY:
+        if run.state in _UNDER_WAY and run.checksum is None:
+            return None  # being read now: what it holds is seen at the next call
+        known |= {run.checksum} if run.checksum else set()
+    return here.starter.new_source(filename, size, known, run)
+
+
+def _unfinished(here: Installation, run: ImportRecord, stored: Sequence[SlideRecord]) -> Receipt:
     """Give the state of a run; its slide may be safe already while its pyramid is still being rendered."""
-    stored = _stored(here, run.filename, run.size, digest) if run.image_id is not None else None
-    if stored is not None and stored.safety is Safety.SAFE:
-        return Receipt(Safety.SAFE, run.state)
-    return Receipt(Safety.NOT_YET, run.state)
+    if run.state is ImportState.FAILED:
+        return Receipt(Safety.NOT_YET, run.state, run.error, run.image_id)
+    here.starter.start(run)  # heals a start that was lost; twice is the same as once
+    # This run's own slide: another of that name and size may be an earlier scan.
+    own = [s for s in stored if s.image_id == run.image_id and s.checksum == run.checksum]
+    return _safe(here, own[0], run.state) if own else Receipt(Safety.NOT_YET, run.state, run.error)
 
 
-def _stored(here: Installation, filename: str, size: int, digest: str | None) -> Receipt | None:
-    """Give a receipt if a record of that name and size is stored and its file is here with that size."""
-    for slide in _slides_named(here, filename):
-        if slide.file_size != size or here.files.stored_size(slide.image_id) != size:
-            continue
-        if digest is not None and digest != slide.checksum:
-            continue
-        if here.files.in_place(slide.image_id):
-            return Receipt(Safety.IN_PLACE, ImportState.READY)
-        return Receipt(Safety.SAFE, ImportState.READY)
-    return None
+def _safe(here: Installation, slide: SlideRecord, state: ImportState = ImportState.READY) -> Receipt:
+    in_place = here.files.in_place(slide.image_id)
+    return Receipt(Safety.IN_PLACE if in_place else Safety.SAFE, state, image_id=slide.image_id)
 
 
 def _slides_named(here: Installation, filename: str) -> Iterator[SlideRecord]:
@@ -130,8 +164,10 @@ def _slides_named(here: Installation, filename: str) -> Iterator[SlideRecord]:
             return
 
 
-def _begin(here: Installation, filename: str, size: int, earlier: ImportRecord | None) -> Receipt:
-    source = here.starter.describe_source(filename, size)
+def _begin(
+    here: Installation, filename: str, size: int, earlier: ImportRecord | None, source: str | None = None
+) -> Receipt:
+    source = source or here.starter.describe_source(filename, size)
     now = now_utc()
     run = ImportRecord(
         filename=filename,
@@ -186,7 +222,8 @@ def render_run(
     with _failure_recorded(here, run):
         if run.image_id is None:
             raise FileMissingError("this import has no slide yet")
-        render(here, run.image_id, progress, jobs)
+        if not here.files.is_hidden(run.image_id):  # deleted meanwhile: there is nothing to show
+            render(here, run.image_id, progress, jobs)
         return here.imports.advance(run.filename, run.run_id, {"state": ImportState.READY, "error": None})
 
 
@@ -215,6 +252,10 @@ def _failure_recorded(here: Installation, run: ImportRecord) -> Iterator[None]:
     except UnreadableSlideError as error:
         record_failure(here, run, str(error))
         raise
+    except OSError as error:
+        raise UnavailableError(
+            "the data folder cannot be used now: is the disk full, read only or gone?"
+        ) from error
 
 
 def delete(here: Installation, image_id: str, by: str) -> SlideRecord:
@@ -225,6 +266,8 @@ def delete(here: Installation, image_id: str, by: str) -> SlideRecord:
 
 
 def undelete(here: Installation, image_id: str, by: str) -> SlideRecord:
-    """Bring a deleted slide back, as new."""
+    """Bring a deleted slide back, as new; raises SlideNotFoundError where its files were purged."""
+    if here.files.stored_size(image_id) is None:
+        raise SlideNotFoundError("this slide's files were purged: it cannot be brought back")
     here.files.unhide(image_id)
     return here.slides.update(image_id, {"status": Status.NEW}, by=by)

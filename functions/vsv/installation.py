@@ -4,7 +4,7 @@ On AWS they are made of the environment at first use. The standalone server and 
 with ``use``; then everything else runs the same code.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -23,8 +23,14 @@ class ImportStarter(Protocol):
     def describe_source(self, filename: str, size: int) -> str | None:
         """Tell where the file comes from, for the record; raises FileMissingError if it plainly is not there."""
 
-    def is_unchanged(self, run: ImportRecord) -> bool:
-        """Tell whether the source still holds what this run brought in; True where that cannot be seen."""
+    def new_source(
+        self, filename: str, size: int, known: Collection[str], run: ImportRecord | None
+    ) -> str | None:
+        """Give the folder in which a file of that name and size has content of none of the ``known`` checksums.
+
+        None where there is none or it cannot be seen. ``run`` is the latest one of that name and size.
+        Raises FileChangingError where the file is there with other sizes only.
+        """
 
     def start(self, run: ImportRecord) -> None:
         """Set this run going; starting it twice is the same as once."""

@@ -11,18 +11,23 @@ from vsv.errors import CorruptTileError
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 ADOBE_RGB, ADOBE_YCBCR = 0, 1
 _SOF_8BIT = {0xC0, 0xC1, 0xC2}  # baseline, extended sequential, progressive: what browsers decode
-_DHT, _SOS, _DQT, _APP14 = 0xC4, 0xDA, 0xDB, 0xEE
+_DHT, _EOI, _SOS, _DQT, _DRI, _COM = 0xC4, 0xD9, 0xDA, 0xDB, 0xDD, 0xFE
+_APPLICATION = range(0xE0, 0xF0)
+# What may stand before the scan. Of anything else (a restart marker has no length, say) a decoder could make
+# something different from what is checked here.
+_KNOWN = {*_SOF_8BIT, _DHT, _DQT, _DRI, _COM, *_APPLICATION}
+_SPELLS_RGB = b"RGB"
 _MAX_HEADER_SEGMENTS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a tile's header says; ``adobe_transform_at`` is the flag's position, 0 where there is none."""
+    """What a tile's header says; ``hints_at_color`` where decoders would take a colour space from it."""
 
     width_px: int
     height_px: int
     components: int
-    adobe_transform_at: int
+    hints_at_color: bool
 
 
 def adobe_marker(transform: int) -> bytes:
@@ -30,60 +35,95 @@ def adobe_marker(transform: int) -> bytes:
     return b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00" + bytes((transform,))
 
 
+def _segment(data: bytes, at: int) -> tuple[int, int]:
+    """Give the marker and the end of the header segment at ``at``; the scan, and the end, reach to the last byte."""
+    if len(data) < at + 2 or data[at] != 0xFF:
+        raise CorruptTileError("the tile's JPEG header is damaged")
+    marker = data[at + 1]
+    if marker in {_SOS, _EOI}:
+        return marker, len(data)
+    if marker not in _KNOWN or len(data) < at + 4:
+        raise CorruptTileError("the tile's JPEG header is damaged")
+    length = data[at + 2] << 8 | data[at + 3]
+    end = at + 2 + length
+    if length < 2 or end > len(data):
+        raise CorruptTileError("the tile's JPEG header is damaged")
+    return marker, end
+
+
+def _segments(data: bytes) -> list[tuple[int, int, int]]:
+    """Give marker, start and end of each header segment up to the scan or the stream's end."""
+    at, found = 2, []
+    for _ in range(_MAX_HEADER_SEGMENTS):
+        marker, end = _segment(data, at)
+        found.append((marker, at, end))
+        if marker in {_SOS, _EOI}:
+            return found
+        at = end
+    raise CorruptTileError("the tile's JPEG header never ends")
+
+
 def read_frame(tile: bytes) -> Frame:
     """Walk a tile's header up to its scan; raises CorruptTileError where it is not 8-bit JPEG."""
     if tile[:2] != SOI:
         raise CorruptTileError("the tile does not begin as a JPEG")
-    at, adobe_at = 2, 0
-    frame = None
+    size, hints, at = None, False, 2
     for _ in range(_MAX_HEADER_SEGMENTS):
-        if len(tile) < at + 4 or tile[at] != 0xFF:
-            break
-        marker = tile[at + 1]
-        if marker == _SOS and frame is not None:
-            return Frame(*frame, adobe_at)
+        marker, end = _segment(tile, at)
         if marker in _SOF_8BIT:
-            frame = _frame_size(tile, at)
-        elif marker == _APP14 and tile[at + 4 : at + 9] == b"Adobe":
-            adobe_at = at + 15
-        at += 2 + (tile[at + 2] << 8 | tile[at + 3])
-    raise CorruptTileError("the tile's JPEG header is damaged")
-
-
-def _frame_size(tile: bytes, at: int) -> tuple[int, int, int]:
-    if len(tile) < at + 10 or tile[at + 4] != 8:
-        raise CorruptTileError("the tile is not 8-bit JPEG")
-    return tile[at + 7] << 8 | tile[at + 8], tile[at + 5] << 8 | tile[at + 6], tile[at + 9]
+            if size is not None or end < at + 10 or tile[at + 4] != 8:
+                break
+            size = tile[at + 7] << 8 | tile[at + 8], tile[at + 5] << 8 | tile[at + 6], tile[at + 9]
+            hints = hints or tile[at + 10 : end : 3] == _SPELLS_RGB
+        elif marker in _APPLICATION:
+            hints = True
+        elif marker == _SOS and size is not None:
+            return Frame(*size, hints)
+        at = end
+    raise CorruptTileError("the tile is not 8-bit JPEG of one frame")
 
 
 def tables_prefix(jpeg_tables: bytes, *, rgb: bool) -> bytes:
     """Give what replaces a tile's SOI: SOI, the colour marker where it is needed, the shared tables.
 
-    Without the marker, decoders take three components for YCbCr, so it is needed for RGB only.
-    Raises CorruptTileError where the tables are not a JPEG stream.
+    Without the marker, decoders take three components for YCbCr, so it is needed for RGB only. Of the tables only
+    tables are kept: another colour marker would count, a frame would be taken for the tile's.
+    Raises CorruptTileError where the tables are not a JPEG stream of tables.
     """
-    if jpeg_tables and not (jpeg_tables.startswith(SOI) and EOI in jpeg_tables[-4:]):
+    marker = adobe_marker(ADOBE_RGB) if rgb else b""
+    if not jpeg_tables:
+        return SOI + marker
+    if not jpeg_tables.startswith(SOI):
         raise CorruptTileError("the JPEG tables are damaged")
-    tables = jpeg_tables[2 : jpeg_tables.rindex(EOI)] if jpeg_tables else b""
-    return SOI + (adobe_marker(ADOBE_RGB) if rgb else b"") + tables
+    found = list(_segments(jpeg_tables))
+    if found[-1][0] != _EOI or any(kind in _SOF_8BIT for kind, _, _ in found):
+        raise CorruptTileError("the JPEG tables hold an image")
+    return SOI + marker + b"".join(jpeg_tables[at:end] for kind, at, end in found if kind in {_DQT, _DHT})
 
 
-def complete(tile: bytes, prefix: bytes, width_px: int, height_px: int, *, rgb: bool) -> bytes:
+def complete(
+    tile: bytes, prefix: bytes, width_px: int, height_px: int, components: int, *, rgb: bool
+) -> bytes:
     """Make a whole JPEG of an abbreviated tile; the coded pixels stay byte for byte what they were.
 
-    The TIFF's photometric tag decides the colour space, as in OpenSlide; a tile's own Adobe marker that says
-    otherwise is corrected. Raises CorruptTileError where the tile is not a JPEG of the promised size.
+    The TIFF's photometric tag decides the colour space, as in OpenSlide, whatever the tile's own header hints at.
+    Raises CorruptTileError where the tile is not a JPEG of the promised size.
     """
     frame = read_frame(tile)
     if (frame.width_px, frame.height_px) != (width_px, height_px):
         raise CorruptTileError(f"the tile's JPEG says {frame.width_px}×{frame.height_px}")
+    if frame.components != components:
+        raise CorruptTileError(f"the tile's JPEG has {frame.components} components and not {components}")
     if EOI not in tile[-16:]:
         raise CorruptTileError("the tile's JPEG is cut off")
-    if frame.adobe_transform_at and frame.components == 3:
-        transform = ADOBE_RGB if rgb else ADOBE_YCBCR
-        at = frame.adobe_transform_at
-        tile = tile[:at] + bytes((transform,)) + tile[at + 1 :]
+    if frame.hints_at_color and components == 3:
+        return prefix + adobe_marker(ADOBE_RGB if rgb else ADOBE_YCBCR) + _without_application_data(tile)
     return prefix + tile[2:]
+
+
+def _without_application_data(tile: bytes) -> bytes:
+    """Drop JFIF and Adobe markers, and the SOI."""
+    return b"".join(tile[at:end] for marker, at, end in _segments(tile) if marker not in _APPLICATION)
 
 
 def abbreviate(data: bytes) -> tuple[bytes, bytes]:
@@ -91,14 +131,11 @@ def abbreviate(data: bytes) -> tuple[bytes, bytes]:
 
     Application segments (JFIF) are dropped. Raises CorruptTileError where the stream is not a JPEG.
     """
-    tables, rest, at = [SOI], [SOI], 2
-    while data[at + 1] != _SOS:
-        end = at + 2 + (data[at + 2] << 8 | data[at + 3])
-        if data[at] != 0xFF or end + 4 > len(data):
-            raise CorruptTileError("the encoder's JPEG is damaged")
-        if data[at + 1] in {_DQT, _DHT}:
+    read_frame(data)
+    tables, rest = [SOI], [SOI]
+    for marker, at, end in _segments(data):
+        if marker in {_DQT, _DHT}:
             tables.append(data[at:end])
-        elif not 0xE0 <= data[at + 1] <= 0xEF:
+        elif marker not in _APPLICATION:
             rest.append(data[at:end])
-        at = end
-    return b"".join((*tables, EOI)), b"".join((*rest, data[at:]))
+    return b"".join((*tables, EOI)), b"".join(rest)

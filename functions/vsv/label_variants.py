@@ -16,6 +16,8 @@ Floats = npt.NDArray[np.float32]
 
 MAX_SIDE = 1600  # a label camera gives 400..1500; more costs time and adds nothing to a code
 GRID = 56  # cells along the longest side when looking for places that hold a code
+AVERAGED_PIXELS = 14  # along a bar, of which a legible one has twice as many
+BUSY = 0.3  # of the way from the usual density of edges to the highest
 UPRIGHT_PERIOD = 90  # degrees after which the directions of a code's edges repeat
 
 
@@ -90,13 +92,14 @@ def find_regions(grey: Image.Image, most: int = 3) -> list[Region]:
     if min(grey.size) < 24:
         return []
     across, down = _gradient(grey)
-    strength = np.hypot(across, down)
+    # Against the light around it, or a code in the shade would lose to a scratch in the sun.
+    strength = np.hypot(across, down) / (_surroundings(np.asarray(grey, np.float32), 12) + 20.0)
     cell = max(6.0, max(grey.size) / GRID)
     cells = (max(1, round(grey.width / cell)), max(1, round(grey.height / cell)))
     reduced = np.asarray(Image.fromarray(strength).resize(cells, Image.Resampling.BOX))
     density = _running_mean(reduced, 1)
     quiet = float(np.median(density))
-    busy = density > quiet + 0.35 * (float(density.max()) - quiet)
+    busy = density > quiet + BUSY * (float(np.percentile(density, 99)) - quiet)
     found = sorted(_islands(busy), key=lambda island: -sum(float(density[at]) for at in island))
     scale = (grey.width / cells[0], grey.height / cells[1])
     return [_region(island, scale, across, down) for island in found[:most]]
@@ -131,7 +134,7 @@ def _region(
     along, aside = x * cosine + y * sine, y * cosine - x * sine
     middle = (along.max() + along.min()) / 2, (aside.max() + aside.min()) / 2
     centre = turned(middle, Region((0.0, 0.0), (0.0, 0.0), angle))
-    extent = (np.ptp(along) + 3 * max(scale), np.ptp(aside) + 3 * max(scale))
+    extent = (np.ptp(along) + 4 * max(scale), np.ptp(aside) + 4 * max(scale))
     return Region(centre, (float(extent[0]), float(extent[1])), angle)
 
 
@@ -148,6 +151,16 @@ def resized(grey: Image.Image, factor: float) -> Image.Image:
         return grey
     size = (max(1, round(grey.width * factor)), max(1, round(grey.height * factor)))
     return grey.resize(size, Image.Resampling.BICUBIC if factor > 1 else Image.Resampling.BOX)
+
+
+def averaged(grey: Image.Image, along_shorter: bool = True) -> Image.Image:
+    """Average along the bars of an upright linear code, which usually run along the shorter side."""
+    width, height = grey.size
+    if (height <= width) == along_shorter:
+        size = (width, max(1, height // AVERAGED_PIXELS))
+    else:
+        size = (max(1, width // AVERAGED_PIXELS), height)
+    return grey.resize(size, Image.Resampling.BOX).resize(grey.size, Image.Resampling.BILINEAR)
 
 
 def edge_angle(across: Floats, down: Floats) -> float:

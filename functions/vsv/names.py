@@ -13,8 +13,8 @@ MAX_FILENAME = 200
 # \Z and not $: a trailing newline is not part of a name.
 _IMAGE_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?\Z")
 _FILENAME = re.compile(r'[^\x00-\x1f\x7f/\\:*?"<>|.~\s-][^\x00-\x1f\x7f/\\:*?"<>|]*\Z')
-# What Windows keeps for devices, with any suffix.
-_DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|COM\d|LPT\d)(?:\.|\Z)", re.IGNORECASE)
+# What Windows keeps for devices, with any suffix, and with blanks before it.
+_DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|COM[\d¹²³]|LPT[\d¹²³])\s*(?:\.|\Z)", re.IGNORECASE)
 
 
 def is_image_id(text: str) -> bool:

@@ -25,7 +25,10 @@ class OpenFile:
 
     def read(self, at: int, length: int) -> bytes:
         """Read up to ``length`` bytes; fewer only at the end of the file. Threads do not disturb each other."""
-        return os.pread(self.fd, length, at)
+        try:
+            return os.pread(self.fd, length, at)
+        except OSError as error:
+            raise UnavailableError("the slide's file cannot be read now") from error
 
     def size(self) -> int:
         """Give the file's size in bytes."""

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from vsv.deepzoom import shrunk
 from vsv.errors import CorruptTileError
 from vsv.levels import JpegLevel
 from vsv.slide import MAX_DCT_SHIFT, Slide
+from vsv.tiff import PHOTOMETRIC_YCBCR
 
 Pixels = npt.NDArray[np.uint8]
 log = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ REDUCED = Coding(80, "420")
 # Full resolution of slides that cannot be passed through (JPEG 2000): these pixels are the diagnosis.
 FULL = Coding(90, "444")
 # Cropped edge tiles and other cuts of stored tiles are coded a second time: no visible second loss.
-RECODED = Coding(98, "444")
+RECODED = Coding(99, "444")
 
 
 def blank(width_px: int, height_px: int) -> Pixels:
@@ -54,9 +56,24 @@ def tile_pixels(level: JpegLevel, col: int, row: int, shift: int = 0) -> Pixels:
     height_px = min(size, level.height_px - row * size)
     data = level.jpeg(col, row)
     if (width_px, height_px) == (size, size):
-        dct_shift = min(shift, MAX_DCT_SHIFT)
+        dct_shift = max(0, min(shift, MAX_DCT_SHIFT) - _halved_once(level, data))
         return box_reduce(decode(data, size >> dct_shift), shift - dct_shift)
     return box_reduce(decode(data, size)[:height_px, :width_px], shift)
+
+
+def _halved_once(level: JpegLevel, data: bytes) -> bool:
+    """Tell whether chroma is halved in one direction only (4:2:2).
+
+    libjpeg then reduces it with the luma, and it ends up coarser than the reduced picture: one halving less is left
+    to libjpeg. Chroma halved in both directions (4:2:0) it reduces one time less by itself.
+    """
+    if level.page.photometric != PHOTOMETRIC_YCBCR:
+        return False
+    try:
+        chroma = simplejpeg.decode_jpeg_header(data, strict=False)[3]
+    except ValueError:
+        return False  # decoding will say what is wrong
+    return chroma not in {"444", "420", "Gray"}
 
 
 def decode(data: bytes, side_px: int) -> Pixels:
@@ -92,6 +109,13 @@ def reduced_tile(level: JpegLevel, shift: int, col: int, row: int, width_px: int
     ``width_px`` and ``height_px`` are the tile's size on the Deep Zoom grid. A stored level that was rounded down
     is a pixel short at the right and bottom: its last pixels are repeated there. Damaged tiles become background.
     """
+    last_col, last_row = (level.page.columns - 1) >> shift, (level.page.rows - 1) >> shift
+    if col > last_col:  # a last column of tiles, a pixel wide, that the stored level was rounded down by
+        beside = reduced_tile(level, shift, last_col, row, level.tile_size, height_px)
+        return np.repeat(beside[:, -1:], width_px, axis=1)
+    if row > last_row:
+        above = reduced_tile(level, shift, col, last_row, width_px, level.tile_size)
+        return np.repeat(above[-1:], height_px, axis=0)
     canvas = blank(width_px, height_px)
     side = level.tile_size >> shift
     covered_x = covered_y = 0
@@ -101,8 +125,6 @@ def reduced_tile(level: JpegLevel, shift: int, col: int, row: int, width_px: int
         part = part[: height_px - top, : width_px - left]
         canvas[top : top + part.shape[0], left : left + part.shape[1]] = part
         covered_x, covered_y = max(covered_x, left + part.shape[1]), max(covered_y, top + part.shape[0])
-    if 0 in {covered_x, covered_y}:
-        return canvas  # a last column or row one pixel wide that the stored level was rounded down by
     return extend(canvas[:covered_y, :covered_x], width_px, height_px)
 
 
@@ -136,14 +158,18 @@ def level_tile(slide: Slide, level_dz: int, col: int, row: int) -> Pixels:
         return _far_reduced(slide, level_dz, box, shift)
     left, top, right, bottom = box
     if source_dz is None:
-        return openslide_source.read_box(slide.path, total, left, top, right - left, bottom - top)
+        try:
+            return openslide_source.read_box(slide.path, total, left, top, right - left, bottom - top)
+        except CorruptTileError as error:
+            log.warning("background for tile %d/%d_%d: %s", level_dz, col, row, error)
+            return blank(right - left, bottom - top)
     return reduced_tile(slide.levels[source_dz], shift, col, row, right - left, bottom - top)
 
 
 def _far_reduced(slide: Slide, level_dz: int, box: tuple[int, int, int, int], shift: int) -> Pixels:
     """Render a box far above its source: from the thumbnail if that is dear, else by way of a nearer level."""
-    if slide.is_dear(level_dz, shift) and slide.thumbnail.exists():
-        return _from_thumbnail(slide, level_dz, box)
+    if slide.is_dear(level_dz, shift) and (part := _from_thumbnail(slide, level_dz, box)) is not None:
+        return part
     nearer_dz = level_dz + MAX_DCT_SHIFT
     width_px, height_px = slide.grid.level_size(nearer_dz)
     left, top, right, bottom = (edge << MAX_DCT_SHIFT for edge in box)
@@ -151,15 +177,24 @@ def _far_reduced(slide: Slide, level_dz: int, box: tuple[int, int, int, int], sh
     return box_reduce(finer, MAX_DCT_SHIFT)
 
 
-def _from_thumbnail(slide: Slide, level_dz: int, box: tuple[int, int, int, int]) -> Pixels:
+def _from_thumbnail(slide: Slide, level_dz: int, box: tuple[int, int, int, int]) -> Pixels | None:
+    """Enlarge or reduce a part of the thumbnail; None where there is none, or none that can be read."""
     left, top, right, bottom = box
-    width_px, height_px = slide.grid.level_size(level_dz)
-    with Image.open(slide.thumbnail) as image:
-        x, y = image.width / width_px, image.height / height_px
-        part = image.convert("RGB").resize(
-            (right - left, bottom - top), Image.Resampling.BOX, (left * x, top * y, right * x, bottom * y)
-        )
-    return np.asarray(part)
+    step = 1 << (slide.max_level - level_dz)
+    try:
+        with Image.open(slide.thumbnail) as image:
+            x, y = step * image.width / slide.grid.width_px, step * image.height / slide.grid.height_px
+            picture = np.asarray(image.convert("RGB"))
+    except OSError:
+        return None
+    # A level is rounded up: its last pixels reach beyond the picture.
+    height_px, width_px = (
+        max(picture.shape[0], math.ceil(bottom * y)),
+        max(picture.shape[1], math.ceil(right * x)),
+    )
+    whole, place = extend(picture, width_px, height_px), (left * x, top * y, right * x, bottom * y)
+    size = right - left, bottom - top
+    return np.asarray(Image.fromarray(whole).resize(size, Image.Resampling.BOX, place))
 
 
 def region(slide: Slide, level_dz: int, left: int, top: int, right: int, bottom: int) -> Pixels:
@@ -185,8 +220,12 @@ def encode_jpeg(pixels: Pixels, coding: Coding) -> bytes:
 
 
 def rendered_coding(slide: Slide, level_dz: int) -> Coding:
-    """Give the coding of a level that the original cannot give verbatim."""
-    return FULL if level_dz == slide.max_level else REDUCED
+    """Give the coding of a level that the original cannot give verbatim.
+
+    Fine as well for the small levels from which still smaller ones are rendered, so that losses do not add up.
+    """
+    is_near = any(0 < native - level_dz < MAX_DCT_SHIFT for native in (*slide.native, slide.max_level))
+    return REDUCED if is_near else FULL
 
 
 def encode_png(pixels: Pixels) -> bytes:

@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import tifffile
-
 from vsv import durable, pixels
 from vsv.errors import UnavailableError
 from vsv.jpeg import abbreviate
 from vsv.levels import JpegLevel, jpeg_level
 from vsv.open_file import OpenFile
 from vsv.slide import Slide, matching_level, tiled_pages
+from vsv.tiff_writer import PageLayout, TiffWriter
 
 # Tiles that one task renders: enough to hide the cost of a task, few enough to keep all cores at work.
 TILES_A_TASK = 16
@@ -78,10 +77,10 @@ class _Counter:
 def _write_levels(
     slide: Slide, wanted: tuple[int, ...], part: Path, counter: _Counter, pool: ThreadPoolExecutor
 ) -> None:
-    with tifffile.TiffWriter(part, bigtiff=True) as tiff:
+    with part.open("wb") as file:
+        tiff = TiffWriter(file)
         for index, level_dz in enumerate(wanted):
             _write_level(slide, level_dz, index, tiff, counter, pool)
-            tiff.filehandle.flush()
             slide = replace(slide, levels={**slide.levels, level_dz: _written_level(slide, level_dz, part)})
 
 
@@ -89,7 +88,7 @@ def _write_level(
     slide: Slide,
     level_dz: int,
     index: int,
-    tiff: tifffile.TiffWriter,
+    tiff: TiffWriter,
     counter: _Counter,
     pool: ThreadPoolExecutor,
 ) -> None:
@@ -97,19 +96,15 @@ def _write_level(
     size = slide.grid.tile_size
     coding = pixels.rendered_coding(slide, level_dz)
     tables, _ = abbreviate(pixels.encode_jpeg(pixels.blank(size, size), coding))
-    tiff.write(
-        _level_tiles(slide, level_dz, counter, pool),
-        shape=(height_px, width_px, 3),
-        dtype="uint8",
-        tile=(size, size),
-        photometric="ycbcr",
+    layout = PageLayout(
+        width_px,
+        height_px,
+        tables,
         subsampling=(2, 2) if coding.chroma == "420" else (1, 1),
-        compression="jpeg",
-        jpegtables=tables,
-        subfiletype=1 if index else 0,
-        metadata=None,
-        software=False,
+        tile_size=size,
+        subfile_type=1 if index else 0,
     )
+    tiff.write_page(layout, _level_tiles(slide, level_dz, counter, pool))
 
 
 def _written_level(slide: Slide, level_dz: int, part: Path) -> JpegLevel:

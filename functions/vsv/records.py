@@ -102,6 +102,7 @@ class ImportRecord(_Record):
     Times are ISO 8601 UTC. ``source`` is the folder that the file comes from and ``source_modified`` the
     file's modification time there, in nanoseconds since the epoch, where the transfer can see them.
     ``progress`` is 0 to 1 within the state, None where it is not known.
+    ``deaths`` counts how often in a row the process ended while it worked on this run.
     """
 
     filename: str = _wire("Filename")
@@ -114,6 +115,7 @@ class ImportRecord(_Record):
     checksum: str | None = _wire("Checksum", None)
     source: str | None = _wire("Source", None)
     source_modified: int | None = _wire("SourceModified", None)
+    deaths: int = _wire("Deaths", 0)
     started_at: str = _wire("StartedAt")
     updated_at: str = _wire("UpdatedAt")
 

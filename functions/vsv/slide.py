@@ -9,7 +9,7 @@ from vsv.deepzoom import Grid
 from vsv.errors import CorruptTileError, FileMissingError, UnreadableSlideError
 from vsv.levels import JpegLevel, can_pass_through, jpeg_level
 from vsv.open_file import OpenFile
-from vsv.tiff import Page, read_pages
+from vsv.tiff import Page, is_tiff, read_pages
 
 DEFAULT_TILE_SIZE = 256
 # Aperio rounds its levels' sizes down where Deep Zoom rounds up, and its ratios are then slightly off (4.0003).
@@ -81,7 +81,8 @@ def open_slide(slide: Path, pyramid: Path, thumbnail: Path) -> Slide:
     """Open a slide and, where it exists, its pyramid; raises UnreadableSlideError and FileMissingError."""
     stamp = stamp_of(slide, pyramid)
     file = OpenFile(slide)
-    pages = tiled_pages(file)
+    # A damaged TIFF ends here: OpenSlide would believe it, and ask for gigabytes.
+    pages = _tiled(read_pages(file)) if is_tiff(file) else ()
     grid = _native_grid(pages) if _is_native(pages) else _openslide_grid(slide)
     native = _match(grid, file, pages) if _is_native(pages) else {}
     rendered = _pyramid_levels(grid, pyramid)
@@ -90,11 +91,15 @@ def open_slide(slide: Path, pyramid: Path, thumbnail: Path) -> Slide:
 
 
 def tiled_pages(file: OpenFile) -> tuple[Page, ...]:
-    """Give the tiled pages of a TIFF; none for a file in another format, which OpenSlide may still open."""
+    """Give the tiled pages of a TIFF; none where it is damaged or none at all."""
     try:
-        return tuple(page for page in read_pages(file) if page.is_tiled)
+        return _tiled(read_pages(file))
     except UnreadableSlideError:
         return ()
+
+
+def _tiled(pages: tuple[Page, ...]) -> tuple[Page, ...]:
+    return tuple(page for page in pages if page.is_tiled)
 
 
 def _is_native(pages: tuple[Page, ...]) -> bool:
@@ -144,7 +149,7 @@ def matching_level(grid: Grid, page: Page) -> int | None:
         return None
     for level_dz in range(grid.max_level, -1, -1):
         width_px, height_px = grid.level_size(level_dz)
-        slack = LEVEL_TOLERANCE_PX if width_px > grid.tile_size else 0
+        slack = LEVEL_TOLERANCE_PX if max(width_px, height_px) > grid.tile_size else 0
         if abs(page.width_px - width_px) <= slack and abs(page.height_px - height_px) <= slack:
             return level_dz
     return None

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Collection
 from typing import Any
 
 from vsv.errors import UnavailableError
@@ -24,9 +25,15 @@ class StateMachine:
         """Give None: the scanner's share cannot be seen from a function."""
         return None
 
-    def is_unchanged(self, run: ImportRecord) -> bool:  # noqa: ARG002
-        """Give True: the scanner's share cannot be seen from a function."""
-        return True
+    def new_source(
+        self,
+        filename: str,  # noqa: ARG002
+        size: int,  # noqa: ARG002
+        known: Collection[str],  # noqa: ARG002
+        run: ImportRecord | None,  # noqa: ARG002
+    ) -> str | None:
+        """Give None: the scanner's share cannot be seen from a function."""
+        return None
 
     def start(self, run: ImportRecord) -> None:
         """Start the run's execution; raises UnavailableError when Step Functions does not answer."""

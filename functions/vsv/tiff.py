@@ -15,10 +15,14 @@ from vsv.open_file import OpenFile
 # Bounds on what a header may claim. Real slides stay far below each of them.
 MAX_PAGES = 256
 MAX_TAGS = 512
-MAX_TEXT_BYTES = 1 << 20
+MAX_TABLES_BYTES = 1 << 16
 MAX_SIDE_PX = 1 << 22
-MAX_TILES = 1 << 26
+MAX_TILE_SIDE_PX = 4096
+MAX_TILES = 1 << 25
+# A description is read this far. Other vendors put XML and whole label images behind it.
+DESCRIPTION_BYTES = 1 << 16
 
+STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 COMPRESSION_JPEG = 7
 COMPRESSION_NAMES = {
     1: "none", 5: "LZW", 7: "JPEG", 8: "Deflate", 33003: "JPEG 2000 YCbCr", 33005: "JPEG 2000 RGB",
@@ -141,15 +145,27 @@ class _Reader:
     def _entry(self, kind: int, count: int, at: int) -> _Entry:
         """Find where an entry's value lies: in the entry where it fits, else where the entry points."""
         value_at, inline = (at + 12, 8) if self.big else (at + 8, 4)
-        if _TYPE_BYTES.get(kind, 1) * count > inline:
+        length = _TYPE_BYTES.get(kind, 1) * count
+        if length > inline:
             (value_at,) = self.unpack("Q" if self.big else "I", value_at)
+        if value_at + length > self.size:  # also of tags that are not read here: other readers believe them
+            raise UnreadableSlideError("the file is truncated: a tag's value lies beyond its end")
         return _Entry(kind, count, value_at)
+
+
+def is_tiff(file: OpenFile) -> bool:
+    """Tell whether the file begins as a TIFF or BigTIFF."""
+    return file.read(0, 4) in STARTS
 
 
 def read_pages(file: OpenFile) -> tuple[Page, ...]:
     """Read every page of an open TIFF file; raises UnreadableSlideError, with a reason for people."""
     reader = _Reader(file)
-    return tuple(_page(reader, i, entries) for i, entries in enumerate(_directories(reader)))
+    pages = tuple(_page(reader, i, entries) for i, entries in enumerate(_directories(reader)))
+    # Many directories may point at the same long list: a small file must not cost hours to follow.
+    if sum(page.offsets.count for page in pages) > MAX_TILES:
+        raise UnreadableSlideError("damaged TIFF: its directories claim more tiles than any slide has")
+    return pages
 
 
 def _directories(reader: _Reader) -> Iterator[dict[int, _Entry]]:
@@ -178,7 +194,7 @@ def _page(reader: _Reader, index: int, tags: dict[int, _Entry]) -> Page:
         photometric=_number(reader, tags, 262, PHOTOMETRIC_GREY),
         planar=_number(reader, tags, 284, 1),
         subfile_type=_number(reader, tags, 254, 0),
-        description=_bytes(reader, tags, 270).rstrip(b"\0").decode("utf-8", "replace"),
+        description=_description(reader, tags),
         jpeg_tables=_bytes(reader, tags, 347),
         offsets=_array(reader, tags, 324 if tiled else 273),
         byte_counts=_array(reader, tags, 325 if tiled else 279),
@@ -199,12 +215,20 @@ def _number(reader: _Reader, tags: dict[int, _Entry], tag: int, default: int | N
     return reader.unpack(_INTEGER_CODES[entry.type], entry.at)[0]
 
 
+def _description(reader: _Reader, tags: dict[int, _Entry]) -> str:
+    entry = tags.get(270)
+    if entry is None:
+        return ""
+    text = reader.read(entry.at, min(entry.count, DESCRIPTION_BYTES))
+    return text.rstrip(b"\0").decode("utf-8", "replace")
+
+
 def _bytes(reader: _Reader, tags: dict[int, _Entry], tag: int) -> bytes:
     entry = tags.get(tag)
     if entry is None:
         return b""
     length = _TYPE_BYTES.get(entry.type, 1) * entry.count
-    if length > MAX_TEXT_BYTES:
+    if length > MAX_TABLES_BYTES:
         raise UnreadableSlideError(f"damaged TIFF directory: tag {tag} claims {length} bytes")
     return reader.read(entry.at, length)
 
@@ -226,7 +250,7 @@ def _check(page: Page) -> None:
         raise UnreadableSlideError(f"impossible image size {page.width_px}×{page.height_px}")
     if not page.is_tiled:
         return
-    if not (0 < page.tile_width_px <= 8192 and 0 < page.tile_height_px <= 8192):
+    if not (0 < page.tile_width_px <= MAX_TILE_SIDE_PX and 0 < page.tile_height_px <= MAX_TILE_SIDE_PX):
         raise UnreadableSlideError(f"impossible tile size {page.tile_width_px}×{page.tile_height_px}")
     if min(page.offsets.count, page.byte_counts.count) < page.columns * page.rows:
         raise UnreadableSlideError("damaged TIFF directory: it lists fewer tiles than the image has")
@@ -257,4 +281,6 @@ def _all_items(file: OpenFile, array: Array, order: str) -> Iterator[int]:
     for start in range(0, array.count, step):
         n = min(step, array.count - start)
         data = file.read(array.at + start * array.item_bytes, n * array.item_bytes)
+        if len(data) != n * array.item_bytes:
+            raise UnreadableSlideError("the file is truncated: it ended while it was read")
         yield from struct.unpack(f"{order}{n}{array.code}", data)

@@ -1,0 +1,30 @@
+"""Fixtures that several test modules share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from running import Site, site
+
+# A busy machine is slow, and that is no failure; the same examples everywhere, so that a failure can be repeated.
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
+
+REAL_SLIDE = Path(__file__).resolve().parents[2] / "shared/data/CMU-1-Small-Region.svs"
+
+
+@pytest.fixture(scope="session")
+def real_slide() -> Path:
+    """Give the real slide, which a user's clone does not have: every test on it is an extra case."""
+    if not REAL_SLIDE.exists():
+        pytest.skip("the real slide CMU-1-Small-Region.svs is not here")
+    return REAL_SLIDE
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """Be an empty installation for one test; what fails is not tried again, which would only take time."""
+    monkeypatch.setattr("local.intake.RETRY_DELAYS_S", ())
+    with site(tmp_path) as running:
+        yield running

@@ -1,0 +1,278 @@
+import builtins
+import importlib
+import itertools
+
+import numpy as np
+import pytest
+from PIL import Image
+from vsv import barcode
+from vsv.barcode import Barcode, Read, choose, clean_text, libdmtx_missing, read_label
+from vsv.label_attempts import ATTEMPTS, Attempt, Views
+from vsv.label_variants import bounded_rgb, cut_out, find_regions
+
+from benchmarks.blank_labels import KINDS, blank_label
+from benchmarks.label_images import FORMATS, code_image, make_label
+
+TEXT = "S23-12345-A1"
+
+
+def label(kind: str, angle: float = 0, side: int = 500) -> Image.Image:
+    code = code_image(TEXT, kind, 1.0 if kind in ("Code 128", "Code 39") else 2.5)
+    canvas = Image.new("L", (side, side), 235)
+    canvas.paste(code, ((side - code.width) // 2, (side - code.height) // 2))
+    return canvas.rotate(angle, Image.Resampling.BICUBIC, fillcolor=235).convert("RGB")
+
+
+@pytest.fixture
+def without_libdmtx(monkeypatch):
+    def missing(name, *_):
+        if name.startswith("pylibdmtx"):
+            raise ImportError("Unable to find dmtx shared library")
+        return real(name)
+
+    real = importlib.import_module
+    monkeypatch.setattr(barcode.importlib, "import_module", missing)
+
+
+@pytest.mark.parametrize("angle", [0, 90, 180, 270, 4, 33, 137])
+@pytest.mark.parametrize("kind", FORMATS)
+def test_reads_each_format_at_any_angle(kind, angle):
+    assert read_label(label(kind, angle), budget_s=60) == Barcode(TEXT, kind, "zxing-cpp")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "blur",
+        "noise",
+        "low contrast",
+        "smear",
+        "uneven light",
+        "jpeg",
+        "small modules",
+        "worn print",
+        "rotation",
+    ],
+)
+def test_reads_a_damaged_label(damage):
+    drawn = make_label(3, damage, 1)
+
+    found = read_label(drawn.image, budget_s=60)
+
+    assert found is not None
+    assert (found.text, found.format) == (drawn.text, drawn.format)
+
+
+def test_redraws_a_data_matrix_whose_finder_is_broken():
+    image = label("Data Matrix")
+    code = np.argwhere(np.asarray(image.convert("L")) < 100)
+    (top, left), (bottom, right) = code.min(axis=0), code.max(axis=0)
+    for part in (0.2, 0.5, 0.8):
+        y, x = int(top + part * (bottom - top)), int(left + part * (right - left))
+        image.paste((235, 235, 235), (left - 3, y, left + 6, y + 4))
+        image.paste((235, 235, 235), (x, bottom - 6, x + 4, bottom + 3))
+    redraw = [attempt for attempt in ATTEMPTS if attempt.redraw]
+
+    assert read_label(image, 60, redraw) == Barcode(TEXT, "Data Matrix", "zxing-cpp")
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_data_matrix_wins_over_other_codes(number):
+    drawn = make_label(number, "several codes", 1)
+
+    found = read_label(drawn.image, budget_s=60)
+
+    assert found is not None
+    assert (found.text, found.format) == (drawn.text, "Data Matrix")
+
+
+@pytest.mark.parametrize("number", range(len(KINDS)))
+def test_reads_nothing_where_there_is_no_code(number):
+    assert read_label(blank_label(number, 1), budget_s=0.7) is None
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I", "F", "I;16"]
+)
+def test_reads_images_of_every_mode(mode):
+    image = label("Data Matrix")
+    if mode in ("HSV", "LAB", "YCbCr", "CMYK", "RGBA", "P", "1", "LA", "L"):
+        image = image.convert(mode)
+    else:
+        image = image.convert("L").convert("I").convert(mode)
+
+    assert read_label(image, budget_s=60) is not None
+
+
+def test_transparent_is_white():
+    clear = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
+
+    assert bounded_rgb(clear).getextrema() == ((255, 255),) * 3
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        Image.new("RGB", (1, 1)),
+        Image.new("RGB", (7, 500)),
+        Image.new("RGB", (400, 400)),
+        Image.new("RGB", (400, 400), "white"),
+        Image.new("L", (20000, 20)),
+        Image.new("1", (30000, 30000)),
+        Image.new("P", (16, 4000)),
+    ],
+    ids=lambda image: f"{image.mode}{image.size}",
+)
+def test_hostile_images_are_read_as_nothing(image):
+    assert read_label(image) is None
+
+
+class Clock:
+    """A clock on which each look at the time takes ``step`` seconds."""
+
+    def __init__(self, step: float) -> None:
+        self.times = itertools.count(0.0, step)
+
+    def __call__(self) -> float:
+        return next(self.times)
+
+
+def counting(calls: list[str]) -> list[Attempt]:
+    def treat(image: Image.Image) -> Image.Image:
+        calls.append("one")
+        return Image.new("L", (20, 20), 255)
+
+    return [Attempt(f"attempt {n}", 0, treat) for n in range(50)]
+
+
+def test_no_attempt_starts_that_may_not_fit(monkeypatch, without_libdmtx):
+    calls: list[str] = []
+
+    assert read_label(Image.new("L", (400, 400)), 2.0, counting(calls), Clock(0.2)) is None
+
+    # 0.2 s each and 0.4 s allowed for the next one: the last starts at 1.6 s at the latest.
+    assert 2 <= len(calls) <= 5
+
+
+def test_no_attempt_starts_without_a_budget(without_libdmtx):
+    calls: list[str] = []
+
+    assert read_label(Image.new("L", (400, 400)), 0.0, counting(calls), Clock(0.001)) is None
+    assert not calls
+
+
+def test_every_attempt_is_made_while_there_is_time(without_libdmtx):
+    calls: list[str] = []
+    read_label(Image.new("L", (400, 400)), 60.0, counting(calls), Clock(0.001))
+
+    assert len(calls) == 50
+
+
+def test_reads_without_libdmtx(without_libdmtx):
+    assert read_label(label("Data Matrix"), budget_s=60) == Barcode(TEXT, "Data Matrix", "zxing-cpp")
+    assert read_label(Image.new("RGB", (100, 100))) is None
+
+
+def test_tells_that_libdmtx_is_missing(without_libdmtx):
+    sentence = libdmtx_missing()
+
+    assert sentence is not None
+    assert "the system library libdmtx cannot be loaded" in sentence
+
+
+def test_tells_that_the_package_is_missing(monkeypatch):
+    def missing(name, *_):
+        raise ModuleNotFoundError(f"No module named {name!r}")
+
+    monkeypatch.setattr(barcode.importlib, "import_module", missing)
+
+    assert "the package pylibdmtx" in str(libdmtx_missing())
+
+
+def test_asks_libdmtx_last():
+    if reason := libdmtx_missing():
+        pytest.skip(reason)
+
+    assert read_label(label("Data Matrix"), 2.0, attempts=[]) == Barcode(TEXT, "Data Matrix", "libdmtx")
+
+
+def test_importing_the_module_does_not_import_libdmtx(monkeypatch):
+    real = builtins.__import__
+
+    def watched(name, *args, **kwargs):
+        assert not name.startswith("pylibdmtx")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", watched)
+    importlib.reload(importlib.import_module("vsv.label_attempts"))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "expected"),
+    [
+        ("  S23-1\r\n", "QR", "S23-1"),
+        ("\x1d0109501101\x1d2110\x04", "Data Matrix", "01095011012110"),
+        ("Größe 3", "Data Matrix", "Größe 3"),
+        ("S23\n12", "Data Matrix", None),
+        ("S23\x0012", "QR", None),
+        ("S2\ufffd312", "QR", None),
+        ("", "QR", None),
+        (" \x1d ", "Data Matrix", None),
+        ("A1", "Code 39", None),
+        ("S22U,{s-A)", "Code 128", None),
+        ("A" * 100, "QR", "A" * 100),
+        ("A" * 101, "QR", None),
+    ],
+)
+def test_only_an_identifier_is_a_text(text, kind, expected):
+    assert clean_text(text, kind) == expected
+
+
+def read(
+    text: str, kind: str, votes: int = 1, area: float = 100, centre: tuple[float, float] = (50, 50)
+) -> Read:
+    return Read(text, kind, votes, area, centre)
+
+
+@pytest.mark.parametrize(
+    ("kind", "votes", "certain"),
+    [
+        ("Data Matrix", [2], True),
+        ("QR", [1], False),
+        ("QR", [1, 1], True),
+        ("Code 128", [1], False),
+        ("Code 128", [1, 1], True),
+        ("Code 39", [1, 1], False),
+        ("Code 39", [1, 1, 1], True),
+    ],
+)
+def test_a_text_needs_its_votes(kind, votes, certain):
+    assert bool(choose([read(TEXT, kind, each) for each in votes])) is certain
+
+
+def test_another_text_in_the_same_place_costs_two_votes_more():
+    rival = read("S19-44885-A6", "Code 128")
+
+    assert choose([read(TEXT, "Code 128")] * 3 + [rival]) is None
+    assert choose([read(TEXT, "Code 128")] * 4 + [rival]) == Barcode(TEXT, "Code 128", "zxing-cpp")
+    assert choose([read(TEXT, "Code 128")] * 4 + [rival] * 4) is None
+
+
+def test_among_codes_of_a_kind_the_largest_then_the_topmost_wins():
+    small, large = read("SMALL", "QR", 2, 90, (500, 500)), read("LARGE", "QR", 2, 400, (300, 300))
+    above = read("ABOVE", "QR", 2, 400, (900, 20))
+
+    assert choose([small, large]) == Barcode("LARGE", "QR", "zxing-cpp")
+    assert choose([small, large, above]) == Barcode("ABOVE", "QR", "zxing-cpp")
+    assert choose([large, small, above, read("LINES", "Code 128", 2, 9999)]) == choose([above, large])
+
+
+def test_a_cut_out_is_upright_and_leads_back_to_the_label():
+    image = label("Data Matrix", 33).convert("L")
+    region = find_regions(image)[0]
+    picture = next(Views(image).pictures(ATTEMPTS[2], region))
+
+    assert max(cut_out(image, region, 300).size) == 300
+    assert np.hypot(*np.subtract(region.centre, (250, 250))) < 25
+    middle = picture.on_label(picture.image.width / 2, picture.image.height / 2)
+    assert middle == pytest.approx(region.centre)

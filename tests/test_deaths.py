@@ -1,0 +1,46 @@
+"""A file that ends the process each time it is worked on must not keep the others out for ever."""
+
+from typing import Any
+
+import pytest
+from running import Site
+from vsv.errors import UnavailableError
+from vsv.importing import retry
+from vsv.records import ImportState
+
+from local import intake
+
+
+def test_a_step_is_counted_as_a_death_until_it_has_returned(
+    here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inspect, during = intake.inspect_file, []
+
+    def look(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        during.append(here.here.imports.get("a.svs").deaths)
+        return inspect(event, context)
+
+    monkeypatch.setattr(intake, "inspect_file", look)
+    assert here.bring("a.svs") == 200
+    assert during == [1]
+    assert here.here.imports.get("a.svs").deaths == 0
+
+
+def test_a_file_that_was_too_deadly_is_left_alone_until_somebody_retries(
+    here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(intake, "inspect_file", _refuse)
+        assert here.bring("a.svs") == 202
+        patched.setattr(intake, "MAX_DEATHS", 0)
+        assert here.bring("a.svs") == 422
+    run = here.here.imports.get("a.svs")
+    assert run.state is ImportState.FAILED
+    assert "left alone" in run.error
+    retry(here.here, "a.svs")
+    here.finish()
+    assert here.state("a.svs") is ImportState.READY
+
+
+def _refuse(_event: dict[str, Any], _context: Any) -> None:
+    raise UnavailableError("the disk is away")

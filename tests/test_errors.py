@@ -1,0 +1,110 @@
+"""Errors on their way out: each has a status, and none says more than a client may know."""
+
+import json
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import http_api
+import pytest
+from http_api import STATUS_BY_ERROR, Request, Response, answer
+from vsv import errors
+from vsv.errors import VsvError
+
+from local.events import http_event
+
+EVENT = http_event("GET", "/", "", ())
+
+
+class Context:
+    aws_request_id = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
+
+
+def tree(root: type[VsvError]) -> Iterator[type[VsvError]]:
+    yield root
+    for child in root.__subclasses__():
+        yield from tree(child)
+
+
+def ours() -> list[type[VsvError]]:
+    return [error for error in tree(VsvError) if error.__module__ == errors.__name__]
+
+
+def answered(error: BaseException, context: object = None) -> tuple[int, str]:
+    def fail(_request: Request) -> Response:
+        raise error
+
+    result = answer(EVENT, context or Context(), fail)
+    return result["statusCode"], result["body"]
+
+
+def test_every_error_has_a_status_and_every_status_an_error() -> None:
+    assert set(STATUS_BY_ERROR) == set(ours())
+
+
+def test_no_error_of_ours_is_defined_elsewhere() -> None:
+    import local.cli  # noqa: F401, PLC0415  brings in everything
+
+    assert [e for e in tree(VsvError) if e.__module__.startswith(("vsv.", "local."))] == ours()
+
+
+@pytest.mark.parametrize("error", ours(), ids=lambda error: error.__name__)
+def test_each_is_answered_with_its_status_in_json(error: type[VsvError]) -> None:
+    status, body = answered(error("what is wrong"))
+    assert status == STATUS_BY_ERROR[error]
+    assert set(json.loads(body)) == {"error"}
+
+
+@pytest.mark.parametrize("error", ours(), ids=lambda error: error.__name__)
+def test_a_more_special_error_has_a_status_of_its_parents_class(error: type[VsvError]) -> None:
+    parent = error.__mro__[1]
+    if parent in STATUS_BY_ERROR and parent is not VsvError:
+        assert STATUS_BY_ERROR[error] == STATUS_BY_ERROR[parent]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("secret /efs/slides"), KeyError("secret"), OSError(5, "secret", "/efs/slides"),
+        RecursionError("secret"), MemoryError("secret"), AssertionError("secret"), UnicodeError("secret"),
+        errors.SettingsError("the secret setting VSV_DATA is missing"), VsvError("secret"),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_what_nobody_expected_is_500_with_the_request_and_nothing_else(error: Exception) -> None:
+    status, body = answered(error)
+    assert status == 500
+    assert json.loads(body) == {"error": f"internal error, request {Context.aws_request_id}"}
+
+
+def test_an_error_type_that_was_forgotten_is_500_too() -> None:
+    class ForgottenError(VsvError):
+        pass
+
+    try:
+        status, body = answered(ForgottenError("secret"))
+    finally:
+        del ForgottenError
+    assert (status, "secret" in body) == (500, False)
+
+
+def test_the_cause_of_an_error_stays_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    error = errors.UnavailableError("try again")
+    error.__cause__ = OSError(5, "secret", "/efs/slides")
+    _, body = answered(error)
+    assert json.loads(body) == {"error": "try again"}
+    answered(ValueError("for the log"))
+    assert "for the log" in "".join(
+        "".join(traceback.format_exception(*record.exc_info)) for record in caplog.records if record.exc_info
+    )
+
+
+@pytest.mark.parametrize("event", [{}, {"version": "1.0", "httpMethod": "GET"}, {"requestContext": {}}, []])
+def test_events_of_another_kind_are_400(event: Any) -> None:
+    result = answer(event, None, lambda _request: Response())
+    assert result["statusCode"] == 400
+
+
+def test_errors_are_not_cached() -> None:
+    result = answer(EVENT, None, lambda _request: http_api.json_response(404, {}))
+    assert result["headers"]["cache-control"] == "no-store"

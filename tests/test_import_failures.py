@@ -1,0 +1,167 @@
+"""Imports that fail or have to wait: the reason is told, the file is kept, and what was mended comes in."""
+
+from pathlib import Path
+
+import pytest
+from running import Site
+from slides import patch_item
+from small_slides import OLD, put, slide_bytes
+from vsv import importing
+from vsv.errors import NotFoundError, UnavailableError
+from vsv.records import ImportState
+
+SIZE = len(slide_bytes())
+
+
+def _hostile_size(path: Path) -> None:
+    patch_item(path, 0, "ImageWidth", 0, 60_000)
+
+
+BROKEN = {
+    "empty": (b"", "empty"),
+    "truncated": (slide_bytes()[: SIZE // 2], "truncated|points beyond"),
+    "cut at its very end": (slide_bytes()[:-1], "truncated|points beyond"),
+    "text": (b"Not for diagnosis. " * 9, "not a slide"),
+    "a JPEG": (b"\xff\xd8\xff\xe0" * 50, "not a slide"),
+    "a header": (b"II*\0\x08\0\0\0", "truncated|points beyond"),
+    "no image": (b"II*\0\0\0\0\0", "no image"),
+    "zeros": (bytes(5000), "not a slide"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_what_is_no_slide_fails_with_a_reason_is_kept_and_leaves_no_trace(here: Site, kind: str) -> None:
+    content, reason = BROKEN[kind]
+    assert here.bring("a.svs", content) == 422
+    error = here.post("a.svs", len(content))[1]["error"]
+    assert any(word in error for word in reason.split("|")), error
+    assert str(here.here.files.root) not in error
+    assert here.here.files.incoming("a.svs").read_bytes() == content
+    assert here.records() == []
+    assert list((here.here.files.root / "slides").iterdir()) == []
+
+
+def test_impossible_dimensions_fail(here: Site) -> None:
+    path = put(here.scanner, "a.svs")
+    _hostile_size(path)
+    assert here.settle("a.svs", SIZE) == 422
+    assert here.records() == []
+
+
+def test_a_mended_file_of_another_size_is_imported(here: Site) -> None:
+    assert here.bring("a.svs", slide_bytes()[:5000]) == 422
+    assert here.bring("a.svs") == 200
+
+
+def test_a_mended_file_of_the_same_size_is_imported(here: Site) -> None:
+    assert here.bring("a.svs", b"\0" * SIZE) == 422
+    put(here.scanner, "a.svs", modified=OLD + 1)
+    assert here.settle("a.svs", SIZE) == 200
+
+
+def test_a_failed_import_can_be_tried_again(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("vsv.extraction.read_scan", lambda _path: 1 / 0)
+        assert here.bring() == 422
+    assert here.post("a.svs", SIZE)[1]["error"] == "an unexpected error stopped it: see the log"
+    importing.retry(here.here, "a.svs")
+    here.finish()
+    assert here.post("a.svs", SIZE)[0] == 200
+    with pytest.raises(NotFoundError):
+        importing.retry(here.here, "b.svs")
+
+
+@pytest.mark.parametrize(
+    "where", ["vsv.durable.flush", "local.transfer._copy_bytes", "vsv.extraction.encode"]
+)
+def test_a_disk_that_refuses_is_waited_for(here: Site, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device", "/secret/path")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(where, refuse)
+        assert here.bring() == 202
+        run = here.here.imports.get("a.svs")
+        assert run is not None
+        assert "disk" in (run.error or "")
+        assert "secret" not in (run.error or "")
+    assert here.settle("a.svs", SIZE) == 200
+    run = here.here.imports.get("a.svs")
+    assert run is not None
+    assert run.error is None
+
+
+def test_a_full_disk_is_seen_before_gigabytes_are_written(
+    here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local.transfer.shutil.disk_usage", lambda _path: type("Usage", (), {"free": 1})())
+    assert here.bring() == 202
+    assert "no room" in (here.here.imports.get("a.svs").error or "")  # type: ignore[union-attr]
+
+
+def test_a_copy_that_differs_from_what_was_read_is_thrown_away(
+    here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("local.transfer.checksum", lambda _path: "0" * 64)
+        assert here.bring() == 202
+        assert list((here.here.files.root / "incoming").iterdir()) == []
+    assert here.settle("a.svs", SIZE) == 200
+
+
+def test_a_file_that_leaves_before_it_was_copied_fails_and_comes_in_when_it_is_back(here: Site) -> None:
+    path = put(here.scanner, "a.svs")
+    here.here.imports.start(  # as a server that was killed at once leaves it
+        importing.ImportRecord(
+            filename="a.svs", size=SIZE, state=ImportState.TRANSFERRING, run_id="1", source=str(here.scanner),
+            started_at="2026-11-21T00:00:00.000000Z", updated_at="2026-11-21T00:00:00.000000Z",
+        ),
+        replaces=None,
+    )  # fmt: skip
+    path.unlink()
+    here.intake.resume()
+    here.finish()
+    assert here.state() is ImportState.FAILED
+    put(here.scanner, "a.svs")
+    assert here.settle("a.svs", SIZE) == 200
+
+
+def test_a_share_that_is_gone_for_a_while_is_waited_for(here: Site) -> None:
+    away = here.scanner.with_name("away")
+    put(here.scanner, "a.svs")
+    here.intake.close()
+    here.post("a.svs", SIZE)
+    here.scanner.rename(away)
+    run = here.here.imports.get("a.svs")
+    assert run is not None
+    with pytest.raises(UnavailableError):
+        here.intake._transfer({"filename": "a.svs", "size": SIZE, "runId": run.run_id}, None)
+
+
+def test_a_record_store_on_a_full_disk_ends_the_run_for_now_and_not_for_ever(
+    here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise UnavailableError("The disk that holds the record store is full: make room, then try again.")
+
+    put(here.scanner, "a.svs")
+    assert here.post("a.svs", SIZE)[0] == 202
+    here.finish()
+    here.here.slides.remove("1004486")
+    with monkeypatch.context() as patched:
+        patched.setattr(here.here.imports, "advance", refuse)
+        patched.setattr(here.here.slides, "put_new", refuse)
+        assert here.settle("a.svs", SIZE) == 202
+        here.finish()
+    assert here.settle("a.svs", SIZE) == 200
+
+
+def test_a_lock_that_cannot_be_made_ends_the_run_for_now(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_run: object) -> None:
+        raise OSError(30, "Read-only file system", "/secret/path")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(here.intake, "_lock", refuse)
+        assert here.bring() == 202
+        assert "secret" not in (here.here.imports.get("a.svs").error or "")  # type: ignore[union-attr]
+    assert here.settle("a.svs", SIZE) == 200

@@ -1,0 +1,34 @@
+"""The product must run with requirements.txt alone: what only checks and tests need must not creep in."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from running import ROOT
+
+FIRST_RUN = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in set(sys.argv[1].split(",")):
+            raise ModuleNotFoundError(f"{name} is not a runtime requirement", name=name)
+
+sys.meta_path.insert(0, Refuse())
+from pathlib import Path
+from local.importing_files import import_files
+from local.sample import write_sample_slide
+folder = Path(sys.argv[2])
+write_sample_slide(folder / "sample.svs")
+(outcome,) = import_files(folder / "data", [folder / "sample.svs"], in_place=False, say=print)
+sys.exit(0 if outcome.image_id else outcome.error)
+"""
+
+
+def test_a_first_run_needs_no_development_package(tmp_path: Path) -> None:
+    lines = (ROOT / "requirements-dev.txt").read_text().splitlines()
+    names = [match[0].replace("-", "_") for line in lines if (match := re.match(r"[a-z][\w-]*", line))]
+    assert {"pytest", "tifffile", "imagecodecs"} <= set(names)
+    command = [sys.executable, "-c", FIRST_RUN, ",".join(names), str(tmp_path)]
+    subprocess.run(command, check=True, cwd=ROOT, timeout=120)
