@@ -33,7 +33,7 @@ SAMPLE_ID = "4900001"  # the sample slide's, with label, thumbnail and scale
 SMALL = Plan(
     width_px=600, height_px=400, associated="none"
 )  # without a label to read: most of an import's time
-SMALL_SLIDES = 40
+SMALL_SLIDES = 36
 TECHNICIANS_SCREEN = {"width": 1366, "height": 768}
 
 
@@ -128,9 +128,7 @@ class Pages:
         self.contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(TIMEOUT_MS)
-        page.on(
-            "console", lambda message: message.type == "error" and self._complain(message.text)
-        )
+        page.on("console", lambda message: message.type == "error" and self._complain(message.text))
         page.on("pageerror", lambda error: self._complain(str(error)))
         return page
 

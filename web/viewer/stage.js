@@ -1,4 +1,5 @@
 // One OpenSeadragon on one element, spoken to in pixels of the slide and of the screen.
+import { keepSharp } from "./sharp.js";
 import { STEPS } from "./steps.js";
 
 /** @import {Descriptor} from "./descriptor.js" */
@@ -60,25 +61,6 @@ function keepWhole(viewer) {
     // OpenSeadragon goes on to restore zoom and centre; what counts is said after that.
     if (whole && itemOf(viewer)) queueMicrotask(() => viewer.viewport?.goHome(true));
   });
-}
-
-/**
- * At native magnification the slide's pixels are laid exactly on the screen's: half a pixel off would blur them all.
- * @param {Viewer} viewer
- */
-function keepSharp(viewer) {
-  const align = () => {
-    const view = itemOf(viewer) && viewOf(viewer);
-    if (!view || Math.abs(view.zoom - 1) > 1e-6 || view.rotation % 90 !== 0) return;
-    const { x: width, y: height } = viewer.viewport.getContainerSize();
-    const [across, down] = view.rotation % 180 === 0 ? [width, height] : [height, width];
-    const aligned = (/** @type {number} */ centre, /** @type {number} */ length) => Math.round(centre - length / 2) + length / 2;
-    const [x, y] = [aligned(view.x, across), aligned(view.y, down)];
-    if (Math.hypot(x - view.x, y - view.y) > 1e-3) viewer.viewport.panTo(itemOf(viewer).imageToViewportCoordinates(x, y), true);
-  };
-  for (const event of /** @type {const} */ (["animation-finish", "open", "after-resize"])) {
-    viewer.addHandler(event, () => queueMicrotask(align)); // after what the event itself sets off
-  }
 }
 
 /**
