@@ -60,7 +60,8 @@ class App:
             return
         if scope["type"] != "http":
             return
-        status, headers, body = await self._answer(scope, receive)
+        answer = self._graphql if scope["path"] == graphql.PATH else self._answer
+        status, headers, body = await answer(scope, receive)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
@@ -68,8 +69,6 @@ class App:
         if not self._is_known(_host(scope)):
             return _plain(421, "this server does not answer to that host name")
         path = scope["path"]
-        if path == graphql.PATH:
-            return await self._graphql(scope, receive)
         handler = _handler(path)
         if handler is None:
             return _page_file(scope["method"], path)
@@ -91,6 +90,8 @@ class App:
         return http_answer(await loop.run_in_executor(self._threads, handler, event, _Context(event)))
 
     async def _graphql(self, scope: Scope, receive: Receive) -> Answer:
+        if not self._is_known(_host(scope)):
+            return _plain(421, "this server does not answer to that host name")
         if scope["method"] != "POST":
             return _plain(405, "GraphQL is asked with POST")
         body = await _body(receive, MAX_GRAPHQL_BYTES)

@@ -7,14 +7,15 @@ from typing import Any
 
 import httpx
 import pytest
-from graphql import get_introspection_query
+from graphql import GraphQLObjectType, get_introspection_query
+from review_slides import wire
 
 from local.graphql import limits
 from local.graphql.execution import prepare, run
 from local.graphql.resolving import Request, User
 from local.graphql.schema import load_schema
 from tests.graphql_server import Server, run_apart, running_server
-from tests.store_records import slide
+from tests.store_records import FULL_IMPORT, FULL_SLIDE, slide
 
 # As Amplify writes and sends them: named operations, every field, nulls and undefined variables.
 FIELDS = "CaseID ImageID SlideID ScanDate AppMag MPP height width Status Filename"
@@ -218,6 +219,14 @@ class TestDirectives:
                 assert one.ast_node
                 directives = {directive.name.value for directive in one.ast_node.directives or ()}
                 assert directives & {"aws_cognito_user_pools", "aws_iam"}, name
+
+
+def test_records_have_the_fields_of_the_schema() -> None:
+    types = load_schema().type_map
+    records = {"Slide": wire.slide(FULL_SLIDE) | {"LabelURL": None}, "Import": wire.imported(FULL_IMPORT)}
+    for name, fields in records.items():
+        assert isinstance(types[name], GraphQLObjectType)
+        assert fields.keys() == types[name].fields.keys()
 
 
 class TestBounds:

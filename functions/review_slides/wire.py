@@ -9,11 +9,10 @@ from vsv.stores import Page
 T = TypeVar("T")
 Fields = dict[str, Any]
 
-# Not in the schema: tags can be long and name the patient, a source is a path, a run is the system's own affair.
-_HIDDEN = {"Tags", "Checksum", "RunID", "Source", "SourceModified"}
-# In the schema, and given as null where there is no value: a client need not tell missing from none.
-_SLIDE_FIELDS = frozenset(SlideRecord.wire_names().values()) - _HIDDEN
-_IMPORT_FIELDS = frozenset(ImportRecord.wire_names().values()) - _HIDDEN
+# As in the schema, and null where there is no value: a client need not tell missing from none. What else is stored
+# stays here: tags can be long and name the patient, a source is a path, a run is the system's own affair.
+_SLIDE_FIELDS = frozenset(SlideRecord.wire_names().values()) - {"Tags", "Checksum"}
+_IMPORT_FIELDS = ("Filename", "Size", "State", "Progress", "ImageID", "Error", "StartedAt", "UpdatedAt")
 
 
 def slide(record: SlideRecord) -> Fields:

@@ -44,7 +44,7 @@ function tellOver() {
   const text = element("p", {}, "Log in again, and you are where you were. What has not been saved yet is lost.");
   const dialog = element("dialog", { className: "question" }, heading, text, element("div", { className: "buttons" }, again));
   dialog.setAttribute("aria-labelledby", heading.id);
-  dialog.addEventListener("cancel", (event) => event.preventDefault());
+  dialog.setAttribute("closedby", "none");
   document.body.append(dialog);
   dialog.showModal();
 }

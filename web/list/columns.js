@@ -2,7 +2,7 @@
 import { button, element } from "../shared/element.js";
 import { slideImage } from "../shared/images.js";
 import { statusPill } from "../shared/statuses.js";
-import { FIELD_NAMES, magnification, nameOf, scanTime, sizeOf } from "../shared/wording.js";
+import { FIELD_NAMES, magnification, scanTime, sizeOf } from "../shared/wording.js";
 
 /** @import {Field, Slide} from "../server/types.js" */
 /** @import {SortField} from "./sorting.js" */
@@ -103,7 +103,7 @@ export const COLUMNS = [
 function editable(slide, field, acts) {
   const value = slide[field];
   const className = value ? "field" : "field missing";
-  const ariaLabel = `${value ?? `No ${FIELD_NAMES[field]}`}: change the ${FIELD_NAMES[field]} of ${nameOf(slide)}`;
+  const ariaLabel = `${value ?? `No ${FIELD_NAMES[field]}`}: change the ${FIELD_NAMES[field]}`;
   const text = button(value ?? FIELD_NAMES[field], () => acts.edit(slide.ImageID, field), { className, ariaLabel, tabIndex: -1 });
   const host = element("div", { className: "host" }, text);
   host.dataset.field = field;
@@ -116,8 +116,11 @@ function editable(slide, field, acts) {
  * @param {RowActs} acts
  */
 function enlargeable(slide, kind, acts) {
-  const ariaLabel = `Enlarge the ${kind} of ${nameOf(slide)}`;
+  const image = slideImage(slide, kind, "", "lazy");
+  if (!(image instanceof HTMLImageElement)) return image; // there is nothing to enlarge
+  const ariaLabel = `Enlarge the ${kind}`;
   const made = button("", () => acts.enlarge(slide.ImageID, kind), { className: "picture", ariaLabel, tabIndex: -1 });
-  made.append(slideImage(slide, kind, "", "lazy"));
+  made.append(image);
+  image.addEventListener("error", () => made.replaceWith(...made.childNodes)); // by now it is a note that there is none
   return made;
 }

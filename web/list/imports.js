@@ -91,7 +91,7 @@ function makeItem() {
       if (run.Progress === null) bar.removeAttribute("value");
       else bar.value = run.Progress;
       retry.hidden = !failed;
-      retry.ariaLabel = `Try to import ${filename} again`;
+      retry.ariaLabel = `Try again: import ${filename}`;
     },
   };
 }

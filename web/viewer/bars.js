@@ -2,7 +2,7 @@
 import { button, element, setText } from "../shared/element.js";
 import { flip, setting } from "../shared/settings.js";
 import { MARKS, statusName, statusPill } from "../shared/statuses.js";
-import { FIELD_NAMES, magnification, nameOf, scanTime } from "../shared/wording.js";
+import { FIELD_NAMES, magnification, scanTime } from "../shared/wording.js";
 import { STEPS, nativeMagnification, zoomAt } from "./steps.js";
 
 /** @import {Field, Slide} from "../server/types.js" */
@@ -83,7 +83,7 @@ function fieldText(slide, id, host, acts) {
   const field = /** @type {Field} */ (host.dataset.field);
   if (slide === null) return field === "SlideID" ? [new Text(id)] : [];
   const value = slide[field];
-  const ariaLabel = `${value ?? `No ${FIELD_NAMES[field]}`}: change the ${FIELD_NAMES[field]} of ${nameOf(slide)}`;
+  const ariaLabel = `${value ?? `No ${FIELD_NAMES[field]}`}: change the ${FIELD_NAMES[field]}`;
   const className = value ? "field" : "field missing";
   return [button(value ?? FIELD_NAMES[field], () => acts.edit(field), { className, ariaLabel })];
 }
@@ -145,7 +145,8 @@ export function makeToolBar(acts) {
  * @param {() => void} act
  */
 function keyed(text, name, key, act) {
-  const ariaLabel = /^\w/.test(text) && text !== "Fit" ? text : name;
+  // Who speaks to the page says what stands on the button; a sign needs a name.
+  const ariaLabel = /^\p{L}/u.test(text) ? `${text}: ${name.toLowerCase()}` : /^\d/.test(text) ? text : name;
   return button(text, act, { title: `${name} (${key})`, ariaLabel, ariaKeyShortcuts: key === "−" ? "-" : key });
 }
 

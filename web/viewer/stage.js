@@ -1,4 +1,5 @@
 // One OpenSeadragon on one element, spoken to in pixels of the slide and of the screen.
+import { keepSharp } from "./sharp.js";
 import { STEPS } from "./steps.js";
 
 /** @import {Descriptor} from "./descriptor.js" */
@@ -42,6 +43,7 @@ export function makeViewer(library, element, showNavigator) {
     tileRetryDelay: 2000,
   });
   keepWhole(viewer);
+  keepSharp(viewer);
   viewer.canvas.tabIndex = -1; // its own stop for Tab would do nothing that the page's keys do not
   return viewer;
 }

@@ -1,0 +1,265 @@
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import SAMPLE_ID, Pages, Slides
+from tests.browser.review import choose, edit, field, in_list_order, notice, row, search, status
+from tests.browser.standalone_server import StandaloneServer, with_image_id
+
+
+def test_the_first_slide_appears_by_itself(
+    own_pages: Pages, own_server: StandaloneServer, sample: bytes
+) -> None:
+    page = own_pages.open()
+    expect(page.get_by_text("No slides yet")).to_be_visible()
+    own_server.drop("first.svs", with_image_id(sample, "4000001"))
+    expect(row(page, "4000001")).to_be_visible()
+    expect(page.get_by_text("No slides yet")).to_be_hidden()
+    expect(page.get_by_role("button", name="All 1", exact=True)).to_be_visible()
+    expect(page.locator("#imports")).to_be_hidden()
+
+
+def test_a_slide_id_is_fixed_by_keyboard(pages: Pages, slides: Slides, server: StandaloneServer) -> None:
+    (image_id,) = slides.take()
+    page = pages.open()
+    edit(page, image_id, "e", "S26-4711-A1")
+    page.keyboard.press("Enter")
+    expect(field(page, image_id, "SlideID")).to_have_text("S26-4711-A1")
+    expect(row(page, image_id)).to_be_focused()
+    assert server.slide(image_id)["SlideID"] == "S26-4711-A1"
+
+    edit(page, image_id, "e", "a slip of the finger")
+    page.keyboard.press("Escape")
+    expect(field(page, image_id, "SlideID")).to_have_text("S26-4711-A1")
+    assert server.slide(image_id)["SlideID"] == "S26-4711-A1"
+
+    page.keyboard.press("Control+z")
+    expect(field(page, image_id, "SlideID")).to_have_text(f"S{image_id}")
+
+
+def test_ids_are_fixed_one_after_the_other(pages: Pages, slides: Slides, server: StandaloneServer) -> None:
+    ids = slides.take(2)
+    page = pages.open()
+    expect(row(page, ids[0])).to_be_visible()
+    first, second = in_list_order(page, ids)
+    edit(page, first, "e", "one")
+    page.keyboard.press("Tab")
+    expect(field(page, first, "CaseID").locator("input")).to_be_focused()
+    page.keyboard.type("case one")
+    page.keyboard.press("ArrowDown")
+    expect(field(page, second, "CaseID").locator("input")).to_be_focused()
+    page.keyboard.type("case two")
+    page.keyboard.press("Enter")
+    expect(field(page, second, "CaseID")).to_have_text("case two")
+    assert (server.slide(first)["SlideID"], server.slide(first)["CaseID"]) == ("one", "case one")
+
+
+def test_a_slide_is_marked_and_the_next_one_is_at_hand(
+    pages: Pages, slides: Slides, server: StandaloneServer
+) -> None:
+    ids = slides.take(2)
+    page = pages.open()
+    expect(row(page, ids[0])).to_be_visible()
+    first, second = in_list_order(page, ids)
+    choose(page, first)
+    page.keyboard.press("g")
+    expect(status(page, first)).to_have_text("Good")
+    expect(row(page, second)).to_be_focused()
+    assert server.slide(first)["Status"] == "GOOD"
+    notice(page, "marked Good").get_by_role("button", name="Undo").click()
+    expect(status(page, first)).to_have_text("New")
+
+
+def test_two_quick_keys_on_one_slide_are_no_conflict(
+    pages: Pages, slides: Slides, server: StandaloneServer
+) -> None:
+    (image_id,) = slides.take()
+    page = pages.open()
+    page.get_by_label("Go on after marking").uncheck()
+    choose(page, image_id)
+    page.keyboard.press("b")
+    page.keyboard.press("g")
+    expect(notice(page, "marked Good")).to_be_visible()
+    expect(status(page, image_id)).to_have_text("Good")
+    expect(page.locator("dialog")).to_have_count(0)
+    assert server.slide(image_id)["Status"] == "GOOD"
+
+
+def test_many_at_once_and_each_that_cannot_be_changed_says_why(
+    pages: Pages, slides: Slides, server: StandaloneServer
+) -> None:
+    ids = slides.take(3)
+    server.set(ids[0], Status="GOOD")
+    page = pages.open()
+    for image_id in ids:
+        row(page, image_id).get_by_role("checkbox").check()
+    expect(page.locator("#chosen")).to_have_text("3 slides selected")
+    page.keyboard.press("s")
+    expect(notice(page, f"S{ids[0]} marked Sent")).to_be_visible()
+    for image_id in ids[1:]:
+        expect(
+            notice(page, f"S{image_id} was not changed: A slide that is NEW cannot become SENT")
+        ).to_be_visible()
+    page.locator("#actions").get_by_role("button", name="Bad").click()
+    expect(notice(page, "3 slides marked Bad")).to_be_visible()
+    assert {server.slide(image_id)["Status"] for image_id in ids} == {"BAD"}
+    choose(page, ids[0])
+    page.keyboard.press("Control+z")  # the way back from BAD to SENT leads over GOOD
+    expect(status(page, ids[0])).to_have_text("Sent")
+    expect(status(page, ids[1])).to_have_text("New")
+
+
+def test_slides_are_deleted_after_a_question_and_come_back(
+    pages: Pages, slides: Slides, server: StandaloneServer
+) -> None:
+    (image_id,) = slides.take()
+    server.set(image_id, Status="GOOD")
+    page = pages.open()
+    choose(page, image_id)
+    page.keyboard.press("Delete")
+    question = page.get_by_role("dialog", name="Delete this slide?")
+    expect(question).to_contain_text(f"S{image_id}")
+    page.keyboard.press("Escape")
+    expect(question).to_be_hidden()
+    expect(row(page, image_id)).to_be_focused()
+
+    page.keyboard.press("Delete")
+    question.get_by_role("button", name="Delete").click()
+    expect(row(page, image_id)).to_have_count(0)
+    assert server.slide(image_id)["Status"] == "DELETED"
+    expect(page.locator("tr:focus")).to_have_count(1)  # the neighbour, so that the next key has an aim
+
+    page.keyboard.press("Control+z")
+    expect(status(page, image_id)).to_have_text("Good")
+    assert server.slide(image_id)["Status"] == "GOOD"
+
+
+def test_two_people_edit_one_slide_and_the_second_decides(
+    pages: Pages, slides: Slides, server: StandaloneServer
+) -> None:
+    (image_id,) = slides.take()
+    ann, ben = pages.open(), pages.open()
+    edit(ann, image_id, "e", "from Ann")
+    edit(ben, image_id, "e", "from Ben")
+    ann.keyboard.press("Enter")
+    expect(field(ann, image_id, "SlideID")).to_have_text("from Ann")
+    ben.keyboard.press("Enter")
+    conflict = ben.get_by_role("dialog", name="Somebody else changed this")
+    expect(conflict).to_contain_text("from Ann")
+    expect(conflict).to_contain_text("from Ben")
+    assert server.slide(image_id)["SlideID"] == "from Ann"
+
+    conflict.get_by_role("button", name="Save mine").click()
+    for page in (ann, ben):
+        expect(field(page, image_id, "SlideID")).to_have_text("from Ben")
+    assert server.slide(image_id)["SlideID"] == "from Ben"
+
+    edit(ben, image_id, "e", "again")
+    server.set(image_id, SlideID="elsewhere")
+    ben.keyboard.press("Enter")
+    conflict.get_by_role("button", name="Keep theirs").click()
+    expect(field(ben, image_id, "SlideID")).to_have_text("elsewhere")
+    assert server.slide(image_id)["SlideID"] == "elsewhere"
+
+
+def test_changes_of_different_fields_do_not_get_in_each_others_way(
+    pages: Pages, slides: Slides, server: StandaloneServer
+) -> None:
+    (image_id,) = slides.take()
+    page = pages.open()
+    edit(page, image_id, "e", "mine")
+    server.set(image_id, Status="BAD")
+    expect(status(page, image_id)).to_have_text("Bad")  # live, and the editor is still open
+    page.keyboard.press("Enter")
+    expect(field(page, image_id, "SlideID")).to_have_text("mine")
+    found = server.slide(image_id)
+    assert (found["SlideID"], found["Status"]) == ("mine", "BAD")
+
+
+def test_a_failed_import_is_read_and_retried(pages: Pages, server: StandaloneServer, sample: bytes) -> None:
+    page = pages.open()
+    whole = with_image_id(sample, "4100001")
+    server.drop("cut-off.svs", whole[: len(whole) // 2])
+    entry = page.locator("#import-list li", has_text="cut-off.svs")
+    expect(entry).to_contain_text("Failed")
+    expect(entry).to_contain_text("truncated")
+
+    started = server.ask('{ listImports(state: "FAILED") { items { Filename StartedAt } } }')
+    with page.expect_response(lambda answer: "retryImport" in (answer.request.post_data or "")) as retried:
+        entry.get_by_role("button", name=re.compile("Try again: import cut-off.svs")).click()
+    assert retried.value.json()["data"]["retryImport"]["State"] != "FAILED"
+    expect(entry).to_contain_text("truncated")  # the same bytes fail in the same way
+    assert server.ask('{ listImports(state: "FAILED") { items { Filename StartedAt } } }') != started
+
+    server.drop("cut-off.svs", whole)  # scanned again
+    expect(row(page, "4100001")).to_be_visible()
+    expect(entry).to_have_count(0)
+
+
+def test_search_and_chips_find(pages: Pages, slides: Slides, server: StandaloneServer) -> None:
+    ids = slides.take(2, case="Haystack")
+    server.set(ids[0], SlideID="Needle-1", Status="GOOD")
+    page = pages.open()
+    page.keyboard.press("/")
+    page.keyboard.type("need")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(field(page, ids[0], "SlideID")).to_have_text("Needle-1")
+    search(page, "Haystack")
+    expect(page.locator("tbody tr")).to_have_count(2)
+    page.locator("#chips").get_by_role("button", name="Good").click()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    search(page, "nothing is called like this")
+    expect(page.get_by_text("No slide is like that")).to_be_visible()
+    page.get_by_role("button", name="Show all slides").click()
+    expect(row(page, ids[1])).to_be_visible()
+
+
+def test_rows_are_sorted_as_people_count(pages: Pages, slides: Slides, server: StandaloneServer) -> None:
+    ids = slides.take(3, case="Sorting")
+    for image_id, name in zip(ids, ("S10", "S9", "S1"), strict=True):
+        server.set(image_id, SlideID=name)
+    page = pages.open()
+    search(page, "Sorting")
+    expect(page.locator("tbody tr")).to_have_count(3)
+    page.get_by_role("button", name="Slide ID", exact=True).click()
+    expect(page.locator("tbody td.slide-id")).to_have_text(["S1", "S9", "S10"])
+    page.get_by_role("button", name="Slide ID", exact=True).click()
+    expect(page.locator("tbody td.slide-id")).to_have_text(["S10", "S9", "S1"])
+    expect(page.get_by_role("columnheader", name="Slide ID")).to_have_attribute("aria-sort", "descending")
+
+
+def test_names_from_outside_are_text_and_never_markup(
+    pages: Pages, slides: Slides, server: StandaloneServer
+) -> None:
+    (image_id,) = slides.take()
+    page = pages.open()
+    hostile = "<img src=x onerror=alert(1)>"
+    server.set(image_id, SlideID=hostile, CaseID=hostile, Note=hostile)
+    expect(field(page, image_id, "SlideID")).to_have_text(hostile)
+    assert page.locator("img[src=x]").count() == 0
+    server.set(image_id, SlideID="harmless", CaseID=None, Note=None)
+
+
+def test_the_label_is_beside_what_is_written(pages: Pages) -> None:
+    page = pages.open()
+    edit(page, SAMPLE_ID, "c", "")
+    expect(page.locator("#label-aid img")).to_be_visible()
+    expect(page.locator("#label-aid")).to_contain_text("Barcode: S26-000123-A1")
+    page.keyboard.press("Escape")
+    expect(page.locator("#label-aid")).to_be_hidden()
+
+
+def test_label_and_thumbnail_are_enlarged(pages: Pages) -> None:
+    page = pages.open()
+    for kind, least_px in (("label", 400), ("thumbnail", 700)):
+        opener = row(page, SAMPLE_ID).get_by_role("button", name=f"Enlarge the {kind}")
+        opener.click()
+        image = page.get_by_role("dialog").locator("img")
+        expect(image).to_be_visible()
+        page.wait_for_function(
+            "least => document.querySelector('dialog img').getBoundingClientRect().width >= least",
+            arg=least_px,
+        )
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        expect(opener).to_be_focused()

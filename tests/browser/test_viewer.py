@@ -1,0 +1,266 @@
+import re
+import time
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import openslide
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import SAMPLE_ID, Pages, Slides
+from tests.browser.review import choose, in_list_order, notice, row, view, wait_until_drawn
+from tests.browser.standalone_server import ROOT, StandaloneServer
+
+REAL = ROOT.parent / "shared/data/CMU-1-Small-Region.svs"
+REAL_ID = "1004486"
+VIEW = re.compile(r"@([\d.-]+),([\d.-]+),([\d.]+),(\d+)")
+
+
+def shown(page: Page, width_px: int, height_px: int) -> NDArray[np.uint8]:
+    """Give the middle of the canvas, as the screen shows it."""
+    box = page.locator(".stage").bounding_box()
+    assert box is not None
+    left = box["x"] + box["width"] / 2 - width_px / 2
+    top = box["y"] + box["height"] / 2 - height_px / 2
+    # The browser places the clip on whole pixels of the screen.
+    clip = {"x": round(left), "y": round(top), "width": width_px, "height": height_px}
+    return np.asarray(Image.open(BytesIO(page.screenshot(clip=clip))).convert("RGB"))
+
+
+def stored(path: Path, x: float, y: float, width_px: int, height_px: int) -> NDArray[np.uint8]:
+    """Give the slide's own pixels around a point."""
+    with openslide.OpenSlide(path) as slide:
+        corner = round(x - width_px / 2), round(y - height_px / 2)
+        return np.asarray(slide.read_region(corner, 0, (width_px, height_px)).convert("RGB"))
+
+
+def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    return float(np.abs(a.astype(np.int16) - b.astype(np.int16)).mean())
+
+
+def settled(page: Page, width_px: int, height_px: int, wanted: NDArray[np.uint8]) -> float:
+    """Give how far the screen is from what is wanted, once it no longer comes nearer: tiles arrive one by one."""
+    deadline = time.monotonic() + 10
+    while (off := difference(shown(page, width_px, height_px), wanted)) > 1 and time.monotonic() < deadline:
+        pass  # a screenshot takes its time
+    return off
+
+
+def view_in(page: Page) -> tuple[float, float, float, int]:
+    """Give centre, zoom and rotation as the address has them."""
+    found = VIEW.search(page.url)
+    assert found is not None, page.url
+    return float(found[1]), float(found[2]), float(found[3]), int(found[4])
+
+
+@pytest.mark.parametrize(("image_id", "name"), [(SAMPLE_ID, f"slide-{SAMPLE_ID}.svs"), (REAL_ID, REAL.name)])
+def test_at_full_zoom_the_screen_shows_the_slides_own_pixels(
+    pages: Pages, server: StandaloneServer, image_id: str, name: str
+) -> None:
+    if image_id == REAL_ID:
+        if not REAL.is_file():
+            pytest.skip(f"{REAL} is not here")
+        server.drop(REAL.name, REAL.read_bytes())
+        server.wait_for_slide(REAL_ID)
+    page = pages.open()
+    view(page, image_id)
+    page.keyboard.press("5")
+    expect(page.get_by_role("button", name="20×")).to_have_attribute("aria-pressed", "true")
+    page.wait_for_function("() => /@[^,]+,[^,]+,1,0/.test(location.hash)")
+    page.keyboard.press("o")  # the navigator would lie on the picture
+    x, y, zoom, _ = view_in(page)
+    assert zoom == 1
+    slide = stored(server.watched / name, x, y, 600, 400)
+    assert slide.std() > 10  # tissue, and not bare glass
+    # No scaling, no shift by half a pixel: what OpenSlide decodes is what is seen.
+    assert settled(page, 600, 400, slide) <= 1
+
+
+def test_magnifications_that_the_slide_does_not_hold_cannot_be_chosen(pages: Pages) -> None:
+    page = pages.open()
+    view(page, SAMPLE_ID)
+    for step in ("1×", "2.5×", "5×", "10×", "20×"):
+        expect(page.get_by_role("button", name=step, exact=True)).to_be_enabled()
+    expect(page.get_by_role("button", name="40×", exact=True)).to_be_disabled()
+    page.keyboard.press("4")
+    expect(page.locator(".scale .power")).to_have_text("10×")
+    page.keyboard.press("1")
+    expect(page.locator(".scale .power")).to_have_text("1×")
+
+
+def test_the_scale_bar_is_as_long_as_it_says(pages: Pages) -> None:
+    page = pages.open()
+    view(page, SAMPLE_ID)
+    page.keyboard.press("5")
+    expect(page.locator(".scale .power")).to_have_text("20×")
+    expect(page.locator(".scale .length")).to_have_text("50 µm")
+    box = page.locator(".scale .bar").bounding_box()
+    assert box is not None
+    assert box["width"] == pytest.approx(50 / 0.499, abs=1)
+
+
+def test_the_ruler_measures_and_is_put_away(pages: Pages) -> None:
+    page = pages.open()
+    view(page, SAMPLE_ID)
+    page.keyboard.press("5")
+    expect(page.locator(".scale .power")).to_have_text("20×")
+    page.keyboard.press("m")
+    page.mouse.move(500, 300)
+    page.mouse.down()
+    page.mouse.move(800, 700)
+    page.mouse.up()
+    length = page.locator(".ruler .length")
+    expect(length).to_have_text("249.5 µm")  # 300 and 400 pixels are 500, of 0.499 µm each
+    page.keyboard.press("3")
+    expect(page.locator(".scale .power")).to_have_text("5×")
+    expect(length).to_have_text("249.5 µm")
+    page.keyboard.press("Escape")
+    expect(length).to_be_hidden()
+    expect(page.locator("#viewer")).to_be_visible()
+
+    page.keyboard.press("m")
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+    expect(length).to_have_text("199.6 µm")  # 100 pixels of the screen, at 5×
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    expect(page.locator("#viewer")).to_be_hidden()
+    expect(row(page, SAMPLE_ID)).to_be_focused()
+
+
+def test_a_link_reopens_the_exact_view(pages: Pages) -> None:
+    page = pages.open()
+    view(page, SAMPLE_ID)
+    page.keyboard.press("4")
+    expect(page.locator(".scale .power")).to_have_text("10×")
+    page.keyboard.press("r")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => /,0.5,90$/.test(location.hash)")
+    page.wait_for_function(
+        "() => { const now = location.hash, same = window.before === now; window.before = now; return same; }",
+        polling=400,
+    )
+    before, address = view_in(page), page.url
+    other = pages.blank()
+    other.goto(address)
+    wait_until_drawn(other)
+    expect(other.locator(".scale .power")).to_have_text("10×")
+    assert view_in(other) == pytest.approx(before, abs=0.2)
+    assert difference(shown(page, 500, 400), shown(other, 500, 400)) < 2
+
+
+def test_the_next_slide_is_there_before_it_is_asked_for(pages: Pages, slides: Slides) -> None:
+    ids = slides.take(2)
+    page = pages.open()
+    expect(row(page, ids[0])).to_be_visible()
+    first, second = in_list_order(page, ids)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    with page.expect_request(re.compile(f"/DeepZoom/{second}_files/\\d+/0_0")):
+        view(page, first)
+    page.keyboard.press("n")
+    expect(page.locator(".title h1")).to_have_text(f"S{second}")
+    wait_until_drawn(page)
+    assert sum(f"/DeepZoom/{second}.dzi" in url for url in asked) == 1
+    page.keyboard.press("p")
+    expect(page.locator(".title h1")).to_have_text(f"S{first}")
+
+
+def test_each_slide_keeps_its_view(pages: Pages, slides: Slides) -> None:
+    ids = slides.take(2)
+    page = pages.open()
+    expect(row(page, ids[0])).to_be_visible()
+    first, _ = in_list_order(page, ids)
+    view(page, first)
+    page.keyboard.press("5")
+    expect(page.locator(".scale .power")).to_have_text("20×")
+    page.wait_for_function("() => location.hash.includes('@')")
+    before = view_in(page)
+    page.keyboard.press("n")
+    wait_until_drawn(page)
+    expect(page.locator(".scale .power")).not_to_have_text("20×")
+    page.keyboard.press("p")
+    expect(page.locator(".scale .power")).to_have_text("20×")
+    page.wait_for_function("() => location.hash.includes('@')")
+    assert view_in(page) == pytest.approx(before, abs=0.2)
+
+
+def test_slides_side_by_side_and_one_after_the_other(pages: Pages, slides: Slides) -> None:
+    ids = slides.take(2)
+    page = pages.open()
+    for image_id in ids:
+        row(page, image_id).get_by_role("checkbox").check()
+    page.locator("#actions").get_by_role("button", name="View").click()
+    wait_until_drawn(page, panes=2)
+    first, second = in_list_order(page, ids)
+    expect(page.locator(".pane .caption b")).to_have_text([f"S{first}", f"S{second}"])
+    page.keyboard.press(".")
+    expect(page.locator(".title h1")).to_have_text(f"S{second}")
+    page.keyboard.press("v")
+    wait_until_drawn(page, panes=1)
+    expect(page.get_by_role("navigation", name="Open slides").get_by_role("button")).to_have_count(2)
+    page.keyboard.press(",")
+    expect(page.locator(".title h1")).to_have_text(f"S{first}")
+    page.reload()
+    wait_until_drawn(page, panes=1)
+    expect(page.locator(".title h1")).to_have_text(f"S{first}")
+    page.keyboard.press("v")
+    wait_until_drawn(page, panes=2)
+    page.keyboard.press("x")
+    wait_until_drawn(page, panes=1)
+    expect(page.locator(".title h1")).to_have_text(f"S{second}")
+
+
+def test_a_slide_is_decided_on_in_the_viewer(pages: Pages, slides: Slides, server: StandaloneServer) -> None:
+    ids = slides.take(2)
+    page = pages.open()
+    expect(row(page, ids[0])).to_be_visible()
+    first, second = in_list_order(page, ids)
+    view(page, first)
+    page.keyboard.press("e")
+    expect(page.locator(".title input:focus")).to_be_visible()
+    page.keyboard.type("read off the label")
+    page.keyboard.press("Enter")
+    expect(page.locator(".title h1")).to_have_text("read off the label")
+    page.keyboard.press("b")
+    expect(page.locator(".title h1")).to_have_text(f"S{second}")
+    expect(notice(page, "read off the label marked Bad")).to_be_visible()
+    found = server.slide(first)
+    assert (found["SlideID"], found["Status"]) == ("read off the label", "BAD")
+    server.set(second, Status="GOOD")  # somebody else
+    expect(page.locator(".title").get_by_role("button", name="Good")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    page.keyboard.press("Delete")
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator(".title h1")).not_to_have_text(f"S{second}")
+    assert server.slide(second)["Status"] == "DELETED"
+
+
+def test_label_and_navigator_come_and_go(pages: Pages) -> None:
+    page = pages.open()
+    view(page, SAMPLE_ID)
+    expect(page.locator(".label-panel")).to_be_hidden()
+    page.keyboard.press("l")
+    expect(page.locator(".label-panel img").first).to_be_visible()
+    expect(page.locator(".navigator")).to_be_visible()
+    page.keyboard.press("o")
+    expect(page.locator(".navigator")).to_be_hidden()
+
+
+def test_a_slide_without_label_and_one_that_is_not_there(pages: Pages, slides: Slides) -> None:
+    (image_id,) = slides.take()
+    page = pages.open()
+    expect(row(page, image_id)).to_contain_text("no label")
+    view(page, image_id)
+    page.keyboard.press("l")
+    expect(page.locator(".label-panel")).to_contain_text("no label")
+    other = pages.blank()
+    other.goto(f"{pages.url}#/view/{'no%2Fsuch%20slide'}")
+    expect(other.get_by_text("There is no slide no/such slide.")).to_be_visible()
+    other.keyboard.press("Escape")
+    expect(other.locator("#viewer")).to_be_hidden()
+    choose(other, image_id)
