@@ -263,3 +263,48 @@ def test_label_and_thumbnail_are_enlarged(pages: Pages) -> None:
         page.keyboard.press("Escape")
         expect(page.get_by_role("dialog")).to_have_count(0)
         expect(opener).to_be_focused()
+
+
+def test_the_next_page_is_there_when_the_end_is_reached(pages: Pages, slides: Slides) -> None:
+    page = pages.blank()
+    page.route(
+        "**/graphql",
+        lambda route: route.continue_(
+            post_data=(route.request.post_data or "").replace('"limit":100', '"limit":20')
+        ),
+    )
+    page.goto(pages.url)
+    expect(page.locator("tbody tr")).to_have_count(20)
+    page.locator("tbody tr").first.focus()
+    page.keyboard.press("End")
+    page.keyboard.press("End")
+    expect(row(page, slides.take()[0])).to_be_attached()
+    ids = page.evaluate("[...document.querySelectorAll('tbody tr')].map((tr) => tr.dataset.id)")
+    assert len(ids) == len(set(ids))
+    page.unroute_all(behavior="wait")
+
+
+def test_an_import_in_progress_shows_how_far_it_is(pages: Pages) -> None:
+    page = pages.blank()
+    run = {
+        "Filename": "big.svs",
+        "Size": 3e9,
+        "State": "IMPORTING",
+        "Progress": 0.4,
+        "UpdatedAt": "2026-11-21T08:00:00Z",
+    }
+    empty: dict[str, list[object]] = {"items": []}
+    answer = {"data": {"FAILED": empty, "TRANSFERRING": empty, "IMPORTING": {"items": [run]}}}
+    page.route(
+        "**/graphql",
+        lambda route: (
+            route.fulfill(json=answer)
+            if "query Imports" in (route.request.post_data or "")
+            else route.continue_()
+        ),
+    )
+    page.goto(pages.url)
+    entry = page.locator("#import-list li", has_text="big.svs")
+    expect(entry).to_contain_text("3.00 GB")
+    expect(entry.get_by_role("progressbar", name="Importing big.svs")).to_have_js_property("value", 0.4)
+    page.unroute_all(behavior="wait")

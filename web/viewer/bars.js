@@ -131,7 +131,7 @@ export function makeToolBar(acts) {
       ruler.ariaPressed = String(isMeasuring);
       label.ariaPressed = String(setting("label"));
       navigator.ariaPressed = String(setting("navigator"));
-      layout.ariaPressed = String(side);
+      layout.ariaPressed = String(side && several);
       layout.disabled = !several;
       beside.disabled = !room;
     },
