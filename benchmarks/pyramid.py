@@ -8,6 +8,7 @@ pixels, to see how time and memory grow. ``vips`` is Debian's libvips-tools.
 """
 
 import argparse
+import os
 import platform
 import shutil
 import sys
@@ -56,7 +57,7 @@ def _options() -> argparse.Namespace:
 def _compare(folder: Path, source: Path, width_px: int, height_px: int, *, vips: bool) -> None:
     slide, pyramid, saved = folder / "big.svs", folder / "pyramid.tif", folder / "dzsave"
     write_big_slide(slide, source, width_px, height_px)
-    _run_in_cache(slide)
+    _settle(slide)
     ours = run([sys.executable, "-c", RENDER, str(slide), str(pyramid)])
     _print(f"vsv {width_px}×{height_px}", ours, [pyramid])
     if not vips or shutil.which("vips") is None:
@@ -68,8 +69,9 @@ def _compare(folder: Path, source: Path, width_px: int, height_px: int, *, vips:
     shutil.rmtree(f"{saved}_files")
 
 
-def _run_in_cache(slide: Path) -> None:
-    """Read the slide once, so that neither program pays for the disk."""
+def _settle(slide: Path) -> None:
+    """Write the slide out and read it once, so that neither program pays for the disk's work on it."""
+    os.sync()
     with slide.open("rb") as file:
         while file.read(1 << 24):
             pass
