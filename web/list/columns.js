@@ -2,7 +2,7 @@
 import { button, element } from "../shared/element.js";
 import { slideImage } from "../shared/images.js";
 import { statusPill } from "../shared/statuses.js";
-import { FIELD_NAMES, magnification, scanTime, sizeOf } from "../shared/wording.js";
+import { FIELD_NAMES, barcodeNote, magnification, scanTime, sizeOf } from "../shared/wording.js";
 
 /** @import {Field, Slide} from "../server/types.js" */
 /** @import {SortField} from "./sorting.js" */
@@ -38,8 +38,8 @@ export const COLUMNS = [
     title: "Slide ID",
     className: "slide-id",
     sort: "SlideID",
-    shows: ({ SlideID }) => SlideID,
-    make: (slide, acts) => [editable(slide, "SlideID", acts)],
+    shows: ({ SlideID, Barcode }) => [SlideID, Barcode],
+    make: (slide, acts) => [editable(slide, "SlideID", acts), element("small", {}, barcodeNote(slide))],
   },
   {
     title: "Case ID",

@@ -79,3 +79,12 @@ export function shortTime(iso) {
 export function counted(count, noun) {
   return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 }
+
+/**
+ * @param {Pick<import("../server/types.js").Slide, "Barcode" | "SlideID">} slide
+ * @returns {string} whether the slide ID is the label's own: where no barcode was read, it is the image ID
+ */
+export function barcodeNote({ Barcode, SlideID }) {
+  if (!Barcode) return "no barcode read";
+  return Barcode === SlideID ? "barcode read" : `barcode ${Barcode}`;
+}
