@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from vsv.errors import SettingsError
 
@@ -36,4 +37,33 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         review_table=environment.get("VSV_REVIEW_TABLE", ""),
         import_machine=environment.get("VSV_IMPORT_MACHINE", ""),
         allow_origin=environment.get("VSV_ALLOW_ORIGIN", "*"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLSettings:
+    """Where the GraphQL API is, for functions that call it: they need no data folder."""
+
+    url: str
+    region: str
+
+
+def graphql_from_environment(environment: Mapping[str, str] = os.environ) -> GraphQLSettings:
+    """Read where the GraphQL API is; raises SettingsError that names what is missing or wrong."""
+    url, region = environment.get("VSV_GRAPHQL_URL", ""), environment.get("AWS_REGION", "")
+    if not _is_safe(url):
+        raise SettingsError("the setting VSV_GRAPHQL_URL is missing, or not an https address")
+    if not region:
+        raise SettingsError("the setting AWS_REGION is missing")
+    return GraphQLSettings(url, region)
+
+
+def _is_safe(url: str) -> bool:
+    """Tell whether signed requests may go there: encrypted, or within this machine."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return bool(parts.hostname) and (
+        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname == "127.0.0.1")
     )

@@ -1,0 +1,85 @@
+"""AppSync's GraphQL endpoint, asked as the function's own IAM role (Signature Version 4)."""
+
+import json
+import re
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Any
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import BotoCoreError
+from botocore.httpsession import URLLib3Session
+from botocore.session import Session
+from urllib3.exceptions import HTTPError
+from vsv.errors import UnavailableError
+from vsv.settings import GraphQLSettings
+
+CONNECT_S, READ_S = 2, 5
+MAX_ANSWER = 1 << 20
+_KIND = re.compile(r"[A-Za-z][A-Za-z_:]{0,39}")
+
+
+class AppSync:
+    """The API for one batch of changes, over one connection; ``close`` it."""
+
+    def __init__(self, settings: GraphQLSettings) -> None:
+        self._url = settings.url
+        self._signer = SigV4Auth(_credentials(), "appsync", settings.region)
+        self._http = URLLib3Session(timeout=(CONNECT_S, READ_S))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def mutate(self, mutation: str, variables: Mapping[str, Any]) -> None:
+        """Send a mutation; raises UnavailableError unless it was carried out, or its object is gone."""
+        body = json.dumps({"query": mutation, "variables": variables}, allow_nan=False).encode()
+        status, content = self._post(body)
+        if status != 200:
+            raise UnavailableError(f"AppSync answered {status}.")
+        kinds = _failures(content)
+        # A slide that was removed since: there is nothing to tell, and asking again would not bring it back.
+        if set(kinds) - {"NOT_FOUND"}:
+            raise UnavailableError(f"AppSync refused: {', '.join(kinds)}.")
+
+    def _post(self, body: bytes) -> tuple[int, bytes]:
+        headers = {"Content-Type": "application/json"}
+        request = AWSRequest("POST", self._url, headers, body, stream_output=True)
+        self._signer.add_auth(request)
+        try:
+            response = self._http.send(request.prepare())
+            with closing(response.raw) as raw:
+                return response.status_code, raw.read(MAX_ANSWER + 1)
+        except (BotoCoreError, HTTPError, OSError):
+            raise UnavailableError("AppSync cannot be reached now.") from None
+
+
+def _credentials() -> Any:
+    try:
+        found = Session().get_credentials()
+    except BotoCoreError:
+        found = None
+    if found is None:
+        raise UnavailableError("There are no AWS credentials to sign with.")
+    return found.get_frozen_credentials()
+
+
+def _failures(content: bytes) -> list[str]:
+    """Give the kinds of the errors in a GraphQL answer, at most three; raises UnavailableError for no answer."""
+    try:
+        answer = json.loads(content[:MAX_ANSWER])
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict) or not (answer.get("errors") or isinstance(answer.get("data"), dict)):
+        raise UnavailableError("AppSync gave no GraphQL answer.")
+    errors = answer.get("errors") or []
+    return sorted({_kind(one) for one in errors} if isinstance(errors, list) else {"unknown"})[:3]
+
+
+def _kind(error: object) -> str:
+    """Give an error's type, which may lead its message; never the message, which may quote what was sent."""
+    told = error if isinstance(error, dict) else {}
+    lead, colon, _ = str(told.get("message")).partition(": ")
+    kinds = (text for text in (lead if colon else "", str(told.get("errorType"))) if _KIND.fullmatch(text))
+    return next(kinds, "unknown")

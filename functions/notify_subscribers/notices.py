@@ -1,0 +1,101 @@
+"""Records of DynamoDB's streams as the mutations that tell subscribers of them.
+
+The tables are told apart by their keys. Whatever is not a change of a slide or of an import is passed over, and so
+is what could be neither: sent again and again, it would hold up the changes behind it.
+Source: "DynamoDB Streams record" (``StreamRecord``, ``AttributeValue``), Amazon DynamoDB API reference.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vsv.names import is_image_id, is_slide_filename
+from vsv.records import ImportState
+
+# Subscribers get what the mutation selects, no more: all, but LabelURL, which not every one of them may see.
+REPORT_SLIDE = """mutation ($ImageID: String!) {
+  reportSlideUpdate(ImageID: $ImageID) {
+    CaseID ImageID SlideID ScanDate TimeZone AppMag MPP height width Status Filename FileSize Barcode BarcodeFormat
+    TileSize Compression ScannerID Reviewer Note Version lastModified ModifiedBy
+  }
+}"""
+REPORT_IMPORT = """mutation ($input: ImportProgressInput!) {
+  reportImportProgress(input: $input) { Filename Size State Progress ImageID Error StartedAt UpdatedAt }
+}"""
+# The fields of ImportProgressInput with their types in DynamoDB; sources, checksums and runs stay here.
+IMPORT_FIELDS = {
+    "Filename": "S",
+    "Size": "N",
+    "State": "S",
+    "Progress": "N",
+    "ImageID": "S",
+    "Error": "S",
+    "StartedAt": "S",
+    "UpdatedAt": "S",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One mutation to send; ``sequence_number`` is that of the change in its stream."""
+
+    sequence_number: str
+    mutation: str
+    variables: Mapping[str, Any]
+
+
+def notices(event: Mapping[str, Any]) -> list[Notice]:
+    """Give what is to be told of a batch: the last change of each key, none of what is gone again."""
+    latest: dict[tuple[str, str], Notice | None] = {}
+    for record in _dicts(event.get("Records")):
+        change = _dict(record.get("dynamodb"))
+        if key := _key(change):
+            latest.pop(key, None)  # told in the order of the last changes
+            latest[key] = _notice(record.get("eventName"), key, change)
+    return [notice for notice in latest.values() if notice]
+
+
+def _key(change: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Give the name and value of the key where it is that of a slide or an import."""
+    keys = _dict(change.get("Keys"))
+    if len(keys) != 1:
+        return None
+    ((name, typed),) = keys.items()
+    value, is_one = _dict(typed).get("S"), {"ImageID": is_image_id, "Filename": is_slide_filename}.get(name)
+    return (name, value) if is_one and isinstance(value, str) and is_one(value) else None
+
+
+def _notice(event_name: object, key: tuple[str, str], change: Mapping[str, Any]) -> Notice | None:
+    number, (name, value) = change.get("SequenceNumber"), key
+    if event_name not in ("INSERT", "MODIFY") or not isinstance(number, str):
+        return None
+    if name == "ImageID":
+        return Notice(number, REPORT_SLIDE, {"ImageID": value})
+    fields = _import_fields(_dict(change.get("NewImage")))
+    is_import = fields.get("Filename") == value and fields.get("State") in list(ImportState)
+    return Notice(number, REPORT_IMPORT, {"input": fields}) if is_import else None
+
+
+def _import_fields(image: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what may be told of an import; what has not its type is left out."""
+    typed = {name: _dict(image.get(name)).get(kind) for name, kind in IMPORT_FIELDS.items()}
+    texts = {name: text for name, text in typed.items() if isinstance(text, str)}
+    plain = {name: _number(text) if IMPORT_FIELDS[name] == "N" else text for name, text in texts.items()}
+    return {name: value for name, value in plain.items() if value is not None}
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _dict(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _dicts(values: object) -> Iterable[Mapping[str, Any]]:
+    return map(_dict, values) if isinstance(values, list) else ()
