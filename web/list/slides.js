@@ -22,8 +22,10 @@ export function knownSlide(id) {
 
 /** @param {Slide[]} slides */
 export function learn(slides) {
-  for (const slide of slides) {
-    const before = known.get(slide.ImageID);
+  for (const news of slides) {
+    const before = known.get(news.ImageID);
+    // A notice that goes to all subscribers names no label: what this person may see does not change with it.
+    const slide = { ...news, LabelURL: news.LabelURL ?? before?.LabelURL ?? null };
     // Answers and messages overtake each other: an older version is no news.
     if (before && (before.Version ?? 0) > (slide.Version ?? 0)) continue;
     if (before && JSON.stringify(before) === JSON.stringify(slide)) continue;
