@@ -1,6 +1,6 @@
-"""The standalone page's lists: slides and imports as JSON, read only.
+"""Slides and imports as plain JSON, read only.
 
-For this machine's own page; other programs read through GraphQL or ``vsv list --json``.
+For scripts on this machine that want no GraphQL; the page and everybody else read through that.
 """
 
 from typing import Any
