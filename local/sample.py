@@ -9,6 +9,7 @@ import simplejpeg
 import zxingcpp
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
+from vsv import durable
 from vsv.jpeg import abbreviate
 from vsv.tiff_writer import PageLayout, TiffWriter
 
@@ -33,15 +34,10 @@ Pixels = NDArray[np.uint8]
 def write_sample_slide(path: Path) -> None:
     """Write the sample slide at `path`: all of it or, when anything fails, nothing."""
     tissue = paint_tissue(_WIDTH, _HEIGHT)
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        with unfinished.open("wb") as file:
-            tiff = TiffWriter(file)
-            for page in _pages(Image.fromarray(tissue)):
-                _write_page(tiff, page)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with durable.replacing(path) as part, part.open("wb") as file:
+        tiff = TiffWriter(file)
+        for page in _pages(Image.fromarray(tissue)):
+            _write_page(tiff, page)
 
 
 @dataclass(frozen=True)

@@ -65,9 +65,8 @@ def _tile(
     etag = _etag(slide, address, fmt, tiling)
     caching = PROVISIONAL if slide.is_provisional(address[0]) else IMMUTABLE
     if _unchanged(request, etag):
-        tiling.grid(slide).tile_box(
-            *address
-        )  # raises: a tile that never was is 404, whatever the client says
+        # Raises: a tile that never was is 404, whatever the client says.
+        tiling.grid(slide).tile_box(*address)
         return Response(304, "", _headers(here, etag, caching))
     return _cached(here, request, render_tile(slide, *address, fmt, tiling), MIME_TYPES[fmt], etag, caching)
 

@@ -21,6 +21,11 @@ class ScanTime:
     zone: str
 
 
+def is_aperio(description: str) -> bool:
+    """Tell whether a first page's description makes its file an Aperio slide, as OpenSlide decides it."""
+    return description.startswith("Aperio")
+
+
 def parse_tags(description: str) -> dict[str, str]:
     """Give every ``key = value`` of a description; of repeated keys the last counts, as in OpenSlide.
 

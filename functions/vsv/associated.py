@@ -7,6 +7,7 @@ from pathlib import Path
 from openslide import OpenSlideError
 from PIL import Image, TiffImagePlugin
 
+from vsv.aperio import is_aperio
 from vsv.errors import CorruptTileError, UnreadableSlideError
 from vsv.files import ASSOCIATED
 from vsv.open_file import OpenFile
@@ -25,8 +26,10 @@ _NAMES_BY_SUBFILE_TYPE = {1: "label", 9: "macro"}
 
 def read_associated(path: Path) -> dict[str, Image.Image]:
     """Give the associated images that the slide has, by name, as RGB; damaged ones are left out."""
-    found = {name: image for name in ASSOCIATED if (image := _from_openslide(path, name)) is not None}
-    for name, page in _unnamed_pages(path).items():
+    pages = _aperio_pages(path)
+    names = (name for name in ASSOCIATED if name != "thumbnail" or _shows_tissue(pages))
+    found = {name: image for name in names if (image := _from_openslide(path, name)) is not None}
+    for name, page in _unnamed_pages(pages).items():
         if name not in found and (image := _from_page(path, page)) is not None:
             found[name] = image
     return found
@@ -34,8 +37,6 @@ def read_associated(path: Path) -> dict[str, Image.Image]:
 
 def _from_openslide(path: Path, name: str) -> Image.Image | None:
     slide = opened(path)
-    if name == "thumbnail" and not _shows_tissue(path):
-        return None
     width_px = int(slide.properties.get(f"openslide.associated.{name}.width", 0))
     height_px = int(slide.properties.get(f"openslide.associated.{name}.height", 0))
     if not 0 < width_px * height_px <= MAX_PIXELS:
@@ -49,32 +50,31 @@ def _from_openslide(path: Path, name: str) -> Image.Image | None:
     return flat
 
 
-def _shows_tissue(path: Path) -> bool:
+def _aperio_pages(path: Path) -> tuple[Page, ...]:
+    """Give the pages of an Aperio slide; none elsewhere, where the format itself names its pictures."""
+    try:
+        pages = read_pages(OpenFile(path))
+    except UnreadableSlideError:
+        return ()
+    return pages if is_aperio(pages[0].description) else ()
+
+
+def _shows_tissue(pages: tuple[Page, ...]) -> bool:
     """Tell whether what OpenSlide takes for an Aperio slide's thumbnail is one.
 
     It takes the second page, whatever it shows. Where a slide has no thumbnail that is its label, which would
     then be shown to everybody.
     """
-    try:
-        first, *others = read_pages(OpenFile(path))
-    except UnreadableSlideError:
-        return True  # not a TIFF: then the format itself names its pictures
-    if not first.description.startswith("Aperio") or not others:
+    if len(pages) < 2:
         return True
-    page = others[0]
+    first, page = pages[:2]
     named = re.search(r"\b(label|macro)\b", page.description, re.IGNORECASE)
     ratio = page.width_px * first.height_px / (page.height_px * first.width_px)
     return named is None and page.subfile_type not in _NAMES_BY_SUBFILE_TYPE and 0.95 < ratio < 1.05
 
 
-def _unnamed_pages(path: Path) -> dict[str, Page]:
+def _unnamed_pages(pages: tuple[Page, ...]) -> dict[str, Page]:
     """Give the pages of an Aperio slide whose subfile type says label or macro; elsewhere it says another thing."""
-    try:
-        pages = read_pages(OpenFile(path))
-    except UnreadableSlideError:
-        return {}
-    if not pages[0].description.startswith("Aperio"):
-        return {}
     named = {_NAMES_BY_SUBFILE_TYPE.get(p.subfile_type): p for p in pages if not p.is_tiled}
     return {name: page for name, page in named.items() if name is not None}
 

@@ -30,7 +30,6 @@ from vsv.names import checked_filename
 from vsv.pyramid import Progress, render_pyramid
 from vsv.records import ImportRecord, ImportState, SlideRecord, Status
 
-BY = "import"
 MAX_FILE_SIZE = 1 << 44
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _UNDER_WAY = (ImportState.TRANSFERRING, ImportState.IMPORTING)

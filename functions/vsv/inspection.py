@@ -6,11 +6,10 @@ from pathlib import Path
 from vsv.errors import FileChangingError, FileMissingError, TransferError, UnreadableSlideError
 from vsv.open_file import OpenFile
 from vsv.openslide_source import opened
-from vsv.tiff import last_byte, read_pages
+from vsv.tiff import is_tiff, last_byte, read_pages
 
 # A hundred times a large slide. More is a damaged or hostile header, and would be rendered for days.
 MAX_PIXELS = 1 << 40
-_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BLOCK = 1 << 20
 
 
@@ -53,9 +52,7 @@ def _state(path: Path) -> tuple[int, int]:
 def _check_whole(path: Path, size: int) -> None:
     """Follow every directory of a TIFF to the end of its last tile."""
     file = OpenFile(path)
-    with path.open("rb") as start:
-        head = start.read(4)
-    if head not in _TIFF_STARTS:
+    if not is_tiff(file):
         if path.suffix.lower() in {".svs", ".tif", ".tiff"}:
             raise UnreadableSlideError("this is not a slide: the file does not begin as a TIFF does")
         return

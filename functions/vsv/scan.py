@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vsv.aperio import ScanTime, parse_tags, positive_number, scan_time
+from vsv.aperio import ScanTime, is_aperio, parse_tags, positive_number, scan_time
 from vsv.errors import UnreadableSlideError
 from vsv.names import is_image_id
 from vsv.open_file import OpenFile
@@ -31,7 +31,7 @@ class Scan:
 def read_scan(path: Path) -> Scan:
     """Read a slide's description; raises UnreadableSlideError."""
     page = _first_page(path)
-    if page is not None and page.description.startswith("Aperio"):
+    if page is not None and is_aperio(page.description):
         return _aperio(page)
     return _other(path, page)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vsv.aperio import is_aperio
 from vsv.deepzoom import Grid
 from vsv.errors import CorruptTileError, FileMissingError, UnreadableSlideError
 from vsv.levels import JpegLevel, can_pass_through, jpeg_level
@@ -60,6 +61,8 @@ class Slide:
 
     def is_provisional(self, level_dz: int) -> bool:
         """Tell whether the level's tiles will look different once the pyramid is there."""
+        if level_dz in self.levels:
+            return False
         source_dz = self.source_level(level_dz)
         return source_dz is None or self.is_dear(level_dz, source_dz - level_dz)
 
@@ -107,7 +110,7 @@ def _is_native(pages: tuple[Page, ...]) -> bool:
 
     Only Aperio's layout is read here: other vendors' tiles may overlap or be placed by other tags.
     """
-    return bool(pages) and pages[0].description.startswith("Aperio") and can_pass_through(pages[0])
+    return bool(pages) and is_aperio(pages[0].description) and can_pass_through(pages[0])
 
 
 def _native_grid(pages: tuple[Page, ...]) -> Grid:
