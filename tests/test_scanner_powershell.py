@@ -134,14 +134,8 @@ def test_variables_are_set_before_a_strict_run_reads_them(path: Path) -> None:
     """Strict mode ends a run at a misspelt name, and no run here would show it."""
     root = tree(path)
     automatic = {"_", "null", "true", "false", "psversiontable", "psscriptroot", "lastexitcode"}
-    used, written = (
-        set(),
-        {text(node).lstrip("$").lower() for node in nodes(root, "script_parameter")} & set(),
-    )
-    for node in nodes(root, "variable"):
-        name = text(node).strip("${}").lower().removeprefix("script:")
-        if not name.startswith("env:"):
-            used.add(name)
+    names = {text(node).strip("${}").lstrip("@").lower() for node in nodes(root, "variable")}
+    used = {name.removeprefix("script:") for name in names if not name.startswith("env:")}
     source = path.read_text()
     written = {m.lower() for m in re.findall(r"\$(?:script:)?(\w+)\s*=[^=]", source)}
     written |= {m.lower() for m in re.findall(r"foreach \(\$(\w+) in", source)}
