@@ -405,6 +405,15 @@ def test_what_a_killed_run_had_set_aside_comes_back_and_replaces_nothing(station
     assert (station.folder / "b.svs").read_bytes() == b"a new scan"
 
 
+def test_a_run_killed_while_it_gave_a_name_back_is_no_obstacle(station: Workstation) -> None:
+    path = put(station.folder, "a.svs", CONTENT)
+    (station.folder / "a.svs.confirmed").hardlink_to(path)
+    with erratic(always(202, {"state": "IMPORTING"}), echo) as running:
+        assert station.run(url=running.url)["a.svs"] == "waiting"
+        assert station.names() == ["a.svs"]
+        assert station.run(url=running.url) == {"a.svs": "deleted"}
+
+
 def test_keep_deletes_nothing_and_asks_once(station: Workstation) -> None:
     put(station.folder, "a.svs", CONTENT)
     with erratic(echo) as running:
@@ -645,6 +654,15 @@ def test_a_proxy_is_used(station: Workstation) -> None:
         station.environment = {"http_proxy": address}
         assert station.run("--allow-http", url=url) == {"b.svs": "deleted"}
         assert {asked.path for asked in proxy.asked} == {url}
+
+
+def test_what_is_on_this_machine_is_not_asked_through_a_proxy(station: Workstation) -> None:
+    put(station.folder, "a.svs", CONTENT)
+    with erratic(echo) as proxy:
+        address = f"http://127.0.0.1:{proxy.server_port}"
+        station.environment = {"http_proxy": address}
+        assert station.run() == station.run("--proxy", address) == {"a.svs": "later"}
+        assert proxy.asked == []
 
 
 # Certificates

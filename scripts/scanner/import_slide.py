@@ -168,9 +168,6 @@ class Server:
 
     def __init__(self, options: argparse.Namespace, secret: str | None, state: State) -> None:
         self.options, self.secret, self.state = options, secret, state
-        proxies = {"http": options.proxy, "https": options.proxy} if options.proxy else None
-        # Certificates are checked by default, and there is no option that says otherwise.
-        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies), _NoRedirects)
 
     def offer(self, body: dict[str, Any]) -> Answer:
         """Post a file's name and size; raises UnreachableError. A refused token is renewed once."""
@@ -223,8 +220,14 @@ class Server:
             raise UnreachableError(f"no answer: {error or type(error).__name__}") from error
 
     def _answer(self, request: urllib.request.Request) -> Answer:
+        proxy = self.options.proxy
+        proxies = {"http": proxy, "https": proxy} if proxy else None  # None: the environment's
+        if is_this_machine(request.host):
+            proxies = {}
+        # Certificates are checked by default, and there is no option that says otherwise.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies), _NoRedirects)
         try:
-            answer = self.opener.open(request, timeout=self.options.timeout)
+            answer = opener.open(request, timeout=self.options.timeout)
         except urllib.error.HTTPError as error:
             answer = error  # it is an answer as well
         with answer:
@@ -232,6 +235,11 @@ class Server:
             if len(body) > MAX_ANSWER_BYTES:
                 raise UnreachableError(f"an answer ({answer.status}) of over {MAX_ANSWER_BYTES} bytes")
             return Answer(answer.status, body)
+
+
+def is_this_machine(host: str) -> bool:
+    """Tell whether a host, with or without a port, is this machine's own loopback."""
+    return urllib.parse.urlsplit(f"//{host}").hostname in {"127.0.0.1", "::1", "localhost"}
 
 
 def _is_token(value: object) -> bool:
@@ -389,12 +397,14 @@ def delete(path: Path, seen: Seen) -> Outcome:
 
 def give_back(aside: Path, path: Path) -> Outcome:
     """Give a file its name back; where that is taken, it waits until the other file is gone."""
-    if os.path.lexists(path):
+    if os.path.lexists(path) and not path.samefile(aside):
         return Outcome("later", f"it gets its name back when {path.name} is gone")
     try:
         os.link(aside, path)  # unlike a rename it never replaces
     except FileExistsError:
-        return Outcome("later", f"it gets its name back when {path.name} is gone")
+        if not path.samefile(aside):  # else a run was killed between the two steps
+            return Outcome("later", f"it gets its name back when {path.name} is gone")
+        aside.unlink()
     except OSError:  # no hard links here
         aside.rename(path)
     else:
@@ -437,8 +447,8 @@ def _default_state() -> Path:
 def _check(options: argparse.Namespace) -> None:
     for url in filter(None, (options.url, options.token_url)):
         parts = urllib.parse.urlsplit(url)
-        is_here = parts.hostname in {"127.0.0.1", "::1", "localhost"}
-        if parts.scheme != "https" and not (parts.scheme == "http" and (is_here or options.allow_http)):
+        may_be_plain = options.allow_http or is_this_machine(parts.netloc)
+        if parts.scheme != "https" and not (parts.scheme == "http" and may_be_plain):
             raise SetupError(f"{url} must begin with https://: an answer decides whether a slide is deleted")
     if not options.folder.is_dir():
         raise SetupError(f"there is no folder {options.folder}")
