@@ -89,7 +89,7 @@ class Conversation(BaseHTTPRequestHandler):
     asked: Asked
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.asked = Asked(self.path, {k.lower(): v for k, v in self.headers.items()}, body)
         server = self.server
         assert isinstance(server, ErraticServer)

@@ -1,5 +1,6 @@
 """The scanner workstation's script: it alone deletes originals, so most of this is about when it must not."""
 
+import importlib.util
 import json
 import os
 import random
@@ -347,6 +348,24 @@ def test_other_content_with_the_same_size_and_time_in_the_same_place_stays(stati
         running.replies = (always(202, {"state": "IMPORTING"}),)
         station.run(url=running.url)
         assert running.asked[-1].json()["sha256"] == sha256(other)
+
+
+def test_a_file_that_was_swapped_at_the_last_moment_gets_its_name_back(
+    station: Workstation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The moment between the last look and the renaming is too short to be met from outside."""
+    spec = importlib.util.spec_from_file_location("import_slide_script", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, script)
+    spec.loader.exec_module(script)
+    path = put(station.folder, "a.svs", CONTENT)
+    seen = script.look(path)
+    put(station.folder, "fresh", CONTENT[::-1], OLD).replace(path)
+    assert script.delete(path, seen).word == "changed"
+    assert station.names() == ["a.svs"]
+    assert path.read_bytes() == CONTENT[::-1]
 
 
 def test_a_file_that_is_gone_meanwhile_is_no_matter_of_the_others(station: Workstation) -> None:
