@@ -34,11 +34,11 @@ async function ask() {
   if (!response.ok) throw new ServerGone(`status ${response.status}`);
   const half = (answer.seconds * 1000) / 2;
   renewAt = Date.now() + half;
-  renewIn(half);
+  renewAfter(half);
 }
 
 /** @param {number} ms */
-function renewIn(ms) {
+function renewAfter(ms) {
   clearTimeout(timer);
-  timer = setTimeout(() => openImages().catch((error) => error instanceof SessionOver || renewIn(AGAIN_MS)), ms);
+  timer = setTimeout(() => openImages().catch((error) => error instanceof SessionOver || renewAfter(AGAIN_MS)), ms);
 }
