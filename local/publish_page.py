@@ -1,7 +1,7 @@
-"""Publishes the page to a deployed stack: its files to the web bucket, its settings last, then the edge forgets the old.
+"""Publishes the page to a deployed stack: its files to the web bucket, its settings last.
 
-Run by ``scripts/publish_page``. Nothing is uploaded that is there already, and running it again finishes what was
-interrupted.
+Run by ``scripts/publish_page``. Nothing is uploaded that is there already, the edge is told to forget what has
+changed, and running it again finishes what was interrupted.
 """
 
 import hashlib

@@ -77,8 +77,8 @@ class Cloud:
 def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small page in place of the real one."""
     files = {
-        "index.html": "<!doctype html>", "main.js": "start();", "login/entry.js": "enter();", "style/base.css": "p {}",
-        "package.json": "{}", "types.d.ts": "", "node_modules/lib/lib.min.js": "lib();",
+        "index.html": "<!doctype html>", "main.js": "start();", "login/entry.js": "enter();",
+        "style/base.css": "p {}", "package.json": "{}", "types.d.ts": "", "node_modules/lib/lib.min.js": "lib();",
     }  # fmt: skip
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,13 @@ class Realtime:
 
     def __init__(self, host: str, user_of: Callable[[str], User | None], threads: Executor) -> None:
         self.host, self.user_of, self.threads = host, user_of, threads
-        self.open: set[Send] = set()
+        self.open: dict[Send, asyncio.AbstractEventLoop] = {}
+        self.served = 0
+
+    def drop(self) -> None:
+        """Close every connection, as AppSync does after a day at the latest."""
+        for send, loop in list(self.open.items()):
+            asyncio.run_coroutine_threadsafe(send({"type": "websocket.close"}), loop).result()
 
     async def accept(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
@@ -36,12 +42,12 @@ class Realtime:
         await send({"type": "websocket.accept", "subprotocol": "graphql-ws"})
         live, tasks = Live(), []
         await live.begin()
-        self.open.add(send)
+        self.open[send], self.served = asyncio.get_running_loop(), self.served + 1
         try:
             while (event := await receive())["type"] == "websocket.receive":
                 tasks += await self._hear(json.loads(event["text"]), live, send)
         finally:
-            self.open.discard(send)
+            del self.open[send]
             live.end()
             for task in tasks:
                 task.cancel()

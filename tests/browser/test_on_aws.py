@@ -26,6 +26,20 @@ from tests.browser.test_accessibility import axe as axe  # noqa: PLC0414  a fixt
 
 SET = "mutation Set($input: UpdateSlideInput!) { updateSlide(input: $input) { ImageID } }"
 KEY_ID = "K2JCJMDEHXQW5F"
+TOKEN = """() => {
+    const [, user] = Object.entries(sessionStorage).find(([key]) => key.startsWith("oidc.user"));
+    return JSON.parse(user).access_token;
+}"""
+# Asks for one label under as many addresses as are kept, then for the first again, then for another.
+MANY_LABELS = """async ([label, count]) => {
+    const { fetchLabel } = await import("/shared/labels.js");
+    for (let at = 0; at < count; at++) await fetchLabel(`${label}?${at}`);
+    await fetchLabel(`${label}?0`);
+    await fetchLabel(`${label}?another`);
+    await fetchLabel(`${label}?0`);
+    await fetchLabel(`${label}?1`);
+}"""
+KEPT_LABELS = 120
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +119,8 @@ def test_a_technician_sees_labels_and_what_others_change(people: Pages, aws: Aws
     choose(page, SAMPLE_ID)
     page.keyboard.press("b")
     expect(status(page, SAMPLE_ID)).to_have_text("Bad")
+    expect(page.locator("#actions .mark:visible")).to_have_count(4)
+    expect(page.locator("#actions .danger")).to_have_count(0)  # only Admins delete
     choose(page, SAMPLE_ID)
     page.keyboard.press("l")
     wait_until_drawn(page, "dialog img")
@@ -113,6 +129,16 @@ def test_a_technician_sees_labels_and_what_others_change(people: Pages, aws: Aws
     page.keyboard.press("l")
     wait_until_drawn(page, ".label-panel img:last-child")
     assert set(aws.tiles()) == {200}
+
+
+def test_labels_are_kept_in_memory_up_to_a_bound(people: Pages, aws: AwsSite) -> None:
+    page = log_in(people, aws, "technician")
+    wait_until_drawn(page, "td.label img")
+    address = f"/DeepZoom/{SAMPLE_ID}_files/label.jpeg"
+    aws.asked.clear()
+    page.evaluate(MANY_LABELS, [address, KEPT_LABELS])
+    # Each once, and the second again: it was the one used longest ago when another one came.
+    assert [path for _, path, _ in aws.asked].count(address) == KEPT_LABELS + 2
 
 
 def test_images_open_with_the_sessions_cookies_alone(aws: AwsSite) -> None:
@@ -173,9 +199,11 @@ def test_tokens_and_cookies_are_renewed(people: Pages, aws: AwsSite, monkeypatch
     assert aws.login.refreshed > before
     page.keyboard.press("u")  # with a token that is over, and a refresh token that came but once
     expect(status(page, SAMPLE_ID)).to_have_text("New")
-
-
-TOKEN = "() => JSON.parse(Object.entries(sessionStorage).find(([key]) => key.startsWith('oidc.user'))[1]).access_token"
+    served = aws.realtime.served
+    aws.realtime.drop()
+    expect(page.locator("#health")).to_have_attribute("data-health", "polling")
+    expect(page.locator("#health")).to_have_attribute("data-health", "live")
+    assert aws.realtime.served == served + 1
 
 
 def test_a_session_that_is_over_costs_nothing_that_was_typed(people: Pages, aws: AwsSite) -> None:

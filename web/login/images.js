@@ -9,6 +9,8 @@ let timer = 0;
 /** @type {Promise<void> | null} */
 let opening = null;
 
+document.addEventListener("visibilitychange", () => document.hidden || imagesAreOpen());
+
 /** @returns {Promise<void>} rejects with Refused, ServerGone or SessionOver */
 export function openImages() {
   opening ??= ask().finally(() => (opening = null));
