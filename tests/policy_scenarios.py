@@ -3,7 +3,6 @@
 A scenario takes every path of its function that calls something of its own; what comes before is done unrecorded.
 """
 
-import base64
 import importlib
 import json
 import os
@@ -14,19 +13,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import urlencode
 
 import boto3
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from small_slides import OLD, put, slide_bytes
 from vsv import importing, installation
 from vsv.installation import Installation
 from vsv.records import ImportRecord, ImportState
 
 from local.events import http_event
-from tests.cloudformation import GIVEN, REGION, Function
+from tests.cloudformation import GIVEN, REGION, Function, arn
 from tests.recorded_calls import Answers, Right, recording
 from tests.store_records import slide_import
 
 NAME, SIZE = "a.svs", len(slide_bytes())
+STREAM_RECORDS = Path(__file__).parent / "stream_records"
 LONG_AGO = "2000-01-01T00:00:00.000000Z"
 # What unrecorded work may use, whatever the function's own settings are.
 ALL_SETTINGS = {
@@ -41,6 +44,9 @@ class Context:
 
     aws_request_id = "00000000-0000-0000-0000-000000000000"
     function_name = "function"
+    function_version = "$LATEST"
+    invoked_function_arn = arn("lambda", "function:function")
+    memory_limit_in_mb = 1024
 
     def get_remaining_time_in_millis(self) -> int:
         return 899_000
@@ -65,14 +71,12 @@ class World:
         self.changes_files |= self._files() != before
         return result
 
-    def post(self, body: Mapping[str, Any]) -> int:
-        """Call with a POST as API Gateway hands it on; give the status."""
-        event = http_event("POST", "/", "", (), json.dumps(body).encode())
-        return int(self.call(event)["statusCode"])
-
-    def get(self, path: str) -> int:
-        """Call with a GET as API Gateway hands it on; give the status."""
-        return int(self.call(http_event("GET", path, "", ()))["statusCode"])
+    def ask(self, method: str, path: str, body: Any = None, answers: Answers | None = None) -> int:
+        """Call as API Gateway does, for a technician who comes through the edge; give the status."""
+        edge = (b"x-vsv-edge", self.function.environment.get("VSV_EDGE_SECRET", "").encode())
+        event = http_event(method, path, "", [edge], b"" if body is None else json.dumps(body).encode())
+        event["requestContext"]["authorizer"] = {"jwt": {"claims": {"cognito:groups": "[Technicians]"}}}
+        return int(self.call(event, answers)["statusCode"])
 
     @contextmanager
     def unrecorded(self) -> Iterator[Installation]:
@@ -112,7 +116,14 @@ class World:
         """Let a run's file be in ``incoming/``; give the inspection's event."""
         event = self.waiting(name)
         put(self.data / "incoming", name, content, OLD)
-        transfer = {"done": True, "execution": None, "completed": 1, "errors": 0, "rounds": 1, "waitSeconds": 1}
+        transfer = {
+            "done": True,
+            "execution": None,
+            "completed": 1,
+            "errors": 0,
+            "rounds": 1,
+            "waitSeconds": 1,
+        }
         return event | {"transfer": transfer}
 
     def inspected(self, name: str = NAME) -> dict[str, Any]:
@@ -147,11 +158,13 @@ def scenario(function: str) -> Callable[[Callable[[World], None]], Callable[[Wor
 
 @scenario("ImportSlideFunction")
 def import_slide(world: World) -> None:
-    assert world.post({"filename": "new.svs", "size": 1}) == 202
+    assert world.ask("POST", "/ImportSlide", {"filename": "new.svs", "size": 1}) == 202
     world.waiting("lost.svs")
-    assert world.post({"filename": "lost.svs", "size": SIZE}) == 202  # touched, so that it starts after all
+    assert (
+        world.ask("POST", "/ImportSlide", {"filename": "lost.svs", "size": SIZE}) == 202
+    )  # touched, so that it starts after all
     world.imported()
-    assert world.post({"filename": NAME, "size": SIZE}) == 200
+    assert world.ask("POST", "/ImportSlide", {"filename": NAME, "size": SIZE}) == 200
 
 
 @scenario("StartImportFunction")
@@ -193,8 +206,7 @@ def copy_dropped(world: World) -> None:
     named = f"s3://{GIVEN['DropInBucketName']}/{NAME}?"
     assert world.call(world.waiting(source=f"{named}versionId={put_object['VersionId']}"))["done"]
     # A bucket that was handed in may keep no versions.
-    etag = f"etag={put_object['ETag'].strip(chr(34))}"
-    event = world.waiting("b.svs", source=f"{named}{etag}")
+    event = world.waiting("b.svs", source=named + urlencode({"etag": put_object["ETag"]}))
     assert world.call(event)["done"]
 
 
@@ -249,13 +261,36 @@ def record_failure(world: World) -> None:
 def serve_image(world: World) -> None:
     world.imported()
     for path in (".dzi", "_files/10/0_0.jpeg", "_files/thumbnail.jpeg"):
-        assert world.get(f"/DeepZoom/1004486{path}") == 200
+        assert world.ask("GET", f"/DeepZoom/1004486{path}") == 200
+
+
+@scenario("ServeLabelFunction")
+def serve_label(world: World) -> None:
+    world.imported()
+    (world.data / "slides/1004486/label.jpeg").write_bytes(b"a label")
+    assert world.ask("GET", "/DeepZoom/1004486_files/label.jpeg") == 200
+
+
+@scenario("MintSessionFunction")
+def mint_session(world: World) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    read = {"secretsmanager:GetSecretValue": lambda _: {"SecretString": json.dumps({"privateKey": pem})}}
+    assert world.ask("POST", "/session", answers=read) == 200
+    assert world.ask("DELETE", "/session") == 204
+
+
+@scenario("ForgetDeletedFunction")
+def forget_deleted(world: World) -> None:
+    record = json.loads((STREAM_RECORDS / "slide.json").read_text())
+    record["dynamodb"]["NewImage"]["Status"]["S"] = "DELETED"
+    done = {"cloudfront:CreateInvalidation": lambda _: {}}
+    assert world.call({"Records": [record]}, done) == {"batchItemFailures": []}
 
 
 @scenario("NotifySubscribersFunction")
 def notify_subscribers(world: World) -> None:
-    recorded = Path(__file__).parent / "stream_records"
-    records = [json.loads((recorded / f"{kind}.json").read_text()) for kind in ("slide", "import")]
+    records = [json.loads((STREAM_RECORDS / f"{kind}.json").read_text()) for kind in ("slide", "import")]
 
     class Answer:
         status_code = 200
@@ -308,7 +343,12 @@ def review_event(kind: str, name: str, arguments: Mapping[str, Any], source: Any
         "identity": system if name.startswith("report") else user,
         "source": source,
         "request": {"headers": {}},
-        "info": {"fieldName": name, "parentTypeName": kind, "variables": {}, "selectionSetList": ["items/SlideID"]},
+        "info": {
+            "fieldName": name,
+            "parentTypeName": kind,
+            "variables": {},
+            "selectionSetList": ["items/SlideID"],
+        },
     }
 
 

@@ -1,7 +1,7 @@
 """What code asks of AWS, recorded while it runs, as the rights that a policy must give: an action on a resource.
 
-Sources: "Actions, resources, and condition keys" of each service, Service authorization reference; "Using IAM with DynamoDB
-transactions", Amazon DynamoDB developer guide.
+Sources: "Actions, resources, and condition keys" of each service, Service authorization reference; "Using IAM with
+DynamoDB transactions", Amazon DynamoDB developer guide.
 """
 
 import json
@@ -43,7 +43,9 @@ def rights_of(service: str, operation: str, parameters: Parameters) -> Iterator[
     """Give the rights that a call needs; raises NotImplementedError for one that is not known here yet."""
     known = _SERVICES.get(service)
     if known is None:
-        raise NotImplementedError(f"{service}:{operation}: tell tests/recorded_calls.py which rights it needs")
+        raise NotImplementedError(
+            f"{service}:{operation}: tell tests/recorded_calls.py which rights it needs"
+        )
     yield from known(operation, parameters)
 
 
@@ -93,15 +95,17 @@ _SERVICES: Mapping[str, Callable[[str, Parameters], Iterator[Right]]] = {
 
 
 def _graphql(request: AWSRequest) -> Iterator[Right]:
-    """Give the rights for a signed GraphQL request; the tests' API is named by the first label of its host."""
+    """Give the rights for a signed GraphQL request; the tests' API is named by the first part of its host."""
     document = parse(json.loads(request.data)["query"])
-    api = (urlsplit(request.url).hostname or "").partition(".")[0]
+    api = urlsplit(request.url).netloc.partition(".")[0]
     for operation in document.definitions:
         assert isinstance(operation, OperationDefinitionNode)
         kind = operation.operation.value.capitalize()
         for field in operation.selection_set.selections:
             assert isinstance(field, FieldNode)
-            yield Right("appsync:GraphQL", arn("appsync", f"apis/{api}/types/{kind}/fields/{field.name.value}"))
+            yield Right(
+                "appsync:GraphQL", arn("appsync", f"apis/{api}/types/{kind}/fields/{field.name.value}")
+            )
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """A function may do what its code does, no less and no more: calls recorded under moto against its policy.
 
-What is not seen in its calls comes from how it is set up: logs, traces, its place in the VPC, the stream that calls it,
-where its failures go, and its file system.
+What is not seen in its calls comes from how it is set up: logs, traces, its place in the VPC, the stream that calls
+it, where its failures go, and its file system.
 """
 
 from collections.abc import Iterator
@@ -98,7 +98,9 @@ def sources(function: Function) -> Iterator[dict[str, object]]:
 
 def is_allowed(right: Right, statements: list[Statement]) -> bool:
     """Tell whether a right is given and not refused; refusals on conditions are other tests' matter."""
-    given = [one.effect for one in statements if not (one.effect == "Deny" and one.condition) and gives(one, right)]
+    given = [
+        one.effect for one in statements if not (one.effect == "Deny" and one.condition) and gives(one, right)
+    ]
     return bool(given) and "Deny" not in given
 
 
