@@ -61,6 +61,8 @@ ON_EVERYTHING = {
     "xray:PutTelemetryRecords": "the same",
     "xray:PutTraceSegments": "the same",
 }
+# Services that take a role without telling for which account; a role cannot be passed to another account's.
+TELL_NO_ACCOUNT = {"backup.amazonaws.com", "lambda.amazonaws.com"}
 STATEFUL = {
     "AWS::Backup::BackupVault",
     "AWS::Cognito::UserPool",
@@ -254,8 +256,7 @@ class TestRights:
     def test_services_take_a_role_for_this_account_only(self, template: Template) -> None:
         for name in template.resources("AWS::IAM::Role"):
             for statement in template.properties(name)["AssumeRolePolicyDocument"]["Statement"]:
-                # Lambda alone passes no source account.
-                if statement["Principal"] != {"Service": "lambda.amazonaws.com"}:
+                if statement["Principal"]["Service"] not in TELL_NO_ACCOUNT:
                     account = statement["Condition"]["StringEquals"]["aws:SourceAccount"]
                     assert account == {"Ref": "AWS::AccountId"}, name
 
