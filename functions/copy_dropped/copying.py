@@ -126,14 +126,14 @@ class _Crc32:
 
 
 class _Hashed:
-    def __init__(self, digest: Any) -> None:
+    def __init__(self, digest: "hashlib._Hash") -> None:
         self._digest = digest
 
     def update(self, data: bytes) -> None:
         self._digest.update(data)
 
     def matches(self, wanted: str) -> bool:
-        return wanted in {self._digest.hexdigest(), base64.b64encode(self._digest.digest()).decode()}
+        return wanted in (self._digest.hexdigest(), base64.b64encode(self._digest.digest()).decode())
 
 
 def _told_digests(told: dict[str, Any]) -> list[tuple[_Digest, str]]:
@@ -152,7 +152,7 @@ def _told_digests(told: dict[str, Any]) -> list[tuple[_Digest, str]]:
 
 
 def _is_whole(told: dict[str, Any]) -> bool:
-    return told.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
+    return bool(told.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT")
 
 
 def _checksum_from(path: Path, start: int, end: int) -> bytes:
