@@ -1,8 +1,8 @@
 """A stand-in for DataSync that really copies: one task from a folder, the scanner's share, to ``incoming/``.
 
-It answers as the service does where that is written down: one execution at a time, include filters, phases, files sent
-only where size or time differ from what lies at the destination, verification of what was sent. Each request and each
-answer is checked against botocore's model of the service.
+It answers as the service does where that is written down: one execution at a time, include filters, phases, sending
+only what differs in size or time from what lies at the destination, verification of what was sent. Each request and
+each answer is checked against botocore's model of the service.
 Source: AWS DataSync API reference; "Understanding task execution statuses", AWS DataSync user guide.
 """
 
@@ -117,10 +117,10 @@ class FakeDataSync:
 
     def _move_on(self, execution: FakeExecution) -> None:
         self.before_phase(PHASES[execution.phase])
+        if self.fail_next:
+            execution.error = self.fail_next.pop(0)
+            return
         if PHASES[execution.phase] == "TRANSFERRING":
-            if self.fail_next:
-                execution.error = self.fail_next.pop(0)
-                return
             self._transfer(execution)
         if PHASES[execution.phase] == "VERIFYING" and not self._is_verified(execution):
             execution.error = "VerificationFailed"

@@ -1,4 +1,4 @@
-"""The import machine as it is deployed, on moto: its definition, the real handlers behind its tasks, the real records.
+"""The import machine as it is deployed, on moto: its definition, the real handlers behind its tasks, real records.
 
 Step Functions' interpreter is moto's; DynamoDB, its stream and S3 are moto's; DataSync is ``fake_datasync``; EFS is a
 folder. Waits and pauses before retries are noted and cut short.

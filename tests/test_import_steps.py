@@ -79,6 +79,7 @@ def check_imported(here: Site) -> None:
     assert [record.image_id for record in here.records()] == ["1004486"]
     assert here.here.files.slide("1004486").read_bytes() == slide_bytes()
     assert list((here.here.files.root / "incoming").glob("*.svs")) == []
+    assert list((here.here.files.root / "taken").iterdir()) == []
     assert (here.here.files.pyramid("1004486")).exists()
     original = here.scanner / "a.svs"
     assert (original.read_bytes(), original.stat().st_mtime_ns) == (slide_bytes(), OLD)
