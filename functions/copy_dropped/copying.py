@@ -52,32 +52,32 @@ class ObjectCopy:
     def __init__(self, client: Any, wanted: DroppedObject, part: Path, size: int) -> None:
         self._client, self._part, self._size = client, part, size
         self._request: dict[str, str] = {"Bucket": wanted.bucket, "Key": wanted.key}
-        self._request |= {"VersionId": wanted.version} if wanted.version else {"IfMatch": wanted.etag or ""}
+        self._request |= {"VersionId": wanted.version} if wanted.version else {"IfMatch": f'"{wanted.etag}"'}
 
     def go_on(self, has_time: Callable[[], bool], progress: Progress) -> bool:
-        """Copy as much as there is time for, at least one range; tell whether all of it is here.
+        """Copy as much as there is time for, at least one range more; tell whether all of it is here.
 
         Raises FileMissingError where the object is gone, TransferError where it is another than was announced,
         UnavailableError where S3 or the disk does not answer.
         """
         with _plain_errors():
-            done = self._done()
+            before = self._found()
+            # The last range may have holes, since a copy can be killed: only those before it are surely here.
+            done = max(0, (before - 1) // RANGE * RANGE)
             while done < self._size:
                 done += self._copy_range(done)
                 progress(done, self._size)
-                if not has_time():
+                if before < done < self._size and not has_time():
                     return False
         return True
 
-    def _done(self) -> int:
-        """Give how many bytes are surely here: the last range may have holes, since a copy can be killed."""
+    def _found(self) -> int:
         try:
-            found = min(self._part.stat().st_size, self._size)
+            return min(self._part.stat().st_size, self._size)
         except FileNotFoundError:
             self._part.parent.mkdir(parents=True, exist_ok=True)
             self._part.touch()
             return 0
-        return max(0, (found - 1) // RANGE * RANGE)
 
     def _copy_range(self, start: int) -> int:
         """Copy one range, flush it, and read it back."""
