@@ -11,7 +11,7 @@ from inspect_file.handler import lambda_handler as inspect_file
 from render_pyramid.handler import lambda_handler as render_pyramid
 from running import DEADLINE_S, Site, check_whole, site, wait_until
 from small_slides import OLD, put, slide_bytes
-from vsv import durable, importing, pyramid
+from vsv import durable, import_steps, importing, pyramid
 from vsv.errors import FileMissingError, NotFoundError, VersionConflictError
 from vsv.installation import current
 from vsv.records import ImportState
@@ -145,14 +145,14 @@ def test_a_slide_that_is_deleted_while_it_is_rendered_stays_deleted(
     here: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrived, go_on = Event(), Event()
-    render = importing.render_pyramid
+    render = import_steps.render_pyramid
 
     def slow(*arguments: Any) -> object:
         arrived.set()
         assert go_on.wait(DEADLINE_S)
         return render(*arguments)
 
-    monkeypatch.setattr(importing, "render_pyramid", slow)
+    monkeypatch.setattr(import_steps, "render_pyramid", slow)
     put(here.scanner, "a.svs")
     here.post("a.svs", SIZE)
     assert arrived.wait(DEADLINE_S)
@@ -174,4 +174,4 @@ def test_render_without_a_slide_is_refused(here: Site) -> None:
     run = here.here.imports.get("a.svs")
     assert run is not None
     with pytest.raises(FileMissingError):
-        importing.render_run(current(), run, lambda _done, _total: None)
+        import_steps.render_run(current(), run, lambda _done, _total: None)

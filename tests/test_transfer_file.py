@@ -1,4 +1,4 @@
-"""Following DataSync: which execution has the file in it, what is started, how long is waited, when it is given up."""
+"""Following DataSync: which execution has the file, what is started, how long is waited, when it is given up."""
 
 from collections.abc import Iterator
 from dataclasses import replace

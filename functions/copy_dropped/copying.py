@@ -17,7 +17,6 @@ from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError
 from vsv import durable
 from vsv.dropped import DroppedObject
 from vsv.errors import FileMissingError, TransferError, UnavailableError
-from vsv.pyramid import Progress
 
 RANGE = 64 << 20
 _BLOCK = 4 << 20
@@ -33,6 +32,9 @@ _GONE = (
 # S3 answers 403 for what does not exist to whom may not list the bucket.
 _REFUSED = ("AccessDenied", "403")
 _CONFIG = Config(connect_timeout=3, read_timeout=30, retries={"mode": "standard", "max_attempts": 4})
+
+
+Progress = Callable[[int, int], None]  # bytes done and in all
 
 
 class _Digest(Protocol):
