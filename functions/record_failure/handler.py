@@ -7,8 +7,8 @@ import logging
 from typing import Any
 
 from vsv.errors import BadRequestError, NotFoundError, VersionConflictError
-from vsv.importing import UNDER_WAY, current_run, record_failure
 from vsv.installation import current
+from vsv.runs import UNDER_WAY, current_run, record_failure
 
 from record_failure.reasons import failure_of
 

@@ -4,8 +4,8 @@ from functools import cache
 from typing import Any
 
 from vsv.datasync import DataSyncTask
-from vsv.importing import current_run
 from vsv.installation import current
+from vsv.runs import current_run
 from vsv.settings import required
 
 from transfer_file.following import Following, follow
