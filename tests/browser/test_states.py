@@ -46,6 +46,21 @@ def test_without_a_live_connection_changes_are_asked_for(
     expect(status(page, image_id)).to_have_text("Good")
 
 
+def test_it_is_found_out_whether_anybody_logs_in_here(pages: Pages, slides: Slides) -> None:
+    (image_id,) = slides.take()
+    page = pages.blank()
+    pages.expect_complaint("status of (503|404)")
+    page.clock.install()
+    answers = iter([503, 404])
+    page.route("**/config.json", lambda route: route.fulfill(status=next(answers)))
+    page.goto(pages.url)
+    expect(page.get_by_role("alert").filter(has_text="The server does not answer")).to_be_visible()
+    page.clock.fast_forward(5000)
+    expect(status(page, image_id)).to_have_text("New")
+    expect(page.locator("#health")).to_have_attribute("data-health", "live")
+    expect(page.locator("#who")).to_be_hidden()
+
+
 def test_a_session_that_is_over_is_told(pages: Pages, slides: Slides) -> None:
     (image_id,) = slides.take()
     page = pages.open()

@@ -1,5 +1,5 @@
 // The bar below the table: what can be done with the chosen slides, and by which key.
-import { mayChange } from "../login/person.js";
+import { mayChange, mayDelete } from "../login/person.js";
 import { button, byId, element, setText } from "../shared/element.js";
 import { flip, setting } from "../shared/settings.js";
 import { MARKS, statusName } from "../shared/statuses.js";
@@ -21,7 +21,7 @@ export function startActions(view) {
   marks.forEach((made, at) => (made.dataset.status = MARKS[at].status));
   const viewChosen = keyed("View", "Enter", () => view(chosenIds()), { className: "primary" });
   const removeChosen = keyed("Delete", "Del", deleteChosen, { className: "danger" });
-  const changes = mayChange() ? [...marks, removeChosen] : [];
+  const changes = [...(mayChange() ? marks : []), ...(mayDelete() ? [removeChosen] : [])];
   needChoice = [viewChosen, ...changes];
   const untick = button("Clear", tickNone, { id: "untick", title: "Untick all (Escape)" });
   byId("actions").append(viewChosen, ...changes, element("p", { id: "chosen" }), untick);

@@ -1,5 +1,5 @@
 // The keys of the table.
-import { mayChange } from "../login/person.js";
+import { mayChange, mayDelete } from "../login/person.js";
 import { bind } from "../shared/keyboard.js";
 import { openSheet } from "../shared/sheet.js";
 import { MARKS, statusName } from "../shared/statuses.js";
@@ -37,7 +37,7 @@ export function bindListKeys(view) {
 function decisions() {
   return [
     ...MARKS.map(({ status, key }) => ({ keys: [key], text: `mark ${statusName(status).toLowerCase()}`, act: () => markChosen(status) })),
-    { keys: ["Delete"], text: "delete", act: deleteChosen },
+    ...(mayDelete() ? [{ keys: ["Delete"], text: "delete", act: deleteChosen }] : []),
     { keys: ["Ctrl+Z"], text: "undo the last change", act: undoLast },
   ];
 }

@@ -9,6 +9,8 @@ let timer = 0;
 /** @type {Promise<void> | null} */
 let opening = null;
 
+document.addEventListener("visibilitychange", () => document.hidden || imagesAreOpen());
+
 /** @returns {Promise<void>} rejects with Refused, ServerGone or SessionOver */
 export function openImages() {
   opening ??= ask().finally(() => (opening = null));
@@ -34,11 +36,11 @@ async function ask() {
   if (!response.ok) throw new ServerGone(`status ${response.status}`);
   const half = (answer.seconds * 1000) / 2;
   renewAt = Date.now() + half;
-  renewIn(half);
+  renewAfter(half);
 }
 
 /** @param {number} ms */
-function renewIn(ms) {
+function renewAfter(ms) {
   clearTimeout(timer);
-  timer = setTimeout(() => openImages().catch((error) => error instanceof SessionOver || renewIn(AGAIN_MS)), ms);
+  timer = setTimeout(() => openImages().catch((error) => error instanceof SessionOver || renewAfter(AGAIN_MS)), ms);
 }

@@ -1,7 +1,8 @@
 // Who works here, and what they may do. On one machine nobody is asked, and everything may be done.
 import { currentUser } from "./tokens.js";
 
-const WRITERS = ["Technicians", "Admins"];
+const ADMINS = "Admins";
+const WRITERS = ["Technicians", ADMINS];
 
 /** @returns {{name: string, groups: string[]} | null} null on one machine */
 export function person() {
@@ -12,8 +13,20 @@ export function person() {
   return { name: String(name ?? "somebody"), groups: Array.isArray(groups) ? groups : [] };
 }
 
-/** @returns {boolean} whether slides may be changed and labels seen; the server decides, this is for what the page offers */
+// The server decides; these are for what the page offers.
+
+/** @returns {boolean} whether slides may be changed and labels seen */
 export function mayChange() {
+  return isIn(WRITERS);
+}
+
+/** @returns {boolean} whether slides may be deleted */
+export function mayDelete() {
+  return isIn([ADMINS]);
+}
+
+/** @param {string[]} wanted */
+function isIn(wanted) {
   const groups = person()?.groups;
-  return groups === undefined || groups.some((group) => WRITERS.includes(group));
+  return groups === undefined || groups.some((group) => wanted.includes(group));
 }

@@ -1,5 +1,5 @@
 // The viewer's two bars: which slide this is and what becomes of it; how it is looked at.
-import { mayChange } from "../login/person.js";
+import { mayChange, mayDelete } from "../login/person.js";
 import { button, element, setText } from "../shared/element.js";
 import { flip, setting } from "../shared/settings.js";
 import { MARKS, statusName, statusPill } from "../shared/statuses.js";
@@ -52,9 +52,9 @@ export function makeTitleBar(acts) {
   });
   const remove = button("Delete", acts.remove, { className: "danger", title: "Delete this slide (Delete)" });
   const help = keyed("?", "Keys", "?", acts.help);
-  const changes = [goOn(), ...marks, remove];
+  const choice = goOn();
   const heading = element("h1", {}, hosts[0]);
-  const bar = element("header", { className: "title" }, back, previous, next, place, heading, hosts[1], pill, about, ...changes, help);
+  const bar = element("header", { className: "title" }, back, previous, next, place, heading, hosts[1], pill, about, choice, ...marks, remove, help);
   return {
     bar,
     hosts,
@@ -63,7 +63,8 @@ export function makeTitleBar(acts) {
       setText(place, text);
       previous.disabled = !canGo(-1);
       next.disabled = !canGo(1);
-      for (const one of changes) one.hidden = !mayChange();
+      for (const one of [choice, ...marks]) one.hidden = !mayChange();
+      remove.hidden = !mayDelete();
       for (const one of [...marks, remove]) one.disabled = slide === null;
       for (const one of marks) one.ariaPressed = String(slide?.Status === one.dataset.status);
       // The pressed button tells the status, unless it is one that is set elsewhere.

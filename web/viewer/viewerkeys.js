@@ -1,6 +1,6 @@
 // The keys of the viewer.
 import { undoLast } from "../list/acting.js";
-import { mayChange } from "../login/person.js";
+import { mayChange, mayDelete } from "../login/person.js";
 import { bind } from "../shared/keyboard.js";
 import { MARKS, statusName } from "../shared/statuses.js";
 import { activePane } from "./panes.js";
@@ -48,7 +48,7 @@ function bindChanges() {
     ...MARKS.map(({ status, key }) => ({ keys: [key], text: `mark ${statusName(status).toLowerCase()}`, act: () => acts.mark(status) })),
     { keys: ["E", "F2"], text: "edit the slide ID", act: () => acts.edit("SlideID") },
     { keys: ["C"], text: "edit the case ID", act: () => acts.edit("CaseID") },
-    { keys: ["Delete"], text: "delete", act: acts.remove },
+    ...(mayDelete() ? [{ keys: ["Delete"], text: "delete", act: acts.remove }] : []),
     { keys: ["Ctrl+Z"], text: "undo the last change", act: undoLast },
   ]);
 }
