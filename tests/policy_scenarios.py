@@ -19,7 +19,8 @@ import boto3
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from small_slides import OLD, put, slide_bytes
-from vsv import importing, installation
+from vsv import import_steps, installation, runs
+from vsv.errors import UnreadableSlideError
 from vsv.installation import Installation
 from vsv.records import ImportRecord, ImportState
 
@@ -110,7 +111,7 @@ class World:
     def _after(self, event: dict[str, Any], *steps: Callable[[Installation, ImportRecord], Any]) -> None:
         with self.unrecorded() as here:
             for step in steps:
-                step(here, importing.current_run(here, event["filename"], event["runId"]))
+                step(here, runs.current_run(here, event["filename"], event["runId"]))
 
     def transferred(self, name: str = NAME, content: bytes | None = None) -> dict[str, Any]:
         """Let a run's file be in ``incoming/``; give the inspection's event."""
@@ -129,18 +130,20 @@ class World:
     def inspected(self, name: str = NAME) -> dict[str, Any]:
         """Let a run be inspected; give the extraction's event."""
         event = self.transferred(name)
-        self._after(event, importing.inspect_run)
+        self._after(event, import_steps.inspect_run)
         return event
 
     def extracted(self, name: str = NAME) -> dict[str, Any]:
         """Let a run have its record; give the rendering's event."""
         event = self.inspected(name)
-        self._after(event, importing.extract_run)
+        self._after(event, import_steps.extract_run)
         return event | {"imageId": "1004486"}
 
     def imported(self, name: str = NAME) -> None:
         """Let a slide be ready."""
-        self._after(self.extracted(name), lambda here, run: importing.render_run(here, run, lambda *_: None))
+        self._after(
+            self.extracted(name), lambda here, run: import_steps.render_run(here, run, lambda *_: None)
+        )
 
 
 SCENARIOS: dict[str, Callable[[World], None]] = {}
@@ -206,7 +209,7 @@ def copy_dropped(world: World) -> None:
     named = f"s3://{GIVEN['DropInBucketName']}/{NAME}?"
     assert world.call(world.waiting(source=f"{named}versionId={put_object['VersionId']}"))["done"]
     # A bucket that was handed in may keep no versions.
-    event = world.waiting("b.svs", source=named + urlencode({"etag": put_object["ETag"]}))
+    event = world.waiting("b.svs", source=named + urlencode({"etag": put_object["ETag"].strip('"')}))
     assert world.call(event)["done"]
 
 
@@ -233,7 +236,7 @@ def inspect_file(world: World) -> None:
     event = world.transferred("bad.svs", b"x" * SIZE)
     try:
         world.call(event)
-    except importing.UnreadableSlideError:
+    except UnreadableSlideError:
         return
     raise AssertionError("what is no slide was taken for one")
 
