@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from vsv.importing import current_run, extract_run
+from vsv.import_steps import extract_run
 from vsv.installation import current
+from vsv.runs import current_run
 
 
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:

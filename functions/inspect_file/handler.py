@@ -2,12 +2,17 @@
 
 from typing import Any
 
-from vsv.importing import current_run, inspect_run
+from vsv.import_steps import inspect_run
 from vsv.installation import current
+from vsv.runs import current_run
 
 
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Take and give ``{"filename", "size", "runId"}``; raises the domain's errors for the state machine."""
+    """Take and give ``{"filename", "size", "runId"}``; raises the domain's errors for the state machine.
+
+    ``transfer``, where it is given, tells in ``done`` whether DataSync has brought the file.
+    """
     here = current()
-    inspect_run(here, current_run(here, event["filename"], event["runId"]))
+    run = current_run(here, event["filename"], event["runId"])
+    inspect_run(here, run, arrived=event.get("transfer", {}).get("done", True))
     return event

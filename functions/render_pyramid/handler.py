@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from vsv.importing import current_run, render_run
+from vsv.import_steps import render_run
 from vsv.installation import current
 from vsv.progress import NotedProgress
+from vsv.runs import current_run
 
 
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:

@@ -1,38 +1,27 @@
-"""The way in: receive → transfer → inspect → extract → render → ready.
+"""The way in and out: is a file safely here, else start its import; try one again; delete a slide.
 
-The transfer is the deployment's (DataSync, or a local copy). Each step here can be killed anywhere and run again:
-what it has done already it finds done. A step acts only for the run that is stored under the filename.
+The steps of an import are in ``import_steps``: this module opens slides at most, and needs no pixels.
 """
 
-import re
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from vsv.clock import now_utc
 from vsv.errors import (
     AlreadyExistsError,
     BadRequestError,
-    ConflictError,
-    FileMissingError,
     NotFoundError,
     SlideNotFoundError,
     UnavailableError,
-    UnreadableSlideError,
-    VersionConflictError,
 )
-from vsv.extraction import extract
-from vsv.inspection import checksum, inspect
 from vsv.installation import Installation
 from vsv.names import checked_filename
-from vsv.pyramid import Progress, render_pyramid
 from vsv.records import ImportRecord, ImportState, SlideRecord, Status
-
-MAX_FILE_SIZE = 1 << 44
-_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-_UNDER_WAY = (ImportState.TRANSFERRING, ImportState.IMPORTING)
+from vsv.runs import DISK, MAX_FILE_SIZE, UNDER_WAY, is_object
+from vsv.stored_slides import is_sha256, is_summed_in_part, is_whole, slide_of, slides_named
 
 
 class Safety(Enum):
@@ -61,31 +50,51 @@ def receive(here: Installation, filename: object, size: object, sha256: object =
     """
     filename, size, digest = checked_filename(filename), _checked_size(size), _checked_digest(sha256)
     latest = here.imports.get(filename)
-    stored = [slide for slide in _slides_named(here, filename) if _is_whole(here, slide, size)]
+    stored = [slide for slide in slides_named(here, filename) if is_whole(here, slide, size)]
     run = latest if latest is not None and latest.size == size else None
     if digest is not None:
         if found := [slide for slide in stored if slide.checksum == digest]:
             return _safe(here, found[0])
-        stored = [slide for slide in stored if _is_summed_in_part(slide)]
+        stored = [slide for slide in stored if is_summed_in_part(slide)]
         if not stored and not _may_bring(run, digest):
-            return _begin(here, filename, size, latest)
+            return begin(here, filename, size, latest, expected=digest)
     if (source := _unknown_source(here, filename, size, run, stored)) is not None:
-        return _begin(here, filename, size, latest, source)
+        return begin(here, filename, size, latest, source=source, expected=digest)
     if run is not None and run.state is not ImportState.READY:
         return _unfinished(here, run, stored)
     if not stored:
-        return _begin(here, filename, size, latest)
+        return begin(here, filename, size, latest, expected=digest)
     return _safe(here, next((s for s in stored if run is not None and s.image_id == run.image_id), stored[0]))
 
 
+def receive_object(here: Installation, filename: object, size: object, source: str) -> Receipt:
+    """Start the import of a version of an object, unless it is the one that was asked for last.
+
+    Another version under the same name is another scan, whatever its size. Raises as ``receive`` does.
+    """
+    filename, size = checked_filename(filename), _checked_size(size)
+    latest = here.imports.get(filename)
+    if latest is None or (latest.source, latest.size) != (source, size):
+        return begin(here, filename, size, latest, source=source)
+    return _unfinished(here, latest, ()) if latest.state in UNDER_WAY else _as_it_ended(latest)
+
+
 def retry(here: Installation, filename: str) -> Receipt:
-    """Start a failed import again, whatever it failed of; other imports are left alone."""
+    """Start a failed import again, whatever it failed of; other imports are left alone.
+
+    A slide that is stored whole is kept: by now it may be the only copy, since only its pyramid was missing.
+    """
     run = here.imports.get(checked_filename(filename))
     if run is None:
         raise NotFoundError("this import is not known")
     if run.state is not ImportState.FAILED:
         return Receipt(Safety.NOT_YET, run.state, run.error)
-    return _begin(here, run.filename, run.size, run)
+    kept: dict[str, Any] = {"expected": run.expected}
+    if (slide := slide_of(here, run)) is not None:
+        kept |= {"image_id": slide.image_id, "checksum": run.checksum, "source_modified": run.source_modified}
+    if slide is not None or is_object(run.source):
+        kept["source"] = run.source
+    return begin(here, run.filename, run.size, run, **kept)
 
 
 def _checked_size(size: object) -> int:
@@ -97,31 +106,15 @@ def _checked_size(size: object) -> int:
 def _checked_digest(sha256: object) -> str | None:
     if sha256 is None:
         return None
-    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+    if not isinstance(sha256, str) or not is_sha256(sha256):
         raise BadRequestError("sha256, where it is given, must be 64 hexadecimal digits")
     return sha256.lower()
 
 
-def _is_whole(here: Installation, slide: SlideRecord, size: int) -> bool:
-    """Tell whether a recorded slide of that size is stored whole and, unless it was deleted, can be read."""
-    if slide.file_size != size or here.files.stored_size(slide.image_id) != size:
-        return False
-    if here.files.is_hidden(slide.image_id):
-        return True
-    try:
-        here.library.slide(slide.image_id)
-    except (UnreadableSlideError, ConflictError, NotFoundError):
-        return False
-    return True
-
-
-def _is_summed_in_part(slide: SlideRecord) -> bool:
-    """Tell whether a checksum is not one of the whole content: of originals in place only the ends are read."""
-    return slide.checksum is not None and not _SHA256.fullmatch(slide.checksum)
-
-
 def _may_bring(run: ImportRecord | None, digest: str) -> bool:
-    return run is not None and run.state is not ImportState.READY and run.checksum in {None, digest}
+    if run is None or run.state is ImportState.READY:
+        return False
+    return run.checksum in {None, digest} and run.expected in {None, digest}
 
 
 def _unknown_source(
@@ -133,7 +126,7 @@ def _unknown_source(
     """
     known = {slide.checksum for slide in stored if slide.checksum}
     if run is not None and run.state is not ImportState.READY:
-        if run.state in _UNDER_WAY and run.checksum is None:
+        if run.state in UNDER_WAY and run.checksum is None:
             return None  # being read now: what it holds is seen at the next call
         known |= {run.checksum} if run.checksum else set()
     return here.starter.new_source(filename, size, known, run)
@@ -142,11 +135,15 @@ def _unknown_source(
 def _unfinished(here: Installation, run: ImportRecord, stored: Sequence[SlideRecord]) -> Receipt:
     """Give the state of a run; its slide may be safe already while its pyramid is still being rendered."""
     if run.state is ImportState.FAILED:
-        return Receipt(Safety.NOT_YET, run.state, run.error, run.image_id)
+        return _as_it_ended(run)
     here.starter.start(run)  # heals a start that was lost; twice is the same as once
     # This run's own slide: another of that name and size may be an earlier scan.
     own = [s for s in stored if s.image_id == run.image_id and s.checksum == run.checksum]
     return _safe(here, own[0], run.state) if own else Receipt(Safety.NOT_YET, run.state, run.error)
+
+
+def _as_it_ended(run: ImportRecord) -> Receipt:
+    return Receipt(Safety.NOT_YET, run.state, run.error, run.image_id)
 
 
 def _safe(here: Installation, slide: SlideRecord, state: ImportState = ImportState.READY) -> Receipt:
@@ -154,28 +151,21 @@ def _safe(here: Installation, slide: SlideRecord, state: ImportState = ImportSta
     return Receipt(Safety.IN_PLACE if in_place else Safety.SAFE, state, image_id=slide.image_id)
 
 
-def _slides_named(here: Installation, filename: str) -> Iterator[SlideRecord]:
-    token = None
-    while True:
-        page = here.slides.by_filename(filename, limit=100, token=token)
-        yield from page.items
-        if (token := page.next_token) is None:
-            return
-
-
-def _begin(
-    here: Installation, filename: str, size: int, earlier: ImportRecord | None, source: str | None = None
+def begin(
+    here: Installation, filename: str, size: int, earlier: ImportRecord | None, **known: Any
 ) -> Receipt:
-    source = source or here.starter.describe_source(filename, size)
+    """Start a run in the place of the ``earlier`` one; ``known`` are attributes that it begins with."""
+    known["source"] = known.get("source") or here.starter.describe_source(filename, size)
+    _prepare(here)
     now = now_utc()
     run = ImportRecord(
         filename=filename,
         size=size,
         state=ImportState.TRANSFERRING,
         run_id=secrets.token_hex(16),
-        source=source,
         started_at=now,
         updated_at=now,
+        **known,
     )
     try:
         here.imports.start(run, replaces=earlier.run_id if earlier else None)
@@ -185,76 +175,11 @@ def _begin(
     return Receipt(Safety.NOT_YET, run.state)
 
 
-def current_run(here: Installation, filename: str, run_id: str) -> ImportRecord:
-    """Give the run; raises VersionConflictError where another has taken its place, NotFoundError without one."""
-    run = here.imports.get(checked_filename(filename))
-    if run is None:
-        raise NotFoundError("this import is not known")
-    if run.run_id != run_id:
-        raise VersionConflictError("a newer import of this file has taken this one's place")
-    return run
-
-
-def inspect_run(here: Installation, run: ImportRecord) -> ImportRecord:
-    """Step: look whether the transferred file is whole and opens; note its checksum."""
-    with _failure_recorded(here, run):
-        if run.image_id is not None and here.files.stored_size(run.image_id) == run.size:
-            return run  # a killed run got further than this
-        path = here.files.incoming(run.filename)
-        inspect(path, run.size)
-        digest = run.checksum or checksum(path)
-        return here.imports.advance(
-            run.filename, run.run_id, {"state": ImportState.IMPORTING, "checksum": digest, "error": None}
-        )
-
-
-def extract_run(here: Installation, run: ImportRecord) -> ImportRecord:
-    """Step: give the slide its ID and place, its pictures and its record."""
-    with _failure_recorded(here, run):
-        return extract(here, run)
-
-
-def render_run(
-    here: Installation, run: ImportRecord, progress: Progress, jobs: int | None = None
-) -> ImportRecord:
-    """Step: render the missing levels; the import is then ready."""
-    with _failure_recorded(here, run):
-        if run.image_id is None:
-            raise FileMissingError("this import has no slide yet")
-        if not here.files.is_hidden(run.image_id):  # deleted meanwhile: there is nothing to show
-            render(here, run.image_id, progress, jobs)
-        return here.imports.advance(run.filename, run.run_id, {"state": ImportState.READY, "error": None})
-
-
-def render(here: Installation, image_id: str, progress: Progress, jobs: int | None = None) -> bool:
-    """Render a slide's pyramid unless a whole one exists; tell whether there was anything to do."""
-    slide = here.library.slide(image_id)
-    if all(dz in slide.levels for dz in range(slide.grid.level_count)):
-        return False
-    render_pyramid(slide, here.files.pyramid(image_id), jobs, progress)
-    return True
-
-
-def record_failure(here: Installation, run: ImportRecord, message: str) -> None:
-    """Note why a run failed, for a technician to read; a run that was replaced is left alone."""
+def _prepare(here: Installation) -> None:
     try:
-        here.imports.advance(run.filename, run.run_id, {"state": ImportState.FAILED, "error": message})
-    except VersionConflictError:
-        return
-
-
-@contextmanager
-def _failure_recorded(here: Installation, run: ImportRecord) -> Iterator[None]:
-    """Record what will never pass; what may pass is the caller's to try again."""
-    try:
-        yield
-    except UnreadableSlideError as error:
-        record_failure(here, run, str(error))
-        raise
+        here.files.prepare()  # a transfer needs the folder that it writes to
     except OSError as error:
-        raise UnavailableError(
-            "the data folder cannot be used now: is the disk full, read only or gone?"
-        ) from error
+        raise UnavailableError(DISK) from error
 
 
 def delete(here: Installation, image_id: str, by: str) -> SlideRecord:
