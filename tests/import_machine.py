@@ -24,6 +24,7 @@ from import_slide.handler import lambda_handler as import_slide
 from moto import mock_aws
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from receive_dropped.handler import lambda_handler as receive_dropped
 from record_failure.handler import lambda_handler as record_failure
@@ -118,6 +119,7 @@ class Machine:
     arn: str
     sfn: Any
     s3: Any
+    streams: Any
     table: str
     waits: list[float] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
@@ -167,8 +169,7 @@ class Machine:
         return fresh
 
     def _stream(self) -> list[dict[str, Any]]:
-        # With an endpoint of its own: moto does not know the one that botocore makes of the account's number.
-        streams = boto3.client("dynamodbstreams", REGION, endpoint_url=STREAMS)
+        streams = self.streams
         arn = streams.list_streams(TableName=self.table)["Streams"][0]["StreamArn"]
         shard = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"][0]["ShardId"]
         start = streams.get_shard_iterator(StreamArn=arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
@@ -182,7 +183,9 @@ class Machine:
 
     def finish(self) -> None:
         """Wait until no execution is under way."""
-        wait_until(lambda: all(one["status"] != "RUNNING" for one in self.executions()), "the machine ended")
+        wait_until(
+            lambda: all(one["status"] != "RUNNING" for one in self.executions()), "the machine ended", 0.03
+        )
 
     def status(self, run: ImportRecord | None = None) -> str:
         """Give how the execution of a run, by default of the only one, ended."""
@@ -274,11 +277,24 @@ def _deployed(folder: Path, functions: Functions, patch: pytest.MonkeyPatch) -> 
     )["stateMachineArn"]
     settings = Settings(data=folder / "efs", transfer_task=TASK_ARN, drop_bucket=BUCKET, import_machine=arn)
     here = _installation(settings, OneRequestAtATime(client))
+    # With an endpoint of its own: moto does not know the one that botocore makes of the account's number.
+    streams = boto3.client("dynamodbstreams", REGION, endpoint_url=STREAMS)
     made = Machine(
-        here, scanner, FakeDataSync(scanner, folder / "efs/incoming"), functions, arn, sfn, s3, "imports"
+        here,
+        scanner,
+        FakeDataSync(scanner, folder / "efs/incoming"),
+        functions,
+        arn,
+        sfn,
+        s3,
+        streams,
+        "imports",
     )
     patch.setenv("VSV_IMPORT_MACHINE", arn)
     patch.setattr(transfer_file, "_task", lambda _arn: DataSyncTask(TASK_ARN, made.datasync))
+    # One client instead of a new one for each task, which takes longer than most tasks.
+    invoking = boto3.client("lambda", REGION)
+    patch.setattr(lambda_eval_utils, "boto_client_for", lambda **_: invoking)
     _cut_waits_short(made, patch)
     return made
 
