@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +25,7 @@ from import_slide.handler import lambda_handler as import_slide
 from moto import mock_aws
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from receive_dropped.handler import lambda_handler as receive_dropped
 from record_failure.handler import lambda_handler as record_failure
@@ -34,10 +36,10 @@ from transfer_file import handler as transfer_file
 from vsv import installation
 from vsv.datasync import DataSyncTask
 from vsv.dynamodb import DynamoImportStore, DynamoSlideStore
-from vsv.dynamodb_table import dynamodb_client
 from vsv.installation import Installation
 from vsv.records import ImportRecord, SlideRecord
 from vsv.settings import Settings
+from vsv.state_machine import StateMachine
 from vsv.stream_starter import StreamStarter
 
 from local.events import http_event
@@ -52,6 +54,14 @@ STEPS = (
     "inspect_file", "transfer_file", "copy_dropped", "extract_metadata", "render_pyramid", "record_failure"
 )  # fmt: skip
 RECORDED = Path(__file__).parent / "events"
+
+
+@cache
+def client_of(service: str) -> Any:
+    """Give a client for all tests: making one takes as long as a whole test."""
+    session = boto3.Session("fake", "fake", region_name=REGION)
+    # With an endpoint of its own: moto does not know the one that botocore makes of the account's number.
+    return session.client(service, endpoint_url=STREAMS if service == "dynamodbstreams" else None)
 
 
 def arn_of(step: str) -> str:
@@ -118,6 +128,7 @@ class Machine:
     arn: str
     sfn: Any
     s3: Any
+    streams: Any
     table: str
     waits: list[float] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
@@ -167,8 +178,7 @@ class Machine:
         return fresh
 
     def _stream(self) -> list[dict[str, Any]]:
-        # With an endpoint of its own: moto does not know the one that botocore makes of the account's number.
-        streams = boto3.client("dynamodbstreams", REGION, endpoint_url=STREAMS)
+        streams = self.streams
         arn = streams.list_streams(TableName=self.table)["Streams"][0]["StreamArn"]
         shard = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"][0]["ShardId"]
         start = streams.get_shard_iterator(StreamArn=arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
@@ -182,7 +192,9 @@ class Machine:
 
     def finish(self) -> None:
         """Wait until no execution is under way."""
-        wait_until(lambda: all(one["status"] != "RUNNING" for one in self.executions()), "the machine ended")
+        wait_until(
+            lambda: all(one["status"] != "RUNNING" for one in self.executions()), "the machine ended", 0.03
+        )
 
     def status(self, run: ImportRecord | None = None) -> str:
         """Give how the execution of a run, by default of the only one, ended."""
@@ -238,13 +250,11 @@ def machine(folder: Path) -> Iterator[Machine]:
         )
         made = _deployed(folder, functions, patch)
         installation.use(made.here)
-        start_import._machine.cache_clear()
         try:
             yield made
             made.finish()
         finally:
             installation.use(None)
-            start_import._machine.cache_clear()
 
 
 def _patch_environment(patch: pytest.MonkeyPatch) -> None:
@@ -259,7 +269,7 @@ def _patch_environment(patch: pytest.MonkeyPatch) -> None:
 def _deployed(folder: Path, functions: Functions, patch: pytest.MonkeyPatch) -> Machine:
     scanner = folder / "share"
     scanner.mkdir()
-    client, sfn, s3 = dynamodb_client(), boto3.client("stepfunctions", REGION), boto3.client("s3", REGION)
+    client, sfn, s3 = client_of("dynamodb"), client_of("stepfunctions"), client_of("s3")
     create_tables(client, "slides", "imports")
     client.update_table(
         TableName="imports",
@@ -274,11 +284,23 @@ def _deployed(folder: Path, functions: Functions, patch: pytest.MonkeyPatch) -> 
     )["stateMachineArn"]
     settings = Settings(data=folder / "efs", transfer_task=TASK_ARN, drop_bucket=BUCKET, import_machine=arn)
     here = _installation(settings, OneRequestAtATime(client))
+    streams = client_of("dynamodbstreams")
     made = Machine(
-        here, scanner, FakeDataSync(scanner, folder / "efs/incoming"), functions, arn, sfn, s3, "imports"
+        here,
+        scanner,
+        FakeDataSync(scanner, folder / "efs/incoming"),
+        functions,
+        arn,
+        sfn,
+        s3,
+        streams,
+        "imports",
     )
     patch.setenv("VSV_IMPORT_MACHINE", arn)
     patch.setattr(transfer_file, "_task", lambda _arn: DataSyncTask(TASK_ARN, made.datasync))
+    # One client instead of a new one for each task, which takes longer than most tasks.
+    patch.setattr(lambda_eval_utils, "boto_client_for", lambda service, **_: client_of(service))
+    patch.setattr(start_import, "_machine", lambda arn: StateMachine(arn, sfn))
     _cut_waits_short(made, patch)
     return made
 

@@ -1,10 +1,12 @@
 """Settings from the environment: a wrong value ends a function at its first request, with the setting's name."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from vsv.errors import SettingsError
-from vsv.settings import distribution_from_environment, from_environment, session_from_environment
+from vsv.installation import Installation, on_aws
+from vsv.settings import distribution_from_environment, from_environment, required, session_from_environment
 
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-a1b2c3"
 SESSION = {
@@ -71,3 +73,27 @@ def test_a_distribution_is_an_id(value: str) -> None:
     assert distribution_from_environment({"VSV_DISTRIBUTION": "E1ABCDEFGHIJKL"}) == "E1ABCDEFGHIJKL"
     with pytest.raises(SettingsError, match="VSV_DISTRIBUTION"):
         distribution_from_environment({"VSV_DISTRIBUTION": value})
+
+
+def test_they_are_read_from_the_environment() -> None:
+    found = from_environment(
+        {"VSV_DATA": "/mnt/slides", "VSV_TRANSFER_TASK": "arn", "VSV_DROP_BUCKET": "drop-in"}
+    )
+    assert (found.data, found.transfer_task, found.drop_bucket) == (Path("/mnt/slides"), "arn", "drop-in")
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        (lambda here: here.files, "VSV_DATA"),
+        (lambda here: here.imports, "VSV_IMPORTS_TABLE"),
+        (lambda here: here.slides, "VSV_SLIDES_TABLE"),
+        (lambda here: here.starter, "VSV_IMPORTS_TABLE"),
+        (lambda here: required(here.settings.drop_bucket, "VSV_DROP_BUCKET"), "VSV_DROP_BUCKET"),
+    ],
+)
+def test_what_is_missing_is_named_when_it_is_needed(
+    part: Callable[[Installation], object], name: str
+) -> None:
+    with pytest.raises(SettingsError, match=name):
+        part(on_aws(from_environment({})))
