@@ -98,7 +98,8 @@ def _greet(
     say(f"Everything made of them is kept in {data}")
     if not static.libraries_installed():
         say(
-            "OpenSeadragon is not installed: the list works, viewing does not. Run scripts/web once (needs npm)."
+            "The page's libraries are not installed: the list works, viewing does not."
+            " Run scripts/web once (needs npm)."
         )
     if (missing := libdmtx_missing()) is not None:
         say(missing)

@@ -184,7 +184,7 @@ def test_who_is_in_no_group_is_told(people: Pages, aws: AwsSite) -> None:
 
 
 def test_tokens_and_cookies_are_renewed(people: Pages, aws: AwsSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mint_session.handler.LIFETIME", timedelta(seconds=2))
+    monkeypatch.setattr("mint_session.handler.LIFETIME", timedelta(seconds=6))
     people.expect_complaint("status of 401")
     page = log_in(people, aws, "technician")
     before = aws.login.refreshed
@@ -192,13 +192,15 @@ def test_tokens_and_cookies_are_renewed(people: Pages, aws: AwsSite, monkeypatch
         pass
     assert aws.login.refreshed == before  # the token has an hour left
     aws.refused.add(page.evaluate(TOKEN))  # as if it had been revoked
-    aws.login.lifetime = 1
+    aws.login.lifetime = 50  # seconds: each such token is renewed before it is used
     choose(page, SAMPLE_ID)
     page.keyboard.press("g")
     expect(status(page, SAMPLE_ID)).to_have_text("Good")
-    assert aws.login.refreshed > before
-    page.keyboard.press("u")  # with a token that is over, and a refresh token that came but once
+    refreshed = aws.login.refreshed
+    assert refreshed > before
+    page.keyboard.press("u")  # by a refresh token that came but once
     expect(status(page, SAMPLE_ID)).to_have_text("New")
+    assert aws.login.refreshed > refreshed
     served = aws.realtime.served
     aws.realtime.drop()
     expect(page.locator("#health")).to_have_attribute("data-health", "polling")
