@@ -135,22 +135,20 @@ class Template:
         return {key: one for key, one in found.items() if one is not NO_VALUE}
 
     def _call(self, function: str, of: Any) -> Any:
-        if function == "Ref":
-            return self._ref(of)
         if function == "Fn::If":
             return self.value(of[1] if self.holds(of[0]) else of[2])
-        if function == "Fn::Sub":
-            return self._sub(of)
-        if function == "Fn::GetAtt":
-            return self._attribute(of[0], ".".join(of[1:]))
-        of = self.value(of)
+        if function in {"Ref", "Fn::Sub", "Fn::GetAtt"}:
+            return {"Ref": self._ref, "Fn::Sub": self._sub, "Fn::GetAtt": self._get_att}[function](of)
+        first, second = self.value(of)
         if function == "Fn::Join":
-            return of[0].join(of[1])
+            return first.join(second)
         if function == "Fn::Split":
-            return of[1].split(of[0])
-        if function == "Fn::Select":
-            return of[1][int(of[0])]
-        raise NotImplementedError(function)
+            return second.split(first)
+        assert function == "Fn::Select", function
+        return second[int(first)]
+
+    def _get_att(self, of: list[str]) -> str:
+        return self._attribute(of[0], ".".join(of[1:]))
 
     def _ref(self, name: str) -> Any:
         if name == "AWS::NoValue":
@@ -163,7 +161,9 @@ class Template:
             is_list = declared["Type"] == "CommaDelimitedList" or declared["Type"].startswith("List<")
             return str(value).split(",") if is_list else value
         kind = self.content["Resources"][name]["Type"]
-        return self._attribute(name, "Arn") if kind in REF_IS_ARN else name
+        if kind in REF_IS_ARN:
+            return self._attribute(name, "Arn")
+        return _cloudfront_id(name) if kind.startswith("AWS::CloudFront::") else name
 
     def _sub(self, of: Any) -> str:
         text, own = (of, {}) if isinstance(of, str) else (of[0], self.value(of[1]))
@@ -178,14 +178,20 @@ class Template:
         return re.sub(r"\$\{([^!}]+)\}", found, text)
 
     def _attribute(self, name: str, attribute: str) -> str:
-        # A function's address and SAM's own roles have logical ids that the template does not show.
+        # A function's address has a logical id that the template does not show.
         kind = self.content["Resources"].get(name, {}).get("Type", "")
-        if attribute in {"Arn", "Alias", "TopicArn"} and kind in ARNS:
+        if attribute in {"Arn", "TopicArn"} and kind in ARNS:
             service, resource = ARNS[kind].split(":", 1)
             return arn(service, resource.format(name))
-        if attribute.endswith("Url") or attribute.endswith("URL"):
-            return f"https://{name.lower()}.example/graphql"
-        return f"{name}.{attribute}"
+        if attribute == "Id" and kind.startswith("AWS::CloudFront::"):
+            return _cloudfront_id(name)
+        if attribute == "DomainName":
+            return f"{name.lower()}.example"
+        return f"https://{name}.example/graphql" if attribute.endswith("Url") else f"{name}.{attribute}"
+
+
+def _cloudfront_id(name: str) -> str:
+    return f"E000{name.upper()}"
 
 
 def _merged(below: Node, above: Node) -> Node:
@@ -296,7 +302,7 @@ GIVEN: dict[str, str] = {
 @cache
 def template(path: Path) -> Template:
     """Read a template."""
-    return Template(path, yaml.load(path.read_text(), _Loader), GIVEN)  # noqa: S506  a SafeLoader
+    return Template(path, yaml.load(path.read_text(), _Loader), GIVEN)
 
 
 def root_template() -> Template:
