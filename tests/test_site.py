@@ -24,10 +24,18 @@ NOT_CACHED, ALL_BUT_HOST = (
 )
 
 
+def ref(name: str) -> Any:
+    """Give what Ref is for one of the web stack's resources."""
+    return WEB.value({"Ref": name})
+
+
 def distribution(of: Template = WEB) -> dict[str, Any]:
     """Give the distribution's settings as they are deployed."""
     found: dict[str, Any] = of.value(of.properties("Site")["DistributionConfig"])
     return found
+
+
+SITE_ARN = f"arn:aws:cloudfront::123456789012:distribution/{ref('Site')}"
 
 
 def behaviour(path: str) -> dict[str, Any]:
@@ -106,10 +114,10 @@ class TestAddresses:
 
 class TestAroundTheSite:
     def test_tiles_need_a_session_and_their_function_calls_of_this_site(self) -> None:
-        assert behaviour("/DeepZoom/i01_files/10/0_0.jpeg")["TrustedKeyGroups"] == ["SessionKeys"]
+        assert behaviour("/DeepZoom/i01_files/10/0_0.jpeg")["TrustedKeyGroups"] == [ref("SessionKeys")]
         address = IMAGES.properties("ServeImageFunction")["FunctionUrlConfig"]
         assert address == {"AuthType": "AWS_IAM", "InvokeMode": "BUFFERED"}
-        assert origin("images")["OriginAccessControlId"] == "ImageAccess.Id"
+        assert origin("images")["OriginAccessControlId"] == WEB.value({"Fn::GetAtt": ["ImageAccess", "Id"]})
         access = WEB.properties("ImageAccess")["OriginAccessControlConfig"]
         assert (access["OriginAccessControlOriginType"], access["SigningBehavior"]) == ("lambda", "always")
         permissions = [
@@ -119,7 +127,7 @@ class TestAroundTheSite:
         assert {one["Action"] for one in permissions} == {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"}
         for one in permissions:
             assert one["Principal"] == "cloudfront.amazonaws.com"
-            assert one["SourceArn"] == "arn:aws:cloudfront::123456789012:distribution/Site"
+            assert one["SourceArn"] == SITE_ARN
         assert permissions[1]["InvokedViaFunctionUrl"] is True
 
     def test_labels_need_a_token_and_the_secret_of_this_site(self) -> None:
@@ -153,9 +161,7 @@ class TestAroundTheSite:
             "s3:GetObject",
             {"Service": "cloudfront.amazonaws.com"},
         )
-        assert allow["Condition"]["StringEquals"] == {
-            "aws:SourceArn": "arn:aws:cloudfront::123456789012:distribution/Site"
-        }
+        assert allow["Condition"]["StringEquals"] == {"aws:SourceArn": SITE_ARN}
 
     def test_what_shows_images_cannot_write_files(self) -> None:
         for role in ("ServeImageRole", "ServeLabelRole"):
@@ -195,7 +201,7 @@ class TestHeaders:
         assert "CorsConfig" not in headers
         for one in distribution()["CacheBehaviors"]:
             is_socket = one["PathPattern"] == "/graphql/realtime"
-            assert one.get("ResponseHeadersPolicyId") == (None if is_socket else "DataHeaders")
+            assert one.get("ResponseHeadersPolicyId") == (None if is_socket else ref("DataHeaders"))
 
     def test_a_tile_is_kept_by_what_chooses_its_bytes(self) -> None:
         kept = WEB.properties("TileCache")["CachePolicyConfig"]
@@ -275,10 +281,10 @@ class TestKeys:
         given = {"SigningKeyInUse": slot, "SigningPublicKeyA": "a", "SigningPublicKeyB": "b"}
         chosen = replace(WEB, given=WEB.given | given)
         variables = chosen.value(chosen.properties("MintSessionFunction")["Environment"]["Variables"])
-        assert variables["VSV_KEY_ID"] == f"SigningKey{slot}.Id"
+        assert variables["VSV_KEY_ID"] == WEB.value({"Fn::GetAtt": [f"SigningKey{slot}", "Id"]})
         assert variables["VSV_SIGNING_SECRET"].endswith(f"SigningSecret{slot}")
         role = chosen.value(chosen.properties("MintSessionRole"))
         assert f"SigningSecret{slot}" in str(role)
         assert f"SigningSecret{other}" not in str(role)
         group = chosen.value(chosen.properties("SessionKeys")["KeyGroupConfig"])["Items"]
-        assert group == ["SigningKeyA", "SigningKeyB"]
+        assert group == [ref("SigningKeyA"), ref("SigningKeyB")]
