@@ -2,12 +2,19 @@
 
 from typing import Any
 
+from observed import minutes, observed
 from vsv.importing import current_run, inspect_run
 from vsv.installation import current
+from vsv.metric_names import TRANSFER_MINUTES
+from vsv.waits import transfer
 
 
+@observed
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Take and give ``{"filename", "size", "runId"}``; raises the domain's errors for the state machine."""
     here = current()
-    inspect_run(here, current_run(here, event["filename"], event["runId"]))
+    run = current_run(here, event["filename"], event["runId"])
+    waited = transfer(run)
+    inspect_run(here, run)
+    minutes(TRANSFER_MINUTES, waited)  # only of files that are whole
     return event

@@ -4,17 +4,21 @@ On AWS they are made of the environment at first use. The standalone server and 
 with ``use``; then everything else runs the same code.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from vsv.errors import SettingsError
 from vsv.files import SlideFiles
 from vsv.library import Library
-from vsv.records import ImportRecord
 from vsv.settings import Settings, from_environment
-from vsv.stores import ImportStore, SlideStore
+
+if TYPE_CHECKING:  # cold start: a tile has no record
+    from vsv.records import ImportRecord
+    from vsv.stores import ImportStore, SlideStore
 
 
 class ImportStarter(Protocol):
