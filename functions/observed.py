@@ -6,11 +6,13 @@ itself does, as JSON by its ``LoggingConfig``, and its latency and errors are La
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, wraps
 from typing import Any
 
-from vsv.metric_names import COUNTS, MINUTES, NAMESPACE
+from vsv.errors import UnreadableSlideError
+from vsv.metric_names import COUNTS, IMPORTS_FAILED, MINUTES, NAMESPACE
 
 Handler = Callable[[Any, Any], Any]
 
@@ -37,6 +39,16 @@ def minutes(name: str, value: float) -> None:
     """Note how long something took, for a metric of ``metric_names.MINUTES``."""
     # CloudWatch has no unit above a second.
     _add(name, "None", round(value, 3), MINUTES)
+
+
+@contextmanager
+def failures_counted() -> Iterator[None]:
+    """Count an import that a step itself records as failed; all other failures go through ``record_failure``."""
+    try:
+        yield
+    except UnreadableSlideError:
+        count(IMPORTS_FAILED)
+        raise
 
 
 def _add(name: str, unit: str, value: float, known: tuple[str, ...]) -> None:

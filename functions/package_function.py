@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 PYTHON = "python3.13"
 # Functions that only read files. ``vsv.installation`` would import these when it is asked for a record.
 WITHOUT_RECORDS = ("serve_image", "serve_label")
-RECORDS = ("vsv.dynamodb", "vsv.state_machine")
+RECORDS = ("vsv.dynamodb", "vsv.stream_starter")
 
 
 def folder_of(logical_id: str) -> str:

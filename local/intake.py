@@ -26,7 +26,7 @@ from vsv.errors import (
     VersionConflictError,
     VsvError,
 )
-from vsv.importing import current_run, record_failure
+from vsv.importing import NOT_THE_ONE, current_run, record_failure
 from vsv.installation import Installation
 from vsv.progress import NotedProgress
 from vsv.records import ImportRecord, ImportState
@@ -171,7 +171,7 @@ class Intake:
             self._note(run, {"deaths": 0})
 
     def _lock(self, run: ImportRecord) -> FileLock:
-        folder = self._here().settings.data / "locks"
+        folder = self._here().files.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         name = hashlib.sha256(run.filename.encode()).hexdigest()[:32]
         return FileLock(folder / f"{name}.lock", timeout=0)
@@ -184,7 +184,8 @@ class Intake:
             raise VersionConflictError("a newer import of this file has taken this one's place")
         if run.image_id is not None and here.files.stored_size(run.image_id) == run.size:
             return
-        if run.checksum is not None and here.files.incoming(run.filename).exists():
+        places = here.files.taken(run.filename, run.run_id), here.files.incoming(run.filename)
+        if run.checksum is not None and any(path.exists() for path in places):
             return
         source = self.folders.path_for(run)
         if source is None:
@@ -194,6 +195,9 @@ class Intake:
         copy = partial(transfer.copy, progress=NotedProgress(here, run))
         bring = transfer.link if self.in_place else copy
         brought = bring(source, here.files, run.filename, run.size)
+        if not self.in_place and run.expected not in {None, brought.checksum}:
+            record_failure(here, run, NOT_THE_ONE)
+            raise UnreadableSlideError(NOT_THE_ONE)
         here.imports.advance(
             run.filename, run.run_id, {"checksum": brought.checksum, "source_modified": brought.modified}
         )

@@ -13,6 +13,7 @@ import uvicorn
 from import_slide.handler import lambda_handler as import_slide
 from vsv.barcode import libdmtx_missing
 from vsv.errors import SettingsError
+from vsv.files import FOLDERS
 
 from local import static
 from local.app import App
@@ -46,10 +47,7 @@ def serve(
     for folder in folders:
         if not folder.is_dir():
             raise SettingsError(f"there is no folder {folder}")
-        if any(
-            folder.resolve().is_relative_to((data / own).resolve())
-            for own in ("incoming", "slides", "deleted")
-        ):
+        if any(folder.resolve().is_relative_to((data / own).resolve()) for own in FOLDERS):
             raise SettingsError(
                 f"{folder} is part of the data folder: watch the folder that the scanner writes to"
             )

@@ -149,7 +149,8 @@ def test_import_in_place_keeps_what_it_makes_in_the_data_folder(shell: Shell) ->
 
 def test_import_in_place_does_not_destroy_a_file_of_the_data_folder(shell: Shell) -> None:
     shell.run("import", put(shell.scanner, "a.svs", slide_bytes()[:-1]))
-    kept = shell.data / "incoming/a.svs"
+    (folder,) = (shell.data / "taken").iterdir()
+    (kept,) = folder.iterdir()
     assert shell.run("import", kept, "--in-place").exit_code == 1
     assert kept.read_bytes() == slide_bytes()[:-1]
 

@@ -36,7 +36,8 @@ def test_what_is_no_slide_fails_with_a_reason_is_kept_and_leaves_no_trace(here: 
     error = here.post("a.svs", len(content))[1]["error"]
     assert any(word in error for word in reason.split("|")), error
     assert str(here.here.files.root) not in error
-    assert here.here.files.incoming("a.svs").read_bytes() == content
+    (kept,) = (here.here.files.root / "taken/a.svs").iterdir()
+    assert kept.read_bytes() == content
     assert here.records() == []
     assert list((here.here.files.root / "slides").iterdir()) == []
 

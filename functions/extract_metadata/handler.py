@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from observed import minutes, observed
+from observed import failures_counted, minutes, observed
 from vsv.importing import current_run, extract_run
 from vsv.installation import current
 from vsv.metric_names import SCAN_TO_VIEWABLE_MINUTES
@@ -13,7 +13,8 @@ from vsv.waits import scan_to_viewable
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Take ``{"filename", "size", "runId"}`` and give it with ``imageId``."""
     here = current()
-    run = extract_run(here, current_run(here, event["filename"], event["runId"]))
+    with failures_counted():
+        run = extract_run(here, current_run(here, event["filename"], event["runId"]))
     if (slide := here.slides.get(str(run.image_id))) is not None:
         minutes(SCAN_TO_VIEWABLE_MINUTES, scan_to_viewable(run, slide))
     return {**event, "imageId": run.image_id}

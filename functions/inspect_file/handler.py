@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from observed import minutes, observed
+from observed import failures_counted, minutes, observed
 from vsv.importing import current_run, inspect_run
 from vsv.installation import current
 from vsv.metric_names import TRANSFER_MINUTES
@@ -11,10 +11,14 @@ from vsv.waits import transfer
 
 @observed
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Take and give ``{"filename", "size", "runId"}``; raises the domain's errors for the state machine."""
+    """Take and give ``{"filename", "size", "runId"}``; raises the domain's errors for the state machine.
+
+    ``transfer``, where it is given, tells in ``done`` whether DataSync has brought the file.
+    """
     here = current()
     run = current_run(here, event["filename"], event["runId"])
     waited = transfer(run)
-    inspect_run(here, run)
+    with failures_counted():
+        inspect_run(here, run, arrived=event.get("transfer", {}).get("done", True))
     minutes(TRANSFER_MINUTES, waited)  # only of files that are whole
     return event

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from observed import count, observed
+from observed import count, failures_counted, observed
 from vsv.importing import current_run, render_run
 from vsv.installation import current
 from vsv.metric_names import IMPORTS_READY
@@ -14,6 +14,7 @@ def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Take and give ``{"filename", "size", "runId", "imageId"}``."""
     here = current()
     run = current_run(here, event["filename"], event["runId"])
-    render_run(here, run, NotedProgress(here, run))
+    with failures_counted():
+        render_run(here, run, NotedProgress(here, run))
     count(IMPORTS_READY)
     return event

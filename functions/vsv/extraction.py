@@ -43,6 +43,7 @@ def extract(here: Installation, run: ImportRecord) -> ImportRecord:
         _note_in_place(here, run, image_id, path)
     if path != here.files.slide(image_id):
         store_original(path, here.files.slide(image_id))
+    here.files.leave(run.filename)
     # Stored already by a killed run: a technician may have worked on it since, and theirs stays.
     with suppress(AlreadyExistsError):
         here.slides.put_new(_record(run, image_id, scan, barcode))
@@ -50,12 +51,12 @@ def extract(here: Installation, run: ImportRecord) -> ImportRecord:
 
 
 def _where(here: Installation, run: ImportRecord) -> Path:
-    """Find the file: where the transfer left it, or where a killed run has put it already."""
-    incoming = here.files.incoming(run.filename)
+    """Find the file: where its inspection left it, or where a killed run has put it already."""
+    taken = here.files.taken(run.filename, run.run_id)
     if run.image_id is not None and here.files.stored_size(run.image_id) == run.size:
         return here.files.slide(run.image_id)
-    if incoming.exists():
-        return incoming
+    if taken.exists():
+        return taken
     raise FileMissingError("the transferred file is not in its place: it is transferred again")
 
 

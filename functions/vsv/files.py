@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from vsv.errors import (
     ConflictError,
     FileMissingError,
     SlideNotFoundError,
+    TransferError,
 )
-from vsv.names import checked_filename, checked_image_id
+from vsv.names import checked_filename, checked_image_id, checked_run_id
 
 ASSOCIATED = ("label", "thumbnail", "macro")
 SLIDE, CLAIM, IN_PLACE = "slide.svs", "import.json", "in_place.json"
+FOLDERS = ("incoming", "taken", "slides", "deleted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +39,48 @@ class SlideFiles:
     root: Path
 
     def prepare(self) -> None:
-        """Make the folders that must exist."""
-        for folder in (self.root / "incoming", self.root / "slides", self.root / "deleted"):
-            folder.mkdir(parents=True, exist_ok=True)
-        durable.flush(self.root)
+        """Make the folders that must exist, where they do not."""
+        missing = [path for name in FOLDERS if not (path := self.root / name).is_dir()]
+        for path in missing:
+            path.mkdir(parents=True, exist_ok=True)
+        if missing:
+            durable.flush(self.root)
 
     def incoming(self, filename: str) -> Path:
         """Give where a transfer writes."""
         return self.root / "incoming" / checked_filename(filename)
+
+    def taken(self, filename: str, run_id: str) -> Path:
+        """Give where one run keeps its file: no transfer writes there. OpenSlide wants the suffix."""
+        folder = self.root / "taken" / checked_filename(filename)
+        return folder / (checked_run_id(run_id) + Path(filename).suffix.lower())
+
+    def take(self, filename: str, run_id: str, size: int) -> Path:
+        """Move an incoming file of that size to where only this run looks, and give its place there.
+
+        A transfer may write to an incoming file again at any time; after this, no longer. What earlier runs of this
+        filename have left behind goes. Taken already is taken. Raises FileMissingError; TransferError for another
+        size: then the file stays where the next transfer compares it with the scanner's.
+        """
+        path, incoming = self.taken(filename, run_id), self.incoming(filename)
+        if not path.is_symlink() and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _check_size(incoming, size)
+            try:
+                incoming.rename(path)
+            except FileNotFoundError as error:
+                raise FileMissingError("the file was taken away while it was looked at") from error
+            durable.flush(path.parent)
+            durable.flush(incoming.parent)
+        for other in path.parent.iterdir():
+            if other != path:
+                other.unlink(missing_ok=True)
+        return path
+
+    def leave(self, filename: str) -> None:
+        """Remove the folder of what runs of this filename have taken, unless there is something in it."""
+        with suppress(OSError):
+            (self.root / "taken" / checked_filename(filename)).rmdir()
 
     def folder(self, image_id: str) -> Path:
         """Give a slide's folder."""
@@ -86,7 +123,7 @@ class SlideFiles:
     def link_original(self, filename: str, original: Path) -> None:
         """Let an incoming file be a link to where the scanner wrote it; raises BadRequestError for our own files."""
         link, target = self.incoming(filename), original.resolve(strict=True)
-        own = (self.root / name for name in ("incoming", "slides", "deleted"))
+        own = (self.root / name for name in FOLDERS)
         if any(target.is_relative_to(folder.resolve()) for folder in own):
             raise BadRequestError("a file of the data folder itself cannot be imported in place")
         made = link.with_name(f"{os.urandom(8).hex()}{durable.PART_SUFFIX}")
@@ -174,13 +211,25 @@ class SlideFiles:
 
     def sweep(self) -> None:
         """Remove what killed runs left behind: temporary files and unfinished claims."""
-        slides, deleted = self.root / "slides", self.root / "deleted"
-        for folder in (self.root / "incoming", *slides.iterdir(), *deleted.iterdir()):
+        taken, slides, deleted = (self.root / name for name in ("taken", "slides", "deleted"))
+        for folder in (self.root / "incoming", *taken.iterdir(), *slides.iterdir(), *deleted.iterdir()):
             if folder.is_dir() and not folder.name.endswith(durable.PART_SUFFIX):
                 durable.sweep(folder)
+        for folder in taken.iterdir():
+            if durable.is_stale(folder):  # a run may be about to take a file into it
+                self.leave(folder.name)
         for unfinished in slides.glob(f".*{durable.PART_SUFFIX}"):
             if durable.is_stale(unfinished):  # another process may be claiming at this moment
                 _remove(unfinished, ignore_errors=True)
+
+
+def _check_size(incoming: Path, size: int) -> None:
+    try:
+        found = incoming.stat().st_size
+    except OSError as error:
+        raise FileMissingError("the file has not arrived: is it still in the scanner's folder?") from error
+    if found != size:
+        raise TransferError(f"{found} of {size} bytes are here: the transfer is not complete")
 
 
 def store_original(source: Path, target: Path) -> None:

@@ -4,21 +4,21 @@ The transfer is the deployment's (DataSync, or a local copy). Each step here can
 what it has done already it finds done. A step acts only for the run that is stored under the filename.
 """
 
-import re
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from vsv.clock import now_utc
 from vsv.errors import (
     AlreadyExistsError,
     BadRequestError,
-    ConflictError,
     FileMissingError,
     NotFoundError,
     SlideNotFoundError,
+    TransferError,
     UnavailableError,
     UnreadableSlideError,
     VersionConflictError,
@@ -29,10 +29,12 @@ from vsv.installation import Installation
 from vsv.names import checked_filename
 from vsv.pyramid import Progress, render_pyramid
 from vsv.records import ImportRecord, ImportState, SlideRecord, Status
+from vsv.stored_slides import is_sha256, is_summed_in_part, is_whole, slide_of, slides_named
 
 MAX_FILE_SIZE = 1 << 44
-_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-_UNDER_WAY = (ImportState.TRANSFERRING, ImportState.IMPORTING)
+UNDER_WAY = (ImportState.TRANSFERRING, ImportState.IMPORTING)
+DISK = "the data folder cannot be used now: is the disk full, read only or gone?"
+NOT_THE_ONE = "the file in the scanner's folder is not the one that was asked for: its checksum differs"
 
 
 class Safety(Enum):
@@ -61,31 +63,56 @@ def receive(here: Installation, filename: object, size: object, sha256: object =
     """
     filename, size, digest = checked_filename(filename), _checked_size(size), _checked_digest(sha256)
     latest = here.imports.get(filename)
-    stored = [slide for slide in _slides_named(here, filename) if _is_whole(here, slide, size)]
+    stored = [slide for slide in slides_named(here, filename) if is_whole(here, slide, size)]
     run = latest if latest is not None and latest.size == size else None
     if digest is not None:
         if found := [slide for slide in stored if slide.checksum == digest]:
             return _safe(here, found[0])
-        stored = [slide for slide in stored if _is_summed_in_part(slide)]
+        stored = [slide for slide in stored if is_summed_in_part(slide)]
         if not stored and not _may_bring(run, digest):
-            return _begin(here, filename, size, latest)
+            return begin(here, filename, size, latest, expected=digest)
     if (source := _unknown_source(here, filename, size, run, stored)) is not None:
-        return _begin(here, filename, size, latest, source)
+        return begin(here, filename, size, latest, source=source, expected=digest)
     if run is not None and run.state is not ImportState.READY:
         return _unfinished(here, run, stored)
     if not stored:
-        return _begin(here, filename, size, latest)
+        return begin(here, filename, size, latest, expected=digest)
     return _safe(here, next((s for s in stored if run is not None and s.image_id == run.image_id), stored[0]))
 
 
+def receive_object(here: Installation, filename: object, size: object, source: str) -> Receipt:
+    """Start the import of a version of an object, unless it is the one that was asked for last.
+
+    Another version under the same name is another scan, whatever its size. Raises as ``receive`` does.
+    """
+    filename, size = checked_filename(filename), _checked_size(size)
+    latest = here.imports.get(filename)
+    if latest is None or (latest.source, latest.size) != (source, size):
+        return begin(here, filename, size, latest, source=source)
+    return _unfinished(here, latest, ()) if latest.state in UNDER_WAY else _as_it_ended(latest)
+
+
 def retry(here: Installation, filename: str) -> Receipt:
-    """Start a failed import again, whatever it failed of; other imports are left alone."""
+    """Start a failed import again, whatever it failed of; other imports are left alone.
+
+    A slide that is stored whole is kept: by now it may be the only copy, since only its pyramid was missing.
+    """
     run = here.imports.get(checked_filename(filename))
     if run is None:
         raise NotFoundError("this import is not known")
     if run.state is not ImportState.FAILED:
         return Receipt(Safety.NOT_YET, run.state, run.error)
-    return _begin(here, run.filename, run.size, run)
+    kept: dict[str, Any] = {"expected": run.expected}
+    if (slide := slide_of(here, run)) is not None:
+        kept |= {"image_id": slide.image_id, "checksum": run.checksum, "source_modified": run.source_modified}
+    if slide is not None or is_object(run.source):
+        kept["source"] = run.source
+    return begin(here, run.filename, run.size, run, **kept)
+
+
+def is_object(source: str | None) -> bool:
+    """Tell whether a run's source is an object of the drop-in bucket."""
+    return source is not None and source.startswith("s3://")
 
 
 def _checked_size(size: object) -> int:
@@ -97,31 +124,15 @@ def _checked_size(size: object) -> int:
 def _checked_digest(sha256: object) -> str | None:
     if sha256 is None:
         return None
-    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+    if not isinstance(sha256, str) or not is_sha256(sha256):
         raise BadRequestError("sha256, where it is given, must be 64 hexadecimal digits")
     return sha256.lower()
 
 
-def _is_whole(here: Installation, slide: SlideRecord, size: int) -> bool:
-    """Tell whether a recorded slide of that size is stored whole and, unless it was deleted, can be read."""
-    if slide.file_size != size or here.files.stored_size(slide.image_id) != size:
-        return False
-    if here.files.is_hidden(slide.image_id):
-        return True
-    try:
-        here.library.slide(slide.image_id)
-    except (UnreadableSlideError, ConflictError, NotFoundError):
-        return False
-    return True
-
-
-def _is_summed_in_part(slide: SlideRecord) -> bool:
-    """Tell whether a checksum is not one of the whole content: of originals in place only the ends are read."""
-    return slide.checksum is not None and not _SHA256.fullmatch(slide.checksum)
-
-
 def _may_bring(run: ImportRecord | None, digest: str) -> bool:
-    return run is not None and run.state is not ImportState.READY and run.checksum in {None, digest}
+    if run is None or run.state is ImportState.READY:
+        return False
+    return run.checksum in {None, digest} and run.expected in {None, digest}
 
 
 def _unknown_source(
@@ -133,7 +144,7 @@ def _unknown_source(
     """
     known = {slide.checksum for slide in stored if slide.checksum}
     if run is not None and run.state is not ImportState.READY:
-        if run.state in _UNDER_WAY and run.checksum is None:
+        if run.state in UNDER_WAY and run.checksum is None:
             return None  # being read now: what it holds is seen at the next call
         known |= {run.checksum} if run.checksum else set()
     return here.starter.new_source(filename, size, known, run)
@@ -142,11 +153,15 @@ def _unknown_source(
 def _unfinished(here: Installation, run: ImportRecord, stored: Sequence[SlideRecord]) -> Receipt:
     """Give the state of a run; its slide may be safe already while its pyramid is still being rendered."""
     if run.state is ImportState.FAILED:
-        return Receipt(Safety.NOT_YET, run.state, run.error, run.image_id)
+        return _as_it_ended(run)
     here.starter.start(run)  # heals a start that was lost; twice is the same as once
     # This run's own slide: another of that name and size may be an earlier scan.
     own = [s for s in stored if s.image_id == run.image_id and s.checksum == run.checksum]
     return _safe(here, own[0], run.state) if own else Receipt(Safety.NOT_YET, run.state, run.error)
+
+
+def _as_it_ended(run: ImportRecord) -> Receipt:
+    return Receipt(Safety.NOT_YET, run.state, run.error, run.image_id)
 
 
 def _safe(here: Installation, slide: SlideRecord, state: ImportState = ImportState.READY) -> Receipt:
@@ -154,28 +169,21 @@ def _safe(here: Installation, slide: SlideRecord, state: ImportState = ImportSta
     return Receipt(Safety.IN_PLACE if in_place else Safety.SAFE, state, image_id=slide.image_id)
 
 
-def _slides_named(here: Installation, filename: str) -> Iterator[SlideRecord]:
-    token = None
-    while True:
-        page = here.slides.by_filename(filename, limit=100, token=token)
-        yield from page.items
-        if (token := page.next_token) is None:
-            return
-
-
-def _begin(
-    here: Installation, filename: str, size: int, earlier: ImportRecord | None, source: str | None = None
+def begin(
+    here: Installation, filename: str, size: int, earlier: ImportRecord | None, **known: Any
 ) -> Receipt:
-    source = source or here.starter.describe_source(filename, size)
+    """Start a run in the place of the ``earlier`` one; ``known`` are attributes that it begins with."""
+    known["source"] = known.get("source") or here.starter.describe_source(filename, size)
+    _prepare(here)
     now = now_utc()
     run = ImportRecord(
         filename=filename,
         size=size,
         state=ImportState.TRANSFERRING,
         run_id=secrets.token_hex(16),
-        source=source,
         started_at=now,
         updated_at=now,
+        **known,
     )
     try:
         here.imports.start(run, replaces=earlier.run_id if earlier else None)
@@ -183,6 +191,13 @@ def _begin(
         return Receipt(Safety.NOT_YET, ImportState.TRANSFERRING)  # somebody else has just started it
     here.starter.start(run)
     return Receipt(Safety.NOT_YET, run.state)
+
+
+def _prepare(here: Installation) -> None:
+    try:
+        here.files.prepare()  # a transfer needs the folder that it writes to
+    except OSError as error:
+        raise UnavailableError(DISK) from error
 
 
 def current_run(here: Installation, filename: str, run_id: str) -> ImportRecord:
@@ -195,17 +210,32 @@ def current_run(here: Installation, filename: str, run_id: str) -> ImportRecord:
     return run
 
 
-def inspect_run(here: Installation, run: ImportRecord) -> ImportRecord:
-    """Step: look whether the transferred file is whole and opens; note its checksum."""
+def inspect_run(here: Installation, run: ImportRecord, *, arrived: bool = True) -> ImportRecord:
+    """Step: look whether the transferred file is whole, opens and is the one asked for; note its checksum.
+
+    ``arrived``: no transfer is writing to the incoming file. Until that is known it is left alone.
+    """
     with _failure_recorded(here, run):
         if run.image_id is not None and here.files.stored_size(run.image_id) == run.size:
-            return run  # a killed run got further than this
-        path = here.files.incoming(run.filename)
+            return _inspected(here, run)  # a killed run got further than this
+        path = here.files.taken(run.filename, run.run_id)
+        if not arrived and run.checksum is None and not path.exists():
+            raise FileMissingError("the file has not been transferred yet")
+        path = here.files.take(run.filename, run.run_id, run.size)
         inspect(path, run.size)
         digest = run.checksum or checksum(path)
-        return here.imports.advance(
-            run.filename, run.run_id, {"state": ImportState.IMPORTING, "checksum": digest, "error": None}
-        )
+        if run.expected not in {None, digest} and is_sha256(digest):
+            path.unlink()  # the next transfer must bring all of it again, not compare it with this
+            raise TransferError(NOT_THE_ONE)
+        return _inspected(here, run, checksum=digest)
+
+
+def _inspected(here: Installation, run: ImportRecord, **found: str) -> ImportRecord:
+    if run.state not in UNDER_WAY and not found:
+        return run  # it has ended since, and stays so
+    return here.imports.advance(
+        run.filename, run.run_id, {"state": ImportState.IMPORTING, "error": None, **found}
+    )
 
 
 def extract_run(here: Installation, run: ImportRecord) -> ImportRecord:
@@ -252,9 +282,7 @@ def _failure_recorded(here: Installation, run: ImportRecord) -> Iterator[None]:
         record_failure(here, run, str(error))
         raise
     except OSError as error:
-        raise UnavailableError(
-            "the data folder cannot be used now: is the disk full, read only or gone?"
-        ) from error
+        raise UnavailableError(DISK) from error
 
 
 def delete(here: Installation, image_id: str, by: str) -> SlideRecord:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from vsv.errors import SettingsError
 from vsv.files import SlideFiles
 from vsv.library import Library
-from vsv.settings import Settings, from_environment
+from vsv.settings import Settings, from_environment, required
 
 if TYPE_CHECKING:  # cold start: a tile has no record
     from vsv.records import ImportRecord
@@ -51,7 +51,9 @@ class Installation:
 
     @cached_property
     def files(self) -> SlideFiles:
-        """The data folder."""
+        """The data folder; raises SettingsError where there is none."""
+        if self.settings.data is None:
+            raise SettingsError("the setting VSV_DATA is missing: the folder where slides are stored")
         return SlideFiles(self.settings.data)
 
     @cached_property
@@ -94,11 +96,12 @@ def current() -> Installation:
 
 def on_aws(settings: Settings) -> Installation:
     """Put an installation together from AWS's services."""
+    imports = cache(lambda: _import_store(settings))
     return Installation(
         settings,
         make_slides=lambda: _slide_store(settings),
-        make_imports=lambda: _import_store(settings),
-        make_starter=lambda: _state_machine(settings),
+        make_imports=imports,
+        make_starter=lambda: _stream_starter(imports()),
     )
 
 
@@ -106,24 +109,18 @@ def _slide_store(settings: Settings) -> SlideStore:
     from vsv.dynamodb import DynamoSlideStore  # noqa: PLC0415  cold start: boto3
 
     return DynamoSlideStore(
-        _named(settings.slides_table, "VSV_SLIDES_TABLE"),
-        review_table=_named(settings.review_table, "VSV_REVIEW_TABLE"),
+        required(settings.slides_table, "VSV_SLIDES_TABLE"),
+        review_table=required(settings.review_table, "VSV_REVIEW_TABLE"),
     )
 
 
 def _import_store(settings: Settings) -> ImportStore:
     from vsv.dynamodb import DynamoImportStore  # noqa: PLC0415  cold start: boto3
 
-    return DynamoImportStore(_named(settings.imports_table, "VSV_IMPORTS_TABLE"))
+    return DynamoImportStore(required(settings.imports_table, "VSV_IMPORTS_TABLE"))
 
 
-def _state_machine(settings: Settings) -> ImportStarter:
-    from vsv.state_machine import StateMachine  # noqa: PLC0415  cold start: boto3
+def _stream_starter(imports: ImportStore) -> ImportStarter:
+    from vsv.stream_starter import StreamStarter  # noqa: PLC0415  cold start: records
 
-    return StateMachine(_named(settings.import_machine, "VSV_IMPORT_MACHINE"))
-
-
-def _named(value: str, name: str) -> str:
-    if not value:
-        raise SettingsError(f"the setting {name} is missing")
-    return value
+    return StreamStarter(imports)

@@ -29,6 +29,13 @@ def checked_image_id(text: object) -> str:
     return text
 
 
+def checked_run_id(text: object) -> str:
+    """Give the ID of an import's run back; raises InvalidNameError where it could not be a part of a path."""
+    if not isinstance(text, str) or not is_image_id(text):
+        raise InvalidNameError("this is not the ID of an import's run")
+    return text
+
+
 def is_slide_filename(text: str) -> bool:
     """Tell whether ``text`` is one plain file name of a slide."""
     return (

@@ -101,6 +101,8 @@ class ImportRecord(_Record):
     ``run_id`` names one attempt at one file version; a step that finds another run's ID in the store stops.
     Times are ISO 8601 UTC. ``source`` is the folder that the file comes from and ``source_modified`` the
     file's modification time there, in nanoseconds since the epoch, where the transfer can see them.
+    On AWS ``source`` is the drop-in bucket's object, None for the scanner's folder behind DataSync.
+    ``expected`` is the checksum that the scanner named: no other content will do.
     ``progress`` is 0 to 1 within the state, None where it is not known.
     ``deaths`` counts how often in a row the process ended while it worked on this run.
     """
@@ -113,6 +115,7 @@ class ImportRecord(_Record):
     error: str | None = _wire("Error", None)
     progress: float | None = _wire("Progress", None)
     checksum: str | None = _wire("Checksum", None)
+    expected: str | None = _wire("Expected", None)
     source: str | None = _wire("Source", None)
     source_modified: int | None = _wire("SourceModified", None)
     deaths: int = _wire("Deaths", 0)

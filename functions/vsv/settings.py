@@ -12,31 +12,42 @@ from vsv.errors import SettingsError
 class Settings:
     """What a function must know of its deployment.
 
-    ``data``: the folder of all files (EFS's mount path). ``slides_table``, ``imports_table``, ``review_table``:
-    DynamoDB tables.
-    ``import_machine``: ARN of the state machine that imports. ``allow_origin``: whose pages may read tiles.
+    ``data``: the folder of all files (EFS's mount path), None for functions without files. ``slides_table``,
+    ``imports_table``, ``review_table``: DynamoDB tables.
+    ``import_machine``: ARN of the state machine that imports. ``transfer_task``: ARN of the DataSync task that fills
+    ``incoming/``. ``drop_bucket``: the bucket whose new objects are imported.
+    ``allow_origin``: whose pages may read tiles.
     """
 
-    data: Path
+    data: Path | None = None
     slides_table: str = ""
     imports_table: str = ""
     review_table: str = ""
     import_machine: str = ""
+    transfer_task: str = ""
+    drop_bucket: str = ""
     allow_origin: str = "*"
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings of a Lambda function; raises SettingsError that names what is missing."""
-    if not environment.get("VSV_DATA"):
-        raise SettingsError("the setting VSV_DATA is missing: the folder where slides are stored")
+    """Read the settings of a Lambda function; what a function needs, it asks for with ``required``."""
     return Settings(
-        data=Path(environment["VSV_DATA"]),
+        data=Path(environment["VSV_DATA"]) if environment.get("VSV_DATA") else None,
         slides_table=environment.get("VSV_SLIDES_TABLE", ""),
         imports_table=environment.get("VSV_IMPORTS_TABLE", ""),
         review_table=environment.get("VSV_REVIEW_TABLE", ""),
         import_machine=environment.get("VSV_IMPORT_MACHINE", ""),
+        transfer_task=environment.get("VSV_TRANSFER_TASK", ""),
+        drop_bucket=environment.get("VSV_DROP_BUCKET", ""),
         allow_origin=environment.get("VSV_ALLOW_ORIGIN", "*"),
     )
+
+
+def required(value: str, name: str) -> str:
+    """Give a setting that must be there; raises SettingsError that names it."""
+    if not value:
+        raise SettingsError(f"the setting {name} is missing")
+    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Collection
 from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from vsv.errors import UnavailableError
 from vsv.records import ImportRecord
+
+# At most some 15 s for one start: a batch of the stream's records has to end in time.
+CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 2})
 
 
 class StateMachine:
@@ -16,30 +22,12 @@ class StateMachine:
     """
 
     def __init__(self, arn: str, client: Any = None) -> None:
-        import boto3  # noqa: PLC0415  cold start: only functions that start imports need it
-
         self.arn = arn
-        self.client = client or boto3.client("stepfunctions")
-
-    def describe_source(self, filename: str, size: int) -> str | None:  # noqa: ARG002
-        """Give None: the scanner's share cannot be seen from a function."""
-        return None
-
-    def new_source(
-        self,
-        filename: str,  # noqa: ARG002
-        size: int,  # noqa: ARG002
-        known: Collection[str],  # noqa: ARG002
-        run: ImportRecord | None,  # noqa: ARG002
-    ) -> str | None:
-        """Give None: the scanner's share cannot be seen from a function."""
-        return None
+        self.client = client or boto3.client("stepfunctions", config=CONFIG)
 
     def start(self, run: ImportRecord) -> None:
-        """Start the run's execution; raises UnavailableError when Step Functions does not answer."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  with boto3
-
-        event = {"filename": run.filename, "size": run.size, "runId": run.run_id}
+        """Start the run's execution, or find it started; raises UnavailableError when there is no answer."""
+        event = {"filename": run.filename, "size": run.size, "runId": run.run_id, "source": run.source}
         name = hashlib.sha256(run.run_id.encode()).hexdigest()[:64]
         try:
             self.client.start_execution(stateMachineArn=self.arn, name=name, input=json.dumps(event))

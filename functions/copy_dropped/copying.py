@@ -1,0 +1,192 @@
+"""One version of an object, copied in ranges that a killed copy goes on from, and verified as a whole.
+
+Source: "GetObject", "Checking object integrity", Amazon S3 API reference and user guide.
+"""
+
+import base64
+import hashlib
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError
+from vsv import durable
+from vsv.dropped import DroppedObject
+from vsv.errors import FileMissingError, TransferError, UnavailableError
+from vsv.pyramid import Progress
+
+RANGE = 64 << 20
+_BLOCK = 4 << 20
+_GONE = (
+    "NoSuchKey",
+    "NoSuchVersion",
+    "NoSuchBucket",
+    "404",
+    "PreconditionFailed",
+    "412",
+    "InvalidObjectState",
+)
+# S3 answers 403 for what does not exist to whom may not list the bucket.
+_REFUSED = ("AccessDenied", "403")
+_CONFIG = Config(connect_timeout=3, read_timeout=30, retries={"mode": "standard", "max_attempts": 4})
+
+
+class _Digest(Protocol):
+    def update(self, data: bytes) -> None: ...
+
+    def matches(self, wanted: str) -> bool: ...
+
+
+def s3_client() -> Any:
+    """Give a boto3 client that does not wait for minutes."""
+    return boto3.client("s3", config=_CONFIG)
+
+
+class ObjectCopy:
+    """The copy of an object into ``part``, as far as it is."""
+
+    def __init__(self, client: Any, wanted: DroppedObject, part: Path, size: int) -> None:
+        self._client, self._part, self._size = client, part, size
+        self._request: dict[str, str] = {"Bucket": wanted.bucket, "Key": wanted.key}
+        self._request |= {"VersionId": wanted.version} if wanted.version else {"IfMatch": wanted.etag or ""}
+
+    def go_on(self, has_time: Callable[[], bool], progress: Progress) -> bool:
+        """Copy as much as there is time for, at least one range; tell whether all of it is here.
+
+        Raises FileMissingError where the object is gone, TransferError where it is another than was announced,
+        UnavailableError where S3 or the disk does not answer.
+        """
+        with _plain_errors():
+            done = self._done()
+            while done < self._size:
+                done += self._copy_range(done)
+                progress(done, self._size)
+                if not has_time():
+                    return False
+        return True
+
+    def _done(self) -> int:
+        """Give how many bytes are surely here: the last range may have holes, since a copy can be killed."""
+        try:
+            found = min(self._part.stat().st_size, self._size)
+        except FileNotFoundError:
+            self._part.parent.mkdir(parents=True, exist_ok=True)
+            self._part.touch()
+            return 0
+        return max(0, (found - 1) // RANGE * RANGE)
+
+    def _copy_range(self, start: int) -> int:
+        """Copy one range, flush it, and read it back."""
+        end = min(start + RANGE, self._size)
+        answer = self._client.get_object(**self._request, Range=f"bytes={start}-{end - 1}")
+        if answer.get("ContentRange") != f"bytes {start}-{end - 1}/{self._size}":
+            raise TransferError("the dropped file has another size than was announced")
+        digest = hashlib.sha256()
+        with self._part.open("r+b") as file:
+            file.seek(start)
+            for block in answer["Body"].iter_chunks(_BLOCK):
+                digest.update(block)
+                file.write(block)
+            copied = file.tell() - start
+        durable.flush(self._part)
+        if copied != end - start or _checksum_from(self._part, start, end) != digest.digest():
+            raise TransferError("the copy differs from the dropped file: it is copied again")
+        return copied
+
+    def verify(self) -> str:
+        """Give the SHA-256 of the whole copy; raises TransferError, and drops it, where S3's checksum differs."""
+        with _plain_errors():
+            told = self._client.head_object(**self._request, ChecksumMode="ENABLED")
+            sha256, others = hashlib.sha256(), _told_digests(told)
+            for block in _blocks(self._part, 0, self._size):
+                sha256.update(block)
+                for digest, _ in others:
+                    digest.update(block)
+            others.append((_Hashed(sha256), told.get("ChecksumSHA256", "") if _is_whole(told) else ""))
+            is_right = self._part.stat().st_size == self._size == told["ContentLength"]
+            if not is_right or not all(digest.matches(wanted) for digest, wanted in others if wanted):
+                self._part.unlink(missing_ok=True)
+                raise TransferError("the copy differs from the dropped file: it is copied again")
+        return sha256.hexdigest()
+
+
+class _Crc32:
+    def __init__(self) -> None:
+        self._crc = 0
+
+    def update(self, data: bytes) -> None:
+        self._crc = zlib.crc32(data, self._crc)
+
+    def matches(self, wanted: str) -> bool:
+        return base64.b64encode(self._crc.to_bytes(4)).decode() == wanted
+
+
+class _Hashed:
+    def __init__(self, digest: Any) -> None:
+        self._digest = digest
+
+    def update(self, data: bytes) -> None:
+        self._digest.update(data)
+
+    def matches(self, wanted: str) -> bool:
+        return wanted in {self._digest.hexdigest(), base64.b64encode(self._digest.digest()).decode()}
+
+
+def _told_digests(told: dict[str, Any]) -> list[tuple[_Digest, str]]:
+    """Give what S3 told of the whole object's content that can be computed here.
+
+    An upload in parts has checksums of checksums, and CRC-64 would need a package of its own; then each range has
+    still been read back, and was encrypted and authenticated on its way.
+    """
+    found: list[tuple[_Digest, str]] = []
+    if _is_whole(told) and told.get("ChecksumCRC32"):
+        found.append((_Crc32(), told["ChecksumCRC32"]))
+    etag = told.get("ETag", "").strip('"')
+    if len(etag) == 32 and told.get("ServerSideEncryption", "AES256") == "AES256":
+        found.append((_Hashed(hashlib.md5(usedforsecurity=False)), etag))
+    return found
+
+
+def _is_whole(told: dict[str, Any]) -> bool:
+    return told.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
+
+
+def _checksum_from(path: Path, start: int, end: int) -> bytes:
+    digest = hashlib.sha256()
+    for block in _blocks(path, start, end):
+        digest.update(block)
+    return digest.digest()
+
+
+def _blocks(path: Path, start: int, end: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(start)
+        while start < end and (block := file.read(min(_BLOCK, end - start))):
+            start += len(block)
+            yield block
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Turn boto3's errors and the disk's into ours."""
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in _GONE:
+            raise FileMissingError("the dropped file is no longer in the bucket: upload it again") from error
+        if code in _REFUSED:
+            raise FileMissingError(
+                "the dropped file cannot be read: it was removed, or the function may not read it"
+            ) from error
+        raise UnavailableError("the drop-in bucket does not answer now") from error
+    except (BotoCoreError, IncompleteReadError) as error:
+        raise UnavailableError("the drop-in bucket does not answer now") from error
+    except OSError as error:
+        raise UnavailableError(
+            "the file could not be copied: is the disk full or the folder gone?"
+        ) from error

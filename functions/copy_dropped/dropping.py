@@ -1,0 +1,34 @@
+"""A dropped object on its way to where its run keeps its file."""
+
+from collections.abc import Callable
+from typing import Any
+
+from vsv import durable
+from vsv.dropped import DroppedObject
+from vsv.installation import Installation
+from vsv.progress import NotedProgress
+from vsv.records import ImportRecord
+
+from copy_dropped.copying import ObjectCopy
+
+
+def copy_in(
+    here: Installation,
+    run: ImportRecord,
+    wanted: DroppedObject,
+    client: Any,
+    has_time: Callable[[], bool],
+) -> bool:
+    """Copy what there is time for; tell whether all of it is here, verified, and its checksum noted."""
+    path = here.files.taken(run.filename, run.run_id)
+    if path.exists() and run.checksum is not None:
+        return True
+    part = path.with_name(f"{path.name}{durable.PART_SUFFIX}")
+    copy = ObjectCopy(client, wanted, part, run.size)
+    if not copy.go_on(has_time, NotedProgress(here, run)):
+        return False
+    digest = copy.verify()
+    here.imports.advance(run.filename, run.run_id, {"checksum": digest})
+    part.replace(path)
+    durable.flush(path.parent)
+    return True

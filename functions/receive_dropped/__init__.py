@@ -1,0 +1,1 @@
+"""The function that hears of new objects in the drop-in bucket."""

@@ -1,0 +1,34 @@
+"""Why an import failed, into its record: called by the import machine, and for executions that ended without calling.
+
+An execution that was stopped or has timed out runs none of its own states any more; EventBridge tells of those.
+"""
+
+import logging
+from typing import Any
+
+from observed import count, observed
+from vsv.errors import BadRequestError, NotFoundError, VersionConflictError
+from vsv.importing import UNDER_WAY, current_run, record_failure
+from vsv.installation import current
+from vsv.metric_names import IMPORTS_FAILED
+
+from record_failure.reasons import failure_of
+
+log = logging.getLogger(__name__)
+
+
+@observed
+def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Record the failure of a run that is under way; one that has ended, or was replaced, is left alone."""
+    try:
+        failure, here = failure_of(event), current()
+        run = current_run(here, failure.filename, failure.run_id)
+    except (BadRequestError, NotFoundError, VersionConflictError) as error:
+        log.info("there is nothing to record: %s", error)
+        return {"recorded": False}
+    if run.state not in UNDER_WAY:
+        return {"recorded": False}
+    log.warning("an import failed: %s", failure.reason)
+    record_failure(here, run, failure.reason)
+    count(IMPORTS_FAILED)
+    return {"recorded": True}

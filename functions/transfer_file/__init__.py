@@ -1,0 +1,1 @@
+"""The step that has DataSync bring a file in."""

@@ -1,0 +1,26 @@
+"""Step of an import: have DataSync bring the file from the scanner's share; asked again until it has."""
+
+from functools import cache
+from typing import Any
+
+from observed import observed
+from vsv.datasync import DataSyncTask
+from vsv.importing import current_run
+from vsv.installation import current
+from vsv.settings import required
+
+from transfer_file.following import Following, follow
+
+
+@observed
+def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Take ``{"filename", "runId", "transfer"}`` and give ``transfer`` one step further: see ``Following``."""
+    here = current()
+    run = current_run(here, event["filename"], event["runId"])
+    task = _task(required(here.settings.transfer_task, "VSV_TRANSFER_TASK"))
+    return follow(here.imports, task, run, Following.from_event(event.get("transfer", {}))).to_event()
+
+
+@cache
+def _task(arn: str) -> DataSyncTask:
+    return DataSyncTask(arn)

@@ -1,0 +1,50 @@
+"""What is stored of a file already: the slides that were imported under its name."""
+
+import re
+from collections.abc import Iterator
+
+from vsv.errors import ConflictError, NotFoundError, UnreadableSlideError
+from vsv.installation import Installation
+from vsv.records import ImportRecord, SlideRecord
+
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+
+
+def is_sha256(text: str) -> bool:
+    """Tell whether a checksum is one of a whole content."""
+    return _SHA256.fullmatch(text) is not None
+
+
+def is_whole(here: Installation, slide: SlideRecord, size: int) -> bool:
+    """Tell whether a recorded slide of that size is stored whole and, unless it was deleted, can be read."""
+    if slide.file_size != size or here.files.stored_size(slide.image_id) != size:
+        return False
+    if here.files.is_hidden(slide.image_id):
+        return True
+    try:
+        here.library.slide(slide.image_id)
+    except (UnreadableSlideError, ConflictError, NotFoundError):
+        return False
+    return True
+
+
+def is_summed_in_part(slide: SlideRecord) -> bool:
+    """Tell whether a checksum is not one of the whole content: of originals in place only the ends are read."""
+    return slide.checksum is not None and not is_sha256(slide.checksum)
+
+
+def slide_of(here: Installation, run: ImportRecord) -> SlideRecord | None:
+    """Give the slide that a run has stored, where it is whole."""
+    slide = here.slides.get(run.image_id) if run.image_id is not None else None
+    is_its_own = slide is not None and slide.checksum == run.checksum and is_whole(here, slide, run.size)
+    return slide if is_its_own else None
+
+
+def slides_named(here: Installation, filename: str) -> Iterator[SlideRecord]:
+    """Give every slide that was imported under this filename."""
+    token = None
+    while True:
+        page = here.slides.by_filename(filename, limit=100, token=token)
+        yield from page.items
+        if (token := page.next_token) is None:
+            return
