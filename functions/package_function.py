@@ -3,7 +3,7 @@
     python3 package_function.py ServeImageFunction FOLDER
 
 What is needed is read from the imports themselves, those inside functions included, so that nothing is forgotten
-and a package holds nothing else. Where ``python3.13`` is on the PATH the modules are compiled too: Lambda
+and a package holds nothing else. Where there is a ``python3.13`` the modules are compiled too: Lambda
 cannot write ``.pyc`` files and would compile at every cold start.
 """
 
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PYTHON = "python3.13"
+PYTHON_VERSION = "3.13"
 # Functions that only read files. ``vsv.installation`` would import these when it is asked for a record.
 WITHOUT_RECORDS = ("serve_image", "serve_label")
 RECORDS = ("vsv.dynamodb", "vsv.stream_starter")
@@ -95,13 +95,24 @@ def package(function: str, folder: Path) -> None:
 
 def _compile(folder: Path) -> None:
     """Compile for ``/var/task``, where the package will be; unchecked: nothing there ever changes."""
-    python = shutil.which(PYTHON)
+    python = _python()
     if python is None:
-        print(f"{PYTHON} is not on the PATH: modules are not compiled, and cold starts take longer.")
+        print(f"python{PYTHON_VERSION} was not found: modules are not compiled, and cold starts take longer.")
         return
     command = [python, "-m", "compileall", "-q", "-j", "1", "--invalidation-mode", "unchecked-hash"]
     command += ["-s", str(folder), "-p", "/var/task", str(folder)]
     subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": "0"})
+
+
+def _python() -> str | None:
+    """Find a Python of Lambda's version that runs: pyenv may put one on the PATH that does not."""
+    name = f"python{PYTHON_VERSION}"
+    found = [shutil.which(name), *Path.home().glob(f".pyenv/versions/{PYTHON_VERSION}*/bin/{name}")]
+    return next((str(each) for each in found if each and _runs(str(each))), None)
+
+
+def _runs(python: str) -> bool:
+    return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
 
 
 if __name__ == "__main__":

@@ -44,13 +44,24 @@ def _write(requirements: Path, wanted: dict[str, str], options: list[list[str]])
         for name, digest in _reported([f"{name}=={version}" for name, version in own.items()], each):
             hashes[name].add(digest)
     for name, version in own.items():
-        lines += [" \\\n    ".join([f"{name}=={version}", *(f"--hash=sha256:{d}" for d in sorted(hashes[name]))])]
+        lines += [
+            " \\\n    ".join([f"{name}=={version}", *(f"--hash=sha256:{d}" for d in sorted(hashes[name]))])
+        ]
     requirements.write_text("\n".join(lines) + "\n")
 
 
 def _reported(packages: list[str], options: list[str]) -> list[tuple[str, str]]:
     """Ask pip which wheel of each package it would install; give names and SHA-256 sums."""
-    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--no-deps", "--quiet"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--dry-run",
+        "--ignore-installed",
+        "--no-deps",
+        "--quiet",
+    ]
     command += ["--report", "-", "--target", "unused", *options, *packages]
     report = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return [

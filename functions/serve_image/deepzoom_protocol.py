@@ -49,10 +49,8 @@ def respond(here: Installation, request: Request) -> Response:
 
 def _descriptor(here: Installation, request: Request, image_id: str) -> Response:
     slide, tiling = here.library.slide(image_id), _tiling(request)
-    import hashlib  # noqa: PLC0415  cold start: a tile has no checksum
-
     body = tiling.grid(slide).descriptor(tiling.fmt or "jpeg").encode()
-    etag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
+    etag = _etag_of(body)
     return _cached(here, request, body, "application/xml", etag, REVALIDATE)
 
 
@@ -70,6 +68,13 @@ def _tile(
         tiling.grid(slide).tile_box(*address)
         return Response(304, "", _headers(here, etag, caching))
     return _cached(here, request, render_tile(slide, *address, fmt, tiling), MIME_TYPES[fmt], etag, caching)
+
+
+def _etag_of(body: bytes) -> str:
+    """Make a tag of the content itself."""
+    import hashlib  # noqa: PLC0415  cold start: a tile has no checksum
+
+    return f'"{hashlib.sha256(body).hexdigest()[:24]}"'
 
 
 def _etag(slide: Slide, address: tuple[int, int, int], fmt: str, tiling: Tiling) -> str:
@@ -107,7 +112,7 @@ def _associated(here: Installation, request: Request, image_id: str, address: st
         raise ImageNotFoundError(f"this slide has no {name}") from error
     except OSError as error:
         raise FileMissingError(f"the {name} cannot be read now") from error
-    etag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
+    etag = _etag_of(body)
     return _cached(here, request, body, "image/jpeg", etag, "no-store" if name in _PRIVATE else REVALIDATE)
 
 
