@@ -81,6 +81,8 @@ def _instrumented(handler: Handler) -> Handler:
 def _log_as(logger: Any) -> None:
     """Let every module's own logger write as powertools' does: one JSON object a line, with the request's ID."""
     root = logging.getLogger()
+    root.handlers[:] = [logger.registered_handler]
     root.setLevel(os.environ.get("POWERTOOLS_LOG_LEVEL", "INFO"))
-    for each in root.handlers:
-        each.setFormatter(logger.registered_formatter)
+    # Else what is logged below its name would be written by it and by the root.
+    logging.getLogger(logger.name).removeHandler(logger.registered_handler)
+    logging.getLogger("aws_xray_sdk").setLevel(logging.ERROR)  # tells of every subsegment that nobody follows

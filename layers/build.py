@@ -3,8 +3,8 @@
     python3 build.py imaging FOLDER
 
 ``VSV_ARCH=x86_64`` in the environment builds the twin that the runtime tests run; aarch64 is what is deployed.
-pip is told platform and Python version, so neither Docker nor that Python is needed. Where there is a
-``python3.13``, the modules are compiled too: Lambda cannot write ``.pyc`` files and would compile at every cold start.
+pip is told platform and Python version, so neither Docker nor that Python is needed. Where there is a ``python3.13``
+the modules are compiled too: Lambda cannot write ``.pyc`` files and would compile at every cold start.
 """
 
 import os

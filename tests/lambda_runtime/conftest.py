@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from moto.server import ThreadedMotoServer
 
 if "VSV_BUILT" not in os.environ:  # the plain test suite: nothing is built
     collect_ignore_glob = ["test_*.py"]
@@ -39,8 +40,6 @@ def no_network() -> None:
 @pytest.fixture(scope="session")
 def aws_endpoint(no_network: None) -> Iterator[str]:
     """Be AWS on loopback, with our tables."""
-    from moto.server import ThreadedMotoServer
-
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
