@@ -5,7 +5,8 @@
 The function is packed as the build packs it, once compiled and once not, and its first tile is one of the rendered
 levels. Beside it what other imports would cost. ``--python`` is another Python to run it with; the packages are then
 those of its own site-packages, and what is not there is left out. Each figure is a process of its own; the runs of
-all cases take turns, so that a busy moment hits them alike. Then the import's dearest modules by ``-X importtime``.
+all cases take turns, so that a busy moment hits them alike, and the last column, the least time on a CPU, is steady
+even on a busy machine. Then the import's dearest modules by ``-X importtime``.
 """
 
 import argparse
@@ -17,12 +18,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from vsv.tiles import MIME_TYPES
 
+from benchmarks.measured import Cost, run
 from local.events import http_event
 from local.importing_files import import_files
 from local.sample import write_sample_slide
@@ -64,7 +65,7 @@ def main() -> None:
             "import and first tile, not compiled": ([plain], TILE),
             **{f"import of {name}": ([], code) for name, code in PEERS.items()},
         }
-        cases = {name: case for name, case in cases.items() if _works(options.python, *case, environment)}
+        cases = {name: case for name, case in cases.items() if case[0] or _is_there(options.python, case[1])}
         _print(options.python, options.runs, cases, environment)
         _print_dearest(options.python, compiled, environment)
 
@@ -90,7 +91,6 @@ def _environment(folder: Path) -> dict[str, str]:
     event = http_event("GET", f"/DeepZoom/{outcome.image_id}_files/{level_dz}/0_0.jpeg", "", ())
     return {
         "PATH": os.environ["PATH"],
-        "PYTHONDONTWRITEBYTECODE": "1",
         "VSV_DATA": str(data),
         "EVENT": json.dumps(event),
         "TYPE": MIME_TYPES["jpeg"],
@@ -98,6 +98,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _pack(python: str, compiled: Path, plain: Path) -> None:
+    sys.path.append(str(FUNCTIONS))  # what packs functions is no part of the product
     packer = importlib.import_module("package_function")
     for path in packer.modules_of("serve_image").values():
         for folder in (compiled, plain):
@@ -116,16 +117,12 @@ def _command(python: str, folders: list[Path], code: str, *options: str) -> list
         check=True, capture_output=True, text=True,
     ).stdout.strip()  # fmt: skip
     places = [*map(str, folders), packages]
-    return [python, "-E", "-S", *options, "-c", f"import sys; sys.path[:0] = {places!r}\n{code}"]
+    return [python, "-I", "-S", *options, "-c", f"import sys; sys.path[:0] = {places!r}\n{code}"]
 
 
-def _works(python: str, folders: list[Path], code: str, environment: Mapping[str, str]) -> bool:
-    ran = subprocess.run(
-        _command(python, folders, code),
-        env={**environment, "PYTHONDONTWRITEBYTECODE": ""},
-        capture_output=True,
-        check=False,
-    )  # which also lets the packages be compiled
+def _is_there(python: str, code: str) -> bool:
+    """Import a peer once, which also lets its modules be compiled; tell whether it is there."""
+    ran = subprocess.run(_command(python, [], code), capture_output=True, check=False)
     if b"ModuleNotFoundError" in ran.stderr:
         return False
     ran.check_returncode()
@@ -135,25 +132,27 @@ def _works(python: str, folders: list[Path], code: str, environment: Mapping[str
 def _print(
     python: str, runs: int, cases: Mapping[str, tuple[list[Path], str]], environment: Mapping[str, str]
 ) -> None:
-    commands = {name: _command(python, *case) for name, case in cases.items()}
-    times: dict[str, list[float]] = {name: [] for name in cases}
+    commands = {name: _command(python, *case, "-B") for name, case in cases.items()}
+    costs: dict[str, list[Cost]] = {name: [] for name in cases}
     for _ in range(runs):
         for name, command in commands.items():
-            start = time.perf_counter()
-            subprocess.run(command, env=environment, check=True)
-            times[name].append((time.perf_counter() - start) * 1000)
+            costs[name].append(run(command, environment))
     version = subprocess.run([python, "-V"], check=True, capture_output=True, text=True).stdout.strip()
-    bare = {
-        "median": statistics.median(times["the interpreter alone"]),
-        "best": min(times["the interpreter alone"]),
-    }
     print(
         f"{platform.machine()}, {os.cpu_count()} hardware threads, {version}, {runs} runs; ms beyond the interpreter"
     )
-    print(f"{'':44}{'median':>8}{'best':>8}")
-    for name, found in times.items():
-        beyond = (0.0, 0.0) if name == "the interpreter alone" else (bare["median"], bare["best"])
-        print(f"{name:44}{statistics.median(found) - beyond[0]:8.1f}{min(found) - beyond[1]:8.1f}")
+    print(f"{'':44}{'median':>8}{'best':>8}{'CPU':>8}")
+    bare = (0.0, 0.0, 0.0)
+    for name, found in costs.items():
+        row = _summary(found)
+        print(f"{name:44}" + "".join(f"{own - other:8.1f}" for own, other in zip(row, bare, strict=True)))
+        bare = _summary(costs["the interpreter alone"])
+
+
+def _summary(costs: list[Cost]) -> tuple[float, float, float]:
+    """Give the median and the least time, and the least time on a CPU, in milliseconds."""
+    walls = [cost.wall_s * 1000 for cost in costs]
+    return statistics.median(walls), min(walls), min(cost.cpu_s for cost in costs) * 1000
 
 
 def _print_dearest(python: str, folder: Path, environment: Mapping[str, str]) -> None:
