@@ -26,10 +26,10 @@ from vsv.errors import (
     VersionConflictError,
     VsvError,
 )
-from vsv.importing import NOT_THE_ONE, current_run, record_failure
 from vsv.installation import Installation
 from vsv.progress import NotedProgress
 from vsv.records import ImportRecord, ImportState
+from vsv.runs import NOT_THE_ONE, current_run, record_failure
 
 from local import transfer
 from local.scanner_folders import ScannerFolders

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 import click
 from vsv.errors import VsvError
-from vsv.importing import render
+from vsv.import_steps import render
 from vsv.installation import Installation
 from vsv.pyramid import Progress
 

@@ -68,6 +68,7 @@ FULL_IMPORT = slide_import(
     error="The file is not a slide: «kaputt».",
     progress=0.25,
     checksum="sha256:00ff",
+    expected="00ff" * 16,
     source="Scanner 1/Größe",
     source_modified=1_795_241_458_123_456_789,
 )

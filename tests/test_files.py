@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 from small_slides import OLD, put, slide_bytes
 from vsv import durable
-from vsv.errors import AlreadyExistsError, BadRequestError, InvalidNameError, SlideNotFoundError
+from vsv.errors import (
+    AlreadyExistsError,
+    BadRequestError,
+    FileMissingError,
+    InvalidNameError,
+    SlideNotFoundError,
+    TransferError,
+)
 from vsv.files import Claim, SlideFiles, store_original
 
 MINE, OTHERS = Claim("a.svs", 1, "a" * 64), Claim("b.svs", 1, "b" * 64)
@@ -154,12 +161,72 @@ def test_no_id_leads_outside(files: SlideFiles, name: str) -> None:
             give(name)
 
 
-@pytest.mark.parametrize("folder", ["incoming", "slides/1", "deleted/1"])
+@pytest.mark.parametrize("folder", ["incoming", "taken/a.svs", "slides/1", "deleted/1"])
 def test_no_file_of_ours_is_taken_for_an_original_in_place(files: SlideFiles, folder: str) -> None:
     path = put(files.root / folder, "a.svs")
     with pytest.raises(BadRequestError):
         files.link_original("a.svs", path)
     assert not path.is_symlink()
+
+
+def test_a_run_takes_its_file_to_where_no_transfer_writes(files: SlideFiles) -> None:
+    put(files.root / "incoming", "a.SVS")
+    for _ in range(2):
+        path = files.take("a.SVS", "run-1", len(slide_bytes()))
+        assert (path, path.read_bytes()) == (files.taken("a.SVS", "run-1"), slide_bytes())
+    assert path.suffix == ".svs"  # OpenSlide goes by it
+    put(files.root / "incoming", "a.SVS", b"the next transfer")
+    assert files.take("a.SVS", "run-1", len(slide_bytes())).read_bytes() == slide_bytes()
+    assert files.incoming("a.SVS").read_bytes() == b"the next transfer"
+
+
+def test_what_earlier_runs_left_goes_when_the_next_one_takes_its_file(files: SlideFiles) -> None:
+    for run_id in ("run-1", "run-2"):
+        put(files.root / "incoming", "a.svs")
+        files.take("a.svs", run_id, len(slide_bytes()))
+        put(files.taken("a.svs", run_id).parent, f"{run_id}.svs.part", b"half of a copy")
+    other = put(files.root / "taken/b.svs", "run-3.svs")
+    files.take("a.svs", "run-2", len(slide_bytes()))
+    assert [path.name for path in (files.root / "taken/a.svs").iterdir()] == ["run-2.svs"]
+    assert other.exists()
+
+
+@pytest.mark.parametrize("size", [0, len(slide_bytes()) - 1, len(slide_bytes()) + 1])
+def test_a_file_of_another_size_stays_for_the_transfer_to_compare(files: SlideFiles, size: int) -> None:
+    path = put(files.root / "incoming", "a.svs")
+    kept = put(files.root / "taken/a.svs", "run-0.svs", b"what failed before")
+    with pytest.raises(TransferError, match=f"{len(slide_bytes())} of {size} bytes"):
+        files.take("a.svs", "run-1", size)
+    assert (path.read_bytes(), kept.exists()) == (slide_bytes(), True)
+
+
+def test_a_file_that_has_not_arrived_is_missing(files: SlideFiles) -> None:
+    with pytest.raises(FileMissingError, match="scanner's folder"):
+        files.take("a.svs", "run-1", 5)
+
+
+def test_a_link_is_taken_as_it_is(files: SlideFiles, tmp_path: Path) -> None:
+    original = put(tmp_path / "scanner", "a.svs")
+    files.link_original("a.svs", original)
+    assert files.take("a.svs", "run-1", len(slide_bytes())).readlink() == original
+
+
+@pytest.mark.parametrize("run_id", ["", "..", "../x", "a/b", "x" * 65, "a\0"])
+def test_no_runs_id_leads_outside(files: SlideFiles, run_id: str) -> None:
+    with pytest.raises(InvalidNameError):
+        files.taken("a.svs", run_id)
+
+
+def test_empty_folders_of_what_was_taken_are_swept_away_and_full_ones_stay(files: SlideFiles) -> None:
+    kept = put(files.root / "taken/a.svs", "run-1.svs")
+    part = put(files.root / "taken/b.svs", "run-2.svs.part")
+    for name in ("new.svs", "old.svs"):
+        (files.root / "taken" / name).mkdir()
+    os.utime(files.root / "taken/old.svs", ns=(OLD, OLD))
+    files.sweep()
+    assert kept.exists()
+    assert not part.exists()
+    assert sorted(path.name for path in (files.root / "taken").iterdir()) == ["a.svs", "b.svs", "new.svs"]
 
 
 def test_only_what_killed_writers_left_long_ago_is_swept_away(files: SlideFiles) -> None:

@@ -8,7 +8,7 @@ from slides import patch_item
 from small_slides import OLD, put, slide_bytes
 from vsv import importing
 from vsv.errors import NotFoundError, UnavailableError
-from vsv.records import ImportState
+from vsv.records import ImportRecord, ImportState
 
 SIZE = len(slide_bytes())
 
@@ -113,7 +113,7 @@ def test_a_copy_that_differs_from_what_was_read_is_thrown_away(
 def test_a_file_that_leaves_before_it_was_copied_fails_and_comes_in_when_it_is_back(here: Site) -> None:
     path = put(here.scanner, "a.svs")
     here.here.imports.start(  # as a server that was killed at once leaves it
-        importing.ImportRecord(
+        ImportRecord(
             filename="a.svs", size=SIZE, state=ImportState.TRANSFERRING, run_id="1", source=str(here.scanner),
             started_at="2026-11-21T00:00:00.000000Z", updated_at="2026-11-21T00:00:00.000000Z",
         ),

@@ -11,7 +11,7 @@ from inspect_file.handler import lambda_handler as inspect_file
 from render_pyramid.handler import lambda_handler as render_pyramid
 from running import DEADLINE_S, Site, check_whole, site, wait_until
 from small_slides import OLD, put, slide_bytes
-from vsv import durable, importing, pyramid
+from vsv import durable, import_steps, importing, pyramid
 from vsv.errors import FileMissingError, NotFoundError, VersionConflictError
 from vsv.installation import current
 from vsv.records import ImportState
@@ -79,6 +79,7 @@ def check_imported(here: Site) -> None:
     assert [record.image_id for record in here.records()] == ["1004486"]
     assert here.here.files.slide("1004486").read_bytes() == slide_bytes()
     assert list((here.here.files.root / "incoming").glob("*.svs")) == []
+    assert list((here.here.files.root / "taken").iterdir()) == []
     assert (here.here.files.pyramid("1004486")).exists()
     original = here.scanner / "a.svs"
     assert (original.read_bytes(), original.stat().st_mtime_ns) == (slide_bytes(), OLD)
@@ -144,14 +145,14 @@ def test_a_slide_that_is_deleted_while_it_is_rendered_stays_deleted(
     here: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrived, go_on = Event(), Event()
-    render = importing.render_pyramid
+    render = import_steps.render_pyramid
 
     def slow(*arguments: Any) -> object:
         arrived.set()
         assert go_on.wait(DEADLINE_S)
         return render(*arguments)
 
-    monkeypatch.setattr(importing, "render_pyramid", slow)
+    monkeypatch.setattr(import_steps, "render_pyramid", slow)
     put(here.scanner, "a.svs")
     here.post("a.svs", SIZE)
     assert arrived.wait(DEADLINE_S)
@@ -173,4 +174,4 @@ def test_render_without_a_slide_is_refused(here: Site) -> None:
     run = here.here.imports.get("a.svs")
     assert run is not None
     with pytest.raises(FileMissingError):
-        importing.render_run(current(), run, lambda _done, _total: None)
+        import_steps.render_run(current(), run, lambda _done, _total: None)

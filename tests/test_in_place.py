@@ -112,7 +112,7 @@ def test_an_original_that_changes_during_its_import_gives_no_record_of_two_slide
     assert [record.scan_date for record in here.records()] == ["2009-12-30T09:59:15"]
 
 
-@pytest.mark.parametrize("folder", ["incoming", "slides", "deleted"])
+@pytest.mark.parametrize("folder", ["incoming", "taken", "slides", "deleted"])
 def test_a_file_of_the_data_folder_is_not_linked_to_itself(here: Site, folder: str) -> None:
     path = put(here.here.files.root / folder, "a.svs")
     (here.scanner / "a.svs").symlink_to(path)

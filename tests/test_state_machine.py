@@ -42,7 +42,7 @@ def test_a_run_becomes_an_execution_with_what_the_steps_need(machine: StateMachi
     machine.start(RUN)
     (execution,) = executions(machine)
     told = machine.client.describe_execution(executionArn=execution["executionArn"])["input"]
-    assert json.loads(told) == {"filename": "a ü.svs", "size": 123, "runId": RUN.run_id}
+    assert json.loads(told) == {"filename": "a ü.svs", "size": 123, "runId": RUN.run_id, "source": None}
 
 
 def test_started_twice_it_is_one_execution(machine: StateMachine) -> None:
@@ -55,11 +55,6 @@ def test_another_run_is_another_execution(machine: StateMachine) -> None:
     machine.start(RUN)
     machine.start(ImportRecord(**{**RUN.__dict__, "run_id": "another"}))
     assert len(executions(machine)) == 2
-
-
-def test_what_cannot_be_seen_from_a_function_is_not_claimed(machine: StateMachine) -> None:
-    assert machine.describe_source("a.svs", 1) is None
-    assert machine.new_source("a.svs", 1, {"0"}, None) is None
 
 
 @pytest.mark.parametrize(

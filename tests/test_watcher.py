@@ -193,7 +193,7 @@ def test_a_served_folder_takes_what_appears_later(tmp_path: Path) -> None:
     assert (scanner / "later.svs").read_bytes() == slide_bytes()
 
 
-@pytest.mark.parametrize("own", ["incoming", "slides", "deleted"])
+@pytest.mark.parametrize("own", ["incoming", "taken", "slides", "deleted"])
 def test_the_data_folder_itself_is_not_watched(tmp_path: Path, own: str) -> None:
     folder = tmp_path / "data" / own
     folder.mkdir(parents=True)

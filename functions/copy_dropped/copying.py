@@ -17,7 +17,6 @@ from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError
 from vsv import durable
 from vsv.dropped import DroppedObject
 from vsv.errors import FileMissingError, TransferError, UnavailableError
-from vsv.pyramid import Progress
 
 RANGE = 64 << 20
 _BLOCK = 4 << 20
@@ -33,6 +32,9 @@ _GONE = (
 # S3 answers 403 for what does not exist to whom may not list the bucket.
 _REFUSED = ("AccessDenied", "403")
 _CONFIG = Config(connect_timeout=3, read_timeout=30, retries={"mode": "standard", "max_attempts": 4})
+
+
+Progress = Callable[[int, int], None]  # bytes done and in all
 
 
 class _Digest(Protocol):
@@ -52,32 +54,32 @@ class ObjectCopy:
     def __init__(self, client: Any, wanted: DroppedObject, part: Path, size: int) -> None:
         self._client, self._part, self._size = client, part, size
         self._request: dict[str, str] = {"Bucket": wanted.bucket, "Key": wanted.key}
-        self._request |= {"VersionId": wanted.version} if wanted.version else {"IfMatch": wanted.etag or ""}
+        self._request |= {"VersionId": wanted.version} if wanted.version else {"IfMatch": f'"{wanted.etag}"'}
 
     def go_on(self, has_time: Callable[[], bool], progress: Progress) -> bool:
-        """Copy as much as there is time for, at least one range; tell whether all of it is here.
+        """Copy as much as there is time for, at least one range more; tell whether all of it is here.
 
         Raises FileMissingError where the object is gone, TransferError where it is another than was announced,
         UnavailableError where S3 or the disk does not answer.
         """
         with _plain_errors():
-            done = self._done()
+            before = self._found()
+            # The last range may have holes, since a copy can be killed: only those before it are surely here.
+            done = max(0, (before - 1) // RANGE * RANGE)
             while done < self._size:
                 done += self._copy_range(done)
                 progress(done, self._size)
-                if not has_time():
+                if before < done < self._size and not has_time():
                     return False
         return True
 
-    def _done(self) -> int:
-        """Give how many bytes are surely here: the last range may have holes, since a copy can be killed."""
+    def _found(self) -> int:
         try:
-            found = min(self._part.stat().st_size, self._size)
+            return min(self._part.stat().st_size, self._size)
         except FileNotFoundError:
             self._part.parent.mkdir(parents=True, exist_ok=True)
             self._part.touch()
             return 0
-        return max(0, (found - 1) // RANGE * RANGE)
 
     def _copy_range(self, start: int) -> int:
         """Copy one range, flush it, and read it back."""
@@ -126,14 +128,14 @@ class _Crc32:
 
 
 class _Hashed:
-    def __init__(self, digest: Any) -> None:
+    def __init__(self, digest: "hashlib._Hash") -> None:
         self._digest = digest
 
     def update(self, data: bytes) -> None:
         self._digest.update(data)
 
     def matches(self, wanted: str) -> bool:
-        return wanted in {self._digest.hexdigest(), base64.b64encode(self._digest.digest()).decode()}
+        return wanted in (self._digest.hexdigest(), base64.b64encode(self._digest.digest()).decode())
 
 
 def _told_digests(told: dict[str, Any]) -> list[tuple[_Digest, str]]:
@@ -152,7 +154,7 @@ def _told_digests(told: dict[str, Any]) -> list[tuple[_Digest, str]]:
 
 
 def _is_whole(told: dict[str, Any]) -> bool:
-    return told.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
+    return bool(told.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT")
 
 
 def _checksum_from(path: Path, start: int, end: int) -> bytes:

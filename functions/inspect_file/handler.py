@@ -3,9 +3,10 @@
 from typing import Any
 
 from observed import failures_counted, minutes, observed
-from vsv.importing import current_run, inspect_run
+from vsv.import_steps import inspect_run
 from vsv.installation import current
 from vsv.metric_names import TRANSFER_MINUTES
+from vsv.runs import current_run
 from vsv.waits import transfer
 
 

@@ -10,9 +10,10 @@ from typing import Any
 from observed import observed
 from vsv.dropped import DroppedObject
 from vsv.errors import BadRequestError
-from vsv.importing import Receipt, is_object, receive_object
+from vsv.importing import Receipt, receive_object
 from vsv.installation import Installation, current
 from vsv.names import checked_filename
+from vsv.runs import is_object
 from vsv.settings import required
 
 log = logging.getLogger(__name__)

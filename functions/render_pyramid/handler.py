@@ -3,10 +3,11 @@
 from typing import Any
 
 from observed import count, failures_counted, observed
-from vsv.importing import current_run, render_run
+from vsv.import_steps import render_run
 from vsv.installation import current
 from vsv.metric_names import IMPORTS_READY
 from vsv.progress import NotedProgress
+from vsv.runs import current_run
 
 
 @observed

@@ -12,8 +12,8 @@ from typing import Any
 
 from vsv.datasync import Execution, TransferTask, fitting
 from vsv.errors import TransferError
-from vsv.importing import is_object
 from vsv.records import ImportRecord, ImportState
+from vsv.runs import is_object
 from vsv.stores import ImportStore
 
 # Quick at first, since most files take a few minutes; then slower, for a day in all.

@@ -5,8 +5,8 @@ from typing import Any
 
 from observed import observed
 from vsv.datasync import DataSyncTask
-from vsv.importing import current_run
 from vsv.installation import current
+from vsv.runs import current_run
 from vsv.settings import required
 
 from transfer_file.following import Following, follow

@@ -1,12 +1,10 @@
-"""The way in: receive → transfer → inspect → extract → render → ready.
+"""The way in and out: is a file safely here, else start its import; try one again; delete a slide.
 
-The transfer is the deployment's (DataSync, or a local copy). Each step here can be killed anywhere and run again:
-what it has done already it finds done. A step acts only for the run that is stored under the filename.
+The steps of an import are in ``import_steps``: this module opens slides at most, and needs no pixels.
 """
 
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -15,26 +13,15 @@ from vsv.clock import now_utc
 from vsv.errors import (
     AlreadyExistsError,
     BadRequestError,
-    FileMissingError,
     NotFoundError,
     SlideNotFoundError,
-    TransferError,
     UnavailableError,
-    UnreadableSlideError,
-    VersionConflictError,
 )
-from vsv.extraction import extract
-from vsv.inspection import checksum, inspect
 from vsv.installation import Installation
 from vsv.names import checked_filename
-from vsv.pyramid import Progress, render_pyramid
 from vsv.records import ImportRecord, ImportState, SlideRecord, Status
+from vsv.runs import DISK, MAX_FILE_SIZE, UNDER_WAY, is_object
 from vsv.stored_slides import is_sha256, is_summed_in_part, is_whole, slide_of, slides_named
-
-MAX_FILE_SIZE = 1 << 44
-UNDER_WAY = (ImportState.TRANSFERRING, ImportState.IMPORTING)
-DISK = "the data folder cannot be used now: is the disk full, read only or gone?"
-NOT_THE_ONE = "the file in the scanner's folder is not the one that was asked for: its checksum differs"
 
 
 class Safety(Enum):
@@ -108,11 +95,6 @@ def retry(here: Installation, filename: str) -> Receipt:
     if slide is not None or is_object(run.source):
         kept["source"] = run.source
     return begin(here, run.filename, run.size, run, **kept)
-
-
-def is_object(source: str | None) -> bool:
-    """Tell whether a run's source is an object of the drop-in bucket."""
-    return source is not None and source.startswith("s3://")
 
 
 def _checked_size(size: object) -> int:
@@ -196,91 +178,6 @@ def begin(
 def _prepare(here: Installation) -> None:
     try:
         here.files.prepare()  # a transfer needs the folder that it writes to
-    except OSError as error:
-        raise UnavailableError(DISK) from error
-
-
-def current_run(here: Installation, filename: str, run_id: str) -> ImportRecord:
-    """Give the run; raises VersionConflictError where another has taken its place, NotFoundError without one."""
-    run = here.imports.get(checked_filename(filename))
-    if run is None:
-        raise NotFoundError("this import is not known")
-    if run.run_id != run_id:
-        raise VersionConflictError("a newer import of this file has taken this one's place")
-    return run
-
-
-def inspect_run(here: Installation, run: ImportRecord, *, arrived: bool = True) -> ImportRecord:
-    """Step: look whether the transferred file is whole, opens and is the one asked for; note its checksum.
-
-    ``arrived``: no transfer is writing to the incoming file. Until that is known it is left alone.
-    """
-    with _failure_recorded(here, run):
-        if run.image_id is not None and here.files.stored_size(run.image_id) == run.size:
-            return _inspected(here, run)  # a killed run got further than this
-        path = here.files.taken(run.filename, run.run_id)
-        if not arrived and run.checksum is None and not path.exists():
-            raise FileMissingError("the file has not been transferred yet")
-        path = here.files.take(run.filename, run.run_id, run.size)
-        inspect(path, run.size)
-        digest = run.checksum or checksum(path)
-        if run.expected not in {None, digest} and is_sha256(digest):
-            path.unlink()  # the next transfer must bring all of it again, not compare it with this
-            raise TransferError(NOT_THE_ONE)
-        return _inspected(here, run, checksum=digest)
-
-
-def _inspected(here: Installation, run: ImportRecord, **found: str) -> ImportRecord:
-    if run.state not in UNDER_WAY and not found:
-        return run  # it has ended since, and stays so
-    return here.imports.advance(
-        run.filename, run.run_id, {"state": ImportState.IMPORTING, "error": None, **found}
-    )
-
-
-def extract_run(here: Installation, run: ImportRecord) -> ImportRecord:
-    """Step: give the slide its ID and place, its pictures and its record."""
-    with _failure_recorded(here, run):
-        return extract(here, run)
-
-
-def render_run(
-    here: Installation, run: ImportRecord, progress: Progress, jobs: int | None = None
-) -> ImportRecord:
-    """Step: render the missing levels; the import is then ready."""
-    with _failure_recorded(here, run):
-        if run.image_id is None:
-            raise FileMissingError("this import has no slide yet")
-        if not here.files.is_hidden(run.image_id):  # deleted meanwhile: there is nothing to show
-            render(here, run.image_id, progress, jobs)
-        return here.imports.advance(run.filename, run.run_id, {"state": ImportState.READY, "error": None})
-
-
-def render(here: Installation, image_id: str, progress: Progress, jobs: int | None = None) -> bool:
-    """Render a slide's pyramid unless a whole one exists; tell whether there was anything to do."""
-    slide = here.library.slide(image_id)
-    if all(dz in slide.levels for dz in range(slide.grid.level_count)):
-        return False
-    render_pyramid(slide, here.files.pyramid(image_id), jobs, progress)
-    return True
-
-
-def record_failure(here: Installation, run: ImportRecord, message: str) -> None:
-    """Note why a run failed, for a technician to read; a run that was replaced is left alone."""
-    try:
-        here.imports.advance(run.filename, run.run_id, {"state": ImportState.FAILED, "error": message})
-    except VersionConflictError:
-        return
-
-
-@contextmanager
-def _failure_recorded(here: Installation, run: ImportRecord) -> Iterator[None]:
-    """Record what will never pass; what may pass is the caller's to try again."""
-    try:
-        yield
-    except UnreadableSlideError as error:
-        record_failure(here, run, str(error))
-        raise
     except OSError as error:
         raise UnavailableError(DISK) from error
 

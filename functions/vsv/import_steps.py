@@ -1,0 +1,84 @@
+"""The steps of an import: transfer → inspect → extract → render → ready.
+
+The transfer is the deployment's (DataSync, or a local copy). Each step here can be killed anywhere and run again:
+what it has done already it finds done. A step acts only for the run that is stored under the filename.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from vsv.errors import FileMissingError, TransferError, UnavailableError, UnreadableSlideError
+from vsv.extraction import extract
+from vsv.inspection import checksum, inspect
+from vsv.installation import Installation
+from vsv.pyramid import Progress, render_pyramid
+from vsv.records import ImportRecord, ImportState
+from vsv.runs import DISK, NOT_THE_ONE, UNDER_WAY, record_failure
+from vsv.stored_slides import is_sha256
+
+
+def inspect_run(here: Installation, run: ImportRecord, *, arrived: bool = True) -> ImportRecord:
+    """Step: look whether the transferred file is whole, opens and is the one asked for; note its checksum.
+
+    ``arrived``: no transfer is writing to the incoming file. Until that is known it is left alone.
+    """
+    with _failure_recorded(here, run):
+        if run.image_id is not None and here.files.stored_size(run.image_id) == run.size:
+            return _inspected(here, run)  # a killed run got further than this
+        path = here.files.taken(run.filename, run.run_id)
+        if not arrived and run.checksum is None and not path.exists():
+            raise FileMissingError("the file has not been transferred yet")
+        path = here.files.take(run.filename, run.run_id, run.size)
+        inspect(path, run.size)
+        digest = run.checksum or checksum(path)
+        if run.expected not in {None, digest} and is_sha256(digest):
+            path.unlink()  # the next transfer must bring all of it again, not compare it with this
+            raise TransferError(NOT_THE_ONE)
+        return _inspected(here, run, checksum=digest)
+
+
+def _inspected(here: Installation, run: ImportRecord, **found: str) -> ImportRecord:
+    if run.state not in UNDER_WAY and not found:
+        return run  # it has ended since, and stays so
+    return here.imports.advance(
+        run.filename, run.run_id, {"state": ImportState.IMPORTING, "error": None, **found}
+    )
+
+
+def extract_run(here: Installation, run: ImportRecord) -> ImportRecord:
+    """Step: give the slide its ID and place, its pictures and its record."""
+    with _failure_recorded(here, run):
+        return extract(here, run)
+
+
+def render_run(
+    here: Installation, run: ImportRecord, progress: Progress, jobs: int | None = None
+) -> ImportRecord:
+    """Step: render the missing levels; the import is then ready."""
+    with _failure_recorded(here, run):
+        if run.image_id is None:
+            raise FileMissingError("this import has no slide yet")
+        if not here.files.is_hidden(run.image_id):  # deleted meanwhile: there is nothing to show
+            render(here, run.image_id, progress, jobs)
+        return here.imports.advance(run.filename, run.run_id, {"state": ImportState.READY, "error": None})
+
+
+def render(here: Installation, image_id: str, progress: Progress, jobs: int | None = None) -> bool:
+    """Render a slide's pyramid unless a whole one exists; tell whether there was anything to do."""
+    slide = here.library.slide(image_id)
+    if all(dz in slide.levels for dz in range(slide.grid.level_count)):
+        return False
+    render_pyramid(slide, here.files.pyramid(image_id), jobs, progress)
+    return True
+
+
+@contextmanager
+def _failure_recorded(here: Installation, run: ImportRecord) -> Iterator[None]:
+    """Record what will never pass; what may pass is the caller's to try again."""
+    try:
+        yield
+    except UnreadableSlideError as error:
+        record_failure(here, run, str(error))
+        raise
+    except OSError as error:
+        raise UnavailableError(DISK) from error

@@ -1,0 +1,35 @@
+"""Runs of imports, as their records tell: which one is current, whether it is under way, that it failed."""
+
+from vsv.errors import NotFoundError, VersionConflictError
+from vsv.installation import Installation
+from vsv.names import checked_filename
+from vsv.records import ImportRecord, ImportState
+
+MAX_FILE_SIZE = 1 << 44
+UNDER_WAY = (ImportState.TRANSFERRING, ImportState.IMPORTING)
+# Messages that several steps have for people.
+DISK = "the data folder cannot be used now: is the disk full, read only or gone?"
+NOT_THE_ONE = "the file in the scanner's folder is not the one that was asked for: its checksum differs"
+
+
+def is_object(source: str | None) -> bool:
+    """Tell whether a run's source is an object of the drop-in bucket."""
+    return source is not None and source.startswith("s3://")
+
+
+def current_run(here: Installation, filename: str, run_id: str) -> ImportRecord:
+    """Give the run; raises VersionConflictError where another has taken its place, NotFoundError without one."""
+    run = here.imports.get(checked_filename(filename))
+    if run is None:
+        raise NotFoundError("this import is not known")
+    if run.run_id != run_id:
+        raise VersionConflictError("a newer import of this file has taken this one's place")
+    return run
+
+
+def record_failure(here: Installation, run: ImportRecord, message: str) -> None:
+    """Note why a run failed, for a technician to read; a run that was replaced is left alone."""
+    try:
+        here.imports.advance(run.filename, run.run_id, {"state": ImportState.FAILED, "error": message})
+    except VersionConflictError:
+        return

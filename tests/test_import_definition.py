@@ -1,0 +1,82 @@
+"""The import machine's definition as text: what holds for every state, whatever happens."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from vsv import errors
+
+from tests.import_machine import DEFINITION, definition
+
+MACHINE = definition()
+STATES: dict[str, Any] = MACHINE["States"]
+TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
+# What Step Functions and Lambda name themselves.
+RESERVED = ("States.", "Lambda.", "Sandbox.", "Runtime.")
+
+
+def followers(state: dict[str, Any]) -> Iterator[str]:
+    """Give the states that may come next."""
+    branches = [state, *state.get("Choices", ()), *state.get("Catch", ())]
+    yield from (branch["Next"] for branch in branches if "Next" in branch)
+    if "Default" in state:
+        yield state["Default"]
+
+
+def reached(start: str) -> set[str]:
+    found, left = set(), [start]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left.extend(followers(STATES[name]))
+    return found
+
+
+def test_every_state_is_reached_and_every_one_leads_to_an_end() -> None:
+    assert reached(MACHINE["StartAt"]) == STATES.keys()
+    ends = {name for name, state in STATES.items() if state["Type"] in ("Succeed", "Fail")}
+    assert ends == {"Ready", "Superseded", "Failed"}
+    assert all(reached(name) & ends for name in STATES)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_ends_in_time_and_its_failures_end_in_the_record(name: str) -> None:
+    task = TASKS[name]
+    assert 0 < task["TimeoutSeconds"] <= 930
+    last = task["Catch"][-1]
+    assert last["ErrorEquals"] == ["States.ALL"]
+    assert last["Next"] == ("Failed" if name == "RecordFailure" else "RecordFailure")
+    if name != "RecordFailure":
+        assert task["Catch"][0]["ErrorEquals"] == ["VersionConflictError", "NotFoundError"]
+        assert task["Catch"][0]["Next"] == "Superseded"
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_retry_backs_off_with_jitter_and_bounds(name: str) -> None:
+    for retry in TASKS[name]["Retry"]:
+        assert retry["JitterStrategy"] == "FULL"
+        assert retry["BackoffRate"] > 1
+        assert 1 <= retry["IntervalSeconds"] <= retry["MaxDelaySeconds"] <= 600
+        assert 1 <= retry["MaxAttempts"] <= 100
+
+
+def test_busy_functions_are_waited_for_longest() -> None:
+    for name in TASKS.keys() - {"RecordFailure"}:
+        longest = max(TASKS[name]["Retry"], key=lambda retry: retry["MaxAttempts"])
+        assert longest["ErrorEquals"] == ["Lambda.TooManyRequestsException"]
+
+
+def test_every_error_of_ours_that_is_named_exists() -> None:
+    rules = [rule for task in TASKS.values() for rule in (*task["Retry"], *task["Catch"])]
+    named = {error for rule in rules for error in rule["ErrorEquals"] if not error.startswith(RESERVED)}
+    assert named <= {name for name in vars(errors) if name.endswith("Error")}
+
+
+def test_it_takes_nothing_that_cloudformation_does_not_read() -> None:
+    """Aliases and merges of YAML are not among what CloudFormation takes."""
+    tokens = list(yaml.scan(DEFINITION.read_text()))
+    assert not [token for token in tokens if isinstance(token, (yaml.AliasToken, yaml.AnchorToken))]
+    assert MACHINE["TimeoutSeconds"] <= 7 * 24 * 3600
+    assert all(isinstance(state["Type"], str) for state in STATES.values())
