@@ -18,9 +18,10 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PYTHON_VERSION = "3.13"
-# Functions that only read files. ``vsv.installation`` would import these when it is asked for a record.
-WITHOUT_RECORDS = ("serve_image", "serve_label")
-RECORDS = ("vsv.dynamodb", "vsv.stream_starter")
+# What functions that only read files leave out: ``vsv.installation`` would import these when it is asked for a
+# record, and ``vsv.slide`` when it opens a slide, which the label's function never does.
+_RECORDS = ("vsv.dynamodb", "vsv.stream_starter")
+LEFT_OUT = {"serve_image": _RECORDS, "serve_label": (*_RECORDS, "vsv.openslide_source")}
 
 
 def folder_of(logical_id: str) -> str:
@@ -34,7 +35,7 @@ def modules_of(function: str, root: Path = HERE) -> dict[str, Path]:
 
     Raises FileNotFoundError where there is no such function.
     """
-    left_out = RECORDS if function in WITHOUT_RECORDS else ()
+    left_out = LEFT_OUT.get(function, ())
     found: dict[str, Path] = {}
     waiting = [f"{function}.handler"]
     while waiting:

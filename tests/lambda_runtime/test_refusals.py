@@ -20,7 +20,7 @@ SETTINGS = {
     "VSV_SIGNING_SECRET": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:none",
     "VSV_KEY_ID": "K2JCJMDEHXQW5F",
     "VSV_DISTRIBUTION": "E2QWRUHAPOMQZL",
-    "VSV_EDGE_SECRET": "secret",
+    "VSV_EDGE_SECRET": "secret" * 10,
 }
 STEP = {"filename": "../a.svs", "size": 1, "runId": "none", "source": None}
 # An event that each refuses or passes over, and what it answers then; Lambda's own failures have other types.
