@@ -3,6 +3,7 @@
 import os
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -15,10 +16,10 @@ class Cost:
     peak_mib: float
 
 
-def run(command: list[str]) -> Cost:
+def run(command: list[str], environment: Mapping[str, str] | None = None) -> Cost:
     """Run a command to its end; raises CalledProcessError."""
     start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
     _, status, usage = os.wait4(process.pid, 0)
     wall_s = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)

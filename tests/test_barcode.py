@@ -196,6 +196,23 @@ def test_asks_libdmtx_last():
     assert read_label(label("Data Matrix"), 2.0, attempts=[]) == Barcode(TEXT, "Data Matrix", "libdmtx")
 
 
+def test_libdmtx_is_found_by_the_loader_where_no_compiler_could_tell(monkeypatch):
+    monkeypatch.setattr(barcode.ctypes.util, "find_library", lambda _name: None)  # as on Lambda
+    monkeypatch.setattr(barcode.ctypes, "CDLL", lambda name: name)
+
+    assert barcode._find_libdmtx("dmtx") == "libdmtx.so.0"
+
+
+def test_libdmtx_of_another_name_is_found_as_usual(monkeypatch):
+    def missing(name):
+        raise OSError(name)
+
+    monkeypatch.setattr(barcode.ctypes, "CDLL", missing)
+    monkeypatch.setattr(barcode.ctypes.util, "find_library", lambda name: f"lib{name}.dylib")
+
+    assert barcode._find_libdmtx("dmtx") == "libdmtx.dylib"
+
+
 def test_importing_the_module_does_not_import_libdmtx(monkeypatch):
     real = builtins.__import__
 

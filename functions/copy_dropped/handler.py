@@ -3,6 +3,7 @@
 from functools import cache, partial
 from typing import Any
 
+from observed import observed
 from vsv.dropped import DroppedObject
 from vsv.installation import current
 from vsv.runs import current_run
@@ -15,6 +16,7 @@ _client = cache(s3_client)
 MARGIN_MS = 120_000
 
 
+@observed
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Take ``{"filename", "runId", "transfer"}`` and give ``transfer``, with ``done`` when all of it is here."""
     here = current()

@@ -2,13 +2,20 @@
 
 from typing import Any
 
+from observed import failures_counted, minutes, observed
 from vsv.import_steps import extract_run
 from vsv.installation import current
+from vsv.metric_names import SCAN_TO_VIEWABLE_MINUTES
 from vsv.runs import current_run
+from vsv.waits import scan_to_viewable
 
 
+@observed
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Take ``{"filename", "size", "runId"}`` and give it with ``imageId``."""
     here = current()
-    run = extract_run(here, current_run(here, event["filename"], event["runId"]))
+    with failures_counted():
+        run = extract_run(here, current_run(here, event["filename"], event["runId"]))
+    if (slide := here.slides.get(str(run.image_id))) is not None:
+        minutes(SCAN_TO_VIEWABLE_MINUTES, scan_to_viewable(run, slide))
     return {**event, "imageId": run.image_id}

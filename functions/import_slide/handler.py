@@ -6,11 +6,13 @@ A scanner's scheduled task deletes its local file when an answer names it: see `
 from typing import Any
 
 from http_api import Request, Response, answer, json_response
+from observed import observed
 from vsv.importing import Safety, receive
 from vsv.installation import current
 from vsv.records import ImportState
 
 
+@observed
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer 200 with the request's body only when the file is safely stored and readable here."""
     return answer(event, context, _import_slide)

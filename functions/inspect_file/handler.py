@@ -2,11 +2,15 @@
 
 from typing import Any
 
+from observed import failures_counted, minutes, observed
 from vsv.import_steps import inspect_run
 from vsv.installation import current
+from vsv.metric_names import TRANSFER_MINUTES
 from vsv.runs import current_run
+from vsv.waits import transfer
 
 
+@observed
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Take and give ``{"filename", "size", "runId"}``; raises the domain's errors for the state machine.
 
@@ -14,5 +18,8 @@ def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """
     here = current()
     run = current_run(here, event["filename"], event["runId"])
-    inspect_run(here, run, arrived=event.get("transfer", {}).get("done", True))
+    waited = transfer(run)
+    with failures_counted():
+        inspect_run(here, run, arrived=event.get("transfer", {}).get("done", True))
+    minutes(TRANSFER_MINUTES, waited)  # only of files that are whole
     return event

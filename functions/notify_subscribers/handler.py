@@ -9,6 +9,7 @@ import logging
 from contextlib import closing
 from typing import Any
 
+from observed import observed
 from vsv.errors import UnavailableError
 from vsv.settings import graphql_from_environment
 
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 MARGIN_MS = 10_000  # more than one request can take; the function needs a timeout of 30 s or more
 
 
+@observed
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Tell each change; name those that could not be told: Lambda tries again from the first of them on."""
     with closing(AppSync(graphql_from_environment())) as api:

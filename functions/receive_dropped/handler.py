@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from observed import observed
 from vsv.dropped import DroppedObject
 from vsv.errors import BadRequestError
 from vsv.importing import Receipt, receive_object
@@ -18,6 +19,7 @@ from vsv.settings import required
 log = logging.getLogger(__name__)
 
 
+@observed
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Take EventBridge's "Object Created"; give the import's ``state``, None for what cannot become one."""
     try:

@@ -6,8 +6,10 @@ An execution that was stopped or has timed out runs none of its own states any m
 import logging
 from typing import Any
 
+from observed import count, observed
 from vsv.errors import BadRequestError, NotFoundError, VersionConflictError
 from vsv.installation import current
+from vsv.metric_names import IMPORTS_FAILED
 from vsv.runs import UNDER_WAY, current_run, record_failure
 
 from record_failure.reasons import failure_of
@@ -15,6 +17,7 @@ from record_failure.reasons import failure_of
 log = logging.getLogger(__name__)
 
 
+@observed
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Record the failure of a run that is under way; one that has ended, or was replaced, is left alone."""
     try:
@@ -27,4 +30,5 @@ def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         return {"recorded": False}
     log.warning("an import failed: %s", failure.reason)
     record_failure(here, run, failure.reason)
+    count(IMPORTS_FAILED)
     return {"recorded": True}

@@ -3,11 +3,13 @@
 from typing import Any
 
 from aws_lambda_powertools.event_handler import AppSyncResolver
+from observed import observed
 
 from review_slides import identity, mutations, queries
 from review_slides.failures import told
 
 
+@observed
 def lambda_handler(event: dict[str, Any] | list[dict[str, Any]], context: Any) -> Any:
     """Give the field's value; every failure is raised as one sentence that begins with its type."""
     app = AppSyncResolver()  # one an event: it keeps the event, and the standalone server has many threads

@@ -8,6 +8,7 @@ import logging
 from functools import cache
 from typing import Any
 
+from observed import observed
 from vsv.errors import UnavailableError
 from vsv.settings import from_environment, required
 from vsv.state_machine import StateMachine
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 MARGIN_MS = 20_000  # more than one start can take; the function needs a timeout of 60 s or more
 
 
+@observed
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Start each; name those that could not be started: Lambda tries again from the first of them on."""
     machine = _machine(required(from_environment().import_machine, "VSV_IMPORT_MACHINE"))

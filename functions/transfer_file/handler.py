@@ -3,6 +3,7 @@
 from functools import cache
 from typing import Any
 
+from observed import observed
 from vsv.datasync import DataSyncTask
 from vsv.installation import current
 from vsv.runs import current_run
@@ -11,6 +12,7 @@ from vsv.settings import required
 from transfer_file.following import Following, follow
 
 
+@observed
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Take ``{"filename", "runId", "transfer"}`` and give ``transfer`` one step further: see ``Following``."""
     here = current()

@@ -5,6 +5,8 @@ when enough independent reads agree on it (``VOTES_NEEDED``), and a reading that
 """
 
 import contextlib
+import ctypes
+import ctypes.util
 import importlib
 import math
 import time
@@ -37,6 +39,7 @@ LEAST_MEGAPIXELS = 0.1  # below this the time no longer falls with the size
 SPENT = 0.85  # of the budget: the rest is for a machine that is busy just then
 CAUTION = 2.0  # an attempt may cost this many times the slowest so far, per pixel
 LIBDMTX_S = 0.5
+LIBDMTX_NAME = "libdmtx.so.0"
 LIBDMTX_GRACE_S = 0.2  # libdmtx finishes the place it is at before it looks at its clock
 
 _FORMATS = {
@@ -113,7 +116,18 @@ def _libdmtx_module() -> Any:
         warnings.simplefilter("ignore", DeprecationWarning)  # pylibdmtx compares versions with distutils
         with contextlib.suppress(ImportError):  # which Python 3.11 still has itself
             importlib.import_module("setuptools")
+        search: Any = importlib.import_module("pylibdmtx.dmtx_library")
+        search.find_library = _find_libdmtx
         return importlib.import_module("pylibdmtx.pylibdmtx")
+
+
+def _find_libdmtx(name: str) -> str | None:
+    """Find libdmtx as the system's loader does; the usual search asks compilers and ldconfig, and Lambda has none."""
+    try:
+        ctypes.CDLL(LIBDMTX_NAME)
+    except OSError:
+        return ctypes.util.find_library(name)  # other systems have other names for it
+    return LIBDMTX_NAME
 
 
 def _libdmtx(grey: Image.Image, left_s: float) -> str | None:

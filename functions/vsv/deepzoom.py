@@ -5,7 +5,6 @@ is the full size halved and rounded up, again and again. Source: Microsoft's "De
 """
 
 from dataclasses import dataclass
-from xml.sax.saxutils import quoteattr
 
 from vsv.errors import TileNotFoundError
 
@@ -53,6 +52,8 @@ class Grid:
 
     def descriptor(self, fmt: str) -> str:
         """Give the ``.dzi`` document."""
+        from xml.sax.saxutils import quoteattr  # noqa: PLC0415  cold start: brings urllib, and a tile needs none
+
         return (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
             '<Image xmlns="http://schemas.microsoft.com/deepzoom/2008"'

@@ -1,7 +1,6 @@
 """Writing files so that a reader, and a power cut, finds all of them or nothing."""
 
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     When the block fails, the temporary file goes and ``path`` stays as it was.
     """
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}{PART_SUFFIX}")
+    part = path.with_name(f"{path.name}.{os.urandom(4).hex()}{PART_SUFFIX}")
     try:
         yield part
         flush(part)

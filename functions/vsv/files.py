@@ -1,8 +1,7 @@
 """Where everything lies: the folders of EFS, or of the standalone data folder."""
 
 import json
-import secrets
-import shutil
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -139,7 +138,7 @@ class SlideFiles:
         own = (self.root / name for name in FOLDERS)
         if any(target.is_relative_to(folder.resolve()) for folder in own):
             raise BadRequestError("a file of the data folder itself cannot be imported in place")
-        made = link.with_name(f"{secrets.token_hex(8)}{durable.PART_SUFFIX}")
+        made = link.with_name(f"{os.urandom(8).hex()}{durable.PART_SUFFIX}")
         made.symlink_to(target)
         made.replace(link)
 
@@ -168,21 +167,21 @@ class SlideFiles:
         if self.is_hidden(image_id):
             raise AlreadyExistsError("this ImageID belonged to a slide that was deleted")
         folder = self.folder(image_id)
-        made = self.root / "slides" / f".{secrets.token_hex(8)}{durable.PART_SUFFIX}"
+        made = self.root / "slides" / f".{os.urandom(8).hex()}{durable.PART_SUFFIX}"
         made.mkdir()
         durable.write(made / CLAIM, json.dumps(asdict(claim)).encode())
         try:
             # A folder replaces an empty folder or none; a slide's folder is never empty.
             made.rename(folder)
         except OSError as error:
-            shutil.rmtree(made, ignore_errors=True)
+            _remove(made, ignore_errors=True)
             if not folder.exists():
                 raise  # the disk's doing, not another slide's
             if self._claimed(folder) != claim:
                 raise AlreadyExistsError("this ImageID belongs to another slide") from error
             return
         if self.is_hidden(image_id):  # deleted between the look above and the rename
-            shutil.rmtree(folder)
+            _remove(folder)
             raise AlreadyExistsError("this ImageID belonged to a slide that was deleted")
         durable.flush(self.root / "slides")
 
@@ -233,7 +232,7 @@ class SlideFiles:
                 self.leave(folder.name)
         for unfinished in slides.glob(f".*{durable.PART_SUFFIX}"):
             if durable.is_stale(unfinished):  # another process may be claiming at this moment
-                shutil.rmtree(unfinished, ignore_errors=True)
+                _remove(unfinished, ignore_errors=True)
 
 
 def _check_size(incoming: Path, size: int) -> None:
@@ -259,3 +258,9 @@ def store_original(source: Path, target: Path) -> None:
         durable.flush(target)
     durable.flush(target.parent)
     durable.flush(source.parent)
+
+
+def _remove(folder: Path, *, ignore_errors: bool = False) -> None:
+    import shutil  # noqa: PLC0415  cold start: brings every kind of archive, and a tile removes nothing
+
+    shutil.rmtree(folder, ignore_errors=ignore_errors)

@@ -4,18 +4,21 @@ On AWS they are made of the environment at first use. The standalone server and 
 with ``use``; then everything else runs the same code.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from vsv.errors import SettingsError
 from vsv.files import SlideFiles
 from vsv.library import Library
-from vsv.records import ImportRecord
 from vsv.settings import Settings, from_environment, required
-from vsv.stores import ImportStore, SlideStore
-from vsv.stream_starter import StreamStarter
+
+if TYPE_CHECKING:  # cold start: a tile has no record
+    from vsv.records import ImportRecord
+    from vsv.stores import ImportStore, SlideStore
 
 
 class ImportStarter(Protocol):
@@ -98,7 +101,7 @@ def on_aws(settings: Settings) -> Installation:
         settings,
         make_slides=lambda: _slide_store(settings),
         make_imports=imports,
-        make_starter=lambda: StreamStarter(imports()),
+        make_starter=lambda: _stream_starter(imports()),
     )
 
 
@@ -115,3 +118,9 @@ def _import_store(settings: Settings) -> ImportStore:
     from vsv.dynamodb import DynamoImportStore  # noqa: PLC0415  cold start: boto3
 
     return DynamoImportStore(required(settings.imports_table, "VSV_IMPORTS_TABLE"))
+
+
+def _stream_starter(imports: ImportStore) -> ImportStarter:
+    from vsv.stream_starter import StreamStarter  # noqa: PLC0415  cold start: records
+
+    return StreamStarter(imports)

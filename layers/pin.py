@@ -1,0 +1,77 @@
+"""Writes the layers' requirements with the hashes of the wheels that both architectures get.
+
+    .venv/bin/python layers/pin.py
+
+The versions are those of requirements.txt, the hashes those that pip reports for the wheels it would install; needs
+the package index. What a layer holds is its ``requirements.txt`` without the hashes: to add a package, add a
+line ``name==version`` there and run this.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from build import ARCHITECTURES, LAYERS, wheel_options
+
+HERE = Path(__file__).resolve().parent
+_PIN = re.compile(r"^([A-Za-z0-9][\w.-]*)==([^\s;\\#]+)", re.ASCII)
+# Where zig itself may run: on whoever's machine builds the layer.
+HOSTS = ("manylinux_2_12_x86_64", "manylinux_2_17_aarch64", "macosx_13_0_x86_64", "macosx_13_0_arm64")
+
+
+def pins(requirements: Path) -> dict[str, str]:
+    """Give the version of each package that a requirements file pins; names in lower case with dashes."""
+    found = (_PIN.match(line) for line in requirements.read_text().splitlines())
+    return {match[1].lower().replace("_", "-"): match[2] for match in found if match}
+
+
+def main() -> None:
+    """Rewrite every layer's file."""
+    wanted = pins(HERE.parent / "requirements.txt")
+    for layer in LAYERS:
+        options = [wheel_options(architecture) for architecture in ARCHITECTURES]
+        _write(HERE / layer / "requirements.txt", wanted, options)
+    _write(HERE / "barcode" / "zig.txt", {}, [["--only-binary", ":all:", "--platform", tag] for tag in HOSTS])
+
+
+def _write(requirements: Path, wanted: dict[str, str], options: list[list[str]]) -> None:
+    own = {name: wanted.get(name, version) for name, version in pins(requirements).items()}
+    lines = [line for line in requirements.read_text().splitlines() if line.startswith("#")]
+    hashes: dict[str, set[str]] = {name: set() for name in own}
+    for each in options:
+        for name, digest in _reported([f"{name}=={version}" for name, version in own.items()], each):
+            hashes[name].add(digest)
+    for name, version in own.items():
+        lines += [
+            " \\\n    ".join([f"{name}=={version}", *(f"--hash=sha256:{d}" for d in sorted(hashes[name]))])
+        ]
+    requirements.write_text("\n".join(lines) + "\n")
+
+
+def _reported(packages: list[str], options: list[str]) -> list[tuple[str, str]]:
+    """Ask pip which wheel of each package it would install; give names and SHA-256 sums."""
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--dry-run",
+        "--ignore-installed",
+        "--no-deps",
+        "--quiet",
+    ]
+    command += ["--report", "-", "--target", "unused", *options, *packages]
+    report = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return [
+        (
+            item["metadata"]["name"].lower().replace("_", "-"),
+            item["download_info"]["archive_info"]["hashes"]["sha256"],
+        )
+        for item in report["install"]
+    ]
+
+
+if __name__ == "__main__":
+    main()

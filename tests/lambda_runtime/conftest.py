@@ -1,0 +1,55 @@
+"""The built functions, run as Lambda runs them. ``scripts/aws-build`` builds them and runs these tests.
+
+They run without any network, so that nothing is fetched and AWS is nowhere: only the loopback of a network
+namespace of their own is there, and moto's DynamoDB on it.
+"""
+
+import fcntl
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+if "VSV_BUILT" not in os.environ:  # the plain test suite: nothing is built
+    collect_ignore_glob = ["test_*.py"]
+
+# Source: netdevice(7).
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _UP = 0x8913, 0x8914, 0x1
+
+
+def _bring_loopback_up() -> None:
+    with socket.socket() as any_socket:
+        asked = struct.pack("16sh14x", b"lo", 0)
+        flags = struct.unpack("16sh14x", fcntl.ioctl(any_socket, _SIOCGIFFLAGS, asked))[1]
+        if not flags & _UP:
+            fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _UP))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network() -> None:
+    """Refuse to run where anything but this process's own loopback could be reached."""
+    others = [name for _, name in socket.if_nameindex() if name != "lo"]
+    assert not others, f"there is a network here ({', '.join(others)}): run scripts/aws-build"
+    _bring_loopback_up()
+
+
+@pytest.fixture(scope="session")
+def aws_endpoint(no_network: None) -> Iterator[str]:
+    """Be AWS on loopback, with our tables."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Path:
+    """Be the file system as a deployment finds it: its folders are made by the first import."""
+    folder = tmp_path / "slides"
+    folder.mkdir()
+    return folder

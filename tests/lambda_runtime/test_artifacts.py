@@ -1,0 +1,123 @@
+"""Every built artifact: whole, for its architecture, within Lambda's limits, and importable with its layers alone."""
+
+import ast
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+from built import BUILT, LAYERS, PYTHON, Function, functions, layer_folder
+
+# "Lambda quotas", AWS Lambda developer guide: function and layers together, unzipped.
+MAX_UNZIPPED_BYTES = 250 * 1000 * 1000
+# A function is code of this project alone: more is a package that went astray.
+MAX_FUNCTION_BYTES = 2_000_000
+MACHINES = {
+    "aarch64": 183,
+    "x86_64": 62,
+}  # e_machine of ELF headers. Source: System V ABI, EM_AARCH64 and EM_X86_64
+EVERY = pytest.mark.parametrize("built", functions(), ids=lambda built: built.logical_id)
+PACKAGES = [f"{name}Layer" for name in LAYERS]
+
+
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+@EVERY
+def test_a_function_and_its_layers_fit(built: Function) -> None:
+    own = size(built.arm64)
+    assert 0 < own < MAX_FUNCTION_BYTES
+    assert own + sum(size(layer) for layer in built.layers_of("aarch64")) < MAX_UNZIPPED_BYTES
+
+
+@EVERY
+def test_both_architectures_get_the_same_code(built: Function) -> None:
+    def sources(folder: Path) -> dict[str, bytes]:
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.py")}
+
+    assert sources(built.arm64) == sources(built.x86_64)
+
+
+@EVERY
+def test_every_module_is_compiled_and_nothing_else_is_packed(built: Function) -> None:
+    for path in built.arm64.rglob("*.py"):
+        (compiled,) = path.parent.glob(f"__pycache__/{path.stem}.cpython-313.pyc")
+        # PEP 552: flags 1 are a hash that is not checked, so that no source is read or hashed at a cold start.
+        assert compiled.read_bytes()[4:8] == b"\1\0\0\0"
+        assert str(BUILT).encode() not in compiled.read_bytes()
+    assert {path.suffix for path in built.arm64.rglob("*") if path.is_file()} == {".py", ".pyc"}
+
+
+def test_the_tile_function_holds_only_what_a_tile_needs() -> None:
+    (tiles,) = (built for built in functions() if built.logical_id == "ServeImageFunction")
+    held = {path.stem for path in tiles.arm64.rglob("*.py")}
+    assert not held & {"dynamodb", "importing", "barcode", "review", "observed", "state_machine"}
+    assert size(tiles.arm64) < 400_000
+    assert tiles.layers == ("ImagingLayer",)
+
+
+@pytest.mark.parametrize("architecture", MACHINES)
+@pytest.mark.parametrize("layer", PACKAGES)
+def test_a_layer_holds_whole_packages_for_its_machine(layer: str, architecture: str) -> None:
+    folder = layer_folder(layer, architecture)
+    assert {path.name for path in folder.iterdir()} <= {"python", "lib"}
+    assert not list(folder.rglob("*.data"))
+    libraries = [path for path in folder.rglob("*") if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"]
+    assert libraries
+    for path in libraries:
+        assert int.from_bytes(path.read_bytes()[18:20], "little") == MACHINES[architecture], path
+
+
+def test_no_file_is_in_two_layers() -> None:
+    """Lambda unpacks all layers into one folder: the last would win."""
+    seen: set[Path] = set()
+    for layer in PACKAGES:
+        folder = layer_folder(layer, "aarch64")
+        files = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+        assert not files & seen
+        seen |= files
+
+
+@cache
+def imports_of(path: Path) -> frozenset[str]:
+    """Give the top-level names that a module of ours imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").partition(".")[0])
+    return frozenset(found - sys.stdlib_module_names)
+
+
+@EVERY
+def test_every_import_is_in_the_artifact_or_its_layers(built: Function) -> None:
+    places = [built.arm64, *(layer / "python" for layer in built.layers_of("aarch64"))]
+    wanted = {name for path in built.arm64.rglob("*.py") for name in imports_of(path)}
+    missing = [
+        name
+        for name in wanted
+        if not any((p / f"{name}.py").exists() or (p / name / "__init__.py").exists() for p in places)
+        and not any(list(p.glob(f"{name}.*.so")) for p in places)
+    ]
+    assert missing == []
+
+
+@EVERY
+def test_every_module_can_be_imported(built: Function) -> None:
+    layers = built.layers_of("x86_64")
+    modules = [
+        ".".join(path.relative_to(built.x86_64).with_suffix("").parts).removesuffix(".__init__")
+        for path in built.x86_64.rglob("*.py")
+    ]
+    code = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "LD_LIBRARY_PATH": ":".join(str(layer / "lib") for layer in layers),
+        "PYTHONPATH": ":".join([str(built.x86_64), *(str(layer / "python") for layer in layers)]),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+    }
+    subprocess.run([PYTHON, "-c", code, *modules], check=True, env=environment, timeout=60)

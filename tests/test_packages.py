@@ -1,0 +1,101 @@
+"""What a function's package and a layer are made of."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from running import ROOT
+
+sys.path.append(str(ROOT / "layers"))
+package_function = importlib.import_module("package_function")
+build, pin = importlib.import_module("build"), importlib.import_module("pin")
+
+FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py"))
+# What is loaded when a function's module is, by Python itself.
+LOADED = """
+import importlib, sys
+importlib.import_module(sys.argv[1] + ".handler")
+root = sys.argv[2]
+print("\\n".join(n for n, m in sys.modules.items() if (getattr(m, "__file__", None) or "").startswith(root)))
+"""
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_package_holds_all_that_python_loads(function: str) -> None:
+    command = [sys.executable, "-c", LOADED, function, str(ROOT / "functions")]
+    ran = subprocess.run(command, check=True, cwd=ROOT / "functions", capture_output=True, text=True)
+    loaded = {name for name in ran.stdout.split() if name != "__main__"}
+    assert f"{function}.handler" in loaded
+    assert loaded <= set(package_function.modules_of(function))
+
+
+def test_imports_inside_functions_are_followed_and_those_for_type_checkers_are_not(tmp_path: Path) -> None:
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f/__init__.py").touch()
+    (tmp_path / "f/handler.py").write_text(
+        "import json\nfrom typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    import never\nelse:\n    import otherwise\n"
+        "def handle():\n    from part import deep\n"
+        "    try:\n        import numpy\n    except ImportError:\n        import late\n"
+    )
+    for name in ("never", "otherwise", "late", "unused"):
+        (tmp_path / f"{name}.py").touch()
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part/__init__.py").touch()
+    (tmp_path / "part/deep.py").write_text("import f.handler\n")
+    found = package_function.modules_of("f", tmp_path)
+    assert list(found) == ["f", "f.handler", "late", "otherwise", "part", "part.deep"]
+    with pytest.raises(FileNotFoundError, match="no function"):
+        package_function.modules_of("part", tmp_path)
+
+
+def test_a_relative_import_is_refused() -> None:
+    with pytest.raises(ValueError, match="relative"):
+        list(package_function.imported("from . import x"))
+
+
+def test_a_function_is_found_by_its_name_in_the_template() -> None:
+    assert package_function.folder_of("ServeImageFunction") == "serve_image"
+    assert package_function.folder_of("ImportSlideFunction") == "import_slide"
+
+
+def test_tiles_are_packed_without_records() -> None:
+    held = set(package_function.modules_of("serve_image"))
+    assert {"serve_image.handler", "vsv.tiles", "vsv.pixels", "vsv.openslide_source"} <= held
+    assert not held & {"vsv.dynamodb", "vsv.records", "vsv.importing", "vsv.barcode", "observed"}
+
+
+def test_a_package_is_made_and_runs(tmp_path: Path) -> None:
+    package_function.package("serve_image", tmp_path)
+    code = "import serve_image.handler as h; print(h.lambda_handler({}, None)['statusCode'])"
+    environment = {"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin"}
+    ran = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        check=True,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.stdout == "400\n"
+
+
+@pytest.mark.parametrize("layer", build.LAYERS)
+def test_a_layer_has_the_versions_of_the_product_each_with_its_hashes(layer: str) -> None:
+    path = ROOT / "layers" / layer / "requirements.txt"
+    product, own = pin.pins(ROOT / "requirements.txt"), pin.pins(path)
+    assert own
+    assert own == {name: product[name] for name in own}
+    text = path.read_text()
+    assert "://" not in text
+    for block in text.split("\n#")[-1].split("==")[1:]:
+        assert 1 <= block.count("--hash=sha256:") <= len(build.ARCHITECTURES)
+
+
+def test_every_layer_has_its_place_in_the_template() -> None:
+    template = (ROOT / "stacks/layers.yaml").read_text()
+    for layer in build.LAYERS:
+        assert f"{layer.title()}LayerArn:\n" in template
+        assert f"  {layer.title()}Layer:\n    Type: AWS::Serverless::LayerVersion\n" in template
