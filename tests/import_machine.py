@@ -53,7 +53,7 @@ DEFINITION = ROOT / "statemachines/import_slide.asl.yaml"
 STEPS = (
     "inspect_file", "transfer_file", "copy_dropped", "extract_metadata", "render_pyramid", "record_failure"
 )  # fmt: skip
-RECORDED = Path(__file__).parent / "events"
+RECORDED = Path(__file__).parent / "events/eventbridge"
 
 
 @cache

@@ -17,7 +17,7 @@ from vsv.dropped import DroppedObject
 from vsv.errors import BadRequestError, UnavailableError
 from vsv.records import ImportState
 
-EVENT = json.loads((Path(__file__).parent / "events/object_created.json").read_text())
+EVENT = json.loads((Path(__file__).parent / "events/eventbridge/object_created.json").read_text())
 
 
 class Waiting:

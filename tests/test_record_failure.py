@@ -24,7 +24,7 @@ from small_slides import put
 from vsv.errors import BadRequestError
 from vsv.records import ImportRecord, ImportState
 
-RECORDED = json.loads((Path(__file__).parent / "events/execution_ended.json").read_text())
+RECORDED = json.loads((Path(__file__).parent / "events/eventbridge/execution_ended.json").read_text())
 SECRET = "/var/task/secret.py"
 
 

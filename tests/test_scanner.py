@@ -519,7 +519,7 @@ def test_the_log_is_bounded(station: Workstation) -> None:
 # Tokens
 
 
-def _token(value: str = "T1", lifetime_s: object = 3600) -> Reply:
+def _token(value: str = "first", lifetime_s: object = 3600) -> Reply:
     return always(200, {"access_token": value, "expires_in": lifetime_s, "token_type": "Bearer"})
 
 
@@ -540,7 +540,7 @@ def test_a_token_is_asked_for_once_and_sent_only_to_the_server(station: Workstat
         _with_tokens(station, tokens)
         station.run(url=running.url)
         station.run(url=running.url)
-        assert [asked.headers["authorization"] for asked in running.asked] == ["Bearer T1"] * 2
+        assert [asked.headers["authorization"] for asked in running.asked] == ["Bearer first"] * 2
         [asked] = tokens.asked
     assert asked.path == "/oauth2/token"
     assert asked.body == b"grant_type=client_credentials&scope=vsv%2Fimport"
@@ -549,16 +549,19 @@ def test_a_token_is_asked_for_once_and_sent_only_to_the_server(station: Workstat
     assert station.names() == []
     written = "".join(path.read_text() for path in station.state.iterdir())
     assert SECRET not in written
-    assert "T1" not in station.log()
+    assert "first" not in station.log()
     assert (station.state / "state.json").stat().st_mode & 0o077 == 0
 
 
 def test_a_refused_token_is_renewed_once(station: Workstation) -> None:
     put(station.folder, "a.svs", CONTENT)
     refusal = always(401, {"message": "Unauthorized"})
-    with erratic(_token("T1"), _token("T2")) as tokens, erratic(refusal, echo) as running:
+    with erratic(_token("first"), _token("second")) as tokens, erratic(refusal, echo) as running:
         assert _with_tokens(station, tokens).run(url=running.url) == {"a.svs": "deleted"}
-        assert [asked.headers["authorization"] for asked in running.asked] == ["Bearer T1", "Bearer T2"]
+        assert [asked.headers["authorization"] for asked in running.asked] == [
+            "Bearer first",
+            "Bearer second",
+        ]
 
 
 def test_a_second_refusal_is_final_for_this_time(station: Workstation) -> None:
@@ -574,7 +577,7 @@ def test_a_token_that_ends_soon_or_says_nonsense_of_its_end_is_not_kept(
     station: Workstation, lifetime_s: object
 ) -> None:
     put(station.folder, "a.svs", CONTENT)
-    with erratic(_token("T1", lifetime_s)) as tokens, erratic(always(202, {"state": "X"})) as running:
+    with erratic(_token("first", lifetime_s)) as tokens, erratic(always(202, {"state": "X"})) as running:
         _with_tokens(station, tokens)
         assert station.run(url=running.url) == station.run(url=running.url) == {"a.svs": "waiting"}
         assert len(tokens.asked) == 2
@@ -598,10 +601,16 @@ def test_without_a_token_nothing_is_asked(station: Workstation, reply: Reply) ->
 
 def test_another_client_does_not_get_the_first_ones_token(station: Workstation) -> None:
     put(station.folder, "a.svs", CONTENT)
-    with erratic(_token("T1"), _token("T2")) as tokens, erratic(always(202, {"state": "X"})) as running:
+    with (
+        erratic(_token("first"), _token("second")) as tokens,
+        erratic(always(202, {"state": "X"})) as running,
+    ):
         _with_tokens(station, tokens).run(url=running.url)
         _with_tokens(station, tokens, "--client-id", "other").run(url=running.url)
-        assert [asked.headers["authorization"] for asked in running.asked] == ["Bearer T1", "Bearer T2"]
+        assert [asked.headers["authorization"] for asked in running.asked] == [
+            "Bearer first",
+            "Bearer second",
+        ]
 
 
 # How it must not be called

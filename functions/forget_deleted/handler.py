@@ -7,6 +7,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from observed import observed
 from vsv.settings import distribution_from_environment
 
 from forget_deleted.deletions import Deletion, deletions
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 _CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 
 
+@observed
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Invalidate each slide's addresses; name those that could not be: Lambda tries again from the first on."""
     distribution = distribution_from_environment()

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from http_api import Request, Response, answer, json_response
+from observed import observed
 from vsv.errors import ForbiddenError
 from vsv.groups import READERS
 from vsv.settings import session_from_environment
@@ -14,6 +15,7 @@ from mint_session.cookies import LIFETIME, cleared, signed
 from mint_session.signing_key import SigningKey
 
 
+@observed
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer when the session ends, with its cookies; 403 for who belongs to no group."""
     return answer(event, context, _session)

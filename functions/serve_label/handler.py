@@ -7,9 +7,11 @@ import hmac
 from typing import Any
 
 from http_api import Request, Response, answer, content_etag, tagged
+from observed import count, observed
 from vsv.errors import ForbiddenError, InvalidTileAddressError
 from vsv.groups import WRITERS
 from vsv.installation import current
+from vsv.metric_names import LABEL_REFUSED
 from vsv.names import checked_image_id
 
 PREFIX = "/DeepZoom/"
@@ -17,6 +19,7 @@ EDGE_HEADER = "x-vsv-edge"
 _PRIVATE = {f"{name}.{suffix}": name for name in ("label", "macro") for suffix in ("jpeg", "jpg")}
 
 
+@observed
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer GET and HEAD for a label or macro."""
     return answer(event, context, _serve)
@@ -25,15 +28,23 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _serve(request: Request) -> Response:
     if request.method not in {"GET", "HEAD"}:
         return Response(405, "", {"allow": "GET, HEAD"})
-    _check_edge(request, current().settings.edge_secret)
-    if not request.groups & WRITERS:
-        raise ForbiddenError("Labels show patient data: this needs one of the groups Technicians, Admins.")
+    try:
+        _check_edge(request, current().settings.edge_secret)
+        _check_groups(request)
+    except ForbiddenError:
+        count(LABEL_REFUSED)
+        raise
     image_id, _, address = request.path.removeprefix(PREFIX).partition("_files/")
     if address not in _PRIVATE:
         raise InvalidTileAddressError("a label's address is ID_files/label.jpeg or ID_files/macro.jpeg")
     body = current().files.read_associated(checked_image_id(image_id), _PRIVATE[address])
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", "etag": content_etag(body)}
     return tagged(request, body, "image/jpeg", headers)
+
+
+def _check_groups(request: Request) -> None:
+    if not request.groups & WRITERS:
+        raise ForbiddenError("Labels show patient data: this needs one of the groups Technicians, Admins.")
 
 
 def _check_edge(request: Request, secret: str | None) -> None:

@@ -3,11 +3,13 @@
 from functools import cache
 from typing import Any
 
-from observed import observed
+from observed import minutes, observed
 from vsv.datasync import DataSyncTask
 from vsv.installation import current
+from vsv.metric_names import TRANSFER_MINUTES
 from vsv.runs import current_run
 from vsv.settings import required
+from vsv.waits import transfer
 
 from transfer_file.following import Following, follow
 
@@ -17,6 +19,8 @@ def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Take ``{"filename", "runId", "transfer"}`` and give ``transfer`` one step further: see ``Following``."""
     here = current()
     run = current_run(here, event["filename"], event["runId"])
+    # At every look, so that a single file that is stuck raises its alarm, not only those that arrive late.
+    minutes(TRANSFER_MINUTES, transfer(run))
     task = _task(required(here.settings.transfer_task, "VSV_TRANSFER_TASK"))
     return follow(here.imports, task, run, Following.from_event(event.get("transfer", {}))).to_event()
 
