@@ -67,18 +67,21 @@ def layer_folder(layer: str, architecture: str) -> Path:
 
 
 def functions() -> list[Function]:
-    """Give every function of the built template."""
-    found = []
-    for path in sorted((BUILT / "build").rglob("template.yaml")):
-        template = yaml.load(path.read_text(), _Loader)
-        shared = template.get("Globals", {}).get("Function", {}).get("Layers", [])
-        for name, resource in template["Resources"].items():
-            if resource["Type"] == "AWS::Serverless::Function":
-                properties = resource["Properties"]
-                layers = [_layer(each) for each in [*shared, *properties.get("Layers", [])]]
-                found.append(Function(name, properties["Handler"], tuple(layers), path.parent / name))
+    """Give every function of the built templates, but for code that stands in the template itself."""
+    found = [
+        Function(name, properties["Handler"], tuple(map(_layer, properties.get("Layers", []))), folder / name)
+        for folder, name, properties in _resources("AWS::Serverless::Function")
+        if "InlineCode" not in properties
+    ]
     assert found, "nothing is built: run scripts/aws-build"
     return found
+
+
+def _resources(kind: str) -> Iterator[tuple[Path, str, dict[str, Any]]]:
+    for path in sorted((BUILT / "build").rglob("template.yaml")):
+        for name, resource in yaml.load(path.read_text(), _Loader)["Resources"].items():
+            if resource["Type"] == kind:
+                yield path.parent, name, resource["Properties"]
 
 
 def function(logical_id: str) -> Function:
