@@ -23,6 +23,8 @@ STATUS_BY_ERROR: dict[type[errors.VsvError], int] = {
     errors.InvalidNameError: 400,
     errors.InvalidTileAddressError: 400,
     errors.InvalidQueryError: 400,
+    errors.TooLargeError: 400,
+    errors.UnsupportedError: 501,
     errors.InvalidTokenError: 400,
     errors.IllegalTransitionError: 400,
     errors.ForbiddenError: 403,

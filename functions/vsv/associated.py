@@ -12,7 +12,7 @@ from vsv.errors import CorruptTileError, UnreadableSlideError
 from vsv.files import ASSOCIATED
 from vsv.open_file import OpenFile
 from vsv.openslide_source import opened
-from vsv.pixels import region
+from vsv.regions import region
 from vsv.slide import Slide
 from vsv.tiff import Page, read_pages
 
@@ -96,7 +96,7 @@ def make_thumbnail(slide: Slide) -> Image.Image:
     level_dz = min(slide.max_level, THUMBNAIL_SIDE_PX.bit_length() - 1)
     width_px, height_px = slide.grid.level_size(level_dz)
     try:
-        return Image.fromarray(region(slide, level_dz, 0, 0, width_px, height_px))
+        return Image.fromarray(region(slide, level_dz, (0, 0, width_px, height_px)))
     except CorruptTileError:
         return Image.new("RGB", (width_px, height_px), "white")
 

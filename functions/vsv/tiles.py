@@ -83,9 +83,9 @@ def background_tile(size: int) -> bytes:
 
 
 def _encoded(slide: Slide, level_dz: int, fmt: str, col: int, row: int) -> bytes:
-    from vsv import pixels  # noqa: PLC0415  cold start
+    from vsv import pixels, regions  # noqa: PLC0415  cold start
 
-    data = pixels.level_tile(slide, level_dz, col, row)
+    data = regions.level_tile(slide, level_dz, col, row)
     if fmt == "png":
         return pixels.encode_png(data)
     stored = level_dz in slide.levels
@@ -93,7 +93,7 @@ def _encoded(slide: Slide, level_dz: int, fmt: str, col: int, row: int) -> bytes
 
 
 def _encoded_region(slide: Slide, level_dz: int, fmt: str, box: tuple[int, int, int, int]) -> bytes:
-    from vsv import pixels  # noqa: PLC0415  cold start
+    from vsv import pixels, regions  # noqa: PLC0415  cold start
 
-    data = pixels.region(slide, level_dz, *box)
+    data = regions.region(slide, level_dz, box)
     return pixels.encode_png(data) if fmt == "png" else pixels.encode_jpeg(data, pixels.RECODED)
