@@ -12,6 +12,7 @@ from typing import Any
 
 from http_api import MAX_BODY_BYTES
 from import_slide.handler import lambda_handler as import_slide
+from serve_image.handler import PROTOCOLS
 from serve_image.handler import lambda_handler as serve_image
 from serve_label.handler import lambda_handler as serve_label
 
@@ -31,6 +32,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 HANDLER_THREADS = 8
+IMAGE_PREFIXES = tuple(protocol.PREFIX for protocol in PROTOCOLS)
 BODY_SECONDS = 10
 _PREFLIGHT: Answer = (
     204,
@@ -129,7 +131,7 @@ class _Context:
 def _handler(path: str) -> Handler | None:
     if _SHOWS_LABEL.fullmatch(path):
         return _as_local_user(serve_label)
-    if path.startswith("/DeepZoom/"):
+    if path.startswith(IMAGE_PREFIXES):
         return serve_image
     if path in {"/slides", "/imports"} or path.startswith("/slides/"):
         return lists

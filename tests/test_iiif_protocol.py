@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -228,7 +229,7 @@ class TestPictures:
         render_pyramid(here.library.slide("A"), files.pyramid("A"))
         here.library.forget("A")
         try:
-            assert grey_levels_apart(before, decoded(body(ask(path)))) < 3
+            assert grey_levels_apart(before, decoded(body(ask(path)))) < 4
         finally:
             files.pyramid("A").unlink()
             here.library.forget("A")
@@ -275,11 +276,11 @@ class TestRefusals:
 
 def test_the_real_slide(real_slide: Path, files: SlideFiles) -> None:
     files.folder("real").mkdir()
-    files.slide("real").symlink_to(real_slide)
+    shutil.copy(real_slide, files.slide("real"))
     try:
         here = installation.current()
         whole = here.library.slide("real").grid
-        found = decoded(body(ask(f"/iiif/real/500,700,600,400/300,200/0/default.png")))
+        found = decoded(body(ask("/iiif/real/500,700,600,400/300,200/0/default.png")))
         expected = Image.fromarray(stored_level(real_slide, 0)[700:1100, 500:1100]).reduce(2)
         assert grey_levels_apart(found, np.asarray(expected)) < 1
         assert document("/iiif/real/info.json")["width"] == whole.width_px

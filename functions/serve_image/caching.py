@@ -8,14 +8,17 @@ PROVISIONAL = "max-age=60"
 
 
 def headers(here: Installation, etag: str, kept: str) -> dict[str, str]:
-    """Give the headers of an image; what is asked for anew each time concerns no shared cache."""
-    for_whom = "private" if kept == REVALIDATE else here.settings.tile_caching
-    return {
-        "etag": etag,
-        "cache-control": f"{for_whom}, {kept}",
-        "x-content-type-options": "nosniff",
-        **cors(here),
-    }
+    """Give the headers of an image, which an edge that knows who asks may keep for all."""
+    return _headers(here, etag, f"{here.settings.tile_caching}, {kept}")
+
+
+def document_headers(here: Installation, etag: str) -> dict[str, str]:
+    """Give the headers of a document about a slide, which is asked for anew each time."""
+    return _headers(here, etag, f"private, {REVALIDATE}")
+
+
+def _headers(here: Installation, etag: str, caching: str) -> dict[str, str]:
+    return {"etag": etag, "cache-control": caching, "x-content-type-options": "nosniff", **cors(here)}
 
 
 def cors(here: Installation) -> dict[str, str]:

@@ -14,11 +14,10 @@ from vsv.names import checked_image_id
 from vsv.slide import Slide
 from vsv.tiles import MIME_TYPES, OWN_TILING, Tiling, render_tile
 
+from serve_image import caching
+
 PREFIX = "/DeepZoom/"
 MAX_ADDRESS = 200
-IMMUTABLE = "max-age=31536000, immutable"
-REVALIDATE = "no-cache"
-PROVISIONAL = "max-age=60"
 _TILE = re.compile(r"(\d{1,2})/(\d{1,7})_(\d{1,7})\.([a-z]{3,4})\Z", re.ASCII)
 _NUMBER = re.compile(r"\d{1,5}\Z", re.ASCII)
 
@@ -44,7 +43,7 @@ def respond(here: Installation, request: Request) -> Response:
 def _descriptor(here: Installation, request: Request, image_id: str) -> Response:
     slide, tiling = here.library.slide(image_id), _tiling(request)
     body = tiling.grid(slide).descriptor(tiling.fmt or "jpeg").encode()
-    headers = _headers(here, content_etag(body), f"private, {REVALIDATE}")
+    headers = caching.document_headers(here, content_etag(body))
     return tagged(request, body, "application/xml", headers)
 
 
@@ -56,8 +55,8 @@ def _tile(
         raise InvalidTileAddressError("a tile's format is one of jpeg, jpg, png")
     slide, fmt = here.library.slide(image_id), tiling.fmt or fmt
     etag = _etag(slide, address, fmt, tiling)
-    kept = PROVISIONAL if slide.is_provisional(address[0]) else IMMUTABLE
-    headers = _headers(here, etag, f"{here.settings.tile_caching}, {kept}")
+    kept = caching.PROVISIONAL if slide.is_provisional(address[0]) else caching.IMMUTABLE
+    headers = caching.headers(here, etag, kept)
     if is_unchanged(request, etag):
         # Raises: a tile that never was is 404, whatever the client says.
         tiling.grid(slide).tile_box(*address)
@@ -89,12 +88,5 @@ def _number(query: Mapping[str, str], name: str) -> int | None:
 
 def _thumbnail(here: Installation, image_id: str, request: Request) -> Response:
     body = here.files.read_associated(image_id, "thumbnail")
-    caching = f"{here.settings.tile_caching}, {REVALIDATE}"
-    return tagged(request, body, "image/jpeg", _headers(here, content_etag(body), caching))
-
-
-def _headers(here: Installation, etag: str, caching: str) -> dict[str, str]:
-    headers = {"etag": etag, "cache-control": caching, "x-content-type-options": "nosniff"}
-    if here.settings.allow_origin:
-        headers["access-control-allow-origin"] = here.settings.allow_origin
-    return headers
+    headers = caching.headers(here, content_etag(body), caching.REVALIDATE)
+    return tagged(request, body, "image/jpeg", headers)

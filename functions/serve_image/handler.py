@@ -1,12 +1,24 @@
 """GET tiles and images. Each protocol is one module that reads a request and gives a response."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from http_api import Request, Response, answer
 from vsv.errors import NotFoundError
-from vsv.installation import current
+from vsv.installation import Installation, current
 
-from serve_image import deepzoom_protocol
+from serve_image import deepzoom_protocol, iiif_protocol
+
+
+class ImageProtocol(Protocol):
+    """What a module must have to be one: the beginning of its addresses, and how it answers."""
+
+    PREFIX: str
+
+    def respond(self, here: Installation, request: Request) -> Response:
+        """Answer a request; raises the domain's errors."""
+
+
+PROTOCOLS: tuple[ImageProtocol, ...] = (deepzoom_protocol, iiif_protocol)
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -17,6 +29,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _serve(request: Request) -> Response:
     if request.method not in {"GET", "HEAD"}:
         return Response(405, "", {"allow": "GET, HEAD"})
-    if request.path.startswith(deepzoom_protocol.PREFIX):
-        return deepzoom_protocol.respond(current(), request)
+    for protocol in PROTOCOLS:
+        if request.path.startswith(protocol.PREFIX):
+            return protocol.respond(current(), request)
     raise NotFoundError("there is nothing at this address")

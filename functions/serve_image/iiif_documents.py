@@ -154,9 +154,8 @@ def _thumbnail(base: str, grid: Grid) -> Document:
     level_dz = min(grid.max_level, THUMBNAIL_SIDE_PX.bit_length() - 1)
     width, height = grid.level_size(level_dz)
     address = f"{base}/full/{width},{height}/0/default.jpg"
-    return {
-        "id": address, "type": "Image", "format": "image/jpeg", "width": width, "height": height, "service": _service(base),
-    }  # fmt: skip
+    picture = {"id": address, "type": "Image", "format": "image/jpeg", "width": width, "height": height}
+    return {**picture, "service": _service(base)}
 
 
 def _metadata(image_id: str, record: SlideRecord | None) -> list[Document]:

@@ -1,6 +1,6 @@
 """IIIF: the Image API 3.0 (``/iiif/{ImageID}/…``, also ``/iiif/3/…``) and 2.1 (``/iiif/2/…``), and a manifest.
 
-Sources: IIIF Image API 3.0, sections 2 (addresses), 4.7 (canonical address), 5.1 (content types) and 6 (profile link).
+Source: IIIF Image API 3.0, sections 2 (addresses), 4.7 (canonical address), 5.1 (content types), 6 (profile link).
 """
 
 import json
@@ -85,7 +85,7 @@ def _document(
     mime = "application/json"
     if profile is None or "application/ld+json" in request.headers.get("accept", ""):
         mime = f'application/ld+json;profile="{document["@context"]}"'
-    headers = caching.headers(here, content_etag(body), caching.REVALIDATE) | {"vary": "Accept"}
+    headers = caching.document_headers(here, content_etag(body)) | {"vary": "Accept"}
     if profile is not None:
         headers["link"] = f'<{profile}>;rel="profile"'
     return tagged(request, body, mime, headers)
@@ -95,7 +95,8 @@ def _picture(
     here: Installation, request: Request, slide: Slide, asked: Asked, canonical: str, dialect: Dialect
 ) -> Response:
     view = asked.view
-    etag = f'"{slide.stamp}-{asked.canonical}"'
+    # No commas: in If-None-Match they part one tag from the next.
+    etag = f'"{slide.stamp}-{asked.canonical.replace(",", "_")}"'
     kept = caching.PROVISIONAL if _is_provisional(slide, view) else caching.IMMUTABLE
     links = f'<{canonical}>;rel="canonical",<{documents.profile(dialect.version)}>;rel="profile"'
     headers = caching.headers(here, etag, kept) | {"link": links}

@@ -29,7 +29,7 @@ class TooLargeError(BadRequestError):
     """A picture of more pixels than one request may cost."""
 
 
-class UnsupportedError(BadRequestError):
+class UnsupportedError(VsvError):
     """A request that a protocol's specification allows and that is not served here."""
 
 

@@ -22,7 +22,8 @@ class Settings:
     DynamoDB tables.
     ``import_machine``: ARN of the state machine that imports. ``allow_origin``: whose pages may read tiles, empty for
     none but our own. ``tile_caching``: ``public`` where tiles may be kept for all, by an edge that knows who asks.
-    ``edge_secret``: what that edge adds to requests for labels; None where there is no edge.
+    ``edge_secret``: what that edge adds to requests for labels; None where there is no edge. ``site``: the origin at
+    which people reach this, where requests do not tell it (behind a proxy).
     """
 
     data: Path
@@ -33,11 +34,14 @@ class Settings:
     allow_origin: str = "*"
     tile_caching: str = "private"
     edge_secret: str | None = field(default=None, repr=False)
+    site: str = ""
 
     def __post_init__(self) -> None:
         """Refuse impossible values; raises SettingsError."""
         if not _ORIGIN.fullmatch(self.allow_origin):
             raise SettingsError("the setting VSV_ALLOW_ORIGIN must be *, empty, or an origin")
+        if self.site == "*" or not _ORIGIN.fullmatch(self.site):
+            raise SettingsError("the setting VSV_SITE must be an origin, such as https://slides.example.org")
         if self.tile_caching not in {"private", "public"}:
             raise SettingsError("the setting VSV_TILE_CACHING must be private or public")
         if self.edge_secret is not None and len(self.edge_secret) < MIN_SECRET:
@@ -57,6 +61,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         allow_origin=environment.get("VSV_ALLOW_ORIGIN", "*"),
         tile_caching=environment.get("VSV_TILE_CACHING", "private"),
         edge_secret=environment.get("VSV_EDGE_SECRET"),
+        site=environment.get("VSV_SITE", ""),
     )
 
 
