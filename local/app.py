@@ -192,6 +192,10 @@ def _host(scope: Scope) -> str:
 def _page_file(method: str, path: str) -> Answer:
     if method not in {"GET", "HEAD"}:
         return _plain(405, "only GET is answered here")
+    if (
+        path == static.CONFIG
+    ):  # on this machine nobody logs in; an error would stand in every browser's console
+        return 204, [], b""
     found = static.find(path)
     if found is None:
         return _plain(404, "there is nothing at this address")

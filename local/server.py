@@ -98,7 +98,7 @@ def _greet(
     for folder in folders:
         say(f"Slides are {how} {folder}")
     say(f"Everything made of them is kept in {data}")
-    if not static.viewer_installed():
+    if not static.libraries_installed():
         say(
             "OpenSeadragon is not installed: the list works, viewing does not. Run scripts/web once (needs npm)."
         )

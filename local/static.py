@@ -1,11 +1,16 @@
 """The page's files, served from this machine: no content delivery network, no inline script."""
 
+import json
 import mimetypes
 from pathlib import Path
 
 WEB = Path(__file__).resolve().parent.parent / "web"
-OPENSEADRAGON = WEB / "node_modules/openseadragon/build/openseadragon"
-VENDOR = "/vendor/openseadragon/"
+# Where people log in, and how: only an installation on AWS has it (local/publish_page.py).
+CONFIG = "/config.json"
+_BUILDS = {
+    "openseadragon": "build/openseadragon/openseadragon.min.js",
+    "oidc-client-ts": "dist/browser/oidc-client-ts.min.js",
+}
 SECURITY_HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
@@ -19,21 +24,38 @@ SECURITY_HEADERS = {
 _SERVED = {".html", ".css", ".js", ".svg", ".png"}
 
 
-def viewer_installed() -> bool:
-    """Tell whether OpenSeadragon is here."""
-    return (OPENSEADRAGON / "openseadragon.min.js").is_file()
+def _libraries() -> dict[str, Path]:
+    """Give the libraries' files by their addresses, which change with their versions."""
+    versions = json.loads((WEB / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    return {
+        f"/vendor/{name}-{versions[name]}.min.js": WEB / "node_modules" / name / build
+        for name, build in _BUILDS.items()
+    }
 
 
-def find(path: str) -> Path | None:
-    """Give the file behind an address of the page, or None; nothing outside the two folders is ever found."""
-    if path == "/":
+LIBRARIES = _libraries()
+
+
+def libraries_installed() -> bool:
+    """Tell whether OpenSeadragon and what logging in needs are here."""
+    return all(path.is_file() for path in LIBRARIES.values())
+
+
+def find(address: str) -> Path | None:
+    """Give the file behind an address of the page, or None; nothing but the page and its libraries is ever found."""
+    if address == "/":
         return WEB / "index.html"
-    root, rest = (OPENSEADRAGON, path[len(VENDOR) :]) if path.startswith(VENDOR) else (WEB, path[1:])
-    parts = rest.split("/")
+    parts = address[1:].split("/")
     if len(parts) > 2 or not all(_is_plain(part) for part in parts):
         return None
-    found = root.joinpath(*parts)
+    found = LIBRARIES.get(address) or WEB.joinpath(*parts)
     return found if found.suffix in _SERVED and found.is_file() else None
+
+
+def addresses() -> list[str]:
+    """Give the address of every file that makes the page, libraries included."""
+    own = [f"/{path.relative_to(WEB).as_posix()}" for path in (*WEB.glob("*"), *WEB.glob("*/*"))]
+    return [one for one in (*sorted(own), *LIBRARIES) if find(one)]
 
 
 def _is_plain(part: str) -> bool:

@@ -4,14 +4,16 @@ import { showHealth } from "./list/banner.js";
 import { enlarge } from "./list/enlarge.js";
 import { countAnew, startFilters } from "./list/filters.js";
 import { askForImports, showImport } from "./list/imports.js";
-import { editCell } from "./list/inline.js";
+import { editCell, goOnEditing } from "./list/inline.js";
 import { bindListKeys } from "./list/listkeys.js";
-import { catchUp } from "./list/listing.js";
+import { catchUp, onListing } from "./list/listing.js";
 import { currentId } from "./list/selection.js";
 import { learn } from "./list/slides.js";
 import { focusRow, startTable } from "./list/table.js";
+import { enter } from "./login/entry.js";
+import { keep } from "./login/kept.js";
 import { subscribe } from "./server/api.js";
-import { Refused } from "./server/graphql.js";
+import { Refused } from "./server/failures.js";
 import { currentHealth, onHealth, setLive } from "./server/health.js";
 import { byId } from "./shared/element.js";
 import { listenToKeys } from "./shared/keyboard.js";
@@ -54,6 +56,11 @@ async function askForAll() {
   asking = false;
 }
 
+keep("address", { give: () => location.hash, take: (hash) => history.replaceState(null, "", `/${hash}`) });
+onHealth(showHealth);
+showHealth(currentHealth(), null);
+await enter();
+
 startTable({ edit: editCell, enlarge }, (id) => view([id]));
 startFilters();
 startActions(view);
@@ -62,8 +69,7 @@ bindListKeys(view);
 bindViewerKeys();
 listenToKeys(() => (parseLink(location.hash) ? "viewer" : "list"));
 byId("keys").addEventListener("click", openSheet);
-onHealth(showHealth);
-showHealth(currentHealth(), null);
+onListing(goOnEditing);
 window.addEventListener("hashchange", route);
 subscribe({
   onSlide: (slide) => learn([slide]),

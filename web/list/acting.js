@@ -1,5 +1,5 @@
 // What a person does to slides, with a word about how it went.
-import { ServerGone, SessionOver } from "../server/graphql.js";
+import { ServerGone, SessionOver } from "../server/failures.js";
 import { confirmed } from "../shared/dialog.js";
 import { element } from "../shared/element.js";
 import { tell, tellFailure } from "../shared/notices.js";

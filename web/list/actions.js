@@ -1,4 +1,5 @@
 // The bar below the table: what can be done with the chosen slides, and by which key.
+import { mayChange } from "../login/person.js";
 import { button, byId, element, setText } from "../shared/element.js";
 import { flip, setting } from "../shared/settings.js";
 import { MARKS, statusName } from "../shared/statuses.js";
@@ -20,9 +21,11 @@ export function startActions(view) {
   marks.forEach((made, at) => (made.dataset.status = MARKS[at].status));
   const viewChosen = keyed("View", "Enter", () => view(chosenIds()), { className: "primary" });
   const removeChosen = keyed("Delete", "Del", deleteChosen, { className: "danger" });
-  needChoice = [viewChosen, ...marks, removeChosen];
+  const changes = mayChange() ? [...marks, removeChosen] : [];
+  needChoice = [viewChosen, ...changes];
   const untick = button("Clear", tickNone, { id: "untick", title: "Untick all (Escape)" });
-  byId("actions").append(viewChosen, ...marks, removeChosen, element("p", { id: "chosen" }), untick, goOnChoice());
+  byId("actions").append(viewChosen, ...changes, element("p", { id: "chosen" }), untick);
+  if (mayChange()) byId("actions").append(goOnChoice());
   onSelection(showChosen);
   onSlide(showChosen);
   showChosen();

@@ -1,4 +1,5 @@
 // What the page says about the server: nothing while all is well.
+import { graphqlHost, logInAgain } from "../login/entry.js";
 import { button, byId, element, setText } from "../shared/element.js";
 import { clockTime } from "../shared/wording.js";
 
@@ -39,9 +40,10 @@ export function showHealth(health, answered) {
 
 /** Nothing works without a session: this one dialog cannot be closed, only obeyed. */
 function tellOver() {
-  const again = button("Log in again", () => location.reload(), { className: "primary" });
+  const unsaved = graphqlHost() === null ? "What has not been saved yet is lost." : "What you have typed is kept.";
+  const again = button("Log in again", logInAgain, { className: "primary" });
   const heading = element("h2", { id: "over-title" }, "Your session is over");
-  const text = element("p", {}, "Log in again, and you are where you were. What has not been saved yet is lost.");
+  const text = element("p", {}, `Log in again, and you are where you were. ${unsaved}`);
   const dialog = element("dialog", { className: "question" }, heading, text, element("div", { className: "buttons" }, again));
   dialog.setAttribute("aria-labelledby", heading.id);
   dialog.setAttribute("closedby", "none");

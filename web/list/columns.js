@@ -1,4 +1,5 @@
 // What a row shows, cell by cell.
+import { mayChange } from "../login/person.js";
 import { button, element } from "../shared/element.js";
 import { slideImage } from "../shared/images.js";
 import { statusPill } from "../shared/statuses.js";
@@ -104,7 +105,7 @@ function editable(slide, field, acts) {
   const value = slide[field];
   const className = value ? "field" : "field missing";
   const ariaLabel = `${value ?? `No ${FIELD_NAMES[field]}`}: change the ${FIELD_NAMES[field]}`;
-  const text = button(value ?? FIELD_NAMES[field], () => acts.edit(slide.ImageID, field), { className, ariaLabel, tabIndex: -1 });
+  const text = !mayChange() ? element("span", {}, value ?? "") : button(value ?? FIELD_NAMES[field], () => acts.edit(slide.ImageID, field), { className, ariaLabel, tabIndex: -1 });
   const host = element("div", { className: "host" }, text);
   host.dataset.field = field;
   return host;

@@ -1,5 +1,6 @@
 // A text that is changed where it stands: Enter saves, Escape leaves it as it was.
-import { ServerGone, SessionOver } from "../server/graphql.js";
+import { keep } from "../login/kept.js";
+import { ServerGone, SessionOver } from "../server/failures.js";
 import { element } from "../shared/element.js";
 import { FIELD_NAMES, nameOf } from "../shared/wording.js";
 import { tellDone } from "./acting.js";
@@ -11,6 +12,19 @@ import { change } from "./changes.js";
 /** @type {Record<string, Way>} */
 const WAYS = { Enter: "stay", ArrowDown: "down", ArrowUp: "up" };
 const LONGEST = 256;
+
+/** @typedef {{id: string, field: Field, text: string}} Draft */
+/** @type {(() => Draft) | null} */
+let writing = null;
+/** @type {Draft | null} */
+let waiting = null;
+
+keep("draft", { give: () => writing?.() ?? null, take: (draft) => (waiting = draft) });
+
+/** @returns {Draft | null} what was being written before the person had to log in again */
+export function waitingDraft() {
+  return waiting;
+}
 
 /**
  * @param {HTMLElement} host whose content the editor takes the place of until it is done
@@ -26,6 +40,7 @@ export function editText(host, slide, field, done) {
 
   const close = (/** @type {Way} */ way) => {
     state = "closed";
+    writing = null;
     delete host.dataset.editing;
     host.replaceChildren(...before);
     done(way);
@@ -56,10 +71,14 @@ export function editText(host, slide, field, done) {
   });
   // Who clicks elsewhere wants to keep what was written; who switches to another window is still writing.
   input.addEventListener("blur", () => document.hasFocus() && save("left"));
+  writing = () => ({ id: slide.ImageID, field, text: input.value });
   host.dataset.editing = field;
   host.replaceChildren(input, problem);
   input.focus();
   input.select();
+  if (waiting?.id !== slide.ImageID || waiting.field !== field) return;
+  input.value = waiting.text;
+  waiting = null;
 }
 
 /**

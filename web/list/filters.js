@@ -1,10 +1,11 @@
 // What is looked for: text, status, time of the scan.
+import { keep } from "../login/kept.js";
 import { countSlides } from "../server/api.js";
 import { watched } from "../server/health.js";
 import { button, byId, debounced, element, setText } from "../shared/element.js";
 import { tellFailure } from "../shared/notices.js";
 import { STATUSES, statusName } from "../shared/statuses.js";
-import { listing, onListing, searchFor } from "./listing.js";
+import { beginWith, listing, onListing, searchFor } from "./listing.js";
 import { onSlide } from "./slides.js";
 
 const TYPING_MS = 180;
@@ -31,6 +32,15 @@ export function startFilters() {
   onListing(showFilters);
   onSlide(countSoon);
 }
+
+keep("search", {
+  give: () => ({ text: search.value, status: listing().search.status, since: since.value }),
+  take({ text, status, since: days }) {
+    search.value = text;
+    since.value = days;
+    beginWith({ text: text.trim() || null, status, scanDateFrom: beginOf(days) });
+  },
+});
 
 /** @param {string | null} status */
 export function filterBy(status) {

@@ -1,6 +1,6 @@
 // Slides on their way in: how far each is, and why one failed.
 import { listUnfinished, retryImport } from "../server/api.js";
-import { Refused, SessionOver } from "../server/graphql.js";
+import { Refused, SessionOver } from "../server/failures.js";
 import { watched } from "../server/health.js";
 import { button, byId, element, setText } from "../shared/element.js";
 import { tellFailure } from "../shared/notices.js";

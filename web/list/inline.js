@@ -1,7 +1,8 @@
 // Editing in the table. The label is shown large beside the editor: it is what the ID is read from.
+import { mayChange } from "../login/person.js";
 import { byId, element } from "../shared/element.js";
 import { slideImage } from "../shared/images.js";
-import { editText } from "./editing.js";
+import { editText, waitingDraft } from "./editing.js";
 import { currentId, setCurrent, step } from "./selection.js";
 import { knownSlide } from "./slides.js";
 import { showSlide } from "./table.js";
@@ -21,7 +22,7 @@ export function editCell(id, field) {
   const tr = byId("rows").querySelector(`tr[data-id="${CSS.escape(id)}"]`);
   const host = tr?.querySelector(`[data-field="${field}"]`);
   const slide = knownSlide(id);
-  if (!(tr instanceof HTMLElement) || !(host instanceof HTMLElement) || !slide || host.dataset.editing) return;
+  if (!mayChange() || !(tr instanceof HTMLElement) || !(host instanceof HTMLElement) || !slide || host.dataset.editing) return;
   setCurrent(id);
   tr.scrollIntoView({ block: "nearest" });
   editText(host, slide, field, (way) => {
@@ -32,6 +33,12 @@ export function editCell(id, field) {
     goOn(tr, id, field, way);
   });
   showLabel(slide, host);
+}
+
+/** Opens the editor that was open before the person had to log in again. */
+export function goOnEditing() {
+  const draft = waitingDraft();
+  if (draft && !document.body.classList.contains("viewing")) editCell(draft.id, draft.field);
 }
 
 /**

@@ -41,6 +41,11 @@ export async function searchFor(change) {
   await load();
 }
 
+/** @param {Search} search what the first load asks for */
+export function beginWith(search) {
+  state.search = search;
+}
+
 export async function load() {
   const mine = ++asked;
   loadingMore = null;

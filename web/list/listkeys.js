@@ -1,4 +1,5 @@
 // The keys of the table.
+import { mayChange } from "../login/person.js";
 import { bind } from "../shared/keyboard.js";
 import { openSheet } from "../shared/sheet.js";
 import { MARKS, statusName } from "../shared/statuses.js";
@@ -27,20 +28,28 @@ export function bindListKeys(view) {
     { keys: ["Escape"], text: "untick", act: tickNone },
     { keys: ["/"], text: "search", act: focusSearch },
   ]);
-  bind("list", "Do", [
-    { keys: ["Enter"], text: "view", act: () => chosenIds().length > 0 && view(chosenIds()) },
+  const look = { keys: ["Enter"], text: "view", act: () => chosenIds().length > 0 && view(chosenIds()) };
+  const sheet = { keys: ["?"], text: "this sheet", act: openSheet };
+  bind("list", "Do", mayChange() ? [look, ...decisions()] : [look, sheet]);
+  if (mayChange()) bind("list", "Correct", [...corrections(), sheet]);
+}
+
+function decisions() {
+  return [
     ...MARKS.map(({ status, key }) => ({ keys: [key], text: `mark ${statusName(status).toLowerCase()}`, act: () => markChosen(status) })),
     { keys: ["Delete"], text: "delete", act: deleteChosen },
     { keys: ["Ctrl+Z"], text: "undo the last change", act: undoLast },
-  ]);
-  bind("list", "Correct", [
+  ];
+}
+
+function corrections() {
+  return [
     { keys: ["E", "F2"], text: "edit the slide ID", act: () => edit("SlideID") },
     { keys: ["C"], text: "edit the case ID", act: () => edit("CaseID") },
     { keys: ["R"], text: "edit the reviewer", act: () => edit("Reviewer") },
     { keys: ["T"], text: "edit the note", act: () => edit("Note") },
     { keys: ["L"], text: "label, large", act: () => withCurrent((id) => enlarge(id, "label")) },
-    { keys: ["?"], text: "this sheet", act: openSheet },
-  ]);
+  ];
 }
 
 /** @param {number} by */

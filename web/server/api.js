@@ -1,6 +1,10 @@
 // The operations of schema.graphql that this page uses, one function each.
+import { graphqlHost } from "../login/entry.js";
+import { mayChange } from "../login/person.js";
+import { appSync } from "./appsync.js";
 import { ask } from "./graphql.js";
 import { keepSubscribed } from "./socket.js";
+import { transportWs } from "./transportws.js";
 
 /** @import {HistoryEntry, Import, Page, Search, Slide, StatusCount, UpdateInput, UpdateResult} from "./types.js" */
 
@@ -74,6 +78,7 @@ export async function slideHistory(id) {
 
 /** @returns {Promise<Import[]>} those that somebody may wait for or worry about */
 export async function listUnfinished() {
+  if (!mayChange()) return [];
   const lists = UNFINISHED.map((state) => `${state}: listImports(state: "${state}", limit: 100) { items { ${IMPORT} } }`);
   const data = await ask(`query Imports { ${lists.join(" ")} }`);
   return UNFINISHED.flatMap((state) => data[state].items);
@@ -100,7 +105,10 @@ export function subscribe({ onSlide, onImport, onLive }) {
       next: (/** @type {any} */ data) => data.onImportProgress && onImport(data.onImportProgress),
     },
   ];
-  keepSubscribed(subscriptions, onLive);
+  const host = graphqlHost();
+  // Who only reads slides is not told how they come in.
+  const permitted = subscriptions.slice(0, mayChange() ? 2 : 1);
+  keepSubscribed(permitted, host === null ? transportWs : appSync(host), onLive);
 }
 
 /**

@@ -1,24 +1,10 @@
-// Asks the server over HTTP and sorts what can go wrong into three kinds.
+// Asks GraphQL over HTTP.
+import { Refused, ServerGone, SessionOver } from "./failures.js";
+import { request } from "./request.js";
 
 const ENDPOINT = "/graphql";
-const PATIENCE_MS = 15_000;
 // Not "Unauthorized": that is about one field, which this person's role may not use.
 const NOBODY_KNOWN = new Set(["UnauthorizedException", "UNAUTHENTICATED"]);
-
-/** The server does not answer, or says that it cannot now: the same request may work later. */
-export class ServerGone extends Error {}
-
-/** The server does not know who is asking any more. */
-export class SessionOver extends Error {}
-
-/** The server understood and said no; the message is for the person. */
-export class Refused extends Error {
-  /** @param {string} message @param {string} type */
-  constructor(message, type) {
-    super(message);
-    this.isForbidden = type === "Unauthorized";
-  }
-}
 
 /** @typedef {{message: string, errorType?: string, extensions?: {errorType?: string, code?: string}}} GraphQLError */
 
@@ -28,7 +14,8 @@ export class Refused extends Error {
  * @returns {Promise<any>} the answer's data
  */
 export async function ask(document, variables = {}) {
-  const response = await post(JSON.stringify({ query: document, variables }));
+  const headers = { "content-type": "application/json", accept: "application/json" };
+  const response = await request(ENDPOINT, { method: "POST", headers, body: JSON.stringify({ query: document, variables }) });
   if (response.status === 401) throw new SessionOver(`status ${response.status}`);
   if (response.status >= 500) throw new ServerGone(`status ${response.status}`);
   const answer = await response.json().catch(() => {
@@ -36,19 +23,6 @@ export async function ask(document, variables = {}) {
   });
   if (answer.errors?.length) throw failure(answer.errors);
   return answer.data;
-}
-
-/**
- * @param {string} body
- * @returns {Promise<Response>}
- */
-async function post(body) {
-  const headers = { "content-type": "application/json", accept: "application/json" };
-  try {
-    return await fetch(ENDPOINT, { method: "POST", headers, body, signal: AbortSignal.timeout(PATIENCE_MS) });
-  } catch (error) {
-    throw new ServerGone(String(error));
-  }
 }
 
 /**

@@ -1,5 +1,5 @@
 // How the server is doing, as far as this page can tell. Whoever asks the server does it through `watched`.
-import { ServerGone, SessionOver } from "./graphql.js";
+import { ServerGone, SessionOver } from "./failures.js";
 
 /** @typedef {"connecting" | "live" | "polling" | "gone" | "over"} Health */
 
@@ -25,6 +25,11 @@ export function currentHealth() {
 export function setLive(isLive) {
   live = isLive;
   if (health === "live" || health === "polling") become(live ? "live" : "polling");
+}
+
+/** The server does not answer: found out by something that is no request of the list or viewer. */
+export function setGone() {
+  become("gone");
 }
 
 /**

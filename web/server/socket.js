@@ -1,54 +1,78 @@
-// Subscriptions over graphql-transport-ws: one socket that comes back by itself.
+// Subscriptions: one socket that comes back by itself, whatever protocol the server speaks.
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 10_000;
-const PING_EVERY_MS = 15_000;
+const PULSE_MS = 15_000;
 
 /** @typedef {{query: string, next: (data: any) => void}} Subscription */
+/**
+ * @typedef {object} Talk what a protocol can do about a message
+ * @property {(message: object) => void} send
+ * @property {() => void} close to begin anew rather than be half deaf
+ * @property {() => void} live changes arrive from now on
+ * @property {(at: number, data: any) => void} next a change, for one of the queries
+ * @property {(everyMs: number) => void} pulse how often something is heard at least, twice over
+ */
+/**
+ * @typedef {object} Conversation
+ * @property {string} path
+ * @property {string[]} subprotocols
+ * @property {object} [ping] what makes the server say something
+ * @property {(message: any, talk: Talk) => void} hear
+ */
+/** @typedef {(queries: string[]) => Promise<Conversation>} Protocol */
 
 /**
  * @param {Subscription[]} subscriptions
+ * @param {Protocol} protocol
  * @param {(live: boolean) => void} onChange told when the socket begins or ceases to deliver
  */
-export function keepSubscribed(subscriptions, onChange) {
+export function keepSubscribed(subscriptions, protocol, onChange) {
   let wait = FIRST_WAIT_MS;
-  const connect = () => {
-    openSocket(subscriptions, {
-      onLive() {
-        wait = FIRST_WAIT_MS;
-        onChange(true);
-      },
-      onEnd() {
-        onChange(false);
-        // Half of the wait is left to chance: a hundred pages must not all come back in the same instant.
-        setTimeout(connect, wait * (0.5 + Math.random() / 2));
-        wait = Math.min(wait * 2, LONGEST_WAIT_MS);
-      },
-    });
+  const queries = subscriptions.map(({ query }) => query);
+  const onLive = () => {
+    wait = FIRST_WAIT_MS;
+    onChange(true);
+  };
+  const onEnd = () => {
+    onChange(false);
+    // Half of the wait is left to chance: a hundred pages must not all come back in the same instant.
+    setTimeout(connect, wait * (0.5 + Math.random() / 2));
+    wait = Math.min(wait * 2, LONGEST_WAIT_MS);
+  };
+  const connect = async () => {
+    try {
+      openSocket(subscriptions, await protocol(queries), { onLive, onEnd });
+    } catch {
+      onEnd(); // no token could be had: whoever asks over HTTP finds out why
+    }
   };
   connect();
 }
 
 /**
  * @param {Subscription[]} subscriptions
+ * @param {Conversation} conversation
  * @param {{onLive: () => void, onEnd: () => void}} told
  */
-function openSocket(subscriptions, { onLive, onEnd }) {
-  const address = new URL("/graphql", location.href);
+function openSocket(subscriptions, { path, subprotocols, ping, hear }, { onLive, onEnd }) {
+  const address = new URL(path, location.href);
   address.protocol = address.protocol.replace("http", "ws");
-  const socket = new WebSocket(address, "graphql-transport-ws");
+  const socket = new WebSocket(address, subprotocols);
   const send = (/** @type {object} */ message) => socket.send(JSON.stringify(message));
-  const pulse = startPulse(socket, send);
+  const pulse = startPulse(socket, () => ping && send(ping));
+  /** @type {Talk} */
+  const talk = {
+    send,
+    close: () => socket.close(),
+    live: onLive,
+    next: (at, data) => subscriptions[at]?.next(data),
+    pulse: pulse.every,
+  };
   socket.addEventListener("open", () => send({ type: "connection_init" }));
   socket.addEventListener("message", ({ data }) => {
-    const { type, id, payload } = JSON.parse(data);
     pulse.heard();
-    if (type === "connection_ack") {
-      subscriptions.forEach(({ query }, at) => send({ id: String(at), type: "subscribe", payload: { query } }));
-      onLive();
-    } else if (type === "ping") send({ type: "pong" });
-    else if (type === "next" && payload.data) subscriptions[Number(id)].next(payload.data);
-    else if (type === "complete") socket.close(); // begin anew rather than be half deaf
+    hear(JSON.parse(data), talk);
   });
   socket.addEventListener("close", () => {
     pulse.stop();
@@ -59,14 +83,20 @@ function openSocket(subscriptions, { onLive, onEnd }) {
 /**
  * A connection that was cut without a word is noticed by its silence.
  * @param {WebSocket} socket
- * @param {(message: object) => void} send
+ * @param {() => void} ping
  */
-function startPulse(socket, send) {
+function startPulse(socket, ping) {
   let silent = 0;
-  const timer = setInterval(() => {
+  let timer = 0;
+  const beat = () => {
     silent += 1;
     if (silent > 2) socket.close();
-    else if (socket.readyState === WebSocket.OPEN) send({ type: "ping" });
-  }, PING_EVERY_MS);
-  return { heard: () => (silent = 0), stop: () => clearInterval(timer) };
+    else if (socket.readyState === WebSocket.OPEN) ping();
+  };
+  const every = (/** @type {number} */ ms) => {
+    clearInterval(timer);
+    timer = setInterval(beat, ms);
+  };
+  every(PULSE_MS);
+  return { every, heard: () => (silent = 0), stop: () => clearInterval(timer) };
 }

@@ -1,5 +1,7 @@
 // A slide's small images. The server may not have one: a quiet note stands in for it.
+import { mayChange, person } from "../login/person.js";
 import { element } from "./element.js";
+import { fetchLabel, showLabel } from "./labels.js";
 
 /** @import {Slide} from "../server/types.js" */
 /** @typedef {"label" | "thumbnail" | "macro"} Kind */
@@ -25,12 +27,31 @@ export function imageAddress(slide, kind) {
  */
 export function slideImage(slide, kind, alt, loading = "eager") {
   const src = imageAddress(slide, kind);
-  const note = element("span", { className: "absent" }, `no ${kind}`);
+  const isHidden = kind !== "thumbnail" && !mayChange();
+  const note = element("span", { className: "absent" }, isHidden ? `${kind} not shown` : `no ${kind}`);
   if (src === null) return note;
   const img = element("img", { alt, loading, decoding: "async" });
   img.addEventListener("error", () => img.replaceWith(note));
-  img.src = src;
+  if (needsToken(kind)) showLabel(img, src);
+  else img.src = src;
   return img;
+}
+
+/**
+ * Has the browser keep it for when it is shown.
+ * @param {Slide} slide
+ * @param {Kind} kind
+ */
+export function fetchAhead(slide, kind) {
+  const src = imageAddress(slide, kind);
+  if (src === null) return;
+  if (needsToken(kind)) fetchLabel(src).catch(() => {});
+  else new Image().src = src;
+}
+
+/** @param {Kind} kind */
+function needsToken(kind) {
+  return kind !== "thumbnail" && person() !== null;
 }
 
 /**

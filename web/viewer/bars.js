@@ -1,4 +1,5 @@
 // The viewer's two bars: which slide this is and what becomes of it; how it is looked at.
+import { mayChange } from "../login/person.js";
 import { button, element, setText } from "../shared/element.js";
 import { flip, setting } from "../shared/settings.js";
 import { MARKS, statusName, statusPill } from "../shared/statuses.js";
@@ -51,8 +52,9 @@ export function makeTitleBar(acts) {
   });
   const remove = button("Delete", acts.remove, { className: "danger", title: "Delete this slide (Delete)" });
   const help = keyed("?", "Keys", "?", acts.help);
+  const changes = [goOn(), ...marks, remove];
   const heading = element("h1", {}, hosts[0]);
-  const bar = element("header", { className: "title" }, back, previous, next, place, heading, hosts[1], pill, about, goOn(), ...marks, remove, help);
+  const bar = element("header", { className: "title" }, back, previous, next, place, heading, hosts[1], pill, about, ...changes, help);
   return {
     bar,
     hosts,
@@ -61,10 +63,11 @@ export function makeTitleBar(acts) {
       setText(place, text);
       previous.disabled = !canGo(-1);
       next.disabled = !canGo(1);
+      for (const one of changes) one.hidden = !mayChange();
       for (const one of [...marks, remove]) one.disabled = slide === null;
       for (const one of marks) one.ariaPressed = String(slide?.Status === one.dataset.status);
       // The pressed button tells the status, unless it is one that is set elsewhere.
-      const isElsewhere = slide && !MARKS.some(({ status }) => status === slide.Status);
+      const isElsewhere = slide && (!mayChange() || !MARKS.some(({ status }) => status === slide.Status));
       pill.replaceChildren(...(isElsewhere ? [statusPill(slide.Status)] : []));
       setText(about, slide ? facts(slide) : "");
       for (const host of hosts) if (!host.dataset.editing) host.replaceChildren(...fieldText(slide, id, host, acts));
@@ -83,6 +86,7 @@ function fieldText(slide, id, host, acts) {
   const field = /** @type {Field} */ (host.dataset.field);
   if (slide === null) return field === "SlideID" ? [new Text(id)] : [];
   const value = slide[field];
+  if (!mayChange()) return [new Text(value ?? "")];
   const ariaLabel = `${value ?? `No ${FIELD_NAMES[field]}`}: change the ${FIELD_NAMES[field]}`;
   const className = value ? "field" : "field missing";
   return [button(value ?? FIELD_NAMES[field], () => acts.edit(field), { className, ariaLabel })];

@@ -1,5 +1,5 @@
 // What Deep Zoom says of a slide, asked for once; and its first tiles, fetched ahead.
-import { imageAddress } from "../shared/images.js";
+import { fetchAhead } from "../shared/images.js";
 
 /** @import {Slide} from "../server/types.js" */
 /** @typedef {{Url: string, Format: string, Overlap: number, TileSize: number, Size: {Width: number, Height: number}}} Descriptor */
@@ -55,10 +55,8 @@ async function fetchDescriptor(id) {
  * @param {{width: number, height: number}} stage in pixels of the screen
  */
 export async function preload(slide, stage) {
-  for (const kind of /** @type {const} */ (["thumbnail", "label"])) {
-    const src = imageAddress(slide, kind);
-    if (src) new Image().src = src;
-  }
+  fetchAhead(slide, "thumbnail");
+  fetchAhead(slide, "label");
   const found = await descriptor(slide.ImageID).catch(() => null);
   for (const address of found ? firstTiles(found, stage) : []) new Image().src = address;
 }

@@ -1,9 +1,10 @@
 // The viewer: opens what the page's address names, and does what its bars and keys are for.
 import { mark, remove } from "../list/acting.js";
-import { editText } from "../list/editing.js";
+import { editText, waitingDraft } from "../list/editing.js";
 import { listing, loadMore, onListing } from "../list/listing.js";
 import { setCurrent } from "../list/selection.js";
 import { knownSlide, learn, onSlide } from "../list/slides.js";
+import { imagesAreOpen } from "../login/images.js";
 import { getSlides } from "../server/api.js";
 import { onHealth, watched } from "../server/health.js";
 import { byId } from "../shared/element.js";
@@ -73,10 +74,14 @@ export async function openViewer(link) {
   byId("viewer").focus();
   try {
     const unknown = link.open.map(({ id }) => id).filter((id) => !knownSlide(id));
-    const [found, slides] = await Promise.all([library(), unknown.length > 0 ? watched(getSlides(unknown)) : []]);
+    const asked = unknown.length > 0 ? watched(getSlides(unknown)) : [];
+    const [found, slides] = await Promise.all([library(), asked, imagesAreOpen()]);
     loaded = found;
     learn(slides);
-    if (isOpen) openLink(loaded, link);
+    if (!isOpen) return;
+    openLink(loaded, link);
+    const draft = waitingDraft();
+    if (draft?.id === activeId()) edit(draft.field);
   } catch (error) {
     tellFailure(`The viewer cannot be opened: ${error instanceof Error ? error.message : error}`);
   }

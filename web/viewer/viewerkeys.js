@@ -1,5 +1,6 @@
 // The keys of the viewer.
 import { undoLast } from "../list/acting.js";
+import { mayChange } from "../login/person.js";
 import { bind } from "../shared/keyboard.js";
 import { MARKS, statusName } from "../shared/statuses.js";
 import { activePane } from "./panes.js";
@@ -24,13 +25,7 @@ export function bindViewerKeys() {
     { keys: ["X"], text: "close this slide", act: acts.close },
     { keys: ["Escape"], text: "put the ruler away; back to the list", act: () => putRulerAway() || acts.leave() },
   ]);
-  bind("viewer", "Decide", [
-    ...MARKS.map(({ status, key }) => ({ keys: [key], text: `mark ${statusName(status).toLowerCase()}`, act: () => acts.mark(status) })),
-    { keys: ["E", "F2"], text: "edit the slide ID", act: () => acts.edit("SlideID") },
-    { keys: ["C"], text: "edit the case ID", act: () => acts.edit("CaseID") },
-    { keys: ["Delete"], text: "delete", act: acts.remove },
-    { keys: ["Ctrl+Z"], text: "undo the last change", act: undoLast },
-  ]);
+  if (mayChange()) bindChanges();
   bind("viewer", "Look", [
     { keys: STEPS.map((_, at) => String(at + 1)), text: STEPS.map((step) => `${step}×`).join(" "), act: ({ key }) => acts.zoomToStep(STEPS[Number(key) - 1]) },
     { keys: ["0"], text: "the whole slide", act: acts.whole },
@@ -45,6 +40,16 @@ export function bindViewerKeys() {
     { keys: ["O"], text: "navigator", act: acts.toggleNavigator },
     { keys: ["K"], text: "copy a link to this view", act: acts.copyLink },
     { keys: ["?"], text: "this sheet", act: acts.help },
+  ]);
+}
+
+function bindChanges() {
+  bind("viewer", "Decide", [
+    ...MARKS.map(({ status, key }) => ({ keys: [key], text: `mark ${statusName(status).toLowerCase()}`, act: () => acts.mark(status) })),
+    { keys: ["E", "F2"], text: "edit the slide ID", act: () => acts.edit("SlideID") },
+    { keys: ["C"], text: "edit the case ID", act: () => acts.edit("CaseID") },
+    { keys: ["Delete"], text: "delete", act: acts.remove },
+    { keys: ["Ctrl+Z"], text: "undo the last change", act: undoLast },
   ]);
 }
 

@@ -1,0 +1,44 @@
+// The cookies by which the images are opened: asked for before the first one is shown, renewed at half of their life.
+import { Refused, ServerGone, SessionOver } from "../server/failures.js";
+import { request } from "../server/request.js";
+
+const AGAIN_MS = 10_000;
+
+let renewAt = Infinity; // on one machine images are open
+let timer = 0;
+/** @type {Promise<void> | null} */
+let opening = null;
+
+/** @returns {Promise<void>} rejects with Refused, ServerGone or SessionOver */
+export function openImages() {
+  opening ??= ask().finally(() => (opening = null));
+  return opening;
+}
+
+/** @returns {Promise<void>} when images can be opened, as far as this page can tell */
+export async function imagesAreOpen() {
+  if (Date.now() >= renewAt) await openImages().catch(() => {}); // a timer sleeps with the machine
+}
+
+export async function closeImages() {
+  clearTimeout(timer);
+  renewAt = Infinity;
+  await request("/session", { method: "DELETE" }).catch(() => {}); // they end within the hour anyhow
+}
+
+async function ask() {
+  const response = await request("/session", { method: "POST" });
+  if (response.status === 401) throw new SessionOver(`status ${response.status}`);
+  const answer = await response.json().catch(() => ({}));
+  if (response.status === 403) throw new Refused(answer.error ?? "You may not look at slides.", "Unauthorized");
+  if (!response.ok) throw new ServerGone(`status ${response.status}`);
+  const half = (answer.seconds * 1000) / 2;
+  renewAt = Date.now() + half;
+  renewIn(half);
+}
+
+/** @param {number} ms */
+function renewIn(ms) {
+  clearTimeout(timer);
+  timer = setTimeout(() => openImages().catch((error) => error instanceof SessionOver || renewIn(AGAIN_MS)), ms);
+}

@@ -1,0 +1,32 @@
+// Every request that needs to know who asks.
+import { authorization, renewed } from "../login/tokens.js";
+import { ServerGone } from "./failures.js";
+
+const PATIENCE_MS = 15_000;
+
+/**
+ * Where people log in, the request carries their token; one that is refused is renewed once.
+ * @param {string} address
+ * @param {RequestInit} [options]
+ * @returns {Promise<Response>} rejects with ServerGone, or SessionOver
+ */
+export async function request(address, options = {}) {
+  const response = await send(address, options);
+  return response.status === 401 && (await renewed()) ? send(address, options) : response;
+}
+
+/**
+ * @param {string} address
+ * @param {RequestInit} options
+ * @returns {Promise<Response>}
+ */
+async function send(address, options) {
+  const headers = new Headers(options.headers);
+  const token = await authorization();
+  if (token !== null) headers.set("authorization", token);
+  try {
+    return await fetch(address, { ...options, headers, signal: AbortSignal.timeout(PATIENCE_MS) });
+  } catch (error) {
+    throw new ServerGone(String(error));
+  }
+}
