@@ -16,7 +16,7 @@ from serve_image.handler import PROTOCOLS
 from serve_image.handler import lambda_handler as serve_image
 from serve_label.handler import lambda_handler as serve_label
 
-from local import static
+from local import images, static
 from local.events import http_answer, http_event
 from local.graphql import endpoint as graphql
 from local.graphql.limits import MAX_BODY_BYTES as MAX_GRAPHQL_BYTES
@@ -77,8 +77,11 @@ class App:
         handler = _handler(path)
         if handler is None:
             return _page_file(scope["method"], path)
-        if scope["method"] == "OPTIONS" and handler is serve_image:
-            return _PREFLIGHT
+        if handler is serve_image:
+            if scope["method"] == "OPTIONS":
+                return _PREFLIGHT
+            if (answer := images.at_once(scope)) is not None:
+                return answer
         return await self._handled(handler, scope, receive)
 
     async def _handled(self, handler: Handler, scope: Scope, receive: Receive) -> Answer:

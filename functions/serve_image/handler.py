@@ -23,10 +23,11 @@ PROTOCOLS: tuple[ImageProtocol, ...] = (deepzoom_protocol, iiif_protocol)
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer GET and HEAD for an image."""
-    return answer(event, context, _serve)
+    return answer(event, context, serve)
 
 
-def _serve(request: Request) -> Response:
+def serve(request: Request) -> Response:
+    """Answer a request by the protocol that its address belongs to; raises the domain's errors."""
     if request.method not in {"GET", "HEAD"}:
         return Response(405, "", {"allow": "GET, HEAD"})
     for protocol in PROTOCOLS:

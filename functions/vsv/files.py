@@ -16,6 +16,7 @@ from vsv.errors import (
     ImageNotFoundError,
     SlideNotFoundError,
 )
+from vsv.haste import may_wait
 from vsv.names import checked_filename, checked_image_id
 
 ASSOCIATED = ("label", "thumbnail", "macro")
@@ -69,6 +70,7 @@ class SlideFiles:
 
     def read_associated(self, image_id: str, name: str) -> bytes:
         """Read the label, thumbnail or macro; raises SlideNotFoundError, ImageNotFoundError or FileMissingError."""
+        may_wait()
         try:
             return self.associated(image_id, name).read_bytes()
         except FileNotFoundError as error:

@@ -16,6 +16,7 @@ from PIL import Image
 from vsv import openslide_source
 from vsv.deepzoom import shrunk
 from vsv.errors import CorruptTileError
+from vsv.haste import may_wait
 from vsv.levels import JpegLevel
 from vsv.pixels import Pixels, blank, box_reduce, extend, tile_pixels
 from vsv.slide import MAX_DCT_SHIFT, Slide
@@ -37,6 +38,7 @@ def level_tile(slide: Slide, level_dz: int, col: int, row: int) -> Pixels:
 
 def region(slide: Slide, level_dz: int, box: Box) -> Pixels:
     """Give a box of a level, which must lie inside it; damaged tiles become background."""
+    may_wait()
     source_dz = slide.source_level(level_dz)
     if source_dz is not None and source_dz - level_dz <= MAX_DCT_SHIFT:
         return level_region(slide.levels[source_dz], source_dz - level_dz, box)
