@@ -115,7 +115,7 @@ class TestInfo:
         assert linked["headers"]["content-type"] == (
             'application/ld+json;profile="http://iiif.io/api/image/3/context.json"'
         )
-        assert linked["headers"]["vary"] == plain["headers"]["vary"] == "Accept"
+        assert linked["headers"]["vary"] == plain["headers"]["vary"] == "Accept, Origin"
         assert plain["headers"]["link"] == '<http://iiif.io/api/image/3/level2.json>;rel="profile"'
         assert plain["headers"]["access-control-allow-origin"] == "*"
 
@@ -163,6 +163,21 @@ class TestManifest:
             assert ask(address.removeprefix(f"http://{HOST}"))["statusCode"] == 200
         with Image.open(io.BytesIO(body(ask(thumbnail["id"].removeprefix(f"http://{HOST}"))))) as image:
             assert image.size == (thumbnail["width"], thumbnail["height"])
+
+    def test_a_page_of_another_site_reads_no_label(self) -> None:
+        foreign = document("/iiif/A/manifest.json", origin="https://elsewhere.example")
+        assert "S21-77" not in json.dumps(foreign)
+        assert foreign["label"] == {"none": ["A"]}
+        own = document("/iiif/A/manifest.json", origin=f"http://{HOST}")
+        assert own["label"] == {"none": ["S21-77-A1"]}
+
+    def test_a_site_that_is_named_reads_it(self) -> None:
+        before, site = installation.current(), "https://viewer.example"
+        installation.use(replace(before, settings=replace(before.settings, allow_origin=site)))
+        try:
+            assert document("/iiif/A/manifest.json", origin=site)["label"] == {"none": ["S21-77-A1"]}
+        finally:
+            installation.use(before)
 
     def test_without_a_record_it_shows_the_slide_alone(self) -> None:
         assert document("/iiif/2/manifest.json")["label"] == {"none": ["2"]}

@@ -44,7 +44,8 @@ def respond(here: Installation, request: Request) -> Response:
             document = documents.info(dialect.version, base, slide.grid)
             return _document(here, request, document, documents.profile(dialect.version))
         case ["manifest.json"]:
-            site, record = _site(here, request), _record(here, image_id)
+            site = _site(here, request)
+            record = _record(here, image_id) if _may_read_texts(here, request, site) else None
             return _document(here, request, documents.manifest(site, image_id, slide.grid, record), None)
         case [region, size, rotation, last]:
             whole = slide.grid.width_px, slide.grid.height_px
@@ -69,6 +70,12 @@ def _site(here: Installation, request: Request) -> str:
     return f"{scheme}://{host}"
 
 
+def _may_read_texts(here: Installation, request: Request, site: str) -> bool:
+    """Tell whether the page that asks may read what a label says; any page of the web may ask a server on loopback."""
+    origin = request.headers.get("origin")
+    return origin is None or origin in {site, here.settings.allow_origin}
+
+
 def _record(here: Installation, image_id: str) -> SlideRecord | None:
     """Give what is known of the slide; a manifest without it is better than none."""
     try:
@@ -85,7 +92,7 @@ def _document(
     mime = "application/json"
     if profile is None or "application/ld+json" in request.headers.get("accept", ""):
         mime = f'application/ld+json;profile="{document["@context"]}"'
-    headers = caching.document_headers(here, content_etag(body)) | {"vary": "Accept"}
+    headers = caching.document_headers(here, content_etag(body)) | {"vary": "Accept, Origin"}
     if profile is not None:
         headers["link"] = f'<{profile}>;rel="profile"'
     return tagged(request, body, mime, headers)
