@@ -71,7 +71,7 @@ def _site(here: Installation, request: Request) -> str:
 
 
 def _may_read_texts(here: Installation, request: Request, site: str) -> bool:
-    """Tell whether the page that asks may read what a label says; any page of the web may ask a server on loopback."""
+    """Tell whether the page that asks may read label texts; any page of the web may ask a server on loopback."""
     origin = request.headers.get("origin")
     return origin is None or origin in {site, here.settings.allow_origin}
 
