@@ -124,7 +124,7 @@ class _Context:
 
 
 def _handler(path: str) -> Handler | None:
-    if path.startswith("/DeepZoom/"):
+    if path.startswith(("/DeepZoom/", "/webgateway/", "/webclient/")):
         return serve_image
     if path in {"/slides", "/imports"} or path.startswith("/slides/"):
         return lists

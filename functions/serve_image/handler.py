@@ -6,7 +6,7 @@ from http_api import Request, Response, answer
 from vsv.errors import NotFoundError
 from vsv.installation import current
 
-from serve_image import deepzoom_protocol
+from serve_image import deepzoom_protocol, webgateway_protocol
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -19,4 +19,6 @@ def _serve(request: Request) -> Response:
         return Response(405, "", {"allow": "GET, HEAD"})
     if request.path.startswith(deepzoom_protocol.PREFIX):
         return deepzoom_protocol.respond(current(), request)
+    if request.path.startswith(webgateway_protocol.PREFIXES):
+        return webgateway_protocol.respond(current(), request)
     raise NotFoundError("there is nothing at this address")

@@ -12,6 +12,7 @@ from typing import Protocol
 from vsv.errors import SettingsError
 from vsv.files import SlideFiles
 from vsv.library import Library
+from vsv.numbers import Numbers
 from vsv.records import ImportRecord
 from vsv.settings import Settings, from_environment
 from vsv.stores import ImportStore, SlideStore
@@ -54,6 +55,11 @@ class Installation:
     def library(self) -> Library:
         """The opened slides."""
         return Library(self.files)
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """The slides by number."""
+        return Numbers(self.files)
 
     @cached_property
     def slides(self) -> SlideStore:

@@ -1,0 +1,111 @@
+"""Masks of slides, such as a segmentation gives: one PNG beside the slide, found by the number of its shape.
+
+``slides/{ImageID}/mask-{shape}.png`` has a bit a pixel: 0 is transparent, 1 the mask's colour, which its palette
+holds. ``shapes/{shape}`` holds the ImageID, and stays when the slide is deleted: a number means one shape for ever.
+"""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from vsv import durable
+from vsv.channels import Color
+from vsv.errors import (
+    AlreadyExistsError,
+    BadRequestError,
+    FileMissingError,
+    ImageNotFoundError,
+    SlideNotFoundError,
+)
+from vsv.files import SlideFiles
+from vsv.names import is_image_id
+from vsv.view import check_area
+
+Bits = npt.NDArray[np.bool_]
+
+MAX_NUMBER = 1 << 53
+# A mask of as many pixels as a picture may have, which compresses not at all, is 2 MiB.
+MAX_BYTES = 4 << 20
+# What OMERO fills a mask with that has no colour.
+YELLOW: Color = (255, 255, 0, 255)
+
+
+def store_mask(files: SlideFiles, image_id: str, shape: int, bits: Bits, color: Color = YELLOW) -> None:
+    """Store a mask, (height, width), or replace the same shape's.
+
+    Raises SlideNotFoundError, TooLargeError, and AlreadyExistsError where the shape is another slide's.
+    """
+    if not 0 < shape < MAX_NUMBER:
+        raise BadRequestError("a shape's number is a whole number above 0")
+    if bits.ndim != 2 or not bits.size:
+        raise BadRequestError("a mask has rows and columns")
+    check_area(bits.shape[1], bits.shape[0])
+    if not files.slide(image_id).exists():
+        raise SlideNotFoundError("there is no slide with this ImageID")
+    owner = files.mask_owner(shape)
+    owner.parent.mkdir(exist_ok=True)
+    try:
+        durable.write_new(owner, image_id.encode("ascii"))
+    except FileExistsError:
+        if _owner(files, shape) != image_id:
+            raise AlreadyExistsError("this shape's number belongs to another slide") from None
+    durable.write(files.mask(image_id, shape), _encoded(bits, color))
+
+
+def import_mask(files: SlideFiles, image_id: str, shape: int, picture: Path, color: Color = YELLOW) -> None:
+    """Store a picture as a mask: what is lighter than half grey belongs to it; raises BadRequestError as well."""
+    try:
+        with Image.open(picture) as image:
+            check_area(*image.size)
+            grey = np.asarray(image.convert("L"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise BadRequestError("the mask must be a picture that can be read, such as a PNG") from error
+    store_mask(files, image_id, shape, grey > 127, color)
+
+
+def read_mask(files: SlideFiles, shape: int) -> bytes:
+    """Give a stored mask as a PNG; raises ImageNotFoundError, also while its slide is deleted."""
+    image_id = _owner(files, shape)
+    if image_id is None:
+        raise ImageNotFoundError("no mask has this number")
+    path = files.mask(image_id, shape)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise FileMissingError("the mask's file is not one that was stored here")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise ImageNotFoundError("no mask has this number") from error
+
+
+def changed_mask(png: bytes, color: Color | None, mirrored: bool, flipped: bool) -> bytes:
+    """Give a stored mask in another colour, mirrored left to right or flipped top to bottom."""
+    with Image.open(io.BytesIO(png)) as image:
+        check_area(*image.size)
+        bits, own = np.asarray(image) != 0, _color(image)
+    bits = bits[:, ::-1] if mirrored else bits
+    return _encoded(bits[::-1] if flipped else bits, color or own)
+
+
+def _owner(files: SlideFiles, shape: int) -> str | None:
+    try:
+        text = files.mask_owner(shape).read_text("ascii")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+    return text if is_image_id(text) else None
+
+
+def _encoded(bits: Bits, color: Color) -> bytes:
+    image = Image.fromarray(bits.astype(np.uint8), "P")
+    image.putpalette([0, 0, 0, *color[:3]])
+    out = io.BytesIO()
+    image.save(out, "PNG", bits=1, transparency=bytes((0, color[3])))
+    return out.getvalue()
+
+
+def _color(image: Image.Image) -> Color:
+    palette, transparency = image.getpalette() or [0, 0, 0, *YELLOW[:3]], image.info.get("transparency")
+    opacity = transparency[1] if isinstance(transparency, bytes) and len(transparency) > 1 else 255
+    return palette[3], palette[4], palette[5], opacity
