@@ -230,7 +230,7 @@ def export_deepzoom(image_id: str, folder: Path, data: Path) -> None:
 @click.option("--color", default="FFFF00", show_default=True, help="RRGGBB or RRGGBBAA.")
 @data_option
 def add_mask(image_id: str, shape: int, picture: Path, color: str, data: Path) -> None:
-    """Store a picture as a slide's mask number SHAPE: what is light in it belongs to the mask."""
+    """Store a picture as a slide's mask number SHAPE: what is not black in it belongs to the mask."""
     with _existing(data) as here:
         import_mask(here.files, image_id, shape, picture, read_color(color))
     click.echo(f"Mask {shape} of slide {image_id} is stored")

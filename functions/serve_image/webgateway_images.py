@@ -1,4 +1,4 @@
-"""The pictures of OMERO's webgateway: regions and tiles with channel settings, thumbnails, and what a channel holds."""
+"""The pictures of OMERO's webgateway: regions and tiles with channel settings, thumbnails, what a channel holds."""
 
 import base64
 

@@ -34,18 +34,6 @@ def write(path: Path, data: bytes) -> None:
         part.write_bytes(data)
 
 
-def write_new(path: Path, data: bytes) -> None:
-    """Write a small file whole, or raise FileExistsError where there is one already."""
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}{PART_SUFFIX}")
-    try:
-        part.write_bytes(data)
-        flush(part)
-        os.link(part, path)  # unlike a rename it never replaces
-        flush(path.parent)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def flush(path: Path) -> None:
     """Force a file's bytes, or a folder's entries, onto the disk."""
     if os.name == "nt" and path.is_dir():

@@ -21,7 +21,7 @@ from vsv.errors import (
     SlideNotFoundError,
 )
 from vsv.files import SlideFiles
-from vsv.names import is_image_id
+from vsv.owner_files import owner, take
 from vsv.view import check_area
 
 Bits = npt.NDArray[np.bool_]
@@ -29,6 +29,8 @@ Bits = npt.NDArray[np.bool_]
 MAX_NUMBER = 1 << 53
 # A mask of as many pixels as a picture may have, which compresses not at all, is 2 MiB.
 MAX_BYTES = 4 << 20
+# Pillow's modes with one number a pixel, which may be 0 and 1 or the labels of a segmentation.
+_SINGLE = {"1", "L", "I", "I;16", "F"}
 # What OMERO fills a mask with that has no colour.
 YELLOW: Color = (255, 255, 0, 255)
 
@@ -45,30 +47,25 @@ def store_mask(files: SlideFiles, image_id: str, shape: int, bits: Bits, color: 
     check_area(bits.shape[1], bits.shape[0])
     if not files.slide(image_id).exists():
         raise SlideNotFoundError("there is no slide with this ImageID")
-    owner = files.mask_owner(shape)
-    owner.parent.mkdir(exist_ok=True)
-    try:
-        durable.write_new(owner, image_id.encode("ascii"))
-    except FileExistsError:
-        if _owner(files, shape) != image_id:
-            raise AlreadyExistsError("this shape's number belongs to another slide") from None
+    if take(files.mask_owner(shape), image_id) != image_id:
+        raise AlreadyExistsError("this shape's number belongs to another slide")
     durable.write(files.mask(image_id, shape), _encoded(bits, color))
 
 
 def import_mask(files: SlideFiles, image_id: str, shape: int, picture: Path, color: Color = YELLOW) -> None:
-    """Store a picture as a mask: what is lighter than half grey belongs to it; raises BadRequestError as well."""
+    """Store a picture as a mask: what is not black belongs to it; raises BadRequestError as well."""
     try:
         with Image.open(picture) as image:
             check_area(*image.size)
-            grey = np.asarray(image.convert("L"))
+            values = np.asarray(image if image.mode in _SINGLE else image.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise BadRequestError("the mask must be a picture that can be read, such as a PNG") from error
-    store_mask(files, image_id, shape, grey > 127, color)
+    store_mask(files, image_id, shape, values != 0 if values.ndim == 2 else values.any(axis=2), color)
 
 
 def read_mask(files: SlideFiles, shape: int) -> bytes:
     """Give a stored mask as a PNG; raises ImageNotFoundError, also while its slide is deleted."""
-    image_id = _owner(files, shape)
+    image_id = owner(files.mask_owner(shape))
     if image_id is None:
         raise ImageNotFoundError("no mask has this number")
     path = files.mask(image_id, shape)
@@ -87,14 +84,6 @@ def changed_mask(png: bytes, color: Color | None, mirrored: bool, flipped: bool)
         bits, own = np.asarray(image) != 0, _color(image)
     bits = bits[:, ::-1] if mirrored else bits
     return _encoded(bits[::-1] if flipped else bits, color or own)
-
-
-def _owner(files: SlideFiles, shape: int) -> str | None:
-    try:
-        text = files.mask_owner(shape).read_text("ascii")
-    except (FileNotFoundError, UnicodeDecodeError):
-        return None
-    return text if is_image_id(text) else None
 
 
 def _encoded(bits: Bits, color: Color) -> bytes:

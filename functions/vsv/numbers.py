@@ -15,10 +15,10 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from threading import Lock
 
-from vsv.durable import write_new
 from vsv.errors import InvalidNameError, SlideNotFoundError, UnavailableError
 from vsv.files import SlideFiles
 from vsv.names import is_image_id
+from vsv.owner_files import owner, take
 
 FIRST_GIVEN, END = 10**15, 1 << 53
 # Two of a million slides share a first number once in 16,000 archives; that eight numbers are all taken is damage.
@@ -50,28 +50,9 @@ def candidates(image_id: str) -> Iterator[int]:
 def give_number(files: SlideFiles, image_id: str) -> int:
     """Give a slide's number, and note it where it is not the ImageID itself; raises UnavailableError, OSError."""
     for number in candidates(image_id):
-        if number < FIRST_GIVEN or (_noted(files, number) or _note(files, number, image_id)) == image_id:
+        if number < FIRST_GIVEN or take(files.number(number), image_id) == image_id:
             return number
     raise UnavailableError("no free number could be found for this slide")
-
-
-def _noted(files: SlideFiles, number: int) -> str | None:
-    try:
-        text = files.number(number).read_text("ascii")
-    except (FileNotFoundError, UnicodeDecodeError):
-        return None
-    return text if is_image_id(text) else None
-
-
-def _note(files: SlideFiles, number: int, image_id: str) -> str | None:
-    """Note a number and give whose it is then: another process may have been first."""
-    path = files.number(number)
-    path.parent.mkdir(exist_ok=True)
-    try:
-        write_new(path, image_id.encode("ascii"))
-    except FileExistsError:
-        return _noted(files, number)
-    return image_id
 
 
 class Numbers:
@@ -87,7 +68,7 @@ class Numbers:
         """Give the ImageID that has a number, whether or not the slide still exists; raises SlideNotFoundError."""
         if number < FIRST_GIVEN:
             return str(number)
-        found = self._known.get(number) or _noted(self.files, number) or self._scan(number)
+        found = self._known.get(number) or owner(self.files.number(number)) or self._scan(number)
         if found is None:
             raise SlideNotFoundError("no slide has this number")
         self._keep(number, found)
