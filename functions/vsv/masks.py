@@ -24,6 +24,7 @@ from vsv.files import SlideFiles
 from vsv.owner_files import owner, take
 from vsv.view import check_area
 
+_FOREIGN = "the mask's file is not one that was stored here"
 Bits = npt.NDArray[np.bool_]
 
 MAX_NUMBER = 1 << 53
@@ -71,7 +72,7 @@ def read_mask(files: SlideFiles, shape: int) -> bytes:
     path = files.mask(image_id, shape)
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise FileMissingError("the mask's file is not one that was stored here")
+            raise FileMissingError(_FOREIGN)
         return path.read_bytes()
     except FileNotFoundError as error:
         raise ImageNotFoundError("no mask has this number") from error
@@ -79,11 +80,14 @@ def read_mask(files: SlideFiles, shape: int) -> bytes:
 
 def changed_mask(png: bytes, color: Color | None, mirrored: bool, flipped: bool) -> bytes:
     """Give a stored mask in another colour, mirrored left to right or flipped top to bottom."""
-    with Image.open(io.BytesIO(png)) as image:
-        check_area(*image.size)
-        bits, own = np.asarray(image) != 0, _color(image)
+    try:
+        with Image.open(io.BytesIO(png)) as image:
+            check_area(*image.size)
+            bits = np.asarray(image) != 0
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise FileMissingError(_FOREIGN) from error
     bits = bits[:, ::-1] if mirrored else bits
-    return _encoded(bits[::-1] if flipped else bits, color or own)
+    return _encoded(bits[::-1] if flipped else bits, color or _color(png))
 
 
 def _encoded(bits: Bits, color: Color) -> bytes:
@@ -94,7 +98,10 @@ def _encoded(bits: Bits, color: Color) -> bytes:
     return out.getvalue()
 
 
-def _color(image: Image.Image) -> Color:
-    palette, transparency = image.getpalette() or [0, 0, 0, *YELLOW[:3]], image.info.get("transparency")
-    opacity = transparency[1] if isinstance(transparency, bytes) and len(transparency) > 1 else 255
-    return palette[3], palette[4], palette[5], opacity
+def _color(png: bytes) -> Color:
+    """Read the palette's second entry. Pillow takes an opacity of 10 for a line's end, and the colour for opaque."""
+    head = png.partition(b"IDAT")[0]
+    palette, opacity = head.partition(b"PLTE")[2][3:6], head.partition(b"tRNS")[2][1:2]
+    if len(palette) < 3 or not opacity:
+        raise FileMissingError(_FOREIGN)
+    return palette[0], palette[1], palette[2], opacity[0]
