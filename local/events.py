@@ -45,7 +45,7 @@ def http_event(
 def _parameters(query: str) -> dict[str, str]:
     """Join the values of a repeated key with commas, as API Gateway does."""
     found: dict[str, str] = {}
-    for key, value in parse_qsl(query, keep_blank_values=True, max_num_fields=100):
+    for key, value in parse_qsl(query, keep_blank_values=True, max_num_fields=50):
         found[key] = f"{found[key]},{value}" if key in found else value
     return found
 

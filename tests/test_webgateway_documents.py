@@ -85,7 +85,7 @@ IMAGE = {
 class Records:
     """The one method that the tile function asks of the slide store."""
 
-    def __init__(self, found: SlideRecord | None | Exception) -> None:
+    def __init__(self, found: SlideRecord | Exception | None) -> None:
         self.found = found
 
     def get(self, image_id: str) -> SlideRecord | None:

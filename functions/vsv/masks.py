@@ -61,7 +61,8 @@ def import_mask(files: SlideFiles, image_id: str, shape: int, picture: Path, col
             values = np.asarray(image if image.mode in _SINGLE else image.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise BadRequestError("the mask must be a picture that can be read, such as a PNG") from error
-    store_mask(files, image_id, shape, values != 0 if values.ndim == 2 else values.any(axis=2), color)
+    bits: Bits = (values != 0).reshape(*values.shape[:2], -1).any(axis=2)
+    store_mask(files, image_id, shape, bits, color)
 
 
 def read_mask(files: SlideFiles, shape: int) -> bytes:
