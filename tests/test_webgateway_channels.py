@@ -238,7 +238,8 @@ class TestArithmetic:
         assert NATURAL.is_identity
         assert np.array_equal(recoloured(pixels, NATURAL), pixels)
         same = Rendering((Channel((255, 0, 0, 255), family="polynomial"), *PRIMARIES[1:]))
-        assert same.is_identity
+        assert same.normal().is_identity
+        assert rendering(ALL, "c", "[{},{},{}]", strict=True).is_identity
 
     def test_inverting_twice_is_nothing(self) -> None:
         table = Channel((255, 0, 0, 255), inverted=True).table()

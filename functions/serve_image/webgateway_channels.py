@@ -38,7 +38,7 @@ def rendering(c: str | None, m: str | None, maps: str | None, strict: bool) -> R
         listed = _channels(c, strict)
     found = _mapped(listed, maps, strict)
     channels = [found.get(number, replace(own, active=False)) for number, own in enumerate(PRIMARIES, 1)]
-    return Rendering((channels[0], channels[1], channels[2]), grey=m == "g")
+    return Rendering((channels[0], channels[1], channels[2]), grey=m == "g").normal()
 
 
 def _channels(c: str, strict: bool) -> list[tuple[int, Channel]]:

@@ -6,7 +6,7 @@ of them forgives and the other refuses, a malformed value is refused.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from vsv.channels import Rendering
 from vsv.deepzoom import Grid
@@ -36,8 +36,12 @@ Query = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is to be drawn and how. ``tile`` is the Deep Zoom tile that has exactly the view's pixels, if one does."""
+    """What is to be drawn and how: pixels of one level, with settings as ``Rendering.normal`` gives them.
 
+    ``tile`` is the Deep Zoom tile that has exactly these pixels, if one does.
+    """
+
+    level_dz: int
     view: View
     rendering: Rendering
     fmt: str
@@ -53,8 +57,10 @@ class Asked:
     @property
     def canonical(self) -> str:
         """Spell it so that equal texts mean equal pictures."""
-        kind = "stored" if self.is_stored else f"{self.fmt} {self.quality if self.fmt == 'jpg' else ''}"
-        return f"{self.tile} {self.view} {self.rendering.normal()} {kind}"
+        if self.is_stored:
+            return f"stored {self.tile}"
+        quality = self.quality if self.fmt == "jpg" else 0
+        return f"{self.level_dz} {self.view} {self.rendering} {self.fmt} {quality}"
 
 
 def text(query: Query, name: str) -> str | None:
@@ -95,10 +101,9 @@ def region_asked(query: Query, grid: Grid, *, strict: bool, whole: bool) -> Aske
         level_dz, box = grid.max_level, (0, 0, grid.width_px, grid.height_px)
     else:
         raise InvalidQueryError("tile or region is required: tile=resolution,x,y or region=x,y,width,height")
-    view = replace(_view(grid, level_dz, box), mirrored=horizontal, flipped=vertical)
-    return Asked(
-        view, drawn, fmt, quality, None if horizontal or vertical else _own_tile(grid, level_dz, box)
-    )
+    view = _view(grid, level_dz, box, horizontal, vertical)
+    tile_dz = None if horizontal or vertical else _own_tile(grid, level_dz, box)
+    return Asked(level_dz, view, drawn, fmt, quality, tile_dz)
 
 
 def levels(grid: Grid) -> int:
@@ -152,7 +157,9 @@ def _placed(
     return left, top, right, bottom
 
 
-def _view(grid: Grid, level_dz: int, box: tuple[int, int, int, int]) -> View:
+def _view(
+    grid: Grid, level_dz: int, box: tuple[int, int, int, int], horizontal: bool, vertical: bool
+) -> View:
     """Give the view whose pixels are a level's own."""
     shift = grid.max_level - level_dz
     left, top, right, bottom = box
@@ -163,6 +170,8 @@ def _view(grid: Grid, level_dz: int, box: tuple[int, int, int, int]) -> View:
         min(bottom << shift, grid.height_px) - (top << shift),
         right - left,
         bottom - top,
+        mirrored=horizontal,
+        flipped=vertical,
     )
 
 

@@ -2,13 +2,12 @@
 
 import base64
 
-from vsv.channels import NATURAL
 from vsv.errors import InvalidQueryError
 from vsv.slide import Slide
 from vsv.tiles import render_tile
 from vsv.view import View, halvings, level_box
 
-from serve_image.webgateway_grammar import QUALITY, Asked
+from serve_image.webgateway_grammar import Asked
 
 MIME_TYPES = {"jpg": "image/jpeg", "png": "image/png", "tif": "image/tiff"}
 
@@ -35,7 +34,9 @@ def thumbnail_view(slide: Slide, width: int, height: int | None) -> View:
 
 def draw_thumbnail(slide: Slide, view: View) -> bytes:
     """Give a thumbnail as JPEG, with the slide's own colours."""
-    return draw_asked(slide, Asked(view, NATURAL, "jpg", QUALITY))
+    from vsv.drawing import draw  # noqa: PLC0415  cold start
+
+    return draw(slide, view, "jpg")
 
 
 def data_uri(jpeg: bytes) -> str:
@@ -44,7 +45,7 @@ def data_uri(jpeg: bytes) -> str:
 
 
 def is_provisional(slide: Slide, view: View) -> bool:
-    """Tell whether the picture will look different once the slide's pyramid is there."""
+    """Tell whether a thumbnail will look different once the slide's pyramid is there."""
     exact = level_box(view, slide.grid)
     level_dz = slide.max_level - halvings(view, slide.grid) if exact is None else exact[0]
     return slide.is_provisional(level_dz)

@@ -79,7 +79,7 @@ def _picture(
     slide = _slide(here, parts[0])[1]
     _check_plane(*(_whole(part) for part in parts[1:]))
     asked = region_asked(request.query, slide.grid, strict=strict, whole=least == 1)
-    found = _headers(here, slide, asked.view, asked.canonical)
+    found = _headers(here, slide, asked.canonical, slide.is_provisional(asked.level_dz))
     return caching.tagged(
         request, lambda: images.draw_asked(slide, asked), images.MIME_TYPES[asked.fmt], found
     )
@@ -103,8 +103,8 @@ def _check_plane(*planes: int) -> None:
         raise ImageNotFoundError("a slide has a single plane: z and t are 0")
 
 
-def _headers(here: Installation, slide: Slide, view: View, canonical: str) -> caching.Headers:
-    kept = caching.PROVISIONAL if images.is_provisional(slide, view) else caching.IMMUTABLE
+def _headers(here: Installation, slide: Slide, canonical: str, provisional: bool) -> caching.Headers:
+    kept = caching.PROVISIONAL if provisional else caching.IMMUTABLE
     return caching.headers(here, caching.etag_of(slide.stamp, canonical), kept)
 
 
@@ -113,7 +113,7 @@ def _thumbnail(here: Installation, request: Request, parts: list[str]) -> Respon
     if len(parts) == 3 and parts[0] == "size":
         parts = [parts[2], parts[1]]
     slide, view = _thumbnail_asked(here, request, parts, 3)
-    found = _headers(here, slide, view, f"thumbnail {view}")
+    found = _headers(here, slide, f"thumbnail {view}", images.is_provisional(slide, view))
     return caching.tagged(request, lambda: images.draw_thumbnail(slide, view), "image/jpeg", found)
 
 

@@ -74,8 +74,8 @@ class Rendering:
 
     @property
     def is_identity(self) -> bool:
-        """Tell whether pixels stay as they are."""
-        return self.normal() == NATURAL
+        """Tell whether pixels stay as they are; of what ``normal`` gives."""
+        return self == NATURAL
 
     def normal(self) -> "Rendering":
         """Give the same rendering with everything that has no effect as it is by default."""

@@ -105,12 +105,12 @@ def on_aws(settings: Settings) -> Installation:
 
 
 def _slide_store(settings: Settings) -> SlideStore:
+    # Named first: the tile function may have neither tables nor boto3.
+    slides = _named(settings.slides_table, "VSV_SLIDES_TABLE")
+    review = _named(settings.review_table, "VSV_REVIEW_TABLE")
     from vsv.dynamodb import DynamoSlideStore  # noqa: PLC0415  cold start: boto3
 
-    return DynamoSlideStore(
-        _named(settings.slides_table, "VSV_SLIDES_TABLE"),
-        review_table=_named(settings.review_table, "VSV_REVIEW_TABLE"),
-    )
+    return DynamoSlideStore(slides, review_table=review)
 
 
 def _import_store(settings: Settings) -> ImportStore:
