@@ -32,7 +32,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 HANDLER_THREADS = 8
-IMAGE_PREFIXES = tuple(protocol.PREFIX for protocol in PROTOCOLS)
+IMAGE_PREFIXES = tuple(prefix for protocol in PROTOCOLS for prefix in protocol.PREFIXES)
 BODY_SECONDS = 10
 _PREFLIGHT: Answer = (
     204,

@@ -115,7 +115,7 @@ class TestInfo:
         assert linked["headers"]["content-type"] == (
             'application/ld+json;profile="http://iiif.io/api/image/3/context.json"'
         )
-        assert linked["headers"]["vary"] == plain["headers"]["vary"] == "Accept, Origin"
+        assert linked["headers"]["vary"] == plain["headers"]["vary"] == "Accept, Origin, Sec-Fetch-Site"
         assert plain["headers"]["link"] == '<http://iiif.io/api/image/3/level2.json>;rel="profile"'
         assert plain["headers"]["access-control-allow-origin"] == "*"
 
@@ -168,7 +168,8 @@ class TestManifest:
         foreign = document("/iiif/A/manifest.json", origin="https://elsewhere.example")
         assert "S21-77" not in json.dumps(foreign)
         assert foreign["label"] == {"none": ["A"]}
-        own = document("/iiif/A/manifest.json", origin=f"http://{HOST}")
+        same = {"sec-fetch-site": "same-origin"}
+        own = document("/iiif/A/manifest.json", origin=f"http://{HOST}", **same)
         assert own["label"] == {"none": ["S21-77-A1"]}
 
     def test_a_site_that_is_named_reads_it(self) -> None:

@@ -1,5 +1,8 @@
-"""How long images may be kept, and by whom: the headers that all protocols give."""
+"""How long images may be kept, by whom, and what is answered to who has one already; the same for all protocols."""
 
+from collections.abc import Callable
+
+from http_api import Request, Response, content_etag, is_unchanged, tagged
 from vsv.installation import Installation
 
 IMMUTABLE = "max-age=31536000, immutable"
@@ -25,3 +28,15 @@ def cors(here: Installation) -> dict[str, str]:
     """Give the header that lets other sites' pages read images, where they may."""
     allowed = here.settings.allow_origin
     return {"access-control-allow-origin": allowed} if allowed else {}
+
+
+def etag_of(*parts: object) -> str:
+    """Give a tag that changes with any of the parts."""
+    return content_etag(repr(parts).encode())
+
+
+def made(request: Request, make: Callable[[], bytes], mime: str, found: dict[str, str]) -> Response:
+    """Answer with what ``make`` gives; without making it for a client that has it already."""
+    if is_unchanged(request, found["etag"]):
+        return Response(304, "", found)
+    return tagged(request, make(), mime, found)

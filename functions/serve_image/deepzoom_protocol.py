@@ -17,6 +17,7 @@ from vsv.tiles import MIME_TYPES, OWN_TILING, Tiling, render_tile
 from serve_image import caching
 
 PREFIX = "/DeepZoom/"
+PREFIXES: tuple[str, ...] = (PREFIX,)
 MAX_ADDRESS = 200
 _TILE = re.compile(r"(\d{1,2})/(\d{1,7})_(\d{1,7})\.([a-z]{3,4})\Z", re.ASCII)
 _NUMBER = re.compile(r"\d{1,5}\Z", re.ASCII)

@@ -6,19 +6,19 @@ from http_api import Request, Response, answer
 from vsv.errors import NotFoundError
 from vsv.installation import Installation, current
 
-from serve_image import deepzoom_protocol, iiif_protocol
+from serve_image import deepzoom_protocol, iiif_protocol, webgateway_protocol
 
 
 class ImageProtocol(Protocol):
-    """What a module must have to be one: the beginning of its addresses, and how it answers."""
+    """What a module must have to be one: how its addresses begin, and how it answers."""
 
-    PREFIX: str
+    PREFIXES: tuple[str, ...]
 
     def respond(self, here: Installation, request: Request) -> Response:
         """Answer a request; raises the domain's errors."""
 
 
-PROTOCOLS: tuple[ImageProtocol, ...] = (deepzoom_protocol, iiif_protocol)
+PROTOCOLS: tuple[ImageProtocol, ...] = (deepzoom_protocol, iiif_protocol, webgateway_protocol)
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -31,6 +31,6 @@ def serve(request: Request) -> Response:
     if request.method not in {"GET", "HEAD"}:
         return Response(405, "", {"allow": "GET, HEAD"})
     for protocol in PROTOCOLS:
-        if request.path.startswith(protocol.PREFIX):
+        if request.path.startswith(protocol.PREFIXES):
             return protocol.respond(current(), request)
     raise NotFoundError("there is nothing at this address")

@@ -18,8 +18,10 @@ from vsv.view import View, halvings
 from serve_image import caching
 from serve_image import iiif_documents as documents
 from serve_image.iiif_grammar import Asked, Dialect, read
+from serve_image.own_pages import VARY, is_own_page
 
 PREFIX = "/iiif/"
+PREFIXES: tuple[str, ...] = (PREFIX,)
 MAX_ADDRESS = 300
 _MIME_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "tif": "image/tiff"}
 _DOCUMENTS = {"info.json", "manifest.json"}
@@ -45,7 +47,7 @@ def respond(here: Installation, request: Request) -> Response:
             return _document(here, request, document, documents.profile(dialect.version))
         case ["manifest.json"]:
             site = _site(here, request)
-            record = _record(here, image_id) if _may_read_texts(here, request, site) else None
+            record = _record(here, image_id) if is_own_page(here, request) else None
             return _document(here, request, documents.manifest(site, image_id, slide.grid, record), None)
         case [region, size, rotation, last]:
             whole = slide.grid.width_px, slide.grid.height_px
@@ -70,12 +72,6 @@ def _site(here: Installation, request: Request) -> str:
     return f"{scheme}://{host}"
 
 
-def _may_read_texts(here: Installation, request: Request, site: str) -> bool:
-    """Tell whether the page that asks may read label texts; any page of the web may ask a server on loopback."""
-    origin = request.headers.get("origin")
-    return origin is None or origin in {site, here.settings.allow_origin}
-
-
 def _record(here: Installation, image_id: str) -> SlideRecord | None:
     """Give what is known of the slide; a manifest without it is better than none."""
     try:
@@ -92,7 +88,7 @@ def _document(
     mime = "application/json"
     if profile is None or "application/ld+json" in request.headers.get("accept", ""):
         mime = f'application/ld+json;profile="{document["@context"]}"'
-    headers = caching.document_headers(here, content_etag(body)) | {"vary": "Accept, Origin"}
+    headers = caching.document_headers(here, content_etag(body)) | {"vary": f"Accept, {VARY}"}
     if profile is not None:
         headers["link"] = f'<{profile}>;rel="profile"'
     return tagged(request, body, mime, headers)

@@ -20,6 +20,7 @@ from vsv.clock import now_utc
 from vsv.errors import AlreadyExistsError, FileChangingError, FileMissingError
 from vsv.files import Claim, store_original
 from vsv.installation import Installation
+from vsv.numbers import give_number
 from vsv.records import ImportRecord, SlideRecord
 from vsv.scan import Scan, read_scan
 from vsv.slide import open_slide
@@ -38,6 +39,7 @@ def extract(here: Installation, run: ImportRecord) -> ImportRecord:
     scan = read_scan(path)
     image_id = run.image_id or _claimed_id(here, run, scan)
     run = here.imports.advance(run.filename, run.run_id, {"image_id": image_id})
+    give_number(here.files, image_id)
     barcode = _write_pictures(here, image_id, path)
     if path.is_symlink():
         _note_in_place(here, run, image_id, path)

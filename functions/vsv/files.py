@@ -80,6 +80,18 @@ class SlideFiles:
         except OSError as error:
             raise FileMissingError(f"the {name} cannot be read now") from error
 
+    def number(self, number: int) -> Path:
+        """Give the file that tells which slide has a number; ``numbers.py`` has what it holds."""
+        return self.root / "numbers" / str(number)
+
+    def mask_owner(self, shape_id: int) -> Path:
+        """Give the file that tells which slide a mask belongs to; ``masks.py`` has what it holds."""
+        return self.root / "shapes" / str(shape_id)
+
+    def mask(self, image_id: str, shape_id: int) -> Path:
+        """Give a stored mask: beside its slide, so that it is hidden, brought back and purged with it."""
+        return self.folder(image_id) / f"mask-{shape_id}.png"
+
     def stored_size(self, image_id: str) -> int | None:
         """Give the size of the original where it is stored, served or deleted; None where it is not."""
         for folder in (self.folder(image_id), self.deleted_folder(image_id)):
@@ -190,7 +202,8 @@ class SlideFiles:
     def sweep(self) -> None:
         """Remove what killed runs left behind: temporary files and unfinished claims."""
         slides, deleted = self.root / "slides", self.root / "deleted"
-        for folder in (self.root / "incoming", *slides.iterdir(), *deleted.iterdir()):
+        indexes = (self.root / "numbers", self.root / "shapes")
+        for folder in (self.root / "incoming", *indexes, *slides.iterdir(), *deleted.iterdir()):
             if folder.is_dir() and not folder.name.endswith(durable.PART_SUFFIX):
                 durable.sweep(folder)
         for unfinished in slides.glob(f".*{durable.PART_SUFFIX}"):

@@ -12,6 +12,7 @@ from typing import Protocol
 from vsv.errors import SettingsError
 from vsv.files import SlideFiles
 from vsv.library import Library
+from vsv.numbers import Numbers
 from vsv.records import ImportRecord
 from vsv.settings import Settings, from_environment
 from vsv.stores import ImportStore, SlideStore
@@ -54,6 +55,11 @@ class Installation:
     def library(self) -> Library:
         """The opened slides."""
         return Library(self.files)
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """The slides by number."""
+        return Numbers(self.files)
 
     @cached_property
     def slides(self) -> SlideStore:
@@ -99,12 +105,12 @@ def on_aws(settings: Settings) -> Installation:
 
 
 def _slide_store(settings: Settings) -> SlideStore:
+    # Named first: the tile function may have neither tables nor boto3.
+    slides = _named(settings.slides_table, "VSV_SLIDES_TABLE")
+    review = _named(settings.review_table, "VSV_REVIEW_TABLE")
     from vsv.dynamodb import DynamoSlideStore  # noqa: PLC0415  cold start: boto3
 
-    return DynamoSlideStore(
-        _named(settings.slides_table, "VSV_SLIDES_TABLE"),
-        review_table=_named(settings.review_table, "VSV_REVIEW_TABLE"),
-    )
+    return DynamoSlideStore(slides, review_table=review)
 
 
 def _import_store(settings: Settings) -> ImportStore:
