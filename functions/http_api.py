@@ -5,9 +5,11 @@ Source: "Create AWS Lambda proxy integrations for HTTP APIs", API Gateway develo
 
 import base64
 import binascii
+import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +47,7 @@ STATUS_BY_ERROR: dict[type[errors.VsvError], int] = {
 }
 
 Event = Mapping[str, Any]
+_LIST_CLAIM = re.compile(r"\[([^\[\]]*)\]", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,18 @@ class Request:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     event: Event
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """Give the groups in the token that the HTTP API's JWT authoriser has let in; none without one.
+
+        The authoriser makes the claim's list a text such as ``[Technicians Admins]``; names of groups hold no space.
+        """
+        found: Any = self.event["requestContext"]
+        for key in ("authorizer", "jwt", "claims", "cognito:groups"):
+            found = found.get(key) if isinstance(found, Mapping) else None
+        listed = _LIST_CLAIM.fullmatch(found) if isinstance(found, str) else None
+        return frozenset(listed[1].split(" ")) - {""} if listed else frozenset()
 
     def json_body(self) -> dict[str, Any]:
         """Give the body as a JSON object; raises BadRequestError."""
@@ -78,22 +93,24 @@ def _refuse_constant(name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer; bytes travel as base64, as API Gateway wants it."""
+    """An answer; bytes travel as base64, as API Gateway wants it. ``cookies`` are values of Set-Cookie headers."""
 
     status: int = 200
     body: bytes | str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: Sequence[str] = ()
 
     def to_event(self) -> dict[str, Any]:
         """Give the answer in the shape that API Gateway takes."""
         binary = isinstance(self.body, bytes)
         body = binascii.b2a_base64(self.body, newline=False).decode("ascii") if binary else self.body  # type: ignore[arg-type]
-        return {
+        answer = {
             "statusCode": self.status,
             "headers": dict(self.headers),
             "body": body,
             "isBase64Encoded": binary,
         }
+        return answer | ({"cookies": list(self.cookies)} if self.cookies else {})
 
 
 def json_response(
@@ -105,6 +122,28 @@ def json_response(
         json.dumps(content),
         {"content-type": "application/json", "cache-control": "no-store", **(headers or {})},
     )
+
+
+def tagged(request: Request, body: bytes, mime: str, headers: Mapping[str, str]) -> Response:
+    """Answer with the body, or without it where the client has it (by ``etag``) or asked only for the headers."""
+    if is_unchanged(request, headers["etag"]):
+        return Response(304, "", headers)
+    if request.method == "HEAD":
+        return Response(200, "", {**headers, "content-type": mime, "content-length": str(len(body))})
+    return Response(200, body, {**headers, "content-type": mime})
+
+
+def is_unchanged(request: Request, etag: str) -> bool:
+    """Compare If-None-Match weakly, as RFC 9110 section 13.1.2 says."""
+    sent = request.headers.get("if-none-match")
+    if not sent:
+        return False
+    return sent.strip() == "*" or etag in {part.strip().removeprefix("W/") for part in sent.split(",")}
+
+
+def content_etag(body: bytes) -> str:
+    """Give a tag that changes with the content."""
+    return f'"{hashlib.sha256(body).hexdigest()[:24]}"'
 
 
 def read_request(event: Event) -> Request:

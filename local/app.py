@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import json
 import logging
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from typing import Any
 from http_api import MAX_BODY_BYTES
 from import_slide.handler import lambda_handler as import_slide
 from serve_image.handler import lambda_handler as serve_image
+from serve_label.handler import lambda_handler as serve_label
 
 from local import static
 from local.events import http_answer, http_event
@@ -35,6 +37,7 @@ _PREFLIGHT: Answer = (
     [(b"access-control-allow-origin", b"*"), (b"access-control-allow-methods", b"GET, HEAD")],
     b"",
 )
+_SHOWS_LABEL = re.compile(r"/DeepZoom/[^/]*_files/(label|macro)\.[^/]*", re.ASCII)
 _LOOPBACK_NAMES = {"localhost", "localhost.localdomain"}
 
 
@@ -124,11 +127,23 @@ class _Context:
 
 
 def _handler(path: str) -> Handler | None:
+    if _SHOWS_LABEL.fullmatch(path):
+        return _as_local_user(serve_label)
     if path.startswith("/DeepZoom/"):
         return serve_image
     if path in {"/slides", "/imports"} or path.startswith("/slides/"):
         return lists
     return _post_only(import_slide) if path == "/ImportSlide" else None
+
+
+def _as_local_user(handler: Handler) -> Handler:
+    """Let the local user ask, as somebody whom the HTTP API's authoriser has let in."""
+
+    def ask(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        event["requestContext"]["authorizer"] = graphql.LOCAL_USER.authorizer()
+        return handler(event, context)
+
+    return ask
 
 
 def _post_only(handler: Handler) -> Handler:

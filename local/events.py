@@ -62,6 +62,7 @@ def http_answer(result: Mapping[str, Any]) -> tuple[int, list[tuple[bytes, bytes
     text = result.get("body", "")
     body = base64.b64decode(text) if result.get("isBase64Encoded") else text.encode("utf-8")
     headers = [(k.encode("latin-1"), str(v).encode("latin-1")) for k, v in result.get("headers", {}).items()]
+    headers += [(b"set-cookie", cookie.encode("latin-1")) for cookie in result.get("cookies", ())]
     if not any(name == b"content-length" for name, _ in headers) and result["statusCode"] != 304:
         headers.append((b"content-length", str(len(body)).encode()))
     return result["statusCode"], headers, body

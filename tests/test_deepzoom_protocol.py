@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -20,7 +21,7 @@ from vsv.settings import Settings
 
 FULL = "/DeepZoom/A_files/11/0_0.jpeg"
 IMMUTABLE = "private, max-age=31536000, immutable"
-LABEL = encode_tile(texture(64, 64), "444")
+THUMBNAIL = encode_tile(texture(64, 64), "444")
 
 
 def unused() -> Any:
@@ -35,8 +36,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlideFiles]:
     here.files.prepare()
     here.files.folder("A").mkdir()
     write_slide(here.files.slide("A"), Plan(1293, 1051))
-    here.files.associated("A", "label").write_bytes(LABEL)
-    here.files.associated("A", "thumbnail").write_bytes(LABEL)
+    for name in ("label", "macro"):
+        here.files.associated("A", name).write_bytes(b"patient data")
+    here.files.associated("A", "thumbnail").write_bytes(THUMBNAIL)
     installation.use(here)
     yield here.files
     installation.use(None)
@@ -95,7 +97,7 @@ class TestAnswers:
         assert decoded(body(answer)).shape == (102, 102, 3)
 
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
-    @pytest.mark.parametrize("path", [FULL, "/DeepZoom/A.dzi", "/DeepZoom/A_files/label.jpeg"])
+    @pytest.mark.parametrize("path", [FULL, "/DeepZoom/A.dzi", "/DeepZoom/A_files/thumbnail.jpeg"])
     def test_what_the_client_has_is_not_sent_again(self, path: str, method: str) -> None:
         etag = ask(path)["headers"]["etag"]
         for sent in (etag, f"W/{etag}", f'"other", {etag}', "*"):
@@ -104,7 +106,7 @@ class TestAnswers:
             assert answer["headers"]["etag"] == etag
         assert ask(path, headers={"if-none-match": '"other"'})["statusCode"] == 200
 
-    @pytest.mark.parametrize("path", [FULL, "/DeepZoom/A.dzi", "/DeepZoom/A_files/label.jpeg"])
+    @pytest.mark.parametrize("path", [FULL, "/DeepZoom/A.dzi", "/DeepZoom/A_files/thumbnail.jpeg"])
     def test_head_is_get_without_the_body(self, path: str) -> None:
         get, head = ask(path), ask(path, method="HEAD")
         assert head["statusCode"] == 200
@@ -125,22 +127,22 @@ class TestAnswers:
         tags = [ask(path, query)["headers"]["etag"] for path, query in asked]
         assert len(set(tags)) == len(asked)
 
-    def test_labels_are_kept_nowhere_and_read_by_no_other_page(self) -> None:
-        answer = ask("/DeepZoom/A_files/label.jpeg")
-        assert body(answer) == LABEL
-        assert answer["headers"]["cache-control"] == "no-store"
-        assert "access-control-allow-origin" not in answer["headers"]
+    @pytest.mark.parametrize("suffix", ["jpeg", "jpg"])
+    def test_a_thumbnail(self, suffix: str) -> None:
+        answer = ask(f"/DeepZoom/A_files/thumbnail.{suffix}")
+        assert body(answer) == THUMBNAIL
+        assert answer["headers"]["cache-control"] == "private, no-cache"
 
-    def test_a_thumbnail(self) -> None:
-        assert body(ask("/DeepZoom/A_files/thumbnail.jpeg")) == LABEL
+    @pytest.mark.parametrize("name", ["label.jpeg", "label.jpg", "macro.jpeg", "macro.jpg"])
+    def test_what_shows_a_label_is_no_image_of_this_function(self, name: str) -> None:
+        assert ask(f"/DeepZoom/A_files/{name}")["statusCode"] == 400
 
     @pytest.mark.parametrize(
         "path",
         [
             "/DeepZoom/B.dzi",
             "/DeepZoom/B_files/0/0_0.jpeg",
-            "/DeepZoom/B_files/label.jpeg",
-            "/DeepZoom/A_files/macro.jpeg",
+            "/DeepZoom/B_files/thumbnail.jpeg",
             "/DeepZoom/A_files/12/0_0.jpeg",
             "/DeepZoom/A_files/99/0_0.jpeg",
             "/DeepZoom/A_files/11/6_0.jpeg",
@@ -244,5 +246,25 @@ def test_tiles_that_will_look_different_are_not_kept_for_ever(files: SlideFiles)
 
 
 def test_no_path_in_an_answer(files: SlideFiles, tmp_path: Path) -> None:
-    for path in ("/DeepZoom/B.dzi", "/DeepZoom/A_files/99/0_0.jpeg", "/DeepZoom/A_files/macro.jpeg"):
+    for path in ("/DeepZoom/B.dzi", "/DeepZoom/A_files/99/0_0.jpeg", "/DeepZoom/B_files/thumbnail.jpeg"):
         assert str(files.root) not in ask(path)["body"]
+
+
+def test_an_edge_that_knows_who_asks_may_keep_tiles_for_all(
+    files: SlideFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = installation.current()
+    monkeypatch.setattr(
+        installation,
+        "_in_use",
+        replace(here, settings=Settings(files.root, allow_origin="", tile_caching="public")),
+    )
+    kept = {
+        path: ask(path)["headers"] for path in (FULL, "/DeepZoom/A_files/thumbnail.jpeg", "/DeepZoom/A.dzi")
+    }
+    assert [headers["cache-control"] for headers in kept.values()] == [
+        "public, max-age=31536000, immutable",
+        "public, no-cache",
+        "private, no-cache",
+    ]
+    assert not any("access-control-allow-origin" in headers for headers in kept.values())

@@ -11,9 +11,11 @@ import pytest
 from import_slide.handler import lambda_handler as import_slide
 from running import Answer, Server, server, site
 from serve_image.handler import lambda_handler as serve_image
+from serve_label.handler import lambda_handler as serve_label
 from small_slides import slide_bytes
 
 EVENTS = sorted((Path(__file__).parent / "events").glob("*.json"))
+LABELS = [f"/DeepZoom/1004486_files/{name}.jpeg" for name in ("label", "macro")]
 TILE = "/DeepZoom/1004486_files/10/0_0.jpeg"
 STATUSES = {
     "tile": 200, "tile_head": 200, "tile_unchanged": 304, "tile_of_other_size": 200, "tile_outside": 404,
@@ -55,9 +57,9 @@ def _size() -> int:
 
 
 def by_handler(event: Mapping[str, Any], folder: Path) -> Answer:
-    handler = import_slide if event["rawPath"] == "/ImportSlide" else serve_image
+    handlers = {"/ImportSlide": import_slide, **dict.fromkeys(LABELS, serve_label)}
     with site(folder):
-        result = handler(dict(event), None)
+        result = handlers.get(event["rawPath"], serve_image)(dict(event), None)
     body = result["body"]
     content = base64.b64decode(body) if result["isBase64Encoded"] else body.encode()
     return Answer(result["statusCode"], result["headers"], content)

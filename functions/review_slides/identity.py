@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from vsv.errors import ForbiddenError
+from vsv.groups import ADMINS, READERS, WRITERS
 from vsv.review import Decider
 
-TECHNICIANS, PATHOLOGISTS, ADMINS = "Technicians", "Pathologists", "Admins"
-WRITERS = frozenset({TECHNICIANS, ADMINS})
-READERS = WRITERS | {PATHOLOGISTS}
 MAX_NAME = 100
 
 

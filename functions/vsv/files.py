@@ -13,6 +13,7 @@ from vsv.errors import (
     BadRequestError,
     ConflictError,
     FileMissingError,
+    ImageNotFoundError,
     SlideNotFoundError,
 )
 from vsv.names import checked_filename, checked_image_id
@@ -65,6 +66,17 @@ class SlideFiles:
     def associated(self, image_id: str, name: str) -> Path:
         """Give the label, thumbnail or macro."""
         return self.folder(image_id) / f"{name}.jpeg"
+
+    def read_associated(self, image_id: str, name: str) -> bytes:
+        """Read the label, thumbnail or macro; raises SlideNotFoundError, ImageNotFoundError or FileMissingError."""
+        try:
+            return self.associated(image_id, name).read_bytes()
+        except FileNotFoundError as error:
+            if not self.slide(image_id).exists():
+                raise SlideNotFoundError("there is no slide with this ImageID") from error
+            raise ImageNotFoundError(f"this slide has no {name}") from error
+        except OSError as error:
+            raise FileMissingError(f"the {name} cannot be read now") from error
 
     def stored_size(self, image_id: str) -> int | None:
         """Give the size of the original where it is stored, served or deleted; None where it is not."""

@@ -1,12 +1,17 @@
 """Settings of a deployment, read once from the environment."""
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from vsv.errors import SettingsError
+
+MIN_SECRET = 16  # characters: fewer could be guessed
+_ORIGIN = re.compile(r"\*||https?://[a-z0-9.:\[\]-]{1,253}", re.ASCII)
+_CLOUDFRONT_ID = re.compile(r"[A-Z0-9]{5,32}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +20,9 @@ class Settings:
 
     ``data``: the folder of all files (EFS's mount path). ``slides_table``, ``imports_table``, ``review_table``:
     DynamoDB tables.
-    ``import_machine``: ARN of the state machine that imports. ``allow_origin``: whose pages may read tiles.
+    ``import_machine``: ARN of the state machine that imports. ``allow_origin``: whose pages may read tiles, empty for
+    none but our own. ``tile_caching``: ``public`` where tiles may be kept for all, by an edge that knows who asks.
+    ``edge_secret``: what that edge adds to requests for labels; None where there is no edge.
     """
 
     data: Path
@@ -24,6 +31,17 @@ class Settings:
     review_table: str = ""
     import_machine: str = ""
     allow_origin: str = "*"
+    tile_caching: str = "private"
+    edge_secret: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values; raises SettingsError."""
+        if not _ORIGIN.fullmatch(self.allow_origin):
+            raise SettingsError("the setting VSV_ALLOW_ORIGIN must be *, empty, or an origin")
+        if self.tile_caching not in {"private", "public"}:
+            raise SettingsError("the setting VSV_TILE_CACHING must be private or public")
+        if self.edge_secret is not None and len(self.edge_secret) < MIN_SECRET:
+            raise SettingsError(f"the setting VSV_EDGE_SECRET must have at least {MIN_SECRET} characters")
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -37,6 +55,8 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         review_table=environment.get("VSV_REVIEW_TABLE", ""),
         import_machine=environment.get("VSV_IMPORT_MACHINE", ""),
         allow_origin=environment.get("VSV_ALLOW_ORIGIN", "*"),
+        tile_caching=environment.get("VSV_TILE_CACHING", "private"),
+        edge_secret=environment.get("VSV_EDGE_SECRET"),
     )
 
 
@@ -56,6 +76,38 @@ def graphql_from_environment(environment: Mapping[str, str] = os.environ) -> Gra
     if not region:
         raise SettingsError("the setting AWS_REGION is missing")
     return GraphQLSettings(url, region)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """What signed cookies are made of: the site's origin, the signing key's secret (an ARN), the public key's ID."""
+
+    site: str
+    secret: str
+    key_id: str
+
+
+def session_from_environment(environment: Mapping[str, str] = os.environ) -> SessionSettings:
+    """Read what signed cookies are made of; raises SettingsError that names what is missing or wrong."""
+    names = ("VSV_SITE", "VSV_SIGNING_SECRET", "VSV_KEY_ID")
+    site, secret, key_id = (environment.get(name, "") for name in names)
+    if not _is_safe(site) or not _ORIGIN.fullmatch(site):
+        raise SettingsError("the setting VSV_SITE is missing, or not an https origin")
+    if not secret.startswith("arn:"):
+        raise SettingsError("the setting VSV_SIGNING_SECRET is missing, or not an ARN")
+    if not _CLOUDFRONT_ID.fullmatch(key_id):
+        raise SettingsError("the setting VSV_KEY_ID is missing, or not the ID of a CloudFront public key")
+    return SessionSettings(site, secret, key_id)
+
+
+def distribution_from_environment(environment: Mapping[str, str] = os.environ) -> str:
+    """Read the ID of the CloudFront distribution; raises SettingsError where it is missing or wrong."""
+    found = environment.get("VSV_DISTRIBUTION", "")
+    if not _CLOUDFRONT_ID.fullmatch(found):
+        raise SettingsError(
+            "the setting VSV_DISTRIBUTION is missing, or not the ID of a CloudFront distribution"
+        )
+    return found
 
 
 def _is_safe(url: str) -> bool:

@@ -11,10 +11,13 @@ from local.graphql.execution import Answer, RefusedError, prepare, run
 from local.graphql.resolving import Request, User
 
 PATH = "/graphql"
+LOCAL_USER = User()
 Headers = Iterable[tuple[bytes, bytes]]
 
 
-async def answer(headers: Headers, body: bytes, threads: Executor) -> tuple[int, Answer]:
+async def answer(
+    headers: Headers, body: bytes, threads: Executor, user: User = LOCAL_USER
+) -> tuple[int, Answer]:
     """Give status and content for a request's headers and body."""
     if not is_same_origin(headers):
         return 403, _refused("this page belongs to another site")
@@ -27,7 +30,7 @@ async def answer(headers: Headers, body: bytes, threads: Executor) -> tuple[int,
             raise RefusedError(GraphQLError("Subscriptions need a WebSocket (graphql-transport-ws)."))
     except RefusedError as refused:
         return 400, refused.answer
-    return 200, await run(operation, Request(User(), threads))
+    return 200, await run(operation, Request(user, threads))
 
 
 def header(headers: Headers, name: bytes) -> str:

@@ -20,10 +20,10 @@ from graphql import (
 )
 from review_slides.failures import ReviewError
 from review_slides.handler import lambda_handler
+from vsv.groups import READERS
 
 from local.graphql.schema import allows, load_schema
 
-GROUPS = frozenset({"Technicians", "Pathologists", "Admins"})
 # Fields of other types than the three roots that the review function resolves; all of them in batches.
 BATCHED = frozenset({("Slide", "LabelURL")})
 
@@ -33,7 +33,7 @@ class User:
     """Who uses the standalone server: by default its one local user with every role."""
 
     name: str = "local"
-    groups: frozenset[str] = GROUPS
+    groups: frozenset[str] = READERS
 
     def identity(self) -> dict[str, Any]:
         """Give the user as AppSync gives one of a Cognito pool."""
@@ -44,6 +44,15 @@ class User:
             "groups": groups,
             "claims": {"cognito:groups": groups},
         }
+
+    def authorizer(self) -> dict[str, Any]:
+        """Give the user as the HTTP API's JWT authoriser does: every claim is a text."""
+        claims = {
+            "username": self.name,
+            "sub": self.name,
+            "cognito:groups": f"[{' '.join(sorted(self.groups))}]",
+        }
+        return {"jwt": {"claims": claims, "scopes": None}}
 
 
 class _LambdaContext:

@@ -1,0 +1,1 @@
+"""The function on the slides' stream that has CloudFront forget deleted slides."""

@@ -1,0 +1,60 @@
+"""Records of the slides table's stream as the slides that were deleted.
+
+Whatever is not a deletion of a slide is passed over: sent again and again, it would hold up the changes behind it.
+Source: "DynamoDB Streams record" (``StreamRecord``, ``AttributeValue``), Amazon DynamoDB API reference.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vsv.names import is_image_id
+from vsv.records import Status
+
+_NUMBER = re.compile(r"\d{1,40}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """One slide to forget; ``sequence_number`` is that of the change in its stream."""
+
+    sequence_number: str
+    image_id: str
+
+    @property
+    def paths(self) -> list[str]:
+        """Give the slide's addresses as CloudFront matches them, and no other slide's whose ID begins alike."""
+        return [f"/DeepZoom/{self.image_id}.dzi*", f"/DeepZoom/{self.image_id}_files/*"]
+
+
+def deletions(event: Mapping[str, Any]) -> list[Deletion]:
+    """Give a batch's deletions, the last of each slide, in their order."""
+    latest: dict[str, Deletion] = {}
+    records = event.get("Records")
+    for record in records if isinstance(records, list) else ():
+        found = _deletion(_dict(record))
+        if found:
+            latest.pop(found.image_id, None)
+            latest[found.image_id] = found
+    return list(latest.values())
+
+
+def _deletion(record: Mapping[str, Any]) -> Deletion | None:
+    change = _dict(record.get("dynamodb"))
+    keys, image = _dict(change.get("Keys")), _dict(change.get("NewImage"))
+    image_id, number = _text(keys.get("ImageID")), change.get("SequenceNumber")
+    if record.get("eventName") != "MODIFY" or _text(image.get("Status")) != Status.DELETED:
+        return None
+    if not isinstance(number, str) or not _NUMBER.fullmatch(number) or not is_image_id(image_id):
+        return None
+    return Deletion(number, image_id)
+
+
+def _text(typed: object) -> str:
+    found = _dict(typed).get("S")
+    return found if isinstance(found, str) else ""
+
+
+def _dict(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,47 @@
+"""Deleted slides, from the stream of the slides table to CloudFront: what the edge keeps of them is forgotten."""
+
+import logging
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from vsv.settings import distribution_from_environment
+
+from forget_deleted.deletions import Deletion, deletions
+
+log = logging.getLogger(__name__)
+
+_CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+
+
+def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Invalidate each slide's addresses; name those that could not be: Lambda tries again from the first on."""
+    distribution = distribution_from_environment()
+    failed = [one.sequence_number for one in deletions(event) if not _forgotten(distribution, one)]
+    return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
+
+
+def _forgotten(distribution: str, deletion: Deletion) -> bool:
+    paths = deletion.paths
+    # The same change asked for twice is one invalidation.
+    batch = {
+        "Paths": {"Quantity": len(paths), "Items": paths},
+        "CallerReference": f"{deletion.image_id}-{deletion.sequence_number}",
+    }
+    try:
+        _cloudfront().create_invalidation(DistributionId=distribution, InvalidationBatch=batch)
+    except (BotoCoreError, ClientError) as error:
+        log.warning("slide %s is not forgotten yet: %s", deletion.image_id, _reason(error))
+        return False
+    return True
+
+
+def _reason(error: Exception) -> str:
+    return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+
+
+@cache
+def _cloudfront() -> Any:
+    return boto3.client("cloudfront", config=_CONFIG)

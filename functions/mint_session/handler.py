@@ -1,0 +1,40 @@
+"""POST /session: cookies for the images of a person who has logged in. DELETE /session: takes them away."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from http_api import Request, Response, answer, json_response
+from vsv.errors import ForbiddenError
+from vsv.groups import READERS
+from vsv.settings import session_from_environment
+
+from mint_session.cookies import LIFETIME, cleared, signed
+from mint_session.signing_key import SigningKey
+
+
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer when the session ends, with its cookies; 403 for who belongs to no group."""
+    return answer(event, context, _session)
+
+
+def _session(request: Request) -> Response:
+    if request.method == "DELETE":
+        return Response(204, "", {"cache-control": "no-store"}, cleared())
+    if request.method != "POST":
+        return Response(405, "", {"allow": "POST, DELETE"})
+    if not request.groups & READERS:
+        raise ForbiddenError(
+            "Looking at slides needs one of the groups Technicians, Pathologists, Admins: ask your administrator."
+        )
+    settings, expires = session_from_environment(), datetime.now(UTC).replace(microsecond=0) + LIFETIME
+    cookies = signed(settings, _signing_key(settings.secret).current(), expires)
+    # The page counts seconds: its clock need not agree with ours.
+    content = {"expires": expires.isoformat(), "seconds": int(LIFETIME.total_seconds())}
+    return replace(json_response(200, content), cookies=cookies)
+
+
+@cache
+def _signing_key(secret: str) -> SigningKey:
+    return SigningKey(secret)

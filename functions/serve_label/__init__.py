@@ -1,0 +1,1 @@
+"""The label function: the images that show a patient's label."""

@@ -1,0 +1,43 @@
+"""GET /DeepZoom/{ImageID}_files/{label|macro}.jpeg: both show the patient's label, so not everybody may see them.
+
+No cache keeps them, and no page of another origin may read them.
+"""
+
+import hmac
+from typing import Any
+
+from http_api import Request, Response, answer, content_etag, tagged
+from vsv.errors import ForbiddenError, InvalidTileAddressError
+from vsv.groups import WRITERS
+from vsv.installation import current
+from vsv.names import checked_image_id
+
+PREFIX = "/DeepZoom/"
+EDGE_HEADER = "x-vsv-edge"
+_PRIVATE = {f"{name}.{suffix}": name for name in ("label", "macro") for suffix in ("jpeg", "jpg")}
+
+
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer GET and HEAD for a label or macro."""
+    return answer(event, context, _serve)
+
+
+def _serve(request: Request) -> Response:
+    if request.method not in {"GET", "HEAD"}:
+        return Response(405, "", {"allow": "GET, HEAD"})
+    _check_edge(request, current().settings.edge_secret)
+    if not request.groups & WRITERS:
+        raise ForbiddenError("Labels show patient data: this needs one of the groups Technicians, Admins.")
+    image_id, _, address = request.path.removeprefix(PREFIX).partition("_files/")
+    if address not in _PRIVATE:
+        raise InvalidTileAddressError("a label's address is ID_files/label.jpeg or ID_files/macro.jpeg")
+    body = current().files.read_associated(checked_image_id(image_id), _PRIVATE[address])
+    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", "etag": content_etag(body)}
+    return tagged(request, body, "image/jpeg", headers)
+
+
+def _check_edge(request: Request, secret: str | None) -> None:
+    """Refuse what did not come through the edge, where there is one; raises ForbiddenError."""
+    sent = request.headers.get(EDGE_HEADER, "")
+    if secret is not None and not hmac.compare_digest(sent.encode(), secret.encode()):
+        raise ForbiddenError("Labels are asked for at the site's own address.")

@@ -1,0 +1,157 @@
+"""Deleted slides, from the table's stream to CloudFront's invalidations."""
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from forget_deleted import handler
+from forget_deleted.handler import lambda_handler
+from moto import mock_aws
+from vsv.errors import SettingsError
+
+RECORDED = json.loads((Path(__file__).parent / "stream_records/slide.json").read_text())
+DISTRIBUTION = "E1ABCDEFGHIJKL"
+
+
+def deleted(image_id: str = "i01", number: int = 1, status: Any = "DELETED") -> dict[str, Any]:
+    record = copy.deepcopy(RECORDED)
+    record["dynamodb"]["Keys"] = {"ImageID": {"S": image_id}}
+    record["dynamodb"]["NewImage"] |= {"ImageID": {"S": image_id}, "Status": {"S": status}}
+    record["dynamodb"]["SequenceNumber"] = str(number)
+    return record
+
+
+def handle(*records: Any) -> list[str]:
+    """Give the sequence numbers that failed."""
+    answer = lambda_handler({"Records": list(records)}, None)
+    assert answer.keys() == {"batchItemFailures"}
+    return [one["itemIdentifier"] for one in answer["batchItemFailures"]]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {
+        "AWS_ACCESS_KEY_ID": "fake",
+        "AWS_SECRET_ACCESS_KEY": "fake",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+    }
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("VSV_DISTRIBUTION", DISTRIBUTION)
+
+
+@pytest.fixture
+def cloudfront(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
+    """Answer as CloudFront does, by its own model; what is not expected fails."""
+    client = boto3.client("cloudfront")
+    monkeypatch.setattr(handler, "_cloudfront", lambda: client)
+    with Stubber(client) as stub:
+        yield stub
+        stub.assert_no_pending_responses()
+
+
+def batch(image_id: str, number: int) -> dict[str, Any]:
+    paths = [f"/DeepZoom/{image_id}.dzi*", f"/DeepZoom/{image_id}_files/*"]
+    return {
+        "DistributionId": DISTRIBUTION,
+        "InvalidationBatch": {
+            "Paths": {"Quantity": 2, "Items": paths},
+            "CallerReference": f"{image_id}-{number}",
+        },
+    }
+
+
+def expect(stub: Stubber, image_id: str, number: int) -> None:
+    stub.add_response("create_invalidation", {"Location": "https://example.org"}, batch(image_id, number))
+
+
+def test_a_deleted_slide_is_forgotten_by_its_own_addresses(cloudfront: Stubber) -> None:
+    expect(cloudfront, "i01", 1)
+    assert handle(deleted()) == []
+
+
+def test_the_last_deletion_of_a_slide_counts(cloudfront: Stubber) -> None:
+    expect(cloudfront, "b", 2)
+    expect(cloudfront, "a", 3)
+    assert handle(deleted("a", 1), deleted("b", 2), deleted("a", 3)) == []
+
+
+def test_what_fails_is_named_and_does_not_stop_the_others(
+    cloudfront: Stubber, caplog: pytest.LogCaptureFixture
+) -> None:
+    cloudfront.add_client_error(
+        "create_invalidation", "TooManyInvalidationsInProgress", "secret words", expected_params=batch("a", 1)
+    )
+    expect(cloudfront, "b", 2)
+    assert handle(deleted("a", 1), deleted("b", 2)) == ["1"]
+    assert "TooManyInvalidationsInProgress" in caplog.text
+    assert "secret words" not in caplog.text
+
+
+def test_asking_again_is_the_same_invalidation() -> None:
+    with mock_aws():
+        handler._cloudfront.cache_clear()
+        client = boto3.client("cloudfront")
+        config = {
+            "CallerReference": "site",
+            "Comment": "",
+            "Enabled": True,
+            "Origins": {"Quantity": 1, "Items": [{"Id": "o", "DomainName": "o.example.org"}]},
+            "DefaultCacheBehavior": {"TargetOriginId": "o", "ViewerProtocolPolicy": "https-only"},
+        }
+        made = client.create_distribution(DistributionConfig=config)["Distribution"]["Id"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("VSV_DISTRIBUTION", made)
+            assert handle(deleted()) == []
+            assert handle(deleted()) == []
+        listed = client.list_invalidations(DistributionId=made)["InvalidationList"]["Items"]
+        found = [
+            client.get_invalidation(DistributionId=made, Id=one["Id"])["Invalidation"]["InvalidationBatch"]
+            for one in listed
+        ]
+        assert found
+        assert {one["CallerReference"] for one in found} == {"i01-1"}  # by which CloudFront knows the second
+        assert sorted(found[0]["Paths"]["Items"]) == ["/DeepZoom/i01.dzi*", "/DeepZoom/i01_files/*"]
+        handler._cloudfront.cache_clear()
+
+
+def hostile() -> Iterator[Any]:
+    yield from (None, 1, "x", [], {}, {"dynamodb": None}, {"eventName": "MODIFY", "dynamodb": []})
+    yield {**deleted(), "eventName": "INSERT"}
+    yield {**deleted(), "eventName": "REMOVE"}
+    for status in ("GOOD", "NEW", "deleted", "", None, 1, ["DELETED"]):
+        yield deleted(status=status)
+    for image_id in ("", "*", "../x", "a/b", "a*", "a?b", ".", "a" * 65, "a\n", None, 1):
+        yield deleted(image_id)  # type: ignore[arg-type]
+    for number in (None, 1, "", "x", "1" * 41, "\u0661"):
+        record = deleted()
+        record["dynamodb"]["SequenceNumber"] = number
+        yield record
+    record = deleted()
+    record["dynamodb"]["Keys"] = {"Filename": {"S": "a.svs"}}
+    yield record
+    record = deleted()
+    del record["dynamodb"]["NewImage"]
+    yield record
+
+
+@pytest.mark.parametrize("record", list(hostile()))
+def test_what_is_no_deletion_is_passed_over(cloudfront: Stubber, record: Any) -> None:
+    expect(cloudfront, "good", 9)
+    assert handle(record, deleted("good", 9)) == []
+
+
+@pytest.mark.parametrize("event", [{}, {"Records": None}, {"Records": "x"}, {"Records": []}])
+def test_an_event_without_records(event: Any, cloudfront: Stubber) -> None:
+    assert lambda_handler(event, None) == {"batchItemFailures": []}
+
+
+def test_a_function_without_its_setting_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VSV_DISTRIBUTION")
+    with pytest.raises(SettingsError, match="VSV_DISTRIBUTION"):
+        handle(deleted())
