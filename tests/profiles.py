@@ -80,6 +80,7 @@ def matrix_profile(
     name: str = "Test scanner",
     intent: int = 0,
     padding: int = 0,
+    white: Floats = D50,
 ) -> bytes:
     """Write a profile of three colorants and a power law; as AdobeRGB unless told otherwise."""
     red, green, blue = to_d50(primaries).T
@@ -87,7 +88,7 @@ def matrix_profile(
     tags = {
         b"desc": _text(name),
         b"cprt": b"text\0\0\0\0nobody's\0",
-        b"wtpt": _colour(D50),
+        b"wtpt": _colour(white),
         b"rXYZ": _colour(red),
         b"gXYZ": _colour(green),
         b"bXYZ": _colour(blue),

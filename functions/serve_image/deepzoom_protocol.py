@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 
 from http_api import Request, Response, content_etag, is_unchanged, tagged
-from vsv.colour import PASSTHROUGH, Colour, colour_asked, colour_state, effective_intent
+from vsv.colour import PASSTHROUGH, Colour, ColourState, colour_asked, colour_state, effective_intent
 from vsv.errors import InvalidQueryError, InvalidTileAddressError
 from vsv.installation import Installation
 from vsv.names import checked_image_id
@@ -50,7 +50,7 @@ def _descriptor(here: Installation, request: Request, image_id: str) -> Response
     slide, tiling = here.library.slide(image_id), _tiling(here, request)
     state = colour_state(slide, tiling.colour)
     body = tiling.grid(slide).descriptor(tiling.fmt or "jpeg", state.attributes()).encode()
-    headers = _headers(here, content_etag(body), f"private, {REVALIDATE}") | {COLOUR_HEADER: str(state)}
+    headers = _told(_headers(here, content_etag(body), f"private, {REVALIDATE}"), state)
     return tagged(request, body, "application/xml", headers)
 
 
@@ -130,3 +130,10 @@ def _headers(here: Installation, etag: str, caching: str) -> dict[str, str]:
     if here.settings.allow_origin:
         headers["access-control-allow-origin"] = here.settings.allow_origin
     return headers
+
+
+def _told(headers: dict[str, str], state: ColourState) -> dict[str, str]:
+    """Add what colours are served, which pages of other origins may read where they may read the rest."""
+    if "access-control-allow-origin" in headers:
+        headers["access-control-expose-headers"] = COLOUR_HEADER
+    return {**headers, COLOUR_HEADER: str(state)}

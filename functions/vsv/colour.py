@@ -55,7 +55,10 @@ def effective_intent(slide: Slide, colour: Colour) -> str | None:
     from vsv.icc import profile_of  # noqa: PLC0415  cold start
 
     profile = profile_of(slide)
-    return None if profile is None or profile.is_srgb else colour.intent or profile.intent
+    if profile is None or profile.is_srgb:
+        return None
+    intent = colour.intent or profile.intent
+    return intent if profile.allows(intent) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import logging
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -17,10 +18,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from vsv.colour import INTENTS
-from vsv.errors import CorruptTileError, ImageNotFoundError, UnreadableSlideError
+from vsv.errors import CorruptTileError, ImageNotFoundError
 from vsv.open_file import OpenFile
 from vsv.slide import Origin, Slide
 from vsv.tiff import Array
+
+if TYPE_CHECKING:
+    from PIL.ImageCms import ImageCmsProfile, ImageCmsTransform
 
 # ImageCms is imported where a profile is opened: most slides have none.
 
@@ -50,7 +54,8 @@ class Profile:
 
         _check_header(data)
         self._handle = ImageCms.getOpenProfile(io.BytesIO(data))
-        self._transforms: dict[str, ImageCms.ImageCmsTransform] = {}
+        self._transforms: dict[str, ImageCmsTransform] = {}
+        self._damaged: set[str] = set()
         self._lock = Lock()
         self.name = _printable(ImageCms.getProfileDescription(self._handle)) or "unnamed"
         number = int.from_bytes(data[64:68])
@@ -59,8 +64,24 @@ class Profile:
         converted = self.convert(grid, "relative")
         self.is_srgb = bool(np.abs(converted.astype(int) - grid).max() <= 1)
 
+    def allows(self, intent: str) -> bool:
+        """Tell whether there is a way to sRGB by an intent: each may have a table of its own, and that be damaged."""
+        from PIL.ImageCms import PyCMSError  # noqa: PLC0415
+
+        if intent in self._damaged:
+            return False
+        try:
+            self._transform(intent)
+        except PyCMSError as error:
+            log.warning(
+                "colours are served as stored, the ICC profile has no usable %s intent: %s", intent, error
+            )
+            self._damaged.add(intent)
+            return False
+        return True
+
     def convert(self, pixels: Pixels, intent: str) -> Pixels:
-        """Give (height, width, 3) pixels as sRGB."""
+        """Give (height, width, 3) pixels as sRGB; raises PyCMSError for an intent that is not allowed."""
         transform = self._transform(intent)
         out = np.empty_like(pixels)
         for top in range(0, pixels.shape[0], STRIP_PX):
@@ -68,23 +89,22 @@ class Profile:
             out[rows] = np.asarray(transform.apply(Image.fromarray(pixels[rows])))
         return out
 
-    def _transform(self, intent: str) -> "ImageCms.ImageCmsTransform":  # type: ignore[name-defined]  # noqa: F821
-        from PIL import ImageCms  # noqa: PLC0415
-
-        with self._lock:  # one thread builds, which takes up to 60 ms, the others wait
+    def _transform(self, intent: str) -> "ImageCmsTransform":
+        with self._lock:  # one thread builds, which takes up to 100 ms, the others wait
             if intent not in self._transforms:
-                # Without its cache of one pixel littlecms keeps nothing in a transform: threads may share it.
-                # The finer grid halves what tables lose between its points, for 30 ms at the building.
-                flags = ImageCms.Flags.NOCACHE | ImageCms.Flags.HIGHRESPRECALC
-                self._transforms[intent] = ImageCms.buildTransform(
-                    self._handle,
-                    ImageCms.createProfile("sRGB"),
-                    "RGB",
-                    "RGB",
-                    ImageCms.Intent(INTENTS.index(intent)),
-                    flags,
-                )
+                self._transforms[intent] = _built(self._handle, intent)
             return self._transforms[intent]
+
+
+def _built(handle: "ImageCmsProfile", intent: str) -> "ImageCmsTransform":
+    """Build a transform to sRGB; raises PyCMSError where the profile's tables are damaged."""
+    from PIL import ImageCms  # noqa: PLC0415
+
+    # Without its cache of one pixel littlecms keeps nothing in a transform: threads may share it. The finer grid
+    # halves what tables lose between its points, for 30 ms at the building. White is what the profile says.
+    flags = ImageCms.Flags.NOCACHE | ImageCms.Flags.HIGHRESPRECALC | ImageCms.Flags.NOWHITEONWHITEFIXUP
+    number = ImageCms.Intent(INTENTS.index(intent))
+    return ImageCms.buildTransform(handle, ImageCms.createProfile("sRGB"), "RGB", "RGB", number, flags)
 
 
 def _check_header(data: bytes) -> None:
@@ -171,7 +191,7 @@ def _read(path: Path, origin: Origin, place: Array | None) -> bytes | None:
     """Give the stored profile; None where there is none, or one that is not to be had."""
     try:
         return _stored(path, origin, place)
-    except UnreadableSlideError as error:
+    except ValueError as error:
         log.warning("colours are served as stored: %s", error)
         return None
 
@@ -191,7 +211,7 @@ def _stored(path: Path, origin: Origin, place: Array | None) -> bytes | None:
 
 
 def _checked_size(size: int) -> int:
-    """Give a profile's size back; raises UnreadableSlideError where no profile is that large."""
+    """Give a profile's size back; raises ValueError where no profile is that large."""
     if size > MAX_BYTES:
-        raise UnreadableSlideError(f"an ICC profile of {size} bytes is no scanner's")
+        raise ValueError(f"an ICC profile of {size} bytes is no scanner's")
     return size

@@ -77,13 +77,13 @@ def is_known(path: Path) -> bool:
 
 
 def read_profile(path: Path, check_size: Callable[[int], object]) -> bytes | None:
-    """Give the slide's ICC profile, its size having been checked; raises UnreadableSlideError where it is damaged."""
+    """Give the slide's ICC profile, its size having been checked; raises ValueError where it is damaged."""
     slide = opened(path)
     check_size(int(slide.properties.get(PROPERTY_NAME_ICC_SIZE, 0)))
     try:
         found = slide.color_profile
     except PyCMSError as error:
-        raise UnreadableSlideError("the slide's ICC profile is damaged") from error
+        raise ValueError("the slide's ICC profile is damaged") from error
     return None if found is None else found.tobytes()
 
 
