@@ -169,14 +169,14 @@ def converted(slide: Slide, pixels: Pixels, intent: str) -> Pixels:
 
 def converted_jpeg(slide: Slide, data: bytes, intent: str) -> bytes:
     """Give a JPEG of the slide's, its thumbnail, as sRGB; raises CorruptTileError where it cannot be decoded."""
-    from vsv.pixels import CONVERTED, encode_jpeg  # noqa: PLC0415
+    from vsv.pixels import RECODED, encode_jpeg  # noqa: PLC0415
 
     try:
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
             picture = np.asarray(image.convert("RGB"))
     except OSError as error:
         raise CorruptTileError("the stored picture is damaged") from error
-    return encode_jpeg(converted(slide, picture, intent), CONVERTED)
+    return encode_jpeg(converted(slide, picture, intent), RECODED)
 
 
 def stored_profile(slide: Slide) -> bytes:

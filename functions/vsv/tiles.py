@@ -108,4 +108,4 @@ def _converted(slide: Slide, level_dz: int, fmt: str, box: tuple[int, int, int, 
     from vsv import icc, pixels, regions  # noqa: PLC0415  cold start
 
     data = icc.converted(slide, regions.region(slide, level_dz, box), intent)
-    return pixels.encode_png(data) if fmt == "png" else pixels.encode_jpeg(data, pixels.CONVERTED)
+    return pixels.encode_png(data) if fmt == "png" else pixels.encode_jpeg(data, pixels.RECODED)
