@@ -118,16 +118,14 @@ def _opened(path: Path) -> Image.Image:
 
     Not by Image.open, which would try every format that there is; its bound on pixels is ours to keep.
     """
+    head = OpenFile(path).read(0, len(PNG))
     try:
-        head = OpenFile(path).read(0, len(PNG))
         if head.startswith(PNG):
             image: Image.Image = PngImagePlugin.PngImageFile(path)
         elif head.startswith(JPEG):
             image = JpegImagePlugin.JpegImageFile(path)
         else:
             image = TiffImagePlugin.TiffImageFile(path)
-    except OSError as error:
-        raise _unreadable() from error
     except Exception as error:  # damaged headers make the readers raise whatever comes
         raise _unreadable() from error
     _check_kind(image)
@@ -153,18 +151,16 @@ def _unreadable() -> UnreadableSlideError:
 
 
 def _decode(path: Path) -> Pixels:
-    try:
-        with _opened(path) as image:
+    with _opened(path) as image:
+        try:
             image.load()
             turn = _TURNS.get(_orientation(image))
             plain = _rgb(image)
             return np.asarray(plain if turn is None else plain.transpose(turn))
-    except UnreadableSlideError:
-        raise
-    except MemoryError as error:
-        raise UnavailableError("there is not enough memory to decode this image now") from error
-    except Exception as error:  # damaged pixels make the decoders raise whatever comes
-        raise _unreadable() from error
+        except MemoryError as error:
+            raise UnavailableError("there is not enough memory to decode this image now") from error
+        except Exception as error:  # damaged pixels make the decoders raise whatever comes
+            raise _unreadable() from error
 
 
 def _orientation(image: Image.Image) -> int:
