@@ -7,6 +7,7 @@ turned as its EXIF orientation says, over white where it is transparent.
 import io
 import logging
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
@@ -25,18 +26,22 @@ log = logging.getLogger(__name__)
 Pixels = npt.NDArray[np.uint8]
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-# 300 MB as RGB, and for a moment 400 more while it is decoded.
+# 300 MB as RGB, and up to 400 more while it is decoded.
 MAX_PIXELS = 100_000_000
 # Decoded images that are kept, at most MAX_PIXELS in all and one at least.
 MAX_OPEN = 2
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+# Rows that are made RGB at a time, so that the whole image is there only as it was decoded and as it is kept.
+STRIP_PX = 512
+# EXIF 2.32, tag Orientation. No pixel is moved: numpy counts differently from then on.
+_TURNS: dict[int, Callable[[Pixels], Pixels]] = {
+    1: lambda found: found,
+    2: lambda found: found[:, ::-1],
+    3: lambda found: found[::-1, ::-1],
+    4: lambda found: found[::-1],
+    5: lambda found: found.swapaxes(0, 1),
+    6: lambda found: found.swapaxes(0, 1)[:, ::-1],
+    7: lambda found: found.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda found: found.swapaxes(0, 1)[::-1],
 }
 _SIXTEEN_BITS = {"I;16", "I;16B", "I;16L"}
 _COLOURED = {"P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "YCbCr"}
@@ -154,13 +159,20 @@ def _decode(path: Path) -> Pixels:
     with _opened(path) as image:
         try:
             image.load()
-            turn = _TURNS.get(_orientation(image))
-            plain = _rgb(image)
-            return np.asarray(plain if turn is None else plain.transpose(turn))
+            return _TURNS[_orientation(image)](_array(image))
         except MemoryError as error:
             raise UnavailableError("there is not enough memory to decode this image now") from error
         except Exception as error:  # damaged pixels make the decoders raise whatever comes
             raise _unreadable() from error
+
+
+def _array(image: Image.Image) -> Pixels:
+    """Give a decoded image as RGB."""
+    out = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, STRIP_PX):
+        bottom = min(top + STRIP_PX, image.height)
+        out[top:bottom] = np.asarray(_rgb(image.crop((0, top, image.width, bottom))))
+    return out
 
 
 def _orientation(image: Image.Image) -> int:
