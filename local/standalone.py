@@ -35,6 +35,7 @@ def standalone(
             data=data.resolve(),
             allow_origin=os.environ.get("VSV_ALLOW_ORIGIN", "*"),
             site=os.environ.get("VSV_SITE", ""),
+            icc=os.environ.get("VSV_ICC") or "passthrough",
         ),
         make_slides=lambda: SqliteSlideStore(database),
         make_imports=lambda: SqliteImportStore(database),

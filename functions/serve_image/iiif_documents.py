@@ -14,6 +14,7 @@ from serve_image.iiif_grammar import FORMATS
 IMAGE_CONTEXT = "http://iiif.io/api/image/{version}/context.json"
 PRESENTATION_CONTEXT = "http://iiif.io/api/presentation/3/context.json"
 PHYSICAL_CONTEXT = "http://iiif.io/api/annex/services/physdim/1/context.json"
+COLOUR_CONTEXT = "urn:x-vsv:colour"
 THUMBNAIL_SIDE_PX = 512
 _MORE_FEATURES_3 = [
     "canonicalLinkHeader",
@@ -38,9 +39,16 @@ def profile(version: int) -> str:
     return f"http://iiif.io/api/image/{version}/level2.json"
 
 
-def info(version: int, base: str, grid: Grid) -> Document:
-    """Give ``info.json`` of the service at ``base``; sizes and scale factors are those of the Deep Zoom levels."""
-    return _info_2(base, grid) if version == 2 else _info_3(base, grid)
+def info(version: int, base: str, grid: Grid, colours: str) -> Document:
+    """Give ``info.json`` of the service at ``base``; sizes and scale factors are those of the Deep Zoom levels.
+
+    ``colours`` says whose colours are served, as Deep Zoom's header ``x-vsv-icc`` does.
+    """
+    document = _info_2(base, grid) if version == 2 else _info_3(base, grid)
+    return {
+        **document,
+        "service": [{"@context": COLOUR_CONTEXT, "profile": COLOUR_CONTEXT, "colour": colours}],
+    }
 
 
 def _common(version: int, grid: Grid) -> Document:

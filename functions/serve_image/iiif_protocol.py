@@ -7,7 +7,8 @@ import json
 import re
 from urllib.parse import unquote
 
-from http_api import Request, Response, content_etag, is_unchanged, tagged
+from http_api import Request, Response, content_etag, tagged
+from vsv.colour import colour_asked, colour_state, effective_intent
 from vsv.errors import InvalidTileAddressError, SettingsError, UnavailableError
 from vsv.installation import Installation
 from vsv.names import checked_image_id
@@ -43,7 +44,8 @@ def respond(here: Installation, request: Request) -> Response:
         case [] | [""]:
             return Response(303, "", {"location": f"{base}/info.json", **caching.cors(here)})
         case ["info.json"]:
-            document = documents.info(dialect.version, base, slide.grid)
+            state = colour_state(slide, colour_asked(request.query, here.settings.icc))
+            document = documents.info(dialect.version, base, slide.grid, str(state))
             return _document(here, request, document, documents.profile(dialect.version))
         case ["manifest.json"]:
             site = _site(here, request)
@@ -98,16 +100,18 @@ def _picture(
     here: Installation, request: Request, slide: Slide, asked: Asked, canonical: str, dialect: Dialect
 ) -> Response:
     view = asked.view
-    # No commas: in If-None-Match they part one tag from the next.
-    etag = f'"{slide.stamp}-{asked.canonical.replace(",", "_")}"'
+    colour = colour_asked(request.query, here.settings.icc)
+    etag = caching.etag_of(slide.stamp, asked.canonical, effective_intent(slide, colour))
     kept = caching.PROVISIONAL if _is_provisional(slide, view) else caching.IMMUTABLE
     links = f'<{canonical}>;rel="canonical",<{documents.profile(dialect.version)}>;rel="profile"'
     headers = caching.headers(here, etag, kept) | {"link": links}
-    if is_unchanged(request, etag):
-        return Response(304, "", headers)
-    from vsv.drawing import draw  # noqa: PLC0415  cold start: Deep Zoom's stored tiles need no pixels
 
-    return tagged(request, draw(slide, view, asked.fmt), _MIME_TYPES[asked.fmt], headers)
+    def make() -> bytes:
+        from vsv.drawing import draw  # noqa: PLC0415  cold start: Deep Zoom's stored tiles need no pixels
+
+        return draw(slide, view, asked.fmt, colour=colour)
+
+    return caching.made(request, make, _MIME_TYPES[asked.fmt], headers)
 
 
 def _is_provisional(slide: Slide, view: View) -> bool:

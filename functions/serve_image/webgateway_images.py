@@ -2,9 +2,10 @@
 
 import base64
 
+from vsv.colour import Colour
 from vsv.errors import InvalidQueryError
 from vsv.slide import Slide
-from vsv.tiles import render_tile
+from vsv.tiles import Tiling, render_tile
 from vsv.view import View, halvings, level_box
 
 from serve_image.webgateway_grammar import Asked
@@ -12,13 +13,13 @@ from serve_image.webgateway_grammar import Asked
 MIME_TYPES = {"jpg": "image/jpeg", "png": "image/png", "tif": "image/tiff"}
 
 
-def draw_asked(slide: Slide, asked: Asked) -> bytes:
+def draw_asked(slide: Slide, asked: Asked, colour: Colour) -> bytes:
     """Give the picture; a tile that is stored comes as it is."""
     if asked.tile is not None and asked.is_stored:
-        return render_tile(slide, *asked.tile, "jpeg")
+        return render_tile(slide, *asked.tile, "jpeg", Tiling(colour=colour))
     from vsv.recolouring import draw_channels  # noqa: PLC0415  cold start: stored tiles need no pixels
 
-    return draw_channels(slide, asked.view, asked.rendering, asked.fmt, asked.quality)
+    return draw_channels(slide, asked.view, asked.rendering, asked.fmt, asked.quality, colour)
 
 
 def thumbnail_view(slide: Slide, width: int, height: int | None) -> View:
@@ -32,11 +33,11 @@ def thumbnail_view(slide: Slide, width: int, height: int | None) -> View:
     return View(0, 0, *whole, width, height)
 
 
-def draw_thumbnail(slide: Slide, view: View) -> bytes:
-    """Give a thumbnail as JPEG, with the slide's own colours."""
+def draw_thumbnail(slide: Slide, view: View, colour: Colour) -> bytes:
+    """Give a thumbnail as JPEG, without channel settings."""
     from vsv.drawing import draw  # noqa: PLC0415  cold start
 
-    return draw(slide, view, "jpg")
+    return draw(slide, view, "jpg", colour=colour)
 
 
 def data_uri(jpeg: bytes) -> str:

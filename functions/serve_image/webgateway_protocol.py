@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from http_api import Request, Response
 from vsv.channels import COUNT
+from vsv.colour import Colour, colour_asked, effective_intent
 from vsv.errors import (
     ConflictError,
     ImageNotFoundError,
@@ -79,8 +80,12 @@ def _picture(
     slide = _slide(here, parts[0])[1]
     _check_plane(*(_whole(part) for part in parts[1:]))
     asked = region_asked(request.query, slide.grid, strict=strict, whole=least == 1)
-    found = _headers(here, slide, asked.canonical, slide.is_provisional(asked.level_dz))
-    return caching.made(request, lambda: images.draw_asked(slide, asked), images.MIME_TYPES[asked.fmt], found)
+    colour = colour_asked(request.query, here.settings.icc)
+    about = asked.canonical, effective_intent(slide, colour)
+    found = _headers(here, slide, about, slide.is_provisional(asked.level_dz))
+    return caching.made(
+        request, lambda: images.draw_asked(slide, asked, colour), images.MIME_TYPES[asked.fmt], found
+    )
 
 
 def _slide(here: Installation, number: str) -> tuple[str, Slide]:
@@ -101,9 +106,10 @@ def _check_plane(*planes: int) -> None:
         raise ImageNotFoundError("a slide has a single plane: z and t are 0")
 
 
-def _headers(here: Installation, slide: Slide, canonical: str, provisional: bool) -> dict[str, str]:
+def _headers(here: Installation, slide: Slide, about: object, provisional: bool) -> dict[str, str]:
+    """Give the headers of a picture; ``about`` is all that it is made of besides the slide."""
     kept = caching.PROVISIONAL if provisional else caching.IMMUTABLE
-    return caching.headers(here, caching.etag_of(slide.stamp, canonical), kept)
+    return caching.headers(here, caching.etag_of(slide.stamp, about), kept)
 
 
 def _thumbnail(here: Installation, request: Request, parts: list[str]) -> Response:
@@ -111,8 +117,10 @@ def _thumbnail(here: Installation, request: Request, parts: list[str]) -> Respon
     if len(parts) == 3 and parts[0] == "size":
         parts = [parts[2], parts[1]]
     slide, view = _thumbnail_asked(here, request, parts, 3)
-    found = _headers(here, slide, f"thumbnail {view}", images.is_provisional(slide, view))
-    return caching.made(request, lambda: images.draw_thumbnail(slide, view), "image/jpeg", found)
+    colour = colour_asked(request.query, here.settings.icc)
+    about = "thumbnail", view, effective_intent(slide, colour)
+    found = _headers(here, slide, about, images.is_provisional(slide, view))
+    return caching.made(request, lambda: images.draw_thumbnail(slide, view, colour), "image/jpeg", found)
 
 
 def _birds_eye_view(here: Installation, request: Request, parts: list[str]) -> Response:
@@ -135,7 +143,8 @@ def _thumbnail_asked(here: Installation, request: Request, parts: list[str], mos
 def _thumbnail_json(here: Installation, request: Request, parts: list[str]) -> Response:
     """``get_thumbnail/{id}/[{w}/[{h}/]]``: a data URI as JSON."""
     slide, view = _thumbnail_asked(here, request, parts, 3)
-    return json_answer(here, request, images.data_uri(images.draw_thumbnail(slide, view)))
+    colour = colour_asked(request.query, here.settings.icc)
+    return json_answer(here, request, images.data_uri(images.draw_thumbnail(slide, view, colour)))
 
 
 def _thumbnails_json(here: Installation, request: Request, parts: list[str]) -> Response:
@@ -146,7 +155,8 @@ def _thumbnails_json(here: Installation, request: Request, parts: list[str]) -> 
     side = _whole(parts[0]) if parts else THUMBNAIL_PX
     if side * side * len(numbers) > MAX_THUMBNAILS_PX:
         raise TooLargeError(f"thumbnails may have at most {MAX_THUMBNAILS_PX} pixels together")
-    return json_answer(here, request, {number: _data_uri(here, number, side) for number in numbers})
+    colour = colour_asked(request.query, here.settings.icc)
+    return json_answer(here, request, {number: _data_uri(here, number, side, colour) for number in numbers})
 
 
 def _numbers(request: Request) -> list[str]:
@@ -160,12 +170,13 @@ def _numbers(request: Request) -> list[str]:
     return [str(parse_number(number)) for number in numbers]
 
 
-def _data_uri(here: Installation, number: str, side: int) -> str | None:
+def _data_uri(here: Installation, number: str, side: int, colour: Colour) -> str | None:
     try:
         slide = _slide(here, number)[1]
     except (NotFoundError, UnreadableSlideError, ConflictError):
         return None
-    return images.data_uri(images.draw_thumbnail(slide, images.thumbnail_view(slide, side, None)))
+    view = images.thumbnail_view(slide, side, None)
+    return images.data_uri(images.draw_thumbnail(slide, view, colour))
 
 
 def _image_data(here: Installation, request: Request, parts: list[str]) -> Response:

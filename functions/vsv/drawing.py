@@ -8,10 +8,11 @@ import numpy as np
 from PIL import Image
 
 from vsv import pixels, regions
+from vsv.colour import AS_STORED, Colour, effective_intent
 from vsv.errors import InvalidQueryError
 from vsv.pixels import Pixels
 from vsv.slide import Slide
-from vsv.tiles import render_tile
+from vsv.tiles import Tiling, render_tile
 from vsv.view import View, check_area, halvings, level_box, stored_tile
 
 MIME_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "tif": "image/tiff"}
@@ -28,8 +29,8 @@ _QUARTERS = {
 }
 
 
-def draw(slide: Slide, view: View, fmt: str, quality: int = QUALITY) -> bytes:
-    """Give the view as an encoded image; one of the slide's own tiles comes as it is stored.
+def draw(slide: Slide, view: View, fmt: str, quality: int = QUALITY, colour: Colour = AS_STORED) -> bytes:
+    """Give the view as an encoded image; one of the slide's own tiles comes as Deep Zoom gives it.
 
     Raises InvalidQueryError for an unknown format or quality and TooLargeError where a turned picture is too large.
     """
@@ -37,8 +38,19 @@ def draw(slide: Slide, view: View, fmt: str, quality: int = QUALITY) -> bytes:
         raise InvalidQueryError(f"the format is one of {', '.join(MIME_TYPES)}")
     tile = stored_tile(view, slide.grid) if fmt == "jpg" and quality == QUALITY else None
     if tile is not None:
-        return render_tile(slide, *tile, "jpeg")
-    return encode(toned(turned(scaled(slide, view), view, fmt), view.quality), fmt, quality)
+        return render_tile(slide, *tile, "jpeg", Tiling(colour=colour))
+    picture = coloured(slide, scaled(slide, view), colour)
+    return encode(toned(turned(picture, view, fmt), view.quality), fmt, quality)
+
+
+def coloured(slide: Slide, picture: Pixels, colour: Colour) -> Pixels:
+    """Give a slide's pixels in the colours wanted; the very same where the slide has no others."""
+    intent = effective_intent(slide, colour)
+    if intent is None:
+        return picture
+    from vsv import icc  # noqa: PLC0415  most slides have no profile
+
+    return icc.converted(slide, picture, intent)
 
 
 def scaled(slide: Slide, view: View) -> Pixels:

@@ -30,7 +30,8 @@ class Coding:
 REDUCED = Coding(80, "420")
 # Full resolution of slides that cannot be passed through (JPEG 2000): these pixels are the diagnosis.
 FULL = Coding(90, "444")
-# Cropped edge tiles and other cuts of stored tiles are coded a second time: no visible second loss.
+# Cropped edge tiles, other cuts of stored tiles, and pixels in other colours are coded a second time: no visible
+# second loss.
 RECODED = Coding(99, "444")
 
 

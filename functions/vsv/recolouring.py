@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image
 
 from vsv.channels import Rendering, tables
-from vsv.drawing import draw, encode, scaled, turned
+from vsv.colour import AS_STORED, Colour
+from vsv.drawing import coloured, draw, encode, scaled, turned
 from vsv.pixels import Pixels
 from vsv.slide import Slide
 from vsv.view import View
@@ -15,11 +16,14 @@ from vsv.view import View
 _DARK = bytes(256)
 
 
-def draw_channels(slide: Slide, view: View, rendering: Rendering, fmt: str, quality: int) -> bytes:
+def draw_channels(
+    slide: Slide, view: View, rendering: Rendering, fmt: str, quality: int, colour: Colour = AS_STORED
+) -> bytes:
     """Give the view as an encoded image; raises what ``drawing.draw`` raises."""
     if rendering.is_identity:
-        return draw(slide, view, fmt, quality)
-    return encode(turned(recoloured(scaled(slide, view), rendering), view, fmt), fmt, quality)
+        return draw(slide, view, fmt, quality, colour)
+    picture = recoloured(coloured(slide, scaled(slide, view), colour), rendering)
+    return encode(turned(picture, view, fmt), fmt, quality)
 
 
 def recoloured(pixels: Pixels, rendering: Rendering) -> Pixels:

@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from vsv import openslide_source
+from vsv import openslide_source, plain_source
 from vsv.deepzoom import shrunk
 from vsv.errors import CorruptTileError
 from vsv.haste import may_wait
@@ -58,17 +58,23 @@ def _grid_parts(box: Box, size: int) -> Iterator[Box]:
 
 
 def _part(slide: Slide, level_dz: int, box: Box) -> Pixels:
-    """Give a part of one tile of a level that is read through OpenSlide, or lies far above its source."""
+    """Give a part of one tile of a level that OpenSlide or an image is read for, or lies far above its source."""
     source_dz, total = slide.source_level(level_dz), slide.max_level - level_dz
-    shift = openslide_source.halvings(slide.path, total) if source_dz is None else source_dz - level_dz
+    shift = _halvings(slide, total) if source_dz is None else source_dz - level_dz
     if shift > MAX_DCT_SHIFT:
         return _far_reduced(slide, level_dz, box, shift)
     left, top, right, bottom = box
+    read = plain_source.read_box if slide.origin == "ordinary" else openslide_source.read_box
     try:
-        return openslide_source.read_box(slide.path, total, left, top, right - left, bottom - top)
+        return read(slide.path, total, left, top, right - left, bottom - top)
     except CorruptTileError as error:
         log.warning("background for a part of level %d at %d,%d: %s", level_dz, left, top, error)
         return blank(right - left, bottom - top)
+
+
+def _halvings(slide: Slide, total: int) -> int:
+    """Tell how many halvings lie between what the reader would read and a level: an ordinary image has but one."""
+    return total if slide.origin == "ordinary" else openslide_source.halvings(slide.path, total)
 
 
 def _far_reduced(slide: Slide, level_dz: int, box: Box, shift: int) -> Pixels:

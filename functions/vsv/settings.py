@@ -22,6 +22,7 @@ class Settings:
     DynamoDB tables.
     ``import_machine``: ARN of the state machine that imports. ``allow_origin``: whose pages may read tiles, empty for
     none but our own. ``tile_caching``: ``public`` where tiles may be kept for all, by an edge that knows who asks.
+    ``icc``: whose colours tiles have where a request does not say, ``passthrough`` (as stored) or ``srgb``.
     ``edge_secret``: what that edge adds to requests for labels; None where there is no edge. ``site``: the origin at
     which people reach this, where requests do not tell it (behind a proxy).
     """
@@ -33,6 +34,7 @@ class Settings:
     import_machine: str = ""
     allow_origin: str = "*"
     tile_caching: str = "private"
+    icc: str = "passthrough"
     edge_secret: str | None = field(default=None, repr=False)
     site: str = ""
 
@@ -44,6 +46,8 @@ class Settings:
             raise SettingsError("the setting VSV_SITE must be an origin, such as https://slides.example.org")
         if self.tile_caching not in {"private", "public"}:
             raise SettingsError("the setting VSV_TILE_CACHING must be private or public")
+        if self.icc not in {"passthrough", "srgb"}:
+            raise SettingsError("the setting VSV_ICC must be passthrough or srgb")
         if self.edge_secret is not None and len(self.edge_secret) < MIN_SECRET:
             raise SettingsError(f"the setting VSV_EDGE_SECRET must have at least {MIN_SECRET} characters")
 
@@ -60,6 +64,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         import_machine=environment.get("VSV_IMPORT_MACHINE", ""),
         allow_origin=environment.get("VSV_ALLOW_ORIGIN", "*"),
         tile_caching=environment.get("VSV_TILE_CACHING", "private"),
+        icc=environment.get("VSV_ICC") or "passthrough",
         edge_secret=environment.get("VSV_EDGE_SECRET"),
         site=environment.get("VSV_SITE", ""),
     )
