@@ -16,10 +16,12 @@ from pathlib import Path
 
 from openslide import OpenSlide
 from openslide.deepzoom import DeepZoomGenerator
+from PIL import ImageCms
 from serve_image.handler import lambda_handler as serve_image
 from vsv.library import Library
 
 from benchmarks.big_slide import REAL_SLIDE
+from benchmarks.profiled import write_profiled
 from local.events import http_event
 from local.importing_files import import_files
 from local.standalone import standalone
@@ -51,6 +53,33 @@ def main() -> None:
                 )
                 before()
             _refusals(options.rounds)
+    _converted(options.slide, options.rounds)
+
+
+def _converted(slide: Path, rounds: int) -> None:
+    """Time native tiles in sRGB, beside OpenSlide's with the transform that its documentation shows."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_profiled(slide, Path(folder) / "profiled.svs")
+        (outcome,) = import_files(Path(folder), [path], in_place=False, say=lambda _text: None)
+        with standalone(Path(folder)) as (here, _intake), OpenSlide(path) as opened:
+            assert outcome.image_id is not None
+            image_id, generator = outcome.image_id, DeepZoomGenerator(opened, tile_size=240, overlap=0)
+            assert opened.color_profile is not None
+            intent = ImageCms.Intent(ImageCms.getDefaultIntent(opened.color_profile))
+            transform = ImageCms.buildTransform(
+                opened.color_profile, ImageCms.createProfile("sRGB"), "RGB", "RGB", intent
+            )
+            tiles = _tiles(here.library, image_id, here.library.slide(image_id).max_level)
+            ours = _median_ms(lambda address: _serve(image_id, address, "icc=srgb"), tiles, rounds)
+            theirs = _median_ms(lambda address: _peer_converted(generator, transform, address), tiles, rounds)
+            print(f"{'native tile in sRGB':30}{ours:10.3f}{theirs:22.3f}{theirs / ours:8.1f}")
+
+
+def _peer_converted(peer: DeepZoomGenerator, transform: ImageCms.ImageCmsTransform, address: Address) -> None:
+    level_dz, col, row = address
+    tile = peer.get_tile(level_dz, (col, row))
+    ImageCms.applyTransform(tile, transform, inPlace=True)
+    tile.save(io.BytesIO(), "JPEG", quality=75)
 
 
 def _refusals(rounds: int) -> None:
@@ -96,9 +125,9 @@ def _compare(name: str, tiles: list[Address], image_id: str, peer: DeepZoomGener
     print(f"{name:30}{ours:10.3f}{theirs:22.3f}{theirs / ours:8.1f}")
 
 
-def _serve(image_id: str, address: Address) -> None:
+def _serve(image_id: str, address: Address, query: str = "") -> None:
     level_dz, col, row = address
-    event = http_event("GET", f"/DeepZoom/{image_id}_files/{level_dz}/{col}_{row}.jpeg", "", ())
+    event = http_event("GET", f"/DeepZoom/{image_id}_files/{level_dz}/{col}_{row}.jpeg", query, ())
     assert serve_image(event, None)["statusCode"] == 200
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vsv import errors
+from vsv.haste import WouldWaitError
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,8 @@ STATUS_BY_ERROR: dict[type[errors.VsvError], int] = {
     errors.InvalidNameError: 400,
     errors.InvalidTileAddressError: 400,
     errors.InvalidQueryError: 400,
+    errors.TooLargeError: 400,
+    errors.UnsupportedError: 501,
     errors.InvalidTokenError: 400,
     errors.IllegalTransitionError: 400,
     errors.ForbiddenError: 403,
@@ -161,22 +164,29 @@ def read_request(event: Event) -> Request:
 
 
 def answer(event: Event, context: Any, handle: Callable[[Request], Response]) -> dict[str, Any]:
-    """Run a handler's logic; every failure becomes an answer that gives nothing away."""
+    """Run a handler's logic on an event; every failure becomes an answer that gives nothing away."""
+    request_id = getattr(context, "aws_request_id", "-")
+    return answered(lambda: handle(read_request(event)), request_id).to_event()
+
+
+def answered(handle: Callable[[], Response], request_id: str) -> Response:
+    """Run a handler's logic; what it raises becomes an answer, except that in haste it would have to wait."""
     try:
-        return handle(read_request(event)).to_event()
+        return handle()
     except errors.VsvError as error:
         status = STATUS_BY_ERROR.get(type(error), 500)
         if status == 500:
-            return _internal_error(context)
+            return _internal_error(request_id)
         if status > 500:
             log.warning("%s: %s", type(error).__name__, error)
-        return json_response(status, {"error": str(error)}).to_event()
+        return json_response(status, {"error": str(error)})
+    except WouldWaitError:
+        raise
     except Exception:
-        return _internal_error(context)
+        return _internal_error(request_id)
 
 
-def _internal_error(context: Any) -> dict[str, Any]:
+def _internal_error(request_id: str) -> Response:
     """Log the exception being handled; the client learns no more than which request to ask about."""
-    request_id = getattr(context, "aws_request_id", "-")
     log.exception("request %s failed", request_id)
-    return json_response(500, {"error": f"internal error, request {request_id}"}).to_event()
+    return json_response(500, {"error": f"internal error, request {request_id}"})

@@ -12,10 +12,11 @@ from typing import Any
 
 from http_api import MAX_BODY_BYTES
 from import_slide.handler import lambda_handler as import_slide
+from serve_image.handler import PROTOCOLS
 from serve_image.handler import lambda_handler as serve_image
 from serve_label.handler import lambda_handler as serve_label
 
-from local import static
+from local import images, static
 from local.events import http_answer, http_event
 from local.graphql import endpoint as graphql
 from local.graphql.limits import MAX_BODY_BYTES as MAX_GRAPHQL_BYTES
@@ -31,6 +32,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 HANDLER_THREADS = 8
+IMAGE_PREFIXES = tuple(PROTOCOLS)
 BODY_SECONDS = 10
 _PREFLIGHT: Answer = (
     204,
@@ -75,8 +77,11 @@ class App:
         handler = _handler(path)
         if handler is None:
             return _page_file(scope["method"], path)
-        if scope["method"] == "OPTIONS" and handler is serve_image:
-            return _PREFLIGHT
+        if handler is serve_image:
+            if scope["method"] == "OPTIONS":
+                return _PREFLIGHT
+            if (answer := images.at_once(scope)) is not None:
+                return answer
         return await self._handled(handler, scope, receive)
 
     async def _handled(self, handler: Handler, scope: Scope, receive: Receive) -> Answer:
@@ -129,7 +134,7 @@ class _Context:
 def _handler(path: str) -> Handler | None:
     if _SHOWS_LABEL.fullmatch(path):
         return _as_local_user(serve_label)
-    if path.startswith("/DeepZoom/"):
+    if path.startswith(IMAGE_PREFIXES):
         return serve_image
     if path in {"/slides", "/imports"} or path.startswith("/slides/"):
         return lists

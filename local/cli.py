@@ -11,9 +11,12 @@ from typing import Any
 
 import click
 import platformdirs
+from serve_image.webgateway_channels import read_color
 from vsv import importing
 from vsv.errors import SlideNotFoundError, VsvError
 from vsv.installation import Installation
+from vsv.masks import import_mask
+from vsv.numbers import give_number
 from vsv.records import SlideRecord, Status
 
 from local import exporting, importing_files, rendering
@@ -174,8 +177,9 @@ def show(image_id: str, data: Path, as_json: bool) -> None:
     """Show everything that is stored about a slide."""
     with _existing(data) as here:
         record = here.slides.get(image_id)
-    if record is None:
-        raise SlideNotFoundError(f"there is no slide {image_id}")
+        if record is None:
+            raise SlideNotFoundError(f"there is no slide {image_id}")
+        number = give_number(here.files, image_id)
     item = record.to_item()
     if as_json:
         click.echo(json.dumps(item, indent=2, ensure_ascii=False))
@@ -183,6 +187,7 @@ def show(image_id: str, data: Path, as_json: bool) -> None:
     for name, value in item.items():
         if name != "Tags":
             click.echo(f"{name:<15} {value}")
+    click.echo(f"{'OMERO number':<15} {number}")
     if record.barcode is None:
         click.echo(f"{'Barcode':<15} (not read)")
     for name, value in item.get("Tags", {}).items():
@@ -216,6 +221,19 @@ def export_deepzoom(image_id: str, folder: Path, data: Path) -> None:
     with _existing(data) as here:
         tiles = exporting.export_deepzoom(here, image_id, folder)
     click.echo(f"{tiles} tiles in {folder / (image_id + '_files')}")
+
+
+@main.command("add-mask")
+@click.argument("image_id")
+@click.argument("shape", type=click.IntRange(1))
+@click.argument("picture", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--color", default="FFFF00", show_default=True, help="RRGGBB or RRGGBBAA.")
+@data_option
+def add_mask(image_id: str, shape: int, picture: Path, color: str, data: Path) -> None:
+    """Store a picture as a slide's mask number SHAPE: what is not black in it belongs to the mask."""
+    with _existing(data) as here:
+        import_mask(here.files, image_id, shape, picture, read_color(color))
+    click.echo(f"Mask {shape} of slide {image_id} is stored")
 
 
 @main.command()

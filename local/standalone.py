@@ -1,5 +1,6 @@
 """One machine as an installation: a folder, SQLite files, and this process's own import machine."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,12 @@ def standalone(
     database = open_database(data / DATABASE)
     intake = Intake(lambda: here, folders, in_place=in_place)
     here = Installation(
-        Settings(data=data.resolve()),
+        Settings(
+            data=data.resolve(),
+            allow_origin=os.environ.get("VSV_ALLOW_ORIGIN", "*"),
+            site=os.environ.get("VSV_SITE", ""),
+            icc=os.environ.get("VSV_ICC") or "passthrough",
+        ),
         make_slides=lambda: SqliteSlideStore(database),
         make_imports=lambda: SqliteImportStore(database),
         make_starter=lambda: intake,

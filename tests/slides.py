@@ -45,6 +45,7 @@ class Plan:
     description: str = f"{LIBRARY}1027x773 (256x256) JPEG/RGB Q=85{TAGS}"
     thumbnail: bool = True
     associated: Literal["aperio", "undescribed", "none"] = "aperio"
+    icc: bytes | None = None
 
 
 @lru_cache(maxsize=16)
@@ -161,6 +162,7 @@ def _write_level(tiff: tifffile.TiffWriter, plan: Plan, level: Pixels, descripti
         subfiletype=0,
         metadata=None,
         software=False,
+        iccprofile=plan.icc,
         **extra,
     )
 

@@ -55,7 +55,21 @@ def test_hostile_filenames_are_refused(piece: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["a.svs.", "a.svs ", "a.svs\n", "a.svs/", "a.svs\0", ".svs", "..svs", "a.exe", "a", "svs", "a.svs:x"],
+    [
+        "a.svs.",
+        "a.svs ",
+        "a.svs\n",
+        "a.svs/",
+        "a.svs\0",
+        ".svs",
+        "..svs",
+        "a.exe",
+        "a.svg",
+        "a.gif",
+        "a",
+        "svs",
+        "a.svs:x",
+    ],
 )
 def test_hostile_ends_of_filenames_are_refused(name: str) -> None:
     with pytest.raises(InvalidNameError):
@@ -77,9 +91,26 @@ def test_only_text_is_a_name(value: object) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["12345.svs", "S26-000123 A1.svs", "größe.SVS", "a..b.tif", "スライド.ndpi", "1004486_2.svs", "[1].svs"],
+    [
+        "12345.svs",
+        "S26-000123 A1.svs",
+        "größe.SVS",
+        "a..b.tif",
+        "スライド.ndpi",
+        "1004486_2.svs",
+        "[1].svs",
+        "a.PNG",
+        "a.jpg",
+        "a.jpeg",
+        "a.tiff",
+    ],
 )
 def test_what_scanners_write_is_accepted(name: str) -> None:
+    assert checked_filename(name) == name
+
+
+@pytest.mark.parametrize("name", ["a.PNG", "a.jpg", "a.jpeg", "a.tiff"])
+def test_ordinary_images_are_accepted(name: str) -> None:
     assert checked_filename(name) == name
 
 

@@ -19,13 +19,15 @@ SESSION = {
 def test_what_is_left_out_is_as_on_one_machine() -> None:
     settings = from_environment({"VSV_DATA": "/mnt/slides"})
     assert (settings.data, settings.allow_origin) == (Path("/mnt/slides"), "*")
-    assert (settings.tile_caching, settings.edge_secret) == ("private", None)
+    assert (settings.tile_caching, settings.edge_secret, settings.icc) == ("private", None, "passthrough")
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("VSV_TILE_CACHING", "public"),
+        ("VSV_ICC", "srgb"),
+        ("VSV_ICC", ""),
         ("VSV_ALLOW_ORIGIN", ""),
         ("VSV_ALLOW_ORIGIN", "https://slides.example.org"),
         ("VSV_ALLOW_ORIGIN", "http://127.0.0.1:8080"),
@@ -40,6 +42,7 @@ def test_good_values(name: str, value: str) -> None:
     ("name", "value"),
     [
         ("VSV_TILE_CACHING", ""),
+        ("VSV_ICC", "sRGB"),
         ("VSV_TILE_CACHING", "Public"),
         ("VSV_TILE_CACHING", "no-store"),
         ("VSV_TILE_CACHING", "public\r\nx: y"),

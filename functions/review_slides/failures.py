@@ -20,6 +20,8 @@ ERROR_TYPES: dict[type[errors.VsvError], str] = {
     errors.InvalidNameError: "BAD_REQUEST",
     errors.InvalidTileAddressError: "BAD_REQUEST",
     errors.InvalidQueryError: "BAD_REQUEST",
+    errors.TooLargeError: "BAD_REQUEST",
+    errors.UnsupportedError: "BAD_REQUEST",
     errors.InvalidTokenError: "BAD_REQUEST",
     errors.IllegalTransitionError: "BAD_REQUEST",
     errors.ForbiddenError: "Unauthorized",  # what AppSync itself says where a directive refuses

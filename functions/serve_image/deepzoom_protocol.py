@@ -1,24 +1,26 @@
 """Deep Zoom addresses: descriptors, tiles and thumbnails; labels and macros are another function's (serve_label).
 
 ``/DeepZoom/{ImageID}.dzi``, ``/DeepZoom/{ImageID}_files/{level}/{col}_{row}.{format}`` and
-``/DeepZoom/{ImageID}_files/thumbnail.jpeg``, each with optional ``?tilesize&overlap&fmt``.
+``/DeepZoom/{ImageID}_files/thumbnail.jpeg``, each with optional ``?tilesize&overlap&fmt&icc&intent``;
+``/DeepZoom/{ImageID}_files/profile.icc``, the slide's ICC profile.
 """
 
 import re
 from collections.abc import Mapping
 
 from http_api import Request, Response, content_etag, is_unchanged, tagged
+from vsv.colour import PASSTHROUGH, Colour, ColourState, colour_asked, colour_state, effective_intent
 from vsv.errors import InvalidQueryError, InvalidTileAddressError
 from vsv.installation import Installation
 from vsv.names import checked_image_id
 from vsv.slide import Slide
 from vsv.tiles import MIME_TYPES, OWN_TILING, Tiling, render_tile
 
+from serve_image import caching
+
 PREFIX = "/DeepZoom/"
 MAX_ADDRESS = 200
-IMMUTABLE = "max-age=31536000, immutable"
-REVALIDATE = "no-cache"
-PROVISIONAL = "max-age=60"
+COLOUR_HEADER = "x-vsv-icc"
 _TILE = re.compile(r"(\d{1,2})/(\d{1,7})_(\d{1,7})\.([a-z]{3,4})\Z", re.ASCII)
 _NUMBER = re.compile(r"\d{1,5}\Z", re.ASCII)
 
@@ -38,26 +40,31 @@ def respond(here: Installation, request: Request) -> Response:
         return _tile(here, request, checked_image_id(image_id), (level_dz, col, row), tile[4])
     if address in {"thumbnail.jpeg", "thumbnail.jpg"}:
         return _thumbnail(here, checked_image_id(image_id), request)
+    if address == "profile.icc":
+        return _profile(here, checked_image_id(image_id), request)
     raise InvalidTileAddressError("a tile's address is level/column_row.jpeg")
 
 
 def _descriptor(here: Installation, request: Request, image_id: str) -> Response:
-    slide, tiling = here.library.slide(image_id), _tiling(request)
-    body = tiling.grid(slide).descriptor(tiling.fmt or "jpeg").encode()
-    headers = _headers(here, content_etag(body), f"private, {REVALIDATE}")
+    slide, tiling = here.library.slide(image_id), _tiling(here, request)
+    state = colour_state(slide, tiling.colour)
+    body = tiling.grid(slide).descriptor(tiling.fmt or "jpeg", state.attributes()).encode()
+    headers = _told(caching.document_headers(here, content_etag(body)), state)
     return tagged(request, body, "application/xml", headers)
 
 
 def _tile(
     here: Installation, request: Request, image_id: str, address: tuple[int, int, int], fmt: str
 ) -> Response:
-    tiling = _tiling(request) if request.query else OWN_TILING
+    tiling = OWN_TILING
+    if request.query or here.settings.icc != PASSTHROUGH:
+        tiling = _tiling(here, request)
     if fmt not in MIME_TYPES:
         raise InvalidTileAddressError("a tile's format is one of jpeg, jpg, png")
     slide, fmt = here.library.slide(image_id), tiling.fmt or fmt
     etag = _etag(slide, address, fmt, tiling)
-    kept = PROVISIONAL if slide.is_provisional(address[0]) else IMMUTABLE
-    headers = _headers(here, etag, f"{here.settings.tile_caching}, {kept}")
+    kept = caching.PROVISIONAL if slide.is_provisional(address[0]) else caching.IMMUTABLE
+    headers = caching.headers(here, etag, kept)
     if is_unchanged(request, etag):
         # Raises: a tile that never was is 404, whatever the client says.
         tiling.grid(slide).tile_box(*address)
@@ -69,13 +76,17 @@ def _etag(slide: Slide, address: tuple[int, int, int], fmt: str, tiling: Tiling)
     """Make a tag that changes with the slide's files and with every choice that changes the bytes."""
     kind = "png" if fmt == "png" else "jpeg"
     level_dz, col, row = address
-    return f'"{slide.stamp}-{level_dz}-{col}-{row}-{kind}-{tiling.tile_size or 0}-{tiling.overlap}"'
+    intent = effective_intent(slide, tiling.colour)
+    colour = "" if intent is None else f"-srgb-{intent}"
+    return f'"{slide.stamp}-{level_dz}-{col}-{row}-{kind}-{tiling.tile_size or 0}-{tiling.overlap}{colour}"'
 
 
-def _tiling(request: Request) -> Tiling:
+def _tiling(here: Installation, request: Request) -> Tiling:
     """Read the query; other keys are a viewer's own affair (cache busters)."""
-    query = request.query
-    return Tiling(_number(query, "tilesize"), _number(query, "overlap") or 0, query.get("fmt") or None)
+    query, colour = request.query, colour_asked(request.query, here.settings.icc)
+    return Tiling(
+        _number(query, "tilesize"), _number(query, "overlap") or 0, query.get("fmt") or None, colour
+    )
 
 
 def _number(query: Mapping[str, str], name: str) -> int | None:
@@ -89,12 +100,32 @@ def _number(query: Mapping[str, str], name: str) -> int | None:
 
 def _thumbnail(here: Installation, image_id: str, request: Request) -> Response:
     body = here.files.read_associated(image_id, "thumbnail")
-    caching = f"{here.settings.tile_caching}, {REVALIDATE}"
-    return tagged(request, body, "image/jpeg", _headers(here, content_etag(body), caching))
+    colour = colour_asked(request.query, here.settings.icc)
+    if colour.icc != PASSTHROUGH:
+        body = _converted(here.library.slide(image_id), body, colour)
+    headers = caching.headers(here, content_etag(body), caching.REVALIDATE)
+    return tagged(request, body, "image/jpeg", headers)
 
 
-def _headers(here: Installation, etag: str, caching: str) -> dict[str, str]:
-    headers = {"etag": etag, "cache-control": caching, "x-content-type-options": "nosniff"}
-    if here.settings.allow_origin:
-        headers["access-control-allow-origin"] = here.settings.allow_origin
-    return headers
+def _converted(slide: Slide, thumbnail: bytes, colour: Colour) -> bytes:
+    intent = effective_intent(slide, colour)
+    if intent is None:
+        return thumbnail
+    from vsv.icc import converted_jpeg  # noqa: PLC0415  cold start
+
+    return converted_jpeg(slide, thumbnail, intent)
+
+
+def _profile(here: Installation, image_id: str, request: Request) -> Response:
+    from vsv.icc import stored_profile  # noqa: PLC0415  cold start
+
+    body = stored_profile(here.library.slide(image_id))
+    headers = caching.headers(here, content_etag(body), caching.REVALIDATE)
+    return tagged(request, body, "application/vnd.iccprofile", headers)
+
+
+def _told(headers: dict[str, str], state: ColourState) -> dict[str, str]:
+    """Add what colours are served, which pages of other origins may read where they may read the rest."""
+    if "access-control-allow-origin" in headers:
+        headers["access-control-expose-headers"] = COLOUR_HEADER
+    return {**headers, COLOUR_HEADER: str(state)}

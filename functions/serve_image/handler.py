@@ -1,22 +1,56 @@
 """GET tiles and images. Each protocol is one module that reads a request and gives a response."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from http_api import Request, Response, answer
 from vsv.errors import NotFoundError
-from vsv.installation import current
+from vsv.installation import Installation, current
 
-from serve_image import deepzoom_protocol
+
+class ImageProtocol(Protocol):
+    """What a module must have to be one."""
+
+    def respond(self, here: Installation, request: Request) -> Response:
+        """Answer a request; raises the domain's errors."""
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer GET and HEAD for an image."""
-    return answer(event, context, _serve)
+    return answer(event, context, serve)
 
 
-def _serve(request: Request) -> Response:
+def serve(request: Request) -> Response:
+    """Answer a request by the protocol that its address belongs to; raises the domain's errors."""
     if request.method not in {"GET", "HEAD"}:
         return Response(405, "", {"allow": "GET, HEAD"})
-    if request.path.startswith(deepzoom_protocol.PREFIX):
-        return deepzoom_protocol.respond(current(), request)
+    for prefix, protocol in PROTOCOLS.items():
+        if request.path.startswith(prefix):
+            return protocol().respond(current(), request)
     raise NotFoundError("there is nothing at this address")
+
+
+# Imported where they are spoken: a cold start for Deep Zoom must not wait for the others.
+def _deepzoom() -> ImageProtocol:
+    from serve_image import deepzoom_protocol  # noqa: PLC0415
+
+    return deepzoom_protocol
+
+
+def _iiif() -> ImageProtocol:
+    from serve_image import iiif_protocol  # noqa: PLC0415
+
+    return iiif_protocol
+
+
+def _webgateway() -> ImageProtocol:
+    from serve_image import webgateway_protocol  # noqa: PLC0415
+
+    return webgateway_protocol
+
+
+PROTOCOLS = {
+    "/DeepZoom/": _deepzoom,
+    "/iiif/": _iiif,
+    "/webgateway/": _webgateway,
+    "/webclient/": _webgateway,
+}

@@ -12,7 +12,8 @@ from vsv.errors import CorruptTileError, UnreadableSlideError
 from vsv.files import ASSOCIATED
 from vsv.open_file import OpenFile
 from vsv.openslide_source import opened
-from vsv.pixels import region
+from vsv.plain_source import is_plain
+from vsv.regions import region
 from vsv.slide import Slide
 from vsv.tiff import Page, read_pages
 
@@ -26,6 +27,8 @@ _NAMES_BY_SUBFILE_TYPE = {1: "label", 9: "macro"}
 
 def read_associated(path: Path) -> dict[str, Image.Image]:
     """Give the associated images that the slide has, by name, as RGB; damaged ones are left out."""
+    if is_plain(path):
+        return {}
     pages = _aperio_pages(path)
     names = (name for name in ASSOCIATED if name != "thumbnail" or _shows_tissue(pages))
     found = {name: image for name in names if (image := _from_openslide(path, name)) is not None}
@@ -96,7 +99,7 @@ def make_thumbnail(slide: Slide) -> Image.Image:
     level_dz = min(slide.max_level, THUMBNAIL_SIDE_PX.bit_length() - 1)
     width_px, height_px = slide.grid.level_size(level_dz)
     try:
-        return Image.fromarray(region(slide, level_dz, 0, 0, width_px, height_px))
+        return Image.fromarray(region(slide, level_dz, (0, 0, width_px, height_px)))
     except CorruptTileError:
         return Image.new("RGB", (width_px, height_px), "white")
 

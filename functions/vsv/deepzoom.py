@@ -50,14 +50,14 @@ class Grid:
         bottom = min(top + self.tile_size + self.overlap, height)
         return max(left - self.overlap, 0), max(top - self.overlap, 0), right, bottom
 
-    def descriptor(self, fmt: str) -> str:
-        """Give the ``.dzi`` document."""
+    def descriptor(self, fmt: str, more: str = "") -> str:
+        """Give the ``.dzi`` document; ``more`` are attributes of other namespaces, which viewers pass over."""
         from xml.sax.saxutils import quoteattr  # noqa: PLC0415  cold start: brings urllib, and a tile needs none
 
         return (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
             '<Image xmlns="http://schemas.microsoft.com/deepzoom/2008"'
-            f' Format={quoteattr(fmt)} Overlap="{self.overlap}" TileSize="{self.tile_size}">'
+            f' Format={quoteattr(fmt)} Overlap="{self.overlap}" TileSize="{self.tile_size}"{more}>'
             f'<Size Width="{self.width_px}" Height="{self.height_px}"/></Image>\n'
         )
 

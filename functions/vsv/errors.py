@@ -25,6 +25,14 @@ class InvalidQueryError(BadRequestError):
     """A query value or body field that is missing, malformed or out of bounds."""
 
 
+class TooLargeError(BadRequestError):
+    """A picture of more pixels than one request may cost."""
+
+
+class UnsupportedError(VsvError):
+    """A request that a protocol's specification allows and that is not served here."""
+
+
 class InvalidTokenError(BadRequestError):
     """A paging token that this store did not issue."""
 

@@ -19,7 +19,9 @@ from vsv.barcode import Barcode, read_label
 from vsv.clock import now_utc
 from vsv.errors import AlreadyExistsError, FileChangingError, FileMissingError
 from vsv.files import Claim, store_original
+from vsv.icc import profile_of
 from vsv.installation import Installation
+from vsv.numbers import give_number
 from vsv.records import ImportRecord, SlideRecord
 from vsv.scan import Scan, read_scan
 from vsv.slide import open_slide
@@ -38,6 +40,7 @@ def extract(here: Installation, run: ImportRecord) -> ImportRecord:
     scan = read_scan(path)
     image_id = run.image_id or _claimed_id(here, run, scan)
     run = here.imports.advance(run.filename, run.run_id, {"image_id": image_id})
+    give_number(here.files, image_id)
     barcode = _write_pictures(here, image_id, path)
     if path.is_symlink():
         _note_in_place(here, run, image_id, path)
@@ -96,10 +99,11 @@ def candidate_ids(own: str | None, claim: Claim) -> Iterator[str]:
 
 def _write_pictures(here: Installation, image_id: str, path: Path) -> Barcode | None:
     """Write label, macro and thumbnail beside the slide; give the label's barcode."""
-    images = read_associated(path)
-    if "thumbnail" not in images:
-        nowhere = path.with_name("none")
-        images["thumbnail"] = make_thumbnail(open_slide(path, nowhere, nowhere))
+    images, nowhere = read_associated(path), path.with_name("none")
+    slide = open_slide(path, nowhere, nowhere)
+    # The scanner's own thumbnail may be in other colours than the slide: one with a profile gets one of its pixels.
+    if "thumbnail" not in images or profile_of(slide) is not None:
+        images["thumbnail"] = make_thumbnail(slide)
     for name, image in images.items():
         durable.write(here.files.associated(image_id, name), encode(image))
     return _barcode(images.get("label"))

@@ -17,6 +17,7 @@ from vsv.errors import (
     SlideNotFoundError,
     TransferError,
 )
+from vsv.haste import may_wait
 from vsv.names import checked_filename, checked_image_id, checked_run_id
 
 ASSOCIATED = ("label", "thumbnail", "macro")
@@ -105,6 +106,7 @@ class SlideFiles:
 
     def read_associated(self, image_id: str, name: str) -> bytes:
         """Read the label, thumbnail or macro; raises SlideNotFoundError, ImageNotFoundError or FileMissingError."""
+        may_wait()
         try:
             return self.associated(image_id, name).read_bytes()
         except FileNotFoundError as error:
@@ -113,6 +115,18 @@ class SlideFiles:
             raise ImageNotFoundError(f"this slide has no {name}") from error
         except OSError as error:
             raise FileMissingError(f"the {name} cannot be read now") from error
+
+    def number(self, number: int) -> Path:
+        """Give the file that tells which slide has a number; ``numbers.py`` has what it holds."""
+        return self.root / "numbers" / str(number)
+
+    def mask_owner(self, shape_id: int) -> Path:
+        """Give the file that tells which slide a mask belongs to; ``masks.py`` has what it holds."""
+        return self.root / "shapes" / str(shape_id)
+
+    def mask(self, image_id: str, shape_id: int) -> Path:
+        """Give a stored mask: beside its slide, so that it is hidden, brought back and purged with it."""
+        return self.folder(image_id) / f"mask-{shape_id}.png"
 
     def stored_size(self, image_id: str) -> int | None:
         """Give the size of the original where it is stored, served or deleted; None where it is not."""
@@ -224,7 +238,9 @@ class SlideFiles:
     def sweep(self) -> None:
         """Remove what killed runs left behind: temporary files and unfinished claims."""
         taken, slides, deleted = (self.root / name for name in ("taken", "slides", "deleted"))
-        for folder in (self.root / "incoming", *taken.iterdir(), *slides.iterdir(), *deleted.iterdir()):
+        indexes = (self.root / "numbers", self.root / "shapes")
+        swept = (*indexes, *taken.iterdir(), *slides.iterdir(), *deleted.iterdir())
+        for folder in (self.root / "incoming", *swept):
             if folder.is_dir() and not folder.name.endswith(durable.PART_SUFFIX):
                 durable.sweep(folder)
         for folder in taken.iterdir():

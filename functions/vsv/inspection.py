@@ -4,8 +4,10 @@ import hashlib
 from pathlib import Path
 
 from vsv.errors import FileChangingError, FileMissingError, TransferError, UnreadableSlideError
+from vsv.names import ORDINARY_SUFFIXES
 from vsv.open_file import OpenFile
 from vsv.openslide_source import opened
+from vsv.plain_source import check, is_plain
 from vsv.tiff import is_tiff, last_byte, read_pages
 
 # A hundred times a large slide. More is a damaged or hostile header, and would be rendered for days.
@@ -55,6 +57,8 @@ def _check_whole(path: Path, size: int) -> None:
     if not is_tiff(file):
         if path.suffix.lower() in {".svs", ".tif", ".tiff"}:
             raise UnreadableSlideError("this is not a slide: the file does not begin as a TIFF does")
+        if path.suffix.lower() in ORDINARY_SUFFIXES and not is_plain(path):
+            raise UnreadableSlideError("this is not an image: the file begins neither as a PNG nor as a JPEG")
         return
     for page in read_pages(file):
         end = last_byte(file, page)
@@ -65,6 +69,9 @@ def _check_whole(path: Path, size: int) -> None:
 
 
 def _check_opens(path: Path) -> None:
+    if path.suffix.lower() in ORDINARY_SUFFIXES and is_plain(path):
+        check(path)
+        return
     try:
         slide = opened(path)
     except UnreadableSlideError as error:

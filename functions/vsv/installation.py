@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from vsv.errors import SettingsError
 from vsv.files import SlideFiles
 from vsv.library import Library
+from vsv.numbers import Numbers
 from vsv.settings import Settings, from_environment, required
 
 if TYPE_CHECKING:  # cold start: a tile has no record
@@ -62,6 +63,11 @@ class Installation:
         return Library(self.files)
 
     @cached_property
+    def numbers(self) -> Numbers:
+        """The slides by number."""
+        return Numbers(self.files)
+
+    @cached_property
     def slides(self) -> SlideStore:
         """The slide records."""
         return self.make_slides()
@@ -106,12 +112,12 @@ def on_aws(settings: Settings) -> Installation:
 
 
 def _slide_store(settings: Settings) -> SlideStore:
+    # Named first: the tile function may have neither tables nor boto3.
+    slides = required(settings.slides_table, "VSV_SLIDES_TABLE")
+    review = required(settings.review_table, "VSV_REVIEW_TABLE")
     from vsv.dynamodb import DynamoSlideStore  # noqa: PLC0415  cold start: boto3
 
-    return DynamoSlideStore(
-        required(settings.slides_table, "VSV_SLIDES_TABLE"),
-        review_table=required(settings.review_table, "VSV_REVIEW_TABLE"),
-    )
+    return DynamoSlideStore(slides, review_table=review)
 
 
 def _import_store(settings: Settings) -> ImportStore:

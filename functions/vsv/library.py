@@ -6,6 +6,7 @@ from threading import Lock
 
 from vsv.errors import FileMissingError, SlideNotFoundError
 from vsv.files import SlideFiles
+from vsv.haste import may_wait
 from vsv.slide import Slide, open_slide, stamp_of
 
 # Each holds at most two file descriptors: well inside the 1,024 that Lambda allows.
@@ -38,6 +39,7 @@ class Library:
         return self._checked(image_id, slide, now)
 
     def _checked(self, image_id: str, known: Slide | None, now: float) -> Slide:
+        may_wait()
         path, pyramid = self.files.slide(image_id), self.files.pyramid(image_id)
         try:
             self.files.check_original(image_id)

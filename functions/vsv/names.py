@@ -8,7 +8,9 @@ import re
 from vsv.errors import InvalidNameError
 
 # Single-file formats that OpenSlide opens; Aperio's .svs is the one the system is made for.
-SLIDE_SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".scn", ".bif", ".svslide")
+# PNG and JPEG are ordinary images, as a TIFF may be.
+SLIDE_SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".scn", ".bif", ".svslide", ".png", ".jpg", ".jpeg")
+ORDINARY_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 MAX_FILENAME = 200
 # \Z and not $: a trailing newline is not part of a name.
 _IMAGE_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?\Z")

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from openslide import PROPERTY_NAME_BACKGROUND_COLOR, OpenSlide, OpenSlideError
 from PIL import Image
+from PIL.ImageCms import PyCMSError
 
 from vsv.errors import CorruptTileError, UnavailableError, UnreadableSlideError
 
@@ -22,6 +23,7 @@ Answer = TypeVar("Answer")
 MAX_OPEN = 8
 # Level ratios are slightly off (4.0003): a level that close is the right one, not the next finer.
 LEVEL_SLACK = 1.01
+PROPERTY_NAME_ICC_SIZE = "openslide.icc-size"
 _open: OrderedDict[tuple[Path, int, int, int, int], OpenSlide] = OrderedDict()
 _lock = Lock()
 
@@ -67,6 +69,22 @@ def _open_anew(path: Path) -> OpenSlide:
         return OpenSlide(path)
     except OpenSlideError as error:
         raise UnreadableSlideError("no slide reader can open this file") from error
+
+
+def is_known(path: Path) -> bool:
+    """Tell whether the file looks like a slide of any format that OpenSlide reads."""
+    return OpenSlide.detect_format(path) is not None
+
+
+def read_profile(path: Path, check_size: Callable[[int], object]) -> bytes | None:
+    """Give the slide's ICC profile, its size having been checked; raises ValueError where it is damaged."""
+    slide = opened(path)
+    check_size(int(slide.properties.get(PROPERTY_NAME_ICC_SIZE, 0)))
+    try:
+        found = slide.color_profile
+    except PyCMSError as error:
+        raise ValueError("the slide's ICC profile is damaged") from error
+    return None if found is None else found.tobytes()
 
 
 def dimensions(path: Path) -> tuple[int, int, int | None]:

@@ -1,9 +1,6 @@
 """Decoding, reducing and encoding of tiles. Pixels are (height, width, 3) RGB arrays of bytes."""
 
 import io
-import logging
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,15 +8,12 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import Image
 
-from vsv import openslide_source
-from vsv.deepzoom import shrunk
 from vsv.errors import CorruptTileError
 from vsv.levels import JpegLevel
 from vsv.slide import MAX_DCT_SHIFT, Slide
 from vsv.tiff import PHOTOMETRIC_YCBCR
 
 Pixels = npt.NDArray[np.uint8]
-log = logging.getLogger(__name__)
 
 BACKGROUND = 255
 
@@ -36,7 +30,8 @@ class Coding:
 REDUCED = Coding(80, "420")
 # Full resolution of slides that cannot be passed through (JPEG 2000): these pixels are the diagnosis.
 FULL = Coding(90, "444")
-# Cropped edge tiles and other cuts of stored tiles are coded a second time: no visible second loss.
+# Cropped edge tiles, other cuts of stored tiles, and pixels in other colours are coded a second time: no visible
+# second loss.
 RECODED = Coding(99, "444")
 
 
@@ -101,114 +96,6 @@ def extend(pixels: Pixels, width_px: int, height_px: int) -> Pixels:
     if missing == (0, 0):
         return pixels
     return np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")
-
-
-def reduced_tile(level: JpegLevel, shift: int, col: int, row: int, width_px: int, height_px: int) -> Pixels:
-    """Render one tile of the level that lies ``shift`` halvings above a stored one, from just the tiles below it.
-
-    ``width_px`` and ``height_px`` are the tile's size on the Deep Zoom grid. A stored level that was rounded down
-    is a pixel short at the right and bottom: its last pixels are repeated there. Damaged tiles become background.
-    """
-    last_col, last_row = (level.page.columns - 1) >> shift, (level.page.rows - 1) >> shift
-    if col > last_col:  # a last column of tiles, a pixel wide, that the stored level was rounded down by
-        beside = reduced_tile(level, shift, last_col, row, level.tile_size, height_px)
-        return np.repeat(beside[:, -1:], width_px, axis=1)
-    if row > last_row:
-        above = reduced_tile(level, shift, col, last_row, width_px, level.tile_size)
-        return np.repeat(above[-1:], height_px, axis=0)
-    canvas = blank(width_px, height_px)
-    side = level.tile_size >> shift
-    covered_x = covered_y = 0
-    for x, y, source_col, source_row in _sources(level, shift, col, row):
-        part = _pixels_or_background(level, source_col, source_row, shift)
-        left, top = x * side, y * side
-        part = part[: height_px - top, : width_px - left]
-        canvas[top : top + part.shape[0], left : left + part.shape[1]] = part
-        covered_x, covered_y = max(covered_x, left + part.shape[1]), max(covered_y, top + part.shape[0])
-    return extend(canvas[:covered_y, :covered_x], width_px, height_px)
-
-
-def _sources(level: JpegLevel, shift: int, col: int, row: int) -> Iterator[tuple[int, int, int, int]]:
-    """Give (x, y, column, row) of the stored tiles under a reduced tile; x and y count tiles from its corner."""
-    step = 1 << shift
-    for y in range(min(step, level.page.rows - row * step)):
-        for x in range(min(step, level.page.columns - col * step)):
-            yield x, y, col * step + x, row * step + y
-
-
-def _pixels_or_background(level: JpegLevel, col: int, row: int, shift: int) -> Pixels:
-    try:
-        return tile_pixels(level, col, row, shift)
-    except CorruptTileError as error:
-        log.warning("background for tile %d,%d of a %d px wide level: %s", col, row, level.width_px, error)
-        side = shrunk(level.tile_size, shift)
-        return blank(side, side)
-
-
-def level_tile(slide: Slide, level_dz: int, col: int, row: int) -> Pixels:
-    """Give the pixels of any tile on the slide's own grid, from the best source there is.
-
-    Nothing here is remembered: what a tile costs is bounded by ``MAX_SOURCE_TILES`` and the thumbnail.
-    """
-    box = slide.grid.tile_box(level_dz, col, row)
-    source_dz = slide.source_level(level_dz)
-    total = slide.max_level - level_dz
-    shift = openslide_source.halvings(slide.path, total) if source_dz is None else source_dz - level_dz
-    if shift > MAX_DCT_SHIFT:
-        return _far_reduced(slide, level_dz, box, shift)
-    left, top, right, bottom = box
-    if source_dz is None:
-        try:
-            return openslide_source.read_box(slide.path, total, left, top, right - left, bottom - top)
-        except CorruptTileError as error:
-            log.warning("background for tile %d/%d_%d: %s", level_dz, col, row, error)
-            return blank(right - left, bottom - top)
-    return reduced_tile(slide.levels[source_dz], shift, col, row, right - left, bottom - top)
-
-
-def _far_reduced(slide: Slide, level_dz: int, box: tuple[int, int, int, int], shift: int) -> Pixels:
-    """Render a box far above its source: from the thumbnail if that is dear, else by way of a nearer level."""
-    if slide.is_dear(level_dz, shift) and (part := _from_thumbnail(slide, level_dz, box)) is not None:
-        return part
-    nearer_dz = level_dz + MAX_DCT_SHIFT
-    width_px, height_px = slide.grid.level_size(nearer_dz)
-    left, top, right, bottom = (edge << MAX_DCT_SHIFT for edge in box)
-    finer = region(slide, nearer_dz, left, top, min(right, width_px), min(bottom, height_px))
-    return box_reduce(finer, MAX_DCT_SHIFT)
-
-
-def _from_thumbnail(slide: Slide, level_dz: int, box: tuple[int, int, int, int]) -> Pixels | None:
-    """Enlarge or reduce a part of the thumbnail; None where there is none, or none that can be read."""
-    left, top, right, bottom = box
-    step = 1 << (slide.max_level - level_dz)
-    try:
-        with Image.open(slide.thumbnail) as image:
-            x, y = step * image.width / slide.grid.width_px, step * image.height / slide.grid.height_px
-            picture = np.asarray(image.convert("RGB"))
-    except OSError:
-        return None
-    # A level is rounded up: its last pixels reach beyond the picture.
-    height_px, width_px = (
-        max(picture.shape[0], math.ceil(bottom * y)),
-        max(picture.shape[1], math.ceil(right * x)),
-    )
-    whole, place = extend(picture, width_px, height_px), (left * x, top * y, right * x, bottom * y)
-    size = right - left, bottom - top
-    return np.asarray(Image.fromarray(whole).resize(size, Image.Resampling.BOX, place))
-
-
-def region(slide: Slide, level_dz: int, left: int, top: int, right: int, bottom: int) -> Pixels:
-    """Give a box of a level, in its own pixels, composed of the tiles that it touches."""
-    size = slide.grid.tile_size
-    out = np.empty((bottom - top, right - left, 3), np.uint8)
-    for row in range(top // size, -(-bottom // size)):
-        for col in range(left // size, -(-right // size)):
-            tile = level_tile(slide, level_dz, col, row)
-            x0, y0 = max(left, col * size), max(top, row * size)
-            x1, y1 = min(right, col * size + tile.shape[1]), min(bottom, row * size + tile.shape[0])
-            part = tile[y0 - row * size : y1 - row * size, x0 - col * size : x1 - col * size]
-            out[y0 - top : y1 - top, x0 - left : x1 - left] = part
-    return out
 
 
 def encode_jpeg(pixels: Pixels, coding: Coding) -> bytes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from vsv import durable, pixels
+from vsv import durable, pixels, regions
 from vsv.errors import UnavailableError
 from vsv.jpeg import abbreviate
 from vsv.levels import JpegLevel, jpeg_level
@@ -151,5 +151,5 @@ def _render_run(slide: Slide, level_dz: int, row: int, cols: range) -> list[byte
 
 def _render_tile(slide: Slide, level_dz: int, col: int, row: int) -> bytes:
     size = slide.grid.tile_size
-    tile = pixels.extend(pixels.level_tile(slide, level_dz, col, row), size, size)
+    tile = pixels.extend(regions.level_tile(slide, level_dz, col, row), size, size)
     return abbreviate(pixels.encode_jpeg(tile, pixels.rendered_coding(slide, level_dz)))[1]

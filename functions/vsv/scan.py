@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vsv import plain_source
 from vsv.aperio import ScanTime, is_aperio, parse_tags, positive_number, scan_time
 from vsv.errors import UnreadableSlideError
 from vsv.names import is_image_id
@@ -33,7 +34,7 @@ def read_scan(path: Path) -> Scan:
     page = _first_page(path)
     if page is not None and is_aperio(page.description):
         return _aperio(page)
-    return _other(path, page)
+    return _plain(path) if plain_source.is_plain(path) else _other(path, page)
 
 
 def _first_page(path: Path) -> Page | None:
@@ -75,6 +76,24 @@ def _other(path: Path, page: Page | None) -> Scan:
         time=None,
         app_mag=None if power is None else f"{power:g}",
         mpp=positive_number(properties.get("openslide.mpp-x")),
+        scanner_id=None,
+    )
+
+
+def _plain(path: Path) -> Scan:
+    """Describe an ordinary image; its file's name, as it was brought, is what it is known by."""
+    width_px, height_px = plain_source.dimensions(path)
+    kind, mode = plain_source.description(path)
+    return Scan(
+        width_px=width_px,
+        height_px=height_px,
+        tile_size=None,
+        compression=kind,
+        tags={"Format": kind, "Pixels": mode},
+        image_id=path.stem if is_image_id(path.stem) else None,
+        time=None,
+        app_mag=None,
+        mpp=None,
         scanner_id=None,
     )
 

@@ -23,7 +23,9 @@ class Settings:
     ``incoming/``. ``drop_bucket``: the bucket whose new objects are imported.
     ``allow_origin``: whose pages may read tiles, empty for none but our own. ``tile_caching``: ``public`` where tiles
     may be kept for all, by an edge that knows who asks. ``edge_secret``: what that edge adds to requests for labels;
-    None where there is no edge.
+    None where there is no edge. ``site``: the origin at which people reach this, where requests do not tell it
+    (behind a proxy).
+    ``icc``: whose colours tiles have where a request does not say, ``passthrough`` (as stored) or ``srgb``.
     """
 
     data: Path | None = None
@@ -35,14 +37,20 @@ class Settings:
     drop_bucket: str = ""
     allow_origin: str = "*"
     tile_caching: str = "private"
+    icc: str = "passthrough"
     edge_secret: str | None = field(default=None, repr=False)
+    site: str = ""
 
     def __post_init__(self) -> None:
         """Refuse impossible values; raises SettingsError."""
         if not _ORIGIN.fullmatch(self.allow_origin):
             raise SettingsError("the setting VSV_ALLOW_ORIGIN must be *, empty, or an origin")
+        if self.site == "*" or not _ORIGIN.fullmatch(self.site):
+            raise SettingsError("the setting VSV_SITE must be an origin, such as https://slides.example.org")
         if self.tile_caching not in {"private", "public"}:
             raise SettingsError("the setting VSV_TILE_CACHING must be private or public")
+        if self.icc not in {"passthrough", "srgb"}:
+            raise SettingsError("the setting VSV_ICC must be passthrough or srgb")
         if self.edge_secret is not None and len(self.edge_secret) < MIN_SECRET:
             raise SettingsError(f"the setting VSV_EDGE_SECRET must have at least {MIN_SECRET} characters")
 
@@ -59,7 +67,9 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         drop_bucket=environment.get("VSV_DROP_BUCKET", ""),
         allow_origin=environment.get("VSV_ALLOW_ORIGIN", "*"),
         tile_caching=environment.get("VSV_TILE_CACHING", "private"),
+        icc=environment.get("VSV_ICC") or "passthrough",
         edge_secret=environment.get("VSV_EDGE_SECRET"),
+        site=environment.get("VSV_SITE", ""),
     )
 
 

@@ -4,13 +4,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from vsv.aperio import is_aperio
 from vsv.deepzoom import Grid
 from vsv.errors import CorruptTileError, FileMissingError, UnreadableSlideError
 from vsv.levels import JpegLevel, can_pass_through, jpeg_level
 from vsv.open_file import OpenFile
-from vsv.tiff import Page, is_tiff, read_pages
+from vsv.tiff import Array, Page, is_tiff, read_pages
+
+# Who reads what cannot be passed through, and where an ICC profile is: our own TIFF reader knows Aperio's.
+Origin = Literal["aperio", "other", "ordinary"]
 
 DEFAULT_TILE_SIZE = 256
 # Aperio rounds its levels' sizes down where Deep Zoom rounds up, and its ratios are then slightly off (4.0003).
@@ -27,7 +31,8 @@ class Slide:
     """An opened slide.
 
     ``levels`` holds what is stored as JPEG tiles of the grid's size, by Deep Zoom level; ``native`` tells which
-    of them the original has. Where ``levels`` lacks full resolution the pixels come through OpenSlide.
+    of them the original has. Where ``levels`` lacks full resolution the pixels come through OpenSlide, or from an
+    ordinary image. ``icc`` is where an Aperio slide's ICC profile lies.
     """
 
     path: Path
@@ -36,6 +41,8 @@ class Slide:
     native: frozenset[int]
     stamp: str
     thumbnail: Path
+    origin: Origin = "aperio"
+    icc: Array | None = None
 
     @property
     def max_level(self) -> int:
@@ -85,12 +92,22 @@ def open_slide(slide: Path, pyramid: Path, thumbnail: Path) -> Slide:
     stamp = stamp_of(slide, pyramid)
     file = OpenFile(slide)
     # A damaged TIFF ends here: OpenSlide would believe it, and ask for gigabytes.
-    pages = _tiled(read_pages(file)) if is_tiff(file) else ()
-    grid = _native_grid(pages) if _is_native(pages) else _openslide_grid(slide)
+    every = read_pages(file) if is_tiff(file) else ()
+    pages, origin = _tiled(every), _origin(slide, every)
+    grid = _native_grid(pages) if _is_native(pages) else _rendered_grid(slide, origin)
     native = _match(grid, file, pages) if _is_native(pages) else {}
     rendered = _pyramid_levels(grid, pyramid)
     levels = {**rendered, **native}
-    return Slide(slide, grid, levels, frozenset(native), stamp, thumbnail)
+    icc = every[0].icc if origin == "aperio" else None
+    return Slide(slide, grid, levels, frozenset(native), stamp, thumbnail, origin, icc)
+
+
+def _origin(path: Path, pages: tuple[Page, ...]) -> Origin:
+    if pages and is_aperio(pages[0].description):
+        return "aperio"
+    from vsv.plain_source import is_plain  # noqa: PLC0415  cold start: most slides are Aperio's
+
+    return "ordinary" if is_plain(path) else "other"
 
 
 def tiled_pages(file: OpenFile) -> tuple[Page, ...]:
@@ -117,10 +134,12 @@ def _native_grid(pages: tuple[Page, ...]) -> Grid:
     return Grid(pages[0].width_px, pages[0].height_px, pages[0].tile_width_px)
 
 
-def _openslide_grid(path: Path) -> Grid:
-    from vsv.openslide_source import dimensions  # noqa: PLC0415  cold start: most slides never need it
+def _rendered_grid(path: Path, origin: Origin) -> Grid:
+    from vsv import openslide_source, plain_source  # noqa: PLC0415  cold start: most slides never need them
 
-    width_px, height_px, tile_size = dimensions(path)
+    if origin == "ordinary":
+        return Grid(*plain_source.dimensions(path), DEFAULT_TILE_SIZE)
+    width_px, height_px, tile_size = openslide_source.dimensions(path)
     return Grid(width_px, height_px, tile_size or DEFAULT_TILE_SIZE)
 
 

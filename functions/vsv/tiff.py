@@ -52,7 +52,10 @@ class Array:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One TIFF directory. Sizes in pixels; ``tile_width_px`` is 0 where the page is stored in strips."""
+    """One TIFF directory. Sizes in pixels; ``tile_width_px`` is 0 where the page is stored in strips.
+
+    ``icc`` is where its ICC profile lies.
+    """
 
     index: int
     width_px: int
@@ -70,6 +73,7 @@ class Page:
     offsets: Array
     byte_counts: Array
     byte_order: str
+    icc: Array | None = None
 
     @property
     def is_tiled(self) -> bool:
@@ -199,6 +203,7 @@ def _page(reader: _Reader, index: int, tags: dict[int, _Entry]) -> Page:
         offsets=_array(reader, tags, 324 if tiled else 273),
         byte_counts=_array(reader, tags, 325 if tiled else 279),
         byte_order=reader.order,
+        icc=_icc(tags),
     )
     _check(page)
     return page
@@ -231,6 +236,14 @@ def _bytes(reader: _Reader, tags: dict[int, _Entry], tag: int) -> bytes:
     if length > MAX_TABLES_BYTES:
         raise UnreadableSlideError(f"damaged TIFF directory: tag {tag} claims {length} bytes")
     return reader.read(entry.at, length)
+
+
+def _icc(tags: dict[int, _Entry]) -> Array | None:
+    """Find the ICC profile; what is none is left for whoever wants one to find out, and stops nothing."""
+    entry = tags.get(34675)
+    if entry is None or _TYPE_BYTES.get(entry.type) != 1:
+        return None
+    return Array(entry.at, entry.count, "B")
 
 
 def _array(reader: _Reader, tags: dict[int, _Entry], tag: int) -> Array:

@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 from functools import lru_cache
 
+from vsv.colour import AS_STORED, Colour, effective_intent
 from vsv.deepzoom import Grid
 from vsv.errors import CorruptTileError, InvalidQueryError
 from vsv.slide import Slide
@@ -19,11 +20,12 @@ MIN_TILE_SIZE, MAX_TILE_SIZE, MAX_OVERLAP = 64, 2048, 64
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """How a viewer wants its tiles; None means as the slide has them."""
+    """How a viewer wants its tiles, and in whose colours; None means as the slide has them."""
 
     tile_size: int | None = None
     overlap: int = 0
     fmt: str | None = None
+    colour: Colour = AS_STORED
 
     def __post_init__(self) -> None:
         if self.tile_size is not None and not MIN_TILE_SIZE <= self.tile_size <= MAX_TILE_SIZE:
@@ -51,6 +53,9 @@ def render_tile(
     """
     grid = tiling.grid(slide)
     box = grid.tile_box(level_dz, col, row)
+    intent = effective_intent(slide, tiling.colour)
+    if intent is not None:
+        return _converted(slide, level_dz, fmt, box, intent)
     if grid == slide.grid:
         if fmt != "png" and (data := _verbatim(slide, level_dz, col, row, box)) is not None:
             return data
@@ -83,9 +88,9 @@ def background_tile(size: int) -> bytes:
 
 
 def _encoded(slide: Slide, level_dz: int, fmt: str, col: int, row: int) -> bytes:
-    from vsv import pixels  # noqa: PLC0415  cold start
+    from vsv import pixels, regions  # noqa: PLC0415  cold start
 
-    data = pixels.level_tile(slide, level_dz, col, row)
+    data = regions.level_tile(slide, level_dz, col, row)
     if fmt == "png":
         return pixels.encode_png(data)
     stored = level_dz in slide.levels
@@ -93,7 +98,14 @@ def _encoded(slide: Slide, level_dz: int, fmt: str, col: int, row: int) -> bytes
 
 
 def _encoded_region(slide: Slide, level_dz: int, fmt: str, box: tuple[int, int, int, int]) -> bytes:
-    from vsv import pixels  # noqa: PLC0415  cold start
+    from vsv import pixels, regions  # noqa: PLC0415  cold start
 
-    data = pixels.region(slide, level_dz, *box)
+    data = regions.region(slide, level_dz, box)
+    return pixels.encode_png(data) if fmt == "png" else pixels.encode_jpeg(data, pixels.RECODED)
+
+
+def _converted(slide: Slide, level_dz: int, fmt: str, box: tuple[int, int, int, int], intent: str) -> bytes:
+    from vsv import icc, pixels, regions  # noqa: PLC0415  cold start
+
+    data = icc.converted(slide, regions.region(slide, level_dz, box), intent)
     return pixels.encode_png(data) if fmt == "png" else pixels.encode_jpeg(data, pixels.RECODED)

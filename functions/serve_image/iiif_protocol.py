@@ -1,0 +1,120 @@
+"""IIIF: the Image API 3.0 (``/iiif/{ImageID}/…``, also ``/iiif/3/…``) and 2.1 (``/iiif/2/…``), and a manifest.
+
+Source: IIIF Image API 3.0, sections 2 (addresses), 4.7 (canonical address), 5.1 (content types), 6 (profile link).
+"""
+
+import json
+import re
+from urllib.parse import unquote
+
+from http_api import Request, Response, content_etag, tagged
+from vsv.colour import colour_asked, colour_state, effective_intent
+from vsv.errors import InvalidTileAddressError, SettingsError, UnavailableError
+from vsv.installation import Installation
+from vsv.names import checked_image_id
+from vsv.records import SlideRecord
+from vsv.slide import Slide
+from vsv.view import View, halvings
+
+from serve_image import caching
+from serve_image import iiif_documents as documents
+from serve_image.iiif_grammar import Asked, Dialect, read
+from serve_image.own_pages import VARY, is_own_page
+
+PREFIX = "/iiif/"
+MAX_ADDRESS = 300
+_MIME_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "tif": "image/tiff"}
+_DOCUMENTS = {"info.json", "manifest.json"}
+_HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}", re.ASCII)
+
+
+def respond(here: Installation, request: Request) -> Response:
+    """Answer one IIIF request; raises the domain's errors."""
+    if len(request.path) > MAX_ADDRESS:
+        raise InvalidTileAddressError("the address is too long")
+    # API Gateway and a function's own address differ in whether they decode.
+    parts = [unquote(part) for part in request.path[len(PREFIX) :].split("/")]
+    dialect, prefix = Dialect(3), PREFIX
+    if parts[0] in {"2", "3"} and not _is_image(parts):
+        dialect, prefix, parts = Dialect(int(parts[0])), f"{PREFIX}{parts[0]}/", parts[1:]
+    image_id = checked_image_id(parts[0])
+    slide, base = here.library.slide(image_id), f"{_site(here, request)}{prefix}{image_id}"
+    match parts[1:]:
+        case [] | [""]:
+            return Response(303, "", {"location": f"{base}/info.json", **caching.cors(here)})
+        case ["info.json"]:
+            state = colour_state(slide, colour_asked(request.query, here.settings.icc))
+            document = documents.info(dialect.version, base, slide.grid, str(state))
+            return _document(here, request, document, documents.profile(dialect.version))
+        case ["manifest.json"]:
+            site = _site(here, request)
+            record = _record(here, image_id) if is_own_page(here, request) else None
+            return _document(here, request, documents.manifest(site, image_id, slide.grid, record), None)
+        case [region, size, rotation, last]:
+            whole = slide.grid.width_px, slide.grid.height_px
+            asked = read(dialect, whole, region, size, rotation, last)
+            return _picture(here, request, slide, asked, f"{base}/{asked.canonical}", dialect)
+    raise InvalidTileAddressError("an address is ImageID/region/size/rotation/quality.format")
+
+
+def _is_image(parts: list[str]) -> bool:
+    """Tell whether the first part is an ImageID although it looks like a version: slides may be called 2 or 3."""
+    return len(parts) in {1, 5} or (len(parts) == 2 and (not parts[1] or parts[1] in _DOCUMENTS))
+
+
+def _site(here: Installation, request: Request) -> str:
+    """Give where this server is reached: as set, else as this request was addressed."""
+    if here.settings.site:
+        return here.settings.site
+    # The site's edge says so; nobody else reaches a function on AWS.
+    if _HOST.fullmatch(edge := request.headers.get("x-vsv-host", "")):
+        return f"https://{edge}"
+    host = request.headers.get("host", "")
+    if not _HOST.fullmatch(host):
+        raise InvalidTileAddressError("the request does not say which host it is for")
+    scheme = "https" if request.headers.get("x-forwarded-proto") == "https" else "http"
+    return f"{scheme}://{host}"
+
+
+def _record(here: Installation, image_id: str) -> SlideRecord | None:
+    """Give what is known of the slide; a manifest without it is better than none."""
+    try:
+        return here.slides.get(image_id)
+    except (SettingsError, UnavailableError):
+        return None
+
+
+def _document(
+    here: Installation, request: Request, document: documents.Document, profile: str | None
+) -> Response:
+    """Answer with a document, as JSON-LD where that is asked for."""
+    body = json.dumps(document, separators=(",", ":")).encode()
+    mime = "application/json"
+    if profile is None or "application/ld+json" in request.headers.get("accept", ""):
+        mime = f'application/ld+json;profile="{document["@context"]}"'
+    headers = caching.document_headers(here, content_etag(body)) | {"vary": f"Accept, {VARY}"}
+    if profile is not None:
+        headers["link"] = f'<{profile}>;rel="profile"'
+    return tagged(request, body, mime, headers)
+
+
+def _picture(
+    here: Installation, request: Request, slide: Slide, asked: Asked, canonical: str, dialect: Dialect
+) -> Response:
+    view = asked.view
+    colour = colour_asked(request.query, here.settings.icc)
+    etag = caching.etag_of(slide.stamp, asked.canonical, effective_intent(slide, colour))
+    kept = caching.PROVISIONAL if _is_provisional(slide, view) else caching.IMMUTABLE
+    links = f'<{canonical}>;rel="canonical",<{documents.profile(dialect.version)}>;rel="profile"'
+    headers = caching.headers(here, etag, kept) | {"link": links}
+
+    def make() -> bytes:
+        from vsv.drawing import draw  # noqa: PLC0415  cold start: Deep Zoom's stored tiles need no pixels
+
+        return draw(slide, view, asked.fmt, colour=colour)
+
+    return caching.made(request, make, _MIME_TYPES[asked.fmt], headers)
+
+
+def _is_provisional(slide: Slide, view: View) -> bool:
+    return slide.is_provisional(slide.max_level - halvings(view, slide.grid))

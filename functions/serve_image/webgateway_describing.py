@@ -1,0 +1,66 @@
+"""Where ``imgData``'s texts come from: the slide's record; its own file where this function has no records."""
+
+from http_api import Request, Response
+from vsv.aperio import positive_number
+from vsv.errors import FileMissingError, SettingsError, UnavailableError
+from vsv.installation import Installation
+from vsv.records import SlideRecord
+from vsv.slide import Slide
+
+from serve_image.own_pages import is_own_page
+from serve_image.webgateway_documents import About, image_data, part_of
+from serve_image.webgateway_json import json_answer
+
+Found = tuple[int, str, Slide]
+
+
+def describe(here: Installation, request: Request, found: Found, key: str | None) -> Response:
+    """Answer with ``imgData`` or a part of it; other sites' pages get the ImageID for a name."""
+    number, image_id, slide = found
+    record = _record(here, image_id)
+    about = _from_file(number, image_id, slide) if record is None else _from_record(number, slide, record)
+    if not is_own_page(here, request):
+        about = about.anonymous(image_id)
+    document = image_data(slide.grid, about)
+    return json_answer(here, request, document if key is None else part_of(document, key), varies=True)
+
+
+def _record(here: Installation, image_id: str) -> SlideRecord | None:
+    try:
+        return here.slides.get(image_id)
+    except (SettingsError, UnavailableError):
+        return None
+
+
+def _from_record(number: int, slide: Slide, record: SlideRecord) -> About:
+    return About(
+        number=number,
+        name=record.slide_id or record.image_id,
+        case=record.case_id,
+        mpp=record.mpp,
+        power=positive_number(record.app_mag),
+        moment=record.scan_date,
+        stored_s=_stored_s(slide),
+    )
+
+
+def _from_file(number: int, image_id: str, slide: Slide) -> About:
+    from vsv.scan import read_scan  # noqa: PLC0415  cold start: OpenSlide
+
+    scan = read_scan(slide.path)
+    return About(
+        number=number,
+        name=image_id,
+        case=None,
+        mpp=scan.mpp,
+        power=positive_number(scan.app_mag),
+        moment=scan.time.text if scan.time else None,
+        stored_s=_stored_s(slide),
+    )
+
+
+def _stored_s(slide: Slide) -> float:
+    try:
+        return slide.path.stat().st_mtime
+    except OSError as error:
+        raise FileMissingError("the slide's file is not in its place") from error

@@ -1,0 +1,214 @@
+"""The parameters of OMERO's webgateway: what ``tile``, ``region``, ``q``, ``format``, ``flip`` and the rest ask for.
+
+Written from the behaviour of OMERO.web 5.31 (omeroweb.webgateway) and the OMERO image region microservice. Where one
+of them forgives and the other refuses, a malformed value is refused.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vsv.channels import Rendering
+from vsv.deepzoom import Grid
+from vsv.errors import InvalidQueryError, TileNotFoundError
+from vsv.view import View
+
+from serve_image.webgateway_channels import rendering
+
+MAX_TEXT = {"c": 2000, "maps": 8000, "id": 1000}
+MAX_OTHER_TEXT = 200
+# As OMERO's omero.pixeldata.max_tile_length: larger tiles are cut to it.
+MAX_TILE_PX = 1024
+# What a picture is coded with where nothing is asked, of 100; a stored tile is at least as good as any copy of it.
+QUALITY = 90
+FORMATS = {"jpeg": "jpg", "png": "png", "tif": "tif"}
+
+_INTEGER = r"-?\d{1,9}"
+_TILE = re.compile(rf"({_INTEGER}),({_INTEGER}),({_INTEGER})(?:,({_INTEGER}),({_INTEGER}))?\Z", re.ASCII)
+_REGION = re.compile(rf"({_INTEGER}),({_INTEGER}),({_INTEGER}),({_INTEGER})\Z", re.ASCII)
+_QUALITY = re.compile(r"(?:\d{1,3}(?:\.\d{0,17})?|\.\d{1,17})\Z", re.ASCII)
+_FLIP = re.compile(r"[hv]{0,2}\Z", re.IGNORECASE | re.ASCII)
+_PROJECTION = re.compile(r"(?:normal|intmax|intmean|intsum)(?:\|(?:\d{1,9}:\d{1,9})?)?\Z", re.ASCII)
+_WHOLE = re.compile(r"\d{1,9}\Z", re.ASCII)
+
+Query = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be drawn and how: pixels of one level, with settings as ``Rendering.normal`` gives them.
+
+    ``tile`` is the Deep Zoom tile that has exactly these pixels, if one does.
+    """
+
+    level_dz: int
+    view: View
+    rendering: Rendering
+    fmt: str
+    quality: int
+    tile: tuple[int, int, int] | None = None
+
+    @property
+    def is_stored(self) -> bool:
+        """Tell whether one of the slide's own tiles is the answer as it stands."""
+        natural = self.rendering.is_identity
+        return self.tile is not None and natural and self.fmt == "jpg" and self.quality >= QUALITY
+
+    @property
+    def canonical(self) -> str:
+        """Spell it so that equal texts mean equal pictures."""
+        if self.is_stored:
+            return f"stored {self.tile}"
+        quality = self.quality if self.fmt == "jpg" else 0
+        return f"{self.level_dz} {self.view} {self.rendering} {self.fmt} {quality}"
+
+
+def text(query: Query, name: str) -> str | None:
+    """Give a parameter of bounded length, None where it is missing; raises InvalidQueryError."""
+    found = query.get(name)
+    most = MAX_TEXT.get(name, MAX_OTHER_TEXT)
+    if found is not None and len(found) > most:
+        raise InvalidQueryError(f"{name} may have at most {most} characters")
+    return found
+
+
+def whole_number(query: Query, name: str, default: int) -> int:
+    """Give a parameter as a whole number; raises InvalidQueryError."""
+    found = text(query, name)
+    if found is None:
+        return default
+    if not _WHOLE.match(found):
+        raise InvalidQueryError(f"{name} must be a whole number")
+    return int(found)
+
+
+def region_asked(query: Query, grid: Grid, *, strict: bool, whole: bool) -> Asked:
+    """Read what a region's address asks for.
+
+    ``strict``: all settings must be given. ``whole``: without tile and region it is the whole slide. Raises
+    InvalidQueryError, UnsupportedError, TileNotFoundError for what lies outside the slide, and TooLargeError.
+    """
+    drawn = rendering(text(query, "c"), text(query, "m"), text(query, "maps"), strict)
+    horizontal, vertical = flips(query)
+    fmt, quality = _format(query), _quality(query)
+    _check_ignored(query)
+    tile, region = text(query, "tile"), text(query, "region")
+    if tile:
+        level_dz, box = _tile(tile, grid, horizontal, vertical)
+    elif region:
+        level_dz, box = grid.max_level, _region(region, grid, horizontal, vertical)
+    elif whole and tile is None and region is None:
+        level_dz, box = grid.max_level, (0, 0, grid.width_px, grid.height_px)
+    else:
+        raise InvalidQueryError("tile or region is required: tile=resolution,x,y or region=x,y,width,height")
+    view = _view(grid, level_dz, box, horizontal, vertical)
+    tile_dz = None if horizontal or vertical else _own_tile(grid, level_dz, box)
+    return Asked(level_dz, view, drawn, fmt, quality, tile_dz)
+
+
+def levels(grid: Grid) -> int:
+    """Give how many resolutions a slide has for OMERO's clients: down to the one that is a single tile."""
+    shift = 0
+    while max(grid.level_size(grid.max_level - shift)) > grid.tile_size:
+        shift += 1
+    return shift + 1
+
+
+def _tile(asked: str, grid: Grid, horizontal: bool, vertical: bool) -> tuple[int, tuple[int, int, int, int]]:
+    found = _TILE.match(asked)
+    if found is None:
+        raise InvalidQueryError("tile is resolution,x,y or resolution,x,y,width,height, in whole numbers")
+    resolution, col, row = (int(part) for part in found.groups()[:3])
+    count = levels(grid)
+    if not 0 <= resolution < count:
+        raise InvalidQueryError(f"this slide has resolutions 0, the finest, to {count - 1}")
+    # As OMERO: no size, or none above 0, is the slide's own; more than the limit is the limit.
+    width, height = (
+        min(int(part or 0), MAX_TILE_PX) if int(part or 0) > 0 else grid.tile_size
+        for part in found.groups()[3:]
+    )
+    level_dz = grid.max_level - resolution
+    size = grid.level_size(level_dz)
+    return level_dz, _placed((col * width, row * height, width, height), size, horizontal, vertical)
+
+
+def _region(asked: str, grid: Grid, horizontal: bool, vertical: bool) -> tuple[int, int, int, int]:
+    found = _REGION.match(asked)
+    if found is None:
+        raise InvalidQueryError("region is x,y,width,height, in whole numbers of full-resolution pixels")
+    left, top, width, height = map(int, found.groups())
+    if width < 1 or height < 1:
+        raise InvalidQueryError("a region is at least a pixel wide and high")
+    return _placed((left, top, width, height), (grid.width_px, grid.height_px), horizontal, vertical)
+
+
+def _placed(
+    box: tuple[int, int, int, int], size: tuple[int, int], horizontal: bool, vertical: bool
+) -> tuple[int, int, int, int]:
+    """Crop to the slide; of a flipped slide, places count from its own left and top, as in the microservice."""
+    left, top, width, height = box
+    if not (0 <= left < size[0] and 0 <= top < size[1]):
+        raise TileNotFoundError("the tile or region lies outside the slide")
+    right, bottom = min(left + width, size[0]), min(top + height, size[1])
+    if horizontal:
+        left, right = size[0] - right, size[0] - left
+    if vertical:
+        top, bottom = size[1] - bottom, size[1] - top
+    return left, top, right, bottom
+
+
+def _view(
+    grid: Grid, level_dz: int, box: tuple[int, int, int, int], horizontal: bool, vertical: bool
+) -> View:
+    """Give the view whose pixels are a level's own."""
+    shift = grid.max_level - level_dz
+    left, top, right, bottom = box
+    return View(
+        left << shift,
+        top << shift,
+        min(right << shift, grid.width_px) - (left << shift),
+        min(bottom << shift, grid.height_px) - (top << shift),
+        right - left,
+        bottom - top,
+        mirrored=horizontal,
+        flipped=vertical,
+    )
+
+
+def _own_tile(grid: Grid, level_dz: int, box: tuple[int, int, int, int]) -> tuple[int, int, int] | None:
+    col, row = box[0] // grid.tile_size, box[1] // grid.tile_size
+    return (level_dz, col, row) if grid.tile_box(level_dz, col, row) == box else None
+
+
+def flips(query: Query) -> tuple[bool, bool]:
+    """Tell whether to mirror left to right, and to flip top to bottom; raises InvalidQueryError."""
+    flip = (text(query, "flip") or "").lower()
+    if not _FLIP.match(flip):
+        raise InvalidQueryError("flip is h, v or hv")
+    return "h" in flip, "v" in flip
+
+
+def _format(query: Query) -> str:
+    fmt = text(query, "format")
+    if fmt is None:
+        return "jpg"
+    if fmt not in FORMATS:
+        raise InvalidQueryError(f"format is one of {', '.join(FORMATS)}")
+    return FORMATS[fmt]
+
+
+def _quality(query: Query) -> int:
+    asked = text(query, "q")
+    if asked is None:
+        return QUALITY
+    if not _QUALITY.match(asked) or not 0 <= float(asked) <= 1:
+        raise InvalidQueryError("q, the quality, is a number from 0 to 1")
+    return max(1, round(100 * float(asked)))
+
+
+def _check_ignored(query: Query) -> None:
+    """Refuse nonsense in what makes no difference to a single plane: projections and inverted axes."""
+    if not _PROJECTION.match(text(query, "p") or "normal"):
+        raise InvalidQueryError("p is one of normal, intmax, intmean, intsum, with an optional |start:end")
+    if (text(query, "ia") or "0").lower() not in {"0", "1", "true", "false"}:
+        raise InvalidQueryError("ia is 0 or 1")

@@ -1,0 +1,70 @@
+"""The pictures of OMERO's webgateway: regions and tiles with channel settings, thumbnails, what a channel holds."""
+
+import base64
+
+from vsv.colour import Colour
+from vsv.errors import InvalidQueryError
+from vsv.slide import Slide
+from vsv.tiles import Tiling, render_tile
+from vsv.view import View, halvings, level_box
+
+from serve_image.webgateway_grammar import Asked
+
+MIME_TYPES = {"jpg": "image/jpeg", "png": "image/png", "tif": "image/tiff"}
+
+
+def draw_asked(slide: Slide, asked: Asked, colour: Colour) -> bytes:
+    """Give the picture; a tile that is stored comes as it is."""
+    if asked.tile is not None and asked.is_stored:
+        return render_tile(slide, *asked.tile, "jpeg", Tiling(colour=colour))
+    from vsv.recolouring import draw_channels  # noqa: PLC0415  cold start: stored tiles need no pixels
+
+    return draw_channels(slide, asked.view, asked.rendering, asked.fmt, asked.quality, colour)
+
+
+def thumbnail_view(slide: Slide, width: int, height: int | None) -> View:
+    """Give the whole slide at a width and height, as OMERO does even out of proportion; or at a longest side."""
+    if width < 1 or (height is not None and height < 1):
+        raise InvalidQueryError("a thumbnail is at least a pixel wide and high")
+    whole = slide.grid.width_px, slide.grid.height_px
+    if height is None:
+        scale = width / max(whole)
+        width, height = max(1, round(whole[0] * scale)), max(1, round(whole[1] * scale))
+    return View(0, 0, *whole, width, height)
+
+
+def draw_thumbnail(slide: Slide, view: View, colour: Colour) -> bytes:
+    """Give a thumbnail as JPEG, without channel settings."""
+    from vsv.drawing import draw  # noqa: PLC0415  cold start
+
+    return draw(slide, view, "jpg", colour=colour)
+
+
+def data_uri(jpeg: bytes) -> str:
+    """Give a JPEG as text that a page can show."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
+
+
+def is_provisional(slide: Slide, view: View) -> bool:
+    """Tell whether a thumbnail will look different once the slide's pyramid is there."""
+    exact = level_box(view, slide.grid)
+    level_dz = slide.max_level - halvings(view, slide.grid) if exact is None else exact[0]
+    return slide.is_provisional(level_dz)
+
+
+def plane_view(slide: Slide, width: int, height: int) -> View:
+    """Give the whole slide at its finest level that fits into a width and height."""
+    for level_dz in range(slide.max_level, -1, -1):
+        size = slide.grid.level_size(level_dz)
+        if size[0] <= width and size[1] <= height:
+            return View(0, 0, slide.grid.width_px, slide.grid.height_px, *size)
+    raise InvalidQueryError("maxPlaneWidth and maxPlaneHeight are at least a pixel")
+
+
+def channel_counts(slide: Slide, view: View, channel: int) -> list[int]:
+    """Give how often each of the 256 values occurs."""
+    import numpy as np  # noqa: PLC0415  cold start
+    from vsv.drawing import scaled  # noqa: PLC0415  cold start
+
+    counts: list[int] = np.bincount(scaled(slide, view)[..., channel].ravel(), minlength=256).tolist()
+    return counts

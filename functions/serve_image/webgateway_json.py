@@ -1,0 +1,29 @@
+"""JSON answers of OMERO's webgateway, also as a script for pages of other sites (``?callback=name``)."""
+
+import json
+import re
+from typing import Any
+
+from http_api import Request, Response, tagged
+from vsv.errors import InvalidQueryError
+from vsv.installation import Installation
+
+from serve_image import caching
+from serve_image.own_pages import VARY
+from serve_image.webgateway_grammar import text
+
+_CALLBACK = re.compile(r"[a-zA-Z_$][0-9a-zA-Z_$]{0,99}\Z", re.ASCII)
+
+
+def json_answer(here: Installation, request: Request, content: Any, *, varies: bool = False) -> Response:
+    """Give JSON, asked for anew each time; ``varies``: it depends on which site's page asks."""
+    body = json.dumps(content, separators=(",", ":")).encode()
+    callback, mime = text(request.query, "callback"), "application/json"
+    if callback is not None:
+        if not _CALLBACK.match(callback):
+            raise InvalidQueryError("callback must be a name in JavaScript")
+        body, mime = callback.encode() + b"(" + body + b")", "application/javascript"
+    found = caching.document_headers(here, caching.etag_of(body))
+    if varies:
+        found["vary"] = VARY
+    return tagged(request, body, mime, found)

@@ -1,0 +1,239 @@
+"""OMERO's webgateway: ``/webgateway/…`` and ``/webclient/…`` as OMERO.web and its image region microservice answer.
+
+An image is addressed by its number (``vsv/numbers.py``); the slash at the end of an address may be left out.
+``docs/protocols.md`` has every address and parameter.
+"""
+
+import re
+from collections.abc import Callable
+
+from http_api import Request, Response
+from vsv.channels import COUNT
+from vsv.colour import Colour, colour_asked, effective_intent
+from vsv.errors import (
+    ConflictError,
+    ImageNotFoundError,
+    InvalidQueryError,
+    InvalidTileAddressError,
+    NotFoundError,
+    TooLargeError,
+    UnreadableSlideError,
+)
+from vsv.installation import Installation
+from vsv.numbers import parse_number
+from vsv.slide import Slide
+from vsv.view import MAX_AREA_PX, View
+
+from serve_image import caching
+from serve_image import webgateway_images as images
+from serve_image.webgateway_channels import read_color
+from serve_image.webgateway_describing import describe
+from serve_image.webgateway_documents import histogram
+from serve_image.webgateway_grammar import flips, region_asked, text, whole_number
+from serve_image.webgateway_json import json_answer
+
+MAX_ADDRESS = 200
+THUMBNAIL_PX = 96
+# As OMERO's omero.web.thumbnails_batch; and how many pixels they may have together.
+MAX_THUMBNAILS, MAX_THUMBNAILS_PX = 50, MAX_AREA_PX // 4
+PLANE_PX, MAX_PLANE_PX = 1024, 4096
+BINS, MAX_BINS = 256, 1024
+_NUMBER = re.compile(r"\d{1,9}\Z", re.ASCII)
+
+
+def respond(here: Installation, request: Request) -> Response:
+    """Answer one request; raises the domain's errors."""
+    if len(request.path) > MAX_ADDRESS:
+        raise InvalidTileAddressError("the address is too long")
+    name, *parts = request.path.split("/", 2)[2].removesuffix("/").split("/")
+    if name not in _ANSWERS:
+        raise NotFoundError("there is nothing at this address")
+    return _ANSWERS[name](here, request, parts)
+
+
+def _region(here: Installation, request: Request, parts: list[str]) -> Response:
+    """``render_image_region/{id}/{z}/{t}/``."""
+    return _picture(here, request, parts, least=3)
+
+
+def _region_rdef(here: Installation, request: Request, parts: list[str]) -> Response:
+    """``render_image_region_rdef/{id}/{z}/{t}/``: all settings must be given."""
+    return _picture(here, request, parts, least=3, strict=True)
+
+
+def _image(here: Installation, request: Request, parts: list[str]) -> Response:
+    """``render_image/{id}/[{z}/[{t}/]]``: the whole slide, where that is small enough for one picture."""
+    return _picture(here, request, parts, least=1)
+
+
+def _image_rdef(here: Installation, request: Request, parts: list[str]) -> Response:
+    """``render_image_rdef/{id}/[{z}/[{t}/]]``: all settings must be given."""
+    return _picture(here, request, parts, least=1, strict=True)
+
+
+def _picture(
+    here: Installation, request: Request, parts: list[str], *, least: int, strict: bool = False
+) -> Response:
+    if not least <= len(parts) <= 3:
+        raise InvalidTileAddressError("the address is the image's number, then z and t")
+    slide = _slide(here, parts[0])[1]
+    _check_plane(*(_whole(part) for part in parts[1:]))
+    asked = region_asked(request.query, slide.grid, strict=strict, whole=least == 1)
+    colour = colour_asked(request.query, here.settings.icc)
+    about = asked.canonical, effective_intent(slide, colour)
+    found = _headers(here, slide, about, slide.is_provisional(asked.level_dz))
+    return caching.made(
+        request, lambda: images.draw_asked(slide, asked, colour), images.MIME_TYPES[asked.fmt], found
+    )
+
+
+def _slide(here: Installation, number: str) -> tuple[str, Slide]:
+    """Give the ImageID and the slide that have a number; raises InvalidNameError and SlideNotFoundError."""
+    image_id = here.numbers.image_id(parse_number(number))
+    return image_id, here.library.slide(image_id)
+
+
+def _whole(part: str) -> int:
+    if not _NUMBER.match(part):
+        raise InvalidTileAddressError("the address holds something else where a whole number should be")
+    return int(part)
+
+
+def _check_plane(*planes: int) -> None:
+    """Raise for another plane than the slide's only one: 404, as in OMERO."""
+    if any(planes):
+        raise ImageNotFoundError("a slide has a single plane: z and t are 0")
+
+
+def _headers(here: Installation, slide: Slide, about: object, provisional: bool) -> dict[str, str]:
+    """Give the headers of a picture; ``about`` is all that it is made of besides the slide."""
+    kept = caching.PROVISIONAL if provisional else caching.IMMUTABLE
+    return caching.headers(here, caching.etag_of(slide.stamp, about), kept)
+
+
+def _thumbnail(here: Installation, request: Request, parts: list[str]) -> Response:
+    """``render_thumbnail/{id}/[{w}/[{h}/]]``, and webclient's ``render_thumbnail/size/{w}/{id}/``."""
+    if len(parts) == 3 and parts[0] == "size":
+        parts = [parts[2], parts[1]]
+    slide, view = _thumbnail_asked(here, request, parts, 3)
+    colour = colour_asked(request.query, here.settings.icc)
+    about = "thumbnail", view, effective_intent(slide, colour)
+    found = _headers(here, slide, about, images.is_provisional(slide, view))
+    return caching.made(request, lambda: images.draw_thumbnail(slide, view, colour), "image/jpeg", found)
+
+
+def _birds_eye_view(here: Installation, request: Request, parts: list[str]) -> Response:
+    """``render_birds_eye_view/{id}/[{size}/]``: a thumbnail, as in OMERO.web."""
+    if len(parts) > 2:
+        raise InvalidTileAddressError("the address is the image's number, then the longest side")
+    return _thumbnail(here, request, parts)
+
+
+def _thumbnail_asked(here: Installation, request: Request, parts: list[str], most: int) -> tuple[Slide, View]:
+    if not 1 <= len(parts) <= most:
+        raise InvalidTileAddressError("the address is the image's number, then width and height")
+    _check_plane(*(whole_number(request.query, name, 0) for name in ("z", "t")))
+    whole_number(request.query, "rdefId", 0)  # there are no stored settings to choose from
+    slide = _slide(here, parts[0])[1]
+    width, height = [*(_whole(part) for part in parts[1:]), None, None][:2]
+    return slide, images.thumbnail_view(slide, THUMBNAIL_PX if width is None else width, height)
+
+
+def _thumbnail_json(here: Installation, request: Request, parts: list[str]) -> Response:
+    """``get_thumbnail/{id}/[{w}/[{h}/]]``: a data URI as JSON."""
+    slide, view = _thumbnail_asked(here, request, parts, 3)
+    colour = colour_asked(request.query, here.settings.icc)
+    return json_answer(here, request, images.data_uri(images.draw_thumbnail(slide, view, colour)))
+
+
+def _thumbnails_json(here: Installation, request: Request, parts: list[str]) -> Response:
+    """``get_thumbnails/[{w}/]?id=…&id=…``: data URIs by number; null for what cannot be shown."""
+    if len(parts) > 1:
+        raise InvalidTileAddressError("the address is the longest side of the thumbnails")
+    numbers = _numbers(request)
+    side = _whole(parts[0]) if parts else THUMBNAIL_PX
+    if side * side * len(numbers) > MAX_THUMBNAILS_PX:
+        raise TooLargeError(f"thumbnails may have at most {MAX_THUMBNAILS_PX} pixels together")
+    colour = colour_asked(request.query, here.settings.icc)
+    return json_answer(here, request, {number: _data_uri(here, number, side, colour) for number in numbers})
+
+
+def _numbers(request: Request) -> list[str]:
+    """Read ``id``, which may be given again and again: API Gateway joins the values with commas."""
+    found = text(request.query, "id")
+    if not found:
+        raise InvalidQueryError("id is required: the number of each image")
+    numbers = list(dict.fromkeys(found.split(",")))
+    if len(numbers) > MAX_THUMBNAILS:
+        raise TooLargeError(f"at most {MAX_THUMBNAILS} thumbnails at a time")
+    return [str(parse_number(number)) for number in numbers]
+
+
+def _data_uri(here: Installation, number: str, side: int, colour: Colour) -> str | None:
+    try:
+        slide = _slide(here, number)[1]
+    except (NotFoundError, UnreadableSlideError, ConflictError):
+        return None
+    view = images.thumbnail_view(slide, side, None)
+    return images.data_uri(images.draw_thumbnail(slide, view, colour))
+
+
+def _image_data(here: Installation, request: Request, parts: list[str]) -> Response:
+    """``imgData/{id}/[{key}/]``: all that is known of a slide, or the part that ``key`` names."""
+    if not 1 <= len(parts) <= 2:
+        raise InvalidTileAddressError("the address is the image's number, then a key such as rdefs.model")
+    image_id, slide = _slide(here, parts[0])
+    return describe(here, request, (int(parts[0]), image_id, slide), parts[1] if parts[1:] else None)
+
+
+def _histogram(here: Installation, request: Request, parts: list[str]) -> Response:
+    """``histogram_json/{id}/channel/{theC}/``: of the finest level that fits into the plane asked for."""
+    if len(parts) != 3 or parts[1] != "channel":
+        raise InvalidTileAddressError(
+            "the address is the image's number, channel and the channel's index from 0"
+        )
+    query = request.query
+    _check_plane(*(whole_number(query, name, 0) for name in ("theZ", "theT", "z", "t")))
+    bins = whole_number(query, "bins", BINS)
+    sides = [whole_number(query, name, PLANE_PX) for name in ("maxPlaneWidth", "maxPlaneHeight")]
+    if not 1 <= bins <= MAX_BINS:
+        raise InvalidQueryError(f"bins is 1 to {MAX_BINS}")
+    slide, channel = _slide(here, parts[0])[1], _whole(parts[2])
+    if channel >= COUNT:
+        raise ImageNotFoundError(f"a slide has channels 0 to {COUNT - 1} here")
+    view = images.plane_view(slide, *(min(side, MAX_PLANE_PX) for side in sides))
+    counts = images.channel_counts(slide, view, channel)
+    return json_answer(here, request, histogram(counts, bins))
+
+
+def _shape_mask(here: Installation, request: Request, parts: list[str]) -> Response:
+    """``render_shape_mask/{shape}/?color&flip``: a stored mask as a PNG, transparent around it."""
+    from vsv.masks import changed_mask, read_mask  # noqa: PLC0415  cold start: numpy and Pillow
+
+    if len(parts) != 1:
+        raise InvalidTileAddressError("the address is the shape's number")
+    code, (mirrored, flipped) = text(request.query, "color"), flips(request.query)
+    color = None if code is None else read_color(code)
+    png = read_mask(here.files, parse_number(parts[0]))
+    found = caching.headers(here, caching.etag_of(png, color, mirrored, flipped), caching.REVALIDATE)
+    changed = color is not None or mirrored or flipped
+
+    def make() -> bytes:
+        return changed_mask(png, color, mirrored, flipped) if changed else png
+
+    return caching.made(request, make, "image/png", found)
+
+
+_ANSWERS: dict[str, Callable[[Installation, Request, list[str]], Response]] = {
+    "render_image_region": _region,
+    "render_image_region_rdef": _region_rdef,
+    "render_image": _image,
+    "render_image_rdef": _image_rdef,
+    "render_thumbnail": _thumbnail,
+    "render_birds_eye_view": _birds_eye_view,
+    "get_thumbnail": _thumbnail_json,
+    "get_thumbnails": _thumbnails_json,
+    "imgData": _image_data,
+    "histogram_json": _histogram,
+    "render_shape_mask": _shape_mask,
+}

@@ -1,0 +1,101 @@
+"""Whose colours a picture has: those of the scanner, as stored, or sRGB by the slide's ICC profile.
+
+What is asked for and what is served, without a pixel: a tile that is passed through needs no colour management, and a
+Lambda function's first answer should not wait for it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from xml.sax.saxutils import quoteattr
+
+from vsv.errors import InvalidQueryError
+from vsv.slide import Slide
+
+PASSTHROUGH, SRGB = "passthrough", "srgb"
+NAMESPACE = "urn:x-vsv:colour"
+CHOICES = (PASSTHROUGH, SRGB)
+# In the order of ICC's numbers, 0 to 3.
+INTENTS = ("perceptual", "relative", "saturation", "absolute")
+
+
+@dataclass(frozen=True, slots=True)
+class Colour:
+    """The colours wanted. ``intent`` is the rendering intent; None means the one that the profile recommends."""
+
+    icc: str = PASSTHROUGH
+    intent: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.icc not in CHOICES:
+            raise InvalidQueryError(f"icc must be one of {', '.join(CHOICES)}")
+        if self.intent is not None and self.intent not in INTENTS:
+            raise InvalidQueryError(f"intent must be one of {', '.join(INTENTS)}")
+
+
+AS_STORED = Colour()
+
+
+def colour_asked(query: Mapping[str, str], default: str) -> Colour:
+    """Read ``icc`` and ``intent`` of a query, or the deployment's default; raises InvalidQueryError."""
+    return Colour(query.get("icc") or default, query.get("intent") or None)
+
+
+def _may_have_profile(slide: Slide) -> bool:
+    """Tell whether there is anything to look for; Aperio's slides, most of all, are known not to have one."""
+    return slide.origin != "aperio" or slide.icc is not None
+
+
+def effective_intent(slide: Slide, colour: Colour) -> str | None:
+    """Give the intent of the conversion that the slide's pixels get; None where they are served as stored.
+
+    That is so without a profile that can be used, and where the profile says that the pixels are sRGB already.
+    """
+    if colour.icc == PASSTHROUGH or not _may_have_profile(slide):
+        return None
+    from vsv.icc import profile_of  # noqa: PLC0415  cold start
+
+    profile = profile_of(slide)
+    if profile is None or profile.is_srgb:
+        return None
+    intent = colour.intent or profile.intent
+    return intent if profile.allows(intent) else None
+
+
+@dataclass(frozen=True, slots=True)
+class ColourState:
+    """What a slide says of its colours, and what is served.
+
+    ``profile`` is the profile's name, None where the slide has none that can be used. ``intent`` is that of the
+    conversion to sRGB; None where pixels are served as stored.
+    """
+
+    profile: str | None
+    is_srgb: bool
+    intent: str | None
+
+    def __str__(self) -> str:
+        """Say it as the header ``x-vsv-icc`` does: ``none``, ``srgb``, ``passthrough`` or ``srgb; intent=…``."""
+        if self.profile is None:
+            return "none"
+        if self.is_srgb:
+            return SRGB
+        return PASSTHROUGH if self.intent is None else f"{SRGB}; intent={self.intent}"
+
+    def attributes(self) -> str:
+        """Give the same as attributes of an XML element, in a namespace of their own; nothing without a profile."""
+        if self.profile is None:
+            return ""
+        return f' xmlns:vsv="{NAMESPACE}" vsv:Colour="{self}" vsv:Profile={quoteattr(self.profile)}'
+
+
+def colour_state(slide: Slide, colour: Colour) -> ColourState:
+    """Tell what colours a slide has, and which are served where ``colour`` is asked for."""
+    none = ColourState(None, is_srgb=False, intent=None)
+    if not _may_have_profile(slide):
+        return none
+    from vsv.icc import profile_of  # noqa: PLC0415  cold start
+
+    profile = profile_of(slide)
+    if profile is None:
+        return none
+    return ColourState(profile.name, profile.is_srgb, effective_intent(slide, colour))

@@ -1,0 +1,157 @@
+"""Drawing a view: the nearest finer level, scaled by the rest, then mirrored, turned, toned and encoded."""
+
+import io
+import math
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from vsv import pixels, regions
+from vsv.colour import AS_STORED, Colour, effective_intent
+from vsv.errors import InvalidQueryError
+from vsv.pixels import Pixels
+from vsv.slide import Slide
+from vsv.tiles import Tiling, render_tile
+from vsv.view import View, check_area, halvings, level_box, stored_tile
+
+MIME_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "tif": "image/tiff"}
+QUALITY = 90
+# Rows that are scaled at a time, so that memory is that of the picture and not of what it is made from.
+STRIP_PX = 512
+# Pillow's bicubic filter reaches two source pixels, times the scale, to each side.
+FILTER = Image.Resampling.BICUBIC
+SUPPORT = 2
+_QUARTERS = {
+    90.0: Image.Transpose.ROTATE_270,  # Pillow counts against the clock
+    180.0: Image.Transpose.ROTATE_180,
+    270.0: Image.Transpose.ROTATE_90,
+}
+
+
+def draw(slide: Slide, view: View, fmt: str, quality: int = QUALITY, colour: Colour = AS_STORED) -> bytes:
+    """Give the view as an encoded image; one of the slide's own tiles comes as Deep Zoom gives it.
+
+    Raises InvalidQueryError for an unknown format or quality and TooLargeError where a turned picture is too large.
+    """
+    if fmt not in MIME_TYPES:
+        raise InvalidQueryError(f"the format is one of {', '.join(MIME_TYPES)}")
+    tile = stored_tile(view, slide.grid) if fmt == "jpg" and quality == QUALITY else None
+    if tile is not None:
+        return render_tile(slide, *tile, "jpeg", Tiling(colour=colour))
+    picture = coloured(slide, scaled(slide, view), colour)
+    return encode(toned(turned(picture, view, fmt), view.quality), fmt, quality)
+
+
+def coloured(slide: Slide, picture: Pixels, colour: Colour) -> Pixels:
+    """Give a slide's pixels in the colours wanted; the very same where the slide has no others."""
+    intent = effective_intent(slide, colour)
+    if intent is None:
+        return picture
+    from vsv import icc  # noqa: PLC0415  most slides have no profile
+
+    return icc.converted(slide, picture, intent)
+
+
+def scaled(slide: Slide, view: View) -> Pixels:
+    """Give the view's pixels before mirroring and turning: (height, width, 3)."""
+    exact = level_box(view, slide.grid)
+    if exact is not None:
+        return regions.region(slide, *exact)
+    strips = [_strip(slide, view, top) for top in range(0, view.height_px, STRIP_PX)]
+    return strips[0] if len(strips) == 1 else np.concatenate(strips)
+
+
+def _strip(slide: Slide, view: View, top_px: int) -> Pixels:
+    """Scale some rows of the picture from the level that is just finer."""
+    shift = halvings(view, slide.grid)
+    level_dz = slide.max_level - shift
+    width_px, height_px = slide.grid.level_size(level_dz)
+    step = 1 << shift
+    bottom_px = min(top_px + STRIP_PX, view.height_px)
+    rows = view.height_l0 / step / view.height_px  # level rows for one row of the picture
+    left, right = view.left_l0 / step, (view.left_l0 + view.width_l0) / step
+    top, bottom = view.top_l0 / step + top_px * rows, view.top_l0 / step + bottom_px * rows
+    # The filter looks beyond the region where there is slide: no seams, within a picture or between two.
+    across, down = _reach((right - left) / view.width_px), _reach(rows)
+    x0, y0 = max(0, math.floor(left) - across), max(0, math.floor(top) - down)
+    x1, y1 = min(width_px, math.ceil(right) + across), min(height_px, math.ceil(bottom) + down)
+    source = Image.fromarray(regions.region(slide, level_dz, (x0, y0, x1, y1)))
+    place = left - x0, top - y0, min(right - x0, x1 - x0), min(bottom - y0, y1 - y0)
+    return np.asarray(source.resize((view.width_px, bottom_px - top_px), FILTER, place))
+
+
+def _reach(scale: float) -> int:
+    return math.ceil(SUPPORT * max(1.0, scale)) + 1
+
+
+def turned(picture: Pixels, view: View, fmt: str) -> Image.Image:
+    """Mirror and turn; corners that are then empty are white, or transparent where the format can."""
+    image = Image.fromarray(picture)
+    if view.mirrored:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if view.flipped:
+        image = image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    if not view.rotation:
+        return image
+    if (quarter := _QUARTERS.get(view.rotation)) is not None:
+        return image.transpose(quarter)
+    return _turned_freely(image, view.rotation, fmt)
+
+
+def turned_size(width_px: int, height_px: int, rotation: float) -> tuple[int, int]:
+    """Give the size of the upright frame around a picture that was turned by ``rotation`` degrees."""
+    angle = math.radians(rotation)
+    sine, cosine = abs(math.sin(angle)), abs(math.cos(angle))
+    return (
+        math.ceil(width_px * cosine + height_px * sine - 1e-9),
+        math.ceil(width_px * sine + height_px * cosine - 1e-9),
+    )
+
+
+def _turned_freely(image: Image.Image, rotation: float, fmt: str) -> Image.Image:
+    check_area(*turned_size(*image.size, rotation))
+    clear = fmt != "jpg"
+    layered = image.convert("RGBA") if clear else image
+    empty: tuple[int, ...] = (255, 255, 255, 0) if clear else (255, 255, 255)
+    return layered.rotate(-rotation, Image.Resampling.BICUBIC, expand=True, fillcolor=empty)
+
+
+def toned(image: Image.Image, quality: str) -> Image.Image:
+    """Turn a picture grey or black and white; transparent corners stay so in grey."""
+    return _TONES[quality](image)
+
+
+def _grey(image: Image.Image) -> Image.Image:
+    return image.convert("LA" if image.mode == "RGBA" else "L")
+
+
+def _bitonal(image: Image.Image) -> Image.Image:
+    flat = Image.new("RGB", image.size, "white")
+    flat.paste(image, mask=image.getchannel("A") if image.mode == "RGBA" else None)
+    return flat.convert("L").point(lambda value: 255 if value > 127 else 0, "1")
+
+
+_TONES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "color": lambda image: image,
+    "gray": _grey,
+    "bitonal": _bitonal,
+}
+
+
+def encode(image: Image.Image, fmt: str, quality: int = QUALITY) -> bytes:
+    """Encode a picture; ``quality`` is libjpeg's and WebP's, 1 to 100."""
+    if fmt == "jpg" and image.mode == "RGB":
+        return pixels.encode_jpeg(np.asarray(image), pixels.Coding(quality, "444"))
+    out = io.BytesIO()
+    if fmt == "jpg":
+        image.convert("L").save(out, "JPEG", quality=quality)
+    elif fmt == "png":
+        image.save(out, "PNG", compress_level=1)
+    elif fmt == "webp":
+        image.convert("RGBA" if image.mode in {"RGBA", "LA"} else "RGB").save(
+            out, "WEBP", quality=quality, method=2
+        )
+    else:
+        image.save(out, "TIFF", compression="group4" if image.mode == "1" else "tiff_lzw")
+    return out.getvalue()

@@ -1,0 +1,36 @@
+"""Answering at once or not at all.
+
+An event loop must neither wait for a disk nor work on pixels while others wait. A server tries a request in haste on
+its loop first: what the page cache holds is answered there, anything else breaks off and goes to a thread.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_in_haste: ContextVar[bool] = ContextVar("in_haste", default=False)
+
+
+class WouldWaitError(Exception):
+    """The answer needs a disk or work; not one of the domain's errors, because nothing is wrong."""
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Let a block raise WouldWaitError rather than wait."""
+    token = _in_haste.set(True)
+    try:
+        yield
+    finally:
+        _in_haste.reset(token)
+
+
+def in_haste() -> bool:
+    """Tell whether waiting is out of the question."""
+    return _in_haste.get()
+
+
+def may_wait() -> None:
+    """Raise WouldWaitError in haste; called before what takes time."""
+    if _in_haste.get():
+        raise WouldWaitError

@@ -1,0 +1,108 @@
+"""Masks of slides, such as a segmentation gives: one PNG beside the slide, found by the number of its shape.
+
+``slides/{ImageID}/mask-{shape}.png`` has a bit a pixel: 0 is transparent, 1 the mask's colour, which its palette
+holds. ``shapes/{shape}`` holds the ImageID, and stays when the slide is deleted: a number means one shape for ever.
+"""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from vsv import durable
+from vsv.channels import Color
+from vsv.errors import (
+    AlreadyExistsError,
+    BadRequestError,
+    FileMissingError,
+    ImageNotFoundError,
+    SlideNotFoundError,
+)
+from vsv.files import SlideFiles
+from vsv.owner_files import owner, take
+from vsv.view import check_area
+
+_FOREIGN = "the mask's file is not one that was stored here"
+Bits = npt.NDArray[np.bool_]
+
+MAX_NUMBER = 1 << 53
+# A mask of as many pixels as a picture may have, which compresses not at all, is 2 MiB.
+MAX_BYTES = 4 << 20
+# Pillow's modes with one number a pixel, which may be 0 and 1 or the labels of a segmentation.
+_SINGLE = {"1", "L", "I", "I;16", "F"}
+# What OMERO fills a mask with that has no colour.
+YELLOW: Color = (255, 255, 0, 255)
+
+
+def store_mask(files: SlideFiles, image_id: str, shape: int, bits: Bits, color: Color = YELLOW) -> None:
+    """Store a mask, (height, width), or replace the same shape's.
+
+    Raises SlideNotFoundError, TooLargeError, and AlreadyExistsError where the shape is another slide's.
+    """
+    if not 0 < shape < MAX_NUMBER:
+        raise BadRequestError("a shape's number is a whole number above 0")
+    if bits.ndim != 2 or not bits.size:
+        raise BadRequestError("a mask has rows and columns")
+    check_area(bits.shape[1], bits.shape[0])
+    if not files.slide(image_id).exists():
+        raise SlideNotFoundError("there is no slide with this ImageID")
+    if take(files.mask_owner(shape), image_id) != image_id:
+        raise AlreadyExistsError("this shape's number belongs to another slide")
+    durable.write(files.mask(image_id, shape), _encoded(bits, color))
+
+
+def import_mask(files: SlideFiles, image_id: str, shape: int, picture: Path, color: Color = YELLOW) -> None:
+    """Store a picture as a mask: what is not black belongs to it; raises BadRequestError as well."""
+    try:
+        with Image.open(picture) as image:
+            check_area(*image.size)
+            values = np.asarray(image if image.mode in _SINGLE else image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise BadRequestError("the mask must be a picture that can be read, such as a PNG") from error
+    bits: Bits = (values != 0).reshape(*values.shape[:2], -1).any(axis=2)
+    store_mask(files, image_id, shape, bits, color)
+
+
+def read_mask(files: SlideFiles, shape: int) -> bytes:
+    """Give a stored mask as a PNG; raises ImageNotFoundError, also while its slide is deleted."""
+    image_id = owner(files.mask_owner(shape))
+    if image_id is None:
+        raise ImageNotFoundError("no mask has this number")
+    path = files.mask(image_id, shape)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise FileMissingError(_FOREIGN)
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise ImageNotFoundError("no mask has this number") from error
+
+
+def changed_mask(png: bytes, color: Color | None, mirrored: bool, flipped: bool) -> bytes:
+    """Give a stored mask in another colour, mirrored left to right or flipped top to bottom."""
+    try:
+        with Image.open(io.BytesIO(png)) as image:
+            check_area(*image.size)
+            bits = np.asarray(image) != 0
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise FileMissingError(_FOREIGN) from error
+    bits = bits[:, ::-1] if mirrored else bits
+    return _encoded(bits[::-1] if flipped else bits, color or _color(png))
+
+
+def _encoded(bits: Bits, color: Color) -> bytes:
+    image = Image.fromarray(bits.astype(np.uint8), "P")
+    image.putpalette([0, 0, 0, *color[:3]])
+    out = io.BytesIO()
+    image.save(out, "PNG", bits=1, transparency=bytes((0, color[3])))
+    return out.getvalue()
+
+
+def _color(png: bytes) -> Color:
+    """Read the palette's second entry. Pillow takes an opacity of 10 for a line's end, and the colour for opaque."""
+    head = png.partition(b"IDAT")[0]
+    palette, opacity = head.partition(b"PLTE")[2][3:6], head.partition(b"tRNS")[2][1:2]
+    if len(palette) < 3 or not opacity:
+        raise FileMissingError(_FOREIGN)
+    return palette[0], palette[1], palette[2], opacity[0]

@@ -1,0 +1,105 @@
+"""Numbers for slides, for protocols whose images are numbers: OMERO's.
+
+An ImageID that is a plain decimal number of at most 15 digits is its own number; "0012" is not plain, it would be
+taken for 12. Any other ImageID gets a number that its hash chooses, between 10^15 and 2^53, which own numbers never
+reach and JavaScript can count. ``numbers/{number}`` then holds the ImageID. It is made once and never changed, as an
+ImageID is never given twice; where another ImageID has the number already, the next one is taken. So a slide is found
+by its number without a database, and a numeric ImageID without any file.
+"""
+
+import hashlib
+import os
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from threading import Lock
+
+from vsv.errors import InvalidNameError, SlideNotFoundError, UnavailableError
+from vsv.files import SlideFiles
+from vsv.names import is_image_id
+from vsv.owner_files import owner, take
+
+FIRST_GIVEN, END = 10**15, 1 << 53
+# Two of a million slides share a first number once in 16,000 archives; that eight numbers are all taken is damage.
+ATTEMPTS = 8
+# How many slides are looked through for a number that has no file yet, and how seldom.
+MAX_SCANNED, SCAN_SECONDS = 1_000_000, 60.0
+MAX_KNOWN = 4096
+_OWN = re.compile(r"(?:0|[1-9][0-9]{0,14})\Z", re.ASCII)
+_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,15})\Z", re.ASCII)
+
+
+def parse_number(text: str) -> int:
+    """Read a number; raises InvalidNameError for what no slide can have, such as leading zeros."""
+    if not _NUMBER.match(text) or (number := int(text)) >= END:
+        raise InvalidNameError("an image's number is a whole number without leading zeros")
+    return number
+
+
+def candidates(image_id: str) -> Iterator[int]:
+    """Give the numbers that a slide may have, best first, always the same ones."""
+    if _OWN.match(image_id):
+        yield int(image_id)
+        return
+    for attempt in range(ATTEMPTS):
+        digest = hashlib.sha256(f"{attempt}/{image_id}".encode()).digest()
+        yield FIRST_GIVEN + int.from_bytes(digest[:16], "big") % (END - FIRST_GIVEN)
+
+
+def give_number(files: SlideFiles, image_id: str) -> int:
+    """Give a slide's number, and note it where it is not the ImageID itself; raises UnavailableError, OSError."""
+    for number in candidates(image_id):
+        if number < FIRST_GIVEN or take(files.number(number), image_id) == image_id:
+            return number
+    raise UnavailableError("no free number could be found for this slide")
+
+
+class Numbers:
+    """Finds slides by number, and remembers those that were found."""
+
+    def __init__(self, files: SlideFiles) -> None:
+        self.files = files
+        self._known: OrderedDict[int, str] = OrderedDict()
+        self._scanned = float("-inf")
+        self._lock = Lock()
+
+    def image_id(self, number: int) -> str:
+        """Give the ImageID that has a number, whether or not the slide still exists; raises SlideNotFoundError."""
+        if number < FIRST_GIVEN:
+            return str(number)
+        found = self._known.get(number) or owner(self.files.number(number)) or self._scan(number)
+        if found is None:
+            raise SlideNotFoundError("no slide has this number")
+        self._keep(number, found)
+        return found
+
+    def _keep(self, number: int, image_id: str) -> None:
+        with self._lock:
+            self._known[number] = image_id
+            self._known.move_to_end(number)
+            while len(self._known) > MAX_KNOWN:
+                self._known.popitem(last=False)
+
+    def _scan(self, number: int) -> str | None:
+        """Look for the number among slides that were imported before numbers were noted, at most once a minute."""
+        with self._lock:
+            if time.monotonic() - self._scanned < SCAN_SECONDS:
+                return None
+            self._scanned = time.monotonic()
+        for image_id in self._image_ids():
+            if number == next(candidates(image_id)):
+                return self._noted_now(image_id, number)
+        return None
+
+    def _image_ids(self) -> Iterator[str]:
+        with os.scandir(self.files.root / "slides") as entries:
+            for _, entry in zip(range(MAX_SCANNED), entries, strict=False):
+                if is_image_id(entry.name) and not _OWN.match(entry.name):
+                    yield entry.name
+
+    def _noted_now(self, image_id: str, number: int) -> str | None:
+        try:
+            return image_id if give_number(self.files, image_id) == number else None
+        except OSError:
+            return image_id  # a function that may only read

@@ -1,0 +1,233 @@
+"""Ordinary images, as any program saves them: PNG, JPEG, and TIFF that no slide reader opens.
+
+Such a file is decoded whole, within strict bounds: it is either small or refused. Its pixels are RGB with eight bits,
+turned as its EXIF orientation says, over white where it is transparent.
+"""
+
+import io
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
+
+from vsv.aperio import is_aperio
+from vsv.errors import UnavailableError, UnreadableSlideError
+from vsv.open_file import OpenFile
+from vsv.pixels import box_reduce
+from vsv.tiff import is_tiff, read_pages
+
+log = logging.getLogger(__name__)
+
+Pixels = npt.NDArray[np.uint8]
+
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+# 300 MB as RGB, and up to 400 more while it is decoded.
+MAX_PIXELS = 100_000_000
+# Decoded images that are kept, at most MAX_PIXELS in all and one at least.
+MAX_OPEN = 2
+# Rows that are made RGB at a time, so that the whole image is there only as it was decoded and as it is kept.
+STRIP_PX = 512
+# EXIF 2.32, tag Orientation. No pixel is moved: numpy counts differently from then on.
+_TURNS: dict[int, Callable[[Pixels], Pixels]] = {
+    1: lambda found: found,
+    2: lambda found: found[:, ::-1],
+    3: lambda found: found[::-1, ::-1],
+    4: lambda found: found[::-1],
+    5: lambda found: found.swapaxes(0, 1),
+    6: lambda found: found.swapaxes(0, 1)[:, ::-1],
+    7: lambda found: found.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda found: found.swapaxes(0, 1)[::-1],
+}
+_SIXTEEN_BITS = {"I;16", "I;16B", "I;16L"}
+_COLOURED = {"P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "YCbCr"}
+_MODES = {"1", "L", "LA", "La", "CMYK"} | _SIXTEEN_BITS | _COLOURED
+_decoded: OrderedDict[tuple[int, int, int, int], Pixels] = OrderedDict()
+_lock = Lock()
+
+
+def is_plain(path: Path) -> bool:
+    """Tell whether a file is an ordinary image and no slide, by its content."""
+    file = OpenFile(path)
+    return file.read(0, len(PNG)).startswith((PNG, JPEG)) or (is_tiff(file) and _is_plain_tiff(path, file))
+
+
+def _is_plain_tiff(path: Path, file: OpenFile) -> bool:
+    """Tell whether a TIFF is whole and no slide; a damaged slide stays one, and is refused as such."""
+    from vsv.openslide_source import is_known  # noqa: PLC0415  neither PNG nor JPEG needs it
+
+    try:
+        return not is_aperio(read_pages(file)[0].description) and not is_known(path)
+    except UnreadableSlideError:
+        return False
+
+
+def check(path: Path) -> None:
+    """Decode an ordinary image to its end; raises UnreadableSlideError with a reason for people."""
+    pixels(path)
+
+
+def dimensions(path: Path) -> tuple[int, int]:
+    """Give width and height as the image is shown, from its header alone; raises UnreadableSlideError."""
+    with _opened(path) as image:
+        return image.size[::-1] if _orientation(image) >= 5 else image.size
+
+
+def description(path: Path) -> tuple[str, str]:
+    """Give the image's format and kind of pixels: ``PNG``, ``RGBA``."""
+    with _opened(path) as image:
+        return str(image.format), image.mode
+
+
+def profile(path: Path) -> bytes | None:
+    """Give the ICC profile that the decoded pixels are to be seen by; None where there is none."""
+    with _opened(path) as image:
+        found = _embedded(image)
+        return found if found and image.mode in _COLOURED and _space(found) == b"RGB " else None
+
+
+def pixels(path: Path) -> Pixels:
+    """Give all pixels, (height, width, 3) RGB; raises UnreadableSlideError."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise UnavailableError("the image's file cannot be opened now") from error
+    key = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    with _lock:  # also while decoding: two at once would take twice the memory
+        decoded = _decoded.pop(key, None)
+        if decoded is None:
+            decoded = _decode(path)
+        _decoded[key] = decoded
+        while len(_decoded) > MAX_OPEN or (len(_decoded) > 1 and _kept_pixels() > MAX_PIXELS):
+            _decoded.popitem(last=False)
+    return decoded
+
+
+def _kept_pixels() -> int:
+    return sum(found.size // 3 for found in _decoded.values())
+
+
+def read_box(path: Path, shift: int, left: int, top: int, width_px: int, height_px: int) -> Pixels:
+    """Give a box of the level that is full resolution halved ``shift`` times, in that level's pixels."""
+    down = slice(top << shift, (top + height_px) << shift)
+    across = slice(left << shift, (left + width_px) << shift)
+    return np.ascontiguousarray(box_reduce(pixels(path)[down, across], shift))
+
+
+def _opened(path: Path) -> Image.Image:
+    """Read an image's header.
+
+    Not by Image.open, which would try every format that there is; its bound on pixels is ours to keep.
+    """
+    head = OpenFile(path).read(0, len(PNG))
+    try:
+        if head.startswith(PNG):
+            image: Image.Image = PngImagePlugin.PngImageFile(path)
+        elif head.startswith(JPEG):
+            image = JpegImagePlugin.JpegImageFile(path)
+        else:
+            image = TiffImagePlugin.TiffImageFile(path)
+    except Exception as error:  # damaged headers make the readers raise whatever comes
+        raise _unreadable() from error
+    _check_kind(image)
+    return image
+
+
+def _check_kind(image: Image.Image) -> None:
+    width_px, height_px = image.size
+    if width_px * height_px > MAX_PIXELS:
+        image.close()
+        raise UnreadableSlideError(
+            f"the image has {width_px}×{height_px} pixels: an ordinary image may have {MAX_PIXELS:,} in all"
+        )
+    if image.mode not in _MODES:
+        image.close()
+        raise UnreadableSlideError("the image's pixels are of a kind that is not shown: save it as RGB")
+
+
+def _unreadable() -> UnreadableSlideError:
+    return UnreadableSlideError(
+        "the file is not a PNG, JPEG or TIFF image that can be shown, or not all of one"
+    )
+
+
+def _decode(path: Path) -> Pixels:
+    with _opened(path) as image:
+        try:
+            image.load()
+            return _TURNS[_orientation(image)](_array(image))
+        except MemoryError as error:
+            raise UnavailableError("there is not enough memory to decode this image now") from error
+        except Exception as error:  # damaged pixels make the decoders raise whatever comes
+            raise _unreadable() from error
+
+
+def _array(image: Image.Image) -> Pixels:
+    """Give a decoded image as RGB."""
+    out = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, STRIP_PX):
+        bottom = min(top + STRIP_PX, image.height)
+        out[top:bottom] = np.asarray(_rgb(image.crop((0, top, image.width, bottom))))
+    return out
+
+
+def _orientation(image: Image.Image) -> int:
+    """Give the EXIF orientation, 1 to 8; a TIFF Pillow turns by itself."""
+    if image.format == "TIFF" or not image.info.get("exif"):
+        return 1
+    exif = Image.Exif()
+    try:
+        exif.load(image.info["exif"])
+        found = exif.get(0x0112)
+    except Exception:  # an orientation that cannot be read is none
+        return 1
+    return found if isinstance(found, int) and found in _TURNS else 1
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode in _SIXTEEN_BITS:
+        return Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8)).convert(
+            "RGB"
+        )
+    if image.has_transparency_data:
+        return _over_white(image.convert("RGBA"))
+    found = _embedded(image)
+    if found and image.mode in {"L", "CMYK"} and _space(found) != b"RGB ":
+        return _by_profile(image, found)
+    return image.convert("RGB")
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    flat = Image.new("RGB", image.size, "white")
+    flat.paste(image, mask=image.getchannel("A"))
+    return flat
+
+
+def _embedded(image: Image.Image) -> bytes | None:
+    found = image.info.get("icc_profile")
+    return found if isinstance(found, bytes) else None
+
+
+def _space(profile: bytes) -> bytes:
+    """Give an ICC profile's colour space (ICC.1, section 7.2.6)."""
+    return profile[16:20]
+
+
+def _by_profile(image: Image.Image, profile: bytes) -> Image.Image:
+    """Convert grey or CMYK to sRGB as its profile says; without it where it is damaged."""
+    from PIL import ImageCms  # noqa: PLC0415
+
+    try:
+        source = ImageCms.getOpenProfile(io.BytesIO(profile))
+        intent = ImageCms.Intent(ImageCms.getDefaultIntent(source))
+        target = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, source, target, intent, outputMode="RGB")
+    except (ImageCms.PyCMSError, ValueError, TypeError, OSError) as error:
+        log.warning("an image is shown without its ICC profile, which cannot be used: %s", error)
+        return image.convert("RGB")
+    assert converted is not None
+    return converted

@@ -1,0 +1,43 @@
+"""Drawing a view with OMERO's channel settings: the pixels of the view, each channel through its tables, encoded.
+
+Where nothing changes, a tile comes as it is stored.
+"""
+
+import numpy as np
+from PIL import Image
+
+from vsv.channels import Rendering, tables
+from vsv.colour import AS_STORED, Colour
+from vsv.drawing import coloured, draw, encode, scaled, turned
+from vsv.pixels import Pixels
+from vsv.slide import Slide
+from vsv.view import View
+
+_DARK = bytes(256)
+
+
+def draw_channels(
+    slide: Slide, view: View, rendering: Rendering, fmt: str, quality: int, colour: Colour = AS_STORED
+) -> bytes:
+    """Give the view as an encoded image; raises what ``drawing.draw`` raises."""
+    if rendering.is_identity:
+        return draw(slide, view, fmt, quality, colour)
+    picture = recoloured(coloured(slide, scaled(slide, view), colour), rendering)
+    return encode(turned(picture, view, fmt), fmt, quality)
+
+
+def recoloured(pixels: Pixels, rendering: Rendering) -> Pixels:
+    """Give the picture that a rendering makes of (height, width, 3) pixels; what is too bright is full."""
+    parts = tables(rendering)
+    if all(added == () or [index for index, _ in added] == [part] for part, added in enumerate(parts)):
+        # Each channel in its own place: ten times as fast as picking channels apart.
+        table = b"".join(added[0][1] if added else _DARK for added in parts)
+        return np.asarray(Image.fromarray(pixels).point(list(table)))
+    out = np.zeros_like(pixels)
+    for part, added in enumerate(parts):
+        planes = [np.frombuffer(table, np.uint8)[pixels[..., index]] for index, table in added]
+        if len(planes) == 1:
+            out[..., part] = planes[0]
+        elif planes:
+            out[..., part] = np.minimum(sum(plane.astype(np.uint16) for plane in planes), 255)
+    return out

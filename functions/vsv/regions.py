@@ -1,0 +1,160 @@
+"""Any box of any Deep Zoom level, from the nearest stored level and from just the tiles that it touches.
+
+Pixels are (height, width, 3) RGB arrays of bytes; a box is left, top, right and bottom in its level's pixels.
+"""
+
+import logging
+import math
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numpy as np
+from PIL import Image
+
+from vsv import openslide_source, plain_source
+from vsv.deepzoom import shrunk
+from vsv.errors import CorruptTileError
+from vsv.haste import may_wait
+from vsv.levels import JpegLevel
+from vsv.pixels import Pixels, blank, box_reduce, extend, tile_pixels
+from vsv.slide import MAX_DCT_SHIFT, Slide
+
+log = logging.getLogger(__name__)
+
+Box = tuple[int, int, int, int]
+# So many stored tiles are decoded by several threads; rendering a pyramid, which has its own, takes fewer at once.
+MANY_TILES = 64
+
+
+def level_tile(slide: Slide, level_dz: int, col: int, row: int) -> Pixels:
+    """Give the pixels of any tile on the slide's own grid, from the best source there is.
+
+    Nothing here is remembered: what a tile costs is bounded by ``MAX_SOURCE_TILES`` and the thumbnail.
+    """
+    return region(slide, level_dz, slide.grid.tile_box(level_dz, col, row))
+
+
+def region(slide: Slide, level_dz: int, box: Box) -> Pixels:
+    """Give a box of a level, which must lie inside it; damaged tiles become background."""
+    may_wait()
+    source_dz = slide.source_level(level_dz)
+    if source_dz is not None and source_dz - level_dz <= MAX_DCT_SHIFT:
+        return level_region(slide.levels[source_dz], source_dz - level_dz, box)
+    left, top, right, bottom = box
+    out = np.empty((bottom - top, right - left, 3), np.uint8)
+    for x0, y0, x1, y1 in _grid_parts(box, slide.grid.tile_size):
+        out[y0 - top : y1 - top, x0 - left : x1 - left] = _part(slide, level_dz, (x0, y0, x1, y1))
+    return out
+
+
+def _grid_parts(box: Box, size: int) -> Iterator[Box]:
+    """Cut a box along the grid of tiles."""
+    left, top, right, bottom = box
+    for y in range(top // size * size, bottom, size):
+        for x in range(left // size * size, right, size):
+            yield max(x, left), max(y, top), min(x + size, right), min(y + size, bottom)
+
+
+def _part(slide: Slide, level_dz: int, box: Box) -> Pixels:
+    """Give a part of one tile of a level that OpenSlide or an image is read for, or lies far above its source."""
+    source_dz, total = slide.source_level(level_dz), slide.max_level - level_dz
+    shift = _halvings(slide, total) if source_dz is None else source_dz - level_dz
+    if shift > MAX_DCT_SHIFT:
+        return _far_reduced(slide, level_dz, box, shift)
+    left, top, right, bottom = box
+    read = plain_source.read_box if slide.origin == "ordinary" else openslide_source.read_box
+    try:
+        return read(slide.path, total, left, top, right - left, bottom - top)
+    except CorruptTileError as error:
+        log.warning("background for a part of level %d at %d,%d: %s", level_dz, left, top, error)
+        return blank(right - left, bottom - top)
+
+
+def _halvings(slide: Slide, total: int) -> int:
+    """Tell how many halvings lie between what the reader would read and a level: an ordinary image has but one."""
+    return total if slide.origin == "ordinary" else openslide_source.halvings(slide.path, total)
+
+
+def _far_reduced(slide: Slide, level_dz: int, box: Box, shift: int) -> Pixels:
+    """Render a box far above its source: from the thumbnail if that is dear, else by way of a nearer level."""
+    if slide.is_dear(level_dz, shift) and (part := _from_thumbnail(slide, level_dz, box)) is not None:
+        return part
+    nearer_dz = level_dz + MAX_DCT_SHIFT
+    width_px, height_px = slide.grid.level_size(nearer_dz)
+    left, top, right, bottom = (edge << MAX_DCT_SHIFT for edge in box)
+    finer = region(slide, nearer_dz, (left, top, min(right, width_px), min(bottom, height_px)))
+    return box_reduce(finer, MAX_DCT_SHIFT)
+
+
+def _from_thumbnail(slide: Slide, level_dz: int, box: Box) -> Pixels | None:
+    """Enlarge or reduce a part of the thumbnail; None where there is none, or none that can be read."""
+    left, top, right, bottom = box
+    step = 1 << (slide.max_level - level_dz)
+    try:
+        with Image.open(slide.thumbnail) as image:
+            x, y = step * image.width / slide.grid.width_px, step * image.height / slide.grid.height_px
+            picture = np.asarray(image.convert("RGB"))
+    except OSError:
+        return None
+    # A level is rounded up: its last pixels reach beyond the picture.
+    height_px, width_px = (
+        max(picture.shape[0], math.ceil(bottom * y)),
+        max(picture.shape[1], math.ceil(right * x)),
+    )
+    whole, place = extend(picture, width_px, height_px), (left * x, top * y, right * x, bottom * y)
+    size = right - left, bottom - top
+    return np.asarray(Image.fromarray(whole).resize(size, Image.Resampling.BOX, place))
+
+
+def level_region(level: JpegLevel, shift: int, box: Box) -> Pixels:
+    """Give a box of the level that lies ``shift`` halvings, at most three, above a stored one.
+
+    The box counts in Deep Zoom pixels. A stored level that was rounded down is a pixel or two short at the right
+    and bottom: its last pixels are repeated there.
+    """
+    stored = shrunk(level.width_px, shift), shrunk(level.height_px, shift)
+    left, top = min(box[0], stored[0] - 1), min(box[1], stored[1] - 1)
+    right, bottom = max(left + 1, min(box[2], stored[0])), max(top + 1, min(box[3], stored[1]))
+    out = np.empty((bottom - top, right - left, 3), np.uint8)
+    _fill(out, level, shift, (left, top, right, bottom))
+    return extend(out, box[2] - box[0], box[3] - box[1])
+
+
+def _fill(out: Pixels, level: JpegLevel, shift: int, box: Box) -> None:
+    """Decode the stored tiles under a box into ``out``."""
+    left, top, right, bottom = box
+    side = level.tile_size >> shift
+
+    def place(at: tuple[int, int]) -> None:
+        col, row = at
+        part = _pixels_or_background(level, col, row, shift)
+        x0, y0 = max(left, col * side), max(top, row * side)
+        x1, y1 = min(right, col * side + part.shape[1]), min(bottom, row * side + part.shape[0])
+        inner = part[y0 - row * side : y1 - row * side, x0 - col * side : x1 - col * side]
+        out[y0 - top : y1 - top, x0 - left : x1 - left] = inner
+
+    columns, rows = range(left // side, -(-right // side)), range(top // side, -(-bottom // side))
+    places = [(col, row) for row in rows for col in columns]
+    if len(places) <= MANY_TILES:
+        for at in places:
+            place(at)
+    else:
+        list(_decoders().map(place, places))
+
+
+@cache
+def _decoders() -> ThreadPoolExecutor:
+    """Give the threads that decode for large regions: the decoder leaves the GIL."""
+    return ThreadPoolExecutor(os.cpu_count(), "decode")
+
+
+def _pixels_or_background(level: JpegLevel, col: int, row: int, shift: int) -> Pixels:
+    try:
+        return tile_pixels(level, col, row, shift)
+    except CorruptTileError as error:
+        log.warning("background for tile %d,%d of a %d px wide level: %s", col, row, level.width_px, error)
+        side = level.tile_size
+        width_px, height_px = min(side, level.width_px - col * side), min(side, level.height_px - row * side)
+        return blank(shrunk(width_px, shift), shrunk(height_px, shift))

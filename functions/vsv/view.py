@@ -1,0 +1,96 @@
+"""A picture asked of a slide, whatever the protocol: a region, drawn at a size, then mirrored, turned and toned.
+
+Arithmetic only. The order of the steps is that of the IIIF Image API 3.0, section 4: region, size, rotation,
+quality, format.
+"""
+
+from dataclasses import dataclass
+
+from vsv.deepzoom import Grid, shrunk
+from vsv.errors import InvalidQueryError, TooLargeError
+
+# 4096×4096: what a screen of today shows four times over, drawn in about a second.
+MAX_AREA_PX = 1 << 24
+MAX_SIDE_PX = 1 << 14
+QUALITIES = ("color", "gray", "bitonal")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is asked: a box at full resolution and the size that it is drawn at, before it is turned.
+
+    ``rotation`` is in degrees clockwise, after mirroring left to right if ``mirrored``, top to bottom if ``flipped``.
+    """
+
+    left_l0: int
+    top_l0: int
+    width_l0: int
+    height_l0: int
+    width_px: int
+    height_px: int
+    mirrored: bool = False
+    flipped: bool = False
+    rotation: float = 0.0
+    quality: str = "color"
+
+    def __post_init__(self) -> None:
+        if min(self.left_l0, self.top_l0) < 0 or min(self.width_l0, self.height_l0) < 1:
+            raise InvalidQueryError("the region lies outside the slide, or is empty")
+        if min(self.width_px, self.height_px) < 1:
+            raise InvalidQueryError("the size is less than a pixel")
+        check_area(self.width_px, self.height_px)
+
+    @property
+    def is_upright(self) -> bool:
+        """Tell whether the picture is neither mirrored nor turned."""
+        return not (self.mirrored or self.flipped or self.rotation)
+
+
+def check_area(width_px: int, height_px: int) -> None:
+    """Raise TooLargeError for a picture beyond the limits, before any memory is spent."""
+    if max(width_px, height_px) > MAX_SIDE_PX:
+        raise TooLargeError(f"{width_px}×{height_px} pixels: a side may have at most {MAX_SIDE_PX}")
+    if width_px * height_px > MAX_AREA_PX:
+        raise TooLargeError(f"{width_px}×{height_px} pixels: a picture may have at most {MAX_AREA_PX}")
+
+
+def halvings(view: View, grid: Grid) -> int:
+    """Tell how often full resolution may be halved and still be at least as fine as what is drawn."""
+    scale = min(view.width_l0 // view.width_px, view.height_l0 // view.height_px)
+    return min(max(0, scale.bit_length() - 1), grid.max_level)
+
+
+def level_box(view: View, grid: Grid) -> tuple[int, tuple[int, int, int, int]] | None:
+    """Give the Deep Zoom level and box whose pixels the picture is made of one for one; None where it is scaled.
+
+    A box at the slide's right or bottom edge may end in a pixel that is not whole, as the level itself does.
+    """
+    size = view.width_px, view.height_px
+    for shift in range(grid.level_count):
+        if (shrunk(view.width_l0, shift), shrunk(view.height_l0, shift)) == size:
+            return _aligned(view, grid, shift)
+    return None
+
+
+def _aligned(view: View, grid: Grid, shift: int) -> tuple[int, tuple[int, int, int, int]] | None:
+    step = 1 << shift
+    right, bottom = view.left_l0 + view.width_l0, view.top_l0 + view.height_l0
+    starts = view.left_l0 % step == view.top_l0 % step == 0
+    ends = right in {right // step * step, grid.width_px} and bottom in {
+        bottom // step * step,
+        grid.height_px,
+    }
+    if not (starts and ends):
+        return None
+    left, top = view.left_l0 >> shift, view.top_l0 >> shift
+    return grid.max_level - shift, (left, top, left + view.width_px, top + view.height_px)
+
+
+def stored_tile(view: View, grid: Grid) -> tuple[int, int, int] | None:
+    """Give the Deep Zoom level, column and row of the tile that the picture is; None where it is none."""
+    found = level_box(view, grid)
+    if found is None or not view.is_upright or view.quality != "color":
+        return None
+    level_dz, box = found
+    col, row = box[0] // grid.tile_size, box[1] // grid.tile_size
+    return (level_dz, col, row) if grid.tile_box(level_dz, col, row) == box else None
