@@ -6,7 +6,6 @@ Lambda function's first answer should not wait for it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from xml.sax.saxutils import quoteattr
 
 from vsv.errors import InvalidQueryError
 from vsv.slide import Slide
@@ -85,6 +84,8 @@ class ColourState:
         """Give the same as attributes of an XML element, in a namespace of their own; nothing without a profile."""
         if self.profile is None:
             return ""
+        from xml.sax.saxutils import quoteattr  # noqa: PLC0415  cold start: brings urllib, and a tile needs none
+
         return f' xmlns:vsv="{NAMESPACE}" vsv:Colour="{self}" vsv:Profile={quoteattr(self.profile)}'
 
 

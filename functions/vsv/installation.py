@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 from vsv.errors import SettingsError
 from vsv.files import SlideFiles
 from vsv.library import Library
-from vsv.numbers import Numbers
 from vsv.settings import Settings, from_environment, required
 
 if TYPE_CHECKING:  # cold start: a tile has no record
+    from vsv.numbers import Numbers
     from vsv.records import ImportRecord
     from vsv.stores import ImportStore, SlideStore
 
@@ -65,6 +65,8 @@ class Installation:
     @cached_property
     def numbers(self) -> Numbers:
         """The slides by number."""
+        from vsv.numbers import Numbers  # noqa: PLC0415  cold start
+
         return Numbers(self.files)
 
     @cached_property
