@@ -11,10 +11,16 @@ import { comeBack, currentUser, forget, goToLogin, revoke, useLogin } from "./to
 /** @import {Config} from "./config.js" */
 
 const AGAIN_MS = 5000;
+// When somebody last logged out in this browser. Stored, and not only told: a page that is leaving may be gone before its
+// message is on its way, and one that sleeps or comes back by "Back" has not heard it.
+const OUT = "logged-out-at";
+const LEFT = "?logged-out";
 
 /** @type {Config | null} */
 let config = null;
-const tabs = new BroadcastChannel("login");
+/** @type {string | null} */
+let outBefore = null;
+let leaving = false;
 
 /** @returns {string | null} the GraphQL API's own host; null on one machine */
 export function graphqlHost() {
@@ -26,9 +32,11 @@ export async function enter() {
   config = await untilAnswered(readConfig);
   if (config === null) return;
   await untilAnswered(() => useLogin(/** @type {Config} */ (config)));
+  if (location.search === LEFT) return stopWith("You have logged out.", "Log in", () => goToLogin({}));
   if (currentUser() === null) await logIn(new URL(location.href).searchParams);
   else if (location.search) history.replaceState(null, "", location.pathname + location.hash);
-  tabs.addEventListener("message", leave);
+  outBefore = localStorage.getItem(OUT);
+  for (const moment of ["storage", "pageshow", "focus", "visibilitychange"]) addEventListener(moment, leaveWhenOut);
   try {
     await untilAnswered(openImages);
   } catch (error) {
@@ -61,15 +69,21 @@ export async function logInAgain() {
 async function logOut() {
   await closeImages();
   await revoke();
-  tabs.postMessage("out");
+  leaving = true;
+  localStorage.setItem(OUT, String(Date.now()));
   const { loginDomain, clientId } = /** @type {Config} */ (config);
   location.assign(`${loginDomain}/logout?${new URLSearchParams({ client_id: clientId, logout_uri: `${location.origin}/` })}`);
 }
 
-/** Another tab has logged out: whoever sits down here next must not find this one open. */
-async function leave() {
+/**
+ * Another tab has logged out: whoever sits down here next must not find this one open. Nor does it log in again by
+ * itself: the login page may not have heard yet, and would let the same person in without a question.
+ */
+async function leaveWhenOut(/** @type {Event} */ { type }) {
+  if (localStorage.getItem(OUT) === outBefore) return;
+  if (leaving && type !== "pageshow") return; // it is on its way already; brought back by "Back", it is not
   await forget();
-  location.replace(location.origin);
+  location.replace(`${location.origin}/${LEFT}`);
 }
 
 function showWho() {
