@@ -175,7 +175,7 @@ def answer(event: Event, context: Any, handle: Callable[[Request], Response]) ->
 
 
 def _sendable(response: Response) -> Response:
-    """Give the answer back; raises AnswerTooLargeError where Lambda would fail on it. Elsewhere nothing is too large."""
+    """Give the answer back; raises AnswerTooLargeError where Lambda could not send it."""
     # Set by Lambda itself: "Defined runtime environment variables", AWS Lambda developer guide.
     if os.environ.get("AWS_LAMBDA_FUNCTION_NAME") and _sent_bytes(response.body) > MAX_ANSWER_BYTES:
         raise errors.AnswerTooLargeError(

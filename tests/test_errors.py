@@ -105,8 +105,8 @@ def test_events_of_another_kind_are_400(event: Any) -> None:
     assert result["statusCode"] == 400
 
 
-# What Lambda's runtime hands over: the whole answer as JSON. Lambda says of more: "Response payload size exceeded maximum
-# allowed payload size (6291556 bytes)".
+# What Lambda's runtime hands over: the whole answer as JSON. Lambda says of more: "Response payload size exceeded
+# maximum allowed payload size (6291556 bytes)".
 LAMBDAS_BYTES = 6_291_556
 
 
