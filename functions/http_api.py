@@ -7,6 +7,7 @@ import base64
 import binascii
 import json
 import logging
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from vsv.haste import WouldWaitError
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 64 * 1024
+# What Lambda sends of an answer, as JSON with a body in base64, less room for headers ("Lambda quotas", AWS Lambda
+# developer guide: 6 MB; Lambda's own message says 6,291,556 bytes).
+MAX_ANSWER_BYTES = 6_291_556 - 32 * 1024
 
 STATUS_BY_ERROR: dict[type[errors.VsvError], int] = {
     errors.VsvError: 500,
@@ -26,6 +30,7 @@ STATUS_BY_ERROR: dict[type[errors.VsvError], int] = {
     errors.InvalidTileAddressError: 400,
     errors.InvalidQueryError: 400,
     errors.TooLargeError: 400,
+    errors.AnswerTooLargeError: 413,
     errors.UnsupportedError: 501,
     errors.InvalidTokenError: 400,
     errors.IllegalTransitionError: 400,
@@ -166,7 +171,22 @@ def read_request(event: Event) -> Request:
 def answer(event: Event, context: Any, handle: Callable[[Request], Response]) -> dict[str, Any]:
     """Run a handler's logic on an event; every failure becomes an answer that gives nothing away."""
     request_id = getattr(context, "aws_request_id", "-")
-    return answered(lambda: handle(read_request(event)), request_id).to_event()
+    return answered(lambda: _sendable(handle(read_request(event))), request_id).to_event()
+
+
+def _sendable(response: Response) -> Response:
+    """Give the answer back; raises AnswerTooLargeError where Lambda could not send it."""
+    # Set by Lambda itself: "Defined runtime environment variables", AWS Lambda developer guide.
+    if os.environ.get("AWS_LAMBDA_FUNCTION_NAME") and _sent_bytes(response.body) > MAX_ANSWER_BYTES:
+        raise errors.AnswerTooLargeError(
+            "This is more than can be sent at once: ask for a smaller picture, or for JPEG."
+        )
+    return response
+
+
+def _sent_bytes(body: bytes | str) -> int:
+    """Give how many bytes a body has on its way: in base64, or as a text in JSON."""
+    return (len(body) + 2) // 3 * 4 if isinstance(body, bytes) else len(json.dumps(body))
 
 
 def answered(handle: Callable[[], Response], request_id: str) -> Response:

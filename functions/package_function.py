@@ -18,10 +18,15 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PYTHON_VERSION = "3.13"
-# What functions that only read files leave out: ``vsv.installation`` would import these when it is asked for a
-# record, and ``vsv.slide`` when it opens a slide, which the label's function never does.
-_RECORDS = ("vsv.dynamodb", "vsv.stream_starter")
-LEFT_OUT = {"serve_image": _RECORDS, "serve_label": (*_RECORDS, "vsv.openslide_source")}
+# What functions that show slides leave out: ``vsv.installation`` would import these when it is asked for a record, a
+# number or to start an import, and ``vsv.slide`` when it opens a slide. Images need records for IIIF's manifests and
+# for imgData; labels are files that lie ready, and need none of it.
+LEFT_OUT = {
+    "serve_image": ("vsv.stream_starter",),
+    "serve_label": (
+        "vsv.dynamodb", "vsv.stream_starter", "vsv.numbers", "vsv.openslide_source", "vsv.plain_source",
+    ),
+}  # fmt: skip
 
 
 def folder_of(logical_id: str) -> str:

@@ -75,7 +75,8 @@ class World:
     def ask(self, method: str, path: str, body: Any = None, answers: Answers | None = None) -> int:
         """Call as API Gateway does, for a technician who comes through the edge; give the status."""
         edge = (b"x-vsv-edge", self.function.environment.get("VSV_EDGE_SECRET", "").encode())
-        event = http_event(method, path, "", [edge], b"" if body is None else json.dumps(body).encode())
+        site = (b"x-vsv-host", b"slides.example.org")
+        event = http_event(method, path, "", [edge, site], b"" if body is None else json.dumps(body).encode())
         event["requestContext"]["authorizer"] = {"jwt": {"claims": {"cognito:groups": "[Technicians]"}}}
         return int(self.call(event, answers)["statusCode"])
 
@@ -265,6 +266,8 @@ def serve_image(world: World) -> None:
     world.imported()
     for path in (".dzi", "_files/10/0_0.jpeg", "_files/thumbnail.jpeg"):
         assert world.ask("GET", f"/DeepZoom/1004486{path}") == 200
+    for path in ("/iiif/1004486/manifest.json", "/webgateway/imgData/1004486/"):  # with what the record says
+        assert world.ask("GET", path) == 200
 
 
 @scenario("ServeLabelFunction")

@@ -105,6 +105,39 @@ def test_events_of_another_kind_are_400(event: Any) -> None:
     assert result["statusCode"] == 400
 
 
+# What Lambda's runtime hands over: the whole answer as JSON. Lambda says of more: "Response payload size exceeded
+# maximum allowed payload size (6291556 bytes)".
+LAMBDAS_BYTES = 6_291_556
+
+
+@pytest.mark.parametrize(
+    ("body", "fits"),
+    [
+        (b"x" * 4_000_000, True),
+        (b"x" * 4_694_000, True),
+        (b"x" * 4_695_000, False),
+        (b"x" * 20_000_000, False),
+        ("x" * 6_200_000, True),
+        ("x" * 6_300_000, False),
+        ("\n" * 3_200_000, False),  # two characters each in JSON
+    ],
+    ids=lambda body: f"{type(body).__name__} {len(body)}" if isinstance(body, bytes | str) else None,
+)
+def test_what_lambda_cannot_send_is_413_there_and_nowhere_else(
+    body: bytes | str, fits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = {"etag": '"x"', "cache-control": "public, max-age=31536000", "link": "<l>" * 3000}
+    monkeypatch.delenv("AWS_LAMBDA_FUNCTION_NAME", raising=False)
+    assert answer(EVENT, Context(), lambda _: Response(200, body, headers))["statusCode"] == 200
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "tiles")
+    result = answer(EVENT, Context(), lambda _: Response(200, body, headers))
+    assert result["statusCode"] == (200 if fits else 413)
+    assert len(json.dumps(result)) <= LAMBDAS_BYTES
+    if not fits:
+        assert "JPEG" in json.loads(result["body"])["error"]
+        assert result["headers"]["cache-control"] == "no-store"
+
+
 def test_errors_are_not_cached() -> None:
     result = answer(EVENT, None, lambda _request: http_api.json_response(404, {}))
     assert result["headers"]["cache-control"] == "no-store"

@@ -1,7 +1,9 @@
 """Deleted slides, from the table's stream to CloudFront's invalidations."""
 
 import copy
+import hashlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 from forget_deleted import handler
+from forget_deleted.deletions import Deletion
 from forget_deleted.handler import lambda_handler
 from moto import mock_aws
 from vsv.errors import SettingsError
@@ -55,12 +58,26 @@ def cloudfront(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
         stub.assert_no_pending_responses()
 
 
+def paths_of(image_id: str) -> list[str]:
+    """Give what is forgotten; an ImageID's number is the hash that docs/protocols.md tells of, or the ID itself."""
+    digest = hashlib.sha256(f"0/{image_id}".encode()).digest()[:16]
+    number = image_id if image_id == "1004486" else 10**15 + int.from_bytes(digest, "big") % (2**53 - 10**15)
+    return [
+        f"/DeepZoom/{image_id}.dzi*",
+        f"/DeepZoom/{image_id}_files/*",
+        f"/iiif/{image_id}/*",
+        f"/iiif/2/{image_id}/*",
+        f"/iiif/3/{image_id}/*",
+        f"/webgateway/render_image_region/{number}/*",
+        f"/webclient/render_image_region/{number}/*",
+    ]
+
+
 def batch(image_id: str, number: int) -> dict[str, Any]:
-    paths = [f"/DeepZoom/{image_id}.dzi*", f"/DeepZoom/{image_id}_files/*"]
     return {
         "DistributionId": DISTRIBUTION,
         "InvalidationBatch": {
-            "Paths": {"Quantity": 2, "Items": paths},
+            "Paths": {"Quantity": 7, "Items": paths_of(image_id)},
             "CallerReference": f"{image_id}-{number}",
         },
     }
@@ -73,6 +90,20 @@ def expect(stub: Stubber, image_id: str, number: int) -> None:
 def test_a_deleted_slide_is_forgotten_by_its_own_addresses(cloudfront: Stubber) -> None:
     expect(cloudfront, "i01", 1)
     assert handle(deleted()) == []
+
+
+def test_a_numeric_id_is_its_own_number(cloudfront: Stubber) -> None:
+    expect(cloudfront, "1004486", 1)
+    assert handle(deleted("1004486")) == []
+
+
+@pytest.mark.parametrize("image_id", ["i01", "1004486", "a" * 64, "S1.2-3_x"])
+def test_cloudfront_takes_the_addresses_of_two_slides_at_a_time(image_id: str) -> None:
+    paths = Deletion("1", image_id).paths
+    # "Invalidation quotas" and "What you need to know when invalidating files", Amazon CloudFront developer guide.
+    assert 2 * len(paths) <= 15
+    assert all(re.fullmatch(r"/[A-Za-z0-9._/-]+\*", path) for path in paths)
+    assert len(set(paths)) == len(paths)
 
 
 def test_the_last_deletion_of_a_slide_counts(cloudfront: Stubber) -> None:
@@ -116,7 +147,7 @@ def test_asking_again_is_the_same_invalidation() -> None:
         ]
         assert found
         assert {one["CallerReference"] for one in found} == {"i01-1"}  # by which CloudFront knows the second
-        assert sorted(found[0]["Paths"]["Items"]) == ["/DeepZoom/i01.dzi*", "/DeepZoom/i01_files/*"]
+        assert sorted(found[0]["Paths"]["Items"]) == sorted(paths_of("i01"))
         handler._cloudfront.cache_clear()
 
 

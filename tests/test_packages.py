@@ -61,10 +61,38 @@ def test_a_function_is_found_by_its_name_in_the_template() -> None:
     assert package_function.folder_of("ImportSlideFunction") == "import_slide"
 
 
-def test_tiles_are_packed_without_records() -> None:
+def test_images_are_packed_with_records_and_nothing_of_imports() -> None:
     held = set(package_function.modules_of("serve_image"))
-    assert {"serve_image.handler", "vsv.tiles", "vsv.pixels", "vsv.openslide_source"} <= held
-    assert not held & {"vsv.dynamodb", "vsv.records", "vsv.importing", "vsv.barcode", "observed"}
+    assert {"serve_image.handler", "vsv.tiles", "vsv.pixels", "vsv.openslide_source", "vsv.dynamodb"} <= held
+    assert not held & {"vsv.stream_starter", "vsv.importing", "vsv.barcode", "observed"}
+
+
+def test_labels_are_packed_without_records() -> None:
+    held = set(package_function.modules_of("serve_label"))
+    assert not held & {
+        "vsv.dynamodb",
+        "vsv.records",
+        "vsv.openslide_source",
+        "vsv.plain_source",
+        "vsv.pixels",
+    }
+
+
+def test_what_has_the_edge_forget_is_packed_without_files() -> None:
+    held = set(package_function.modules_of("forget_deleted"))
+    assert "vsv.numbering" in held
+    assert not held & {"vsv.files", "vsv.numbers", "vsv.dynamodb"}
+
+
+def test_a_tile_loads_neither_records_nor_boto3() -> None:
+    code = (
+        "import sys, importlib; importlib.import_module('serve_image.handler');"
+        "importlib.import_module('serve_image.deepzoom_protocol');"
+        "print(sorted(sys.modules.keys() & {'boto3', 'botocore', 'vsv.dynamodb', 'vsv.records', 'vsv.numbers'}))"
+    )
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, check=True, cwd=ROOT / "functions", capture_output=True, text=True)
+    assert ran.stdout == "[]\n"
 
 
 def test_a_package_is_made_and_runs(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """The site as CloudFront serves it: which address goes where, and that no image can be had around it."""
 
 import base64
+import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,7 +13,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from running import ROOT
+from serve_image.handler import PROTOCOLS, lambda_handler
+from serve_image.own_pages import VARY
+from slides import Plan, write_slide
+from vsv import installation
+from vsv.settings import Settings
 
+from local.events import http_event
 from local.static import SECURITY_HEADERS
 from tests.cloudformation import Template, template
 from tests.javascript import needs_node, run
@@ -33,6 +41,30 @@ def distribution(of: Template = WEB) -> dict[str, Any]:
     """Give the distribution's settings as they are deployed."""
     found: dict[str, Any] = of.value(of.properties("Site")["DistributionConfig"])
     return found
+
+
+def request_policy(name: str) -> dict[str, Any]:
+    """Give an origin request policy's settings."""
+    found: dict[str, Any] = WEB.value(WEB.properties(name)["OriginRequestPolicyConfig"])
+    return found
+
+
+def function_arn(name: str) -> str:
+    """Give the ARN of one of CloudFront's functions."""
+    found: str = WEB.value({"Fn::GetAtt": [name, "FunctionMetadata.FunctionARN"]})
+    return found
+
+
+@pytest.fixture
+def slide_a(tmp_path: Path) -> Iterator[None]:
+    """Serve the slide A."""
+    here = installation.on_aws(Settings(tmp_path / "data", tile_caching="public", allow_origin=""))
+    here.files.prepare()
+    here.files.folder("A").mkdir()
+    write_slide(here.files.slide("A"), Plan(300, 200))
+    installation.use(here)
+    yield
+    installation.use(None)
 
 
 SITE_ARN = f"arn:aws:cloudfront::123456789012:distribution/{ref('Site')}"
@@ -70,6 +102,13 @@ class TestAddresses:
             ("/DeepZoom/i01_files/label.jpg", "api"),
             ("/DeepZoom/i01_files/macro.jpeg", "api"),
             ("/DeepZoom/label_files/10/0_0.jpeg", "images"),
+            ("/iiif/i01/full/max/0/default.jpg", "images"),
+            ("/iiif/i01/info.json", "images"),
+            ("/iiif/2/i01/manifest.json", "images"),
+            ("/iiif", "page"),
+            ("/webgateway/render_image_region/1/0/0/", "images"),
+            ("/webclient/render_thumbnail/1/", "images"),
+            ("/webgateway/imgData/1/", "images"),
         ],
     )
     def test_each_goes_where_it_is_answered(self, path: str, goes_to: str) -> None:
@@ -81,12 +120,51 @@ class TestAddresses:
             for one in [*distribution()["CacheBehaviors"], distribution()["DefaultCacheBehavior"]]
             if one["CachePolicyId"] != NOT_CACHED
         }
-        assert kept == {"/DeepZoom/*", "*"}
+        assert kept == {"/DeepZoom/*", "/iiif/*", "/webgateway/*", "/webclient/*", "*"}
 
-    def test_what_is_not_kept_gets_the_viewers_token(self) -> None:
+    @pytest.mark.parametrize("prefix", PROTOCOLS)
+    def test_every_protocol_has_its_way_and_asks_for_a_session(self, prefix: str) -> None:
+        one = behaviour(f"{prefix}anything/else")
+        assert (one["TargetOriginId"], one["TrustedKeyGroups"]) == ("images", [ref("SessionKeys")])
+        functions = {each["EventType"]: each["FunctionARN"] for each in one["FunctionAssociations"]}
+        assert functions["viewer-response"] == function_arn("PrivateTiles")
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/iiif/i01/manifest.json", "/iiif/2/i01/manifest.json", "/iiif/3/i01/manifest.json",
+            "/webgateway/imgData/1", "/webgateway/imgData/1/", "/webgateway/imgData/1/meta/", "/webclient/imgData/1/",
+        ],
+    )  # fmt: skip
+    def test_what_may_hold_a_labels_text_is_never_kept_and_learns_whose_page_asks(self, path: str) -> None:
+        one = behaviour(path)
+        assert (one["TargetOriginId"], one["TrustedKeyGroups"]) == ("images", [ref("SessionKeys")])
+        assert one["CachePolicyId"] == NOT_CACHED
+        assert one["OriginRequestPolicyId"] == ref("DocumentRequest")
+        asked = request_policy("DocumentRequest")
+        assert set(asked["HeadersConfig"]["Headers"]) == {*map(str.lower, VARY.split(", ")), "x-vsv-host"}
+        assert asked["QueryStringsConfig"] == {"QueryStringBehavior": "all"}
+        assert asked["CookiesConfig"] == {"CookieBehavior": "none"}
+
+    @pytest.mark.parametrize("path", ["/iiif/i01/manifest%2Ejson", "/webgateway//imgData/1/"])
+    def test_whose_page_asks_is_told_however_an_address_is_written(self, path: str) -> None:
+        assert behaviour(path)["OriginRequestPolicyId"] == ref("PictureRequest")
+        asked = request_policy("PictureRequest")
+        assert set(asked["HeadersConfig"]["Headers"]) == set(map(str.lower, VARY.split(", ")))
+        assert asked["CookiesConfig"] == {"CookieBehavior": "none"}
+        assert asked["QueryStringsConfig"] == {"QueryStringBehavior": "none"}
+
+    @pytest.mark.parametrize("path", ["/iiif/i01/info.json", "/iiif/i01/manifest.json"])
+    def test_what_holds_addresses_learns_by_which_name_it_was_asked(self, path: str) -> None:
+        functions = {
+            each["EventType"]: each["FunctionARN"] for each in behaviour(path)["FunctionAssociations"]
+        }
+        assert functions["viewer-request"] == function_arn("IiifRequest")
+
+    def test_the_apis_get_the_viewers_token(self) -> None:
         for one in distribution()["CacheBehaviors"]:
-            wanted = ALL_BUT_HOST if one["CachePolicyId"] == NOT_CACHED else None
-            assert one.get("OriginRequestPolicyId") == wanted, one["PathPattern"]
+            is_api = one["TargetOriginId"] != "images"
+            assert (one.get("OriginRequestPolicyId") == ALL_BUT_HOST) == is_api, one["PathPattern"]
 
     def test_no_error_is_kept_for_anybody_else(self) -> None:
         errors = distribution()["CustomErrorResponses"]
@@ -203,13 +281,27 @@ class TestHeaders:
             is_socket = one["PathPattern"] == "/graphql/realtime"
             assert one.get("ResponseHeadersPolicyId") == (None if is_socket else ref("DataHeaders"))
 
-    def test_a_tile_is_kept_by_what_chooses_its_bytes(self) -> None:
-        kept = WEB.properties("TileCache")["CachePolicyConfig"]
+    @pytest.mark.parametrize(
+        ("path", "query", "headers", "longest_s"),
+        [
+            ("/DeepZoom/i01.dzi", ["tilesize", "overlap", "fmt", "icc", "intent"], [], 31_536_000),
+            ("/iiif/i01/info.json", ["icc", "intent"], ["accept", "x-vsv-host"], 86_400),
+            ("/webgateway/render_image/1/", "all", [], 86_400),
+            ("/webclient/render_image/1/", "all", [], 86_400),
+        ],
+    )
+    def test_an_image_is_kept_by_what_chooses_its_bytes(
+        self, path: str, query: Any, headers: list[str], longest_s: int
+    ) -> None:
+        policies = {ref(name): name for name in WEB.resources("AWS::CloudFront::CachePolicy")}
+        kept = WEB.value(WEB.properties(policies[behaviour(path)["CachePolicyId"]])["CachePolicyConfig"])
         key = kept["ParametersInCacheKeyAndForwardedToOrigin"]
-        assert key["QueryStringsConfig"]["QueryStrings"] == ["tilesize", "overlap", "fmt"]
+        queries = key["QueryStringsConfig"]
+        assert queries.get("QueryStrings", queries["QueryStringBehavior"]) == query
         assert key["CookiesConfig"] == {"CookieBehavior": "none"}
-        assert key["HeadersConfig"] == {"HeaderBehavior": "none"}
-        assert (kept["MinTTL"], kept["DefaultTTL"], kept["MaxTTL"]) == (0, 0, 31_536_000)
+        assert key["HeadersConfig"].get("Headers", []) == headers
+        # "no-cache" and "private" are obeyed only where MinTTL is 0: "Manage how long content stays in the cache".
+        assert (kept["MinTTL"], kept["DefaultTTL"], kept["MaxTTL"]) == (0, 0, longest_s)
 
 
 def _policy(name: str) -> str:
@@ -244,6 +336,52 @@ class TestFunctions:
     def test_an_answer_without_the_header_stays_as_it_is(self, tmp_path: Path) -> None:
         response = {"statusCode": 304, "headers": {}}
         assert _handled("PrivateTiles", {"response": response}, tmp_path) == response
+
+    @pytest.mark.parametrize(
+        ("path", "accept", "kind"),
+        [
+            ("/iiif/A/info.json", None, "*/*"),
+            ("/iiif/A/info.json", "application/json", "*/*"),
+            ("/iiif/A/info.json", "text/html, application/ld+json;q=0.9", "application/ld+json"),
+            ("/iiif/A/full/max/0/default.jpg", "application/ld+json", "*/*"),
+        ],
+    )
+    def test_the_edge_says_by_which_name_and_for_which_of_two_kinds_it_was_asked(
+        self, tmp_path: Path, path: str, accept: str | None, kind: str
+    ) -> None:
+        headers = {"host": {"value": "slides.example.org"}, "x-vsv-host": {"value": "evil.example"}}
+        if accept:
+            headers["accept"] = {"value": accept}
+        request = {
+            "method": "GET",
+            "uri": path,
+            "querystring": {"icc": {"value": "srgb"}},
+            "headers": headers,
+        }
+        assert _handled("IiifRequest", {"request": request}, tmp_path) == request | {
+            "headers": {
+                "host": {"value": "slides.example.org"},
+                "x-vsv-host": {"value": "slides.example.org"},
+                "accept": {"value": kind},
+            }
+        }
+
+    def test_addresses_in_answers_are_the_sites(self, tmp_path: Path, slide_a: None) -> None:
+        request = {
+            "method": "GET",
+            "uri": "/iiif/A/info.json",
+            "querystring": {},
+            "headers": {"host": {"value": "slides.example.org"}, "accept": {"value": "application/ld+json"}},
+        }
+        made = _handled("IiifRequest", {"request": request}, tmp_path)
+        # As CloudFront hands it on: the function's own host, and what the cache policy names.
+        sent = {name: made["headers"][name]["value"] for name in ("accept", "x-vsv-host")}
+        sent["host"] = "abcdefgh.lambda-url.eu-central-1.on.aws"
+        headers = [(name.encode(), value.encode()) for name, value in sent.items()]
+        answer = lambda_handler(http_event("GET", made["uri"], "", headers), None)
+        assert json.loads(base64.b64decode(answer["body"]))["id"] == "https://slides.example.org/iiif/A"
+        assert answer["headers"]["content-type"].startswith("application/ld+json")
+        assert answer["headers"]["cache-control"] == "private, no-cache"
 
     def test_subscriptions_arrive_where_appsync_takes_them(self, tmp_path: Path) -> None:
         request = {"method": "GET", "uri": "/graphql/realtime", "querystring": {"header": {"value": "e30"}}}

@@ -164,6 +164,14 @@ class TestImageData:
         # The file names no time zone: its wall clock counts as UTC.
         assert found["meta"]["imageTimestamp"] == datetime(2009, 12, 29, 9, 59, 15, tzinfo=UTC).timestamp()
 
+    def test_that_records_cannot_be_read_is_told_to_the_administrator_alone(
+        self, records: Records, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        records.found = UnavailableError("the store is away")
+        records.found.__cause__ = OSError("AccessDeniedException")
+        assert "AccessDenied" not in str(document(ADDRESS))
+        assert "AccessDenied" in caplog.text
+
     def test_without_a_store_too(self, here: Installation) -> None:
         assert document(ADDRESS)["pixel_size"]["x"] == 0.499
 

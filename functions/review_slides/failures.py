@@ -21,6 +21,7 @@ ERROR_TYPES: dict[type[errors.VsvError], str] = {
     errors.InvalidTileAddressError: "BAD_REQUEST",
     errors.InvalidQueryError: "BAD_REQUEST",
     errors.TooLargeError: "BAD_REQUEST",
+    errors.AnswerTooLargeError: "BAD_REQUEST",
     errors.UnsupportedError: "BAD_REQUEST",
     errors.InvalidTokenError: "BAD_REQUEST",
     errors.IllegalTransitionError: "BAD_REQUEST",

@@ -9,16 +9,16 @@ from urllib.parse import unquote
 
 from http_api import Request, Response, content_etag, tagged
 from vsv.colour import colour_asked, colour_state, effective_intent
-from vsv.errors import InvalidTileAddressError, SettingsError, UnavailableError
+from vsv.errors import InvalidTileAddressError
 from vsv.installation import Installation
 from vsv.names import checked_image_id
-from vsv.records import SlideRecord
 from vsv.slide import Slide
 from vsv.view import View, halvings
 
 from serve_image import caching
 from serve_image import iiif_documents as documents
 from serve_image.iiif_grammar import Asked, Dialect, read
+from serve_image.known_records import record_of
 from serve_image.own_pages import VARY, is_own_page
 
 PREFIX = "/iiif/"
@@ -48,7 +48,7 @@ def respond(here: Installation, request: Request) -> Response:
             return _document(here, request, document, documents.profile(dialect.version))
         case ["manifest.json"]:
             site = _site(here, request)
-            record = _record(here, image_id) if is_own_page(here, request) else None
+            record = record_of(here, image_id) if is_own_page(here, request) else None
             return _document(here, request, documents.manifest(site, image_id, slide.grid, record), None)
         case [region, size, rotation, last]:
             whole = slide.grid.width_px, slide.grid.height_px
@@ -74,14 +74,6 @@ def _site(here: Installation, request: Request) -> str:
         raise InvalidTileAddressError("the request does not say which host it is for")
     scheme = "https" if request.headers.get("x-forwarded-proto") == "https" else "http"
     return f"{scheme}://{host}"
-
-
-def _record(here: Installation, image_id: str) -> SlideRecord | None:
-    """Give what is known of the slide; a manifest without it is better than none."""
-    try:
-        return here.slides.get(image_id)
-    except (SettingsError, UnavailableError):
-        return None
 
 
 def _document(

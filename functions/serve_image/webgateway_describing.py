@@ -2,11 +2,12 @@
 
 from http_api import Request, Response
 from vsv.aperio import positive_number
-from vsv.errors import FileMissingError, SettingsError, UnavailableError
+from vsv.errors import FileMissingError
 from vsv.installation import Installation
 from vsv.records import SlideRecord
 from vsv.slide import Slide
 
+from serve_image.known_records import record_of
 from serve_image.own_pages import is_own_page
 from serve_image.webgateway_documents import About, image_data, part_of
 from serve_image.webgateway_json import json_answer
@@ -17,19 +18,12 @@ Found = tuple[int, str, Slide]
 def describe(here: Installation, request: Request, found: Found, key: str | None) -> Response:
     """Answer with ``imgData`` or a part of it; other sites' pages get the ImageID for a name."""
     number, image_id, slide = found
-    record = _record(here, image_id)
+    record = record_of(here, image_id)
     about = _from_file(number, image_id, slide) if record is None else _from_record(number, slide, record)
     if not is_own_page(here, request):
         about = about.anonymous(image_id)
     document = image_data(slide.grid, about)
     return json_answer(here, request, document if key is None else part_of(document, key), varies=True)
-
-
-def _record(here: Installation, image_id: str) -> SlideRecord | None:
-    try:
-        return here.slides.get(image_id)
-    except (SettingsError, UnavailableError):
-        return None
 
 
 def _from_record(number: int, slide: Slide, record: SlideRecord) -> About:

@@ -29,6 +29,10 @@ class TooLargeError(BadRequestError):
     """A picture of more pixels than one request may cost."""
 
 
+class AnswerTooLargeError(VsvError):
+    """An answer of more bytes than can be sent."""
+
+
 class UnsupportedError(VsvError):
     """A request that a protocol's specification allows and that is not served here."""
 

@@ -7,7 +7,6 @@ ImageID is never given twice; where another ImageID has the number already, the 
 by its number without a database, and a numeric ImageID without any file.
 """
 
-import hashlib
 import os
 import re
 import time
@@ -18,15 +17,12 @@ from threading import Lock
 from vsv.errors import InvalidNameError, SlideNotFoundError, UnavailableError
 from vsv.files import SlideFiles
 from vsv.names import is_image_id
+from vsv.numbering import END, FIRST_GIVEN, candidates, has_own
 from vsv.owner_files import owner, take
 
-FIRST_GIVEN, END = 10**15, 1 << 53
-# Two of a million slides share a first number once in 16,000 archives; that eight numbers are all taken is damage.
-ATTEMPTS = 8
 # How many slides are looked through for a number that has no file yet, and how seldom.
 MAX_SCANNED, SCAN_SECONDS = 1_000_000, 60.0
 MAX_KNOWN = 4096
-_OWN = re.compile(r"(?:0|[1-9][0-9]{0,14})\Z", re.ASCII)
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,15})\Z", re.ASCII)
 
 
@@ -35,16 +31,6 @@ def parse_number(text: str) -> int:
     if not _NUMBER.match(text) or (number := int(text)) >= END:
         raise InvalidNameError("an image's number is a whole number without leading zeros")
     return number
-
-
-def candidates(image_id: str) -> Iterator[int]:
-    """Give the numbers that a slide may have, best first, always the same ones."""
-    if _OWN.match(image_id):
-        yield int(image_id)
-        return
-    for attempt in range(ATTEMPTS):
-        digest = hashlib.sha256(f"{attempt}/{image_id}".encode()).digest()
-        yield FIRST_GIVEN + int.from_bytes(digest[:16], "big") % (END - FIRST_GIVEN)
 
 
 def give_number(files: SlideFiles, image_id: str) -> int:
@@ -95,7 +81,7 @@ class Numbers:
     def _image_ids(self) -> Iterator[str]:
         with os.scandir(self.files.root / "slides") as entries:
             for _, entry in zip(range(MAX_SCANNED), entries, strict=False):
-                if is_image_id(entry.name) and not _OWN.match(entry.name):
+                if is_image_id(entry.name) and not has_own(entry.name):
                     yield entry.name
 
     def _noted_now(self, image_id: str, number: int) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from mint_session.handler import lambda_handler as mint_session
+from serve_image.handler import PROTOCOLS
 from serve_image.handler import lambda_handler as serve_image
 from serve_label.handler import lambda_handler as serve_label
 
@@ -85,7 +86,7 @@ class AwsSite:
             return await self._authorised(mint_session, scope)
         if LABELS.fullmatch(path):
             return await self._authorised(serve_label, scope)
-        if path.startswith("/DeepZoom/"):
+        if path.startswith(tuple(PROTOCOLS)):
             if not opens(header(scope, "cookie"), self.origin + path, self.keys):
                 return answer(403, "<Error><Code>MissingKey</Code></Error>", {"content-type": "text/xml"})
             return await self._handled(serve_image, scope, None)

@@ -18,6 +18,7 @@ from dynamo_tables import create_tables
 from openslide import OpenSlide
 from PIL import Image
 from slides import Plan, write_slide
+from vsv.numbering import candidates
 
 from benchmarks.label_images import code_image
 from local.events import http_event
@@ -64,7 +65,7 @@ class Deployment:
 
     def get(self, path: str) -> tuple[int, dict[str, str], bytes]:
         """Ask for an image."""
-        answer = self("ServeImageFunction", http_event("GET", path, "", ()))
+        answer = self("ServeImageFunction", http_event("GET", path, "", [(b"x-vsv-host", b"slides.example")]))
         body = answer["body"]
         return (
             answer["statusCode"],
@@ -115,6 +116,27 @@ def check_tiles(deployment: Deployment, image_id: str, slide: Path, tile: int) -
     assert (status, f'Width="{width}" Height="{height}"' in descriptor.decode()) == (200, True)
 
 
+def check_documents(deployment: Deployment, image_id: str) -> None:
+    """Compare what the tile function tells of a slide with its record, which nothing but the table holds."""
+    record = ask(deployment, image_id)
+    status, _, manifest = deployment.get(f"/iiif/{image_id}/manifest.json")
+    assert status == 200
+    found = json.loads(manifest)
+    assert found["id"] == f"https://slides.example/iiif/{image_id}/manifest.json"
+    told = {one["label"]["en"][0]: one["value"]["none"][0] for one in found["metadata"]}
+    assert told["Objective power"] == record["AppMag"]
+    status, _, data = deployment.get(f"/webgateway/imgData/{next(candidates(image_id))}/")
+    assert (status, json.loads(data)["pixel_size"]["x"]) == (200, record["MPP"])
+    assert "told without" not in deployment.running("ServeImageFunction").log.read_text()
+
+
+def check_what_cannot_be_sent(deployment: Deployment, image_id: str) -> None:
+    """Ask for a picture that Lambda would fail on."""
+    status, headers, body = deployment.get(f"/iiif/{image_id}/full/^4000,3000/0/default.tif")
+    assert (status, headers["cache-control"]) == (413, "no-store")
+    assert "JPEG" in json.loads(body)["error"]
+
+
 def ask(deployment: Deployment, image_id: str) -> dict[str, Any]:
     """Read the slide's record as a technician does over GraphQL."""
     event = {
@@ -136,6 +158,8 @@ def test_a_slide_comes_in_and_is_looked_at(deployment: Deployment, tmp_path: Pat
     slide = write_slide(tmp_path / "a.svs", Plan(1200, 900, 240, downsamples=(1, 4)))
     event = deployment.bring(slide)
     check_tiles(deployment, event["imageId"], slide, 240)
+    check_documents(deployment, event["imageId"])
+    check_what_cannot_be_sent(deployment, event["imageId"])
     record = ask(deployment, event["imageId"])
     assert (record["Filename"], record["Status"], record["width"]) == ("a.svs", "NEW", 1200)
     log = deployment.running("ServeImageFunction").log.read_text()
