@@ -103,7 +103,11 @@ class World:
 
     def waiting(self, name: str = NAME, **fields: Any) -> dict[str, Any]:
         """Let a run wait for its transfer; give its event."""
-        run = slide_import(name, f"run-of-{name}", **({"size": SIZE, "started_at": now_utc(), "updated_at": LONG_AGO} | fields))
+        run = slide_import(
+            name,
+            f"run-of-{name}",
+            **({"size": SIZE, "started_at": now_utc(), "updated_at": LONG_AGO} | fields),
+        )
         with self.unrecorded() as here:
             here.files.prepare()
             here.imports.start(run, replaces=None)

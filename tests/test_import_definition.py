@@ -63,7 +63,8 @@ def test_every_retry_backs_off_with_jitter_and_bounds(name: str) -> None:
         assert 1 <= retry["MaxAttempts"] <= 300
 
 
-# What Lambda says of a file system, a network interface or itself that is not there yet: "Invoke", Lambda API reference.
+# What Lambda says of a file system, a network interface or itself that is not there yet.
+# Source: "Invoke", AWS Lambda API reference.
 PASSING = {
     "EC2ThrottledException", "EC2UnexpectedException", "EFSIOException", "EFSMountConnectivityException",
     "EFSMountFailureException", "EFSMountTimeoutException", "ENILimitReachedException", "ResourceConflictException",

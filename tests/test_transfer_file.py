@@ -10,7 +10,6 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from small_slides import put
-from transfer_file import following
 from transfer_file.following import Following, follow
 from vsv.datasync import FILTER_BYTES, DataSyncTask, fitting, pattern_of
 from vsv.errors import TransferError, UnavailableError, VersionConflictError

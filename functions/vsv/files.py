@@ -271,7 +271,9 @@ def store_original(source: Path, target: Path) -> None:
     """Move an original to its final place by rename, read-only from then on; done already is done."""
     try:
         if not source.is_symlink():
-            with suppress(PermissionError):  # on EFS it may be another user's file; to rename it needs the folder
+            with suppress(
+                PermissionError
+            ):  # on EFS it may be another user's file; to rename it needs the folder
                 source.chmod(0o444)
         source.rename(target)
     except FileNotFoundError as error:

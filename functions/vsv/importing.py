@@ -81,7 +81,9 @@ def receive_object(here: Installation, dropped: DroppedObject, size: object) -> 
     """
     filename, size = checked_filename(dropped.filename), _checked_size(size)
     for _ in range(ATTEMPTS):
-        with suppress(AlreadyExistsError):  # another import has just begun: it may be of a later version, or of this
+        with suppress(
+            AlreadyExistsError
+        ):  # another import has just begun: it may be of a later version, or of this
             return _decided(here, filename, size, dropped)
     raise UnavailableError("other imports of a file of this name begin all the time")
 
