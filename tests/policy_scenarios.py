@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from small_slides import OLD, put, slide_bytes
 from vsv import import_steps, installation, runs
+from vsv.clock import now_utc
 from vsv.errors import UnreadableSlideError
 from vsv.installation import Installation
 from vsv.records import ImportRecord, ImportState
@@ -103,7 +104,11 @@ class World:
 
     def waiting(self, name: str = NAME, **fields: Any) -> dict[str, Any]:
         """Let a run wait for its transfer; give its event."""
-        run = slide_import(name, f"run-of-{name}", **({"size": SIZE, "updated_at": LONG_AGO} | fields))
+        run = slide_import(
+            name,
+            f"run-of-{name}",
+            **({"size": SIZE, "started_at": now_utc(), "updated_at": LONG_AGO} | fields),
+        )
         with self.unrecorded() as here:
             here.files.prepare()
             here.imports.start(run, replaces=None)
@@ -253,6 +258,10 @@ def extract_metadata(world: World) -> None:
 def render_pyramid(world: World) -> None:
     world.call(world.extracted())
     assert list(world.data.glob("slides/*/pyramid.tif"))
+    bucket = boto3.client("s3", REGION)
+    put_object = bucket.put_object(Bucket=GIVEN["DropInBucketName"], Key="b.svs", Body=b"")
+    source = f"s3://{GIVEN['DropInBucketName']}/b.svs?versionId={put_object['VersionId']}"
+    world.call(world.extracted("b.svs") | {"source": source})
 
 
 @scenario("RecordFailureFunction")

@@ -64,10 +64,11 @@ def _dynamodb(operation: str, parameters: Parameters) -> Iterator[Right]:
 
 def _s3(operation: str, parameters: Parameters) -> Iterator[Right]:
     action = {"HeadObject": "GetObject"}.get(operation, operation)
-    if action not in {"GetObject", "PutObject", "DeleteObject"}:
+    if action not in {"GetObject", "PutObject", "DeleteObject", "PutObjectTagging"}:
         raise NotImplementedError(f"s3:{operation}: tell tests/recorded_calls.py which rights it needs")
-    version = "Version" if "VersionId" in parameters else ""
-    yield Right(f"s3:{action}{version}", f"arn:aws:s3:::{parameters['Bucket']}/{parameters['Key']}")
+    if "VersionId" in parameters:
+        action = "PutObjectVersionTagging" if action == "PutObjectTagging" else f"{action}Version"
+    yield Right(f"s3:{action}", f"arn:aws:s3:::{parameters['Bucket']}/{parameters['Key']}")
 
 
 def _cloudfront(operation: str, parameters: Parameters) -> Iterator[Right]:

@@ -267,3 +267,66 @@ def test_a_file_that_cannot_be_written_whole_does_not_appear(
         durable.write(target, b"after")
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
     assert target.read_bytes() == b"before"
+
+
+class Remembering:
+    """What an NFS client remembers of paths until their folders are opened: that they are there, or are not."""
+
+    def __init__(self, patched: pytest.MonkeyPatch, **remembered: bool) -> None:
+        self._left = remembered
+        exists, look = Path.exists, os.scandir
+
+        def from_memory(path: Path, **more: bool) -> bool:
+            return self._left.get(f"{path.parent.name}_{path.name}", exists(path, **more))
+
+        def forget(folder: Path) -> object:
+            self._left = {k: v for k, v in self._left.items() if not k.startswith(f"{folder.name}_")}
+            return look(folder)
+
+        patched.setattr(Path, "exists", from_memory)
+        patched.setattr(os, "scandir", forget)
+
+
+def test_a_slide_that_another_machine_brought_back_is_hidden_again(
+    files: SlideFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored(files)
+    Remembering(monkeypatch, deleted_1=True, slides_1=False)
+    files.hide("1")
+    monkeypatch.undo()
+    assert not files.folder("1").exists()
+    assert files.is_hidden("1")
+
+
+def test_nothing_is_hidden_though_it_is_remembered_so(
+    files: SlideFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Remembering(monkeypatch, deleted_1=True)
+    with pytest.raises(SlideNotFoundError):
+        files.hide("1")
+
+
+def test_what_another_machine_has_just_taken_is_found(
+    files: SlideFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = put(files.taken("a.svs", "run-1").parent, "run-1.svs")
+    Remembering(monkeypatch, **{"a.svs_run-1.svs": False})
+    assert files.take("a.svs", "run-1", len(slide_bytes())) == taken
+    assert files.has_taken("a.svs", "run-1")
+
+
+def test_an_old_size_is_looked_at_again(files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(files.root / "incoming", "a.svs")
+    monkeypatch.setattr("vsv.afresh.size_of", lambda _path: 5)
+    assert files.take("a.svs", "run-1", len(slide_bytes())).exists()
+
+
+def test_another_users_file_is_stored(files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    files.claim("1", MINE)
+    source = put(files.root / "incoming", "a.svs")
+    monkeypatch.setattr(Path, "chmod", refuse)
+    store_original(source, files.slide("1"))
+    assert files.slide("1").read_bytes() == slide_bytes()

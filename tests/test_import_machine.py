@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from vsv import importing
 from vsv.errors import TransferError, UnavailableError, UnreadableSlideError
 from vsv.records import ImportState
 from vsv.runs import NOT_THE_ONE
+from vsv.waits import scan_to_viewable
 
 from tests.import_machine import Machine, definition, machine
 
@@ -44,6 +46,13 @@ def check_failed(aws: Machine, reason: str, name: str = "a.svs") -> None:
     assert (aws.status(run), run.state) == ("FAILED", ImportState.FAILED)
     assert reason in (run.error or "")
     assert aws.post(name, run.size) == (422, {"state": "FAILED", "error": run.error})
+
+
+def tags(aws: Machine, event: dict[str, Any]) -> dict[str, str]:
+    """Give the tags of an object's version."""
+    found = event["detail"]["object"]
+    told = aws.s3.get_object_tagging(Bucket="drop-in", Key=found["key"], VersionId=found["version-id"])
+    return {tag["Key"]: tag["Value"] for tag in told["TagSet"]}
 
 
 def check_ready(aws: Machine, *names: str) -> None:
@@ -246,7 +255,7 @@ class TestWhatCanPass:
     def test_is_tried_again_as_often_as_the_definition_says_and_then_fails(
         self, aws: Machine, step: str, state: str
     ) -> None:
-        aws.functions.fail(step, *[UnavailableError("the disk is away")] * 100)
+        aws.functions.fail(step, *[UnavailableError("the disk is away")] * 999)
         assert aws.bring()[0] in {200, 422}
         tried = attempts(state, "UnavailableError")
         assert aws.functions.calls.count(step) == tried
@@ -349,7 +358,8 @@ class TestStarting:
         self, aws: Machine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         put(aws.scanner, "a.svs")
-        monkeypatch.setattr("vsv.importing.now_utc", lambda: "2026-01-01T00:00:00.000000Z")
+        an_hour_ago = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+        monkeypatch.setattr("vsv.importing.now_utc", lambda: an_hour_ago)
         with monkeypatch.context() as lost:
             lost.setattr(Machine, "deliver", lambda self: setattr(self, "_seen", len(self._stream())))
             lost.setattr("vsv.stream_starter.StreamStarter.start", lambda _self, _run: None)
@@ -395,6 +405,46 @@ class TestStarting:
         aws.tell_of_the_end(number=0, status=status)  # told twice, of a run that was replaced
         check_ready(aws)
 
+    @pytest.mark.parametrize("again", ["retry", "post"])
+    def test_a_run_whose_end_nobody_recorded_begins_anew_in_the_end(self, aws: Machine, again: str) -> None:
+        put(aws.scanner, "a.svs")
+        aws.datasync.held = True
+        aws.post("a.svs", SIZE)
+        wait_until(lambda: aws.datasync.executions, "the transfer began")
+        aws.sfn.stop_execution(executionArn=aws.executions()[0]["executionArn"])
+        aws.datasync.held = False
+        aws.finish()
+        importing.retry(aws.here, "a.svs")
+        aws.deliver(again=True)
+        assert len(aws.executions()) == 1  # it may still be at work
+        week_ago = (datetime.now(UTC) - timedelta(days=7)).isoformat()
+        aws.here.imports.advance("a.svs", aws.run().run_id, {"started_at": week_ago})
+        if again == "retry":
+            importing.retry(aws.here, "a.svs")
+            aws.deliver()
+        else:
+            assert aws.post("a.svs", SIZE)[0] == 202
+        aws.finish()
+        check_ready(aws)
+
+    def test_a_slide_whose_run_is_replaced_before_it_is_rendered_gets_its_levels(self, aws: Machine) -> None:
+        put(aws.scanner, "a.svs")
+        begin = []
+
+        def replace(*arguments: Any) -> Any:
+            ended = scan_to_viewable(*arguments)  # the last that extracting does
+            if not begin:
+                begin.append(aws.hear(aws.drop("a.svs", other_scan(slide_bytes()))))
+            return ended
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("extract_metadata.handler.scan_to_viewable", replace)
+            aws.hear(aws.drop("a.svs", slide_bytes()))
+            aws.finish()
+        check_ready(aws)
+        assert sorted(aws.states(number)[-1] for number in range(2)) == ["Ready", "Superseded"]
+        assert len(list(aws.here.files.root.glob("slides/*/pyramid.tif"))) == len(aws.records()) == 2
+
 
 class TestDroppedObjects:
     def test_an_object_is_copied_and_imported(self, aws: Machine) -> None:
@@ -407,6 +457,21 @@ class TestDroppedObjects:
         assert (aws.run().source or "").startswith(f"s3://drop-in/a.svs?versionId={version}&")
         assert aws.datasync.executions == []
         assert aws.s3.head_object(Bucket="drop-in", Key="a.svs")["ContentLength"] == SIZE
+        assert tags(aws, event) == {"vsv": "imported"}  # and may go in time
+
+    def test_what_was_not_imported_is_not_marked(self, aws: Machine) -> None:
+        event = aws.drop("a.svs", bytes(SIZE))
+        aws.hear(event)
+        aws.finish()
+        check_failed(aws, "not a slide")
+        assert tags(aws, event) == {}
+
+    def test_a_key_with_folders_is_imported_by_its_last_part(self, aws: Machine) -> None:
+        event = aws.drop("2026/11/a.svs", slide_bytes())
+        aws.hear(event)
+        aws.finish()
+        check_ready(aws)
+        assert tags(aws, event) == {"vsv": "imported"}
 
     def test_double_delivery_starts_nothing_twice(self, aws: Machine) -> None:
         event = aws.drop("a.svs", slide_bytes())

@@ -13,10 +13,12 @@ from running import DEADLINE_S, Site, check_whole, site, wait_until
 from small_slides import OLD, put, slide_bytes
 from vsv import durable, import_steps, importing, pyramid
 from vsv.errors import FileMissingError, NotFoundError, VersionConflictError
+from vsv.files import Claim
 from vsv.installation import current
-from vsv.records import ImportState
+from vsv.records import ImportRecord, ImportState
 
 from local.sqlite import SqliteImportStore, SqliteSlideStore
+from tests.store_records import slide_import
 
 SIZE = len(slide_bytes())
 
@@ -175,3 +177,29 @@ def test_render_without_a_slide_is_refused(here: Site) -> None:
     assert run is not None
     with pytest.raises(FileMissingError):
         import_steps.render_run(current(), run, lambda _done, _total: None)
+
+
+def begun(here: Site, **fields: Any) -> ImportRecord:
+    """Let a run be under way that nothing works on."""
+    run = slide_import(**({"size": SIZE, "state": ImportState.IMPORTING} | fields))
+    here.here.files.prepare()
+    here.here.imports.start(run, replaces=None)
+    return run
+
+
+def test_a_dropped_objects_run_takes_no_file_of_the_scanners(here: Site) -> None:
+    incoming = put(here.here.files.root / "incoming", "a.svs")
+    run = begun(here, source="s3://drop-in/a.svs?versionId=1")
+    with pytest.raises(FileMissingError):
+        import_steps.inspect_run(here.here, run)
+    assert incoming.exists()
+
+
+def test_an_id_that_was_claimed_for_other_content_is_not_used(here: Site) -> None:
+    run = begun(here, image_id="1004486")
+    here.here.files.claim("1004486", Claim("a.svs", SIZE, "a" * 64))  # before it was brought once more
+    put(here.here.files.root / "incoming", "a.svs")
+    run = import_steps.extract_run(here.here, import_steps.inspect_run(here.here, run))
+    assert run.image_id not in {None, "1004486"}
+    assert [record.image_id for record in here.records()] == [run.image_id]
+    assert not here.here.files.slide("1004486").exists()

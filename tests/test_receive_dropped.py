@@ -14,8 +14,10 @@ from receive_dropped.handler import lambda_handler
 from running import Site, site
 from vsv import installation
 from vsv.dropped import DroppedObject
-from vsv.errors import BadRequestError, UnavailableError
-from vsv.records import ImportState
+from vsv.errors import AlreadyExistsError, BadRequestError, UnavailableError
+from vsv.records import ImportRecord, ImportState
+
+from tests.store_records import slide_import
 
 EVENT = json.loads((Path(__file__).parent / "events/eventbridge/object_created.json").read_text())
 
@@ -31,6 +33,9 @@ class Waiting:
 
     def start(self, run: Any) -> None:
         self.started.append(run.run_id)
+
+    def has_ended(self, run: Any) -> bool:
+        return False
 
 
 @pytest.fixture
@@ -97,7 +102,7 @@ def test_a_bucket_without_versions_goes_by_the_etag(here: Site) -> None:
 
 
 HOSTILE: list[Any] = [
-    event(bucket="another"), event(key="folder/a.svs"), event(key="../a.svs"), event(key="a%2Fb"), event(key=""),
+    event(bucket="another"), event(key="folder/a*.svs"), event(key="../.svs"), event(key="a%2Fb"), event(key=""),
     event(key="a.txt"), event(key="folder/"), event(key="a.svs\n"), event(key=5), event(key="a" * 2000),
     event(key=None), event(size=None), event(size=-1), event(size="5"), event(size=1 << 60), event(size=True),
     event(version_id=None, etag=None), event(version_id=["1"]), event(sequencer=5),
@@ -107,12 +112,99 @@ HOSTILE: list[Any] = [
 
 
 @pytest.mark.parametrize("hostile", HOSTILE, ids=repr)
-def test_what_cannot_become_a_slide_is_refused_without_an_error(
-    here: Site, hostile: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert lambda_handler(hostile, None) == {"state": None}
-    assert "not imported" in caplog.text
+def test_what_cannot_become_a_slide_is_left_to_the_failure_queue(here: Site, hostile: Any) -> None:
+    with pytest.raises(BadRequestError):
+        lambda_handler(hostile, None)
     assert here.here.imports.list_all().items == ()
+
+
+def test_a_folder_made_in_the_console_is_nothing(here: Site) -> None:
+    assert lambda_handler(event(key="2026/", size=0), None) == {"state": None}
+    assert here.here.imports.list_all().items == ()
+
+
+@pytest.mark.parametrize("key", ["2026/a.svs", "2026/11/a.svs", "../a.svs", "/a.svs", "o*d/a.svs"])
+def test_folders_in_a_key_do_not_count(here: Site, key: str) -> None:
+    assert lambda_handler(event(key=key), None) == {"state": "TRANSFERRING"}
+    assert DroppedObject.from_source(stored(here).source or "").key == key
+
+
+def stored(here: Site) -> ImportRecord:
+    found = here.here.imports.get("a.svs")
+    assert found is not None
+    return found
+
+
+def meanwhile(here: Site, patched: pytest.MonkeyPatch, *others: Any) -> None:
+    """Let each of these happen just before a run would be stored."""
+    start, left = type(here.here.imports).start, list(others)
+
+    def later(store: Any, record: ImportRecord, **more: Any) -> None:
+        if left:
+            left.pop(0)()
+        start(store, record, **more)
+
+    patched.setattr(type(here.here.imports), "start", later)
+
+
+EARLIER, LATER = event(sequencer="0060"), event(version_id="another", sequencer="0061")
+
+
+def test_of_two_versions_at_once_the_later_one_is_imported(
+    here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meanwhile(here, monkeypatch, lambda: lambda_handler(EARLIER, None))
+    assert lambda_handler(LATER, None) == {"state": "TRANSFERRING"}
+    assert DroppedObject.from_source(stored(here).source or "").version == "another"
+
+
+def test_nor_does_the_earlier_one_win_when_it_is_slower(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    meanwhile(here, monkeypatch, lambda: lambda_handler(LATER, None))
+    assert lambda_handler(EARLIER, None) == {"state": None}
+    assert DroppedObject.from_source(stored(here).source or "").version == "another"
+
+
+def test_a_scanner_at_the_same_moment_makes_lambda_ask_again(
+    here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def post() -> None:
+        here.here.imports.start(slide_import(), replaces=None)
+
+    meanwhile(here, monkeypatch, post)
+    with pytest.raises(UnavailableError):
+        lambda_handler(EVENT, None)
+    here.here.imports.advance("a.svs", "run-1", {"state": ImportState.READY})
+    assert lambda_handler(EVENT, None) == {"state": "TRANSFERRING"}
+
+
+def test_it_is_not_tried_for_ever(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def refuse(_store: object, record: ImportRecord, **_: object) -> None:
+        tried.append(record.run_id)
+        raise AlreadyExistsError("another import")
+
+    monkeypatch.setattr(type(here.here.imports), "start", refuse)
+    with pytest.raises(UnavailableError):
+        lambda_handler(EVENT, None)
+    assert len(tried) == 5
+
+
+@pytest.mark.parametrize("source", [None, "s3://drop-in/2025/a.svs?versionId=1"])
+def test_another_files_import_is_not_replaced_while_it_is_under_way(here: Site, source: str | None) -> None:
+    here.here.imports.start(slide_import(source=source), replaces=None)
+    with pytest.raises(UnavailableError):
+        lambda_handler(EVENT, None)
+    assert stored(here).run_id == "run-1"
+
+
+@pytest.mark.parametrize("size", [1938955, 5])
+@pytest.mark.parametrize("more", [{}, {"sha256": "0" * 64}])
+def test_nor_is_an_objects_by_a_scanner(here: Site, size: int, more: dict[str, str]) -> None:
+    lambda_handler(EVENT, None)
+    before = stored(here)
+    assert here.post("a.svs", size, **more) == (202, {"state": "TRANSFERRING"})
+    assert stored(here) == before
 
 
 def test_a_name_with_percent_signs_is_what_it_says(here: Site) -> None:

@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -189,3 +190,9 @@ def test_what_cannot_be_seen_from_a_function_is_not_claimed() -> None:
     starter = StreamStarter(Touched())  # type: ignore[arg-type]
     assert starter.describe_source("a.svs", 1) is None
     assert starter.new_source("a.svs", 1, {"0"}, None) is None
+
+
+@pytest.mark.parametrize(("days", "ended"), [(0, False), (5.9, False), (6.1, True)])
+def test_a_run_outlives_its_execution_by_its_start_alone(days: float, ended: bool) -> None:
+    run = replace(started(0), started_at=(datetime.now(UTC) - timedelta(days=days)).isoformat())
+    assert StreamStarter(Touched()).has_ended(run) is ended  # type: ignore[arg-type]

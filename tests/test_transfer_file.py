@@ -10,7 +10,6 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from small_slides import put
-from transfer_file import following
 from transfer_file.following import Following, follow
 from vsv.datasync import FILTER_BYTES, DataSyncTask, fitting, pattern_of
 from vsv.errors import TransferError, UnavailableError, VersionConflictError
@@ -78,7 +77,7 @@ def test_the_first_round_starts_and_the_last_one_lets_it_be_imported(
 
 def test_it_comes_back_from_the_machine_as_it_was_given_there() -> None:
     so_far = Following(True, "arn", 1, 2, 3, 40)
-    assert Following.from_event(so_far.to_event()) == replace(so_far, wait_s=following.POLL_S)
+    assert Following.from_event(so_far.to_event()) == replace(so_far, wait_s=20)
     assert Following.from_event({}) == Following()
 
 
@@ -136,10 +135,10 @@ def test_what_was_sent_back_is_transferred_anew_and_its_checksum_forgotten(
 ) -> None:
     begun(imports)
     so_far = until_done(imports, task)
-    imports.advance("a.svs", "run-1", {"checksum": "00", "state": ImportState.IMPORTING})
+    imports.advance("a.svs", "run-1", {"checksum": "00", "image_id": "1", "state": ImportState.IMPORTING})
     so_far = until_done(imports, task, so_far)
     assert (so_far.completed, len(service.executions)) == (2, 2)
-    assert stored(imports).checksum is None
+    assert (stored(imports).checksum, stored(imports).image_id) == (None, None)
 
 
 def test_a_lost_race_is_joined_in_the_same_round(
@@ -177,6 +176,29 @@ def test_after_a_failure_the_file_goes_alone(
     assert [one.names for one in service.executions] == [["/a.svs", "/b.svs"], ["/a.svs"]]
 
 
+def test_after_an_outage_files_go_together_again(
+    imports: ImportStore, service: FakeDataSync, task: DataSyncTask
+) -> None:
+    begun(imports, "b.svs")
+    service.fail_next = ["AgentOffline"] * 2
+    begun(imports)
+    assert until_done(imports, task).errors == 2
+    assert [len(one.names) for one in service.executions] == [2, 1, 2]
+
+
+def test_a_share_that_is_off_over_a_weekend_is_waited_for(
+    imports: ImportStore, service: FakeDataSync, task: DataSyncTask
+) -> None:
+    so_far, waited_s = Following(), 0
+    begun(imports)
+    while waited_s < 64 * 3600:
+        service.fail_next = ["AgentOffline"]
+        so_far = follow(imports, task, stored(imports), so_far)
+        waited_s += so_far.wait_s
+    service.fail_next = []
+    assert until_done(imports, task, so_far).done
+
+
 @pytest.mark.parametrize(("errors", "longest"), [(0, 30), (3, 240), (7, 3600), (22, 3600)])
 def test_it_waits_twice_as_long_after_each_failure_up_to_an_hour(
     imports: ImportStore, service: FakeDataSync, task: DataSyncTask, errors: int, longest: int
@@ -188,15 +210,15 @@ def test_it_waits_twice_as_long_after_each_failure_up_to_an_hour(
 
 def test_too_many_failures_are_told(imports: ImportStore, service: FakeDataSync, task: DataSyncTask) -> None:
     service.refuse_next = 1
-    with pytest.raises(TransferError, match="24 times: look at the DataSync task"):
-        follow(imports, task, begun(imports), Following(errors=23))
+    with pytest.raises(TransferError, match="120 times: look at the DataSync task"):
+        follow(imports, task, begun(imports), Following(errors=119))
 
 
 def test_it_does_not_wait_for_ever(imports: ImportStore, service: FakeDataSync, task: DataSyncTask) -> None:
     service.held = True
     service.begin(Z)
     run = begun(imports)
-    assert follow(imports, task, run, Following(rounds=1499)).wait_s == 60
+    assert follow(imports, task, run, Following(rounds=1499)).wait_s == 300
     with pytest.raises(TransferError, match="takes too long"):
         follow(imports, task, run, Following(rounds=1500))
 

@@ -1,19 +1,18 @@
 """A new object in the drop-in bucket: its import starts, as if a scanner had posted the file.
 
-The object is never deleted from here: a rule of the bucket removes it when its slide has long been safe.
+Folders in its key do not count: the last part is the filename. What is not imported ends in the function's failure
+queue, where an administrator sees it. The object is never deleted from here: a rule of the bucket removes it long after
+it was imported, and keeps what never was.
 """
 
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 from observed import observed
 from vsv.dropped import DroppedObject
 from vsv.errors import BadRequestError
-from vsv.importing import Receipt, receive_object
-from vsv.installation import Installation, current
-from vsv.names import checked_filename
-from vsv.runs import is_object
+from vsv.importing import receive_object
+from vsv.installation import current
 from vsv.settings import required
 
 log = logging.getLogger(__name__)
@@ -21,24 +20,18 @@ log = logging.getLogger(__name__)
 
 @observed
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Take EventBridge's "Object Created"; give the import's ``state``, None for what cannot become one."""
-    try:
-        receipt = _received(current(), event.get("detail") or {})
-    except BadRequestError as error:
-        log.warning("a dropped object is not imported: %s", error)  # the same event again would not help
-        return {"state": None}
-    return {"state": receipt.state}
+    """Take EventBridge's "Object Created"; give the import's ``state``, None where there is nothing to import.
 
-
-def _received(here: Installation, detail: Mapping[str, Any]) -> Receipt:
+    Raises BadRequestError for what cannot be imported, UnavailableError for what cannot be now.
+    """
+    here, detail = current(), event.get("detail") or {}
     dropped = DroppedObject.from_event(detail)
+    size = detail["object"].get("size")
     if dropped.bucket != required(here.settings.drop_bucket, "VSV_DROP_BUCKET"):
         raise BadRequestError("it is in another bucket than the drop-in bucket")
-    latest = here.imports.get(checked_filename(dropped.key))
-    if latest and is_object(latest.source) and dropped.is_older_than(_object(latest.source)):
-        raise BadRequestError("a later version of it is imported already")
-    return receive_object(here, dropped.key, detail["object"].get("size"), dropped.source)
-
-
-def _object(source: str | None) -> DroppedObject:
-    return DroppedObject.from_source(source or "")
+    if dropped.key.endswith("/") and size == 0:
+        return {"state": None}  # the console's way to make a folder
+    if (receipt := receive_object(here, dropped, size)) is None:
+        log.info("a later version of the dropped object has been asked for already")
+        return {"state": None}
+    return {"state": receipt.state}

@@ -1,21 +1,41 @@
 """Step of an import: the levels that the slide lacks, into one pyramid file; then it is ready."""
 
+from functools import cache
 from typing import Any
 
 from observed import count, failures_counted, observed
-from vsv.import_steps import render_run
-from vsv.installation import current
+from vsv.errors import VersionConflictError
+from vsv.import_steps import render_run, render_stored
+from vsv.installation import Installation, current
 from vsv.metric_names import IMPORTS_READY
 from vsv.progress import NotedProgress
-from vsv.runs import current_run
+from vsv.runs import current_run, is_object
+
+from render_pyramid.marking import mark_imported, s3_client
+
+_client = cache(s3_client)
 
 
 @observed
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Take and give ``{"filename", "size", "runId", "imageId"}``."""
+    """Take and give ``{"filename", "size", "runId", "imageId"}``; ``source``, where it is given, names the object.
+
+    Raises VersionConflictError for a run that was replaced, when the slide that it has stored is rendered.
+    """
     here = current()
+    try:
+        _render(here, event)
+    except VersionConflictError:
+        if (image_id := event.get("imageId")) is not None:
+            render_stored(here, image_id, lambda _done, _total: None)
+        raise
+    count(IMPORTS_READY)
+    if is_object(event.get("source")):
+        mark_imported(_client(), event["source"])
+    return event
+
+
+def _render(here: Installation, event: dict[str, Any]) -> None:
     run = current_run(here, event["filename"], event["runId"])
     with failures_counted():
         render_run(here, run, NotedProgress(here, run))
-    count(IMPORTS_READY)
-    return event

@@ -16,10 +16,13 @@ from vsv.records import ImportRecord, ImportState
 from vsv.runs import is_object
 from vsv.stores import ImportStore
 
-# Quick at first, since most files take a few minutes; then slower, for a day in all.
-POLL_S, SLOW_POLL_S, QUICK_ROUNDS, MAX_ROUNDS = 20, 60, 30, 1500
-# Doubled from half a minute to an hour: a share or an agent that is off is waited for, for most of a day.
-BACKOFF_S, MAX_BACKOFF_S, MAX_ERRORS = 30, 3600, 24
+# Quick at first, since most files take a few minutes; then slower, for days in all: an execution of the state machine
+# must not have more than 25,000 events, and a round is 11 of them.
+POLLS_S = ((30, 20), (500, 60), (1500, 300))  # up to which round, every how many seconds
+MAX_ROUNDS = POLLS_S[-1][0]
+# Doubled from half a minute to an hour, of which jitter takes a quarter: a share or an agent that is off over a long
+# weekend is waited for.
+BACKOFF_S, MAX_BACKOFF_S, MAX_ERRORS = 30, 3600, 120
 MAX_PAGES = 20  # of 100 imports; more than a filter takes
 
 
@@ -36,7 +39,7 @@ class Following:
     completed: int = 0
     errors: int = 0
     rounds: int = 0
-    wait_s: int = POLL_S
+    wait_s: int = POLLS_S[0][1]
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> "Following":
@@ -69,7 +72,7 @@ def follow(imports: ImportStore, task: TransferTask, run: ImportRecord, so_far: 
     so_far = replace(
         so_far,
         rounds=so_far.rounds + 1,
-        wait_s=POLL_S if so_far.rounds < QUICK_ROUNDS else SLOW_POLL_S,
+        wait_s=next(wait_s for rounds, wait_s in POLLS_S if so_far.rounds < rounds),
     )
     if so_far.execution is not None:
         return _after(imports, task.execution(so_far.execution), run, so_far)
@@ -80,7 +83,7 @@ def _waiting(imports: ImportStore, run: ImportRecord) -> ImportRecord:
     """Let the record say that the file is being transferred; what was found of an earlier content is forgotten."""
     if run.state is ImportState.TRANSFERRING and run.checksum is None:
         return run
-    changes = {"state": ImportState.TRANSFERRING, "checksum": None}
+    changes = {"state": ImportState.TRANSFERRING, "checksum": None, "image_id": None}
     return imports.advance(run.filename, run.run_id, changes)
 
 
@@ -125,9 +128,10 @@ def _filenames(
 ) -> list[str]:
     """Give the files for the next execution: this run's, and all others that wait.
 
-    After a failure this run's alone: one file that cannot be transferred must not fail all others with it.
+    Every second time after a failure this run's alone: one file that cannot be transferred must not fail all others
+    with it for ever, nor must an agent that was off leave each to wait for all others.
     """
-    if so_far.errors:
+    if so_far.errors % 2:
         return [run.filename]
     others = (one.filename for one in _transferring(imports) if not _was_brought(one, latest))
     return fitting(list(dict.fromkeys([run.filename, *others])))

@@ -51,6 +51,11 @@ class DroppedObject:
         return cls(parts.netloc, unquote(parts.path[1:]), version, etag, given.get("sequencer", ""))
 
     @property
+    def filename(self) -> str:
+        """The name that it is imported under: what follows the last slash of its key. It may be no legal one."""
+        return self.key.rpartition("/")[2]
+
+    @property
     def source(self) -> str:
         """Give it as a record's ``source``."""
         named = {"versionId": self.version, "etag": self.etag, "sequencer": self.sequencer}

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 from PIL import Image
@@ -34,6 +34,8 @@ def extract(here: Installation, run: ImportRecord) -> ImportRecord:
 
     Raises UnreadableSlideError and FileMissingError. Runs again after a kill at any point.
     """
+    if run.image_id is not None and here.files.is_anothers(run.image_id, run.checksum):
+        run = replace(run, image_id=None)  # claimed for what the same run was brought before
     if run.image_id is not None and here.files.is_hidden(run.image_id):
         return run  # stored, and deleted since
     path = _where(here, run)
@@ -58,7 +60,7 @@ def _where(here: Installation, run: ImportRecord) -> Path:
     taken = here.files.taken(run.filename, run.run_id)
     if run.image_id is not None and here.files.stored_size(run.image_id) == run.size:
         return here.files.slide(run.image_id)
-    if taken.exists():
+    if here.files.has_taken(run.filename, run.run_id):
         return taken
     raise FileMissingError("the transferred file is not in its place: it is transferred again")
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from vsv import durable
+from vsv import afresh, durable
 from vsv.errors import (
     AlreadyExistsError,
     BadRequestError,
@@ -57,6 +57,10 @@ class SlideFiles:
         folder = self.root / "taken" / checked_filename(filename)
         return folder / (checked_run_id(run_id) + Path(filename).suffix.lower())
 
+    def has_taken(self, filename: str, run_id: str) -> bool:
+        """Tell whether a run has its file."""
+        return afresh.is_there(self.taken(filename, run_id))
+
     def take(self, filename: str, run_id: str, size: int) -> Path:
         """Move an incoming file of that size to where only this run looks, and give its place there.
 
@@ -65,7 +69,7 @@ class SlideFiles:
         size: then the file stays where the next transfer compares it with the scanner's.
         """
         path, incoming = self.taken(filename, run_id), self.incoming(filename)
-        if not path.is_symlink() and not path.exists():
+        if not path.is_symlink() and not afresh.is_there(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             _check_size(incoming, size)
             try:
@@ -131,10 +135,8 @@ class SlideFiles:
     def stored_size(self, image_id: str) -> int | None:
         """Give the size of the original where it is stored, served or deleted; None where it is not."""
         for folder in (self.folder(image_id), self.deleted_folder(image_id)):
-            try:
-                return (folder / SLIDE).stat().st_size
-            except OSError:
-                continue
+            if (size := afresh.size_of(folder / SLIDE)) is not None:
+                return size
         return None
 
     def is_hidden(self, image_id: str) -> bool:
@@ -199,6 +201,11 @@ class SlideFiles:
             raise AlreadyExistsError("this ImageID belonged to a slide that was deleted")
         durable.flush(self.root / "slides")
 
+    def is_anothers(self, image_id: str, checksum: str | None) -> bool:
+        """Tell whether an ImageID was claimed for another content."""
+        claims = map(self._claimed, (self.folder(image_id), self.deleted_folder(image_id)))
+        return any(claim is not None and claim.checksum != checksum for claim in claims)
+
     def _claimed(self, folder: Path) -> Claim | None:
         try:
             found: Mapping[str, object] = json.loads((folder / CLAIM).read_bytes())
@@ -215,11 +222,12 @@ class SlideFiles:
         self._move(self.deleted_folder(image_id), self.folder(image_id))
 
     def _move(self, old: Path, new: Path) -> None:
-        if new.exists() and not old.exists():
-            return  # a killed run got this far
+        afresh.look(old.parent, new.parent)  # another machine may have moved it back a moment ago
         try:
             old.rename(new)
         except FileNotFoundError as error:
+            if new.exists():
+                return  # a killed run got this far
             raise SlideNotFoundError("no files are stored for this slide") from error
         durable.flush(old.parent)
         durable.flush(new.parent)
@@ -252,19 +260,21 @@ class SlideFiles:
 
 
 def _check_size(incoming: Path, size: int) -> None:
-    try:
-        found = incoming.stat().st_size
-    except OSError as error:
-        raise FileMissingError("the file has not arrived: is it still in the scanner's folder?") from error
-    if found != size:
-        raise TransferError(f"{found} of {size} bytes are here: the transfer is not complete")
+    if afresh.has_size(incoming, size):
+        return
+    if (found := afresh.size_of(incoming)) is None:
+        raise FileMissingError("the file has not arrived: is it still in the scanner's folder?")
+    raise TransferError(f"{found} of {size} bytes are here: the transfer is not complete")
 
 
 def store_original(source: Path, target: Path) -> None:
     """Move an original to its final place by rename, read-only from then on; done already is done."""
     try:
         if not source.is_symlink():
-            source.chmod(0o444)
+            with suppress(
+                PermissionError
+            ):  # on EFS it may be another user's file; to rename it needs the folder
+                source.chmod(0o444)
         source.rename(target)
     except FileNotFoundError as error:
         if target.exists():

@@ -13,7 +13,7 @@ from vsv.inspection import checksum, inspect
 from vsv.installation import Installation
 from vsv.pyramid import Progress, render_pyramid
 from vsv.records import ImportRecord, ImportState
-from vsv.runs import DISK, NOT_THE_ONE, UNDER_WAY, record_failure
+from vsv.runs import DISK, NOT_THE_ONE, UNDER_WAY, is_object, record_failure
 from vsv.stored_slides import is_sha256
 
 
@@ -25,8 +25,9 @@ def inspect_run(here: Installation, run: ImportRecord, *, arrived: bool = True) 
     with _failure_recorded(here, run):
         if run.image_id is not None and here.files.stored_size(run.image_id) == run.size:
             return _inspected(here, run)  # a killed run got further than this
-        path = here.files.taken(run.filename, run.run_id)
-        if not arrived and run.checksum is None and not path.exists():
+        # What is in the incoming folder is never a dropped object, but a scanner's file of the same name.
+        is_coming = is_object(run.source) or (not arrived and run.checksum is None)
+        if is_coming and not here.files.has_taken(run.filename, run.run_id):
             raise FileMissingError("the file has not been transferred yet")
         path = here.files.take(run.filename, run.run_id, run.size)
         inspect(path, run.size)
@@ -58,9 +59,14 @@ def render_run(
     with _failure_recorded(here, run):
         if run.image_id is None:
             raise FileMissingError("this import has no slide yet")
-        if not here.files.is_hidden(run.image_id):  # deleted meanwhile: there is nothing to show
-            render(here, run.image_id, progress, jobs)
+        render_stored(here, run.image_id, progress, jobs)
         return here.imports.advance(run.filename, run.run_id, {"state": ImportState.READY, "error": None})
+
+
+def render_stored(here: Installation, image_id: str, progress: Progress, jobs: int | None = None) -> None:
+    """Render a stored slide, whatever has become of the run that stored it."""
+    if not here.files.is_hidden(image_id):  # deleted meanwhile: there is nothing to show
+        render(here, image_id, progress, jobs)
 
 
 def render(here: Installation, image_id: str, progress: Progress, jobs: int | None = None) -> bool:

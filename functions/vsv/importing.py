@@ -5,11 +5,13 @@ The steps of an import are in ``import_steps``: this module opens slides at most
 
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from vsv.clock import now_utc
+from vsv.dropped import DroppedObject
 from vsv.errors import (
     AlreadyExistsError,
     BadRequestError,
@@ -22,6 +24,8 @@ from vsv.names import checked_filename
 from vsv.records import ImportRecord, ImportState, SlideRecord, Status
 from vsv.runs import DISK, MAX_FILE_SIZE, UNDER_WAY, is_object
 from vsv.stored_slides import is_sha256, is_summed_in_part, is_whole, slide_of, slides_named
+
+ATTEMPTS = 5  # to begin an object's import where others begin at the same moment
 
 
 class Safety(Enum):
@@ -51,6 +55,8 @@ def receive(here: Installation, filename: object, size: object, sha256: object =
     filename, size, digest = checked_filename(filename), _checked_size(size), _checked_digest(sha256)
     latest = here.imports.get(filename)
     stored = [slide for slide in slides_named(here, filename) if is_whole(here, slide, size)]
+    if latest is not None and is_object(latest.source) and latest.state in UNDER_WAY:
+        return _unfinished(here, latest, stored)  # the scanner asks again; the object does not
     run = latest if latest is not None and latest.size == size else None
     if digest is not None:
         if found := [slide for slide in stored if slide.checksum == digest]:
@@ -67,30 +73,59 @@ def receive(here: Installation, filename: object, size: object, sha256: object =
     return _safe(here, next((s for s in stored if run is not None and s.image_id == run.image_id), stored[0]))
 
 
-def receive_object(here: Installation, filename: object, size: object, source: str) -> Receipt:
-    """Start the import of a version of an object, unless it is the one that was asked for last.
+def receive_object(here: Installation, dropped: DroppedObject, size: object) -> Receipt | None:
+    """Start the import of a version of an object, unless it was asked for already; None for an earlier version.
 
-    Another version under the same name is another scan, whatever its size. Raises as ``receive`` does.
+    Another version under the same key is another scan, whatever its size. An object is told of once and does not ask
+    again, so whoever is in its way makes this raise UnavailableError. Otherwise raises as ``receive`` does.
     """
-    filename, size = checked_filename(filename), _checked_size(size)
+    filename, size = checked_filename(dropped.filename), _checked_size(size)
+    for _ in range(ATTEMPTS):
+        with suppress(
+            AlreadyExistsError
+        ):  # another import has just begun: it may be of a later version, or of this
+            return _decided(here, filename, size, dropped)
+    raise UnavailableError("other imports of a file of this name begin all the time")
+
+
+def _decided(here: Installation, filename: str, size: int, dropped: DroppedObject) -> Receipt | None:
     latest = here.imports.get(filename)
-    if latest is None or (latest.source, latest.size) != (source, size):
-        return begin(here, filename, size, latest, source=source)
-    return _unfinished(here, latest, ()) if latest.state in UNDER_WAY else _as_it_ended(latest)
+    if latest is None:
+        return _begin(here, filename, size, None, source=dropped.source)
+    known = DroppedObject.from_source(latest.source or "") if is_object(latest.source) else None
+    if known is not None and dropped.is_older_than(known):
+        return None
+    if (latest.source, latest.size) == (dropped.source, size):
+        if latest.state in UNDER_WAY:
+            here.starter.start(latest)
+        return _as_it_is(latest)
+    is_version = known is not None and (known.bucket, known.key) == (dropped.bucket, dropped.key)
+    if latest.state in UNDER_WAY and not is_version and not here.starter.has_ended(latest):
+        raise UnavailableError("another file of this name is being imported")
+    return _begin(here, filename, size, latest, source=dropped.source)
 
 
 def retry(here: Installation, filename: str) -> Receipt:
-    """Start a failed import again, whatever it failed of; other imports are left alone.
-
-    A slide that is stored whole is kept: by now it may be the only copy, since only its pyramid was missing.
-    """
+    """Start an import again that failed, whatever it failed of, or that ended unnoticed; others are left alone."""
     run = here.imports.get(checked_filename(filename))
     if run is None:
         raise NotFoundError("this import is not known")
-    if run.state is not ImportState.FAILED:
+    if run.state is not ImportState.FAILED and not _is_lost(here, run):
         return Receipt(Safety.NOT_YET, run.state, run.error)
+    return _anew(here, run, slide_of(here, run))
+
+
+def _is_lost(here: Installation, run: ImportRecord) -> bool:
+    return run.state in UNDER_WAY and here.starter.has_ended(run)
+
+
+def _anew(here: Installation, run: ImportRecord, slide: SlideRecord | None) -> Receipt:
+    """Begin again with what a run was about.
+
+    A slide that is stored whole is kept: by now it may be the only copy, since only its pyramid was missing.
+    """
     kept: dict[str, Any] = {"expected": run.expected}
-    if (slide := slide_of(here, run)) is not None:
+    if slide is not None:
         kept |= {"image_id": slide.image_id, "checksum": run.checksum, "source_modified": run.source_modified}
     if slide is not None or is_object(run.source):
         kept["source"] = run.source
@@ -135,14 +170,16 @@ def _unknown_source(
 def _unfinished(here: Installation, run: ImportRecord, stored: Sequence[SlideRecord]) -> Receipt:
     """Give the state of a run; its slide may be safe already while its pyramid is still being rendered."""
     if run.state is ImportState.FAILED:
-        return _as_it_ended(run)
-    here.starter.start(run)  # heals a start that was lost; twice is the same as once
+        return _as_it_is(run)
     # This run's own slide: another of that name and size may be an earlier scan.
     own = [s for s in stored if s.image_id == run.image_id and s.checksum == run.checksum]
+    if here.starter.has_ended(run):
+        return _anew(here, run, own[0] if own else None)
+    here.starter.start(run)  # heals a start that was lost; twice is the same as once
     return _safe(here, own[0], run.state) if own else Receipt(Safety.NOT_YET, run.state, run.error)
 
 
-def _as_it_ended(run: ImportRecord) -> Receipt:
+def _as_it_is(run: ImportRecord) -> Receipt:
     return Receipt(Safety.NOT_YET, run.state, run.error, run.image_id)
 
 
@@ -154,7 +191,20 @@ def _safe(here: Installation, slide: SlideRecord, state: ImportState = ImportSta
 def begin(
     here: Installation, filename: str, size: int, earlier: ImportRecord | None, **known: Any
 ) -> Receipt:
-    """Start a run in the place of the ``earlier`` one; ``known`` are attributes that it begins with."""
+    """Start a run in the place of the ``earlier`` one, for whoever asks again where another was quicker.
+
+    ``known`` are attributes that it begins with.
+    """
+    try:
+        return _begin(here, filename, size, earlier, **known)
+    except AlreadyExistsError:
+        return Receipt(Safety.NOT_YET, ImportState.TRANSFERRING)
+
+
+def _begin(
+    here: Installation, filename: str, size: int, earlier: ImportRecord | None, **known: Any
+) -> Receipt:
+    """Start a run; raises AlreadyExistsError where the ``earlier`` one is not the stored one any more."""
     known["source"] = known.get("source") or here.starter.describe_source(filename, size)
     _prepare(here)
     now = now_utc()
@@ -167,10 +217,7 @@ def begin(
         updated_at=now,
         **known,
     )
-    try:
-        here.imports.start(run, replaces=earlier.run_id if earlier else None)
-    except AlreadyExistsError:
-        return Receipt(Safety.NOT_YET, ImportState.TRANSFERRING)  # somebody else has just started it
+    here.imports.start(run, replaces=earlier.run_id if earlier else None)
     here.starter.start(run)
     return Receipt(Safety.NOT_YET, run.state)
 

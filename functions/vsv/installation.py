@@ -40,6 +40,9 @@ class ImportStarter(Protocol):
     def start(self, run: ImportRecord) -> None:
         """Set this run going; starting it twice is the same as once."""
 
+    def has_ended(self, run: ImportRecord) -> bool:
+        """Tell whether nothing can be at work on this run any more, whatever its record says."""
+
 
 @dataclass(frozen=True)
 class Installation:

@@ -13,6 +13,8 @@ from vsv.stores import ImportStore
 
 # A record written this recently is still on its way through the stream.
 ON_ITS_WAY = timedelta(minutes=2)
+# The machine's ``TimeoutSeconds``, and a day in which the stream may have told of the run late.
+LONGEST_LIFE = timedelta(days=5 + 1)
 
 
 class StreamStarter:
@@ -41,3 +43,10 @@ class StreamStarter:
         if run.state is ImportState.TRANSFERRING and age > ON_ITS_WAY:
             with suppress(VersionConflictError):  # a newer run has its own start
                 self._imports.advance(run.filename, run.run_id, {})
+
+    def has_ended(self, run: ImportRecord) -> bool:
+        """Tell whether the run's execution must have ended by now; its end may not have been recorded.
+
+        The start counts: each question of the scanner's touches the record, so ``updated_at`` may always be new.
+        """
+        return datetime.now(UTC) - datetime.fromisoformat(run.started_at) > LONGEST_LIFE

@@ -1,0 +1,46 @@
+"""The mark on an object of the drop-in bucket whose slide is ready: only what has it is removed from there in time.
+
+Source: "PutObjectTagging", Amazon S3 API reference; "Lifecycle rule filters", Amazon S3 user guide.
+"""
+
+import logging
+from typing import Any
+
+from vsv.dropped import DroppedObject
+from vsv.errors import UnavailableError
+
+MARK = {"Key": "vsv", "Value": "imported"}  # stacks/storage.yaml has it in the bucket's rule
+# Nothing to mark, or nothing that another attempt could mend.
+_LEFT = ("NoSuchKey", "NoSuchVersion", "NoSuchBucket", "MethodNotAllowed", "AccessDenied", "403", "404")
+
+log = logging.getLogger(__name__)
+
+
+def s3_client() -> Any:
+    """Give a boto3 client that does not wait for minutes."""
+    import boto3  # noqa: PLC0415  cold start, and the standalone server has no boto3
+    from botocore.config import Config  # noqa: PLC0415
+
+    config = Config(connect_timeout=3, read_timeout=15, retries={"mode": "standard", "max_attempts": 4})
+    return boto3.client("s3", config=config)
+
+
+def mark_imported(client: Any, source: str) -> None:
+    """Mark this very version of an object; it loses other tags. Raises UnavailableError where S3 does not answer.
+
+    An object without a version is left alone: another one may have its key by now.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    dropped = DroppedObject.from_source(source)
+    if dropped.version is None:
+        return
+    named = {"Bucket": dropped.bucket, "Key": dropped.key, "VersionId": dropped.version}
+    try:
+        client.put_object_tagging(**named, Tagging={"TagSet": [MARK]})
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _LEFT:
+            raise UnavailableError("the drop-in bucket does not answer now") from error
+        log.warning("the dropped object of this import could not be marked: it stays in its bucket")
+    except BotoCoreError as error:
+        raise UnavailableError("the drop-in bucket does not answer now") from error
