@@ -1,8 +1,8 @@
 """A new object in the drop-in bucket: its import starts, as if a scanner had posted the file.
 
 Folders in its key do not count: the last part is the filename. What is not imported ends in the function's failure
-queue, where an administrator sees it. The object is never deleted from here: a rule of the bucket removes it long after
-it was imported, and keeps what never was.
+queue, where an administrator sees it. The object is never deleted from here: a rule of the bucket removes it long
+after it was imported, and keeps what never was.
 """
 
 import logging

@@ -57,6 +57,17 @@ def receive(here: Installation, filename: object, size: object, sha256: object =
     stored = [slide for slide in slides_named(here, filename) if is_whole(here, slide, size)]
     if latest is not None and is_object(latest.source) and latest.state in UNDER_WAY:
         return _unfinished(here, latest, stored)  # the scanner asks again; the object does not
+    return _received(here, filename, size, digest, latest, stored)
+
+
+def _received(
+    here: Installation,
+    filename: str,
+    size: int,
+    digest: str | None,
+    latest: ImportRecord | None,
+    stored: list[SlideRecord],
+) -> Receipt:
     run = latest if latest is not None and latest.size == size else None
     if digest is not None:
         if found := [slide for slide in stored if slide.checksum == digest]:
