@@ -78,7 +78,10 @@ def _chroma(siz: bytes, side_px: int) -> tuple[int, int]:
     _, right, bottom, left, top, tile_width, tile_height, x, y, count = struct.unpack_from(">H8IH", siz)
     if (left, top, right, bottom, x, y) != (0, 0, side_px, side_px, 0, 0):
         raise CorruptTileError("the tile's JPEG 2000 has another size than the file says")
-    if not (tile_width and tile_height) or -(-side_px // tile_width) * -(-side_px // tile_height) > _MAX_TILES:
+    if (
+        not (tile_width and tile_height)
+        or -(-side_px // tile_width) * -(-side_px // tile_height) > _MAX_TILES
+    ):
         raise CorruptTileError("the tile is cut into too many parts")
     if count != _COMPONENTS:
         raise CorruptTileError(f"the tile has {count} components and not {_COMPONENTS}")

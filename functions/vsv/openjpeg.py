@@ -8,7 +8,18 @@ pixels of a known picture, ``available`` says so and OpenSlide does the work. So
 import ctypes
 import logging
 from collections.abc import Iterator
-from ctypes import POINTER, Structure, c_char_p, c_int, c_int32, c_size_t, c_uint16, c_uint32, c_uint64, c_void_p
+from ctypes import (
+    POINTER,
+    Structure,
+    c_char_p,
+    c_int,
+    c_int32,
+    c_size_t,
+    c_uint16,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,7 +56,22 @@ _KNOWN_PICTURE = bytes.fromhex(
 
 class _Component(Structure):
     _fields_ = [
-        *((name, c_uint32) for name in "dx dy width height x0 y0 precision bpp signed resolutions factor".split()),
+        *(
+            (name, c_uint32)
+            for name in [
+                "dx",
+                "dy",
+                "width",
+                "height",
+                "x0",
+                "y0",
+                "precision",
+                "bpp",
+                "signed",
+                "resolutions",
+                "factor",
+            ]
+        ),
         ("data", POINTER(c_int32)),
         ("alpha", c_uint16),
     ]
@@ -53,7 +79,7 @@ class _Component(Structure):
 
 class _Image(Structure):
     _fields_ = [
-        *((name, c_uint32) for name in "x0 y0 x1 y1 count".split()),
+        *((name, c_uint32) for name in ["x0", "y0", "x1", "y1", "count"]),
         ("color_space", c_int),
         ("components", POINTER(_Component)),
     ]
@@ -86,7 +112,7 @@ _SIGNATURES = {
 def _read(buffer: int, wanted: int, at: int) -> int:
     """Hand OpenJPEG the next bytes of a codestream."""
     source = _Input.from_address(at)
-    length = min(wanted, source.length - source.at)
+    length: int = min(wanted, source.length - source.at)
     if length <= 0:
         return _NO_MORE
     start = ctypes.cast(source.data, c_void_p).value or 0
@@ -141,7 +167,9 @@ def _is_known(library: ctypes.CDLL) -> bool:
         planes = _decode(library, _KNOWN_PICTURE, 0)
     except CorruptTileError:
         return False
-    return [plane.ravel().tolist() for plane in planes] == [[first, *[other] * 15] for first, other in _KNOWN_PIXELS]
+    return [plane.ravel().tolist() for plane in planes] == [
+        [first, *[other] * 15] for first, other in _KNOWN_PIXELS
+    ]
 
 
 def decode(data: bytes, reduce: int = 0) -> list[Plane]:

@@ -115,7 +115,9 @@ def open_slide(slide: Path, pyramid: Path, thumbnail: Path) -> Slide:
     is_native, is_decoded = _is_native(pages), _is_decoded(pages)
     grid = _native_grid(pages) if is_native or is_decoded else _rendered_grid(slide, origin)
     native = _match(grid, file, pages) if is_native else {}
-    decoded = _assigned(grid, pages, can_decode, lambda page: jpeg2000_level(file, page)) if is_decoded else {}
+    decoded = (
+        _assigned(grid, pages, can_decode, lambda page: jpeg2000_level(file, page)) if is_decoded else {}
+    )
     rendered = _pyramid_levels(grid, pyramid)
     levels = {**rendered, **native}
     icc = every[0].icc if origin == "aperio" else None
