@@ -53,25 +53,14 @@ _KNOWN_PICTURE = bytes.fromhex(
     "ff93cfb40c1238b7cfb42c115054994d0017fd575983cfb43010586a5b8c7804e0f3620fe7ffd9"
 )
 
+_COMPONENT_NUMBERS = (
+    "dx", "dy", "width", "height", "x0", "y0", "precision", "bpp", "signed", "resolutions", "factor",
+)  # fmt: skip
+
 
 class _Component(Structure):
     _fields_ = [
-        *(
-            (name, c_uint32)
-            for name in [
-                "dx",
-                "dy",
-                "width",
-                "height",
-                "x0",
-                "y0",
-                "precision",
-                "bpp",
-                "signed",
-                "resolutions",
-                "factor",
-            ]
-        ),
+        *((name, c_uint32) for name in _COMPONENT_NUMBERS),
         ("data", POINTER(c_int32)),
         ("alpha", c_uint16),
     ]
@@ -86,7 +75,7 @@ class _Image(Structure):
 
 
 class _Input(Structure):
-    _fields_ = [("data", c_char_p), ("length", c_size_t), ("at", c_size_t)]
+    _fields_ = [("data", c_void_p), ("length", c_size_t), ("at", c_size_t)]
 
 
 _Read = ctypes.CFUNCTYPE(c_size_t, c_void_p, c_size_t, c_void_p)
@@ -115,8 +104,7 @@ def _read(buffer: int, wanted: int, at: int) -> int:
     length: int = min(wanted, source.length - source.at)
     if length <= 0:
         return _NO_MORE
-    start = ctypes.cast(source.data, c_void_p).value or 0
-    ctypes.memmove(buffer, start + source.at, length)
+    ctypes.memmove(buffer, source.data + source.at, length)
     source.at += length
     return length
 
@@ -183,7 +171,7 @@ def decode(data: bytes, reduce: int = 0) -> list[Plane]:
 
 
 def _decode(library: ctypes.CDLL, data: bytes, reduce: int) -> list[Plane]:
-    source = _Input(data, len(data), 0)
+    source = _Input(ctypes.cast(c_char_p(data), c_void_p), len(data), 0)
     stream = library.opj_stream_create(max(len(data), _SMALLEST_BUFFER), 1)
     codec = library.opj_create_decompress(_RAW_CODESTREAM)
     image = _ImagePointer()
