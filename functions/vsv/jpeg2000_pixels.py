@@ -31,10 +31,30 @@ def planes(level: Jpeg2000Level, col: int, row: int) -> list[Plane]:
 
 
 def tile_pixels(level: Jpeg2000Level, col: int, row: int, shift: int) -> tuple[Pixels, int]:
-    """Give a whole tile in RGB, padding included, and how many of ``shift`` halvings the codestream could not do."""
+    """Give a whole tile in RGB, padding included, and how many of ``shift`` halvings are left to averaging.
+
+    The first is always the codestream's, the last of several never: averaging takes back half of what resolution
+    levels are out of place.
+    """
     data, header = codestream(level, col, row)
-    reduce = min(shift, header.decompositions)
-    return rgb(level, openjpeg.decode(data, reduce), shrunk(level.tile_size, reduce)), shift - reduce
+    reduce = min(max(shift - 1, 1), shift, header.decompositions)
+    pixels = rgb(level, openjpeg.decode(data, reduce), shrunk(level.tile_size, reduce))
+    return _centred(pixels, reduce), shift - reduce
+
+
+def _centred(pixels: Pixels, reduce: int) -> Pixels:
+    """Move a resolution level onto the places that box means have.
+
+    The wavelet's samples lie on the first pixel of a block, not in its middle: at half size a quarter of a pixel off.
+    """
+    step = 1 << reduce
+    here, there, unit = step + 1, step - 1, 2 * step  # the weights of a pixel and of the next: 3:1, 5:3
+    for axis in range(2 if reduce else 0):
+        wide = pixels.astype(np.int16).swapaxes(0, axis)
+        further = np.concatenate((wide[1:], 2 * wide[-1:] - wide[-2:-1]))
+        moved = (here * wide + there * further + step) // unit
+        pixels = np.clip(moved, 0, 255).astype(np.uint8).swapaxes(0, axis)
+    return pixels
 
 
 def rgb(level: Jpeg2000Level, parts: list[Plane], side_px: int) -> Pixels:

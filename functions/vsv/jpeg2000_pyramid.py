@@ -8,7 +8,7 @@ codes, and is not converted to RGB and back.
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,9 @@ TILES_A_TASK = 16
 # Tiles of the source are looked at for their chroma until one can be read.
 TILES_LOOKED_AT = 8
 NEUTRAL = 128
+# The header of a scan of three components. In the scan's data FF is followed by 00 or a restart marker.
+START_OF_SCAN = b"\xff\xda\x00\x0c\x03"
+LONGEST_HEADER = 2048
 
 Tile = list[Plane]
 Block = tuple[int, int, bytes]
@@ -134,14 +137,32 @@ class Tree:
 
     def _encoded(self, tile: Tile, coding: Coding, *, whole: bool) -> bytes:
         if not self.level.ycbcr:
-            return abbreviate(pixels.encode_jpeg(np.dstack(tile), coding))[1]
+            return _abbreviated(pixels.encode_jpeg(_interleaved(tile), coding))
         if not whole and coding.chroma == "420":
             half = self.grid.tile_size // 2
             small = [np.empty((half, half), np.uint8) for _ in tile[1:]]
             for part, out in zip(tile[1:], small, strict=True):
                 _halve(part, out)
             tile = [tile[0], *small]
-        return abbreviate(simplejpeg.encode_jpeg_yuv_planes(*tile, quality=coding.quality))[1]
+        return _abbreviated(simplejpeg.encode_jpeg_yuv_planes(*tile, quality=coding.quality))
+
+
+def _interleaved(tile: Tile) -> pixels.Pixels:
+    out = np.empty((*tile[0].shape, len(tile)), np.uint8)
+    for index, part in enumerate(tile):
+        out[..., index] = part
+    return out
+
+
+def _abbreviated(data: bytes) -> bytes:
+    """Do what ``abbreviate`` does to a tile of our encoder, whose header is one of a few."""
+    end = data.rindex(START_OF_SCAN, 0, LONGEST_HEADER)
+    return _abbreviated_header(data[:end]) + data[end:]
+
+
+@lru_cache(maxsize=32)
+def _abbreviated_header(header: bytes) -> bytes:
+    return abbreviate(header + START_OF_SCAN)[1].removesuffix(START_OF_SCAN)
 
 
 def _chroma(level: Jpeg2000Level) -> tuple[int, int]:
