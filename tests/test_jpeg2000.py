@@ -201,18 +201,18 @@ def changed(at: int, value: bytes) -> bytes:
     return TILE_422[:at] + value + TILE_422[at + len(value) :]
 
 
-SIZ, COD = 4, TILE_422.index(b"\xff\x52") + 2
+SIZE, COD = 4, TILE_422.index(b"\xff\x52") + 2
 SOT = TILE_422.index(b"\xff\x90")
 HOSTILE = {
-    "a gigantic picture": changed(SIZ + 4, struct.pack(">II", 1 << 30, 1 << 30)),
-    "another size": changed(SIZ + 4, struct.pack(">II", 512, 256)),
-    "an offset": changed(SIZ + 12, struct.pack(">I", 7)),
-    "a million tiles": changed(SIZ + 20, struct.pack(">II", 1, 1)),
-    "no tile": changed(SIZ + 20, struct.pack(">II", 0, 0)),
-    "four components": changed(SIZ + 36, struct.pack(">H", 4)),
-    "sixteen bits": changed(SIZ + 38, b"\x0f"),
-    "chroma of no size": changed(SIZ + 42, b"\0"),
-    "coarse light": changed(SIZ + 39, b"\x02"),
+    "a gigantic picture": changed(SIZE + 4, struct.pack(">II", 1 << 30, 1 << 30)),
+    "another size": changed(SIZE + 4, struct.pack(">II", 512, 256)),
+    "an offset": changed(SIZE + 12, struct.pack(">I", 7)),
+    "a million tiles": changed(SIZE + 20, struct.pack(">II", 1, 1)),
+    "no tile": changed(SIZE + 20, struct.pack(">II", 0, 0)),
+    "four components": changed(SIZE + 36, struct.pack(">H", 4)),
+    "sixteen bits": changed(SIZE + 38, b"\x0f"),
+    "chroma of no size": changed(SIZE + 42, b"\0"),
+    "coarse light": changed(SIZE + 39, b"\x02"),
     "many decompositions": changed(COD + 7, b"\x40"),
     "gigantic code blocks": changed(COD + 8, b"\x09\x09"),
     "many layers": changed(COD + 4, b"\xff\xff"),
@@ -220,7 +220,7 @@ HOSTILE = {
     + TILE_422[COD + 12 :],
     "other code for one component": TILE_422[:SOT] + b"\xff\x53\x00\x09\x01\x00\x05\x04\x04\x00\x00" + TILE_422[SOT:],
     "other code in a part": TILE_422[: SOT + 12] + b"\xff\x52" + TILE_422[COD : COD + 12] + TILE_422[SOT + 12 :],
-    "two sizes": TILE_422[:2] + TILE_422[2 : SIZ + 47] + TILE_422[2:],
+    "two sizes": TILE_422[:2] + TILE_422[2 : SIZE + 47] + TILE_422[2:],
 }  # fmt: skip
 
 

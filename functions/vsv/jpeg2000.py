@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vsv.errors import CorruptTileError
 
 _SOC = b"\xff\x4f"
-_SOT, _SOD, _SIZ, _COD, _COC = 0xFF90, 0xFF93, 0xFF51, 0xFF52, 0xFF53
+_SOT, _SOD, _SIZE, _COD, _COC = 0xFF90, 0xFF93, 0xFF51, 0xFF52, 0xFF53
 _FIRST_MARKER = 0xFF01
 _MAX_SEGMENTS = 64
 # Aperio's tiles are one tile to JPEG 2000 as well; other writers cut them, but not into dust.
@@ -45,7 +45,7 @@ def read_codestream(data: bytes, side_px: int) -> Codestream:
         raise CorruptTileError("the tile does not begin as JPEG 2000")
     segments, at = _segments(data, 2, _SOT)
     try:
-        chroma = _chroma(segments[_SIZ], side_px)
+        chroma = _chroma(segments[_SIZE], side_px)
         decompositions = _decompositions(segments[_COD], side_px)
     except (KeyError, IndexError, struct.error) as error:
         raise CorruptTileError("the tile's JPEG 2000 header is damaged") from error
@@ -66,16 +66,16 @@ def _segments(data: bytes, at: int, last: int) -> tuple[dict[int, bytes], int]:
             return found, at
         if marker < _FIRST_MARKER or length < 2 or at + 2 + length > len(data):
             break
-        if marker in found and marker in {_SIZ, _COD}:
+        if marker in found and marker in {_SIZE, _COD}:
             break
         found[marker] = data[at + 4 : at + 2 + length]
         at += 2 + length
     raise CorruptTileError("the tile's JPEG 2000 header is damaged")
 
 
-def _chroma(siz: bytes, side_px: int) -> tuple[int, int]:
+def _chroma(geometry: bytes, side_px: int) -> tuple[int, int]:
     """Check a tile's size and components, and give what one sample of the second and third spans."""
-    _, right, bottom, left, top, tile_width, tile_height, x, y, count = struct.unpack_from(">H8IH", siz)
+    _, right, bottom, left, top, tile_width, tile_height, x, y, count = struct.unpack_from(">H8IH", geometry)
     if (left, top, right, bottom, x, y) != (0, 0, side_px, side_px, 0, 0):
         raise CorruptTileError("the tile's JPEG 2000 has another size than the file says")
     if (
@@ -85,7 +85,7 @@ def _chroma(siz: bytes, side_px: int) -> tuple[int, int]:
         raise CorruptTileError("the tile is cut into too many parts")
     if count != _COMPONENTS:
         raise CorruptTileError(f"the tile has {count} components and not {_COMPONENTS}")
-    depths, across, down = zip(*struct.iter_unpack("3B", siz[36:45]), strict=True)
+    depths, across, down = zip(*struct.iter_unpack("3B", geometry[36:45]), strict=True)
     if set(depths) != {_EIGHT_BITS}:
         raise CorruptTileError("the tile is not of 8 bits")
     light, *colour = zip(across, down, strict=True)
