@@ -132,7 +132,10 @@ def _library() -> ctypes.CDLL | None:
 
 def _candidates() -> Iterator[Path]:
     for package, folder in _HOMES:
-        spec = find_spec(package)
+        try:
+            spec = find_spec(package)
+        except (ImportError, ValueError):
+            continue
         if spec is None or spec.origin is None:
             continue
         for name in _NAMES:
