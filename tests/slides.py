@@ -46,6 +46,7 @@ class Plan:
     thumbnail: bool = True
     associated: Literal["aperio", "undescribed", "none"] = "aperio"
     icc: bytes | None = None
+    lossy: bool = False  # JPEG 2000 only: the 9/7 wavelet, with the multiple component transform for RGB
 
 
 @lru_cache(maxsize=16)
@@ -146,7 +147,7 @@ def _write_level(tiff: tifffile.TiffWriter, plan: Plan, level: Pixels, descripti
         if plan.chroma == "rgb":  # else tifffile writes photometric YCbCr, whatever it is told
             extra["compressionargs"] = {"outcolorspace": "rgb"}
     else:
-        blocks = [_encode_jpeg2000(tile, plan.codec) for tile in tiles(level, plan.tile)]
+        blocks = [_encode_jpeg2000(tile, plan) for tile in tiles(level, plan.tile)]
         extra = {}
     photometric, shape = ("minisblack", level.shape[:2]) if plan.chroma == "gray" else ("rgb", level.shape)
     if plan.chroma in _SUBSAMPLING:
@@ -230,10 +231,13 @@ def split_tables(jpeg: bytes) -> tuple[bytes, bytes]:
     return joined(shared) + b"\xff\xd9", joined(own)
 
 
-def _encode_jpeg2000(tile: Pixels, codec: int) -> bytes:
-    if codec == JPEG2000_YCBCR:
+def _encode_jpeg2000(tile: Pixels, plan: Plan) -> bytes:
+    if plan.codec == JPEG2000_YCBCR:
         tile = np.asarray(Image.fromarray(tile).convert("YCbCr"))
-    data: bytes = imagecodecs.jpeg2k_encode(tile, codecformat="j2k", mct=False, reversible=True)
+    mct, quality = plan.lossy and plan.codec == JPEG2000_RGB, 42 if plan.lossy else None
+    data: bytes = imagecodecs.jpeg2k_encode(
+        tile, quality, codecformat="j2k", mct=mct, reversible=not plan.lossy
+    )
     return data
 
 

@@ -42,7 +42,8 @@ def test_levels_are_a_box_mean_of_the_nearest_stored_one(path: Path, shift: int)
     with openslide.OpenSlide(path) as reference:
         stored = reference.level_count - 1 if shift >= 2 else 0
     found, expected = whole_level(slide, level_dz), expected_level(path, slide, level_dz, stored)
-    assert grey_levels_apart(found, expected) <= 1
+    # A wavelet's low pass is not quite a mean.
+    assert grey_levels_apart(found, expected) <= (1.5 if slide.decoded else 1)
 
 
 @pytest.mark.parametrize("size", [(525, 291), (5, 1300), (1300, 5), (201, 99), (257, 256), (1, 1)])

@@ -1,4 +1,4 @@
-"""Stored JPEG levels: one TIFF page whose tiles are found by arithmetic and a few small reads."""
+"""Stored levels: one TIFF page whose tiles are found by arithmetic and a few small reads."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,8 @@ from vsv.jpeg import complete, tables_prefix
 from vsv.open_file import OpenFile
 from vsv.tiff import (
     COMPRESSION_JPEG,
+    COMPRESSION_JPEG2000_RGB,
+    COMPRESSION_JPEG2000_YCBCR,
     PHOTOMETRIC_GREY,
     PHOTOMETRIC_RGB,
     PHOTOMETRIC_YCBCR,
@@ -18,6 +20,8 @@ from vsv.tiff import (
 MAX_TILE_BYTES = 16 << 20
 # Beyond what file systems hold; the operating system takes no position much above.
 MAX_OFFSET = 1 << 60
+# As in openslide_source.dimensions: with and without our own decoder a slide has the same tiles.
+MIN_JPEG2000_TILE_PX, MAX_JPEG2000_TILE_PX = 128, 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +54,50 @@ class JpegLevel:
     def jpeg(self, col: int, row: int) -> bytes:
         """Give the whole stored tile as a JPEG; raises CorruptTileError where there is none that can be shown."""
         page = self.page
-        offset, length = tile_span(self.file, page, row * page.columns + col)
-        if not 0 < length <= MAX_TILE_BYTES:
-            raise CorruptTileError("the tile is empty" if length == 0 else "the tile's length is impossible")
-        data = self.file.read(offset, length) if offset < MAX_OFFSET else b""
-        if len(data) != length:
-            raise CorruptTileError("the tile lies beyond the end of the file")
+        data = _stored(self.file, page, col, row)
         size = page.tile_width_px, page.tile_height_px
         return complete(data, self.prefix, *size, page.samples, rgb=self.rgb)
+
+
+@dataclass(frozen=True, slots=True)
+class Jpeg2000Level:
+    """One level of Aperio's square JPEG 2000 tiles, which no browser shows; ``ycbcr`` tells what they hold."""
+
+    file: OpenFile
+    page: Page
+    ycbcr: bool
+
+    @property
+    def width_px(self) -> int:
+        """Width of the level."""
+        return self.page.width_px
+
+    @property
+    def height_px(self) -> int:
+        """Height of the level."""
+        return self.page.height_px
+
+    @property
+    def tile_size(self) -> int:
+        """Side of a tile in pixels."""
+        return self.page.tile_width_px
+
+    def codestream(self, col: int, row: int) -> bytes:
+        """Give the stored tile; raises CorruptTileError where there is none."""
+        return _stored(self.file, self.page, col, row)
+
+
+Level = JpegLevel | Jpeg2000Level
+
+
+def _stored(file: OpenFile, page: Page, col: int, row: int) -> bytes:
+    offset, length = tile_span(file, page, row * page.columns + col)
+    if not 0 < length <= MAX_TILE_BYTES:
+        raise CorruptTileError("the tile is empty" if length == 0 else "the tile's length is impossible")
+    data = file.read(offset, length) if offset < MAX_OFFSET else b""
+    if len(data) != length:
+        raise CorruptTileError("the tile lies beyond the end of the file")
+    return data
 
 
 def can_pass_through(page: Page) -> bool:
@@ -78,3 +118,20 @@ def jpeg_level(file: OpenFile, page: Page) -> JpegLevel:
     """Prepare a page for reading; raises CorruptTileError where its JPEG tables are damaged."""
     rgb = page.photometric == PHOTOMETRIC_RGB
     return JpegLevel(file, page, tables_prefix(page.jpeg_tables, rgb=rgb), rgb)
+
+
+def can_decode(page: Page) -> bool:
+    """Tell whether the page holds JPEG 2000 tiles as Aperio stores them, on a grid that OpenSlide shows as well."""
+    return (
+        page.is_tiled
+        and page.compression in {COMPRESSION_JPEG2000_YCBCR, COMPRESSION_JPEG2000_RGB}
+        and page.tile_width_px == page.tile_height_px
+        and page.tile_width_px % 16 == 0
+        and MIN_JPEG2000_TILE_PX <= page.tile_width_px <= MAX_JPEG2000_TILE_PX
+        and (page.bits_per_sample, page.samples, page.planar) == (8, 3, 1)
+    )
+
+
+def jpeg2000_level(file: OpenFile, page: Page) -> Jpeg2000Level:
+    """Prepare a page of JPEG 2000 tiles for reading."""
+    return Jpeg2000Level(file, page, page.compression == COMPRESSION_JPEG2000_YCBCR)

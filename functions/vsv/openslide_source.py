@@ -1,4 +1,4 @@
-"""Pixels of slides that cannot be passed through: JPEG 2000 and every other format that OpenSlide opens."""
+"""Pixels of slides that cannot be passed through nor decoded here: every other format that OpenSlide opens."""
 
 import math
 from collections import OrderedDict

@@ -9,7 +9,7 @@ import simplejpeg
 from PIL import Image
 
 from vsv.errors import CorruptTileError
-from vsv.levels import JpegLevel
+from vsv.levels import Jpeg2000Level, JpegLevel, Level
 from vsv.slide import MAX_DCT_SHIFT, Slide
 from vsv.tiff import PHOTOMETRIC_YCBCR
 
@@ -40,17 +40,23 @@ def blank(width_px: int, height_px: int) -> Pixels:
     return np.full((height_px, width_px, 3), BACKGROUND, np.uint8)
 
 
-def tile_pixels(level: JpegLevel, col: int, row: int, shift: int = 0) -> Pixels:
+def tile_pixels(level: Level, col: int, row: int, shift: int = 0) -> Pixels:
     """Give a stored tile's pixels inside the level, halved ``shift`` times; sizes are rounded up.
 
-    Reduction is libjpeg's DCT scaling inside the level and a box mean at its right and bottom edges, where the
-    padding of the stored tile must not bleed in. Raises CorruptTileError.
+    Reduction is libjpeg's DCT scaling, or JPEG 2000's resolution levels, inside the level and a box mean at its right
+    and bottom edges, where the padding of the stored tile must not bleed in. Raises CorruptTileError.
     """
     size = level.tile_size
     width_px = min(size, level.width_px - col * size)
     height_px = min(size, level.height_px - row * size)
+    whole = (width_px, height_px) == (size, size)
+    if isinstance(level, Jpeg2000Level):
+        from vsv import jpeg2000_pixels  # noqa: PLC0415  cold start: few slides are JPEG 2000
+
+        pixels, left = jpeg2000_pixels.tile_pixels(level, col, row, shift if whole else 0)
+        return box_reduce(pixels, left) if whole else box_reduce(pixels[:height_px, :width_px], shift)
     data = level.jpeg(col, row)
-    if (width_px, height_px) == (size, size):
+    if whole:
         dct_shift = max(0, min(shift, MAX_DCT_SHIFT) - _halved_once(level, data))
         return box_reduce(decode(data, size >> dct_shift), shift - dct_shift)
     return box_reduce(decode(data, size)[:height_px, :width_px], shift)

@@ -11,19 +11,23 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from vsv import durable, pixels, regions
 from vsv.errors import UnavailableError
 from vsv.jpeg import abbreviate
 from vsv.levels import JpegLevel, jpeg_level
 from vsv.open_file import OpenFile
-from vsv.slide import Slide, matching_level, tiled_pages
+from vsv.slide import MAX_DCT_SHIFT, Slide, matching_level, tiled_pages
 from vsv.tiff_writer import PageLayout, TiffWriter
 
 # Tiles that one task renders: enough to hide the cost of a task, few enough to keep all cores at work.
 TILES_A_TASK = 16
 
 Progress = Callable[[int, int], None]
+Made = TypeVar("Made")
+# A tile's page, its place there, and its bytes.
+Block = tuple[int, int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,32 +83,60 @@ def _write_levels(
 ) -> None:
     with part.open("wb") as file:
         tiff = TiffWriter(file)
-        for index, level_dz in enumerate(wanted):
-            _write_level(slide, level_dz, index, tiff, counter, pool)
-            slide = replace(slide, levels={**slide.levels, level_dz: _written_level(slide, level_dz, part)})
+        for levels_dz in _together(slide, wanted):
+            pages = [_layout(slide, dz, 1 if dz != wanted[0] else 0) for dz in levels_dz]
+            if levels_dz[0] in slide.decoded:
+                _write_decoded(slide, levels_dz, pages, tiff, counter, pool)
+            else:
+                tiff.write_page(pages[0], _level_tiles(slide, levels_dz[0], counter, pool))
+            written = {dz: _written_level(slide, dz, part) for dz in levels_dz}
+            slide = replace(slide, levels={**slide.levels, **written})
 
 
-def _write_level(
+def _together(slide: Slide, wanted: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Group the levels: what is made from one reading of a level of JPEG 2000 tiles, every other one by itself."""
+    groups: list[tuple[int, ...]] = []
+    for dz in wanted:
+        near = bool(groups) and groups[-1][0] in slide.decoded and groups[-1][0] - dz <= MAX_DCT_SHIFT
+        if near and dz not in slide.decoded:
+            groups[-1] += (dz,)
+        else:
+            groups.append((dz,))
+    return groups
+
+
+def _layout(slide: Slide, level_dz: int, subfile_type: int) -> PageLayout:
+    size, coding = slide.grid.tile_size, pixels.rendered_coding(slide, level_dz)
+    tables, _ = abbreviate(pixels.encode_jpeg(pixels.blank(size, size), coding))
+    return PageLayout(
+        *slide.grid.level_size(level_dz),
+        tables,
+        subsampling=(2, 2) if coding.chroma == "420" else (1, 1),
+        tile_size=size,
+        subfile_type=subfile_type,
+    )
+
+
+def _write_decoded(
     slide: Slide,
-    level_dz: int,
-    index: int,
+    levels_dz: tuple[int, ...],
+    pages: list[PageLayout],
     tiff: TiffWriter,
     counter: _Counter,
     pool: ThreadPoolExecutor,
 ) -> None:
-    width_px, height_px = slide.grid.level_size(level_dz)
-    size = slide.grid.tile_size
-    coding = pixels.rendered_coding(slide, level_dz)
-    tables, _ = abbreviate(pixels.encode_jpeg(pixels.blank(size, size), coding))
-    layout = PageLayout(
-        width_px,
-        height_px,
-        tables,
-        subsampling=(2, 2) if coding.chroma == "420" else (1, 1),
-        tile_size=size,
-        subfile_type=1 if index else 0,
-    )
-    tiff.write_page(layout, _level_tiles(slide, level_dz, counter, pool))
+    """Write a level of JPEG 2000 tiles, each decoded once, and the levels above it."""
+    from vsv.jpeg2000_pyramid import Tree  # noqa: PLC0415  cold start: few slides are JPEG 2000
+
+    tree = Tree.of(slide, levels_dz)
+    pages[0] = replace(pages[0], subsampling=tree.chroma)
+    tiff.write_pages(pages, _counted(_in_order(pool, tree.tasks(), ahead=2 * pool._max_workers), counter))
+
+
+def _counted(runs: Iterator[list[Block]], counter: _Counter) -> Iterator[Block]:
+    for blocks in runs:
+        counter.add(len(blocks))
+        yield from blocks
 
 
 def _written_level(slide: Slide, level_dz: int, part: Path) -> JpegLevel:
@@ -130,9 +162,9 @@ def _level_tiles(slide: Slide, level_dz: int, counter: _Counter, pool: ThreadPoo
 
 
 def _in_order(
-    pool: ThreadPoolExecutor, tasks: Iterator[Callable[[], list[bytes]]], ahead: int
-) -> Iterator[list[bytes]]:
-    waiting: deque[Future[list[bytes]]] = deque()
+    pool: ThreadPoolExecutor, tasks: Iterator[Callable[[], list[Made]]], ahead: int
+) -> Iterator[list[Made]]:
+    waiting: deque[Future[list[Made]]] = deque()
     try:
         for task in tasks:
             waiting.append(pool.submit(task))

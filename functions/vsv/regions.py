@@ -17,7 +17,7 @@ from vsv import openslide_source, plain_source
 from vsv.deepzoom import shrunk
 from vsv.errors import CorruptTileError
 from vsv.haste import may_wait
-from vsv.levels import JpegLevel
+from vsv.levels import Level
 from vsv.pixels import Pixels, blank, box_reduce, extend, tile_pixels
 from vsv.slide import MAX_DCT_SHIFT, Slide
 
@@ -41,7 +41,7 @@ def region(slide: Slide, level_dz: int, box: Box) -> Pixels:
     may_wait()
     source_dz = slide.source_level(level_dz)
     if source_dz is not None and source_dz - level_dz <= MAX_DCT_SHIFT:
-        return level_region(slide.levels[source_dz], source_dz - level_dz, box)
+        return level_region(slide.source(source_dz), source_dz - level_dz, box)
     left, top, right, bottom = box
     out = np.empty((bottom - top, right - left, 3), np.uint8)
     for x0, y0, x1, y1 in _grid_parts(box, slide.grid.tile_size):
@@ -108,7 +108,7 @@ def _from_thumbnail(slide: Slide, level_dz: int, box: Box) -> Pixels | None:
     return np.asarray(Image.fromarray(whole).resize(size, Image.Resampling.BOX, place))
 
 
-def level_region(level: JpegLevel, shift: int, box: Box) -> Pixels:
+def level_region(level: Level, shift: int, box: Box) -> Pixels:
     """Give a box of the level that lies ``shift`` halvings, at most three, above a stored one.
 
     The box counts in Deep Zoom pixels. A stored level that was rounded down is a pixel or two short at the right
@@ -122,7 +122,7 @@ def level_region(level: JpegLevel, shift: int, box: Box) -> Pixels:
     return extend(out, box[2] - box[0], box[3] - box[1])
 
 
-def _fill(out: Pixels, level: JpegLevel, shift: int, box: Box) -> None:
+def _fill(out: Pixels, level: Level, shift: int, box: Box) -> None:
     """Decode the stored tiles under a box into ``out``."""
     left, top, right, bottom = box
     side = level.tile_size >> shift
@@ -150,7 +150,7 @@ def _decoders() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(os.cpu_count(), "decode")
 
 
-def _pixels_or_background(level: JpegLevel, col: int, row: int, shift: int) -> Pixels:
+def _pixels_or_background(level: Level, col: int, row: int, shift: int) -> Pixels:
     try:
         return tile_pixels(level, col, row, shift)
     except CorruptTileError as error:

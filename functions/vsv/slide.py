@@ -1,20 +1,29 @@
 """A slide as the tile server sees it: which Deep Zoom level is stored where."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from vsv.aperio import is_aperio
 from vsv.deepzoom import Grid
 from vsv.errors import CorruptTileError, FileMissingError, UnreadableSlideError
-from vsv.levels import JpegLevel, can_pass_through, jpeg_level
+from vsv.levels import (
+    Jpeg2000Level,
+    JpegLevel,
+    Level,
+    can_decode,
+    can_pass_through,
+    jpeg2000_level,
+    jpeg_level,
+)
 from vsv.open_file import OpenFile
 from vsv.tiff import Array, Page, is_tiff, read_pages
 
 # Who reads what cannot be passed through, and where an ICC profile is: our own TIFF reader knows Aperio's.
 Origin = Literal["aperio", "other", "ordinary"]
+Kind = TypeVar("Kind", JpegLevel, Jpeg2000Level)
 
 DEFAULT_TILE_SIZE = 256
 # Aperio rounds its levels' sizes down where Deep Zoom rounds up, and its ratios are then slightly off (4.0003).
@@ -31,8 +40,9 @@ class Slide:
     """An opened slide.
 
     ``levels`` holds what is stored as JPEG tiles of the grid's size, by Deep Zoom level; ``native`` tells which
-    of them the original has. Where ``levels`` lacks full resolution the pixels come through OpenSlide, or from an
-    ordinary image. ``icc`` is where an Aperio slide's ICC profile lies.
+    of them the original has. ``decoded`` holds an Aperio slide's levels of JPEG 2000 tiles, which are decoded here.
+    Where both lack full resolution the pixels come through OpenSlide, or from an ordinary image. ``icc`` is where
+    an Aperio slide's ICC profile lies.
     """
 
     path: Path
@@ -43,6 +53,7 @@ class Slide:
     thumbnail: Path
     origin: Origin = "aperio"
     icc: Array | None = None
+    decoded: Mapping[int, Jpeg2000Level] = field(default_factory=dict)
 
     @property
     def max_level(self) -> int:
@@ -53,13 +64,18 @@ class Slide:
         """Choose the stored level to render from: this one, else the nearest finer one that the original has.
 
         A rendered level has lost a little already, so it serves only where the originals are beyond the reach
-        of DCT scaling. None: through OpenSlide.
+        of DCT scaling and resolution levels. None: through OpenSlide.
         """
-        if level_dz in self.levels:
+        if level_dz in self.levels or level_dz in self.decoded:
             return level_dz
-        finer = sorted(found for found in self.levels if found > level_dz)
-        native = [found for found in finer if found in self.native and found - level_dz <= MAX_DCT_SHIFT]
-        return next(iter(native or finer), None)
+        original = self.native | self.decoded.keys()
+        finer = sorted(found for found in self.levels.keys() | original if found > level_dz)
+        near = [found for found in finer if found in original and found - level_dz <= MAX_DCT_SHIFT]
+        return next(iter(near or finer), None)
+
+    def source(self, level_dz: int) -> Level:
+        """Give a stored level, as a JPEG where it is one."""
+        return self.levels.get(level_dz) or self.decoded[level_dz]
 
     def is_dear(self, level_dz: int, shift: int) -> bool:
         """Tell whether a tile of a level would take too many tiles of the level ``shift`` halvings finer."""
@@ -71,7 +87,9 @@ class Slide:
         if level_dz in self.levels:
             return False
         source_dz = self.source_level(level_dz)
-        return source_dz is None or self.is_dear(level_dz, source_dz - level_dz)
+        if source_dz is None or source_dz not in self.levels:
+            return True
+        return self.is_dear(level_dz, source_dz - level_dz)
 
 
 def stamp_of(slide: Path, pyramid: Path) -> str:
@@ -94,12 +112,16 @@ def open_slide(slide: Path, pyramid: Path, thumbnail: Path) -> Slide:
     # A damaged TIFF ends here: OpenSlide would believe it, and ask for gigabytes.
     every = read_pages(file) if is_tiff(file) else ()
     pages, origin = _tiled(every), _origin(slide, every)
-    grid = _native_grid(pages) if _is_native(pages) else _rendered_grid(slide, origin)
-    native = _match(grid, file, pages) if _is_native(pages) else {}
+    is_native, is_decoded = _is_native(pages), _is_decoded(pages)
+    grid = _native_grid(pages) if is_native or is_decoded else _rendered_grid(slide, origin)
+    native = _match(grid, file, pages) if is_native else {}
+    decoded = (
+        _assigned(grid, pages, can_decode, lambda page: jpeg2000_level(file, page)) if is_decoded else {}
+    )
     rendered = _pyramid_levels(grid, pyramid)
     levels = {**rendered, **native}
     icc = every[0].icc if origin == "aperio" else None
-    return Slide(slide, grid, levels, frozenset(native), stamp, thumbnail, origin, icc)
+    return Slide(slide, grid, levels, frozenset(native), stamp, thumbnail, origin, icc, decoded)
 
 
 def _origin(path: Path, pages: tuple[Page, ...]) -> Origin:
@@ -130,6 +152,15 @@ def _is_native(pages: tuple[Page, ...]) -> bool:
     return bool(pages) and is_aperio(pages[0].description) and can_pass_through(pages[0])
 
 
+def _is_decoded(pages: tuple[Page, ...]) -> bool:
+    """Tell whether full resolution is Aperio's JPEG 2000 and can be decoded here."""
+    if not (pages and is_aperio(pages[0].description) and can_decode(pages[0])):
+        return False
+    from vsv import openjpeg  # noqa: PLC0415  cold start: few slides are JPEG 2000
+
+    return openjpeg.available()
+
+
 def _native_grid(pages: tuple[Page, ...]) -> Grid:
     return Grid(pages[0].width_px, pages[0].height_px, pages[0].tile_width_px)
 
@@ -152,22 +183,28 @@ def _pyramid_levels(grid: Grid, path: Path) -> dict[int, JpegLevel]:
 
 
 def _match(grid: Grid, file: OpenFile, pages: tuple[Page, ...]) -> dict[int, JpegLevel]:
+    return _assigned(grid, pages, can_pass_through, lambda page: jpeg_level(file, page))
+
+
+def _assigned(
+    grid: Grid, pages: tuple[Page, ...], usable: Callable[[Page], bool], prepare: Callable[[Page], Kind]
+) -> dict[int, Kind]:
     """Assign pages to the Deep Zoom levels that they hold."""
-    found: dict[int, JpegLevel] = {}
-    for page in pages:
+    found: dict[int, Kind] = {}
+    for page in filter(usable, pages):
         level_dz = matching_level(grid, page)
         if level_dz is None or level_dz in found:
             continue
         try:
-            found[level_dz] = jpeg_level(file, page)
+            found[level_dz] = prepare(page)
         except CorruptTileError:
             continue  # the level is rendered from the others instead
     return found
 
 
 def matching_level(grid: Grid, page: Page) -> int | None:
-    """Give the Deep Zoom level that a page can be passed through for, or None."""
-    if not can_pass_through(page) or page.tile_width_px != grid.tile_size:
+    """Give the Deep Zoom level that a tiled page holds, or None."""
+    if page.tile_width_px != grid.tile_size:
         return None
     for level_dz in range(grid.max_level, -1, -1):
         width_px, height_px = grid.level_size(level_dz)

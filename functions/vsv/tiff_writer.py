@@ -6,7 +6,7 @@ writes exactly what ``tiff.py`` reads. Sources: TIFF 6.0, its Technical Note 2, 
 
 import struct
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -36,6 +36,13 @@ class PageLayout:
     subfile_type: int = 0
     description: str = ""
 
+    @property
+    def blocks(self) -> int:
+        """How many tiles or strips the page has."""
+        if self.tile_size:
+            return -(-self.width_px // self.tile_size) * -(-self.height_px // self.tile_size)
+        return -(-self.height_px // self.strip_rows)
+
 
 class TiffWriter:
     """Appends pages to an empty binary file; after each page what is written is a complete TIFF."""
@@ -47,13 +54,23 @@ class TiffWriter:
 
     def write_page(self, layout: PageLayout, blocks: Iterable[bytes]) -> None:
         """Write the blocks as they come, then the page's directory; raises OSError when the disk refuses."""
-        offsets, counts = array("Q"), array("Q")
+        self.write_pages([layout], ((0, index, block) for index, block in enumerate(blocks)))
+
+    def write_pages(self, layouts: Sequence[PageLayout], blocks: Iterable[tuple[int, int, bytes]]) -> None:
+        """Write blocks of several pages, each with its page and its place there, in any order, then the directories.
+
+        Raises OSError when the disk refuses.
+        """
+        spans = [
+            (array("Q", bytes(8 * layout.blocks)), array("Q", bytes(8 * layout.blocks))) for layout in layouts
+        ]
         at = self._file.tell()
-        for block in blocks:
-            offsets.append(at)
-            counts.append(self._file.write(block))
+        for page, index, block in blocks:
+            offsets, counts = spans[page]
+            offsets[index], counts[index] = at, self._file.write(block)
             at += len(block)
-        self._write_directory(_tags(layout, tuple(offsets), tuple(counts)))
+        for layout, (offsets, counts) in zip(layouts, spans, strict=True):
+            self._write_directory(_tags(layout, tuple(offsets), tuple(counts)))
         self._file.flush()
 
     def _write_directory(self, tags: dict[int, tuple[int, Value]]) -> None:

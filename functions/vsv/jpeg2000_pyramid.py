@@ -1,0 +1,200 @@
+"""Levels of a pyramid from one reading of a level of JPEG 2000 tiles: each tile is decoded once.
+
+A tile is decoded, coded as JPEG, and halved into a quarter of the tile above, which is done when its four quarters
+are; so a task holds a few tiles, whatever the slide's size. Chroma stays as it is stored: YCbCr is what JPEG
+codes, and is not converted to RGB and back.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+
+from vsv import jpeg2000_pixels, pixels
+from vsv.deepzoom import Grid
+from vsv.errors import CorruptTileError
+from vsv.jpeg import abbreviate
+from vsv.levels import Jpeg2000Level
+from vsv.openjpeg import Plane
+from vsv.pixels import Coding
+from vsv.slide import Slide
+
+log = logging.getLogger(__name__)
+
+# Source tiles of one task, at least: enough to hide the cost of a task, few enough to keep all cores at work.
+TILES_A_TASK = 16
+# Tiles of the source are looked at for their chroma until one can be read.
+TILES_LOOKED_AT = 8
+NEUTRAL = 128
+# The header of a scan of three components. In the scan's data FF is followed by 00 or a restart marker.
+START_OF_SCAN = b"\xff\xda\x00\x0c\x03"
+LONGEST_HEADER = 2048
+
+Tile = list[Plane]
+Block = tuple[int, int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A source level and those above it, finest first; ``chroma`` is what a chroma sample of the source spans."""
+
+    grid: Grid
+    level: Jpeg2000Level
+    levels_dz: tuple[int, ...]
+    codings: tuple[Coding, ...]
+    chroma: tuple[int, int]
+
+    @classmethod
+    def of(cls, slide: Slide, levels_dz: tuple[int, ...]) -> "Tree":
+        """Prepare the levels ``levels_dz``, the first of which the slide holds as JPEG 2000."""
+        level = slide.decoded[levels_dz[0]]
+        codings = tuple(pixels.rendered_coding(slide, dz) for dz in levels_dz)
+        return cls(slide.grid, level, levels_dz, codings, _chroma(level))
+
+    def tasks(self) -> Iterator[Callable[[], list[Block]]]:
+        """Give the tasks that make all tiles: each gives pages, places and bytes."""
+        top = len(self.levels_dz) - 1
+        columns, rows = self.grid.tile_counts(self.levels_dz[top])
+        step = max(1, TILES_A_TASK >> (2 * top))
+        for row in range(rows):
+            for col in range(0, columns, step):
+                yield partial(self._run, row, range(col, min(col + step, columns)))
+
+    def _run(self, row: int, cols: range) -> list[Block]:
+        done: list[Block] = []
+        for col in cols:
+            self._make(len(self.levels_dz) - 1, col, row, done)
+        return done
+
+    def _make(self, page: int, col: int, row: int, done: list[Block]) -> Tile:
+        """Make a tile of a page, and all below it; ``done`` takes what is encoded."""
+        tile = self._from_below(page, col, row, done) if page else self._decoded(col, row)
+        columns, _ = self.grid.tile_counts(self.levels_dz[page])
+        done.append((page, row * columns + col, self._encoded(tile, self.codings[page], whole=page == 0)))
+        return tile
+
+    def _from_below(self, page: int, col: int, row: int, done: list[Block]) -> Tile:
+        size, half = self.grid.tile_size, self.grid.tile_size // 2
+        columns, rows = self.grid.tile_counts(self.levels_dz[page - 1])
+        tile = [np.empty((size, size), np.uint8) for _ in range(3)]
+        wide, high = 2 * col + 1 < columns, 2 * row + 1 < rows
+        for y in range(1 + high):
+            for x in range(1 + wide):
+                below = self._make(page - 1, 2 * col + x, 2 * row + y, done)
+                for whole, part in zip(tile, below, strict=True):
+                    _halve(part, whole[y * half : y * half + half, x * half : x * half + half])
+        for whole in tile:  # beyond the slide its last pixels are repeated
+            if not wide:
+                whole[:, half:] = whole[:, half - 1 : half]
+            if not high:
+                whole[half:] = whole[half - 1]
+        return tile
+
+    def _decoded(self, col: int, row: int) -> Tile:
+        """Decode a tile of the source, its last pixels repeated beyond the level."""
+        level, size = self.level, self.grid.tile_size
+        inside = min(col, level.page.columns - 1), min(row, level.page.rows - 1)
+        try:
+            tile = jpeg2000_pixels.planes(level, *inside)
+            return [self._fitted(part, index > 0, inside, (col, row)) for index, part in enumerate(tile)]
+        except CorruptTileError as error:
+            log.warning(
+                "background for tile %d,%d of a %d px wide level: %s", col, row, level.width_px, error
+            )
+        light = np.full((size, size), pixels.BACKGROUND, np.uint8)
+        colour = np.full(self._shape(is_chroma=True), NEUTRAL if level.ycbcr else pixels.BACKGROUND, np.uint8)
+        return [light, colour, colour]
+
+    def _shape(self, *, is_chroma: bool) -> tuple[int, int]:
+        size, (across, down) = self.grid.tile_size, self.chroma
+        return (size // down, size // across) if is_chroma else (size, size)
+
+    def _fitted(self, part: Plane, is_chroma: bool, inside: tuple[int, int], at: tuple[int, int]) -> Plane:
+        """Bring a component to the page's form, and repeat what lies last inside the level."""
+        size, level = self.grid.tile_size, self.level
+        wanted = self._shape(is_chroma=is_chroma)
+        if part.shape != wanted:
+            part = _resampled(part, wanted)
+        left = level.width_px - inside[0] * size, level.height_px - inside[1] * size
+        if min(left) >= size and inside == at:
+            return part
+        width, height = (
+            -(-min(size, inner) * side // size) for inner, side in zip(left, wanted[::-1], strict=True)
+        )
+        # A level that was rounded down may lack a column or row of tiles that Deep Zoom has: its last pixels again.
+        x, y = (
+            side - 1 if here != there else 0
+            for side, here, there in zip((width, height), inside, at, strict=True)
+        )
+        part = part[y:height, x:width]
+        return np.pad(
+            part, [(0, side - have) for side, have in zip(wanted, part.shape, strict=True)], mode="edge"
+        )
+
+    def _encoded(self, tile: Tile, coding: Coding, *, whole: bool) -> bytes:
+        if not self.level.ycbcr:
+            return _abbreviated(pixels.encode_jpeg(_interleaved(tile), coding))
+        if not whole and coding.chroma == "420":
+            half = self.grid.tile_size // 2
+            small = [np.empty((half, half), np.uint8) for _ in tile[1:]]
+            for part, out in zip(tile[1:], small, strict=True):
+                _halve(part, out)
+            tile = [tile[0], *small]
+        return _abbreviated(simplejpeg.encode_jpeg_yuv_planes(*tile, quality=coding.quality))
+
+
+def _interleaved(tile: Tile) -> pixels.Pixels:
+    out = np.empty((*tile[0].shape, len(tile)), np.uint8)
+    for index, part in enumerate(tile):
+        out[..., index] = part
+    return out
+
+
+def _abbreviated(data: bytes) -> bytes:
+    """Do what ``abbreviate`` does to a tile of our encoder, whose header is one of a few."""
+    end = data.rindex(START_OF_SCAN, 0, LONGEST_HEADER)
+    return _abbreviated_header(data[:end]) + data[end:]
+
+
+@lru_cache(maxsize=32)
+def _abbreviated_header(header: bytes) -> bytes:
+    return abbreviate(header + START_OF_SCAN)[1].removesuffix(START_OF_SCAN)
+
+
+def _chroma(level: Jpeg2000Level) -> tuple[int, int]:
+    """Find how a level's chroma is stored, by the first of its tiles that can be read."""
+    if not level.ycbcr:
+        return 1, 1
+    for index in range(min(TILES_LOOKED_AT, level.page.columns * level.page.rows)):
+        row, col = divmod(index, level.page.columns)
+        try:
+            return jpeg2000_pixels.codestream(level, col, row)[1].chroma
+        except CorruptTileError:
+            continue
+    return 1, 1
+
+
+def _resampled(part: Plane, wanted: tuple[int, int]) -> Plane:
+    """Repeat or leave out samples of a tile whose chroma is stored otherwise than its level's."""
+    places = (np.arange(side) * have // side for side, have in zip(wanted, part.shape, strict=True))
+    return np.ascontiguousarray(part[np.ix_(*places)])
+
+
+def _halve(part: Plane, out: Plane) -> None:
+    """Average what lies on each pixel of ``out``: two by two pixels, two in a direction, or one."""
+    down, across = part.shape[0] // out.shape[0], part.shape[1] // out.shape[1]
+    total: npt.NDArray[np.uint16]
+    if across == 2:
+        pairs = part.view(np.uint16)
+        total = (pairs & 255) + (pairs >> 8)
+    else:
+        total = part.astype(np.uint16)
+    if down == 2:
+        total = total[0::2] + total[1::2]
+    count = down * across
+    total += count // 2
+    np.right_shift(total, count // 2, out=out, casting="unsafe")
