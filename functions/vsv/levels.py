@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from vsv.errors import CorruptTileError
-from vsv.jpeg import complete, tables_prefix
+from vsv.jpeg import Completer, tables_prefix
 from vsv.open_file import OpenFile
 from vsv.tiff import (
     COMPRESSION_JPEG,
@@ -11,8 +11,8 @@ from vsv.tiff import (
     PHOTOMETRIC_RGB,
     PHOTOMETRIC_YCBCR,
     Page,
-    tile_span,
 )
+from vsv.tile_spans import TileSpans
 
 # A JPEG tile larger than its raw pixels many times over is a lie in the directory, not a tile.
 MAX_TILE_BYTES = 16 << 20
@@ -24,13 +24,14 @@ MAX_OFFSET = 1 << 60
 class JpegLevel:
     """One level of square JPEG tiles, ready to be read.
 
-    ``prefix`` makes each tile a complete JPEG; ``rgb`` tells that its components are RGB and not YCbCr.
+    ``rgb`` tells that its components are RGB and not YCbCr.
     """
 
     file: OpenFile
     page: Page
-    prefix: bytes
     rgb: bool
+    spans: TileSpans
+    completer: Completer
 
     @property
     def width_px(self) -> int:
@@ -50,14 +51,13 @@ class JpegLevel:
     def jpeg(self, col: int, row: int) -> bytes:
         """Give the whole stored tile as a JPEG; raises CorruptTileError where there is none that can be shown."""
         page = self.page
-        offset, length = tile_span(self.file, page, row * page.columns + col)
+        offset, length = self.spans.span(row * page.columns + col)
         if not 0 < length <= MAX_TILE_BYTES:
             raise CorruptTileError("the tile is empty" if length == 0 else "the tile's length is impossible")
         data = self.file.read(offset, length) if offset < MAX_OFFSET else b""
         if len(data) != length:
             raise CorruptTileError("the tile lies beyond the end of the file")
-        size = page.tile_width_px, page.tile_height_px
-        return complete(data, self.prefix, *size, page.samples, rgb=self.rgb)
+        return self.completer.complete(data)
 
 
 def can_pass_through(page: Page) -> bool:
@@ -77,4 +77,6 @@ def can_pass_through(page: Page) -> bool:
 def jpeg_level(file: OpenFile, page: Page) -> JpegLevel:
     """Prepare a page for reading; raises CorruptTileError where its JPEG tables are damaged."""
     rgb = page.photometric == PHOTOMETRIC_RGB
-    return JpegLevel(file, page, tables_prefix(page.jpeg_tables, rgb=rgb), rgb)
+    prefix, size_px = tables_prefix(page.jpeg_tables, rgb=rgb), (page.tile_width_px, page.tile_height_px)
+    completer = Completer(prefix, size_px, page.samples, rgb=rgb)
+    return JpegLevel(file, page, rgb, TileSpans(file, page), completer)

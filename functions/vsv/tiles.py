@@ -38,6 +38,8 @@ class Tiling:
     def grid(self, slide: Slide) -> Grid:
         """Give the grid that the viewer counts its tiles on."""
         own = slide.grid
+        if self.overlap == own.overlap and self.tile_size in {None, own.tile_size}:
+            return own
         return Grid(own.width_px, own.height_px, self.tile_size or own.tile_size, self.overlap)
 
 
@@ -56,7 +58,7 @@ def render_tile(
     intent = effective_intent(slide, tiling.colour)
     if intent is not None:
         return _converted(slide, level_dz, fmt, box, intent)
-    if grid == slide.grid:
+    if grid is slide.grid:
         if fmt != "png" and (data := _verbatim(slide, level_dz, col, row, box)) is not None:
             return data
         return _encoded(slide, level_dz, fmt, col, row)
