@@ -7,10 +7,9 @@ import json
 import logging
 import os
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import uvicorn
 
@@ -19,11 +18,9 @@ from local.standalone import worker_installation
 
 log = logging.getLogger(__name__)
 
-Given = dict[str, object]
-
 
 def main(text: str) -> None:
-    """Serve until the main process lets go of the lifeline, as it does in dying, too; ``text`` is from ``given``."""
+    """Serve until the main process lets go of the lifeline, as it does in dying, too; ``text`` is from there."""
     logging.basicConfig(format="%(levelname)s %(message)s", level=os.environ.get("VSV_LOG", "INFO"))
     told = json.loads(text)
     folders = [Path(folder) for folder in told["folders"]]
@@ -32,8 +29,12 @@ def main(text: str) -> None:
         worker_installation(Path(told["data"]), folders, _handing_over(told["handover"])),
     ):
         server = make_server(tuple(told["names"]), told["connections"])
-        Thread(target=_end_with, args=(told["lifeline"], server), daemon=True).start()
+        ended = Event()
+        watching = Thread(target=_end_with, args=(told["lifeline"], server, ended), daemon=True)
+        watching.start()
         server.run(sockets=[listening])
+    ended.set()
+    watching.join()
 
 
 def _handing_over(handover: int) -> Callable[[str], None]:
@@ -49,9 +50,9 @@ def _handing_over(handover: int) -> Callable[[str], None]:
     return hand_over
 
 
-def _end_with(lifeline: int, server: uvicorn.Server) -> None:
+def _end_with(lifeline: int, server: uvicorn.Server, ended: Event) -> None:
     """Wait for the lifeline's end, then stop: in order, or hard where something hangs."""
     os.read(lifeline, 1)
     server.should_exit = True
-    time.sleep(GRACE_SECONDS + 2)
-    os._exit(1)
+    if not ended.wait(GRACE_SECONDS + 2):
+        os._exit(1)
