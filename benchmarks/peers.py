@@ -191,7 +191,7 @@ PEERS = (
     Peer(
         "iipsrv behind lighttpd",
         _iipsrv,
-        _deepzoom_path("/iipsrv.fcgi?DeepZoom=pyramid_files", "jpg"),
+        _deepzoom_path("/iipsrv.fcgi?DeepZoom=pyramid.tif_files", "jpg"),
         _no_iipsrv,
     ),
 )

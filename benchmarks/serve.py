@@ -31,6 +31,7 @@ from local.standalone import standalone
 CONNECTIONS = 16
 _WARMING_SECONDS = 2
 _SCRIPT = """
+wrk.headers["Host"] = "127.0.0.1"
 local paths, at = {}, 0
 for line in io.lines("%s") do paths[#paths + 1] = wrk.format("GET", line) end
 request = function() at = at %% #paths + 1; return paths[at] end
@@ -77,9 +78,12 @@ def main() -> None:
         native = [address for address in asked if address[0] == case.grid.max_level]
         for name, addresses in (("recorded session", asked), ("native tiles of it", native)):
             print(f"\n{name}: {len(addresses)} tiles, again and again")
-            _table(
-                [(peer, _measured(peer, case, addresses, options.seconds, options.rounds)) for peer in found]
-            )
+            _head()
+            rows = []
+            for peer in found:
+                rows.append((peer, _measured(peer, case, addresses, options.seconds, options.rounds)))
+                _row(*rows[-1])
+            _compare(rows)
 
 
 def _prepared(folder: Path, slide: Path | None, width_px: int) -> Case:
@@ -166,17 +170,20 @@ def _memory_mib(pid: int, name: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
 
 
-def _table(rows: list[tuple[Peer, Figures]]) -> None:
+def _head() -> None:
     heads = ("tiles/s", "p50 ms", "p99 ms", "CPU ms", "PSS MiB", "RSS MiB", "KiB/tile", "wrong")
-    print(f"{'':30}" + "".join(f"{head:>10}" for head in heads))
-    for peer, f in rows:
-        times = f"{f.rate:10.0f}{f.p50_ms:10.2f}{f.p99_ms:10.2f}{f.cpu_ms:10.3f}"
-        print(
-            f"{peer.name:30}{times}{f.pss_mib:10.0f}{f.rss_mib:10.0f}{f.tile_kib:10.1f}{f.wrong:10}",
-            flush=True,
-        )
+    print(f"{'':30}" + "".join(f"{head:>10}" for head in heads), flush=True)
+
+
+def _row(peer: Peer, f: Figures) -> None:
+    times = f"{f.rate:10.0f}{f.p50_ms:10.2f}{f.p99_ms:10.2f}{f.cpu_ms:10.3f}"
+    sizes = f"{f.pss_mib:10.0f}{f.rss_mib:10.0f}{f.tile_kib:10.1f}{f.wrong:10}"
+    print(f"{peer.name:30}{times}{sizes}", flush=True)
+
+
+def _compare(rows: list[tuple[Peer, Figures]]) -> None:
     ours = next(f.rate for peer, f in rows if peer is OURS)
-    others = [(f.rate, peer.name) for peer, f in rows if peer in PEERS and not f.wrong]
+    others = [(f.rate, peer.name) for peer, f in rows if peer in PEERS]
     if others:
         rate, name = max(others)
         print(f"vsv serve answers {ours / rate:.1f} times as many as {name}")
