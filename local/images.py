@@ -27,11 +27,11 @@ def at_once(method: str, path: str, headers: Iterable[tuple[bytes, bytes]]) -> R
         return None
 
 
-def encoded(response: Response, *, with_body: bool) -> bytes:
-    """Give a response's own headers and body as HTTP/1.1 has them, from the line after the status line on."""
+def head_and_body(response: Response) -> tuple[bytes, bytes]:
+    """Give a response's own headers as HTTP/1.1 has them, with the empty line at their end, and its body."""
     body = response.body if isinstance(response.body, bytes) else response.body.encode()
     lines = [f"{name}: {text}\r\n" for name, text in response.headers.items()]
     if "content-length" not in response.headers and response.status != 304:
         lines.append(f"content-length: {len(body)}\r\n")
-    head = "".join(lines).encode("latin-1")
-    return b"".join((head, b"\r\n", body)) if with_body else head + b"\r\n"
+    lines.append("\r\n")
+    return "".join(lines).encode("latin-1"), body

@@ -1,5 +1,6 @@
 """The HTTP server of one process: the application behind uvicorn, with tiles answered before it."""
 
+import gc
 import logging
 from asyncio import Protocol
 from functools import partial
@@ -31,5 +32,6 @@ def make_server(names: tuple[str, ...], most_connections: int = MAX_CONNECTIONS)
         ws="websockets-sansio",
         ws_max_size=MAX_BODY_BYTES,
     )
+    gc.freeze()  # what is here stays: looking through it again and again would hold up tiles
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its life cycle is ours to tell
     return uvicorn.Server(config)

@@ -64,9 +64,11 @@ class TileProtocol(HttpToolsProtocol):
         response = images.at_once(method, self.url.decode("ascii"), self.headers)
         if response is None:
             return False
-        always = b"".join([b"%b: %b\r\n" % pair for pair in self.server_state.default_headers])
-        own = images.encoded(response, with_body=method == "GET")
-        self.transport.write(b"".join((STATUS_LINE[response.status], always, own)))
+        always = [b"%b: %b\r\n" % pair for pair in self.server_state.default_headers]
+        head, body = images.head_and_body(response)
+        self.transport.write(
+            b"".join((STATUS_LINE[response.status], *always, head, body if method == "GET" else b""))
+        )
         self.cycle = _Answered  # type: ignore[assignment]
         self.on_response_complete()
         return True

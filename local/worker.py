@@ -7,9 +7,10 @@ import json
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 
 import uvicorn
 
@@ -29,12 +30,12 @@ def main(text: str) -> None:
         worker_installation(Path(told["data"]), folders, _handing_over(told["handover"])),
     ):
         server = make_server(tuple(told["names"]), told["connections"])
-        ended = Event()
-        watching = Thread(target=_end_with, args=(told["lifeline"], server, ended), daemon=True)
-        watching.start()
+        Thread(target=_end_with, args=(told["lifeline"], server), daemon=True).start()
         server.run(sockets=[listening])
-    ended.set()
-    watching.join()
+    logging.shutdown()
+    os._exit(
+        0
+    )  # all is closed: taking the interpreter apart would cost time, and noise of libraries' own making
 
 
 def _handing_over(handover: int) -> Callable[[str], None]:
@@ -50,9 +51,9 @@ def _handing_over(handover: int) -> Callable[[str], None]:
     return hand_over
 
 
-def _end_with(lifeline: int, server: uvicorn.Server, ended: Event) -> None:
+def _end_with(lifeline: int, server: uvicorn.Server) -> None:
     """Wait for the lifeline's end, then stop: in order, or hard where something hangs."""
     os.read(lifeline, 1)
     server.should_exit = True
-    if not ended.wait(GRACE_SECONDS + 2):
-        os._exit(1)
+    time.sleep(GRACE_SECONDS + 2)
+    os._exit(1)

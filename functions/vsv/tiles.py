@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from vsv.colour import AS_STORED, Colour, effective_intent
 from vsv.deepzoom import Grid
+from vsv.drawn_tiles import DrawnTiles
 from vsv.errors import CorruptTileError, InvalidQueryError
 from vsv.slide import Slide
 
@@ -13,6 +14,8 @@ from vsv.slide import Slide
 # a Lambda function's first answer should not wait for them.
 
 log = logging.getLogger(__name__)
+
+_drawn = DrawnTiles()
 
 MIME_TYPES = {"jpeg": "image/jpeg", "jpg": "image/jpeg", "png": "image/png"}
 MIN_TILE_SIZE, MAX_TILE_SIZE, MAX_OVERLAP = 64, 2048, 64
@@ -61,7 +64,8 @@ def render_tile(
     if grid is slide.grid:
         if fmt != "png" and (data := _verbatim(slide, level_dz, col, row, box)) is not None:
             return data
-        return _encoded(slide, level_dz, fmt, col, row)
+        key = slide.path, slide.stamp, level_dz, col, row, fmt == "png"
+        return _drawn.get(key, lambda: _encoded(slide, level_dz, fmt, col, row))
     return _encoded_region(slide, level_dz, fmt, box)
 
 
