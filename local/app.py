@@ -6,8 +6,9 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Set
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
 from typing import Any
 
 from http_api import MAX_BODY_BYTES
@@ -16,7 +17,7 @@ from serve_image.handler import PROTOCOLS
 from serve_image.handler import lambda_handler as serve_image
 from serve_label.handler import lambda_handler as serve_label
 
-from local import images, static
+from local import static
 from local.events import http_answer, http_event
 from local.graphql import endpoint as graphql
 from local.graphql.limits import MAX_BODY_BYTES as MAX_GRAPHQL_BYTES
@@ -32,8 +33,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 HANDLER_THREADS = 8
-IMAGE_PREFIXES = tuple(PROTOCOLS)
+_IMAGE_PREFIXES = tuple(PROTOCOLS)
 BODY_SECONDS = 10
+MAX_HOST = 300  # a name has at most 253 characters, then comes the port
 _PREFLIGHT: Answer = (
     204,
     [(b"access-control-allow-origin", b"*"), (b"access-control-allow-methods", b"GET, HEAD")],
@@ -51,7 +53,9 @@ class App:
     """
 
     def __init__(self, hosts: Iterable[str] = ()) -> None:
-        self.hosts = {host.lower() for host in hosts}
+        names = _LOOPBACK_NAMES | {host.lower() for host in hosts}
+        # A browser sends the same name with each of a thousand tiles.
+        self.answers_to = lru_cache(maxsize=256)(partial(_answers_to, frozenset(names)))
         self._threads = ThreadPoolExecutor(HANDLER_THREADS, "handler")
         self._sockets = Sockets(self._threads)
 
@@ -71,17 +75,14 @@ class App:
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        if not self._is_known(_host(scope)):
+        if not self.answers_to(host_of(scope["headers"])):
             return _plain(421, "this server does not answer to that host name")
         path = scope["path"]
         handler = _handler(path)
         if handler is None:
             return _page_file(scope["method"], path)
-        if handler is serve_image:
-            if scope["method"] == "OPTIONS":
-                return _PREFLIGHT
-            if (answer := images.at_once(scope)) is not None:
-                return answer
+        if handler is serve_image and scope["method"] == "OPTIONS":
+            return _PREFLIGHT
         return await self._handled(handler, scope, receive)
 
     async def _handled(self, handler: Handler, scope: Scope, receive: Receive) -> Answer:
@@ -98,7 +99,7 @@ class App:
         return http_answer(await loop.run_in_executor(self._threads, handler, event, _Context(event)))
 
     async def _graphql(self, scope: Scope, receive: Receive) -> Answer:
-        if not self._is_known(_host(scope)):
+        if not self.answers_to(host_of(scope["headers"])):
             return _plain(421, "this server does not answer to that host name")
         if scope["method"] != "POST":
             return _plain(405, "GraphQL is asked with POST")
@@ -108,20 +109,23 @@ class App:
         return _json(*await graphql.answer(scope["headers"], body, self._threads))
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == graphql.PATH and self._is_known(_host(scope)):
+        if scope["path"] == graphql.PATH and self.answers_to(host_of(scope["headers"])):
             await self._sockets.accept(scope, receive, send)
         else:
             await send({"type": "websocket.close"})
 
-    def _is_known(self, host: str) -> bool:
-        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-        if name.lower() in _LOOPBACK_NAMES | self.hosts:
-            return True
-        try:
-            ipaddress.ip_address(name.strip("[]"))
-        except ValueError:
-            return False
-        return True  # an address cannot be pointed elsewhere
+
+def _answers_to(names: Set[str], host: bytes) -> bool:
+    """Tell whether a Host header names this server."""
+    text = host.decode("latin-1")
+    name = text.rsplit(":", 1)[0] if not text.endswith("]") else text
+    if name.lower() in names:
+        return True
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True  # an address cannot be pointed elsewhere
 
 
 class _Context:
@@ -134,11 +138,16 @@ class _Context:
 def _handler(path: str) -> Handler | None:
     if _SHOWS_LABEL.fullmatch(path):
         return _as_local_user(serve_label)
-    if path.startswith(IMAGE_PREFIXES):
+    if path.startswith(_IMAGE_PREFIXES):
         return serve_image
     if path in {"/slides", "/imports"} or path.startswith("/slides/"):
         return lists
     return _post_only(import_slide) if path == "/ImportSlide" else None
+
+
+def is_image(path: str) -> bool:
+    """Tell whether the tile function answers here: labels and macros look alike, and are another's."""
+    return _handler(path) is serve_image
 
 
 def _as_local_user(handler: Handler) -> Handler:
@@ -188,8 +197,12 @@ async def _body(receive: Receive, most: int = MAX_BODY_BYTES) -> bytes | None:
         return None
 
 
-def _host(scope: Scope) -> str:
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+def host_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Give the Host header, empty without one; what is too long to be a name is cut, so that it is none."""
+    for name, value in headers:
+        if name == b"host":
+            return value[:MAX_HOST]
+    return b""
 
 
 def _page_file(method: str, path: str) -> Answer:

@@ -19,7 +19,7 @@ from vsv.masks import import_mask
 from vsv.numbers import give_number
 from vsv.records import SlideRecord, Status
 
-from local import exporting, importing_files, rendering
+from local import exporting, importing_files, rendering, workers
 from local.server import Address
 from local.server import serve as run_server
 from local.standalone import standalone
@@ -90,6 +90,13 @@ def _existing(data: Path) -> Iterator[Installation]:
 @click.option("--in-place", is_flag=True, help="Leave the originals where they are; nothing is copied.")
 @click.option("--allow-host", multiple=True, help="A further name that browsers may call this server by.")
 @click.option("--sample", is_flag=True, help="Make a small slide to look at, and import it.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, workers.MOST),
+    default=workers.default_count,
+    show_default="one a core, at most 4; 1 where it is not Linux",
+    help="Processes that serve.",
+)
 def serve(  # noqa: PLR0913  one parameter an option
     data: Path,
     host: str,
@@ -98,11 +105,13 @@ def serve(  # noqa: PLR0913  one parameter an option
     in_place: bool,
     allow_host: tuple[str, ...],
     sample: bool,
+    workers: int,
 ) -> None:
     """Serve slides to browsers, and import what appears in the watched folders."""
     logging.getLogger().setLevel(os.environ.get("VSV_LOG", "INFO"))
     folders = [*watch, *([_sample_folder(data)] if sample else [])]
-    run_server(data, folders, Address(host, port, allow_host), in_place=in_place, say=click.echo)
+    address = Address(host, port, allow_host)
+    run_server(data, folders, address, in_place=in_place, say=click.echo, workers=workers)
 
 
 def _sample_folder(data: Path) -> Path:

@@ -7,7 +7,7 @@ line out of each other's way; a killed process drops its locks, and whoever come
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -32,41 +32,30 @@ from vsv.records import ImportRecord, ImportState
 from vsv.runs import NOT_THE_ONE, current_run, record_failure
 
 from local import transfer
-from local.scanner_folders import ScannerFolders
+from local.handover import Source
 
 log = logging.getLogger(__name__)
 
 IMPORT_THREADS = 2  # copying waits for disks; a second slide need not wait for the first one's
 MAX_DEATHS = 50  # in a row, of one run; a restart that was asked for counts too
 RETRY_DELAYS_S = (0.5, 2.0)
+_UNDER_WAY = (ImportState.TRANSFERRING, ImportState.IMPORTING)
 
 
-class Intake:
+class Intake(Source):
     """Brings files from folders of this machine into the data folder and imports them."""
 
     def __init__(
         self, here: Callable[[], Installation], folders: Sequence[Path] = (), *, in_place: bool = False
     ) -> None:
+        super().__init__(folders)
         self._here = here
-        self.folders = ScannerFolders(folders)
         self.in_place = in_place
         self._busy: set[str] = set()
         self._busy_lock = Lock()
         self._importers = ThreadPoolExecutor(IMPORT_THREADS, "import")
         # One at a time: a pyramid takes all cores, and slides can be looked at before theirs.
         self._renderers = ThreadPoolExecutor(1, "render")
-
-    def describe_source(self, filename: str, size: int) -> str | None:
-        """Give the folder that holds the file; raises FileMissingError or FileChangingError where none does."""
-        if (folder := self.folders.folder_of(filename, size)) is None:
-            raise FileMissingError(f"{filename} is not in the scanner's folder")
-        return folder
-
-    def new_source(
-        self, filename: str, size: int, known: Collection[str], run: ImportRecord | None
-    ) -> str | None:
-        """Give a folder with content that is not known, as ``ImportStarter`` says."""
-        return self.folders.unknown(filename, size, known, run)
 
     def _note(self, run: ImportRecord, changes: dict[str, Any]) -> None:
         try:
@@ -84,13 +73,9 @@ class Intake:
             self._busy.add(run.run_id)
         self._submit(self._importers, self._import, run)
 
-    def has_ended(self, run: ImportRecord) -> bool:  # noqa: ARG002
-        """Give False: a run that nothing works on is taken up by the next start."""
-        return False
-
     def resume(self) -> None:
         """Take up the runs that a killed process left under way."""
-        for state in (ImportState.TRANSFERRING, ImportState.IMPORTING):
+        for state in _UNDER_WAY:
             token = None
             while True:
                 page = self._here().imports.by_state(state, limit=100, token=token)
@@ -98,6 +83,16 @@ class Intake:
                     self.start(run)
                 if (token := page.next_token) is None:
                     break
+
+    def take_up(self, filename: str) -> None:
+        """Take up the run of a file that a worker was asked to import; what fails now is left to ``resume``."""
+        try:
+            run = self._here().imports.get(filename)
+        except VsvError as error:
+            log.warning("%s waits: %s", filename, error)
+            return
+        if run is not None and run.state in _UNDER_WAY:
+            self.start(run)
 
     def is_busy(self) -> bool:
         """Tell whether any run is under way in this process."""

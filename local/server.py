@@ -5,24 +5,25 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import uvicorn
 from import_slide.handler import lambda_handler as import_slide
 from vsv.barcode import libdmtx_missing
 from vsv.errors import SettingsError
 from vsv.files import FOLDERS
 
 from local import static
-from local.app import App
 from local.events import http_event
-from local.graphql.limits import MAX_BODY_BYTES
+from local.serving import make_server
 from local.standalone import standalone
 from local.watcher import Watcher
+from local.workers import Workers, check_count
 
 log = logging.getLogger(__name__)
+
+BACKLOG = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,19 @@ class Address:
 
 
 def serve(
-    data: Path, folders: Sequence[Path], address: Address, *, in_place: bool, say: Callable[[str], None]
+    data: Path,
+    folders: Sequence[Path],
+    address: Address,
+    *,
+    in_place: bool,
+    say: Callable[[str], None],
+    workers: int = 1,
 ) -> None:
-    """Serve until interrupted; raises SettingsError where the address or a folder cannot be used."""
+    """Serve until interrupted; raises SettingsError where the address or a folder cannot be used.
+
+    ``workers`` processes serve, apart from this one; a single one is this one.
+    """
+    check_count(workers)
     for folder in folders:
         if not folder.is_dir():
             raise SettingsError(f"there is no folder {folder}")
@@ -51,17 +62,23 @@ def serve(
             raise SettingsError(
                 f"{folder} is part of the data folder: watch the folder that the scanner writes to"
             )
-    listening = _listen(address)
-    address = replace(address, port=listening.getsockname()[1])
-    with listening, standalone(data, folders, in_place=in_place) as (here, intake):
+    sockets = _listen(address, workers)
+    address = replace(address, port=sockets[0].getsockname()[1])
+    with ExitStack() as open_things:
+        for listening in sockets:
+            open_things.enter_context(listening)
+        here, intake = open_things.enter_context(standalone(data, folders, in_place=in_place))
         here.files.sweep()
         watcher = Watcher(folders, post, intake.resume)
         watcher.start()
+        open_things.callback(watcher.stop)
         _greet(address, data, folders, in_place, say)
-        try:
-            _run(address, listening)
-        finally:
-            watcher.stop()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        if workers == 1:
+            _run(address, sockets[0])
+        else:
+            names = [address.host, *address.names]
+            _watch_workers(Workers(sockets, data, folders, names, intake.take_up))
 
 
 def post(filename: str, size: int) -> bool:
@@ -73,13 +90,27 @@ def post(filename: str, size: int) -> bool:
     return result["statusCode"] in {200, 400, 422} or json.loads(result["body"]).get("state") == "READY"
 
 
-def _listen(address: Address) -> socket.socket:
+def _listen(address: Address, count: int) -> list[socket.socket]:
     """Bind before anything is promised: a taken port must not be found out after the greeting."""
+    only = _bound(address)
+    if count == 1:
+        return [only]
+    # It has shown that nobody else is there: sockets that share a port would not notice.
+    address = replace(address, port=only.getsockname()[1])
+    only.close()
+    return [_bound(address, shared=True) for _ in range(count)]
+
+
+def _bound(address: Address, *, shared: bool = False) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
+        if shared:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listening.bind((address.host, address.port))
+        if shared:
+            listening.listen(BACKLOG)  # who comes before its worker is there waits
     except OSError as error:
         listening.close()
         raise SettingsError(
@@ -107,19 +138,11 @@ def _greet(
 
 
 def _run(address: Address, listening: socket.socket) -> None:
-    config = uvicorn.Config(
-        App([address.host, *address.names]),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=5,
-        limit_concurrency=500,
-        ws="websockets-sansio",
-        ws_max_size=MAX_BODY_BYTES,
-    )
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its life cycle is ours to tell
     # uvicorn raises the signal again when it has stopped: either ends the block in order.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listening])
+        make_server((address.host, *address.names)).run(sockets=[listening])
+
+
+def _watch_workers(workers: Workers) -> None:
+    with suppress(KeyboardInterrupt), workers:
+        workers.watch()

@@ -1,15 +1,16 @@
 """One machine as an installation: a folder, SQLite files, and this process's own import machine."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from vsv import installation
 from vsv.errors import SettingsError
-from vsv.installation import Installation
+from vsv.installation import ImportStarter, Installation
 from vsv.settings import Settings
 
+from local.handover import Handover
 from local.intake import Intake
 from local.sqlite import SqliteImportStore, SqliteSlideStore, open_database
 
@@ -24,12 +25,30 @@ def standalone(
 
     ``folders`` are where files may be brought in from.
     """
+    intake = Intake(lambda: here, folders, in_place=in_place)
+    with _being(data, lambda: intake) as here:
+        try:
+            yield here, intake
+        finally:
+            intake.close()
+
+
+@contextmanager
+def worker_installation(
+    data: Path, folders: Sequence[Path], hand_over: Callable[[str], None]
+) -> Iterator[Installation]:
+    """Be the same installation in a process that serves only: imports are handed over by their file's name."""
+    with _being(data, lambda: Handover(folders, hand_over)) as here:
+        yield here
+
+
+@contextmanager
+def _being(data: Path, make_starter: Callable[[], ImportStarter]) -> Iterator[Installation]:
     try:
         (data / "slides").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"the data folder {data} cannot be written to") from error
     database = open_database(data / DATABASE)
-    intake = Intake(lambda: here, folders, in_place=in_place)
     here = Installation(
         Settings(
             data=data.resolve(),
@@ -39,13 +58,12 @@ def standalone(
         ),
         make_slides=lambda: SqliteSlideStore(database),
         make_imports=lambda: SqliteImportStore(database),
-        make_starter=lambda: intake,
+        make_starter=make_starter,
     )
     here.files.prepare()
     installation.use(here)
     try:
-        yield here, intake
+        yield here
     finally:
-        intake.close()
         installation.use(None)
         database.close()

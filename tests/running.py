@@ -116,6 +116,9 @@ class Server:
         self.log = data.with_name(f"{data.name}.log")
         command = [sys.executable, "-c", "from local.cli import main; main()", "serve", "--port", "0"]
         environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}"}
+        # One process where it does not matter: starting is quicker.
+        if "--workers" not in arguments:
+            arguments = (*arguments, "--workers", "1")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--data", str(data), *arguments],

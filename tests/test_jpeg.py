@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from slides import Pixels, encode_tile, joined, segments, split_tables, texture
 from vsv.errors import CorruptTileError
-from vsv.jpeg import ADOBE_RGB, ADOBE_YCBCR, abbreviate, adobe_marker, complete, tables_prefix
+from vsv.jpeg import ADOBE_RGB, ADOBE_YCBCR, Completer, abbreviate, adobe_marker, tables_prefix
 
 SIDE = 64
 TILE = texture(SIDE, SIDE)
@@ -24,7 +24,7 @@ def decoded(jpeg: bytes) -> Pixels:
 
 
 def made_whole(tables: bytes, tile: bytes, *, rgb: bool) -> bytes:
-    return complete(tile, tables_prefix(tables, rgb=rgb), SIDE, SIDE, 3, rgb=rgb)
+    return Completer(tables_prefix(tables, rgb=rgb), (SIDE, SIDE), 3, rgb=rgb).complete(tile)
 
 
 def difference(one: Pixels, other: Pixels) -> float:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,7 +39,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     with site(folder) as here:
         assert here.bring("a.svs", slide_bytes(label=True)) == 200
         assert here.bring("broken.svs", b"no slide") == 422
-    with server(folder / "data", "--watch", str(folder / "scanner")) as running:
+    several = str(2 if sys.platform == "linux" else 1)
+    with server(folder / "data", "--watch", str(folder / "scanner"), "--workers", several) as running:
         yield Both(running, folder)
 
 

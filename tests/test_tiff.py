@@ -11,7 +11,8 @@ from slides import JPEG2000_RGB, LIBRARY, Plan, damage_tables, patch, patch_item
 from vsv import tiff
 from vsv.errors import UnavailableError, UnreadableSlideError
 from vsv.open_file import OpenFile
-from vsv.tiff import last_byte, read_pages, tile_span
+from vsv.tiff import last_byte, read_pages
+from vsv.tile_spans import TileSpans
 
 FORMS = {
     "classic": Plan(),
@@ -47,7 +48,7 @@ def test_tiles_lie_where_tifffile_finds_them(slide: Path) -> None:
     file = OpenFile(slide)
     with tifffile.TiffFile(slide) as other:
         for page, expected in zip(read_pages(file), other.pages, strict=True):
-            spans = [tile_span(file, page, i) for i in range(page.offsets.count)]
+            spans = [TileSpans(file, page).span(i) for i in range(page.offsets.count)]
             assert spans == list(zip(expected.dataoffsets, expected.databytecounts, strict=True))
             assert last_byte(file, page) == max(sum(span) for span in spans)
 
@@ -189,6 +190,6 @@ def test_helpers_change_what_they_say(tmp_path: Path) -> None:
     patch_item(path, 0, "TileByteCounts", 2, 0)
     damage_tables(path, 0, b"XX")
     page = read_pages(OpenFile(path))[0]
-    assert tile_span(OpenFile(path), page, 2)[1] == 0
+    assert TileSpans(OpenFile(path), page).span(2)[1] == 0
     assert page.jpeg_tables.startswith(b"XX")
-    assert len(tile_bytes(path, 0, 1)) == tile_span(OpenFile(path), page, 1)[1]
+    assert len(tile_bytes(path, 0, 1)) == TileSpans(OpenFile(path), page).span(1)[1]

@@ -1,6 +1,7 @@
 """How long images may be kept, by whom, and what is answered to who has one already; the same for all protocols."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from http_api import Request, Response, content_etag, is_unchanged, tagged
 from vsv.installation import Installation
@@ -12,21 +13,30 @@ PROVISIONAL = "max-age=60"
 
 def headers(here: Installation, etag: str, kept: str) -> dict[str, str]:
     """Give the headers of an image, which an edge that knows who asks may keep for all."""
-    return _headers(here, etag, f"{here.settings.tile_caching}, {kept}")
+    return _headers(here, etag, here.settings.tile_caching, kept)
 
 
 def document_headers(here: Installation, etag: str) -> dict[str, str]:
     """Give the headers of a document about a slide, which is asked for anew each time."""
-    return _headers(here, etag, f"private, {REVALIDATE}")
+    return _headers(here, etag, "private", REVALIDATE)
 
 
-def _headers(here: Installation, etag: str, caching: str) -> dict[str, str]:
-    return {"etag": etag, "cache-control": caching, "x-content-type-options": "nosniff", **cors(here)}
+def _headers(here: Installation, etag: str, by_whom: str, kept: str) -> dict[str, str]:
+    return {"etag": etag, **_alike(here.settings.allow_origin, by_whom, kept)}
+
+
+@lru_cache(maxsize=64)
+def _alike(allowed: str, by_whom: str, kept: str) -> Mapping[str, str]:
+    """Give what all such images' headers have in common."""
+    return {"cache-control": f"{by_whom}, {kept}", "x-content-type-options": "nosniff", **_cors(allowed)}
 
 
 def cors(here: Installation) -> dict[str, str]:
     """Give the header that lets other sites' pages read images, where they may."""
-    allowed = here.settings.allow_origin
+    return _cors(here.settings.allow_origin)
+
+
+def _cors(allowed: str) -> dict[str, str]:
     return {"access-control-allow-origin": allowed} if allowed else {}
 
 

@@ -1,5 +1,6 @@
 """GET tiles and images. Each protocol is one module that reads a request and gives a response."""
 
+from functools import cache
 from typing import Any, Protocol
 
 from http_api import Request, Response, answer
@@ -30,18 +31,21 @@ def serve(request: Request) -> Response:
 
 
 # Imported where they are spoken: a cold start for Deep Zoom must not wait for the others.
+@cache
 def _deepzoom() -> ImageProtocol:
     from serve_image import deepzoom_protocol  # noqa: PLC0415
 
     return deepzoom_protocol
 
 
+@cache
 def _iiif() -> ImageProtocol:
     from serve_image import iiif_protocol  # noqa: PLC0415
 
     return iiif_protocol
 
 
+@cache
 def _webgateway() -> ImageProtocol:
     from serve_image import webgateway_protocol  # noqa: PLC0415
 

@@ -4,8 +4,6 @@ An event loop must neither wait for a disk nor work on pixels while others wait.
 its loop first: what the page cache holds is answered there, anything else breaks off and goes to a thread.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
 _in_haste: ContextVar[bool] = ContextVar("in_haste", default=False)
@@ -15,14 +13,16 @@ class WouldWaitError(Exception):
     """The answer needs a disk or work; not one of the domain's errors, because nothing is wrong."""
 
 
-@contextmanager
-def at_once() -> Iterator[None]:
+class at_once:  # noqa: N801  used as a function; a generator would cost as much as reading a tile
     """Let a block raise WouldWaitError rather than wait."""
-    token = _in_haste.set(True)
-    try:
-        yield
-    finally:
-        _in_haste.reset(token)
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> None:
+        self._token = _in_haste.set(True)
+
+    def __exit__(self, *_raised: object) -> None:
+        _in_haste.reset(self._token)
 
 
 def in_haste() -> bool:

@@ -18,16 +18,21 @@ _APPLICATION = range(0xE0, 0xF0)
 _KNOWN = {*_SOF_8BIT, _DHT, _DQT, _DRI, _COM, *_APPLICATION}
 _SPELLS_RGB = b"RGB"
 _MAX_HEADER_SEGMENTS = 64
+_MAX_USUAL_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a tile's header says; ``hints_at_color`` where decoders would take a colour space from it."""
+    """What a tile's header says; ``hints_at_color`` where decoders would take a colour space from it.
+
+    ``scan_at`` is where the header ends: what follows changes nothing of this.
+    """
 
     width_px: int
     height_px: int
     components: int
     hints_at_color: bool
+    scan_at: int
 
 
 def adobe_marker(transform: int) -> bytes:
@@ -78,7 +83,7 @@ def read_frame(tile: bytes) -> Frame:
         elif marker in _APPLICATION:
             hints = True
         elif marker == _SOS and size is not None:
-            return Frame(*size, hints)
+            return Frame(*size, hints, at + 2)
         at = end
     raise CorruptTileError("the tile is not 8-bit JPEG of one frame")
 
@@ -101,24 +106,40 @@ def tables_prefix(jpeg_tables: bytes, *, rgb: bool) -> bytes:
     return SOI + marker + b"".join(jpeg_tables[at:end] for kind, at, end in found if kind in {_DQT, _DHT})
 
 
-def complete(
-    tile: bytes, prefix: bytes, width_px: int, height_px: int, components: int, *, rgb: bool
-) -> bytes:
-    """Make a whole JPEG of an abbreviated tile; the coded pixels stay byte for byte what they were.
+class Completer:
+    """Makes whole JPEGs of one level's abbreviated tiles; the coded pixels stay byte for byte what they were.
 
-    The TIFF's photometric tag decides the colour space, as in OpenSlide, whatever the tile's own header hints at.
-    Raises CorruptTileError where the tile is not a JPEG of the promised size.
+    The TIFF's photometric tag decides the colour space, as in OpenSlide, whatever a tile's own header hints at.
     """
-    frame = read_frame(tile)
-    if (frame.width_px, frame.height_px) != (width_px, height_px):
-        raise CorruptTileError(f"the tile's JPEG says {frame.width_px}×{frame.height_px}")
-    if frame.components != components:
-        raise CorruptTileError(f"the tile's JPEG has {frame.components} components and not {components}")
-    if EOI not in tile[-16:]:
-        raise CorruptTileError("the tile's JPEG is cut off")
-    if frame.hints_at_color and components == 3:
-        return prefix + adobe_marker(ADOBE_RGB if rgb else ADOBE_YCBCR) + _without_application_data(tile)
-    return prefix + tile[2:]
+
+    def __init__(self, prefix: bytes, size_px: tuple[int, int], components: int, *, rgb: bool) -> None:
+        self._prefix, self._size_px, self._components, self._rgb = prefix, size_px, components, rgb
+        # Tiles of a level begin alike: a header that was found good is not walked again, only compared.
+        self._usual: bytes | None = None
+
+    def complete(self, tile: bytes) -> bytes:
+        """Make a tile whole; raises CorruptTileError where it is not a JPEG of the promised size."""
+        usual = self._usual
+        hints = False if usual is not None and tile.startswith(usual) else self._checked(tile)
+        if EOI not in tile[-16:]:
+            raise CorruptTileError("the tile's JPEG is cut off")
+        if hints and self._components == 3:
+            marker = adobe_marker(ADOBE_RGB if self._rgb else ADOBE_YCBCR)
+            return self._prefix + marker + _without_application_data(tile)
+        return b"".join((self._prefix, memoryview(tile)[2:]))
+
+    def _checked(self, tile: bytes) -> bool:
+        """Check a header; tell whether it hints at a colour space."""
+        frame = read_frame(tile)
+        if (frame.width_px, frame.height_px) != self._size_px:
+            raise CorruptTileError(f"the tile's JPEG says {frame.width_px}×{frame.height_px}")
+        if frame.components != self._components:
+            raise CorruptTileError(
+                f"the tile's JPEG has {frame.components} components and not {self._components}"
+            )
+        if not frame.hints_at_color and frame.scan_at <= _MAX_USUAL_BYTES:
+            self._usual = tile[: frame.scan_at]
+        return frame.hints_at_color
 
 
 def _without_application_data(tile: bytes) -> bytes:

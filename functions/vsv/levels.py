@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from vsv.errors import CorruptTileError
-from vsv.jpeg import complete, tables_prefix
+from vsv.jpeg import Completer, tables_prefix
 from vsv.open_file import OpenFile
 from vsv.tiff import (
     COMPRESSION_JPEG,
@@ -13,8 +13,8 @@ from vsv.tiff import (
     PHOTOMETRIC_RGB,
     PHOTOMETRIC_YCBCR,
     Page,
-    tile_span,
 )
+from vsv.tile_spans import TileSpans
 
 # A JPEG tile larger than its raw pixels many times over is a lie in the directory, not a tile.
 MAX_TILE_BYTES = 16 << 20
@@ -28,13 +28,14 @@ MIN_JPEG2000_TILE_PX, MAX_JPEG2000_TILE_PX = 128, 1024
 class JpegLevel:
     """One level of square JPEG tiles, ready to be read.
 
-    ``prefix`` makes each tile a complete JPEG; ``rgb`` tells that its components are RGB and not YCbCr.
+    ``rgb`` tells that its components are RGB and not YCbCr.
     """
 
     file: OpenFile
     page: Page
-    prefix: bytes
     rgb: bool
+    spans: TileSpans
+    completer: Completer
 
     @property
     def width_px(self) -> int:
@@ -54,9 +55,7 @@ class JpegLevel:
     def jpeg(self, col: int, row: int) -> bytes:
         """Give the whole stored tile as a JPEG; raises CorruptTileError where there is none that can be shown."""
         page = self.page
-        data = _stored(self.file, page, col, row)
-        size = page.tile_width_px, page.tile_height_px
-        return complete(data, self.prefix, *size, page.samples, rgb=self.rgb)
+        return self.completer.complete(_stored(self.file, self.spans, row * page.columns + col))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +65,7 @@ class Jpeg2000Level:
     file: OpenFile
     page: Page
     ycbcr: bool
+    spans: TileSpans
 
     @property
     def width_px(self) -> int:
@@ -84,14 +84,14 @@ class Jpeg2000Level:
 
     def codestream(self, col: int, row: int) -> bytes:
         """Give the stored tile; raises CorruptTileError where there is none."""
-        return _stored(self.file, self.page, col, row)
+        return _stored(self.file, self.spans, row * self.page.columns + col)
 
 
 Level = JpegLevel | Jpeg2000Level
 
 
-def _stored(file: OpenFile, page: Page, col: int, row: int) -> bytes:
-    offset, length = tile_span(file, page, row * page.columns + col)
+def _stored(file: OpenFile, spans: TileSpans, index: int) -> bytes:
+    offset, length = spans.span(index)
     if not 0 < length <= MAX_TILE_BYTES:
         raise CorruptTileError("the tile is empty" if length == 0 else "the tile's length is impossible")
     data = file.read(offset, length) if offset < MAX_OFFSET else b""
@@ -117,7 +117,9 @@ def can_pass_through(page: Page) -> bool:
 def jpeg_level(file: OpenFile, page: Page) -> JpegLevel:
     """Prepare a page for reading; raises CorruptTileError where its JPEG tables are damaged."""
     rgb = page.photometric == PHOTOMETRIC_RGB
-    return JpegLevel(file, page, tables_prefix(page.jpeg_tables, rgb=rgb), rgb)
+    prefix, size_px = tables_prefix(page.jpeg_tables, rgb=rgb), (page.tile_width_px, page.tile_height_px)
+    completer = Completer(prefix, size_px, page.samples, rgb=rgb)
+    return JpegLevel(file, page, rgb, TileSpans(file, page), completer)
 
 
 def can_decode(page: Page) -> bool:
@@ -134,4 +136,5 @@ def can_decode(page: Page) -> bool:
 
 def jpeg2000_level(file: OpenFile, page: Page) -> Jpeg2000Level:
     """Prepare a page of JPEG 2000 tiles for reading."""
-    return Jpeg2000Level(file, page, page.compression == COMPRESSION_JPEG2000_YCBCR)
+    ycbcr = page.compression == COMPRESSION_JPEG2000_YCBCR
+    return Jpeg2000Level(file, page, ycbcr, TileSpans(file, page))

@@ -4,6 +4,7 @@ Everything is refused that is not plainly safe on every file system we may meet,
 """
 
 import re
+from functools import lru_cache
 
 from vsv.errors import InvalidNameError
 
@@ -21,7 +22,12 @@ _DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|COM[\d¹²³]|LPT[\d¹²³])\s*(?:\.|\
 
 def is_image_id(text: str) -> bool:
     """Tell whether ``text`` can be an ImageID as it stands."""
-    return len(text) <= 64 and _IMAGE_ID.match(text) is not None and _DEVICE.match(text) is None
+    return len(text) <= 64 and _is_name(text)
+
+
+@lru_cache(maxsize=1024)  # a viewer asks for hundreds of one slide's tiles
+def _is_name(text: str) -> bool:
+    return _IMAGE_ID.match(text) is not None and _DEVICE.match(text) is None
 
 
 def checked_image_id(text: object) -> str:

@@ -270,19 +270,6 @@ def _check(page: Page) -> None:
         raise UnreadableSlideError("damaged TIFF directory: it lists fewer tiles than the image has")
 
 
-def tile_span(file: OpenFile, page: Page, index: int) -> tuple[int, int]:
-    """Give the offset and length in bytes of tile ``index``, by two reads of a few bytes."""
-    return _item(file, page.offsets, index, page.byte_order), _item(
-        file, page.byte_counts, index, page.byte_order
-    )
-
-
-def _item(file: OpenFile, array: Array, index: int, order: str) -> int:
-    size = array.item_bytes
-    data = file.read(array.at + index * size, size)
-    return int.from_bytes(data, "little" if order == "<" else "big")
-
-
 def last_byte(file: OpenFile, page: Page) -> int:
     """Give the end of the page's furthest tile or strip in the file, to see whether the file is whole."""
     offsets, counts = (_all_items(file, a, page.byte_order) for a in (page.offsets, page.byte_counts))

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from vsv.colour import AS_STORED, Colour, effective_intent
 from vsv.deepzoom import Grid
+from vsv.drawn_tiles import DrawnTiles
 from vsv.errors import CorruptTileError, InvalidQueryError
 from vsv.slide import Slide
 
@@ -13,6 +14,8 @@ from vsv.slide import Slide
 # a Lambda function's first answer should not wait for them.
 
 log = logging.getLogger(__name__)
+
+_drawn = DrawnTiles()
 
 MIME_TYPES = {"jpeg": "image/jpeg", "jpg": "image/jpeg", "png": "image/png"}
 MIN_TILE_SIZE, MAX_TILE_SIZE, MAX_OVERLAP = 64, 2048, 64
@@ -38,6 +41,8 @@ class Tiling:
     def grid(self, slide: Slide) -> Grid:
         """Give the grid that the viewer counts its tiles on."""
         own = slide.grid
+        if self.overlap == own.overlap and self.tile_size in {None, own.tile_size}:
+            return own
         return Grid(own.width_px, own.height_px, self.tile_size or own.tile_size, self.overlap)
 
 
@@ -56,10 +61,11 @@ def render_tile(
     intent = effective_intent(slide, tiling.colour)
     if intent is not None:
         return _converted(slide, level_dz, fmt, box, intent)
-    if grid == slide.grid:
+    if grid is slide.grid:
         if fmt != "png" and (data := _verbatim(slide, level_dz, col, row, box)) is not None:
             return data
-        return _encoded(slide, level_dz, fmt, col, row)
+        key = slide.path, slide.stamp, level_dz, col, row, fmt == "png"
+        return _drawn.get(key, lambda: _encoded(slide, level_dz, fmt, col, row))
     return _encoded_region(slide, level_dz, fmt, box)
 
 
