@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import astuple, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from PIL import Image
 
@@ -21,7 +21,9 @@ from vsv.errors import AlreadyExistsError, FileChangingError, FileMissingError
 from vsv.files import Claim, store_original
 from vsv.icc import profile_of
 from vsv.installation import Installation
+from vsv.names import is_image_id
 from vsv.numbers import give_number
+from vsv.plain_source import is_plain
 from vsv.records import ImportRecord, SlideRecord
 from vsv.scan import Scan, read_scan
 from vsv.slide import open_slide
@@ -40,7 +42,7 @@ def extract(here: Installation, run: ImportRecord) -> ImportRecord:
         return run  # stored, and deleted since
     path = _where(here, run)
     scan = read_scan(path)
-    image_id = run.image_id or _claimed_id(here, run, scan)
+    image_id = run.image_id or _claimed_id(here, run, scan.image_id or _name_of_image(path, run))
     run = here.imports.advance(run.filename, run.run_id, {"image_id": image_id})
     give_number(here.files, image_id)
     barcode = _write_pictures(here, image_id, path)
@@ -73,11 +75,17 @@ def _note_in_place(here: Installation, run: ImportRecord, image_id: str, path: P
     here.files.note_original(image_id, run.size, run.source_modified)
 
 
-def _claimed_id(here: Installation, run: ImportRecord, scan: Scan) -> str:
-    """Claim the scanner's ImageID, or a stable one of the content's; never one that another slide has."""
+def _name_of_image(path: Path, run: ImportRecord) -> str | None:
+    """Give the name that an ordinary image was brought under, if it can be an ImageID; None for slides."""
+    name = PurePath(run.filename).stem
+    return name if is_plain(path) and is_image_id(name) else None
+
+
+def _claimed_id(here: Installation, run: ImportRecord, own: str | None) -> str:
+    """Claim the slide's own ID, or a stable one of its content; never one that another slide has."""
     assert run.checksum is not None
     claim = Claim(run.filename, run.size, run.checksum)
-    for image_id in candidate_ids(scan.image_id, claim):
+    for image_id in candidate_ids(own, claim):
         record = here.slides.get(image_id)
         if record is not None and (record.filename, record.file_size, record.checksum) != astuple(claim):
             continue  # its files may be gone, or it is older than claims

@@ -81,7 +81,7 @@ def _other(path: Path, page: Page | None) -> Scan:
 
 
 def _plain(path: Path) -> Scan:
-    """Describe an ordinary image; its file's name, as it was brought, is what it is known by."""
+    """Describe an ordinary image; it says nothing of itself."""
     width_px, height_px = plain_source.dimensions(path)
     kind, mode = plain_source.description(path)
     return Scan(
@@ -90,7 +90,7 @@ def _plain(path: Path) -> Scan:
         tile_size=None,
         compression=kind,
         tags={"Format": kind, "Pixels": mode},
-        image_id=path.stem if is_image_id(path.stem) else None,
+        image_id=None,
         time=None,
         app_mag=None,
         mpp=None,
