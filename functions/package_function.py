@@ -25,6 +25,7 @@ LEFT_OUT = {
     "serve_image": ("vsv.stream_starter",),
     "serve_label": (
         "vsv.dynamodb", "vsv.stream_starter", "vsv.numbers", "vsv.openslide_source", "vsv.plain_source",
+        "vsv.openjpeg",
     ),
 }  # fmt: skip
 

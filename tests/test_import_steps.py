@@ -50,7 +50,7 @@ class Killer:
             (Path, ("rename", "replace", "mkdir", "chmod", "write_bytes")),
             (SqliteImportStore, ("start", "advance")),
             (SqliteSlideStore, ("put_new",)),
-            (pyramid, ("_write_level",)),
+            (pyramid, ("_layout",)),
         ):
             for name in names:
                 patched.setattr(owner, name, self.before(getattr(owner, name)))

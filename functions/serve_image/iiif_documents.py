@@ -45,10 +45,9 @@ def info(version: int, base: str, grid: Grid, colours: str) -> Document:
     ``colours`` says whose colours are served, as Deep Zoom's header ``x-vsv-icc`` does.
     """
     document = _info_2(base, grid) if version == 2 else _info_3(base, grid)
-    return {
-        **document,
-        "service": [{"@context": COLOUR_CONTEXT, "profile": COLOUR_CONTEXT, "colour": colours}],
-    }
+    at, kind = ("@id", "@type") if version == 2 else ("id", "type")
+    service = {"@context": COLOUR_CONTEXT, at: f"{base}#colour", kind: "Colour", "profile": COLOUR_CONTEXT}
+    return {**document, "service": [{**service, "colour": colours}]}
 
 
 def _common(version: int, grid: Grid) -> Document:
