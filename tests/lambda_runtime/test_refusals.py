@@ -33,7 +33,7 @@ EVENTS: dict[str, tuple[object, Any]] = {
     "StartImportFunction": ({"Records": []}, {"batchItemFailures": []}),
     "NotifySubscribersFunction": ({"Records": []}, {"batchItemFailures": []}),
     "ForgetDeletedFunction": ({"Records": []}, {"batchItemFailures": []}),
-    "ReceiveDroppedFunction": ({"detail": {}}, {"state": None}),
+    "ReceiveDroppedFunction": ({"detail": {}}, "BadRequestError"),  # into the queue of what fails
     "RecordFailureFunction": ({}, {"recorded": False}),
     "TransferFileFunction": (STEP, "InvalidNameError"),
     "CopyDroppedFunction": (STEP, "InvalidNameError"),
