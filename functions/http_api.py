@@ -47,6 +47,7 @@ STATUS_BY_ERROR: dict[type[errors.VsvError], int] = {
     errors.CorruptTileError: 422,
     errors.UnavailableError: 503,
     errors.TransferError: 503,
+    errors.NotYetError: 503,
     errors.FileChangingError: 503,
     errors.SettingsError: 500,
 }

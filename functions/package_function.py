@@ -22,10 +22,10 @@ PYTHON_VERSION = "3.13"
 # number or to start an import, and ``vsv.slide`` when it opens a slide. Images need records for IIIF's manifests and
 # for imgData; labels are files that lie ready, and need none of it.
 LEFT_OUT = {
-    "serve_image": ("vsv.stream_starter",),
+    "serve_image": ("vsv.stream_starter", "vsv.dynamodb_jobs"),
     "serve_label": (
-        "vsv.dynamodb", "vsv.stream_starter", "vsv.numbers", "vsv.openslide_source", "vsv.plain_source",
-        "vsv.openjpeg",
+        "vsv.dynamodb", "vsv.dynamodb_jobs", "vsv.stream_starter", "vsv.numbers", "vsv.openslide_source",
+        "vsv.plain_source", "vsv.openjpeg",
     ),
 }  # fmt: skip
 

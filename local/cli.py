@@ -12,12 +12,12 @@ from typing import Any
 import click
 import platformdirs
 from serve_image.webgateway_channels import read_color
-from vsv import importing
 from vsv.errors import SlideNotFoundError, VsvError
 from vsv.installation import Installation
 from vsv.masks import import_mask
 from vsv.numbers import give_number
 from vsv.records import SlideRecord, Status
+from vsv.review import Decider, change
 
 from local import exporting, importing_files, rendering, workers
 from local.server import Address
@@ -25,6 +25,9 @@ from local.server import serve as run_server
 from local.standalone import standalone
 
 log = logging.getLogger(__name__)
+
+# Whoever has the data folder in hand may do everything with it.
+OPERATOR = Decider("vsv", is_admin=True)
 
 
 class _Commands(click.Group):
@@ -259,12 +262,12 @@ def delete(image_id: str, data: Path, undo: bool, purge: bool, yes: bool) -> Non
         if here.slides.get(image_id) is None:
             raise SlideNotFoundError(f"there is no slide {image_id}")
         if undo:
-            importing.undelete(here, image_id, by="vsv")
+            change(here, image_id, {"status": Status.NEW}, OPERATOR)
         elif purge:
             _purge(here, image_id, yes)
         else:
             yes or click.confirm(f"Delete slide {image_id}?", abort=True)
-            importing.delete(here, image_id, by="vsv")
+            change(here, image_id, {"status": Status.DELETED}, OPERATOR)
     what = "is back" if undo else "was purged" if purge else "is deleted; --undo brings it back"
     click.echo(f"Slide {image_id} {what}")
 

@@ -4,73 +4,59 @@ A change reads the item, alters it and writes it back in one transaction; fields
 know stay as they are. Lists are ordered by UTF-8 bytes, as DynamoDB orders its keys.
 """
 
-import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any
 
 from vsv.errors import AlreadyExistsError, SlideNotFoundError, VersionConflictError
-from vsv.paging import check_limit, decode_token, encode_token, is_key
+from vsv.paging import is_key
 from vsv.records import ImportRecord, ImportState, SlideRecord, Status
 from vsv.review_index import writes
 from vsv.review_lists import ReviewLists, Span
-from vsv.stored_items import Item, Storable, import_changes, new_item, slide_changes
+from vsv.stored_items import Item, import_changes, new_item, slide_changes
 from vsv.stores import Page
 
 from local import sqlite_review
 from local.sqlite_database import Database, open_database
+from local.sqlite_items import Order, changed, find, page, to_json
+from local.sqlite_jobs import SqliteJobStore
 
-__all__ = ["Database", "SqliteImportStore", "SqliteSlideStore", "open_database"]
-
-R = TypeVar("R", bound=Storable)
-
-
-class _Order(NamedTuple, Generic[R]):
-    """An order to list in: a name for its tokens, and SQL that gives the item, then the key to go on after.
-
-    The SQL's parameters are what is looked up, if anything, then that key, then how many rows.
-    """
-
-    kind: type[R]
-    name: str
-    key_parts: int
-    sql: str
-
+__all__ = ["Database", "SqliteImportStore", "SqliteJobStore", "SqliteSlideStore", "open_database"]
 
 _SLIDE = "SELECT item FROM slides WHERE image_id = ?"
-_ALL_SLIDES = _Order(
+_ALL_SLIDES = Order(
     SlideRecord,
     "slides",
     1,
     "SELECT item, image_id FROM slides WHERE image_id > ? ORDER BY image_id LIMIT ?",
 )
-_SLIDES_BY_STATUS = _Order(
+_SLIDES_BY_STATUS = Order(
     SlideRecord,
     "slides by status",
     2,
     "SELECT item, sort_id, image_id FROM slides WHERE status = ? AND (sort_id, image_id) > (?, ?) "
     "ORDER BY sort_id, image_id LIMIT ?",
 )
-_SLIDES_BY_CASE = _Order(
+_SLIDES_BY_CASE = Order(
     SlideRecord,
     "slides by case",
     1,
     "SELECT item, image_id FROM slides WHERE case_id = ? AND image_id > ? ORDER BY image_id LIMIT ?",
 )
-_SLIDES_BY_FILENAME = _Order(
+_SLIDES_BY_FILENAME = Order(
     SlideRecord,
     "slides by filename",
     1,
     "SELECT item, image_id FROM slides WHERE filename = ? AND image_id > ? ORDER BY image_id LIMIT ?",
 )
 _IMPORT = "SELECT item FROM imports WHERE filename = ?"
-_ALL_IMPORTS = _Order(
+_ALL_IMPORTS = Order(
     ImportRecord,
     "imports",
     1,
     "SELECT item, filename FROM imports WHERE filename > ? ORDER BY filename LIMIT ?",
 )
-_IMPORTS_BY_STATE = _Order(
+_IMPORTS_BY_STATE = Order(
     ImportRecord,
     "imports by state",
     2,
@@ -92,7 +78,7 @@ class SqliteSlideStore(ReviewLists):
     def get_many(self, image_ids: Sequence[str]) -> list[SlideRecord]:
         """Give the records in the order asked for, repeats too, without those that do not exist."""
         with self._database.reading() as connection:
-            found = {key: _find(connection, _SLIDE, key) for key in dict.fromkeys(image_ids)}
+            found = {key: find(connection, _SLIDE, key) for key in dict.fromkeys(image_ids)}
         items = (found[image_id] for image_id in image_ids)
         return [SlideRecord.from_item(item) for item in items if item is not None]
 
@@ -100,7 +86,7 @@ class SqliteSlideStore(ReviewLists):
         """Store a record under a free ImageID; raises AlreadyExistsError."""
         item = new_item(record)
         with self._database.writing() as connection:
-            if _find(connection, _SLIDE, record.image_id) is not None:
+            if find(connection, _SLIDE, record.image_id) is not None:
                 raise AlreadyExistsError("A slide with this ImageID is already stored.")
             _write_slide(connection, None, item)
 
@@ -110,12 +96,12 @@ class SqliteSlideStore(ReviewLists):
         """Change some attributes in one atomic step; see ``SlideStore.update``."""
         fields = slide_changes(changes, by)
         with self._database.writing() as connection:
-            stored = _find(connection, _SLIDE, image_id)
+            stored = find(connection, _SLIDE, image_id)
             if stored is None:
                 raise SlideNotFoundError("There is no slide with this ImageID.")
             if expected_version not in (None, stored["Version"]):
                 raise VersionConflictError("The slide was changed meanwhile: read it again.")
-            item = _changed(stored, fields | {"Version": stored["Version"] + 1})
+            item = changed(stored, fields | {"Version": stored["Version"] + 1})
             _write_slide(connection, stored, item)
         return SlideRecord.from_item(item)
 
@@ -123,25 +109,25 @@ class SqliteSlideStore(ReviewLists):
         """Forget the slide's record; a missing one is no error."""
         if is_key(image_id):
             with self._database.writing() as connection:
-                stored = _find(connection, _SLIDE, image_id)
+                stored = find(connection, _SLIDE, image_id)
                 connection.execute("DELETE FROM slides WHERE image_id = ?", (image_id,))
                 sqlite_review.apply(connection, writes(stored, None))
 
     def list_all(self, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
         """Give a page of all slides, by ImageID."""
-        return _page(self._database, _ALL_SLIDES, (), limit, token)
+        return page(self._database, _ALL_SLIDES, (), limit, token)
 
     def by_status(self, status: Status, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
         """Give a page of the slides with this status, by SlideID; a slide without one lies at its ImageID."""
-        return _page(self._database, _SLIDES_BY_STATUS, (str(status),), limit, token)
+        return page(self._database, _SLIDES_BY_STATUS, (str(status),), limit, token)
 
     def by_case(self, case_id: str, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
         """Give a page of a case's slides."""
-        return _page(self._database, _SLIDES_BY_CASE, (case_id,), limit, token)
+        return page(self._database, _SLIDES_BY_CASE, (case_id,), limit, token)
 
     def by_filename(self, filename: str, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
         """Give a page of the slides that were imported under this filename."""
-        return _page(self._database, _SLIDES_BY_FILENAME, (filename,), limit, token)
+        return page(self._database, _SLIDES_BY_FILENAME, (filename,), limit, token)
 
     def changes_since(self, seq: int | None) -> tuple[int, list[tuple[str, str]]]:
         """Give what any process changed since; see ``sqlite_review.changes_since``."""
@@ -162,14 +148,14 @@ class SqliteImportStore:
     def get(self, filename: str) -> ImportRecord | None:
         """Give the latest import under this filename, or None."""
         with self._database.reading() as connection:
-            item = _find(connection, _IMPORT, filename)
+            item = find(connection, _IMPORT, filename)
         return None if item is None else ImportRecord.from_item(item)
 
     def start(self, record: ImportRecord, *, replaces: str | None) -> None:
         """Store a new run in the place of ``replaces``; raises AlreadyExistsError if another run is there."""
         item = new_item(record)
         with self._database.writing() as connection:
-            stored = _find(connection, _IMPORT, record.filename)
+            stored = find(connection, _IMPORT, record.filename)
             if stored == item:  # this very run, told twice
                 return
             if (stored["RunID"] if stored else None) != replaces:
@@ -180,39 +166,27 @@ class SqliteImportStore:
         """Change some attributes of this very run; raises VersionConflictError if another has its place."""
         fields = import_changes(changes)
         with self._database.writing() as connection:
-            item = _find(connection, _IMPORT, filename)
+            item = find(connection, _IMPORT, filename)
             if item is None or item["RunID"] != run_id:
                 raise VersionConflictError("Another import of this file has taken this one's place.")
-            item = _changed(item, fields)
+            item = changed(item, fields)
             _write_import(connection, item)
         return ImportRecord.from_item(item)
 
     def list_all(self, limit: int = 20, token: str | None = None) -> Page[ImportRecord]:
         """Give a page of all imports, by filename."""
-        return _page(self._database, _ALL_IMPORTS, (), limit, token)
+        return page(self._database, _ALL_IMPORTS, (), limit, token)
 
     def by_state(self, state: ImportState, limit: int = 20, token: str | None = None) -> Page[ImportRecord]:
         """Give a page of the imports in this state, by UpdatedAt."""
-        return _page(self._database, _IMPORTS_BY_STATE, (str(state),), limit, token)
-
-
-def _find(connection: sqlite3.Connection, sql: str, key: str) -> Item | None:
-    if not is_key(key):
-        return None
-    row = connection.execute(sql, (key,)).fetchone()
-    item: Item | None = json.loads(row[0]) if row else None
-    return item
-
-
-def _changed(item: Item, fields: Item) -> Item:
-    return {name: value for name, value in (item | fields).items() if value is not None}
+        return page(self._database, _IMPORTS_BY_STATE, (str(state),), limit, token)
 
 
 def _write_slide(connection: sqlite3.Connection, stored: Item | None, item: Item) -> None:
     sort_id = item.get("SlideID", item["ImageID"])
     connection.execute(
         "REPLACE INTO slides (image_id, sort_id, case_id, filename, status, item) VALUES (?, ?, ?, ?, ?, ?)",
-        (item["ImageID"], sort_id, item.get("CaseID"), item["Filename"], item["Status"], _json(item)),
+        (item["ImageID"], sort_id, item.get("CaseID"), item["Filename"], item["Status"], to_json(item)),
     )
     sqlite_review.apply(connection, writes(stored, item))
     sqlite_review.announce(connection, "slide", item["ImageID"])
@@ -221,26 +195,6 @@ def _write_slide(connection: sqlite3.Connection, stored: Item | None, item: Item
 def _write_import(connection: sqlite3.Connection, item: Item) -> None:
     connection.execute(
         "REPLACE INTO imports (filename, state, updated_at, item) VALUES (?, ?, ?, ?)",
-        (item["Filename"], item["State"], item["UpdatedAt"], _json(item)),
+        (item["Filename"], item["State"], item["UpdatedAt"], to_json(item)),
     )
     sqlite_review.announce(connection, "import", item["Filename"])
-
-
-def _json(item: Item) -> str:
-    return json.dumps(item, ensure_ascii=False, separators=(",", ":"))
-
-
-def _page(
-    database: Database, order: _Order[R], wanted: tuple[str, ...], limit: int, token: str | None
-) -> Page[R]:
-    limit = check_limit(limit)
-    query = (order.name, *wanted)
-    # No key is empty, so empty ones lie before the first row.
-    after = decode_token(token, query, order.key_parts) or ("",) * order.key_parts
-    if not all(map(is_key, wanted)):
-        return Page(())
-    with database.reading() as connection:
-        # One row more than asked for tells whether there is a next page.
-        rows = connection.execute(order.sql, (*wanted, *after, limit + 1)).fetchall()
-    items = tuple(order.kind.from_item(json.loads(row[0])) for row in rows[:limit])
-    return Page(items, encode_token(query, rows[limit - 1][1:]) if len(rows) > limit else None)

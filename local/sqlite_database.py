@@ -37,6 +37,11 @@ MIGRATIONS: tuple[tuple[str | Callable[[sqlite3.Connection], None], ...], ...] =
         "CREATE TABLE feed (seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL)",
         index_stored_slides,
     ),
+    (
+        """CREATE TABLE jobs (
+            job_id TEXT PRIMARY KEY, state TEXT NOT NULL, next_at TEXT NOT NULL, item TEXT NOT NULL)""",
+        "CREATE INDEX jobs_by_state ON jobs (state, next_at, job_id)",
+    ),
 )
 
 

@@ -12,7 +12,7 @@ from vsv.settings import Settings
 
 from local.handover import Handover
 from local.intake import Intake
-from local.sqlite import SqliteImportStore, SqliteSlideStore, open_database
+from local.sqlite import SqliteImportStore, SqliteJobStore, SqliteSlideStore, open_database
 
 DATABASE = "records.sqlite"
 
@@ -59,6 +59,7 @@ def _being(data: Path, make_starter: Callable[[], ImportStarter]) -> Iterator[In
         make_slides=lambda: SqliteSlideStore(database),
         make_imports=lambda: SqliteImportStore(database),
         make_starter=make_starter,
+        make_jobs=lambda: SqliteJobStore(database),
     )
     here.files.prepare()
     installation.use(here)

@@ -15,12 +15,14 @@ SLIDES_INDEXES: dict[str, tuple[str, ...]] = {
     "Status-SlideID-index": ("Status", "SlideID"),
 }
 IMPORTS_INDEXES: dict[str, tuple[str, ...]] = {"State-UpdatedAt-index": ("State", "UpdatedAt")}
+JOBS_INDEXES: dict[str, tuple[str, ...]] = {"State-NextAt-index": ("State", "NextAt")}
 
 
 def create_tables(client: Any, slides_name: str, imports_name: str) -> None:
     """Create all tables with their indexes."""
     _create_table(client, slides_name, "ImageID", SLIDES_INDEXES)
     _create_table(client, imports_name, "Filename", IMPORTS_INDEXES)
+    _create_table(client, f"{slides_name}-jobs", "JobID", JOBS_INDEXES)
     client.create_table(
         TableName=f"{slides_name}-review",
         KeySchema=_key_schema("Set", "Place"),

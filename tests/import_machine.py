@@ -36,6 +36,7 @@ from transfer_file import handler as transfer_file
 from vsv import installation
 from vsv.datasync import DataSyncTask
 from vsv.dynamodb import DynamoImportStore, DynamoSlideStore
+from vsv.dynamodb_jobs import DynamoJobStore
 from vsv.installation import Installation
 from vsv.records import ImportRecord, SlideRecord
 from vsv.settings import Settings
@@ -312,6 +313,7 @@ def _installation(settings: Settings, client: Any) -> Installation:
         make_slides=lambda: DynamoSlideStore("slides", client),
         make_imports=lambda: imports,
         make_starter=lambda: StreamStarter(imports),
+        make_jobs=lambda: DynamoJobStore("slides-jobs", client),
     )
 
 

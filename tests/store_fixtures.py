@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from vsv.dynamodb import DynamoImportStore, DynamoSlideStore
-from vsv.stores import ImportStore, SlideStore
+from vsv.dynamodb_jobs import DynamoJobStore
+from vsv.stores import ImportStore, JobStore, SlideStore
 
-from local.sqlite import SqliteImportStore, SqliteSlideStore, open_database
+from local.sqlite import SqliteImportStore, SqliteJobStore, SqliteSlideStore, open_database
 from tests.dynamo_tables import create_tables, mocked_dynamodb
 from tests.store_records import Stores
 
@@ -26,14 +27,18 @@ def dynamodb() -> Iterator[Any]:
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
     if request.param == "sqlite":
         with open_database(tmp_path / "records.db") as database:
-            yield Stores(SqliteSlideStore(database), SqliteImportStore(database))
+            yield Stores(SqliteSlideStore(database), SqliteImportStore(database), SqliteJobStore(database))
     else:
         client = request.getfixturevalue("dynamodb")
         slides_name, imports_name = (f"{kind}-{next(TABLE_NUMBERS)}" for kind in ("slides", "imports"))
         create_tables(client, slides_name, imports_name)
-        yield Stores(DynamoSlideStore(slides_name, client), DynamoImportStore(imports_name, client))
+        yield Stores(
+            DynamoSlideStore(slides_name, client),
+            DynamoImportStore(imports_name, client),
+            DynamoJobStore(f"{slides_name}-jobs", client),
+        )
         # moto copies all tables for each transaction: what is left here would slow every later test.
-        for name in (slides_name, f"{slides_name}-review", imports_name):
+        for name in (slides_name, f"{slides_name}-review", f"{slides_name}-jobs", imports_name):
             client.delete_table(TableName=name)
 
 
@@ -45,3 +50,8 @@ def slides(stores: Stores) -> SlideStore:
 @pytest.fixture
 def imports(stores: Stores) -> ImportStore:
     return stores.imports
+
+
+@pytest.fixture
+def jobs(stores: Stores) -> JobStore:
+    return stores.jobs

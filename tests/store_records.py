@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vsv.paging import MAX_KEY_BYTES
-from vsv.records import ImportRecord, ImportState, SlideRecord
-from vsv.stores import ImportStore, SlideStore
+from vsv.records import ImportRecord, ImportState, JobKind, JobRecord, JobState, SlideRecord, job_id
+from vsv.stores import ImportStore, JobStore, SlideStore
 
 # What no store can hold as a key. Readers give nothing for it, writers refuse it.
 NOT_KEYS = ["", "half a pair \ud83d", "x" * (MAX_KEY_BYTES + 1)]
@@ -15,6 +15,7 @@ NOT_KEYS = ["", "half a pair \ud83d", "x" * (MAX_KEY_BYTES + 1)]
 class Stores:
     slides: SlideStore
     imports: ImportStore
+    jobs: JobStore
 
 
 def slide(image_id: str = "image-1", **fields: Any) -> SlideRecord:
@@ -40,6 +41,19 @@ def slide_import(filename: str = "a.svs", run_id: str = "run-1", **fields: Any) 
     return ImportRecord(filename=filename, run_id=run_id, **(required | fields))
 
 
+def slide_job(image_id: str = "image-1", kind: JobKind = JobKind.ARCHIVE, **fields: Any) -> JobRecord:
+    """Give a job's record with just what it must have."""
+    required: dict[str, Any] = {
+        "run_id": "run-1",
+        "state": JobState.WAITING,
+        "by": "Eve",
+        "next_at": "2026-11-21T06:10:58.000042Z",
+        "requested_at": "2026-11-21T06:10:58.000042Z",
+        "updated_at": "2026-11-21T06:10:58.000042Z",
+    }
+    return JobRecord(job_id=job_id(image_id, kind), kind=kind, image_id=image_id, **(required | fields))
+
+
 FULL_SLIDE = slide(
     "0f8fad5b-d9cb-469f-a165-70867728950e",
     slide_id="S26-1234;A1;äöü 病理 🔬",
@@ -57,6 +71,12 @@ FULL_SLIDE = slide(
     scanner_id="SS1234",
     reviewer="Dr. Größe",
     note="Falte im Gewebe\n2. Zeile",
+    original="ARCHIVED",
+    status_before="SENT",
+    published_as="STUDY-7",
+    predecessor="4711",
+    deleted_at="2026-11-21T06:10:58.000042Z",
+    delivery="DELIVERED",
     tags={"aperio.Title": "Übersicht 🔬", "openslide.mpp-x": "0.2498", "empty": ""},
     modified_by="extract_metadata",
     version=7,
@@ -71,4 +91,12 @@ FULL_IMPORT = slide_import(
     expected="00ff" * 16,
     source="Scanner 1/Größe",
     source_modified=1_795_241_458_123_456_789,
+)
+FULL_JOB = slide_job(
+    kind=JobKind.PUBLISH,
+    attempts=3,
+    expected_at="2026-11-21T18:10:58.000042Z",
+    detail={"name": "STUDY-7", "größe": "病理 🔬"},
+    result={"sha256": "00ff" * 16},
+    error="the data folder cannot be used now",
 )

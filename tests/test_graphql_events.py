@@ -375,7 +375,7 @@ class TestUpdates:
         assert change("reportSlideUpdate", IAM, ImageID="i01")["SlideID"] == "S01"
         with refused("NOT_FOUND"):
             change("reportSlideUpdate", IAM, ImageID="nowhere")
-        assert update(IAM, ImageID="i01", Status="ARCHIVED")["ModifiedBy"] == "stream-function"
+        assert update(IAM, ImageID="i01", Status="DELETED")["ModifiedBy"] == "stream-function"
 
 
 READS: list[tuple[str, dict[str, Any]]] = [
@@ -426,11 +426,16 @@ class TestRoles:
         for identity in (TECHNICIAN, ADMIN):
             change(field, identity, **arguments)
 
-    @pytest.mark.parametrize("status", ["DELETED", "ARCHIVED"])
-    def test_admins_alone_delete_and_archive(self, slides: Any, status: str) -> None:
+    def test_admins_alone_delete(self, slides: Any) -> None:
         with refused("Unauthorized", "Only Admins"):
-            update(ImageID="i01", Status=status)
-        assert update(ADMIN, ImageID="i01", Status=status)["Status"] == status
+            update(ImageID="i01", Status="DELETED")
+        assert update(ADMIN, ImageID="i01", Status="DELETED")["Status"] == "DELETED"
+
+    @pytest.mark.parametrize("status", ["PUBLISHED", "ARCHIVED"])
+    def test_nobody_publishes_or_archives_by_hand(self, slides: Any, status: str) -> None:
+        update(ImageID="i01", Status="GOOD")
+        with refused("BAD_REQUEST", "by a request of its own"):
+            update(ADMIN, ImageID="i01", Status=status)
 
     def test_users_do_not_report(self, slides: Any) -> None:
         for identity in (TECHNICIAN, ADMIN, NOBODY, None):

@@ -122,21 +122,21 @@ class TestBeyond:
 
     def test_the_local_user_has_every_role(self, server: Server) -> None:
         mutation = "mutation($input: [UpdateSlideInput!]!) { updateSlides(input: $input) { error slide { Status } } }"
-        inputs = [
-            {"ImageID": "i42", "Status": s}
-            for s in ("GOOD", "SENT", "PUBLISHED", "ARCHIVED", "DELETED", "NEW")
-        ]
+        inputs = [{"ImageID": "i42", "Status": s} for s in ("GOOD", "SENT", "DELETED", "NEW")]
         found = server.data_of(mutation, input=inputs)["updateSlides"]
-        assert [one["error"] for one in found[:5]] == [None] * 5
-        assert "purged" in found[5]["error"]  # a record without files does not come back
+        assert [one["error"] for one in found[:3]] == [None] * 3
+        assert "purged" in found[3]["error"]  # a record without files does not come back
 
     def test_history_counts_search_and_imports(self, server: Server) -> None:
         data = server.data_of(
-            """{ slideHistory(ImageID: "i42", limit: 2) { items { by field from to Version at } nextToken }
+            """{ slideHistory(ImageID: "i42", limit: 3) { items { by field from to Version at } nextToken }
                  countSlides { Status count } searchSlides(text: "s4", limit: 2) { items { SlideID } nextToken }
                  listImports(state: null) { items { Filename State Progress Error } nextToken } }"""
         )
-        assert [change["to"] for change in data["slideHistory"]["items"]] == ["DELETED", "ARCHIVED"]
+        assert {(c["field"], c["to"]) for c in data["slideHistory"]["items"]} >= {
+            ("Status", "DELETED"),
+            ("Status", "SENT"),
+        }
         assert sum(one["count"] for one in data["countSlides"]) == 45
         assert [one["SlideID"] for one in data["searchSlides"]["items"]] == ["S41", "S43"]
         assert data["listImports"] == {"items": [], "nextToken": None}

@@ -13,8 +13,8 @@ from http_api import MAX_BODY_BYTES
 from import_slide.handler import lambda_handler as import_slide
 from running import Site, check_whole, site
 from small_slides import OLD, other_scan, put, slide_bytes
-from vsv import importing
-from vsv.records import ImportState
+from vsv.records import ImportState, Status
+from vsv.review import Decider, change
 
 from local.events import http_event
 
@@ -249,7 +249,7 @@ def test_a_deleted_slide_that_can_be_brought_back_is_200_and_a_purged_one_is_imp
     here: Site,
 ) -> None:
     assert here.bring() == 200
-    importing.delete(here.here, "1004486", by="test")
+    change(here.here, "1004486", {"status": Status.DELETED}, Decider("test", is_admin=True))
     assert here.post("a.svs", SIZE)[0] == 200
     here.here.files.purge("1004486")
     assert here.post("a.svs", SIZE)[0] == 202

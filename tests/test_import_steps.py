@@ -11,11 +11,12 @@ from inspect_file.handler import lambda_handler as inspect_file
 from render_pyramid.handler import lambda_handler as render_pyramid
 from running import DEADLINE_S, Site, check_whole, site, wait_until
 from small_slides import OLD, put, slide_bytes
-from vsv import durable, import_steps, importing, pyramid
+from vsv import durable, import_steps, pyramid
 from vsv.errors import FileMissingError, NotFoundError, VersionConflictError
 from vsv.files import Claim
 from vsv.installation import current
-from vsv.records import ImportRecord, ImportState
+from vsv.records import ImportRecord, ImportState, Status
+from vsv.review import Decider, change
 
 from local.sqlite import SqliteImportStore, SqliteSlideStore
 from tests.store_records import slide_import
@@ -158,7 +159,7 @@ def test_a_slide_that_is_deleted_while_it_is_rendered_stays_deleted(
     put(here.scanner, "a.svs")
     here.post("a.svs", SIZE)
     assert arrived.wait(DEADLINE_S)
-    importing.delete(here.here, "1004486", by="test")
+    change(here.here, "1004486", {"status": Status.DELETED}, Decider("test", is_admin=True))
     go_on.set()
     here.finish()
     here.settle("a.svs", SIZE)

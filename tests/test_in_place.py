@@ -9,8 +9,9 @@ import pytest
 from running import Site, site
 from serve_image.handler import lambda_handler as serve_image
 from small_slides import OLD, other_scan, put, slide_bytes
-from vsv import importing
 from vsv.errors import ConflictError
+from vsv.records import Status
+from vsv.review import Decider, change
 
 from local.events import http_event
 
@@ -50,7 +51,7 @@ def test_not_with_its_checksum_either_and_it_is_not_imported_again(here: Site) -
 
 def test_not_when_it_was_deleted(here: Site) -> None:
     here.bring()
-    importing.delete(here.here, "1004486", by="test")
+    change(here.here, "1004486", {"status": Status.DELETED}, Decider("test", is_admin=True))
     assert here.post("a.svs", SIZE)[0] == 202
     here.here.files.purge("1004486")
     assert here.post("a.svs", SIZE)[0] == 202

@@ -173,11 +173,11 @@ class TestWhatIsSent:
             coerced = get_variable_values(load_schema(), operation.variable_definitions, asked["variables"])
             assert not isinstance(coerced, list), coerced  # a list is of errors
 
-    def test_subscribers_get_every_field_but_the_label(self) -> None:
+    def test_subscribers_get_every_field_that_all_of_them_may_see(self) -> None:
         slide, imported = (load_schema().type_map[name] for name in ("Slide", "Import"))
         assert isinstance(slide, GraphQLObjectType)
         assert isinstance(imported, GraphQLObjectType)
-        assert selected(REPORT_SLIDE) == slide.fields.keys() - {"LabelURL"}
+        assert selected(REPORT_SLIDE) == slide.fields.keys() - {"LabelURL", "PublishedAs"}
         assert selected(REPORT_IMPORT) == imported.fields.keys()
 
     def test_an_imports_fields_are_those_of_the_input(self) -> None:

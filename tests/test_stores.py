@@ -16,10 +16,10 @@ from vsv.errors import (
     UnavailableError,
     VersionConflictError,
 )
-from vsv.records import ImportRecord, ImportState, SlideRecord, Status
-from vsv.stores import ImportStore, Page, SlideStore
+from vsv.records import ImportRecord, ImportState, JobKind, JobRecord, JobState, SlideRecord, Status
+from vsv.stores import ImportStore, JobStore, Page, SlideStore
 
-from tests.store_records import FULL_IMPORT, FULL_SLIDE, NOT_KEYS, slide, slide_import
+from tests.store_records import FULL_IMPORT, FULL_JOB, FULL_SLIDE, NOT_KEYS, slide, slide_import, slide_job
 
 pytest_plugins = ["tests.store_fixtures"]
 
@@ -39,8 +39,8 @@ def together(*tasks: Callable[[], Any]) -> list[Any]:
         return list(pool.map(run, tasks))
 
 
-@pytest.mark.parametrize("record", [FULL_SLIDE, FULL_IMPORT])
-def test_the_full_records_are_full(record: SlideRecord | ImportRecord) -> None:
+@pytest.mark.parametrize("record", [FULL_SLIDE, FULL_IMPORT, FULL_JOB])
+def test_the_full_records_are_full(record: SlideRecord | ImportRecord | JobRecord) -> None:
     assert record.to_item().keys() == set(record.wire_names().values())
 
 
@@ -350,3 +350,71 @@ class TestImports:
         with pytest.raises(InvalidQueryError):
             imports.advance("a.svs", "run-1", changes)
         assert imports.get("a.svs") == slide_import()
+
+
+class TestJobs:
+    def test_what_was_stored_comes_back(self, jobs: JobStore) -> None:
+        for record in (FULL_JOB, slide_job()):
+            jobs.start(record, replaces=None)
+            assert jobs.get("image-1", record.kind) == record
+        assert [jobs.get(key, JobKind.ARCHIVE) for key in ["nowhere", *NOT_KEYS]] == [None] * 4
+
+    def test_one_of_a_kind_and_slide_starts_in_the_place_of_the_one_it_replaces(self, jobs: JobStore) -> None:
+        first, second = slide_job(), slide_job(run_id="2", by="Ann")
+        jobs.start(first, replaces=None)
+        jobs.start(first, replaces=None)  # told twice
+        jobs.start(slide_job(kind=JobKind.SEND), replaces=None)
+        for replaces in (None, "0", "2"):
+            with pytest.raises(AlreadyExistsError):
+                jobs.start(second, replaces=replaces)
+        jobs.start(second, replaces="run-1")
+        assert jobs.get("image-1", JobKind.ARCHIVE) == second
+        assert jobs.get("image-1", JobKind.SEND) == slide_job(kind=JobKind.SEND)
+
+    def test_of_two_requests_one_wins(self, jobs: JobStore) -> None:
+        rivals = [slide_job(run_id=name) for name in ("a", "b", "c")]
+        results = together(*(partial(jobs.start, r, replaces=None) for r in rivals))
+        assert [type(result) for result in results if result] == [AlreadyExistsError] * 2
+        assert jobs.get("image-1", JobKind.ARCHIVE) == rivals[results.index(None)]
+
+    def test_advance_changes_its_own_request(self, jobs: JobStore) -> None:
+        jobs.start(FULL_JOB, replaces=None)
+        changes: dict[str, Any] = {"state": JobState.DONE, "result": {"a": "b"}, "error": None}
+        changed = jobs.advance(FULL_JOB, changes)
+        assert changed.updated_at > FULL_JOB.updated_at
+        assert changed == replace(FULL_JOB, **changes, updated_at=changed.updated_at)
+        assert jobs.get("image-1", JobKind.PUBLISH) == changed
+
+    @pytest.mark.parametrize("other", [{"run_id": "2"}, {"image_id": "nowhere"}])
+    def test_advance_leaves_other_requests_alone(self, jobs: JobStore, other: dict[str, str]) -> None:
+        jobs.start(slide_job(), replaces=None)
+        with pytest.raises(VersionConflictError):
+            jobs.advance(slide_job(**{"image_id": "image-1", **other}), {"state": JobState.DONE})
+        assert jobs.get("image-1", JobKind.ARCHIVE) == slide_job()
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"job_id": "b"},
+            {"run_id": "2"},
+            {"by": "Ann"},
+            {"state": "LOST"},
+            {"next_at": None},
+            {"detail": {"a": 1}},
+        ],
+    )
+    def test_advance_refuses_what_is_not_the_callers(self, jobs: JobStore, changes: dict[str, Any]) -> None:
+        jobs.start(slide_job(), replaces=None)
+        with pytest.raises(InvalidQueryError):
+            jobs.advance(slide_job(), changes)
+        assert jobs.get("image-1", JobKind.ARCHIVE) == slide_job()
+
+    def test_a_state_lists_by_when_they_are_due(self, jobs: JobStore) -> None:
+        for number in (3, 1, 2, 0):
+            jobs.start(slide_job(f"s{number}", next_at=f"2026-11-21T06:10:58.00000{number}Z"), replaces=None)
+        jobs.start(slide_job("s9", state=JobState.DONE), replaces=None)
+        first = jobs.by_state(JobState.WAITING, 3)
+        rest = jobs.by_state(JobState.WAITING, 3, first.next_token)
+        assert [job.image_id for job in (*first.items, *rest.items)] == ["s0", "s1", "s2", "s3"]
+        assert rest.next_token is None
+        assert [job.image_id for job in jobs.by_state(JobState.DONE).items] == ["s9"]

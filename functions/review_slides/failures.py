@@ -38,6 +38,7 @@ ERROR_TYPES: dict[type[errors.VsvError], str] = {
     errors.CorruptTileError: "UNREADABLE",
     errors.UnavailableError: "UNAVAILABLE",
     errors.TransferError: "UNAVAILABLE",
+    errors.NotYetError: "UNAVAILABLE",
     errors.FileChangingError: "UNAVAILABLE",
     errors.SettingsError: INTERNAL,
 }

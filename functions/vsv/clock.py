@@ -1,6 +1,6 @@
 """The one way that records say when."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
 def now_utc() -> str:
@@ -8,4 +8,9 @@ def now_utc() -> str:
 
     Always the same length, so that the order of the texts is the order in time.
     """
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return later(timedelta())
+
+
+def later(by: timedelta) -> str:
+    """Give the moment that is so much later than the present, written alike."""
+    return (datetime.now(UTC) + by).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -97,6 +97,14 @@ class TransferError(UnavailableError):
     """The copy from the scanner's folder failed or does not match its source."""
 
 
+class NotYetError(UnavailableError):
+    """What was asked for is under way elsewhere: look again in ``seconds``."""
+
+    def __init__(self, message: str, seconds: float = 60.0) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
 class FileChangingError(UnavailableError):
     """The file is still being written."""
 

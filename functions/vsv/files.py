@@ -232,16 +232,21 @@ class SlideFiles:
         durable.flush(old.parent)
         durable.flush(new.parent)
 
-    def purge(self, image_id: str) -> None:
-        """Remove a hidden slide's files for good; its claim stays, so that no other slide gets its ID."""
+    def purge(self, image_id: str) -> Mapping[str, int]:
+        """Remove a hidden slide's files for good and give their names and sizes in bytes.
+
+        Its claim stays, so that no other slide gets its ID.
+        """
         folder = self.deleted_folder(image_id)
         if not folder.exists():
             raise SlideNotFoundError("only a deleted slide can be purged")
-        (folder / SLIDE).unlink(missing_ok=True)  # first: half a slide must not be brought back
-        for path in folder.iterdir():
-            if path.name != CLAIM:
-                path.unlink()
+        # The original first: half a slide must not be brought back.
+        going = sorted((p for p in folder.iterdir() if p.name != CLAIM), key=lambda p: p.name != SLIDE)
+        removed = {path.name: path.lstat().st_size for path in going}
+        for path in going:
+            path.unlink(missing_ok=True)
         durable.flush(folder)
+        return removed
 
     def sweep(self) -> None:
         """Remove what killed runs left behind: temporary files and unfinished claims."""

@@ -1,4 +1,4 @@
-"""The way in and out: is a file safely here, else start its import; try one again; delete a slide.
+"""The way in: is a file safely here, else start its import; try one again.
 
 The steps of an import are in ``import_steps``: this module opens slides at most, and needs no pixels.
 """
@@ -16,12 +16,11 @@ from vsv.errors import (
     AlreadyExistsError,
     BadRequestError,
     NotFoundError,
-    SlideNotFoundError,
     UnavailableError,
 )
 from vsv.installation import Installation
 from vsv.names import checked_filename
-from vsv.records import ImportRecord, ImportState, SlideRecord, Status
+from vsv.records import ImportRecord, ImportState, SlideRecord
 from vsv.runs import DISK, MAX_FILE_SIZE, UNDER_WAY, is_object
 from vsv.stored_slides import is_sha256, is_summed_in_part, is_whole, slide_of, slides_named
 
@@ -238,18 +237,3 @@ def _prepare(here: Installation) -> None:
         here.files.prepare()  # a transfer needs the folder that it writes to
     except OSError as error:
         raise UnavailableError(DISK) from error
-
-
-def delete(here: Installation, image_id: str, by: str) -> SlideRecord:
-    """Hide a slide at once: record first, then its files; both can be brought back."""
-    record = here.slides.update(image_id, {"status": Status.DELETED}, by=by)
-    here.files.hide(image_id)
-    return record
-
-
-def undelete(here: Installation, image_id: str, by: str) -> SlideRecord:
-    """Bring a deleted slide back, as new; raises SlideNotFoundError where its files were purged."""
-    if here.files.stored_size(image_id) is None:
-        raise SlideNotFoundError("this slide's files were purged: it cannot be brought back")
-    here.files.unhide(image_id)
-    return here.slides.update(image_id, {"status": Status.NEW}, by=by)

@@ -19,7 +19,7 @@ from vsv.settings import Settings, from_environment, required
 if TYPE_CHECKING:  # cold start: a tile has no record
     from vsv.numbers import Numbers
     from vsv.records import ImportRecord
-    from vsv.stores import ImportStore, SlideStore
+    from vsv.stores import ImportStore, JobStore, SlideStore
 
 
 class ImportStarter(Protocol):
@@ -52,6 +52,7 @@ class Installation:
     make_slides: Callable[[], SlideStore]
     make_imports: Callable[[], ImportStore]
     make_starter: Callable[[], ImportStarter]
+    make_jobs: Callable[[], JobStore]
 
     @cached_property
     def files(self) -> SlideFiles:
@@ -81,6 +82,11 @@ class Installation:
     def imports(self) -> ImportStore:
         """The import records."""
         return self.make_imports()
+
+    @cached_property
+    def jobs(self) -> JobStore:
+        """The job records."""
+        return self.make_jobs()
 
     @cached_property
     def starter(self) -> ImportStarter:
@@ -113,6 +119,7 @@ def on_aws(settings: Settings) -> Installation:
         make_slides=lambda: _slide_store(settings),
         make_imports=imports,
         make_starter=lambda: _stream_starter(imports()),
+        make_jobs=lambda: _job_store(settings),
     )
 
 
@@ -129,6 +136,12 @@ def _import_store(settings: Settings) -> ImportStore:
     from vsv.dynamodb import DynamoImportStore  # noqa: PLC0415  cold start: boto3
 
     return DynamoImportStore(required(settings.imports_table, "VSV_IMPORTS_TABLE"))
+
+
+def _job_store(settings: Settings) -> JobStore:
+    from vsv.dynamodb_jobs import DynamoJobStore  # noqa: PLC0415  cold start: boto3
+
+    return DynamoJobStore(required(settings.jobs_table, "VSV_JOBS_TABLE"))
 
 
 def _stream_starter(imports: ImportStore) -> ImportStarter:

@@ -36,6 +36,25 @@ def _wire(name: str, default: Any = dataclasses.MISSING) -> Any:
     return field(metadata={"wire": name}, default=default)
 
 
+class JobKind(StrEnum):
+    """What is done to a slide that takes long, or may have to wait."""
+
+    PUBLISH = "PUBLISH"
+    WITHDRAW = "WITHDRAW"
+    ARCHIVE = "ARCHIVE"
+    RESTORE = "RESTORE"
+    PURGE = "PURGE"
+    SEND = "SEND"
+
+
+class JobState(StrEnum):
+    """Where a job stands. FAILED is the end until a person asks again."""
+
+    WAITING = "WAITING"
+    DONE = "DONE"
+    FAILED = "FAILED"
+
+
 class _Record:
     """Turns a frozen dataclass of wire fields into a plain item and back."""
 
@@ -63,6 +82,10 @@ class SlideRecord(_Record):
     names none (then ``scan_date`` has no offset: it is the scanner's wall clock). ``mpp`` is µm per pixel at full
     resolution. ``barcode`` is None when none could be read; slide and case ID are then the ImageID.
     ``last_modified`` is UTC. ``version`` counts up with every change: the optimistic lock.
+    ``original`` tells where the original is: None here, else ARCHIVING, ARCHIVED, RESTORING or PURGED.
+    ``status_before`` is what an archived or published slide returns to, ``published_as`` the name of its published
+    copy while that is out, ``predecessor`` the deleted slide that this one was scanned again for.
+    ``delivery`` is WAITING, DELIVERED or FAILED once a slide was marked to be sent.
     """
 
     image_id: str = _wire("ImageID")
@@ -86,6 +109,12 @@ class SlideRecord(_Record):
     tags: Mapping[str, str] | None = _wire("Tags", None)
     reviewer: str | None = _wire("Reviewer", None)
     note: str | None = _wire("Note", None)
+    original: str | None = _wire("Original", None)
+    status_before: str | None = _wire("StatusBefore", None)
+    published_as: str | None = _wire("PublishedAs", None)
+    predecessor: str | None = _wire("Predecessor", None)
+    deleted_at: str | None = _wire("DeletedAt", None)
+    delivery: str | None = _wire("Delivery", None)
     last_modified: str = _wire("lastModified")
     modified_by: str | None = _wire("ModifiedBy", None)
     version: int = _wire("Version", 1)
@@ -124,6 +153,40 @@ class ImportRecord(_Record):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", ImportState(self.state))
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRecord(_Record):
+    """The latest job of one kind for one slide.
+
+    ``run_id`` names one request; who finds another one stored stops. ``next_at`` is when it is due (or when it
+    ended), ``expected_at`` when it should be done, where that is known; times are ISO 8601 UTC. ``attempts`` counts
+    how often it was begun without getting on. ``detail`` is what was asked for, ``result`` what came of it.
+    """
+
+    job_id: str = _wire("JobID")
+    kind: JobKind = _wire("Kind")
+    image_id: str = _wire("ImageID")
+    run_id: str = _wire("RunID")
+    state: JobState = _wire("State")
+    by: str = _wire("RequestedBy")
+    attempts: int = _wire("Attempts", 0)
+    next_at: str = _wire("NextAt")
+    expected_at: str | None = _wire("ExpectedAt", None)
+    detail: Mapping[str, str] | None = _wire("Detail", None)
+    result: Mapping[str, str] | None = _wire("Result", None)
+    error: str | None = _wire("Error", None)
+    requested_at: str = _wire("RequestedAt")
+    updated_at: str = _wire("UpdatedAt")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", JobKind(self.kind))
+        object.__setattr__(self, "state", JobState(self.state))
+
+
+def job_id(image_id: str, kind: JobKind) -> str:
+    """Give the key of a slide's job of that kind."""
+    return f"{kind}.{image_id}"
 
 
 @dataclass(frozen=True, kw_only=True)

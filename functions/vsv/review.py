@@ -1,5 +1,8 @@
 """What people may change about a slide: which status may follow which, and who may decide it.
 
+PUBLISHED and ARCHIVED are set and left by jobs that ``life`` asks for, never by hand. SENT, where there is a registry
+to send to, is set once that has taken the slide.
+
 ====================  =====================  =======================
 from                  Technicians            Admins as well
 ====================  =====================  =======================
@@ -20,9 +23,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from vsv.errors import ForbiddenError, IllegalTransitionError, SlideNotFoundError, VersionConflictError
+from vsv import jobs
+from vsv.clock import now_utc
+from vsv.errors import (
+    ConflictError,
+    ForbiddenError,
+    IllegalTransitionError,
+    SlideNotFoundError,
+    VersionConflictError,
+)
 from vsv.installation import Installation
-from vsv.records import SlideRecord, Status
+from vsv.records import JobKind, JobState, SlideRecord, Status
 
 NEW, GOOD, BAD, SENT = Status.NEW, Status.GOOD, Status.BAD, Status.SENT
 PUBLISHED, ARCHIVED, DELETED = Status.PUBLISHED, Status.ARCHIVED, Status.DELETED
@@ -44,6 +55,10 @@ BY_ADMINS: Mapping[Status, tuple[Status, ...]] = {
     PUBLISHED: (GOOD, SENT, ARCHIVED),
     ARCHIVED: (GOOD, DELETED),
     DELETED: (NEW,),
+}
+_BY_JOBS = {
+    PUBLISHED: "A slide is published, and withdrawn, by a request of its own, since it needs a name.",
+    ARCHIVED: "A slide is archived, and restored, by a request of its own, since it takes a while.",
 }
 # How often a change that was not decided on a certain version is tried again when others are faster.
 ATTEMPTS = 5
@@ -76,7 +91,9 @@ def change(
         if not different:
             _hide_if_deleted(here, stored)  # a change that was killed may have left the files in sight
             return stored
-        check_transition(stored.status, different.get("status", stored.status), who)
+        status = different.get("status", stored.status)
+        check_transition(stored.status, status, who)
+        _check_by_hand(stored, status)
         with suppress(VersionConflictError):
             return _write(here, stored, different, who)
     raise VersionConflictError("Others keep changing this slide: read it again, then decide.")
@@ -91,6 +108,15 @@ def check_transition(old: Status, new: Status, who: Decider) -> None:
     allowed = BY_TECHNICIANS[old] + (BY_ADMINS[old] if who.is_admin else ())
     may = ", ".join(allowed) if allowed else "nothing else, except by Admins"
     raise IllegalTransitionError(f"A slide that is {old} cannot become {new}: it may become {may}.")
+
+
+def _check_by_hand(stored: SlideRecord, status: Status) -> None:
+    """Raise IllegalTransitionError for what only jobs do, ConflictError where a deletion would leave a copy out."""
+    by_job = _BY_JOBS.get(status) or _BY_JOBS.get(stored.status)
+    if by_job and status not in {stored.status, DELETED}:
+        raise IllegalTransitionError(by_job)
+    if status is DELETED and stored.published_as is not None:
+        raise ConflictError("This slide is published: withdraw its copy before it is deleted.")
 
 
 def _stored(here: Installation, image_id: str, expected_version: int | None) -> SlideRecord:
@@ -109,12 +135,31 @@ def _write(
     here: Installation, stored: SlideRecord, different: Mapping[str, Any], who: Decider
 ) -> SlideRecord:
     """Write what was decided on the record as it was read; a slide's files follow its status."""
-    status = different.get("status", stored.status)
+    status, changes = different.get("status", stored.status), dict(different)
+    if status is SENT and stored.status is not SENT and here.settings.sending:
+        return _to_send(here, stored, changes, who)
     if stored.status is DELETED and status is not DELETED:
         _bring_back(here, stored.image_id)
+        changes["deleted_at"] = None
+    if status is DELETED and stored.status is not DELETED:
+        changes["deleted_at"] = now_utc()
     # Always on the version that was looked at: a status that is legal now may not be in a moment.
-    record = here.slides.update(stored.image_id, different, by=who.name, expected_version=stored.version)
+    record = here.slides.update(stored.image_id, changes, by=who.name, expected_version=stored.version)
     _hide_if_deleted(here, record)
+    return record
+
+
+def _to_send(
+    here: Installation, stored: SlideRecord, different: Mapping[str, Any], who: Decider
+) -> SlideRecord:
+    """Let a slide be sent; its status waits for the registry's word. Asking again finishes what a kill left."""
+    changes = {name: value for name, value in different.items() if name != "status"}
+    if stored.delivery != "WAITING":
+        changes["delivery"] = "WAITING"
+    record = stored
+    if changes:
+        record = here.slides.update(stored.image_id, changes, by=who.name, expected_version=stored.version)
+    jobs.request(here, stored.image_id, JobKind.SEND, who.name)
     return record
 
 
@@ -127,4 +172,7 @@ def _hide_if_deleted(here: Installation, record: SlideRecord) -> None:
 def _bring_back(here: Installation, image_id: str) -> None:
     if here.files.stored_size(image_id) is None:
         raise SlideNotFoundError("This slide's files were purged: it cannot be brought back.")
+    purge = here.jobs.get(image_id, JobKind.PURGE)
+    if purge is not None and purge.state is JobState.WAITING:
+        raise ConflictError("This slide is being purged: it cannot be brought back.")
     here.files.unhide(image_id)

@@ -10,6 +10,7 @@ from vsv.errors import SettingsError
 
 MIN_SECRET = 16  # characters: fewer could be guessed
 _ORIGIN = re.compile(r"\*||https?://[a-z0-9.:\[\]-]{1,253}", re.ASCII)
+_DAYS = re.compile(r"\d{1,5}(\.\d{1,3})?", re.ASCII)
 _CLOUDFRONT_ID = re.compile(r"[A-Z0-9]{5,32}", re.ASCII)
 
 
@@ -18,13 +19,15 @@ class Settings:
     """What a function must know of its deployment.
 
     ``data``: the folder of all files (EFS's mount path), None for functions without files. ``slides_table``,
-    ``imports_table``, ``review_table``: DynamoDB tables.
+    ``imports_table``, ``review_table``, ``jobs_table``: DynamoDB tables.
     ``import_machine``: ARN of the state machine that imports. ``transfer_task``: ARN of the DataSync task that fills
     ``incoming/``. ``drop_bucket``: the bucket whose new objects are imported.
     ``allow_origin``: whose pages may read tiles, empty for none but our own. ``tile_caching``: ``public`` where tiles
     may be kept for all, by an edge that knows who asks. ``edge_secret``: what that edge adds to requests for labels;
     None where there is no edge. ``site``: the origin at which people reach this, where requests do not tell it
     (behind a proxy).
+    ``grace_days``: how long a deleted slide can be brought back. ``sending``: whether there is a registry that slides
+    are sent to.
     ``icc``: whose colours tiles have where a request does not say, ``passthrough`` (as stored) or ``srgb``.
     """
 
@@ -32,12 +35,15 @@ class Settings:
     slides_table: str = ""
     imports_table: str = ""
     review_table: str = ""
+    jobs_table: str = ""
     import_machine: str = ""
     transfer_task: str = ""
     drop_bucket: str = ""
     allow_origin: str = "*"
     tile_caching: str = "private"
     icc: str = "passthrough"
+    grace_days: float = 7.0
+    sending: bool = False
     edge_secret: str | None = field(default=None, repr=False)
     site: str = ""
 
@@ -62,11 +68,14 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         slides_table=environment.get("VSV_SLIDES_TABLE", ""),
         imports_table=environment.get("VSV_IMPORTS_TABLE", ""),
         review_table=environment.get("VSV_REVIEW_TABLE", ""),
+        jobs_table=environment.get("VSV_JOBS_TABLE", ""),
         import_machine=environment.get("VSV_IMPORT_MACHINE", ""),
         transfer_task=environment.get("VSV_TRANSFER_TASK", ""),
         drop_bucket=environment.get("VSV_DROP_BUCKET", ""),
         allow_origin=environment.get("VSV_ALLOW_ORIGIN", "*"),
         tile_caching=environment.get("VSV_TILE_CACHING", "private"),
+        grace_days=number(environment, "VSV_GRACE_DAYS", 7.0),
+        sending=bool(environment.get("VSV_DESTINATIONS")),
         icc=environment.get("VSV_ICC") or "passthrough",
         edge_secret=environment.get("VSV_EDGE_SECRET"),
         site=environment.get("VSV_SITE", ""),
@@ -78,6 +87,16 @@ def required(value: str, name: str) -> str:
     if not value:
         raise SettingsError(f"the setting {name} is missing")
     return value
+
+
+def number(environment: Mapping[str, str], name: str, default: float) -> float:
+    """Read a setting that is a number of days; raises SettingsError."""
+    text = environment.get(name, "")
+    if not text:
+        return default
+    if not _DAYS.fullmatch(text):
+        raise SettingsError(f"the setting {name} must be a number of days, such as {default:g}")
+    return float(text)
 
 
 @dataclass(frozen=True, slots=True)

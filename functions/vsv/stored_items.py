@@ -15,14 +15,14 @@ from typing import Any, NamedTuple, Protocol, Self
 from vsv.clock import now_utc
 from vsv.errors import InvalidQueryError
 from vsv.paging import MAX_KEY_BYTES, is_key
-from vsv.records import ImportRecord, SlideRecord
+from vsv.records import ImportRecord, JobRecord, SlideRecord
 
 Item = dict[str, Any]
-RecordType = type[Any]  # SlideRecord or ImportRecord
+RecordType = type[Any]  # SlideRecord, ImportRecord or JobRecord
 
 
 class Storable(Protocol):
-    """Either kind of record, as generic code sees it."""
+    """Any kind of record, as generic code sees it."""
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Self:
@@ -34,10 +34,13 @@ MAX_ITEM_BYTES = 200_000
 # DynamoDB's numbers reach from 1e-130 to 1e126.
 _FLOAT_LIMIT = 1e100
 
-_INDEXED = frozenset({"ImageID", "SlideID", "CaseID", "Filename", "Status", "State", "UpdatedAt"})
+_INDEXED = frozenset(
+    {"ImageID", "SlideID", "CaseID", "Filename", "Status", "State", "UpdatedAt", "JobID", "NextAt"}
+)
 _SET_BY_STORE: Mapping[RecordType, frozenset[str]] = {
     SlideRecord: frozenset({"image_id", "version", "last_modified", "modified_by"}),
     ImportRecord: frozenset({"filename", "run_id", "updated_at"}),
+    JobRecord: frozenset({"job_id", "kind", "image_id", "run_id", "by", "requested_at", "updated_at"}),
 }
 
 
@@ -66,10 +69,11 @@ def _fields_of(record_type: RecordType) -> dict[str, _Field]:
 _FIELDS: Mapping[RecordType, Mapping[str, _Field]] = {
     SlideRecord: _fields_of(SlideRecord),
     ImportRecord: _fields_of(ImportRecord),
+    JobRecord: _fields_of(JobRecord),
 }
 
 
-def new_item(record: SlideRecord | ImportRecord) -> Item:
+def new_item(record: SlideRecord | ImportRecord | JobRecord) -> Item:
     """Give the item that stores a record; raises InvalidQueryError for values that a store cannot keep."""
     item = record.to_item()
     for field in _FIELDS[type(record)].values():
@@ -97,6 +101,11 @@ def import_changes(changes: Mapping[str, Any]) -> Item:
     """
     begun = {"Progress": None} if "state" in changes else {}
     return begun | _changed_fields(ImportRecord, changes) | {"UpdatedAt": now_utc()}
+
+
+def job_changes(changes: Mapping[str, Any]) -> Item:
+    """Give the fields to write for a job's changed attributes, as ``slide_changes`` does for slides."""
+    return _changed_fields(JobRecord, changes) | {"UpdatedAt": now_utc()}
 
 
 def number_types(record_type: RecordType) -> Mapping[str, type]:

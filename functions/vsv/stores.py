@@ -11,7 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from vsv.records import ChangeRecord, ImportRecord, ImportState, SlideRecord, Status
+from vsv.records import (
+    ChangeRecord,
+    ImportRecord,
+    ImportState,
+    JobKind,
+    JobRecord,
+    JobState,
+    SlideRecord,
+    Status,
+)
 
 T = TypeVar("T")
 
@@ -119,3 +128,25 @@ class ImportStore(Protocol):
 
     def by_state(self, state: ImportState, limit: int = 20, token: str | None = None) -> Page[ImportRecord]:
         """Give a page of the imports in this state, ordered by UpdatedAt."""
+
+
+class JobStore(Protocol):
+    """Job records: the latest of each kind for each slide."""
+
+    def get(self, image_id: str, kind: JobKind) -> JobRecord | None:
+        """Give the latest job of this kind for this slide, or None."""
+
+    def start(self, record: JobRecord, *, replaces: str | None) -> None:
+        """Store a new request if the stored one's run ID is ``replaces`` (None: nothing may be stored yet).
+
+        Raises AlreadyExistsError when another one is stored: whoever asks second has lost and reads again.
+        """
+
+    def advance(self, job: JobRecord, changes: Mapping[str, Any]) -> JobRecord:
+        """Change some attributes (None removes) of this very request, set ``updated_at``, give the new record.
+
+        Raises VersionConflictError when another request has taken its place or nothing is stored.
+        """
+
+    def by_state(self, state: JobState, limit: int = 20, token: str | None = None) -> Page[JobRecord]:
+        """Give a page of the jobs in this state, ordered by NextAt."""

@@ -1,0 +1,47 @@
+"""Job records in DynamoDB; ``dynamodb.py`` says what holds for all of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from vsv.dynamodb_table import Order, RefusedError, Table
+from vsv.errors import AlreadyExistsError, VersionConflictError
+from vsv.records import JobKind, JobRecord, JobState, job_id
+from vsv.stored_items import job_changes, new_item
+from vsv.stores import Page
+
+
+class DynamoJobStore:
+    """The jobs table; ``client`` is a boto3 client, by default ``dynamodb_client()``."""
+
+    _BY_STATE = Order("State-NextAt-index", "State", ("NextAt", "JobID"))
+
+    def __init__(self, table_name: str, client: Any = None) -> None:
+        self._table = Table(table_name, "JobID", JobRecord, client)
+
+    def get(self, image_id: str, kind: JobKind) -> JobRecord | None:
+        """Give the latest job of this kind for this slide, or None."""
+        return self._table.get(job_id(image_id, kind))
+
+    def start(self, record: JobRecord, *, replaces: str | None) -> None:
+        """Store a new request in the place of ``replaces``; raises AlreadyExistsError if another one is there."""
+        condition, values = "attribute_not_exists(#JobID)", {}
+        if replaces is not None:
+            condition, values = "#RunID = :replaces", {"replaces": replaces}
+        try:
+            self._table.put(new_item(record), condition, values)
+        except RefusedError as refused:
+            # boto3 repeats a request whose answer was lost; the repeat meets this very job, no other.
+            if refused.item is None or self._table.record(refused.item) != record:
+                raise AlreadyExistsError("This was asked for meanwhile: look how it goes.") from None
+
+    def advance(self, job: JobRecord, changes: Mapping[str, Any]) -> JobRecord:
+        """Change some attributes of this very request; raises VersionConflictError if another has its place."""
+        fields = job_changes(changes)
+        try:
+            return self._table.update(job.job_id, fields, "#RunID = :run", {"run": job.run_id})
+        except RefusedError:
+            raise VersionConflictError("This was asked for anew meanwhile.") from None
+
+    def by_state(self, state: JobState, limit: int = 20, token: str | None = None) -> Page[JobRecord]:
+        """Give a page of the jobs in this state, by NextAt."""
+        return self._table.page(self._BY_STATE, str(state), limit, token)

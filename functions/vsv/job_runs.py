@@ -1,0 +1,105 @@
+"""Working on jobs.
+
+A job's step may be killed anywhere and is then run again; while it runs, its slide is locked. Each attempt is counted
+before it begins, so that one that ends the process does not do so for ever.
+"""
+
+import logging
+import random
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from vsv import job_steps
+from vsv.clock import later, now_utc
+from vsv.errors import NotYetError, UnavailableError, VersionConflictError, VsvError
+from vsv.installation import Installation
+from vsv.jobs import OF_FILES, due
+from vsv.records import JobKind, JobRecord, JobState
+from vsv.runs import DISK
+from vsv.slide_lock import locked
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 12
+# The pauses between attempts: 10 s, doubled up to an hour, which makes some three hours in all.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 10.0, 3600.0
+# What is expected to take long may be there earlier: somebody looks as often.
+LOOK = timedelta(minutes=15)
+_INTERNAL = "it failed for a reason that is in the server's log"
+
+
+def run_due(here: Installation, kinds: Iterable[JobKind], go_on: Callable[[], bool]) -> list[JobRecord]:
+    """Run the jobs that are due, as long as ``go_on`` says so, and give what became of each."""
+    done = []
+    for job in due(here, kinds):
+        if not go_on():
+            break
+        try:
+            done.append(run(here, job))
+        except VersionConflictError:
+            continue  # asked for anew meanwhile
+        except UnavailableError as error:
+            log.info("%s waits: %s", job.job_id, error)
+    return done
+
+
+def run(here: Installation, job: JobRecord) -> JobRecord:
+    """Take a job one step on and give its record.
+
+    Raises UnavailableError where its slide is being worked on, VersionConflictError where it was asked for anew.
+    """
+    if job.kind not in OF_FILES:
+        return _begun(here, job)
+    with locked(here.files, job.image_id):
+        return _begun(here, job)
+
+
+def _begun(here: Installation, job: JobRecord) -> JobRecord:
+    stored = here.jobs.get(job.image_id, job.kind)
+    if stored is None or stored.run_id != job.run_id:
+        raise VersionConflictError("This was asked for anew meanwhile.")
+    if stored.state is not JobState.WAITING:
+        return stored
+    attempts = stored.attempts + 1
+    counted = here.jobs.advance(stored, {"attempts": attempts, "next_at": later(_pause(attempts))})
+    return _ended(here, counted, _outcome(here, counted))
+
+
+def _pause(attempts: int) -> timedelta:
+    longest = min(FIRST_PAUSE_S * 2 ** (attempts - 1), LONGEST_PAUSE_S)
+    return timedelta(seconds=random.uniform(longest / 2, longest))  # noqa: S311  not all at the same time
+
+
+def _outcome(here: Installation, job: JobRecord) -> dict[str, Any]:
+    """Run a job's step and give what it changes of the job."""
+    try:
+        result = job_steps.step(job.kind)(here, job)
+    except NotYetError as error:
+        then = later(timedelta(seconds=error.seconds))
+        return {"attempts": 0, "next_at": min(then, later(LOOK)), "expected_at": then, "error": None}
+    except UnavailableError as error:
+        return _again(job, str(error))
+    except VsvError as error:
+        return {"state": JobState.FAILED, "error": str(error)}
+    except OSError:
+        log.warning("%s", job.job_id, exc_info=True)
+        return _again(job, DISK)
+    except Exception:
+        log.exception("%s failed", job.job_id)
+        return _again(job, _INTERNAL)
+    return {"state": JobState.DONE, "result": result or None, "error": None, "expected_at": None}
+
+
+def _again(job: JobRecord, reason: str) -> dict[str, Any]:
+    failed = {"state": JobState.FAILED} if job.attempts >= ATTEMPTS else {}
+    return {"error": reason, **failed}
+
+
+def _ended(here: Installation, job: JobRecord, changes: Mapping[str, Any]) -> JobRecord:
+    state = changes.get("state", JobState.WAITING)
+    if state is JobState.FAILED:
+        log.warning("%s failed: %s", job.job_id, changes["error"])
+        job_steps.give_up(here, job)
+    ended = {} if state is JobState.WAITING else {"next_at": now_utc()}
+    return here.jobs.advance(job, {**ended, **changes})

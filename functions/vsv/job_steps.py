@@ -1,0 +1,48 @@
+"""Which step each kind of job has, and what is undone where one is given up.
+
+A step takes the installation and the job, does all that is left to do, and gives what came of it. It can be killed
+anywhere and run again. What it raises says what becomes of the job: UnavailableError another attempt, NotYetError a
+look later, any other of ours its end.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from vsv.installation import Installation
+from vsv.records import JobKind, JobRecord
+
+Step = Callable[[Installation, JobRecord], Mapping[str, str]]
+
+
+def step(kind: JobKind) -> Step:
+    """Give a kind's step; only what is needed is imported."""
+    return _STEPS[kind]()
+
+
+def _purge() -> Step:
+    from vsv.purging import purge_step  # noqa: PLC0415
+
+    return purge_step
+
+
+_STEPS: Mapping[JobKind, Callable[[], Step]] = {
+    JobKind.PURGE: _purge,
+}
+
+# What a record says while a job is under way, and what it says instead once that was given up.
+_GIVEN_UP: Mapping[JobKind, tuple[str, str, str | None]] = {
+    JobKind.ARCHIVE: ("original", "ARCHIVING", None),
+    JobKind.RESTORE: ("original", "RESTORING", "ARCHIVED"),
+    JobKind.SEND: ("delivery", "WAITING", "FAILED"),
+}
+
+
+def give_up(here: Installation, job: JobRecord) -> None:
+    """Let the slide's record say that nothing is under way any more."""
+    record = here.slides.get(job.image_id)
+    if record is None or job.kind not in _GIVEN_UP:
+        return
+    attribute, under_way, instead = _GIVEN_UP[job.kind]
+    if getattr(record, attribute) == under_way:
+        changes: dict[str, Any] = {attribute: instead}
+        here.slides.update(job.image_id, changes, by=job.by)

@@ -1,0 +1,76 @@
+"""What takes long or may have to wait: asked for once, done by whoever comes first, tried again until it is done.
+
+A job is a record; ``job_runs`` works on it.
+"""
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+
+from vsv.clock import later, now_utc
+from vsv.errors import ConflictError
+from vsv.installation import Installation
+from vsv.records import JobKind, JobRecord, JobState, job_id
+
+# A job that is due later than this was put off by a clock that was wrong.
+FARTHEST = timedelta(days=1)
+# What moves a slide's files excludes each other; sending reads a record only.
+OF_FILES = tuple(kind for kind in JobKind if kind is not JobKind.SEND)
+
+
+def request(
+    here: Installation, image_id: str, kind: JobKind, by: str, detail: Mapping[str, str] | None = None
+) -> JobRecord:
+    """Ask for a job and give its record; asked for already is as good.
+
+    Raises ConflictError where another thing was asked for this slide, AlreadyExistsError where somebody was faster.
+    """
+    earlier = here.jobs.get(image_id, kind)
+    if earlier is not None and earlier.state is JobState.WAITING:
+        if (earlier.detail or {}) != (detail or {}):
+            raise ConflictError("The same was asked for this slide in another way: wait until that is done.")
+        return earlier
+    _check_free(here, image_id, kind)
+    job = _new(image_id, kind, by, detail)
+    here.jobs.start(job, replaces=earlier.run_id if earlier else None)
+    return job
+
+
+def _check_free(here: Installation, image_id: str, kind: JobKind) -> None:
+    others = (other for other in OF_FILES if kind in OF_FILES and other is not kind)
+    for found in filter(None, (here.jobs.get(image_id, other) for other in others)):
+        if found.state is JobState.WAITING:
+            raise ConflictError(f"This slide waits for another job ({found.kind}): wait until that is done.")
+
+
+def _new(image_id: str, kind: JobKind, by: str, detail: Mapping[str, str] | None) -> JobRecord:
+    now = now_utc()
+    return JobRecord(
+        job_id=job_id(image_id, kind),
+        kind=kind,
+        image_id=image_id,
+        run_id=secrets.token_hex(16),
+        state=JobState.WAITING,
+        by=by,
+        next_at=now,
+        detail=detail or None,
+        requested_at=now,
+        updated_at=now,
+    )
+
+
+def due(here: Installation, kinds: Iterable[JobKind]) -> Iterator[JobRecord]:
+    """Give the jobs of these kinds that are due, the longest waiting first."""
+    wanted, now, farthest, token = frozenset(kinds), now_utc(), later(FARTHEST), None
+    while True:
+        page = here.jobs.by_state(JobState.WAITING, 100, token)
+        for job in page.items:
+            if job.kind in wanted and not now < job.next_at <= farthest:
+                yield job
+        if (token := page.next_token) is None:
+            return
+
+
+def slide_jobs(here: Installation, image_id: str) -> list[JobRecord]:
+    """Give the latest job of each kind for a slide."""
+    return [job for kind in JobKind if (job := here.jobs.get(image_id, kind)) is not None]

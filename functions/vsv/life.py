@@ -1,0 +1,84 @@
+"""What may be asked for in a slide's life, when, and by whom: publish, withdraw, archive, restore, purge.
+
+Each is a job: asked for here, done by ``job_runs``. Sending is asked for by marking a slide SENT (``review``).
+"""
+
+from vsv import jobs
+from vsv.errors import BadRequestError, ConflictError, ForbiddenError, SlideNotFoundError
+from vsv.installation import Installation
+from vsv.names import checked_image_id
+from vsv.records import JobKind, JobRecord, SlideRecord, Status
+from vsv.review import Decider, check_transition
+
+
+def publish(here: Installation, image_id: str, name: object, who: Decider) -> JobRecord:
+    """Ask for a copy without patient data under a new name.
+
+    Raises InvalidNameError, ConflictError where the slide is published under another name, and what
+    ``check_transition`` raises.
+    """
+    record, published_as = _record(here, image_id, who), checked_image_id(name)
+    if published_as in {image_id, record.slide_id, record.case_id, record.barcode}:
+        raise BadRequestError(
+            "The name of a published slide must not be one that it has here: choose another."
+        )
+    if record.published_as not in {None, published_as}:
+        raise ConflictError("This slide is published under another name: withdraw that first.")
+    _check_here(record)
+    if record.status is not Status.PUBLISHED:
+        check_transition(record.status, Status.PUBLISHED, who)
+    return jobs.request(here, image_id, JobKind.PUBLISH, who.name, {"name": published_as})
+
+
+def withdraw(here: Installation, image_id: str, who: Decider) -> JobRecord:
+    """Ask for a published copy to be taken back; raises ConflictError where there is none."""
+    record = _record(here, image_id, who)
+    if record.published_as is None:
+        raise ConflictError("This slide is not published.")
+    return jobs.request(here, image_id, JobKind.WITHDRAW, who.name, {"name": record.published_as})
+
+
+def archive(here: Installation, image_id: str, who: Decider) -> JobRecord:
+    """Ask for the original to be moved to the archive; the slide stays viewable."""
+    record = _record(here, image_id, who)
+    if here.files.in_place(image_id):
+        raise ConflictError("This slide's original lies in the scanner's folder: it is not ours to move.")
+    if record.original != "ARCHIVED":
+        check_transition(record.status, Status.ARCHIVED, who)
+    return jobs.request(here, image_id, JobKind.ARCHIVE, who.name)
+
+
+def restore(here: Installation, image_id: str, who: Decider) -> JobRecord:
+    """Ask for an archived original to be brought back; the job says when it is expected."""
+    record = _record(here, image_id, who)
+    if record.original not in {"ARCHIVED", "RESTORING"}:
+        raise ConflictError("This slide's original is not in the archive.")
+    return jobs.request(here, image_id, JobKind.RESTORE, who.name)
+
+
+def purge(here: Installation, image_id: str, confirmed: object, who: Decider) -> JobRecord:
+    """Ask for a deleted slide's files to be removed now; ``confirmed`` is its ImageID, written a second time."""
+    record = _record(here, image_id, who)
+    if confirmed != image_id:
+        raise BadRequestError(
+            "To purge a slide its ImageID must be given a second time: that was another one."
+        )
+    if record.status is not Status.DELETED:
+        raise ConflictError("Only a deleted slide can be purged.")
+    if record.published_as is not None:
+        raise ConflictError("This slide is published: withdraw its copy first.")
+    return jobs.request(here, image_id, JobKind.PURGE, who.name, {"because": "it was asked for"})
+
+
+def _record(here: Installation, image_id: str, who: Decider) -> SlideRecord:
+    if not who.is_admin:
+        raise ForbiddenError("Only Admins may do this.")
+    record = here.slides.get(image_id)
+    if record is None:
+        raise SlideNotFoundError("There is no slide with this ImageID.")
+    return record
+
+
+def _check_here(record: SlideRecord) -> None:
+    if record.original is not None:
+        raise ConflictError("This slide's original is in the archive: restore it first.")

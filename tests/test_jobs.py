@@ -1,0 +1,221 @@
+"""Jobs: asked for once, tried again with patience, ended with a reason; one at a time on a slide."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from vsv import job_runs, job_steps, jobs
+from vsv.clock import later, now_utc
+from vsv.errors import (
+    ConflictError,
+    NotYetError,
+    UnavailableError,
+    UnreadableSlideError,
+    VersionConflictError,
+)
+from vsv.installation import Installation
+from vsv.records import JobKind, JobRecord, JobState
+from vsv.slide_lock import locked
+
+from local.standalone import standalone
+from tests.store_records import slide
+
+ARCHIVE, RESTORE, SEND = JobKind.ARCHIVE, JobKind.RESTORE, JobKind.SEND
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Installation]:
+    with standalone(tmp_path / "data") as (here, _intake):
+        here.slides.put_new(slide("1"))
+        yield here
+
+
+class Step:
+    """A step that does as it is told, and remembers how often it was run."""
+
+    def __init__(self, *outcomes: Exception | Mapping[str, str]) -> None:
+        self.outcomes = list(outcomes)
+        self.runs = 0
+
+    def __call__(self, _here: Installation, _job: JobRecord) -> Mapping[str, str]:
+        self.runs += 1
+        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> dict[JobKind, Step]:
+    made: dict[JobKind, Step] = {}
+    monkeypatch.setattr(job_steps, "step", lambda kind: made[kind])
+    return made
+
+
+def stored(here: Installation, kind: JobKind = ARCHIVE) -> JobRecord:
+    found = here.jobs.get("1", kind)
+    assert found is not None
+    return found
+
+
+def make_due(here: Installation, kind: JobKind = ARCHIVE) -> None:
+    here.jobs.advance(stored(here, kind), {"next_at": now_utc()})
+
+
+def run_all(here: Installation) -> list[JobRecord]:
+    return job_runs.run_due(here, JobKind, lambda: True)
+
+
+class TestAsking:
+    def test_asked_for_twice_is_asked_for_once(self, here: Installation) -> None:
+        first = jobs.request(here, "1", ARCHIVE, "Eve", {"a": "b"})
+        assert jobs.request(here, "1", ARCHIVE, "Ann", {"a": "b"}) == first
+        assert (first.by, first.state, first.attempts) == ("Eve", JobState.WAITING, 0)
+
+    def test_the_same_in_another_way_is_a_conflict(self, here: Installation) -> None:
+        jobs.request(here, "1", ARCHIVE, "Eve", {"a": "b"})
+        with pytest.raises(ConflictError, match="in another way"):
+            jobs.request(here, "1", ARCHIVE, "Eve", {"a": "c"})
+
+    def test_a_slide_waits_for_one_job_of_its_files_at_a_time(
+        self, here: Installation, steps: dict[JobKind, Step]
+    ) -> None:
+        steps[ARCHIVE] = Step({})
+        jobs.request(here, "1", ARCHIVE, "Eve")
+        with pytest.raises(ConflictError, match="ARCHIVE"):
+            jobs.request(here, "1", RESTORE, "Eve")
+        jobs.request(here, "1", SEND, "Eve")  # reads a record only
+        job_runs.run_due(here, [ARCHIVE], lambda: True)
+        assert jobs.request(here, "1", RESTORE, "Eve").state is JobState.WAITING
+
+    def test_what_has_failed_can_be_asked_for_again(
+        self, here: Installation, steps: dict[JobKind, Step]
+    ) -> None:
+        steps[ARCHIVE] = Step(UnreadableSlideError("it is damaged"), {"fine": "now"})
+        first = jobs.request(here, "1", ARCHIVE, "Eve")
+        assert [job.state for job in run_all(here)] == [JobState.FAILED]
+        assert stored(here).error == "it is damaged"
+        second = jobs.request(here, "1", ARCHIVE, "Eve")
+        assert second.run_id != first.run_id
+        assert [(job.state, job.result) for job in run_all(here)] == [(JobState.DONE, {"fine": "now"})]
+
+
+class TestRunning:
+    def test_what_passes_is_tried_again_later_and_later(
+        self, here: Installation, steps: dict[JobKind, Step]
+    ) -> None:
+        steps[ARCHIVE] = Step(UnavailableError("the archive is away"), {})
+        jobs.request(here, "1", ARCHIVE, "Eve")
+        pauses = []
+        for attempt in range(1, 4):
+            steps[ARCHIVE].outcomes[:] = [UnavailableError("the archive is away")]
+            make_due(here)
+            before = now_utc()
+            (job,) = run_all(here)
+            assert (job.state, job.attempts, job.error) == (JobState.WAITING, attempt, "the archive is away")
+            assert job.next_at > before
+            pauses.append(job.next_at)
+            assert run_all(here) == []  # not due
+        steps[ARCHIVE].outcomes[:] = [{}]
+        make_due(here)
+        assert [(job.state, job.error) for job in run_all(here)] == [(JobState.DONE, None)]
+
+    def test_the_pauses_grow_up_to_an_hour(self) -> None:
+        for attempts, longest in ((1, 10), (2, 20), (5, 160), (9, 2560), (10, 3600), (500, 3600)):
+            pause = job_runs._pause(attempts).total_seconds()
+            assert longest / 2 <= pause <= longest
+
+    def test_patience_ends(self, here: Installation, steps: dict[JobKind, Step]) -> None:
+        steps[ARCHIVE] = Step(OSError(28, "No space left on device"))
+        here.slides.update("1", {"original": "ARCHIVING"}, by="Eve")
+        jobs.request(here, "1", ARCHIVE, "Eve")
+        for _ in range(job_runs.ATTEMPTS):
+            make_due(here)
+            run_all(here)
+        assert steps[ARCHIVE].runs == job_runs.ATTEMPTS
+        assert stored(here).state is JobState.FAILED
+        assert "disk full" in (stored(here).error or "")
+        record = here.slides.get("1")
+        assert record
+        assert record.original is None  # nothing is under way any more
+
+    def test_a_job_that_ends_the_process_does_not_do_so_for_ever(
+        self, here: Installation, steps: dict[JobKind, Step], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class KilledError(BaseException):
+            pass
+
+        def killed(_here: Installation, _job: JobRecord) -> Mapping[str, str]:
+            raise KilledError
+
+        monkeypatch.setattr(job_steps, "step", lambda _kind: killed)
+        jobs.request(here, "1", ARCHIVE, "Eve")
+        for attempt in (1, 2):
+            make_due(here)
+            with pytest.raises(KilledError):
+                run_all(here)
+            assert stored(here).attempts == attempt
+            assert stored(here).next_at > now_utc()
+
+    def test_what_takes_long_costs_no_attempts_and_says_when(
+        self, here: Installation, steps: dict[JobKind, Step]
+    ) -> None:
+        steps[RESTORE] = Step(NotYetError("it thaws", 5 * 3600))
+        jobs.request(here, "1", RESTORE, "Eve")
+        for _ in range(job_runs.ATTEMPTS + 2):
+            make_due(here, RESTORE)
+            (job,) = run_all(here)
+            assert (job.state, job.attempts, job.error) == (JobState.WAITING, 0, None)
+            assert later(timedelta(hours=4)) < str(job.expected_at) < later(timedelta(hours=6))
+            assert job.next_at < later(timedelta(minutes=16))
+
+    def test_an_unknown_failure_gives_nothing_away(
+        self, here: Installation, steps: dict[JobKind, Step], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        steps[ARCHIVE] = Step(RuntimeError("/secret/path"))
+        jobs.request(here, "1", ARCHIVE, "Eve")
+        (job,) = run_all(here)
+        assert job.state is JobState.WAITING
+        assert "secret" not in str(job.error)
+        assert "/secret/path" in caplog.text
+
+    def test_who_comes_second_leaves_a_slide_alone(
+        self, here: Installation, steps: dict[JobKind, Step]
+    ) -> None:
+        steps[ARCHIVE] = Step({})
+        job = jobs.request(here, "1", ARCHIVE, "Eve")
+        with locked(here.files, "1"):
+            with pytest.raises(UnavailableError, match="something else"):
+                job_runs.run(here, job)
+            assert run_all(here) == []
+            assert stored(here).attempts == 0
+        assert [job.state for job in run_all(here)] == [JobState.DONE]
+        assert steps[ARCHIVE].runs == 1
+
+    def test_a_request_that_was_replaced_is_not_run(
+        self, here: Installation, steps: dict[JobKind, Step]
+    ) -> None:
+        steps[ARCHIVE] = Step(UnreadableSlideError("no"), {})
+        first = jobs.request(here, "1", ARCHIVE, "Eve")
+        run_all(here)
+        jobs.request(here, "1", ARCHIVE, "Eve")
+        with pytest.raises(VersionConflictError):
+            job_runs.run(here, first)
+        assert steps[ARCHIVE].runs == 1
+
+    def test_a_clock_that_was_wrong_puts_nothing_off_for_ever(
+        self, here: Installation, steps: dict[JobKind, Step]
+    ) -> None:
+        steps[ARCHIVE] = Step({})
+        jobs.request(here, "1", ARCHIVE, "Eve")
+        here.jobs.advance(stored(here), {"next_at": later(timedelta(days=400))})
+        assert [job.state for job in run_all(here)] == [JobState.DONE]
+
+    def test_there_is_an_end_when_time_is_up(self, here: Installation, steps: dict[JobKind, Step]) -> None:
+        steps[ARCHIVE] = Step({})
+        for image_id in ("1", "2", "3"):
+            jobs.request(here, image_id, ARCHIVE, "Eve")
+        left = [True, True, False]
+        assert len(job_runs.run_due(here, JobKind, lambda: left.pop(0))) == 2
+        assert len(run_all(here)) == 1

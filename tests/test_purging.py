@@ -1,0 +1,167 @@
+"""Deleted slides go for good: after their grace, or when an Admin names them twice; never by a clock's mistake."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from vsv import job_runs, jobs, life, purging
+from vsv.errors import BadRequestError, ConflictError, ForbiddenError, SlideNotFoundError
+from vsv.installation import Installation
+from vsv.purging import DAY_S
+from vsv.records import JobKind, JobRecord, JobState, SlideRecord, Status
+from vsv.review import Decider, change
+
+from local.standalone import standalone
+from tests.store_records import slide
+
+ADMIN, TECHNICIAN = Decider("Eve", is_admin=True), Decider("Ann", is_admin=False)
+DELETE, UNDELETE = {"status": Status.DELETED}, {"status": Status.NEW}
+START = 1_795_000_000.0
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Installation]:
+    with standalone(tmp_path / "data") as (here, _intake):
+        for image_id in ("1", "2"):
+            here.slides.put_new(slide(image_id))
+            folder = here.files.folder(image_id)
+            folder.mkdir(parents=True)
+            (folder / "import.json").write_text("{}")
+            (folder / "slide.svs").write_bytes(b"slide")
+            (folder / "pyramid.tif").write_bytes(b"pyramid")
+        yield here
+
+
+def record(here: Installation, image_id: str = "1") -> SlideRecord:
+    found = here.slides.get(image_id)
+    assert found
+    return found
+
+
+def look(here: Installation, day: float) -> list[JobRecord]:
+    """Look as the daily job does, and run what it asks for."""
+    purging.request_due(here, START + day * DAY_S)
+    return job_runs.run_due(here, [JobKind.PURGE], lambda: True)
+
+
+def test_files_go_after_seven_days_and_the_report_names_them(here: Installation) -> None:
+    change(here, "1", DELETE, ADMIN)
+    for day in range(7):
+        assert look(here, day) == []
+        assert here.files.stored_size("1") == 5
+    (job,) = look(here, 7)
+    assert (job.state, job.image_id) == (JobState.DONE, "1")
+    assert job.result
+    assert job.result["files"] == "pyramid.tif, slide.svs, waited.json"
+    assert int(job.result["bytes"]) > len(b"slidepyramid")
+    assert here.files.stored_size("1") is None
+    assert (record(here).status, record(here).original) == (Status.DELETED, "PURGED")
+    assert [c.new for c in here.slides.history("1").items if c.field == "Original"] == ["PURGED"]
+    assert here.files.stored_size("2") is None or record(here, "2").status is Status.NEW
+    assert here.files.slide("2").read_bytes() == b"slide"
+    assert look(here, 20) == []
+
+
+def test_within_the_grace_all_comes_back(here: Installation) -> None:
+    change(here, "1", DELETE, ADMIN)
+    for day in range(6):
+        look(here, day)
+    back = change(here, "1", UNDELETE, ADMIN)
+    assert (back.status, back.deleted_at) == (Status.NEW, None)
+    assert here.files.slide("1").read_bytes() == b"slide"
+    assert here.files.pyramid("1").read_bytes() == b"pyramid"
+    assert look(here, 30) == []
+
+
+def test_deleted_anew_it_waits_anew(here: Installation) -> None:
+    change(here, "1", DELETE, ADMIN)
+    for day in range(7):
+        look(here, day)
+    change(here, "1", UNDELETE, ADMIN)
+    change(here, "1", DELETE, ADMIN)
+    for day in range(7, 14):
+        assert look(here, day) == []
+    assert len(look(here, 14)) == 1
+
+
+@pytest.mark.parametrize("jump_days", [400, 36_500, -400])
+def test_a_clock_that_jumps_takes_no_slide_away(here: Installation, jump_days: float) -> None:
+    change(here, "1", DELETE, ADMIN)
+    look(here, 0)
+    look(here, 1)
+    for day in range(5):
+        assert look(here, 1 + jump_days + day) == []
+    assert here.files.stored_size("1") == 5
+    for day in range(5, 10):
+        look(here, 1 + jump_days + day)
+    assert here.files.stored_size("1") is None
+
+
+def test_one_that_cannot_be_looked_at_does_not_stop_the_others(here: Installation) -> None:
+    for image_id in ("1", "2"):
+        change(here, image_id, DELETE, ADMIN)
+    (here.files.deleted_folder("1") / purging.WAITED).mkdir()  # cannot be written to
+    for day in range(8):
+        look(here, day)
+    assert here.files.stored_size("1") == 5
+    assert here.files.stored_size("2") is None
+
+
+def test_a_published_slide_is_kept(here: Installation) -> None:
+    here.slides.update("1", {"published_as": "STUDY-1"}, by="Eve")
+    with pytest.raises(ConflictError, match="withdraw"):
+        change(here, "1", DELETE, ADMIN)
+    here.slides.update("1", {"status": Status.DELETED}, by="Eve")
+    for day in range(9):
+        assert look(here, day) == []
+    with pytest.raises(ConflictError, match="withdraw"):
+        life.purge(here, "1", "1", ADMIN)
+
+
+class TestAsking:
+    def test_the_imageid_is_asked_again(self, here: Installation) -> None:
+        change(here, "1", DELETE, ADMIN)
+        for wrong in ("2", "", None, 1):
+            with pytest.raises(BadRequestError, match="second time"):
+                life.purge(here, "1", wrong, ADMIN)
+        job = life.purge(here, "1", "1", ADMIN)
+        assert job_runs.run(here, job).state is JobState.DONE
+        assert here.files.stored_size("1") is None
+        with pytest.raises(SlideNotFoundError, match="purged"):
+            change(here, "1", UNDELETE, ADMIN)
+
+    def test_it_is_for_admins_and_deleted_slides(self, here: Installation) -> None:
+        with pytest.raises(ForbiddenError):
+            life.purge(here, "1", "1", TECHNICIAN)
+        with pytest.raises(ConflictError, match="deleted"):
+            life.purge(here, "1", "1", ADMIN)
+        with pytest.raises(SlideNotFoundError):
+            life.purge(here, "9", "9", ADMIN)
+
+    def test_what_is_being_purged_is_not_brought_back(self, here: Installation) -> None:
+        change(here, "1", DELETE, ADMIN)
+        life.purge(here, "1", "1", ADMIN)
+        with pytest.raises(ConflictError, match="being purged"):
+            change(here, "1", UNDELETE, ADMIN)
+
+    def test_what_was_brought_back_is_not_purged(self, here: Installation) -> None:
+        job = jobs.request(here, "1", JobKind.PURGE, "Eve")
+        ended = job_runs.run(here, job)
+        assert (ended.state, ended.error) == (JobState.FAILED, "This slide is not deleted: it is kept.")
+        assert here.files.slide("1").read_bytes() == b"slide"
+
+    def test_a_kill_between_files_and_record_is_made_good(self, here: Installation) -> None:
+        change(here, "1", DELETE, ADMIN)
+        job = life.purge(here, "1", "1", ADMIN)
+        here.files.purge("1")
+        assert job_runs.run(here, job).state is JobState.DONE
+        assert record(here).original == "PURGED"
+
+
+def test_the_days_of_grace_are_a_setting(here: Installation) -> None:
+    longer = replace(here, settings=replace(here.settings, grace_days=30.0))
+    change(longer, "1", DELETE, ADMIN)
+    for day in range(30):
+        assert look(longer, day) == []
+    assert len(look(longer, 30)) == 1
