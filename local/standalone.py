@@ -8,7 +8,7 @@ from pathlib import Path
 from vsv import installation
 from vsv.errors import SettingsError
 from vsv.installation import ImportStarter, Installation
-from vsv.settings import Settings
+from vsv.settings import Settings, number
 
 from local.handover import Handover
 from local.intake import Intake
@@ -42,6 +42,12 @@ def worker_installation(
         yield here
 
 
+def _destinations(data: Path) -> str:
+    """Give the file of destinations: where the setting says, else in the data folder, where there is one."""
+    path = data / "destinations.json"
+    return os.environ.get("VSV_DESTINATIONS") or (str(path.resolve()) if path.exists() else "")
+
+
 @contextmanager
 def _being(data: Path, make_starter: Callable[[], ImportStarter]) -> Iterator[Installation]:
     try:
@@ -55,6 +61,8 @@ def _being(data: Path, make_starter: Callable[[], ImportStarter]) -> Iterator[In
             allow_origin=os.environ.get("VSV_ALLOW_ORIGIN", "*"),
             site=os.environ.get("VSV_SITE", ""),
             icc=os.environ.get("VSV_ICC") or "passthrough",
+            grace_days=number(os.environ, "VSV_GRACE_DAYS", 7.0),
+            destinations=_destinations(data),
         ),
         make_slides=lambda: SqliteSlideStore(database),
         make_imports=lambda: SqliteImportStore(database),

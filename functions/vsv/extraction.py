@@ -24,6 +24,7 @@ from vsv.installation import Installation
 from vsv.names import is_image_id
 from vsv.numbers import give_number
 from vsv.plain_source import is_plain
+from vsv.predecessor import predecessor
 from vsv.records import ImportRecord, SlideRecord
 from vsv.scan import Scan, read_scan
 from vsv.slide import open_slide
@@ -52,8 +53,9 @@ def extract(here: Installation, run: ImportRecord) -> ImportRecord:
         store_original(path, here.files.slide(image_id))
     here.files.leave(run.filename)
     # Stored already by a killed run: a technician may have worked on it since, and theirs stays.
+    record = _record(run, image_id, scan, barcode)
     with suppress(AlreadyExistsError):
-        here.slides.put_new(_record(run, image_id, scan, barcode))
+        here.slides.put_new(replace(record, predecessor=predecessor(here, record)))
     return run
 
 

@@ -17,6 +17,7 @@ from vsv.library import Library
 from vsv.settings import Settings, from_environment, required
 
 if TYPE_CHECKING:  # cold start: a tile has no record
+    from vsv.destinations import Destination
     from vsv.numbers import Numbers
     from vsv.records import ImportRecord
     from vsv.stores import ImportStore, JobStore, SlideStore
@@ -87,6 +88,13 @@ class Installation:
     def jobs(self) -> JobStore:
         """The job records."""
         return self.make_jobs()
+
+    @property
+    def destinations(self) -> tuple[Destination, ...]:
+        """Where slides' metadata is sent to, read anew each time: it may be changed while this runs."""
+        from vsv.destinations import destinations_in  # noqa: PLC0415  cold start
+
+        return destinations_in(required(self.settings.destinations, "VSV_DESTINATIONS"))
 
     @cached_property
     def starter(self) -> ImportStarter:

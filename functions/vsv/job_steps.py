@@ -25,8 +25,15 @@ def _purge() -> Step:
     return purge_step
 
 
+def _send() -> Step:
+    from vsv.sending import send_step  # noqa: PLC0415
+
+    return send_step
+
+
 _STEPS: Mapping[JobKind, Callable[[], Step]] = {
     JobKind.PURGE: _purge,
+    JobKind.SEND: _send,
 }
 
 # What a record says while a job is under way, and what it says instead once that was given up.

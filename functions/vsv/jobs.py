@@ -19,17 +19,25 @@ OF_FILES = tuple(kind for kind in JobKind if kind is not JobKind.SEND)
 
 
 def request(
-    here: Installation, image_id: str, kind: JobKind, by: str, detail: Mapping[str, str] | None = None
+    here: Installation,
+    image_id: str,
+    kind: JobKind,
+    by: str,
+    detail: Mapping[str, str] | None = None,
+    *,
+    instead: bool = False,
 ) -> JobRecord:
     """Ask for a job and give its record; asked for already is as good.
 
-    Raises ConflictError where another thing was asked for this slide, AlreadyExistsError where somebody was faster.
+    ``instead``: one that waits and was asked for in another way is replaced. Raises ConflictError where another
+    thing was asked for this slide, AlreadyExistsError where somebody was faster.
     """
     earlier = here.jobs.get(image_id, kind)
     if earlier is not None and earlier.state is JobState.WAITING:
-        if (earlier.detail or {}) != (detail or {}):
+        if (earlier.detail or {}) == (detail or {}):
+            return earlier
+        if not instead:
             raise ConflictError("The same was asked for this slide in another way: wait until that is done.")
-        return earlier
     _check_free(here, image_id, kind)
     job = _new(image_id, kind, by, detail)
     here.jobs.start(job, replaces=earlier.run_id if earlier else None)

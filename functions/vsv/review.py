@@ -143,6 +143,8 @@ def _write(
         changes["deleted_at"] = None
     if status is DELETED and stored.status is not DELETED:
         changes["deleted_at"] = now_utc()
+    if status is not stored.status and stored.delivery == "WAITING":
+        changes["delivery"] = None  # it was to be sent, and is no longer
     # Always on the version that was looked at: a status that is legal now may not be in a moment.
     record = here.slides.update(stored.image_id, changes, by=who.name, expected_version=stored.version)
     _hide_if_deleted(here, record)
@@ -159,7 +161,9 @@ def _to_send(
     record = stored
     if changes:
         record = here.slides.update(stored.image_id, changes, by=who.name, expected_version=stored.version)
-    jobs.request(here, stored.image_id, JobKind.SEND, who.name)
+    # What is sent is fixed with its first attempt: another version of the record is another delivery.
+    version = {"version": str(record.version)}
+    jobs.request(here, stored.image_id, JobKind.SEND, who.name, version, instead=True)
     return record
 
 

@@ -26,8 +26,8 @@ class Settings:
     may be kept for all, by an edge that knows who asks. ``edge_secret``: what that edge adds to requests for labels;
     None where there is no edge. ``site``: the origin at which people reach this, where requests do not tell it
     (behind a proxy).
-    ``grace_days``: how long a deleted slide can be brought back. ``sending``: whether there is a registry that slides
-    are sent to.
+    ``grace_days``: how long a deleted slide can be brought back. ``destinations``: what holds
+    where slides' metadata is sent to, a file or a secret's ARN; empty where there is no such registry.
     ``icc``: whose colours tiles have where a request does not say, ``passthrough`` (as stored) or ``srgb``.
     """
 
@@ -43,9 +43,14 @@ class Settings:
     tile_caching: str = "private"
     icc: str = "passthrough"
     grace_days: float = 7.0
-    sending: bool = False
+    destinations: str = ""
     edge_secret: str | None = field(default=None, repr=False)
     site: str = ""
+
+    @property
+    def sending(self) -> bool:
+        """Whether there is a registry that slides are sent to."""
+        return bool(self.destinations)
 
     def __post_init__(self) -> None:
         """Refuse impossible values; raises SettingsError."""
@@ -75,7 +80,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         allow_origin=environment.get("VSV_ALLOW_ORIGIN", "*"),
         tile_caching=environment.get("VSV_TILE_CACHING", "private"),
         grace_days=number(environment, "VSV_GRACE_DAYS", 7.0),
-        sending=bool(environment.get("VSV_DESTINATIONS")),
+        destinations=environment.get("VSV_DESTINATIONS", ""),
         icc=environment.get("VSV_ICC") or "passthrough",
         edge_secret=environment.get("VSV_EDGE_SECRET"),
         site=environment.get("VSV_SITE", ""),

@@ -1,0 +1,145 @@
+"""Where slides' metadata is sent to: a JSON list that an administrator writes.
+
+``[{"name": "registry", "url": "https://…", "headers": {"authorization": "Bearer …"}},
+{"name": "drop", "folder": "/mnt/registry"}, {"name": "lake", "bucket": "s3://bucket/prefix"}]``: each with a name and
+one of ``url``, ``folder``, ``bucket``. On one machine it is a file, on AWS a secret.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from vsv.errors import SettingsError, UnavailableError
+
+MOST, MAX_BYTES = 10, 64 * 1024
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", re.ASCII)
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,60}", re.ASCII)
+_VALUE = re.compile(r"[\x20-\x7e]{1,4000}", re.ASCII)
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]{1,200})?", re.ASCII)
+_THIS_MACHINE = {"127.0.0.1", "::1", "localhost"}
+_OWN_HEADERS = {
+    "host",
+    "content-length",
+    "content-type",
+    "idempotency-key",
+    "transfer-encoding",
+    "connection",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """One place that takes metadata: an HTTPS address with its headers, a folder, or a bucket with a prefix."""
+
+    name: str
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    folder: str = ""
+    bucket: str = ""
+
+
+def destinations_in(where: str) -> tuple[Destination, ...]:
+    """Read the destinations of a file, or of a secret by its ARN; raises SettingsError, UnavailableError."""
+    return read_destinations(_secret(where) if where.startswith("arn:") else _file(Path(where)))
+
+
+def read_destinations(text: str) -> tuple[Destination, ...]:
+    """Read a list of destinations; raises SettingsError that says what is wrong, without repeating it."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SettingsError("the destinations are not JSON") from error
+    if not isinstance(found, list) or not 1 <= len(found) <= MOST:
+        raise SettingsError(f"the destinations must be a list of 1 to {MOST}")
+    destinations = tuple(_destination(number, one) for number, one in enumerate(found, 1))
+    if len({destination.name for destination in destinations}) < len(destinations):
+        raise SettingsError("two destinations have the same name")
+    return destinations
+
+
+def _destination(number: int, one: Any) -> Destination:
+    known = {"name", "url", "headers", "folder", "bucket"}
+    if not isinstance(one, dict) or not one.keys() <= known:
+        raise SettingsError(
+            f"destination {number} may have name, url, headers, folder, bucket, and nothing else"
+        )
+    name, headers = one.get("name"), one.get("headers", {})
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise SettingsError(f"destination {number} needs a name of letters, digits and dashes")
+    places = [key for key in ("url", "folder", "bucket") if one.get(key)]
+    if len(places) != 1 or not isinstance(one[places[0]], str):
+        raise SettingsError(f"destination {name} needs one of url, folder, bucket")
+    place, value = places[0], one[places[0]]
+    _CHECKS[place](name, value)
+    if headers and place != "url":
+        raise SettingsError(f"destination {name} has headers, but no url")
+    _check_headers(name, headers)
+    return Destination(**{"name": name, place: value, "headers": headers})
+
+
+def _check_url(name: str, url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or not url.isascii() or not url.isprintable() or " " in url or parts.username is not None:
+        raise SettingsError(f"the url of destination {name} is not an address")
+    if parts.scheme != "https" and not (parts.scheme == "http" and host in _THIS_MACHINE):
+        raise SettingsError(
+            f"the url of destination {name} must begin with https://: it carries patients' data"
+        )
+
+
+def _check_folder(name: str, folder: str) -> None:
+    if not Path(folder).is_absolute():
+        raise SettingsError(f"the folder of destination {name} must be a whole path")
+
+
+def _check_bucket(name: str, bucket: str) -> None:
+    if not _BUCKET.fullmatch(bucket):
+        raise SettingsError(f"the bucket of destination {name} must be like s3://bucket/prefix")
+
+
+_CHECKS = {"url": _check_url, "folder": _check_folder, "bucket": _check_bucket}
+
+
+def _check_headers(name: str, headers: Any) -> None:
+    if not isinstance(headers, dict) or len(headers) > 20:
+        raise SettingsError(f"the headers of destination {name} must be names with texts")
+    for key, value in headers.items():
+        if not _HEADER.fullmatch(key) or not isinstance(value, str) or not _VALUE.fullmatch(value):
+            raise SettingsError(f"a header of destination {name} cannot be sent")
+        if key.lower() in _OWN_HEADERS:
+            raise SettingsError(f"destination {name} sets a header that is set here: {key.lower()}")
+
+
+def _file(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise SettingsError("the file of destinations cannot be read") from error
+    if len(data) > MAX_BYTES:
+        raise SettingsError(f"the file of destinations is larger than {MAX_BYTES} bytes")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise SettingsError("the destinations are not JSON") from error
+
+
+def _secret(arn: str) -> str:
+    import boto3  # noqa: PLC0415  cold start, and one machine has no secrets
+    from botocore.config import Config  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 2})
+    try:
+        found = boto3.client("secretsmanager", config=config).get_secret_value(SecretId=arn)
+    except (BotoCoreError, ClientError) as error:
+        raise UnavailableError("the secret that holds the destinations cannot be read now") from error
+    return str(found.get("SecretString", ""))

@@ -1,0 +1,108 @@
+"""Telling the registry of slides: every destination gets the metadata at least once, under one key.
+
+A slide that is marked to be sent waits (``Delivery`` WAITING) until all destinations have acknowledged; only then is
+it SENT. What is delivered is fixed with the first attempt, so that every attempt delivers the same.
+"""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from vsv.clock import now_utc
+from vsv.deliveries import deliver
+from vsv.errors import ConflictError, SlideNotFoundError, VersionConflictError, VsvError
+from vsv.installation import Installation
+from vsv.records import JobRecord, SlideRecord, Status
+
+SCHEMA = "virtual-slide-viewer/slide/1"
+# What a registry needs to file a slide. Notes and reviewers are the lab's own; tags can hold anything.
+_SENT_FIELDS = (
+    "ImageID", "SlideID", "CaseID", "Filename", "ScanDate", "TimeZone", "AppMag", "MPP", "width", "height",
+    "FileSize", "Checksum", "Barcode", "BarcodeFormat", "ScannerID", "Compression", "Predecessor", "Version",
+)  # fmt: skip
+_DOCUMENT, _TAKEN = "document", "taken by "
+_ATTEMPTS = 5
+
+
+def send_step(here: Installation, job: JobRecord) -> Mapping[str, str]:
+    """Deliver a slide's metadata to whoever has not acknowledged it yet; then the slide is SENT.
+
+    Raises UnavailableError where a destination cannot take it now (the others get theirs), BadRequestError where one
+    refuses it, ConflictError where the slide is no longer to be sent.
+    """
+    record = _waiting(here, job)
+    if record is None:
+        return job.result or {}
+    job = _with_document(here, job, record)
+    problems = []
+    for destination in here.destinations:
+        if f"{_TAKEN}{destination.name}" in (job.result or {}):
+            continue
+        try:
+            deliver(destination, delivery_key(job), _document(job))
+        except VsvError as error:
+            problems.append(error)
+        else:
+            job = _noted(here, job, {f"{_TAKEN}{destination.name}": now_utc()})
+    if problems:
+        raise problems[0]
+    _mark_sent(here, job)
+    return {name: text for name, text in (job.result or {}).items() if name != _DOCUMENT}
+
+
+def delivery_key(job: JobRecord) -> str:
+    """Give the key under which every attempt of one request is delivered."""
+    return f"{job.image_id}-{job.run_id[:16]}"
+
+
+def _waiting(here: Installation, job: JobRecord) -> SlideRecord | None:
+    """Give the slide's record; None where a killed run has marked it SENT already."""
+    record = here.slides.get(job.image_id)
+    if record is None:
+        raise SlideNotFoundError("There is no slide with this ImageID.")
+    if record.delivery == "DELIVERED" and any(name.startswith(_TAKEN) for name in job.result or {}):
+        return None
+    if record.delivery != "WAITING":
+        raise ConflictError("This slide was marked otherwise before it was sent.")
+    return record
+
+
+def _with_document(here: Installation, job: JobRecord, record: SlideRecord) -> JobRecord:
+    if _DOCUMENT in (job.result or {}):
+        return job
+    return _noted(here, job, {_DOCUMENT: json.dumps(_described(job, record), ensure_ascii=False)})
+
+
+def _described(job: JobRecord, record: SlideRecord) -> dict[str, Any]:
+    item = record.to_item()
+    return {
+        "schema": SCHEMA,
+        "deliveryId": delivery_key(job),
+        "requestedAt": job.requested_at,
+        "requestedBy": job.by,
+        "slide": {name: item[name] for name in _SENT_FIELDS if name in item},
+    }
+
+
+def _document(job: JobRecord) -> bytes:
+    return (job.result or {})[_DOCUMENT].encode()
+
+
+def _noted(here: Installation, job: JobRecord, found: Mapping[str, str]) -> JobRecord:
+    return here.jobs.advance(job, {"result": {**(job.result or {}), **found}})
+
+
+def _mark_sent(here: Installation, job: JobRecord) -> None:
+    """Let the slide be SENT, unless somebody has decided otherwise meanwhile."""
+    for _ in range(_ATTEMPTS):
+        record = here.slides.get(job.image_id)
+        if record is None or record.delivery != "WAITING":
+            return
+        changes: dict[str, Any] = {"delivery": "DELIVERED"}
+        if record.status is Status.GOOD:
+            changes["status"] = Status.SENT
+        with suppress(VersionConflictError):
+            here.slides.update(job.image_id, changes, by=job.by, expected_version=record.version)
+            return
+    raise VersionConflictError("Others keep changing this slide.")
