@@ -16,6 +16,7 @@ from vsv.files import FOLDERS
 
 from local import static
 from local.events import http_event
+from local.job_worker import JobWorker
 from local.serving import make_server
 from local.standalone import standalone
 from local.watcher import Watcher
@@ -72,6 +73,9 @@ def serve(
         watcher = Watcher(folders, post, intake.resume)
         watcher.start()
         open_things.callback(watcher.stop)
+        job_worker = JobWorker(here)
+        job_worker.start()
+        open_things.callback(job_worker.stop)
         _greet(address, data, folders, in_place, say)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         if workers == 1:

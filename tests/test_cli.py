@@ -16,7 +16,9 @@ from local.cli import main
 from local.events import http_answer, http_event
 from local.standalone import standalone
 
-COMMANDS = ("add-mask", "serve", "import", "list", "show", "render", "export-deepzoom", "delete")
+COMMANDS = (
+    "add-mask", "serve", "import", "list", "show", "render", "export-deepzoom", "delete", "send", "jobs", "run-jobs",
+)  # fmt: skip
 
 
 @dataclass

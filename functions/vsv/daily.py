@@ -1,4 +1,4 @@
-"""The look at everything that is due by age, once a day: deleted slides whose grace is over, what killed runs left."""
+"""The look at everything that is due by age, once a day: deleted slides after their grace, what killed runs left."""
 
 from vsv import purging
 from vsv.installation import Installation

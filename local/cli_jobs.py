@@ -1,0 +1,82 @@
+"""``vsv jobs`` and ``vsv run-jobs``: what is under way with slides, what failed, and getting on with it."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from vsv import daily
+from vsv.installation import Installation
+from vsv.job_runs import run_due
+from vsv.records import JobKind, JobRecord, JobState
+
+from local.cli_options import data_option, existing, json_option
+
+
+@click.command()
+@data_option
+@click.option(
+    "--state",
+    type=click.Choice(list(JobState), case_sensitive=False),
+    multiple=True,
+    default=(JobState.WAITING, JobState.FAILED),
+    show_default="WAITING and FAILED",
+    help="Only these. Can be given more than once.",
+)
+@json_option
+def jobs(data: Path, state: tuple[str, ...], as_json: bool) -> None:
+    """List what slides wait for, and what failed: publishing, archiving, restoring, purging, sending."""
+    with existing(data) as here:
+        found = [job for one in state for job in _jobs(here, JobState(one))]
+    if as_json:
+        click.echo(json.dumps([job.to_item() for job in found], indent=2, ensure_ascii=False))
+        return
+    for job in found:
+        click.echo(_line(job))
+    click.echo(f"{len(found)} job{'' if len(found) == 1 else 's'}", err=True)
+
+
+def _jobs(here: Installation, state: JobState) -> Iterator[JobRecord]:
+    token = None
+    while True:
+        page = here.jobs.by_state(state, 500, token)
+        yield from page.items
+        if (token := page.next_token) is None:
+            return
+
+
+def _line(job: JobRecord) -> str:
+    expected = f"expected by {job.expected_at[:16]}Z" if job.expected_at else ""
+    about = "; ".join(filter(None, (expected, job.error, (job.detail or {}).get("because"))))
+    return f"{job.kind:<9} {job.image_id:<20} {job.state:<8} {job.requested_at[:16]}Z {job.by:<16} {about}".rstrip()
+
+
+@click.command("run-jobs")
+@data_option
+def run_jobs(data: Path) -> None:
+    """Do what is due now, as a running server does by itself: for a task that runs once a day, say.
+
+    Deleted slides whose grace period is over are purged; a look counts for at most a little more than a day.
+    """
+    with existing(data) as here:
+        daily.look(here)
+        done = run_due(here, _kinds(here), lambda: True)
+    for job in done:
+        what = (
+            f": {job.result['files']} ({job.result['bytes']} bytes)"
+            if job.result and "files" in job.result
+            else ""
+        )
+        click.echo(_line(job) + what)
+    click.echo(f"{len(done)} done or tried", err=True)
+    sys.exit(1 if any(job.state is JobState.FAILED for job in done) else 0)
+
+
+def _removed(job: JobRecord) -> str:
+    result = job.result or {}
+    return f": {result['files']} ({result['bytes']} bytes)" if "files" in result else ""
+
+
+def _kinds(here: Installation) -> list[JobKind]:
+    return [kind for kind in JobKind if kind is not JobKind.SEND or here.settings.sending]
