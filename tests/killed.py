@@ -38,7 +38,7 @@ def _is_here(here: Installation, record: SlideRecord) -> bool:
     return record.original is None and here.files.slide(record.image_id).exists()
 
 
-# In the order in which a slide goes through them; a published name is never given twice, so it is an argument.
+# A published name is never given twice, so it is an argument.
 TRANSITIONS: Mapping[str, Transition] = {
     "publish": Transition(
         lambda here, image_id, name: life.publish(here, image_id, name, ADMIN),
@@ -87,12 +87,19 @@ TRANSITIONS: Mapping[str, Transition] = {
         None,
         lambda here, record: record.status is Status.NEW and _is_here(here, record),
     ),
+    "purge": Transition(
+        lambda here, image_id, _name: life.purge(here, image_id, image_id, ADMIN),
+        JobKind.PURGE,
+        lambda _here, record: record.original == "PURGED",
+    ),
     "mark": Transition(
         lambda here, image_id, _name: change(here, image_id, {"status": Status.GOOD}, ADMIN),
         None,
         lambda _here, record: record.status is Status.GOOD,
     ),
 }
+# From one scan to the next: each step finds the slide as the one before has left it.
+LIFE = ("mark", "publish", "withdraw", "archive", "restore", "send", "delete", "undelete")
 
 
 def main(data: str, image_id: str, step: str, name: str) -> None:
@@ -130,12 +137,13 @@ class Drill:
     def go(self, step: str, name: str, kills: int) -> None:
         """Take the slide a step on: killed some times, checked each time, then completed."""
         for _ in range(kills):
-            self.killed += self._kill(step, name)
+            self.killed += self.kill(step, name)
             self.check()
         self._complete(step, name)
         self.check()
 
-    def _kill(self, step: str, name: str) -> bool:
+    def kill(self, step: str, name: str) -> bool:
+        """Begin a step in a process of its own and kill it; tell whether it was killed before its end."""
         process = subprocess.Popen(
             [sys.executable, "-P", "-c", _PROGRAM, str(self.data), self.image_id, step, name],
             env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "functions")])},
