@@ -14,13 +14,13 @@ import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
 from moto.moto_api import state_manager
-from test_vaults import KEY, written
-from vault_fixtures import BUCKET, PART, KilledError, LikeS3, refused
 from vsv import s3_parts
 from vsv.errors import BadRequestError, ConflictError, NotYetError, UnavailableError
 from vsv.s3_parts import part_size
 from vsv.s3_vault import S3Vault
 from vsv.vault import Stored
+
+from tests.like_s3 import BUCKET, KEY, PART, KilledError, LikeS3, refused, written
 
 pytest_plugins = ["tests.vault_fixtures"]
 
@@ -218,7 +218,11 @@ def test_what_comes_back_as_something_else_is_thrown_away(s3: LikeS3, tmp_path: 
 
 @pytest.mark.parametrize(
     ("code", "status", "told"),
-    [("AccessDenied", 403, "refuses"), ("NoSuchBucket", 404, "not there"), ("InternalError", 500, "not answer")],
+    [
+        ("AccessDenied", 403, "refuses"),
+        ("NoSuchBucket", 404, "not there"),
+        ("InternalError", 500, "not answer"),
+    ],
 )
 def test_what_s3_says_is_told_without_details(
     s3: LikeS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, status: int, told: str

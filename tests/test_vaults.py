@@ -1,13 +1,10 @@
 """Vaults, whichever kind: what is put is found, comes back as it was, and is never overwritten."""
 
 import errno
-import hashlib
 import os
-import random
 from pathlib import Path
 
 import pytest
-from vault_fixtures import PART
 from vsv import durable, folder_vault
 from vsv.errors import (
     ConflictError,
@@ -20,15 +17,9 @@ from vsv.folder_vault import FolderVault
 from vsv.s3_vault import S3Vault
 from vsv.vault import Stored, Vault, vault_at
 
+from tests.like_s3 import KEY, PART, written
+
 pytest_plugins = ["tests.vault_fixtures"]
-
-KEY = "1004486/slide.svs"
-
-
-def written(path: Path, size: int = 5 * PART + 17, seed: int = 1) -> tuple[Path, str]:
-    data = random.Random(seed).randbytes(size)
-    path.write_bytes(data)
-    return path, hashlib.sha256(data).hexdigest()
 
 
 @pytest.mark.parametrize("size", [0, 1, PART, PART + 1, 5 * PART])
@@ -177,7 +168,12 @@ def test_a_disk_that_keeps_something_else_is_found(tmp_path: Path, monkeypatch: 
 def test_where_the_disk_is_not_mounted_nothing_is_written(tmp_path: Path) -> None:
     vault, (source, sha256) = FolderVault(tmp_path / "mnt/copies"), written(tmp_path / "a")
     (tmp_path / "mnt").mkdir()
-    for attempt in (lambda: vault.put(source, KEY, sha256), lambda: vault.find(KEY)):
+    for attempt in (
+        lambda: vault.put(source, KEY, sha256),
+        lambda: vault.find(KEY),
+        lambda: vault.remove(KEY),
+        lambda: vault.fetch(KEY, tmp_path / "b"),
+    ):
         with pytest.raises(UnavailableError, match="mounted"):
             attempt()
     assert list((tmp_path / "mnt").iterdir()) == []
@@ -209,9 +205,7 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
 # What a setting names
 
 
-def test_a_setting_names_a_folder_or_a_bucket(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_setting_names_a_folder_or_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     assert isinstance(vault_at(str(tmp_path)), FolderVault)
     for where in ("s3://my-bucket", "s3://my-bucket/", "s3://my.bucket/a/b", "s3://my-bucket/a/"):

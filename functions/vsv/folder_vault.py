@@ -50,8 +50,6 @@ class FolderVault:
         durable.write(_note(path), f"{sha256}  {path.name}\n".encode())
 
     def _make_folder(self, folder: Path) -> None:
-        if not self.root.is_dir():
-            raise UnavailableError(f"{_THERE} is not there: is its disk mounted?")
         for missing in reversed([f for f in (folder, *folder.parents) if f.is_relative_to(self.root)]):
             if not missing.is_dir():
                 missing.mkdir(exist_ok=True)
@@ -61,8 +59,7 @@ class FolderVault:
         """Look; see ``Vault``."""
         path = self._path(key)
         with plain_errors(_THERE):
-            if not self.root.is_dir():
-                raise UnavailableError(f"{_THERE} is not there: is its disk mounted?")
+            self._check_mounted()
             try:
                 line = _LINE.match(_note(path).read_text("ascii", "replace"))
             except (FileNotFoundError, NotADirectoryError):
@@ -85,11 +82,16 @@ class FolderVault:
         """Remove, and the folders that are empty then; see ``Vault``."""
         path = self._path(key)
         with plain_errors(_THERE):
+            self._check_mounted()
             _note(path).unlink(missing_ok=True)  # first: half of it must not be found
             path.unlink(missing_ok=True)
             for folder in path.parents[: len(path.relative_to(self.root).parts) - 1]:
                 with suppress(OSError):
                     folder.rmdir()
+
+    def _check_mounted(self) -> None:
+        if not self.root.is_dir():
+            raise UnavailableError(f"{_THERE} is not there: is its disk mounted?")
 
     def _path(self, key: str) -> Path:
         return self.root / checked_key(key)

@@ -55,12 +55,7 @@ class Vault(Protocol):
 
 def checked_key(key: object) -> str:
     """Give a key back, plain names between slashes; raises InvalidNameError."""
-    if (
-        not isinstance(key, str)
-        or len(key) > MAX_KEY
-        or not _KEY.match(key)
-        or key.endswith(KEPT_SUFFIXES)
-    ):
+    if not isinstance(key, str) or len(key) > MAX_KEY or not _KEY.match(key) or key.endswith(KEPT_SUFFIXES):
         raise InvalidNameError("a stored file's key is one to eight plain names between slashes")
     return key
 
