@@ -1,7 +1,7 @@
 """A vault in a folder: of another disk, of a NAS.
 
-Beside each file lies ``{name}.sha256``, as ``sha256sum`` writes it and ``sha256sum -c`` checks it. It is written last:
-a file without it is not there yet.
+Beside each file lies ``{name}.sha256``, as ``sha256sum`` writes and ``sha256sum -c`` checks it. It is written last: a
+file without it is not there yet.
 """
 
 import hashlib

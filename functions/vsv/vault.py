@@ -25,7 +25,7 @@ _REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a vault holds under a key: its size in bytes, and the SHA-256 that it was stored with, in small letters."""
+    """What a vault holds under a key: its size in bytes, and the SHA-256 that it was stored with."""
 
     size: int
     sha256: str
@@ -37,7 +37,7 @@ class Vault(Protocol):
     def put(self, source: Path, key: str, sha256: str) -> None:
         """Store a file and verify it; what is there already is done, and what a killed run began is gone on with.
 
-        Raises ConflictError where another content lies under the key, or where ``source`` is not what ``sha256`` says.
+        Raises ConflictError where another content lies under the key, or ``source`` is not what ``sha256`` says.
         """
 
     def find(self, key: str) -> Stored | None:
