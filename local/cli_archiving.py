@@ -29,7 +29,7 @@ Ask = Callable[[Installation, str, Decider], JobRecord]
 )
 @click.option("--dry-run", is_flag=True, help="Only tell which they would be.")
 @json_option
-def archive(  # noqa: PLR0913  one parameter an option
+def archive(
     image_ids: tuple[str, ...],
     data: Path,
     idle_ones: bool,

@@ -83,8 +83,8 @@ def test_keys_do_not_mix(vault: Vault, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["", "/a", "a/", "../a", "a/../b", "a//b", ".a", "a b", "a\n", "a\\b", "é", "a.part", "a.sha256", "a." , "/".join("a" * 9),
-     "x" * 600],
+    ["", "/a", "a/", "../a", "a/../b", "a//b", ".a", "a b", "a\n", "a\\b", "é", "a.part", "a.sha256", "a.",
+     "/".join("a" * 9), "x" * 600],
 )  # fmt: skip
 def test_what_could_leave_the_place_is_no_key(vault: Vault, tmp_path: Path, key: str) -> None:
     for attempt in (
@@ -180,7 +180,8 @@ def test_where_the_disk_is_not_mounted_nothing_is_written(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("number", "told"), [(errno.ENOSPC, "full"), (errno.EROFS, "read only"), (errno.EACCES, "read only"), (errno.EIO, "not answer")]
+    ("number", "told"),
+    [(errno.ENOSPC, "full"), (errno.EROFS, "read only"), (errno.EACCES, "read only"), (errno.EIO, "not answer")],
 )  # fmt: skip
 def test_a_disk_that_refuses_is_named_and_keeps_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: str

@@ -1,8 +1,8 @@
 """Moving originals to the archive and back. The slide stays viewable all the while, at full resolution.
 
-At every moment the original is whole in at least one place: here until the archive has it, verified; there until it is
-back here, verified; and there still after that. What has been done is seen from the files, so each step can be killed
-anywhere and run again.
+At every moment the original is whole in at least one place: here until the archive has it, verified; there until it
+is back here, verified; and there still after that. What has been done is seen from the files, so each step can be
+killed anywhere and run again.
 """
 
 import logging
@@ -87,9 +87,8 @@ def _check_may_go(here: Installation, record: SlideRecord) -> None:
 
 
 def _complete(here: Installation, image_id: str) -> None:
-    slide = here.library.slide(image_id, is_seen=False)
-    if complete(slide, here.files.pyramid(image_id)):
-        here.library.forget(image_id)
+    here.library.forget(image_id)  # its pyramid may have been finished a moment ago
+    complete(here.library.slide(image_id, is_seen=False), here.files.pyramid(image_id))
 
 
 def _put(here: Installation, record: SlideRecord) -> Archived:
