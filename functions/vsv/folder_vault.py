@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from vsv import afresh, durable
 from vsv.errors import ConflictError, FileMissingError, UnavailableError
-from vsv.vault import Stored, checked_key, plain_errors
+from vsv.vault import Stored, checked_key, part_of, plain_errors
 
 _BLOCK = 4 << 20
 _LINE = re.compile(r"([0-9a-f]{64})  ")
@@ -72,11 +72,17 @@ class FolderVault:
         path = self._path(key)
         if (found := self.find(key)) is None:
             raise FileMissingError("there is no stored copy of this file")
-        with plain_errors(_HERE), durable.replacing(target) as part:
-            if _copied(path, part) != found.sha256:
-                raise UnavailableError("the stored copy cannot be read as it was stored: check that disk")
-            if _read_back(part) != found.sha256:
-                raise UnavailableError("what was copied back cannot be read: check this disk")
+        part = part_of(target)
+        with plain_errors(_HERE):
+            try:
+                if _copied(path, part) != found.sha256:
+                    raise UnavailableError("the stored copy cannot be read as it was stored: check that disk")
+                if _read_back(part) != found.sha256:
+                    raise UnavailableError("what was copied back cannot be read: check this disk")
+                part.replace(target)
+                durable.flush(target.parent)
+            finally:
+                part.unlink(missing_ok=True)
 
     def remove(self, key: str) -> None:
         """Remove, and the folders that are empty then; see ``Vault``."""

@@ -20,7 +20,7 @@ from vsv import durable
 from vsv.errors import ConflictError, FileMissingError, UnavailableError
 from vsv.s3_parts import Place, abandon, upload
 from vsv.s3_thawing import check_readable
-from vsv.vault import Stored, checked_key, plain_errors
+from vsv.vault import Stored, checked_key, part_of, plain_errors
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class S3Vault:
             if (told := self._told(place)) is None:
                 raise FileMissingError("there is no stored copy of this file")
             check_readable(self._client, place, told)
-            part = target.with_name(f"{target.name}.fetched{durable.PART_SUFFIX}")
+            part = part_of(target)
             self._download({**place, "IfMatch": told["ETag"]}, part, told["ContentLength"])
             durable.flush(part)
             if _sha256(part) != told["Metadata"].get("sha256"):

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from vsv.durable import PART_SUFFIX
 from vsv.errors import InvalidNameError, SettingsError, UnavailableError
 
 MAX_KEY = 512
 _PART = r"[A-Za-z0-9_-](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?"
 _KEY = re.compile(rf"{_PART}(?:/{_PART}){{0,7}}\Z")
 # What a vault's own files beside a stored one end in.
-KEPT_SUFFIXES = (".sha256", ".part")
+KEPT_SUFFIXES = (".sha256", PART_SUFFIX)
 _BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?\Z", re.ASCII)
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -73,6 +74,11 @@ def vault_at(where: str, storage_class: str = "STANDARD") -> Vault:
     from vsv.s3_vault import S3Vault  # noqa: PLC0415  cold start: boto3
 
     return S3Vault(bucket[1], prefix, storage_class)
+
+
+def part_of(target: Path) -> Path:
+    """Give where a file lies while it is fetched; always the same, so that a killed fetch leaves no second one."""
+    return target.with_name(f"{target.name}.fetched{PART_SUFFIX}")
 
 
 @contextmanager
