@@ -19,13 +19,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PYTHON_VERSION = "3.13"
 # What functions that show slides leave out: ``vsv.installation`` would import these when it is asked for a record, a
-# number or to start an import, and ``vsv.slide`` when it opens a slide. Images need records for IIIF's manifests and
-# for imgData; labels are files that lie ready, and need none of it.
+# number, an archive or to start an import, and ``vsv.slide`` when it opens a slide. Images need records for IIIF's
+# manifests and for imgData; labels are files that lie ready, and need none of it.
 LEFT_OUT = {
-    "serve_image": ("vsv.stream_starter", "vsv.dynamodb_jobs"),
+    "serve_image": ("vsv.stream_starter", "vsv.dynamodb_jobs", "vsv.vault"),
     "serve_label": (
-        "vsv.dynamodb", "vsv.dynamodb_jobs", "vsv.stream_starter", "vsv.numbers", "vsv.openslide_source",
-        "vsv.plain_source", "vsv.openjpeg",
+        "vsv.dynamodb", "vsv.dynamodb_jobs", "vsv.stream_starter", "vsv.vault", "vsv.numbers",
+        "vsv.openslide_source", "vsv.plain_source", "vsv.openjpeg",
     ),
 }  # fmt: skip
 

@@ -54,16 +54,10 @@ def _being(data: Path, make_starter: Callable[[], ImportStarter]) -> Iterator[In
         (data / "slides").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"the data folder {data} cannot be written to") from error
+    settings = _settings(data.resolve())
     database = open_database(data / DATABASE)
     here = Installation(
-        Settings(
-            data=data.resolve(),
-            allow_origin=os.environ.get("VSV_ALLOW_ORIGIN", "*"),
-            site=os.environ.get("VSV_SITE", ""),
-            icc=os.environ.get("VSV_ICC") or "passthrough",
-            grace_days=number(os.environ, "VSV_GRACE_DAYS", 7.0),
-            destinations=_destinations(data),
-        ),
+        settings,
         make_slides=lambda: SqliteSlideStore(database),
         make_imports=lambda: SqliteImportStore(database),
         make_starter=make_starter,
@@ -76,3 +70,29 @@ def _being(data: Path, make_starter: Callable[[], ImportStarter]) -> Iterator[In
     finally:
         installation.use(None)
         database.close()
+
+
+def _settings(data: Path) -> Settings:
+    return Settings(
+        data=data,
+        allow_origin=os.environ.get("VSV_ALLOW_ORIGIN", "*"),
+        site=os.environ.get("VSV_SITE", ""),
+        icc=os.environ.get("VSV_ICC") or "passthrough",
+        grace_days=number(os.environ, "VSV_GRACE_DAYS", 7.0),
+        destinations=_destinations(data),
+        archive=_kept_at("VSV_ARCHIVE", data / "archive"),
+        published=_kept_at("VSV_PUBLISHED", data / "published"),
+        archive_class=os.environ.get("VSV_ARCHIVE_CLASS") or "INTELLIGENT_TIERING",
+        archive_after_days=number(os.environ, "VSV_ARCHIVE_AFTER_DAYS", 180.0),
+    )
+
+
+def _kept_at(name: str, default: Path) -> str:
+    """Give where copies are kept. A folder of one's own choice is never made: its disk may not be mounted."""
+    if where := os.environ.get(name):
+        return where if where.startswith("s3:") else str(Path(where).expanduser().absolute())
+    try:
+        default.mkdir(exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"the data folder {default.parent} cannot be written to") from error
+    return str(default)

@@ -28,7 +28,10 @@ MAX_READS, MAX_LOOKED_AT = 10, 1000
 def get_slide(**given: Any) -> Fields | None:
     """Give a slide, null for none."""
     identity.reader()
-    record = current().slides.get(arguments.image_id(given))
+    here, image_id = current(), arguments.image_id(given)
+    record = here.slides.get(image_id)
+    if record is not None and here.settings.data is not None:
+        here.files.note_opened(image_id)  # the functions that show slides may not write
     return None if record is None else wire.slide(record)
 
 

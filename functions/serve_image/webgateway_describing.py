@@ -2,7 +2,6 @@
 
 from http_api import Request, Response
 from vsv.aperio import positive_number
-from vsv.errors import FileMissingError
 from vsv.installation import Installation
 from vsv.records import SlideRecord
 from vsv.slide import Slide
@@ -34,7 +33,7 @@ def _from_record(number: int, slide: Slide, record: SlideRecord) -> About:
         mpp=record.mpp,
         power=positive_number(record.app_mag),
         moment=record.scan_date,
-        stored_s=_stored_s(slide),
+        stored_s=slide.stored_ns / 1e9,
     )
 
 
@@ -49,12 +48,5 @@ def _from_file(number: int, image_id: str, slide: Slide) -> About:
         mpp=scan.mpp,
         power=positive_number(scan.app_mag),
         moment=scan.time.text if scan.time else None,
-        stored_s=_stored_s(slide),
+        stored_s=slide.stored_ns / 1e9,
     )
-
-
-def _stored_s(slide: Slide) -> float:
-    try:
-        return slide.path.stat().st_mtime
-    except OSError as error:
-        raise FileMissingError("the slide's file is not in its place") from error

@@ -14,6 +14,7 @@ from pathlib import Path, PurePath
 from PIL import Image
 
 from vsv import durable
+from vsv.archived import read_note
 from vsv.associated import encode, make_thumbnail, read_associated
 from vsv.barcode import Barcode, read_label
 from vsv.clock import now_utc
@@ -41,6 +42,8 @@ def extract(here: Installation, run: ImportRecord) -> ImportRecord:
         run = replace(run, image_id=None)  # claimed for what the same run was brought before
     if run.image_id is not None and here.files.is_hidden(run.image_id):
         return run  # stored, and deleted since
+    if run.image_id is not None and read_note(here.files.folder(run.image_id)) is not None:
+        return run  # stored, and archived since
     path = _where(here, run)
     scan = read_scan(path)
     image_id = run.image_id or _claimed_id(here, run, scan.image_id or _name_of_image(path, run))

@@ -2,12 +2,14 @@
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vsv import afresh, durable
+from vsv.archived import NOTE, ORIGINAL, original_size
 from vsv.errors import (
     AlreadyExistsError,
     BadRequestError,
@@ -21,7 +23,9 @@ from vsv.haste import may_wait
 from vsv.names import checked_filename, checked_image_id, checked_run_id
 
 ASSOCIATED = ("label", "thumbnail", "macro")
-SLIDE, CLAIM, IN_PLACE = "slide.svs", "import.json", "in_place.json"
+SLIDE, CLAIM, IN_PLACE = ORIGINAL, "import.json", "in_place.json"
+# Its modification time is when the slide was last opened.
+OPENED, OPENED_SECONDS = "opened", 3600.0
 FOLDERS = ("incoming", "taken", "slides", "deleted")
 
 
@@ -97,7 +101,7 @@ class SlideFiles:
         return self.root / "deleted" / checked_image_id(image_id)
 
     def slide(self, image_id: str) -> Path:
-        """Give the imported original."""
+        """Give the imported original, which is not there while it is archived."""
         return self.folder(image_id) / SLIDE
 
     def pyramid(self, image_id: str) -> Path:
@@ -114,7 +118,7 @@ class SlideFiles:
         try:
             return self.associated(image_id, name).read_bytes()
         except FileNotFoundError as error:
-            if not self.slide(image_id).exists():
+            if not self.is_served(image_id):
                 raise SlideNotFoundError("there is no slide with this ImageID") from error
             raise ImageNotFoundError(f"this slide has no {name}") from error
         except OSError as error:
@@ -133,11 +137,31 @@ class SlideFiles:
         return self.folder(image_id) / f"mask-{shape_id}.png"
 
     def stored_size(self, image_id: str) -> int | None:
-        """Give the size of the original where it is stored, served or deleted; None where it is not."""
+        """Give the size of the original where it is stored, here or archived, served or deleted; None where not."""
         for folder in (self.folder(image_id), self.deleted_folder(image_id)):
-            if (size := afresh.size_of(folder / SLIDE)) is not None:
+            if (size := original_size(folder)) is not None:
                 return size
         return None
+
+    def is_served(self, image_id: str) -> bool:
+        """Tell whether there is a slide that can be shown, whether or not its original is archived."""
+        return (self.folder(image_id) / SLIDE).exists() or (self.folder(image_id) / NOTE).exists()
+
+    def note_opened(self, image_id: str) -> None:
+        """Note that somebody looks at a slide, at most hourly; where nothing can be written, nothing is noted."""
+        path, now = self.folder(image_id) / OPENED, time.time()
+        with suppress(OSError):
+            if not path.exists():
+                path.touch()
+            elif not 0 <= now - path.stat().st_mtime < OPENED_SECONDS:
+                os.utime(path)
+
+    def last_opened(self, image_id: str) -> float | None:
+        """Give when a slide was last opened, in seconds since the epoch; None where nobody has noted it."""
+        try:
+            return (self.folder(image_id) / OPENED).stat().st_mtime
+        except OSError:
+            return None
 
     def is_hidden(self, image_id: str) -> bool:
         """Tell whether the slide was deleted: its files, or after a purge its claim, wait out of sight."""
@@ -240,8 +264,9 @@ class SlideFiles:
         folder = self.deleted_folder(image_id)
         if not folder.exists():
             raise SlideNotFoundError("only a deleted slide can be purged")
-        # The original first: half a slide must not be brought back.
-        going = sorted((p for p in folder.iterdir() if p.name != CLAIM), key=lambda p: p.name != SLIDE)
+        # The original first, or what stands for it: half a slide must not be brought back.
+        first = {SLIDE, NOTE}
+        going = sorted((p for p in folder.iterdir() if p.name != CLAIM), key=lambda p: p.name not in first)
         removed = {path.name: path.lstat().st_size for path in going}
         for path in going:
             path.unlink(missing_ok=True)

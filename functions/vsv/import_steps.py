@@ -71,7 +71,7 @@ def render_stored(here: Installation, image_id: str, progress: Progress, jobs: i
 
 def render(here: Installation, image_id: str, progress: Progress, jobs: int | None = None) -> bool:
     """Render a slide's pyramid unless a whole one exists; tell whether there was anything to do."""
-    slide = here.library.slide(image_id)
+    slide = here.library.slide(image_id, is_seen=False)
     if all(dz in slide.levels for dz in range(slide.grid.level_count)):
         return False
     render_pyramid(slide, here.files.pyramid(image_id), jobs, progress)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # cold start: a tile has no record
     from vsv.numbers import Numbers
     from vsv.records import ImportRecord
     from vsv.stores import ImportStore, JobStore, SlideStore
+    from vsv.vault import Vault
 
 
 class ImportStarter(Protocol):
@@ -95,6 +96,21 @@ class Installation:
         from vsv.destinations import destinations_in  # noqa: PLC0415  cold start
 
         return destinations_in(required(self.settings.destinations, "VSV_DESTINATIONS"))
+
+    @cached_property
+    def archive(self) -> Vault:
+        """Where originals are kept that were archived; raises SettingsError where there is no archive."""
+        from vsv.vault import vault_at  # noqa: PLC0415  cold start: boto3, where it is a bucket
+
+        settings = self.settings
+        return vault_at(required(settings.archive, "VSV_ARCHIVE"), settings.archive_class)
+
+    @cached_property
+    def published(self) -> Vault:
+        """Where published copies are kept besides here; raises SettingsError where that is nowhere."""
+        from vsv.vault import vault_at  # noqa: PLC0415  cold start: boto3, where it is a bucket
+
+        return vault_at(required(self.settings.published, "VSV_PUBLISHED"))
 
     @cached_property
     def starter(self) -> ImportStarter:

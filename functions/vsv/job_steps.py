@@ -19,6 +19,18 @@ def step(kind: JobKind) -> Step:
     return _STEPS[kind]()
 
 
+def _archive() -> Step:
+    from vsv.archiving import archive_step  # noqa: PLC0415
+
+    return archive_step
+
+
+def _restore() -> Step:
+    from vsv.archiving import restore_step  # noqa: PLC0415
+
+    return restore_step
+
+
 def _purge() -> Step:
     from vsv.purging import purge_step  # noqa: PLC0415
 
@@ -32,6 +44,8 @@ def _send() -> Step:
 
 
 _STEPS: Mapping[JobKind, Callable[[], Step]] = {
+    JobKind.ARCHIVE: _archive,
+    JobKind.RESTORE: _restore,
     JobKind.PURGE: _purge,
     JobKind.SEND: _send,
 }

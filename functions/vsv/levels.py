@@ -54,8 +54,11 @@ class JpegLevel:
 
     def jpeg(self, col: int, row: int) -> bytes:
         """Give the whole stored tile as a JPEG; raises CorruptTileError where there is none that can be shown."""
-        page = self.page
-        return self.completer.complete(_stored(self.file, self.spans, row * page.columns + col))
+        return self.completer.complete(self.stored(row * self.page.columns + col))
+
+    def stored(self, index: int) -> bytes:
+        """Give what is stored of the page's tile ``index``; raises CorruptTileError where there is nothing."""
+        return _stored(self.file, self.spans, index)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from vsv.slide import Slide, open_slide, stamp_of
 
 # Each holds at most two file descriptors: well inside the 1,024 that Lambda allows.
 MAX_OPEN = 128
+# How often it is noted that a slide is looked at.
+NOTE_SECONDS = 3600.0
 # How long a deleted slide or a finished pyramid may go unnoticed.
 RECHECK_SECONDS = 1.0
 
@@ -21,10 +23,11 @@ class Library:
     def __init__(self, files: SlideFiles) -> None:
         self.files = files
         self._slides: OrderedDict[str, tuple[Slide, float]] = OrderedDict()
+        self._noted: dict[str, float] = {}
         self._lock = Lock()
 
-    def slide(self, image_id: str) -> Slide:
-        """Give an opened slide.
+    def slide(self, image_id: str, *, is_seen: bool = True) -> Slide:
+        """Give an opened slide; ``is_seen``: for somebody to look at, which is noted now and then.
 
         Raises InvalidNameError, SlideNotFoundError, and UnreadableSlideError or ConflictError where the file is
         not what was imported.
@@ -36,14 +39,18 @@ class Library:
                 self._slides.move_to_end(image_id)
         if slide is not None and now - checked < RECHECK_SECONDS:
             return slide
-        return self._checked(image_id, slide, now)
+        slide = self._checked(image_id, slide, now)
+        if is_seen and now - self._noted.get(image_id, float("-inf")) >= NOTE_SECONDS:
+            self.files.note_opened(image_id)
+            self._noted[image_id] = now
+        return slide
 
     def _checked(self, image_id: str, known: Slide | None, now: float) -> Slide:
         may_wait()
         path, pyramid = self.files.slide(image_id), self.files.pyramid(image_id)
         try:
             self.files.check_original(image_id)
-            if known is None or stamp_of(path, pyramid) != known.stamp:
+            if known is None or known.is_stale or stamp_of(path, pyramid) != known.stamp:
                 known = open_slide(path, pyramid, self.files.associated(image_id, "thumbnail"))
         except FileMissingError as error:
             self.forget(image_id)
@@ -56,9 +63,10 @@ class Library:
             self._slides[image_id] = (slide, now)
             self._slides.move_to_end(image_id)
             while len(self._slides) > MAX_OPEN:
-                self._slides.popitem(last=False)
+                self._noted.pop(self._slides.popitem(last=False)[0], None)
 
     def forget(self, image_id: str) -> None:
         """Drop a slide, so that the next look at it sees its files as they are now."""
         with self._lock:
             self._slides.pop(image_id, None)
+            self._noted.pop(image_id, None)

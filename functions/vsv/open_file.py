@@ -1,5 +1,6 @@
 """Files that are read by position, from any thread, for as long as anybody needs them."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -14,8 +15,10 @@ class OpenFile:
     """A file descriptor that lives as long as anybody uses it.
 
     Readers in other threads keep it alive by reference, so that dropping a slide from a cache never closes a
-    file under a read.
+    file under a read. ``is_stale``: another machine has removed the file, and the file server with it.
     """
+
+    is_stale = False
 
     def __init__(self, path: Path) -> None:
         try:
@@ -34,6 +37,7 @@ class OpenFile:
         try:
             return os.pread(self.fd, length, at)
         except OSError as error:
+            self.is_stale = error.errno == errno.ESTALE
             raise UnavailableError("the slide's file cannot be read now") from error
 
     def _read_at_once(self, at: int, length: int) -> bytes:

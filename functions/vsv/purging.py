@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from vsv import durable, jobs
+from vsv.archiving import forget
 from vsv.errors import ConflictError, SlideNotFoundError, VsvError
 from vsv.files import SlideFiles
 from vsv.installation import Installation
@@ -90,6 +91,7 @@ def purge_step(here: Installation, job: JobRecord) -> Mapping[str, str]:
         raise ConflictError("This slide is published: withdraw its copy first.")
     with suppress(SlideNotFoundError):  # a kill may have left them in sight; a record may have no files
         here.files.hide(job.image_id)
+    forget(here, job.image_id)
     removed = _removed(here, job.image_id)
     if record.original != "PURGED":
         here.slides.update(job.image_id, {"original": "PURGED"}, by=job.by)

@@ -10,6 +10,7 @@ from vsv.errors import UnreadableSlideError
 from vsv.names import is_image_id
 from vsv.open_file import OpenFile
 from vsv.openslide_source import opened
+from vsv.slide import COMPLETE
 from vsv.tiff import COMPRESSION_NAMES, Page, read_pages
 
 
@@ -30,9 +31,9 @@ class Scan:
 
 
 def read_scan(path: Path) -> Scan:
-    """Read a slide's description; raises UnreadableSlideError."""
+    """Read a slide's description, or what a complete pyramid says of its slide; raises UnreadableSlideError."""
     page = _first_page(path)
-    if page is not None and is_aperio(page.description):
+    if page is not None and (is_aperio(page.description) or page.description.startswith(COMPLETE)):
         return _aperio(page)
     return _plain(path) if plain_source.is_plain(path) else _other(path, page)
 

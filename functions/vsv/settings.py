@@ -11,6 +11,8 @@ from vsv.errors import SettingsError
 MIN_SECRET = 16  # characters: fewer could be guessed
 _ORIGIN = re.compile(r"\*||https?://[a-z0-9.:\[\]-]{1,253}", re.ASCII)
 _DAYS = re.compile(r"\d{1,5}(\.\d{1,3})?", re.ASCII)
+# Where an original is kept; GLACIER and DEEP_ARCHIVE take hours to give it back.
+ARCHIVE_CLASSES = ("STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")
 _CLOUDFRONT_ID = re.compile(r"[A-Z0-9]{5,32}", re.ASCII)
 
 
@@ -28,6 +30,9 @@ class Settings:
     (behind a proxy).
     ``grace_days``: how long a deleted slide can be brought back. ``destinations``: what holds
     where slides' metadata is sent to, a file or a secret's ARN; empty where there is no such registry.
+    ``archive`` and ``published``: where originals and published copies are kept, a folder or ``s3://bucket/prefix``.
+    ``archive_class``: the storage class of originals in a bucket. ``archive_after_days``: how long a slide must not
+    have been opened to be archived without being asked for.
     ``icc``: whose colours tiles have where a request does not say, ``passthrough`` (as stored) or ``srgb``.
     """
 
@@ -44,6 +49,10 @@ class Settings:
     icc: str = "passthrough"
     grace_days: float = 7.0
     destinations: str = ""
+    archive: str = ""
+    published: str = ""
+    archive_class: str = "INTELLIGENT_TIERING"
+    archive_after_days: float = 180.0
     edge_secret: str | None = field(default=None, repr=False)
     site: str = ""
 
@@ -62,6 +71,10 @@ class Settings:
             raise SettingsError("the setting VSV_TILE_CACHING must be private or public")
         if self.icc not in {"passthrough", "srgb"}:
             raise SettingsError("the setting VSV_ICC must be passthrough or srgb")
+        if self.archive_class not in ARCHIVE_CLASSES:
+            raise SettingsError(f"the setting VSV_ARCHIVE_CLASS must be one of {', '.join(ARCHIVE_CLASSES)}")
+        if self.archive_after_days < 1:
+            raise SettingsError("the setting VSV_ARCHIVE_AFTER_DAYS must be at least 1")
         if self.edge_secret is not None and len(self.edge_secret) < MIN_SECRET:
             raise SettingsError(f"the setting VSV_EDGE_SECRET must have at least {MIN_SECRET} characters")
 
@@ -81,6 +94,10 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         tile_caching=environment.get("VSV_TILE_CACHING", "private"),
         grace_days=number(environment, "VSV_GRACE_DAYS", 7.0),
         destinations=environment.get("VSV_DESTINATIONS", ""),
+        archive=environment.get("VSV_ARCHIVE", ""),
+        published=environment.get("VSV_PUBLISHED", ""),
+        archive_class=environment.get("VSV_ARCHIVE_CLASS") or "INTELLIGENT_TIERING",
+        archive_after_days=number(environment, "VSV_ARCHIVE_AFTER_DAYS", 180.0),
         icc=environment.get("VSV_ICC") or "passthrough",
         edge_secret=environment.get("VSV_EDGE_SECRET"),
         site=environment.get("VSV_SITE", ""),

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from vsv import afresh
 from vsv.aperio import is_aperio
+from vsv.archived import read_note
 from vsv.deepzoom import Grid
 from vsv.errors import CorruptTileError, FileMissingError, UnreadableSlideError
 from vsv.levels import (
@@ -21,6 +23,8 @@ from vsv.levels import (
 from vsv.open_file import OpenFile
 from vsv.tiff import Array, Page, is_tiff, read_pages
 
+# How the first page of a pyramid says that it holds all levels, and needs no original.
+COMPLETE = "vsv complete pyramid"
 # Who reads what cannot be passed through, and where an ICC profile is: our own TIFF reader knows Aperio's.
 Origin = Literal["aperio", "other", "ordinary"]
 Kind = TypeVar("Kind", JpegLevel, Jpeg2000Level)
@@ -42,7 +46,8 @@ class Slide:
     ``levels`` holds what is stored as JPEG tiles of the grid's size, by Deep Zoom level; ``native`` tells which
     of them the original has. ``decoded`` holds an Aperio slide's levels of JPEG 2000 tiles, which are decoded here.
     Where both lack full resolution the pixels come through OpenSlide, or from an ordinary image. ``icc`` is where
-    an Aperio slide's ICC profile lies.
+    an Aperio slide's ICC profile lies. Where the pyramid is complete, ``path`` is the pyramid's, and the original is
+    not looked at. ``stored_ns`` is when the original's file was written, in nanoseconds since the epoch.
     """
 
     path: Path
@@ -54,6 +59,13 @@ class Slide:
     origin: Origin = "aperio"
     icc: Array | None = None
     decoded: Mapping[int, Jpeg2000Level] = field(default_factory=dict)
+    stored_ns: int = 0
+
+    @property
+    def is_stale(self) -> bool:
+        """Tell whether a file was removed under it that cannot be read on."""
+        levels: tuple[Level, ...] = (*self.levels.values(), *self.decoded.values())
+        return any(level.file.is_stale for level in levels)
 
     @property
     def max_level(self) -> int:
@@ -93,22 +105,42 @@ class Slide:
 
 
 def stamp_of(slide: Path, pyramid: Path) -> str:
-    """Give a text that changes when either file does; raises FileMissingError without the slide."""
-    try:
-        original = os.stat(slide)  # noqa: PTH116  Path.stat costs three times as much, on every tile
-    except OSError as error:
-        raise FileMissingError("the slide's file is not in its place") from error
+    """Give a text that changes when either file does; raises FileMissingError without the slide.
+
+    An archived original is what it was: the text changes neither when it goes nor when it comes back.
+    """
+    size, modified = _original(slide)
     try:
         rendered = f"-{os.stat(pyramid).st_mtime_ns:x}"  # noqa: PTH116
     except OSError:
         rendered = ""
-    return f"{original.st_size:x}-{original.st_mtime_ns:x}{rendered}"
+    return f"{size:x}-{modified:x}{rendered}"
+
+
+def _original(slide: Path) -> tuple[int, int]:
+    """Give size and modification time of the original, here or archived; raises FileMissingError."""
+    for again in (True, False):
+        try:
+            found = os.stat(slide)  # noqa: PTH116  Path.stat costs three times as much, on every tile
+            return found.st_size, found.st_mtime_ns
+        except OSError as error:
+            if (note := read_note(slide.parent)) is not None:
+                return note.size, note.modified
+            if not again:
+                raise FileMissingError("the slide's file is not in its place") from error
+            afresh.look(slide.parent)  # another machine may have written the note a moment ago
+    raise AssertionError
 
 
 def open_slide(slide: Path, pyramid: Path, thumbnail: Path) -> Slide:
     """Open a slide and, where it exists, its pyramid; raises UnreadableSlideError and FileMissingError."""
-    stamp = stamp_of(slide, pyramid)
-    file = OpenFile(slide)
+    stamp, (_, stored_ns) = stamp_of(slide, pyramid), _original(slide)
+    rendered, its_pages = _rendered(pyramid)
+    if rendered is not None and is_complete(its_pages):
+        grid = _native_grid(its_pages)
+        levels, icc = _match(grid, rendered, its_pages), its_pages[0].icc
+        return Slide(pyramid, grid, levels, frozenset(levels), stamp, thumbnail, icc=icc, stored_ns=stored_ns)
+    file = _opened_original(slide)
     # A damaged TIFF ends here: OpenSlide would believe it, and ask for gigabytes.
     every = read_pages(file) if is_tiff(file) else ()
     pages, origin = _tiled(every), _origin(slide, every)
@@ -118,10 +150,37 @@ def open_slide(slide: Path, pyramid: Path, thumbnail: Path) -> Slide:
     decoded = (
         _assigned(grid, pages, can_decode, lambda page: jpeg2000_level(file, page)) if is_decoded else {}
     )
-    rendered = _pyramid_levels(grid, pyramid)
-    levels = {**rendered, **native}
+    levels = {**({} if rendered is None else _match(grid, rendered, its_pages)), **native}
     icc = every[0].icc if origin == "aperio" else None
-    return Slide(slide, grid, levels, frozenset(native), stamp, thumbnail, origin, icc, decoded)
+    return Slide(slide, grid, levels, frozenset(native), stamp, thumbnail, origin, icc, decoded, stored_ns)
+
+
+def _rendered(pyramid: Path) -> tuple[OpenFile | None, tuple[Page, ...]]:
+    try:
+        file = OpenFile(pyramid)
+    except FileMissingError:
+        return None, ()
+    return file, tiled_pages(file)
+
+
+def is_complete(pages: tuple[Page, ...]) -> bool:
+    """Tell whether these pages of a pyramid hold every level, and need no original."""
+    if not pages or not pages[0].description.startswith(COMPLETE):
+        return False
+    grid = _native_grid(pages)
+    held = {matching_level(grid, page) for page in filter(can_pass_through, pages)}
+    return held.issuperset(range(grid.level_count))
+
+
+def _opened_original(slide: Path) -> OpenFile:
+    try:
+        return OpenFile(slide)
+    except FileMissingError as error:
+        if read_note(slide.parent) is None:
+            raise
+        raise UnreadableSlideError(
+            "this slide's original is archived and its pyramid is damaged: restore the original"
+        ) from error
 
 
 def _origin(path: Path, pages: tuple[Page, ...]) -> Origin:
@@ -172,14 +231,6 @@ def _rendered_grid(path: Path, origin: Origin) -> Grid:
         return Grid(*plain_source.dimensions(path), DEFAULT_TILE_SIZE)
     width_px, height_px, tile_size = openslide_source.dimensions(path)
     return Grid(width_px, height_px, tile_size or DEFAULT_TILE_SIZE)
-
-
-def _pyramid_levels(grid: Grid, path: Path) -> dict[int, JpegLevel]:
-    try:
-        file = OpenFile(path)
-    except FileMissingError:
-        return {}
-    return _match(grid, file, tiled_pages(file))
 
 
 def _match(grid: Grid, file: OpenFile, pages: tuple[Page, ...]) -> dict[int, JpegLevel]:

@@ -16,13 +16,16 @@ def is_sha256(text: str) -> bool:
 
 
 def is_whole(here: Installation, slide: SlideRecord, size: int) -> bool:
-    """Tell whether a recorded slide of that size is stored whole and, unless it was deleted, can be read."""
+    """Tell whether a recorded slide of that size is stored whole and, unless it was deleted or archived, can be read.
+
+    What was archived was verified there.
+    """
     if slide.file_size != size or here.files.stored_size(slide.image_id) != size:
         return False
-    if here.files.is_hidden(slide.image_id):
+    if here.files.is_hidden(slide.image_id) or not here.files.slide(slide.image_id).exists():
         return True
     try:
-        here.library.slide(slide.image_id)
+        here.library.slide(slide.image_id, is_seen=False)
     except (UnreadableSlideError, ConflictError, NotFoundError):
         return False
     return True

@@ -1,0 +1,155 @@
+"""Archiving and restoring killed at random moments, and before each flush. VSV_KILL_ROUNDS asks for more rounds."""
+
+import hashlib
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from archive_site import ADMIN, answers, brought, record
+from running import ROOT, Site, site
+from small_slides import slide_bytes
+from vsv import archiving, durable, job_runs, jobs, life
+from vsv.archived import read_note
+from vsv.complete_pyramid import check_complete
+from vsv.import_steps import render
+from vsv.installation import Installation
+from vsv.records import JobKind, JobState, Status
+from vsv.review import change
+from vsv.vault import Stored
+
+ROUNDS = int(os.environ.get("VSV_KILL_ROUNDS", "6"))
+CONTENT = slide_bytes(side=3000)
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+ID = "1004486"
+KINDS = (JobKind.ARCHIVE, JobKind.RESTORE)
+
+# Archives and restores in turn, until it is killed.
+ENDLESS = """
+import sys
+from pathlib import Path
+from vsv import job_runs, life
+from vsv.review import Decider
+from local.standalone import standalone
+with standalone(Path(sys.argv[1])) as (here, _intake):
+    print("begun", flush=True)
+    while True:
+        is_here = here.slides.get(sys.argv[2]).original is None
+        ask = life.archive if is_here else life.restore
+        assert job_runs.run(here, ask(here, sys.argv[2], Decider("vsv", is_admin=True))).error is None
+"""
+
+
+def check_safe(here: Installation) -> None:
+    """Check what must be true at every moment: the original is whole somewhere, and the slide is shown."""
+    original = here.files.slide(ID)
+    is_there = here.archive.find(archiving.key_of(ID)) == Stored(len(CONTENT), SHA256)
+    assert original.exists() or is_there
+    if original.exists():
+        assert original.read_bytes() == CONTENT
+    if is_there:
+        assert (here.files.root / "archive" / ID / "slide.svs").read_bytes() == CONTENT
+    assert here.files.stored_size(ID) == len(CONTENT)
+    assert here.library.slide(ID).levels.keys() == set(range(13))
+    found = record(here, ID)
+    assert found.original is not None or original.exists()
+    assert found.original != "ARCHIVED" or read_note(here.files.folder(ID)) is not None
+
+
+def check_ended(here: Installation) -> None:
+    """Finish what is waiting, and check that record and files say the same."""
+    for job in jobs.slide_jobs(here, ID):
+        if job.kind in KINDS and job.state is JobState.WAITING:
+            assert job_runs.run(here, job).state is JobState.DONE
+    found, is_here = record(here, ID), here.files.slide(ID).exists()
+    assert found.original == (None if is_here else "ARCHIVED")
+    assert found.status is (Status.GOOD if is_here else Status.ARCHIVED)
+    assert (read_note(here.files.folder(ID)) is None) == is_here
+    if not is_here:
+        check_complete(here.files.pyramid(ID))
+
+
+def prepared(here: Site) -> None:
+    brought(here, CONTENT)
+    change(here.here, ID, {"status": Status.GOOD}, ADMIN)
+
+
+def test_killed_at_any_moment_the_original_is_whole_and_the_step_completes(tmp_path: Path) -> None:
+    chance = random.Random(20261121)
+    with site(tmp_path) as here:
+        prepared(here)
+        before = answers(here.here, ID)
+    for _ in range(ROUNDS):
+        _killed(tmp_path / "data", chance.uniform(0, 0.6))
+        with site(tmp_path) as here:
+            check_safe(here.here)
+            check_ended(here.here)
+            check_safe(here.here)
+    with site(tmp_path) as here:
+        assert answers(here.here, ID) == before
+        assert list((tmp_path / "data/slides" / ID).glob("*.svs.*")) == []
+
+
+def _killed(data: Path, after_s: float) -> None:
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}"}
+    command = [sys.executable, "-c", ENDLESS, str(data), ID]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            assert running.stdout is not None
+            assert running.stdout.readline() == "begun\n"
+            time.sleep(after_s)  # the moment that is tested, not a wait for something
+        finally:
+            running.kill()
+
+
+class KilledError(BaseException):
+    """Nothing is done after this but what a block's end does."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_before_each_flush_it_completes(
+    here: Site, monkeypatch: pytest.MonkeyPatch, kind: JobKind
+) -> None:
+    prepared(here)
+    moments = 0
+    while _is_killed(here.here, monkeypatch, kind, moments):
+        check_safe(here.here)
+        check_ended(here.here)
+        moments += 1
+        here.here.files.pyramid(ID).unlink(missing_ok=True)  # so that it is completed each time
+        _begin_again(here.here, kind)
+    check_safe(here.here)
+    check_ended(here.here)
+    assert moments >= (2 if kind is JobKind.RESTORE else 4)
+
+
+def _is_killed(here: Installation, monkeypatch: pytest.MonkeyPatch, kind: JobKind, moment: int) -> bool:
+    """Run a job until its flushes are used up; tell whether they were."""
+    if kind is JobKind.RESTORE:
+        job_runs.run(here, life.archive(here, ID, ADMIN))
+    flush, left = durable.flush, iter(range(moment))
+
+    def flush_or_die(path: Path) -> None:
+        if next(left, None) is None:
+            raise KilledError
+        flush(path)
+
+    job = (life.restore if kind is JobKind.RESTORE else life.archive)(here, ID, ADMIN)
+    with monkeypatch.context() as patched:
+        patched.setattr(durable, "flush", flush_or_die)
+        try:
+            job_runs.run(here, job)
+        except KilledError:
+            return True
+    return False
+
+
+def _begin_again(here: Installation, kind: JobKind) -> None:
+    if kind is JobKind.ARCHIVE:
+        job_runs.run(here, life.restore(here, ID, ADMIN))
+    here.library.forget(ID)
+    render(here, ID, lambda _done, _all: None, jobs=1)
+    here.archive.remove(archiving.key_of(ID))
