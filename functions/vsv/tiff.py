@@ -31,10 +31,10 @@ COMPRESSION_NAMES = {
 PHOTOMETRIC_GREY, PHOTOMETRIC_RGB, PHOTOMETRIC_YCBCR = 1, 2, 6
 
 # Field types with a fixed size in bytes, TIFF 6.0 section 2 and BigTIFF's 16 to 18.
-_TYPE_BYTES = {
+TYPE_BYTES = {
     1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8,
 }  # fmt: skip
-_INTEGER_CODES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+INTEGER_CODES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +93,20 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
+    """A tag's entry: its field type, how many values, and where they lie, inline or not."""
+
     type: int
     count: int
-    at: int  # where the value lies, inline or not
+    at: int
+
+    @property
+    def length(self) -> int:
+        """Length of the value in bytes; a type that nobody knows counts as bytes."""
+        return TYPE_BYTES.get(self.type, 1) * self.count
 
 
-class _Reader:
+class Reader:
     """Bounded reads of one file, in its byte order."""
 
     def __init__(self, file: OpenFile) -> None:
@@ -120,6 +127,7 @@ class _Reader:
         self.first_page = first
 
     def read(self, at: int, length: int) -> bytes:
+        """Read all of a stretch; raises UnreadableSlideError where the file does not have it."""
         if at < 0 or at + length > self.size:
             raise UnreadableSlideError("the file is truncated: it points beyond its own end")
         data = self.file.read(at, length)
@@ -128,10 +136,11 @@ class _Reader:
         return data
 
     def unpack(self, code: str, at: int) -> tuple[int, ...]:
+        """Read numbers, of ``struct``'s codes."""
         code = self.order + code
         return struct.unpack(code, self.read(at, struct.calcsize(code)))
 
-    def directory(self, at: int) -> tuple[dict[int, _Entry], int]:
+    def directory(self, at: int) -> tuple[dict[int, Entry], int]:
         """Read the entries of the directory at ``at`` and where the next directory is (0: none)."""
         count_code, entry_code, next_code = ("Q", "HHQ", "Q") if self.big else ("H", "HHI", "I")
         (count,) = self.unpack(count_code, at)
@@ -147,15 +156,15 @@ class _Reader:
         (following,) = self.unpack(next_code, at + entry_bytes * count)
         return entries, following
 
-    def _entry(self, kind: int, count: int, at: int) -> _Entry:
+    def _entry(self, kind: int, count: int, at: int) -> Entry:
         """Find where an entry's value lies: in the entry where it fits, else where the entry points."""
         value_at, inline = (at + 12, 8) if self.big else (at + 8, 4)
-        length = _TYPE_BYTES.get(kind, 1) * count
-        if length > inline:
-            (value_at,) = self.unpack("Q" if self.big else "I", value_at)
-        if value_at + length > self.size:  # also of tags that are not read here: other readers believe them
+        entry = Entry(kind, count, value_at)
+        if entry.length > inline:
+            entry = Entry(kind, count, *self.unpack("Q" if self.big else "I", value_at))
+        if entry.at + entry.length > self.size:  # also of tags that are not read here: other readers believe them
             raise UnreadableSlideError("the file is truncated: a tag's value lies beyond its end")
-        return _Entry(kind, count, value_at)
+        return entry
 
 
 def is_tiff(file: OpenFile) -> bool:
@@ -165,15 +174,16 @@ def is_tiff(file: OpenFile) -> bool:
 
 def read_pages(file: OpenFile) -> tuple[Page, ...]:
     """Read every page of an open TIFF file; raises UnreadableSlideError, with a reason for people."""
-    reader = _Reader(file)
-    pages = tuple(_page(reader, i, entries) for i, entries in enumerate(_directories(reader)))
+    reader = Reader(file)
+    pages = tuple(_page(reader, i, entries) for i, entries in enumerate(directories(reader)))
     # Many directories may point at the same long list: a small file must not cost hours to follow.
     if sum(page.offsets.count for page in pages) > MAX_TILES:
         raise UnreadableSlideError("damaged TIFF: its directories claim more tiles than any slide has")
     return pages
 
 
-def _directories(reader: _Reader) -> Iterator[dict[int, _Entry]]:
+def directories(reader: Reader) -> Iterator[dict[int, Entry]]:
+    """Give each page's entries by tag; raises UnreadableSlideError."""
     at, seen = reader.first_page, set[int]()
     if at == 0:
         raise UnreadableSlideError("the file holds no image: the scan was not finished")
@@ -185,7 +195,7 @@ def _directories(reader: _Reader) -> Iterator[dict[int, _Entry]]:
         yield entries
 
 
-def _page(reader: _Reader, index: int, tags: dict[int, _Entry]) -> Page:
+def _page(reader: Reader, index: int, tags: dict[int, Entry]) -> Page:
     tiled = 322 in tags
     page = Page(
         index=index,
@@ -210,18 +220,18 @@ def _page(reader: _Reader, index: int, tags: dict[int, _Entry]) -> Page:
     return page
 
 
-def _number(reader: _Reader, tags: dict[int, _Entry], tag: int, default: int | None = None) -> int:
+def _number(reader: Reader, tags: dict[int, Entry], tag: int, default: int | None = None) -> int:
     entry = tags.get(tag)
     if entry is None:
         if default is None:
             raise UnreadableSlideError(f"damaged TIFF directory: tag {tag} is missing")
         return default
-    if entry.type not in _INTEGER_CODES or entry.count < 1:
+    if entry.type not in INTEGER_CODES or entry.count < 1:
         raise UnreadableSlideError(f"damaged TIFF directory: tag {tag} is not a number")
-    return reader.unpack(_INTEGER_CODES[entry.type], entry.at)[0]
+    return reader.unpack(INTEGER_CODES[entry.type], entry.at)[0]
 
 
-def _description(reader: _Reader, tags: dict[int, _Entry]) -> str:
+def _description(reader: Reader, tags: dict[int, Entry]) -> str:
     entry = tags.get(270)
     if entry is None:
         return ""
@@ -229,31 +239,30 @@ def _description(reader: _Reader, tags: dict[int, _Entry]) -> str:
     return text.rstrip(b"\0").decode("utf-8", "replace")
 
 
-def _bytes(reader: _Reader, tags: dict[int, _Entry], tag: int) -> bytes:
+def _bytes(reader: Reader, tags: dict[int, Entry], tag: int) -> bytes:
     entry = tags.get(tag)
     if entry is None:
         return b""
-    length = _TYPE_BYTES.get(entry.type, 1) * entry.count
-    if length > MAX_TABLES_BYTES:
-        raise UnreadableSlideError(f"damaged TIFF directory: tag {tag} claims {length} bytes")
-    return reader.read(entry.at, length)
+    if entry.length > MAX_TABLES_BYTES:
+        raise UnreadableSlideError(f"damaged TIFF directory: tag {tag} claims {entry.length} bytes")
+    return reader.read(entry.at, entry.length)
 
 
-def _icc(tags: dict[int, _Entry]) -> Array | None:
+def _icc(tags: dict[int, Entry]) -> Array | None:
     """Find the ICC profile; what is none is left for whoever wants one to find out, and stops nothing."""
     entry = tags.get(34675)
-    if entry is None or _TYPE_BYTES.get(entry.type) != 1:
+    if entry is None or TYPE_BYTES.get(entry.type) != 1:
         return None
     return Array(entry.at, entry.count, "B")
 
 
-def _array(reader: _Reader, tags: dict[int, _Entry], tag: int) -> Array:
+def _array(reader: Reader, tags: dict[int, Entry], tag: int) -> Array:
     entry = tags.get(tag)
-    if entry is None or entry.type not in _INTEGER_CODES:
+    if entry is None or entry.type not in INTEGER_CODES:
         raise UnreadableSlideError(f"damaged TIFF directory: tag {tag} is missing or not a list of numbers")
     if not 0 < entry.count <= MAX_TILES:
         raise UnreadableSlideError(f"damaged TIFF directory: tag {tag} claims {entry.count} tiles")
-    array = Array(entry.at, entry.count, _INTEGER_CODES[entry.type])
+    array = Array(entry.at, entry.count, INTEGER_CODES[entry.type])
     if array.at + array.count * array.item_bytes > reader.size:
         raise UnreadableSlideError("the file is truncated: its list of tiles lies beyond its end")
     return array
@@ -272,8 +281,13 @@ def _check(page: Page) -> None:
 
 def last_byte(file: OpenFile, page: Page) -> int:
     """Give the end of the page's furthest tile or strip in the file, to see whether the file is whole."""
+    return max((offset + length for offset, length in spans(file, page)), default=0)
+
+
+def spans(file: OpenFile, page: Page) -> Iterator[tuple[int, int]]:
+    """Give offset and length of the page's tiles or strips in the file, in their order."""
     offsets, counts = (_all_items(file, a, page.byte_order) for a in (page.offsets, page.byte_counts))
-    return max((o + n for o, n in zip(offsets, counts, strict=False)), default=0)
+    return zip(offsets, counts, strict=False)
 
 
 def _all_items(file: OpenFile, array: Array, order: str) -> Iterator[int]:

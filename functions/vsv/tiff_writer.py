@@ -5,19 +5,22 @@ writes exactly what ``tiff.py`` reads. Sources: TIFF 6.0, its Technical Note 2, 
 """
 
 import struct
+import sys
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from vsv.tiff import COMPRESSION_JPEG, PHOTOMETRIC_YCBCR
+from vsv.tiff import COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, TYPE_BYTES
 
 _HEADER = b"II" + struct.pack("<HHHQ", 43, 8, 0, 0)
 _FIRST_PAGE_AT = 8
 _ASCII, _SHORT, _LONG, _UNDEFINED, _LONG8 = 2, 3, 4, 7, 16
 _CODES = {_SHORT: "H", _LONG: "I", _LONG8: "Q"}
+_OFFSETS, _COUNTS = {True: 324, False: 273}, {True: 325, False: 279}  # of tiles, of strips
 
-Value = tuple[int, ...] | bytes
+Value = tuple[int, ...] | bytes  # bytes: as they are to be stored
+Tags = dict[int, tuple[int, Value]]  # field type and value by tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,22 @@ class TiffWriter:
             self._write_directory(_tags(layout, tuple(offsets), tuple(counts)))
         self._file.flush()
 
-    def _write_directory(self, tags: dict[int, tuple[int, Value]]) -> None:
+    def write_tagged(self, tags: Tags, blocks: Iterable[bytes], *, tiled: bool) -> None:
+        """Write a page of any tags but those that tell where its blocks lie; an empty block is one that is missing.
+
+        Raises OSError when the disk refuses.
+        """
+        offsets, counts = array("Q"), array("Q")
+        at = self._align()
+        for block in blocks:
+            offsets.append(at if block else 0)
+            counts.append(self._file.write(block))
+            at += len(block)
+        stored = ((_LONG8, _little(numbers)) for numbers in (offsets, counts))
+        self._write_directory(tags | dict(zip((_OFFSETS[tiled], _COUNTS[tiled]), stored, strict=True)))
+        self._file.flush()
+
+    def _write_directory(self, tags: Tags) -> None:
         entries = [self._entry(tag, kind, value) for tag, (kind, value) in sorted(tags.items())]
         at = self._align()
         link_at = at + 8 + 20 * len(entries)
@@ -87,11 +105,12 @@ class TiffWriter:
     def _entry(self, tag: int, kind: int, value: Value) -> bytes:
         """Give a directory entry; a value longer than eight bytes is written before the directory."""
         data = value if isinstance(value, bytes) else struct.pack(f"<{len(value)}{_CODES[kind]}", *value)
+        count = len(data) // TYPE_BYTES[kind]
         if len(data) > 8:
             at = self._align()
             self._file.write(data)
             data = struct.pack("<Q", at)
-        return struct.pack("<HHQ", tag, kind, len(value)) + data.ljust(8, b"\0")
+        return struct.pack("<HHQ", tag, kind, count) + data.ljust(8, b"\0")
 
     def _align(self) -> int:
         """Fill up to a multiple of eight, where BigTIFF wants its structures, and give the position."""
@@ -99,9 +118,15 @@ class TiffWriter:
         return self._file.tell()
 
 
-def _tags(layout: PageLayout, offsets: Value, counts: Value) -> dict[int, tuple[int, Value]]:
+def _little(numbers: "array[int]") -> bytes:
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tobytes()
+
+
+def _tags(layout: PageLayout, offsets: Value, counts: Value) -> Tags:
     """Give the page's tags; the names are TIFF 6.0's."""
-    tags: dict[int, tuple[int, Value]] = {
+    tags: Tags = {
         254: (_LONG, (layout.subfile_type,)),
         256: (_LONG, (layout.width_px,)),  # ImageWidth
         257: (_LONG, (layout.height_px,)),  # ImageLength
