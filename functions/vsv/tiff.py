@@ -162,7 +162,9 @@ class Reader:
         entry = Entry(kind, count, value_at)
         if entry.length > inline:
             entry = Entry(kind, count, *self.unpack("Q" if self.big else "I", value_at))
-        if entry.at + entry.length > self.size:  # also of tags that are not read here: other readers believe them
+        if (
+            entry.at + entry.length > self.size
+        ):  # also of tags that are not read here: other readers believe them
             raise UnreadableSlideError("the file is truncated: a tag's value lies beyond its end")
         return entry
 
