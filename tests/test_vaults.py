@@ -1,0 +1,226 @@
+"""Vaults, whichever kind: what is put is found, comes back as it was, and is never overwritten."""
+
+import errno
+import hashlib
+import os
+import random
+from pathlib import Path
+
+import pytest
+from vault_fixtures import PART
+from vsv import durable, folder_vault
+from vsv.errors import (
+    ConflictError,
+    FileMissingError,
+    InvalidNameError,
+    SettingsError,
+    UnavailableError,
+)
+from vsv.folder_vault import FolderVault
+from vsv.s3_vault import S3Vault
+from vsv.vault import Stored, Vault, vault_at
+
+pytest_plugins = ["tests.vault_fixtures"]
+
+KEY = "1004486/slide.svs"
+
+
+def written(path: Path, size: int = 5 * PART + 17, seed: int = 1) -> tuple[Path, str]:
+    data = random.Random(seed).randbytes(size)
+    path.write_bytes(data)
+    return path, hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("size", [0, 1, PART, PART + 1, 5 * PART])
+def test_what_is_put_is_found_and_comes_back(vault: Vault, tmp_path: Path, size: int) -> None:
+    source, sha256 = written(tmp_path / "a", size)
+    assert vault.find(KEY) is None
+    vault.put(source, KEY, sha256)
+    assert vault.find(KEY) == Stored(size, sha256)
+    vault.fetch(KEY, tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == source.read_bytes()
+    assert sorted(path.name for path in tmp_path.glob("*.part")) == []
+
+
+def test_done_already_is_done(vault: Vault, tmp_path: Path) -> None:
+    source, sha256 = written(tmp_path / "a")
+    vault.put(source, KEY, sha256)
+    vault.put(source, KEY, sha256)
+    assert vault.find(KEY) == Stored(source.stat().st_size, sha256)
+
+
+def test_another_content_is_refused_and_the_first_stays(vault: Vault, tmp_path: Path) -> None:
+    source, sha256 = written(tmp_path / "a")
+    other, other_sha256 = written(tmp_path / "b", seed=2)
+    vault.put(source, KEY, sha256)
+    with pytest.raises(ConflictError, match="nothing was overwritten"):
+        vault.put(other, KEY, other_sha256)
+    vault.fetch(KEY, tmp_path / "c")
+    assert (tmp_path / "c").read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize("size", [100, 3 * PART])
+def test_a_file_that_is_not_what_was_recorded_is_not_stored(vault: Vault, tmp_path: Path, size: int) -> None:
+    source, _ = written(tmp_path / "a", size)
+    with pytest.raises(ConflictError, match="recorded"):
+        vault.put(source, KEY, "0" * 64)
+    assert vault.find(KEY) is None
+    source, sha256 = written(tmp_path / "a", size)
+    vault.put(source, KEY, sha256)
+    assert vault.find(KEY) == Stored(size, sha256)
+
+
+def test_removed_is_gone_and_gone_already_is_no_error(vault: Vault, tmp_path: Path) -> None:
+    source, sha256 = written(tmp_path / "a")
+    vault.put(source, KEY, sha256)
+    vault.remove(KEY)
+    assert vault.find(KEY) is None
+    vault.remove(KEY)
+    with pytest.raises(FileMissingError):
+        vault.fetch(KEY, tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+def test_keys_do_not_mix(vault: Vault, tmp_path: Path) -> None:
+    source, sha256 = written(tmp_path / "a")
+    vault.put(source, "1/slide.svs", sha256)
+    assert vault.find("1/slide.sv") is None
+    assert vault.find("1") is None
+    vault.remove("1/slide.sv")
+    assert vault.find("1/slide.svs") is not None
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "/a", "a/", "../a", "a/../b", "a//b", ".a", "a b", "a\n", "a\\b", "é", "a.part", "a.sha256", "a." , "/".join("a" * 9),
+     "x" * 600],
+)  # fmt: skip
+def test_what_could_leave_the_place_is_no_key(vault: Vault, tmp_path: Path, key: str) -> None:
+    for attempt in (
+        lambda: vault.find(key),
+        lambda: vault.remove(key),
+        lambda: vault.fetch(key, tmp_path / "b"),
+        lambda: vault.put(tmp_path, key, "0" * 64),
+    ):
+        with pytest.raises(InvalidNameError):
+            attempt()
+
+
+def test_a_target_that_cannot_be_written_is_told_and_the_copy_stays(
+    vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, sha256 = written(tmp_path / "a")
+    vault.put(source, KEY, sha256)
+    with monkeypatch.context() as patched:
+        patched.setattr(durable, "flush", _refuse(errno.ENOSPC))
+        with pytest.raises(UnavailableError, match="data folder is full"):
+            vault.fetch(KEY, tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+    vault.fetch(KEY, tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == source.read_bytes()
+
+
+def _refuse(number: int) -> object:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+# A folder
+
+
+def folder(tmp_path: Path) -> FolderVault:
+    (tmp_path / "copies").mkdir()
+    return FolderVault(tmp_path / "copies")
+
+
+def test_the_note_is_one_that_sha256sum_checks(tmp_path: Path) -> None:
+    vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
+    vault.put(source, KEY, sha256)
+    note = tmp_path / "copies/1004486/slide.svs.sha256"
+    assert note.read_text() == f"{sha256}  slide.svs\n"
+
+
+def test_a_file_without_its_note_is_not_there_until_it_was_read_through(tmp_path: Path) -> None:
+    vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
+    vault.put(source, KEY, sha256)
+    (tmp_path / "copies/1004486/slide.svs.sha256").unlink()
+    assert vault.find(KEY) is None
+    vault.put(source, KEY, sha256)
+    assert vault.find(KEY) == Stored(source.stat().st_size, sha256)
+    (tmp_path / "copies/1004486/slide.svs.sha256").unlink()
+    (tmp_path / "copies/1004486/slide.svs").write_bytes(b"somebody else's")
+    with pytest.raises(ConflictError, match="nothing was overwritten"):
+        vault.put(source, KEY, sha256)
+
+
+def test_a_stored_copy_that_was_damaged_never_comes_back(tmp_path: Path) -> None:
+    vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
+    vault.put(source, KEY, sha256)
+    stored = tmp_path / "copies" / KEY
+    stored.write_bytes(b"x" + stored.read_bytes()[1:])
+    with pytest.raises(UnavailableError, match="stored copy cannot be read"):
+        vault.fetch(KEY, tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_disk_that_keeps_something_else_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
+    monkeypatch.setattr(folder_vault, "_read_back", lambda path: "0" * 64)
+    with pytest.raises(UnavailableError, match="cannot be read back"):
+        vault.put(source, KEY, sha256)
+    assert vault.find(KEY) is None
+    assert list((tmp_path / "copies/1004486").iterdir()) == []
+
+
+def test_where_the_disk_is_not_mounted_nothing_is_written(tmp_path: Path) -> None:
+    vault, (source, sha256) = FolderVault(tmp_path / "mnt/copies"), written(tmp_path / "a")
+    (tmp_path / "mnt").mkdir()
+    for attempt in (lambda: vault.put(source, KEY, sha256), lambda: vault.find(KEY)):
+        with pytest.raises(UnavailableError, match="mounted"):
+            attempt()
+    assert list((tmp_path / "mnt").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(errno.ENOSPC, "full"), (errno.EROFS, "read only"), (errno.EACCES, "read only"), (errno.EIO, "not answer")]
+)  # fmt: skip
+def test_a_disk_that_refuses_is_named_and_keeps_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: str
+) -> None:
+    vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
+    for name in ("folder_vault._copied", "durable.flush", "durable.write"):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"vsv.{name}", _refuse(number))
+            with pytest.raises(UnavailableError, match=told):
+                vault.put(source, KEY, sha256)
+        assert vault.find(KEY) is None
+    vault.put(source, KEY, sha256)
+    assert vault.find(KEY) is not None
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_really_full_disk(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="full"), folder_vault.plain_errors("it"):
+        folder_vault._copied(written(tmp_path / "a")[0], Path("/dev/full"))
+
+
+# What a setting names
+
+
+def test_a_setting_names_a_folder_or_a_bucket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    assert isinstance(vault_at(str(tmp_path)), FolderVault)
+    for where in ("s3://my-bucket", "s3://my-bucket/", "s3://my.bucket/a/b", "s3://my-bucket/a/"):
+        assert isinstance(vault_at(where), S3Vault)
+
+
+@pytest.mark.parametrize(
+    "where", ["s3://", "s3:/bucket", "s3://B", "s3://bucket/a b", "s3://bucket/../a", "s3://a_b/c", "s3://bucket/a//b"]
+)  # fmt: skip
+def test_what_names_no_bucket_is_refused(where: str) -> None:
+    with pytest.raises(SettingsError):
+        vault_at(where)
