@@ -19,6 +19,18 @@ def step(kind: JobKind) -> Step:
     return _STEPS[kind]()
 
 
+def _publish() -> Step:
+    from vsv.publishing.steps import publish_step  # noqa: PLC0415
+
+    return publish_step
+
+
+def _withdraw() -> Step:
+    from vsv.publishing.steps import withdraw_step  # noqa: PLC0415
+
+    return withdraw_step
+
+
 def _purge() -> Step:
     from vsv.purging import purge_step  # noqa: PLC0415
 
@@ -32,6 +44,8 @@ def _send() -> Step:
 
 
 _STEPS: Mapping[JobKind, Callable[[], Step]] = {
+    JobKind.PUBLISH: _publish,
+    JobKind.WITHDRAW: _withdraw,
     JobKind.PURGE: _purge,
     JobKind.SEND: _send,
 }
