@@ -218,7 +218,11 @@ def test_what_comes_back_as_something_else_is_thrown_away(s3: LikeS3, tmp_path: 
 
 @pytest.mark.parametrize(
     ("code", "status", "told"),
-    [("AccessDenied", 403, "refuses"), ("NoSuchBucket", 404, "not there"), ("InternalError", 500, "not answer")],
+    [
+        ("AccessDenied", 403, "refuses"),
+        ("NoSuchBucket", 404, "not there"),
+        ("InternalError", 500, "not answer"),
+    ],
 )
 def test_what_s3_says_is_told_without_details(
     s3: LikeS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, status: int, told: str

@@ -209,9 +209,7 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
 # What a setting names
 
 
-def test_a_setting_names_a_folder_or_a_bucket(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_setting_names_a_folder_or_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     assert isinstance(vault_at(str(tmp_path)), FolderVault)
     for where in ("s3://my-bucket", "s3://my-bucket/", "s3://my.bucket/a/b", "s3://my-bucket/a/"):
