@@ -19,6 +19,18 @@ def step(kind: JobKind) -> Step:
     return _STEPS[kind]()
 
 
+def _publish() -> Step:
+    from vsv.publishing.steps import publish_step  # noqa: PLC0415
+
+    return publish_step
+
+
+def _withdraw() -> Step:
+    from vsv.publishing.steps import withdraw_step  # noqa: PLC0415
+
+    return withdraw_step
+
+
 def _archive() -> Step:
     from vsv.archiving import archive_step  # noqa: PLC0415
 
@@ -44,6 +56,8 @@ def _send() -> Step:
 
 
 _STEPS: Mapping[JobKind, Callable[[], Step]] = {
+    JobKind.PUBLISH: _publish,
+    JobKind.WITHDRAW: _withdraw,
     JobKind.ARCHIVE: _archive,
     JobKind.RESTORE: _restore,
     JobKind.PURGE: _purge,
