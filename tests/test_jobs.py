@@ -219,3 +219,8 @@ class TestRunning:
         left = [True, True, False]
         assert len(job_runs.run_due(here, JobKind, lambda: left.pop(0))) == 2
         assert len(run_all(here)) == 1
+
+
+def test_each_kind_has_a_step() -> None:
+    for kind in JobKind:
+        assert callable(job_steps.step(kind))

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from vsv import durable, jobs
+from vsv import archiving, durable, jobs
 from vsv.archiving import forget
 from vsv.errors import ConflictError, SlideNotFoundError, VsvError
 from vsv.files import SlideFiles
@@ -93,6 +93,7 @@ def purge_step(here: Installation, job: JobRecord) -> Mapping[str, str]:
         here.files.hide(job.image_id)
     forget(here, job.image_id)
     removed = _removed(here, job.image_id)
+    archiving.forget(here, job.image_id)
     if record.original != "PURGED":
         here.slides.update(job.image_id, {"original": "PURGED"}, by=job.by)
     log.info("slide %s was purged: %d files, %d bytes", job.image_id, len(removed), sum(removed.values()))
