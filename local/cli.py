@@ -31,6 +31,7 @@ def main() -> None:
 main.add_command(cli_serving.serve)
 main.add_command(cli_importing.import_files)
 main.add_command(cli_importing.render)
+main.add_command(cli_importing.status)
 main.add_command(cli_slides.list_slides)
 main.add_command(cli_slides.show)
 main.add_command(cli_life.delete)
