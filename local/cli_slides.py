@@ -1,19 +1,18 @@
 """The commands that look at slides and change single ones: list, show, delete, export-deepzoom, add-mask."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 from serve_image.webgateway_channels import read_color
 from vsv.errors import SlideNotFoundError
-from vsv.installation import Installation
 from vsv.masks import import_mask
 from vsv.numbers import give_number
-from vsv.records import SlideRecord, Status
+from vsv.records import Status
 
 from local import exporting
 from local.cli_options import data_option, existing, json_option
+from local.rendering import all_slides
 
 
 @click.command("list")
@@ -36,16 +35,6 @@ def list_slides(data: Path, status: str | None, as_json: bool) -> None:
             f" {size:>14}  {record.filename}"
         )
     click.echo(f"{len(records)} slide{'' if len(records) == 1 else 's'}", err=True)
-
-
-def all_slides(here: Installation) -> Iterator[SlideRecord]:
-    """Give every slide's record."""
-    token = None
-    while True:
-        page = here.slides.list_all(500, token)
-        yield from page.items
-        if (token := page.next_token) is None:
-            return
 
 
 @click.command()

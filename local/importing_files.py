@@ -1,86 +1,144 @@
-"""``vsv import``: files from anywhere on this machine, imported to the end while the caller waits."""
+"""``vsv import``: files from anywhere on this machine, each imported to its end, several at once."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from threading import Condition, Event
 
-from vsv.errors import InvalidNameError, VsvError
-from vsv.importing import Receipt, receive, retry
+from vsv.errors import InvalidNameError
+from vsv.importing import Receipt, Safety, receive, retry
 from vsv.inspection import checksum
 from vsv.installation import Installation
-from vsv.records import ImportState
+from vsv.records import ImportRecord, ImportState
 
-from local.standalone import standalone
+from local.bulk import Outcome, Result, Task, pause
+from local.bulk_files import RENAME, UNREADABLE, Found, slide_files
+from local.intake import Intake
+from local.scanner_folders import ScannerFolders
 
 _POLL_SECONDS = 0.05
+# Of what another process does only the records tell.
+_OTHERS_POLL_SECONDS = 0.5
+_PATIENCE_SECONDS = 600.0  # without a word from it; a copy and a rendering note their progress all the time
 _UNFINISHED = "it is not finished yet: another process is importing it, or a warning above says why"
-_ROUNDS = 3  # two files of one name and size are told apart once the first one has been read
+_ENDED = (ImportState.READY, ImportState.FAILED)
+# A step has tried several times already before its trouble is noted.
+_TROUBLES = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one file: its ImageID, or the reason why it has none."""
+class FilesAtHand(ScannerFolders):
+    """Where the files lie that are being imported now: one of a name at a time, since an import goes by its name."""
 
-    filename: str
-    image_id: str | None = None
-    error: str | None = None
+    def __init__(self) -> None:
+        super().__init__(())
+        self._paths: dict[str, Path] = {}
+        self._changed = Condition()
 
-    def to_item(self) -> dict[str, str | None]:
-        """Give it with the field names of the wire."""
-        return {"Filename": self.filename, "ImageID": self.image_id, "Error": self.error}
+    @contextmanager
+    def holding(self, path: Path) -> Iterator[None]:
+        """Bring this file under its name for the length of a block; waits for another one of that name."""
+        with self._changed:
+            self._changed.wait_for(lambda: path.name not in self._paths)
+            self._paths[path.name] = path
+        try:
+            yield
+        finally:
+            with self._changed:
+                del self._paths[path.name]
+                for key in [key for key in self._known if key[0] == path]:
+                    del self._known[key]  # it is of use within one import only, and would grow with each
+                self._changed.notify_all()
 
-
-def import_files(
-    data: Path, files: Sequence[Path], *, in_place: bool, say: Callable[[str], None]
-) -> list[Outcome]:
-    """Import files one after the other, each to its end, and tell of each."""
-    outcomes = []
-    for index, path in enumerate(files, 1):
-        with standalone(data, [path.absolute().parent], in_place=in_place) as (here, intake):
-            if index == 1:
-                here.files.sweep()
-            outcome = _import(here, path, intake.is_busy)
-        outcomes.append(outcome)
-        say(f"[{index}/{len(files)}] {_told(outcome)}")
-    return outcomes
-
-
-def _told(outcome: Outcome) -> str:
-    if outcome.image_id is not None:
-        return f"OK      {outcome.filename} is slide {outcome.image_id}"
-    return f"FAILED  {outcome.filename}: {outcome.error}"
+    def _named(self, filename: str, run: ImportRecord | None) -> list[Path]:
+        path = self._paths.get(filename)
+        return [path] if path is not None and path.is_file() else super()._named(filename, run)
 
 
-def _import(here: Installation, path: Path, is_busy: Callable[[], bool]) -> Outcome:
-    try:
-        size = path.stat().st_size
-        receipt = receive(here, path.name, size)
+class FileImporter:
+    """Imports single files; any number of threads may ask."""
+
+    def __init__(self, here: Installation, intake: Intake, stopping: Event) -> None:
+        self._here, self._intake, self._stopping = here, intake, stopping
+        self._at_hand = FilesAtHand()
+        intake.folders = self._at_hand
+
+    def tasks(self, paths: Sequence[Path]) -> Iterator[Task]:
+        """Give the work that each slide of files and folders is."""
+        for found in slide_files(paths, self._here.files.root):
+            yield Task(str(found.path), found.size, partial(self.bring, found))
+
+    def bring(self, found: Found) -> Outcome:
+        """Import a file to its end; raises StoppedError where a person wants to stop."""
+        try:
+            if found.trouble is not None:
+                return _failed(found, found.trouble)
+            with self._at_hand.holding(found.path.absolute()):
+                return self._bring(found)
+        except InvalidNameError:
+            return _failed(found, RENAME)
+        except OSError:
+            return _failed(found, UNREADABLE)
+
+    def _bring(self, found: Found) -> Outcome:
+        name, size = found.path.name, found.path.stat().st_size
+        receipt = receive(self._here, name, size)
+        was_here = receipt.state is ImportState.READY
         if receipt.state is ImportState.FAILED:
-            receipt = retry(here, path.name)  # who names a file again wants it tried again
-        for _ in range(_ROUNDS):
-            while is_busy():
-                time.sleep(_POLL_SECONDS)
-            receipt = receive(here, path.name, size)
-            if receipt.state in {ImportState.READY, ImportState.FAILED}:
-                break
-        if receipt.state is ImportState.READY and _are_several(here, path.name, size):
-            receipt = receive(here, path.name, size, checksum(path))
-        return _outcome(here, path.name, receipt)
-    except InvalidNameError:
-        return Outcome(path.name, error="its name is not that of a slide file: rename it, to 12345.svs say")
-    except (VsvError, OSError) as error:
-        return Outcome(path.name, error=str(error) if isinstance(error, VsvError) else "it cannot be read")
+            retry(self._here, name)  # who names a file again wants it tried again
+        if receipt.state is not ImportState.READY:
+            receipt = self._settled(found.path.absolute(), size)
+        if receipt.state is ImportState.READY and self._are_several(name, size):
+            receipt = receive(self._here, name, size, checksum(found.path))
+        return self._outcome(found, receipt, was_here=was_here)
+
+    def _settled(self, path: Path, size: int) -> Receipt:
+        """Wait for the end of a file's import, whoever works on it."""
+        heard, since, troubles = "", time.monotonic(), 0
+        runs: set[str] = set()
+        while True:
+            self._wait_for_us(path.name)
+            run = self._here.imports.get(path.name)
+            if (
+                run is not None
+                and run.state is ImportState.FAILED
+                and run.source == str(path.parent.resolve())
+            ):
+                return Receipt(Safety.NOT_YET, run.state, run.error)  # to ask again would begin again
+            receipt = receive(self._here, path.name, size)  # takes it up where its process has died
+            if receipt.state in _ENDED or run is None:
+                return receipt
+            troubles += run.error is not None
+            runs.add(run.run_id)
+            if run.updated_at != heard:
+                heard, since = run.updated_at, time.monotonic()
+            if max(troubles, len(runs) // 2) >= _TROUBLES or time.monotonic() - since > _PATIENCE_SECONDS:
+                return receipt
+            if not self._intake.works_on(run):
+                pause(_OTHERS_POLL_SECONDS, self._stopping)
+
+    def _wait_for_us(self, name: str) -> None:
+        """Wait until this process has done what it can about a file; stopped, what it does is ended by ``close``."""
+        run = self._here.imports.get(name)
+        while run is not None and self._intake.works_on(run):
+            pause(_POLL_SECONDS, self._stopping)
+
+    def _are_several(self, filename: str, size: int) -> bool:
+        """Tell whether only their content tells slides of this name and size apart."""
+        page = self._here.slides.by_filename(filename, 100)
+        return sum(record.file_size == size for record in page.items) > 1
+
+    def _outcome(self, found: Found, receipt: Receipt, *, was_here: bool) -> Outcome:
+        if receipt.state is not ImportState.READY or receipt.image_id is None:
+            return _failed(found, receipt.error or _UNFINISHED)
+        if self._here.files.is_hidden(receipt.image_id):
+            reason = f"it was deleted: vsv delete --undo {receipt.image_id} brings it back"
+            # Somebody wants this very file; in a folder it is one that somebody did not want.
+            return Outcome(str(found.path), Result.FAILED if found.named else Result.SKIPPED, reason=reason)
+        result = Result.SKIPPED if was_here else Result.OK
+        return Outcome(str(found.path), result, receipt.image_id)
 
 
-def _are_several(here: Installation, filename: str, size: int) -> bool:
-    """Tell whether only their content tells slides of this name and size apart."""
-    return sum(record.file_size == size for record in here.slides.by_filename(filename, 1000).items) > 1
-
-
-def _outcome(here: Installation, filename: str, receipt: Receipt) -> Outcome:
-    if receipt.state is not ImportState.READY or receipt.image_id is None:
-        return Outcome(filename, error=receipt.error or _UNFINISHED)
-    if here.files.is_hidden(receipt.image_id):
-        return Outcome(filename, error=f"it was deleted: vsv delete --undo {receipt.image_id} brings it back")
-    return Outcome(filename, receipt.image_id)
+def _failed(found: Found, reason: str) -> Outcome:
+    return Outcome(str(found.path), Result.FAILED, reason=reason)

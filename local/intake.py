@@ -26,6 +26,7 @@ from vsv.errors import (
     VersionConflictError,
     VsvError,
 )
+from vsv.files import SlideFiles
 from vsv.installation import Installation
 from vsv.progress import NotedProgress
 from vsv.records import ImportRecord, ImportState
@@ -46,14 +47,19 @@ class Intake(Source):
     """Brings files from folders of this machine into the data folder and imports them."""
 
     def __init__(
-        self, here: Callable[[], Installation], folders: Sequence[Path] = (), *, in_place: bool = False
+        self,
+        here: Callable[[], Installation],
+        folders: Sequence[Path] = (),
+        *,
+        in_place: bool = False,
+        threads: int = IMPORT_THREADS,
     ) -> None:
         super().__init__(folders)
         self._here = here
         self.in_place = in_place
         self._busy: set[str] = set()
         self._busy_lock = Lock()
-        self._importers = ThreadPoolExecutor(IMPORT_THREADS, "import")
+        self._importers = ThreadPoolExecutor(threads, "import")
         # One at a time: a pyramid takes all cores, and slides can be looked at before theirs.
         self._renderers = ThreadPoolExecutor(1, "render")
 
@@ -99,6 +105,11 @@ class Intake(Source):
         with self._busy_lock:
             return bool(self._busy)
 
+    def works_on(self, run: ImportRecord) -> bool:
+        """Tell whether this process works on a run, or is about to."""
+        with self._busy_lock:
+            return run.run_id in self._busy
+
     def close(self) -> None:
         """Finish the steps under way and take up no more."""
         self._importers.shutdown(cancel_futures=True)
@@ -132,7 +143,7 @@ class Intake(Source):
         """Run steps in order; tell whether all of them passed. Nothing escapes: this is a thread's last frame."""
         event = {"filename": run.filename, "size": run.size, "runId": run.run_id}
         try:
-            with self._lock(run), self._survived(run):
+            with import_lock(self._here().files, run.filename), self._survived(run):
                 for step in steps:
                     _with_retries(step, event)
             return True
@@ -169,12 +180,6 @@ class Intake(Source):
         finally:
             self._note(run, {"deaths": 0})
 
-    def _lock(self, run: ImportRecord) -> FileLock:
-        folder = self._here().files.root / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        name = hashlib.sha256(run.filename.encode()).hexdigest()[:32]
-        return FileLock(folder / f"{name}.lock", timeout=0)
-
     def _transfer(self, event: dict[str, Any], _context: Any) -> None:
         """Bring the file in, unless a run before this one has."""
         here = self._here()
@@ -200,6 +205,14 @@ class Intake(Source):
         here.imports.advance(
             run.filename, run.run_id, {"checksum": brought.checksum, "source_modified": brought.modified}
         )
+
+
+def import_lock(files: SlideFiles, filename: str) -> FileLock:
+    """Give the lock of whoever works on a file of this name; entering it raises Timeout where it is held."""
+    folder = files.root / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    name = hashlib.sha256(filename.encode()).hexdigest()[:32]
+    return FileLock(folder / f"{name}.lock", timeout=0)
 
 
 def _with_retries(step: Callable[[dict[str, Any], Any], Any], event: dict[str, Any]) -> None:

@@ -1,65 +1,74 @@
-"""``vsv render``: pyramids for one slide, many or all, with a bar for people and lines for logs."""
+"""``vsv render``: the levels that slides lack, for one slide, many or all."""
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from functools import partial
+from threading import Event
 
-import click
-from vsv.errors import VsvError
+from filelock import Timeout
 from vsv.import_steps import render
 from vsv.installation import Installation
-from vsv.pyramid import Progress
+from vsv.records import SlideRecord, Status
+
+from local.bulk import Outcome, Result, StoppedError, Task
+from local.bulk_runs import Run
+from local.intake import import_lock
+
+# Two, with half of the cores each: while one slide is opened, read back or flushed, the other one's tiles keep the
+# cores at work. More would only take memory.
+AT_ONCE = 2
+# A record can hold 100 kB of tags.
+_PAGE = 100
 
 
-@dataclass
-class Counts:
-    """How a run over many slides ended; ``failures`` gives each failed slide's reason."""
+class Renderer:
+    """Renders single slides; ``jobs`` threads do so for all that are at work."""
 
-    ok: int = 0
-    skipped: int = 0
-    failed: int = 0
-    failures: dict[str, str] = field(default_factory=dict)
+    def __init__(self, here: Installation, run: Run, stopping: Event, threads_each: int) -> None:
+        self._here, self._run, self._stopping, self._threads = here, run, stopping, threads_each
 
-    def to_item(self) -> dict[str, object]:
-        """Give it for JSON."""
-        return asdict(self)
+    def tasks(self, image_ids: Sequence[str]) -> Iterator[Task]:
+        """Give the work that each slide is; all of them where none is named."""
+        for image_id, record in wanted(self._here, image_ids):
+            pixels = record.width * record.height if record else 0
+            yield Task(image_id, pixels, partial(self._render, image_id, record.filename if record else None))
 
+    def _render(self, image_id: str, filename: str | None) -> Outcome:
+        if filename is None:
+            return self._rendered(image_id)
+        try:
+            with import_lock(self._here.files, filename):
+                return self._rendered(image_id)
+        except Timeout:
+            return Outcome(image_id, Result.SKIPPED, image_id, "another process is at work on it")
 
-def render_all(
-    here: Installation, image_ids: Sequence[str], jobs: int | None, *, say: Callable[[str], None], bar: bool
-) -> Counts:
-    """Render what is missing of each slide; one that fails does not stop the others."""
-    counts = Counts()
-    for index, image_id in enumerate(image_ids, 1):
-        say(f"[{index}/{len(image_ids)}] {_render(here, image_id, jobs, counts, bar)}")
-    say(f"{counts.ok} OK, {counts.skipped} skipped, {counts.failed} failed")
-    return counts
+    def _rendered(self, image_id: str) -> Outcome:
+        if render(self._here, image_id, partial(self._progress, image_id), self._threads):
+            return Outcome(image_id, Result.OK, image_id)
+        return Outcome(image_id, Result.SKIPPED, image_id, "it has all its levels")
 
-
-def _render(here: Installation, image_id: str, jobs: int | None, counts: Counts, bar: bool) -> str:
-    try:
-        with _progress(image_id, bar) as progress:
-            rendered = render(here, image_id, progress, jobs)
-    except VsvError as error:
-        counts.failed += 1
-        counts.failures[image_id] = str(error)
-        return f"FAILED  {image_id}: {error}"
-    counts.ok, counts.skipped = counts.ok + rendered, counts.skipped + (not rendered)
-    return f"OK      {image_id}" if rendered else f"skipped {image_id}: it has all its levels"
+    def _progress(self, image_id: str, done: int, total: int) -> None:
+        if self._stopping.is_set():
+            raise StoppedError
+        self._run.at(image_id, done, total)
 
 
-@contextmanager
-def _progress(image_id: str, bar: bool) -> Iterator[Progress]:
-    """Draw a bar on a terminal; say nothing elsewhere."""
-    if not bar or not sys.stdout.isatty():
-        yield lambda _done, _total: None
-        return
-    drawn: click._termui_impl.ProgressBar[int]
-    with click.progressbar(length=1, label=image_id, show_pos=True) as drawn:
+def wanted(here: Installation, image_ids: Sequence[str]) -> Iterator[tuple[str, SlideRecord | None]]:
+    """Give slides with their records, where there are any: those named, else all that were not deleted."""
+    for image_id in image_ids:
+        yield image_id, here.slides.get(image_id)
+    if not image_ids:
+        yield from ((record.image_id, record) for record in all_slides(here) if not _is_deleted(record))
 
-        def show(done: int, total: int) -> None:
-            drawn.length = total
-            drawn.update(done - drawn.pos)
 
-        yield show
+def all_slides(here: Installation) -> Iterator[SlideRecord]:
+    """Give every slide's record, a page at a time."""
+    token = None
+    while True:
+        page = here.slides.list_all(_PAGE, token)
+        yield from page.items
+        if (token := page.next_token) is None:
+            return
+
+
+def _is_deleted(record: SlideRecord) -> bool:
+    return record.status is Status.DELETED

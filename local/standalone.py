@@ -11,7 +11,7 @@ from vsv.installation import ImportStarter, Installation
 from vsv.settings import Settings, number
 
 from local.handover import Handover
-from local.intake import Intake
+from local.intake import IMPORT_THREADS, Intake
 from local.sqlite import SqliteImportStore, SqliteJobStore, SqliteSlideStore, open_database
 
 DATABASE = "records.sqlite"
@@ -19,13 +19,13 @@ DATABASE = "records.sqlite"
 
 @contextmanager
 def standalone(
-    data: Path, folders: Sequence[Path] = (), *, in_place: bool = False
+    data: Path, folders: Sequence[Path] = (), *, in_place: bool = False, threads: int = IMPORT_THREADS
 ) -> Iterator[tuple[Installation, Intake]]:
     """Be the installation of a data folder for the length of a block; raises SettingsError where it cannot be.
 
-    ``folders`` are where files may be brought in from.
+    ``folders`` are where files may be brought in from; ``threads`` how many are copied and read at once.
     """
-    intake = Intake(lambda: here, folders, in_place=in_place)
+    intake = Intake(lambda: here, folders, in_place=in_place, threads=threads)
     with _being(data, lambda: intake) as here:
         try:
             yield here, intake

@@ -17,7 +17,8 @@ from local.events import http_answer, http_event
 from local.standalone import standalone
 
 COMMANDS = (
-    "add-mask", "serve", "import", "list", "show", "render", "export-deepzoom", "delete", "send", "jobs", "run-jobs",
+    "add-mask", "serve", "import", "list", "show", "render", "status", "export-deepzoom", "delete", "send", "jobs",
+    "run-jobs", "backup", "restore", "omero-import",
 )  # fmt: skip
 
 
@@ -78,16 +79,18 @@ def test_import_says_what_became_of_each_file(shell: Shell) -> None:
     named = put(shell.scanner, "c.txt", b"no slide")
     result = shell.run("import", good, bad, named)
     assert result.exit_code == 1
-    assert "OK      a.svs is slide 1004486" in result.output
-    assert "FAILED  b.svs: this is not a slide" in result.output
-    assert "FAILED  c.txt: its name is not that of a slide file" in result.output
+    assert f"[1/3] OK      {good} is slide 1004486" in result.output
+    assert f"[2/3] FAILED  {bad}: this is not a slide" in result.output
+    assert f"[3/3] FAILED  {named}: its name is not that of a slide file" in result.output
+    assert "1 OK, 0 skipped, 2 failed" in result.output
 
 
 def test_import_as_json_is_all_of_standard_output(shell: Shell) -> None:
-    result = shell.run("import", put(shell.scanner, "a.svs"), put(shell.scanner, "b.svs", b"no"), "--json")
+    good = put(shell.scanner, "a.svs")
+    result = shell.run("import", good, put(shell.scanner, "b.svs", b"no"), "--json")
     assert result.exit_code == 1
     first, second = json.loads(result.stdout)
-    assert first == {"Filename": "a.svs", "ImageID": "1004486", "Error": None}
+    assert first == {"Filename": str(good), "Outcome": "OK", "ImageID": "1004486", "Error": None}
     assert second["ImageID"] is None
     assert "not a slide" in second["Error"]
 
@@ -184,7 +187,9 @@ def test_show(filled: Shell) -> None:
 
 
 def test_render_counts_and_can_be_resumed(filled: Shell) -> None:
-    assert filled.json("render", "--all") == {"ok": 0, "skipped": 1, "failed": 0, "failures": {}}
+    assert filled.json("render", "--all") == [
+        {"Filename": "1004486", "Outcome": "SKIPPED", "ImageID": "1004486", "Error": "it has all its levels"}
+    ]
     (filled.data / "slides/1004486/pyramid.tif").unlink()
     assert "1 OK, 0 skipped, 0 failed" in filled.run("render", "1004486", "--jobs", "2").output
     assert "0 OK, 1 skipped, 0 failed" in filled.run("render", "--all").output
@@ -200,13 +205,14 @@ def test_render_goes_on_after_one_that_fails_and_ends_non_zero(filled: Shell) ->
     assert result.exit_code == 1
     assert "1 OK, 0 skipped, 1 failed" in result.output
     result = filled.run("render", "unknown", "..", "--json")
-    assert (result.exit_code, json.loads(result.stdout)["failed"]) == (1, 2)
+    outcomes = [outcome["Outcome"] for outcome in json.loads(result.stdout)]
+    assert (result.exit_code, outcomes) == (1, ["FAILED", "FAILED"])
 
 
 def test_render_of_a_damaged_pyramid_makes_it_anew(filled: Shell) -> None:
     (filled.data / "slides/1004486/pyramid.tif").write_bytes(b"damaged")
-    assert filled.json("render", "--all")["ok"] == 1
-    assert filled.json("render", "--all")["skipped"] == 1
+    assert filled.json("render", "--all")[0]["Outcome"] == "OK"
+    assert filled.json("render", "--all")[0]["Outcome"] == "SKIPPED"
 
 
 @pytest.mark.parametrize(
