@@ -17,7 +17,8 @@ from local.events import http_answer, http_event
 from local.standalone import standalone
 
 COMMANDS = (
-    "add-mask", "archive", "restore", "serve", "import", "list", "show", "render", "export-deepzoom", "delete", "send", "jobs", "run-jobs",
+    "add-mask", "serve", "import", "list", "show", "render", "export-deepzoom", "delete", "send", "jobs", "run-jobs",
+    "archive", "restore",
 )  # fmt: skip
 
 
