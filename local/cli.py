@@ -7,7 +7,7 @@ from typing import Any
 import click
 from vsv.errors import VsvError
 
-from local import cli_backup, cli_importing, cli_jobs, cli_life, cli_serving, cli_slides
+from local import cli_archiving, cli_backup, cli_importing, cli_jobs, cli_life, cli_serving, cli_slides
 from local.finishing import JobFailedError
 
 
@@ -36,6 +36,8 @@ main.add_command(cli_slides.list_slides)
 main.add_command(cli_slides.show)
 main.add_command(cli_life.delete)
 main.add_command(cli_life.send)
+main.add_command(cli_archiving.archive)
+main.add_command(cli_archiving.unarchive)
 main.add_command(cli_jobs.jobs)
 main.add_command(cli_jobs.run_jobs)
 main.add_command(cli_slides.export_deepzoom)

@@ -139,6 +139,25 @@ def test_the_scanner_is_told_that_its_slide_is_safe_also_while_it_is_archived(he
     assert len(here.records()) == 1
 
 
+def test_a_file_that_another_machine_removed_is_opened_anew(
+    here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = here.here.library.slide(ID)
+    level = before.levels[before.max_level]
+
+    def stale(*_: object) -> bytes:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pread", stale)
+        with pytest.raises(UnavailableError):
+            level.jpeg(0, 0)
+    assert before.is_stale
+    after = here.here.library.slide(ID)
+    assert after is not before
+    assert not after.is_stale
+
+
 def test_its_id_is_still_taken(here: Site) -> None:
     archived(here.here, ID)
     other = other_scan(CONTENT)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from archive_site import archived, restored
+from review_slides.handler import lambda_handler
 from running import site
 from small_slides import slide_bytes
 from vsv import idle_slides, jobs
@@ -19,6 +20,7 @@ from vsv.records import JobKind, Status
 
 from local.standalone import standalone
 from tests.store_records import slide
+from tests.test_graphql_events import PATHOLOGIST, event
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 DAYS = 180.0
@@ -175,6 +177,14 @@ def test_in_one_process_it_is_not_even_looked_for(tmp_path: Path, monkeypatch: p
         assert noted == ["1004486"]
         here.here.library.slide("1004486", is_seen=False)
         assert noted == ["1004486"]
+
+
+def test_asking_for_a_slide_by_graphql_is_a_look(here: Installation) -> None:
+    put(here, "1", 1000)
+    for image_id in ("1", "no-such-slide"):
+        lambda_handler(event("Query", "getSlide", {"ImageID": image_id}, PATHOLOGIST), None)
+    assert found(here) == set()
+    assert not here.files.folder("no-such-slide").exists()
 
 
 def test_where_nothing_can_be_written_nothing_is_noted(

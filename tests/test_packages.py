@@ -65,6 +65,7 @@ def test_images_are_packed_with_records_and_nothing_of_imports() -> None:
     held = set(package_function.modules_of("serve_image"))
     assert {"serve_image.handler", "vsv.tiles", "vsv.pixels", "vsv.openslide_source", "vsv.dynamodb"} <= held
     assert not held & {"vsv.stream_starter", "vsv.importing", "vsv.barcode", "observed"}
+    assert not held & {"vsv.vault", "vsv.s3_vault", "vsv.archiving", "vsv.complete_pyramid"}
 
 
 def test_labels_are_packed_without_records() -> None:

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from vsv import durable, folder_vault
+from vsv import durable, folder_vault, installation
 from vsv.errors import (
     ConflictError,
     FileMissingError,
@@ -15,9 +15,10 @@ from vsv.errors import (
 )
 from vsv.folder_vault import FolderVault
 from vsv.s3_vault import S3Vault
+from vsv.settings import from_environment
 from vsv.vault import Stored, Vault, vault_at
 
-from tests.like_s3 import KEY, PART, written
+from tests.like_s3 import BUCKET, KEY, PART, LikeS3, written
 
 pytest_plugins = ["tests.vault_fixtures"]
 
@@ -219,3 +220,27 @@ def test_a_setting_names_a_folder_or_a_bucket(tmp_path: Path, monkeypatch: pytes
 def test_what_names_no_bucket_is_refused(where: str) -> None:
     with pytest.raises(SettingsError):
         vault_at(where)
+
+
+def test_an_installation_without_an_archive_says_which_setting_is_missing(tmp_path: Path) -> None:
+    here = installation.on_aws(from_environment({"VSV_DATA": str(tmp_path)}))
+    with pytest.raises(SettingsError, match="VSV_ARCHIVE"):
+        _ = here.archive
+    with pytest.raises(SettingsError, match="VSV_PUBLISHED"):
+        _ = here.published
+
+
+def test_an_installations_archive_is_where_and_how_its_settings_say(s3: LikeS3, tmp_path: Path) -> None:
+    environment = {"VSV_ARCHIVE": f"s3://{BUCKET}/originals", "VSV_ARCHIVE_CLASS": "GLACIER_IR"}
+    here = installation.on_aws(from_environment(environment))
+    source, sha256 = written(tmp_path / "a", 100)
+    here.archive.put(source, KEY, sha256)
+    told = s3.head_object(Bucket=BUCKET, Key=f"originals/{KEY}")
+    assert (told["StorageClass"], told["Metadata"]) == ("GLACIER_IR", {"sha256": sha256})
+    assert here.settings.archive_after_days == 180
+
+
+@pytest.mark.parametrize("changes", [{"VSV_ARCHIVE_CLASS": "CHEAP"}, {"VSV_ARCHIVE_AFTER_DAYS": "0"}])
+def test_impossible_settings_are_refused(changes: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(changes))):
+        from_environment(changes)

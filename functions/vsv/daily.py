@@ -1,4 +1,4 @@
-"""The look at everything that is due by age, once a day: what was deleted or has long been idle, what kills left."""
+"""The look at everything that is due by age, once a day: slides deleted or not opened for long, what kills left."""
 
 from vsv import idle_slides, purging
 from vsv.installation import Installation

@@ -114,8 +114,7 @@ def _copied(source: Path, part: Path) -> str:
         for block in _blocks(whole):
             digest.update(block)
             file.write(block)
-        file.flush()
-        os.fsync(file.fileno())
+    durable.flush(part)
     return digest.hexdigest()
 
 
