@@ -7,7 +7,7 @@ from typing import Any
 import click
 from vsv.errors import VsvError
 
-from local import cli_importing, cli_jobs, cli_life, cli_serving, cli_slides
+from local import cli_importing, cli_jobs, cli_life, cli_publishing, cli_serving, cli_slides
 from local.finishing import JobFailedError
 
 
@@ -35,6 +35,9 @@ main.add_command(cli_slides.list_slides)
 main.add_command(cli_slides.show)
 main.add_command(cli_life.delete)
 main.add_command(cli_life.send)
+main.add_command(cli_publishing.publish)
+main.add_command(cli_publishing.withdraw)
+main.add_command(cli_publishing.check_published)
 main.add_command(cli_jobs.jobs)
 main.add_command(cli_jobs.run_jobs)
 main.add_command(cli_slides.export_deepzoom)
