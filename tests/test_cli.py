@@ -18,6 +18,7 @@ from local.standalone import standalone
 
 COMMANDS = (
     "add-mask", "serve", "import", "list", "show", "render", "export-deepzoom", "delete", "send", "jobs", "run-jobs",
+    "publish", "withdraw", "check-published",
 )  # fmt: skip
 
 
