@@ -14,6 +14,7 @@ from local import (
     cli_jobs,
     cli_life,
     cli_omero,
+    cli_publishing,
     cli_serving,
     cli_slides,
 )
@@ -47,6 +48,9 @@ main.add_command(cli_life.delete)
 main.add_command(cli_life.send)
 main.add_command(cli_archiving.archive)
 main.add_command(cli_archiving.unarchive)
+main.add_command(cli_publishing.publish)
+main.add_command(cli_publishing.withdraw)
+main.add_command(cli_publishing.check_published)
 main.add_command(cli_jobs.jobs)
 main.add_command(cli_jobs.run_jobs)
 main.add_command(cli_slides.export_deepzoom)
