@@ -7,7 +7,7 @@ from typing import Any
 import click
 from vsv.errors import VsvError
 
-from local import cli_importing, cli_jobs, cli_life, cli_serving, cli_slides
+from local import cli_backup, cli_importing, cli_jobs, cli_life, cli_serving, cli_slides
 from local.finishing import JobFailedError
 
 
@@ -40,3 +40,5 @@ main.add_command(cli_jobs.jobs)
 main.add_command(cli_jobs.run_jobs)
 main.add_command(cli_slides.export_deepzoom)
 main.add_command(cli_slides.add_mask)
+main.add_command(cli_backup.backup)
+main.add_command(cli_backup.restore)

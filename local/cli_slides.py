@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 from serve_image.webgateway_channels import read_color
 from vsv.errors import SlideNotFoundError
-from vsv.installation import Installation
 from vsv.masks import import_mask
 from vsv.numbers import give_number
 from vsv.records import Status

@@ -17,7 +17,8 @@ from local.events import http_answer, http_event
 from local.standalone import standalone
 
 COMMANDS = (
-    "add-mask", "serve", "import", "list", "show", "render", "status", "export-deepzoom", "delete", "send", "jobs", "run-jobs",
+    "add-mask", "serve", "import", "list", "show", "render", "status", "export-deepzoom", "delete", "send", "jobs",
+    "run-jobs", "backup", "restore", "omero-import",
 )  # fmt: skip
 
 

@@ -1,0 +1,211 @@
+"""A backup folder: contents named by their SHA-256, and one manifest that says which file had which.
+
+``contents/{first two digits}/{sha256}`` appear whole or not at all, and stay until a manifest stands that needs them
+no more. ``manifest.json`` is replaced in one step: before it, the backup is the one before; after it, the new one.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from filelock import FileLock, Timeout
+from vsv import durable
+from vsv.errors import ConflictError, NotFoundError, TransferError, UnreadableSlideError
+from vsv.inspection import checksum
+
+MANIFEST = "manifest.json"
+VERSION = 1
+_BLOCK = 4 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_DAMAGED = "the backup's manifest is damaged: use another backup"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of the data folder: its place there, and its content; or, for a link, where it leads.
+
+    ``size`` is in bytes, ``modified`` in ns since the epoch, ``mode`` the permissions.
+    """
+
+    path: str
+    size: int
+    modified: int
+    mode: int
+    sha256: str | None = None
+    link: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What one backup holds, and when it was made (ISO 8601 UTC)."""
+
+    made_at: str
+    entries: tuple[Entry, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(entry.size for entry in self.entries if entry.sha256)
+
+
+class BackupStore:
+    """The folder of a backup."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep others from writing to it for the length of a block; raises ConflictError where one does."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)  # labels and records of patients
+        try:
+            with FileLock(self.root / "lock", timeout=0):
+                yield
+        except Timeout as error:
+            raise ConflictError("another vsv is working on this backup") from error
+
+    def manifest(self) -> Manifest | None:
+        """Give what the backup holds, None where none was finished; raises UnreadableSlideError for a damaged one."""
+        try:
+            item = json.loads((self.root / MANIFEST).read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise UnreadableSlideError(_DAMAGED) from error
+        return _manifest(item)
+
+    def required(self) -> Manifest:
+        """Give what the backup holds; raises NotFoundError where none was finished."""
+        if (manifest := self.manifest()) is None:
+            raise NotFoundError("no finished backup lies in this folder")
+        return manifest
+
+    def content(self, sha256: str) -> Path:
+        """Give where a content lies."""
+        return self.root / "contents" / sha256[:2] / sha256
+
+    def has(self, sha256: str | None, size: int) -> bool:
+        """Tell whether a content is here, whole as far as its size tells."""
+        try:
+            return sha256 is not None and self.content(sha256).stat().st_size == size
+        except FileNotFoundError:
+            return False
+
+    def keep(self, source: Path, *, may_link: bool) -> str:
+        """Take in a file's content and give its SHA-256; raises TransferError where the copy differs.
+
+        ``may_link``: the file is never written to again, only replaced, so that a hard link is as good as a copy and
+        takes no room.
+        """
+        folder = self.root / "contents"
+        folder.mkdir(exist_ok=True)
+        part = folder / f"{os.urandom(8).hex()}{durable.PART_SUFFIX}"
+        try:
+            digest = _linked(source, part) if may_link else None
+            digest = digest or _copied(source, part)
+            target = self.content(digest)
+            target.parent.mkdir(exist_ok=True)
+            part.replace(target)
+            durable.flush(target.parent)
+        finally:
+            part.unlink(missing_ok=True)
+        return digest
+
+    def finish(self, manifest: Manifest) -> None:
+        """Let this be the backup, then let go of what only the one before it needed."""
+        item = {"version": VERSION, "made_at": manifest.made_at}
+        entries = [{k: v for k, v in asdict(entry).items() if v is not None} for entry in manifest.entries]
+        durable.write(self.root / MANIFEST, json.dumps(item | {"entries": entries}).encode())
+        self._drop_all_but({entry.sha256 for entry in manifest.entries})
+
+    def sweep(self) -> None:
+        """Remove what a killed backup left; only for whoever holds the backup."""
+        for part in (self.root / "contents").glob(f"*{durable.PART_SUFFIX}"):
+            part.unlink(missing_ok=True)
+
+    def damaged(self, manifest: Manifest, progress: Callable[[int], None]) -> Iterator[tuple[Entry, str]]:
+        """Read all contents, and give the files whose content is missing or not what it was, with the reason."""
+        for entry in manifest.entries:
+            if entry.sha256 is None:
+                continue
+            path = self.content(entry.sha256)
+            try:
+                if checksum(path) != entry.sha256:
+                    yield entry, "its content is not what was backed up"
+            except OSError:
+                yield entry, "its content is missing or cannot be read"
+            progress(entry.size)
+
+    def _drop_all_but(self, needed: set[str | None]) -> None:
+        for path in (self.root / "contents").glob("??/*"):
+            if path.name not in needed:
+                path.unlink(missing_ok=True)
+
+
+def _linked(source: Path, part: Path) -> str | None:
+    """Link a file and read it; None where the file system has no such links, or not from there to here."""
+    try:
+        os.link(source, part, follow_symlinks=True)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return None
+    return checksum(part)
+
+
+def _copied(source: Path, part: Path) -> str:
+    digest = copy_summed(source, part)
+    if checksum(part) != digest:
+        raise TransferError("a copy differs from its original: check the disks")
+    return digest
+
+
+def copy_summed(source: Path, target: Path) -> str:
+    """Copy a file, flush it, and give the SHA-256 of what was read."""
+    digest = hashlib.sha256()
+    with source.open("rb") as reading, target.open("wb") as writing:
+        while block := reading.read(_BLOCK):
+            digest.update(block)
+            writing.write(block)
+    durable.flush(target)
+    return digest.hexdigest()
+
+
+def _manifest(item: Any) -> Manifest:
+    """Read a manifest, which may have been written by anybody."""
+    try:
+        if item["version"] != VERSION:
+            raise UnreadableSlideError("the backup was made by a newer version: update this program")
+        manifest = Manifest(str(item["made_at"]), tuple(_entries(item["entries"])))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UnreadableSlideError(_DAMAGED) from error
+    return manifest
+
+
+def _entries(items: Iterable[Any]) -> Iterator[Entry]:
+    for item in items:
+        entry = Entry(**item)
+        if not _is_inside(entry.path) or (entry.sha256 is None) == (entry.link is None):
+            raise ValueError(entry.path)
+        if entry.sha256 is not None and not _SHA256.fullmatch(entry.sha256):
+            raise ValueError(entry.sha256)
+        if not all(isinstance(number, int) for number in (entry.size, entry.modified, entry.mode)):
+            raise TypeError(entry.path)
+        yield entry
+
+
+def _is_inside(text: str) -> bool:
+    parts = PurePosixPath(text).parts
+    return (
+        bool(parts)
+        and not text.startswith("/")
+        and ".." not in parts
+        and "\\" not in text
+        and "\0" not in text
+    )
