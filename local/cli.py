@@ -7,7 +7,7 @@ from typing import Any
 import click
 from vsv.errors import VsvError
 
-from local import cli_backup, cli_importing, cli_jobs, cli_life, cli_serving, cli_slides
+from local import cli_backup, cli_importing, cli_jobs, cli_life, cli_omero, cli_serving, cli_slides
 from local.finishing import JobFailedError
 
 
@@ -42,3 +42,4 @@ main.add_command(cli_slides.export_deepzoom)
 main.add_command(cli_slides.add_mask)
 main.add_command(cli_backup.backup)
 main.add_command(cli_backup.restore)
+main.add_command(cli_omero.omero_import)
