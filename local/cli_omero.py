@@ -1,9 +1,14 @@
 """``vsv omero-import``."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from vsv.installation import Installation, on_aws
 from vsv.records import Status
+from vsv.settings import from_environment
 
 from local.cli_options import data_option, existing
 from local.omero_import import Report, Wanted, write_import
@@ -12,6 +17,9 @@ from local.omero_import import Report, Wanted, write_import
 @click.command("omero-import")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @data_option
+@click.option(
+    "--aws", is_flag=True, help="Take the records from DynamoDB, and --data for the mounted EFS folder."
+)
 @click.option("--omero-data", help="The data folder as OMERO's server sees it, such as /OMERO/vsv.")
 @click.option(
     "--project", default="Slides", show_default=True, help="OMERO's project for the cases' datasets."
@@ -29,6 +37,7 @@ from local.omero_import import Report, Wanted, write_import
 def omero_import(  # noqa: PLR0913  one parameter an option
     folder: Path,
     data: Path,
+    aws: bool,
     omero_data: str | None,
     project: str,
     status: str | None,
@@ -47,9 +56,15 @@ def omero_import(  # noqa: PLR0913  one parameter an option
         new_only=new_only,
         with_notes=with_notes,
     )
-    with existing(data) as here:
+    with _on_aws(data) if aws else existing(data) as here:
         report = write_import(here, folder, wanted)
     click.echo(_told(report))
+
+
+@contextmanager
+def _on_aws(data: Path) -> Iterator[Installation]:
+    """Be the installation whose tables the environment names; raises SettingsError where it does not."""
+    yield on_aws(from_environment(os.environ | {"VSV_DATA": str(data)}))
 
 
 def _told(report: Report) -> str:

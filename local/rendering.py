@@ -53,11 +53,11 @@ class Renderer:
 
 
 def wanted(here: Installation, image_ids: Sequence[str]) -> Iterator[tuple[str, SlideRecord | None]]:
-    """Give slides with their records, where there are any: those named, else all that were not deleted."""
+    """Give slides with their records, where there are any: those named, else all whose original is here."""
     for image_id in image_ids:
         yield image_id, here.slides.get(image_id)
     if not image_ids:
-        yield from ((record.image_id, record) for record in all_slides(here) if not _is_deleted(record))
+        yield from ((record.image_id, record) for record in all_slides(here) if _is_here(record))
 
 
 def all_slides(here: Installation) -> Iterator[SlideRecord]:
@@ -70,5 +70,6 @@ def all_slides(here: Installation) -> Iterator[SlideRecord]:
             return
 
 
-def _is_deleted(record: SlideRecord) -> bool:
-    return record.status is Status.DELETED
+def _is_here(record: SlideRecord) -> bool:
+    """Tell whether there is something to render from; an archived slide's pyramid was completed before."""
+    return record.status is not Status.DELETED and record.original is None

@@ -19,7 +19,8 @@ from vsv import durable
 from vsv.errors import UnavailableError
 
 from local import bulk_files, bulk_runs
-from local.bulk import Outcome, Result as Ended, StoppedError, Task, duration, shown, work_through
+from local.bulk import Outcome, StoppedError, Task, duration, shown, work_through
+from local.bulk import Result as Ended
 from local.bulk_files import slide_files
 from local.bulk_runs import End, Kind, Run, is_alive, stored_runs
 from local.cli import main
@@ -210,6 +211,16 @@ class TestRuns:
             assert run.state.ok == 1
         assert caplog.text.count("cannot be noted") == 1
 
+    def test_to_watch_ends_when_nothing_goes_on(self, tmp_path: Path) -> None:
+        with Run(tmp_path / "data", Kind.RENDER, files=2, amount=9, threads=1) as run:
+            run.begin("1004486", 9)
+            run._write(at_once=True)
+            text = vsv(tmp_path, "status").output
+            assert "goes on since" in text
+            assert "now: 1004486" in text
+            run.close(End.STOPPED)
+        assert "stopped at" in vsv(tmp_path, "status", "--watch").output
+
     def test_status_where_there_is_nothing(self, tmp_path: Path) -> None:
         assert vsv(tmp_path, "status").exit_code == 1
         (tmp_path / "data").mkdir()
@@ -322,6 +333,12 @@ class TestRender:
         assert "1 OK, 1 skipped, 0 failed" in result.output
         assert status(tmp_path)[0]["kind"] == "render"
 
+    def test_slides_whose_original_is_away_are_left_out(self, tmp_path: Path) -> None:
+        vsv(tmp_path, "import", fill(tmp_path, 2))
+        with site(tmp_path) as here:
+            here.here.slides.update("3000000", {"original": "ARCHIVED"}, by="test")
+        assert "0 OK, 1 skipped, 0 failed" in vsv(tmp_path, "render", "--all").output
+
     def test_interrupted_it_stops_within_a_slide(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -332,8 +349,8 @@ class TestRender:
 
         def interrupted(self: Run, name: str, done: int, total: int) -> None:
             at(self, name, done, total)
-            signal.raise_signal(signal.SIGINT) if done == 0 else os.kill(os.getpid(), signal.SIGINT)
-            Event().wait(0.2)
+            os.kill(os.getpid(), signal.SIGINT)
+            Event().wait(0.2)  # until the main thread has heard of it
             monkeypatch.setattr(Run, "at", at)
 
         monkeypatch.setattr(Run, "at", interrupted)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import Site, site
 from small_slides import other_scan, slide_bytes
+from vsv.dynamodb import DynamoSlideStore
 from vsv.errors import BadRequestError
 from vsv.records import SlideRecord, Status
 from vsv.review import change
@@ -20,6 +21,7 @@ from vsv.review import change
 from local.cli import main
 from local.cli_options import OPERATOR
 from local.omero_import import MAX_NAME, Wanted, _plain, _unfit, write_import
+from tests.dynamo_tables import create_tables, mocked_dynamodb
 
 WANTED = Wanted(folder="/OMERO/vsv", project="Slides")
 
@@ -194,3 +196,24 @@ def test_the_command_and_an_original_in_place(tmp_path: Path) -> None:
     (tmp_path / "o/slides.tsv").mkdir()
     result = CliRunner().invoke(main, arguments)
     assert (result.exit_code, result.output.startswith("Error: the files could not be written")) == (1, True)
+
+
+def test_the_records_of_a_stack_do_as_well(
+    here: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VSV_SLIDES_TABLE", "slides")
+    monkeypatch.setenv("VSV_REVIEW_TABLE", "slides-review")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    arguments = ["omero-import", str(tmp_path / "o"), "--aws", "--data", str(tmp_path / "data")]
+    with mocked_dynamodb() as client:
+        create_tables(client, "slides", "imports")
+        for record in here.records():
+            DynamoSlideStore("slides", client).put_new(replace(record, case_id="of the table"))
+        result = CliRunner().invoke(main, [*arguments, "--omero-data", "/vsv"])
+    assert (result.exit_code, result.output) == (0, "2 slides to register\n")
+    assert imports(tmp_path / "o")[0] == (
+        "Project:name:Slides/Dataset:name:of the table", "S26-7-A1", "/vsv/slides/1/slide.svs",
+    )  # fmt: skip
+    monkeypatch.delenv("VSV_SLIDES_TABLE")
+    result = CliRunner().invoke(main, arguments)
+    assert (result.exit_code, "VSV_SLIDES_TABLE" in result.output) == (1, True)
