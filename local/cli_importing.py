@@ -1,8 +1,11 @@
 """The commands that work on many slides: ``vsv import``, ``vsv render``, and ``vsv status`` to look at them."""
 
 import json
+import logging
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 
@@ -45,6 +48,7 @@ def import_files(paths: tuple[Path, ...], data: Path, in_place: bool, jobs: int,
     with (
         standalone(data, in_place=in_place, threads=jobs) as (here, intake),
         until_interrupted(quiet(True)) as stopping,
+        _told_once(),
     ):
         here.files.sweep()
         sizes = _Total(found.size for found in slide_files(paths, here.files.root))
@@ -72,6 +76,19 @@ def render(image_ids: tuple[str, ...], data: Path, everything: bool, jobs: int |
         with Run(data, Kind.RENDER, files=pixels.files, amount=pixels.amount, threads=at_once) as run:
             tasks = Renderer(here, run, stopping, jobs // at_once).tasks(image_ids)
             _work(tasks, run, at_once, stopping, as_json=as_json)
+
+
+@contextmanager
+def _told_once() -> Iterator[None]:
+    """Keep the log from saying of each file what the report says."""
+    logger = logging.getLogger("local.intake")
+    before = logger.level
+    if "VSV_LOG" not in os.environ:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 class _Total:

@@ -22,7 +22,7 @@ _POLL_SECONDS = 0.05
 # Of what another process does only the records tell.
 _OTHERS_POLL_SECONDS = 0.5
 _PATIENCE_SECONDS = 600.0  # without a word from it; a copy and a rendering note their progress all the time
-_UNFINISHED = "it is not finished yet: another process is importing it, or a warning above says why"
+_UNFINISHED = "it is not finished yet: another process is importing it and does not get on"
 _ENDED = (ImportState.READY, ImportState.FAILED)
 # A step has tried several times already before its trouble is noted.
 _TROUBLES = 2
