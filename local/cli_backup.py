@@ -43,7 +43,9 @@ def restore(folder: Path, data: Path) -> None:
     """Restore the backup in FOLDER into an empty data folder; for an archived slide there is vsv unarchive."""
     with _bar("Restoring", folder) as progress:
         manifest = restore_backup(folder, data, progress)
-    click.echo(f"{len(manifest.entries)} files are restored as they were on {manifest.made_at[:16]} UTC")
+    click.echo(
+        f"{len(manifest.entries)} files are restored as they were on {manifest.made_at[:16].replace('T', ' ')} UTC"
+    )
 
 
 def _verify(folder: Path, *, as_json: bool) -> None:
@@ -56,7 +58,9 @@ def _verify(folder: Path, *, as_json: bool) -> None:
     for path, reason in () if as_json else damaged.items():
         click.echo(f"{path}: {reason}")
     if not as_json:
-        click.echo(f"{len(manifest.entries)} files of {manifest.made_at[:16]} UTC, {len(damaged)} damaged")
+        click.echo(
+            f"{len(manifest.entries)} files of {manifest.made_at[:16].replace('T', ' ')} UTC, {len(damaged)} damaged"
+        )
     sys.exit(1 if damaged else 0)
 
 
