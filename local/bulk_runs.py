@@ -96,9 +96,9 @@ class Run:
 
     def __init__(self, data: Path, kind: Kind, *, files: int, amount: int, threads: int) -> None:
         now = now_utc()
-        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")  # their names' order is theirs in time
         self.state = RunState(
-            run=f"{stamp}-{secrets.token_hex(3)}", kind=kind, started_at=now, updated_at=now, files=files
+            run=f"{stamp}-{secrets.token_hex(2)}", kind=kind, started_at=now, updated_at=now, files=files
         )
         self._folder, self._threads = data / FOLDER, threads
         self._total, self._left, self._worked, self._busy_s = amount, amount, 0, 0.0
