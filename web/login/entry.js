@@ -11,6 +11,7 @@ import { comeBack, currentUser, forget, goToLogin, revoke, useLogin } from "./to
 /** @import {Config} from "./config.js" */
 
 const AGAIN_MS = 5000;
+const LOOK_MS = 3000; // for a tab that logged out: the browser may not tell it
 // When somebody last logged out in this browser. Stored, and not only told: a page that is leaving may be gone before its
 // message is on its way, and one that sleeps or comes back by "Back" has not heard it.
 const OUT = "logged-out-at";
@@ -37,6 +38,7 @@ export async function enter() {
   else if (location.search) history.replaceState(null, "", location.pathname + location.hash);
   outBefore = localStorage.getItem(OUT);
   for (const moment of ["storage", "pageshow", "focus", "visibilitychange"]) addEventListener(moment, leaveWhenOut);
+  setInterval(() => leaveWhenOut({ type: "look" }), LOOK_MS);
   try {
     await untilAnswered(openImages);
   } catch (error) {
@@ -67,19 +69,25 @@ export async function logInAgain() {
 }
 
 async function logOut() {
+  leaving = true;
+  // Before anything is waited for: the page may be gone by then, and the mark with it.
+  tellOtherTabs();
   await closeImages();
   await revoke();
-  leaving = true;
-  localStorage.setItem(OUT, String(Date.now()));
+  tellOtherTabs(); // also those that were opened meanwhile
   const { loginDomain, clientId } = /** @type {Config} */ (config);
   location.assign(`${loginDomain}/logout?${new URLSearchParams({ client_id: clientId, logout_uri: `${location.origin}/` })}`);
+}
+
+function tellOtherTabs() {
+  localStorage.setItem(OUT, String(Date.now()));
 }
 
 /**
  * Another tab has logged out: whoever sits down here next must not find this one open. Nor does it log in again by
  * itself: the login page may not have heard yet, and would let the same person in without a question.
  */
-async function leaveWhenOut(/** @type {Event} */ { type }) {
+async function leaveWhenOut(/** @type {{type: string}} */ { type }) {
   if (localStorage.getItem(OUT) === outBefore) return;
   if (leaving && type !== "pageshow") return; // it is on its way already; brought back by "Back", it is not
   await forget();

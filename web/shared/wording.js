@@ -73,6 +73,15 @@ export function shortTime(iso) {
 }
 
 /**
+ * @param {string} iso
+ * @returns {string} such as 28 Nov, in the reader's own time
+ */
+export function dayOf(iso) {
+  const at = new Date(iso);
+  return Number.isNaN(at.getTime()) ? iso : at.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+}
+
+/**
  * @param {number} count
  * @param {string} noun
  */
