@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from vsv.installation import current
-from vsv.records import ImportRecord, JobRecord, SlideRecord, Status
+from vsv.records import ImportRecord, JobRecord, JobState, SlideRecord, Status
 from vsv.stores import Page
 
 T = TypeVar("T")
@@ -47,7 +47,9 @@ def imported(record: ImportRecord) -> Fields:
 def job(record: JobRecord) -> Fields:
     """Give a job; what came of it as text, such as ``files: 5; bytes: 1048576``."""
     item = record.to_item()
-    result = "; ".join(f"{name}: {value}" for name, value in (record.result or {}).items())
+    # Before its end, a step keeps there what it needs to go on.
+    found = record.result if record.state is JobState.DONE else None
+    result = "; ".join(f"{name}: {value}" for name, value in (found or {}).items())
     fields = {name: item.get(name) for name in _JOB_FIELDS}
     return fields | {"Name": (record.detail or {}).get("name"), "Result": result or None}
 
