@@ -145,9 +145,7 @@ class TestBeyond:
         fields = "ImageID Kind State Name RequestedBy RequestedAt UpdatedAt ExpectedAt Attempts Error Result"
         update = "mutation($input: UpdateSlideInput!) { updateSlide(input: $input) { Status } }"
         server.data_of(update, input={"ImageID": "i43", "Status": "GOOD"})
-        publish = (
-            f"mutation($id: String!) {{ publishSlide(ImageID: $id, name: \"STUDY-7\") {{ {fields} }} }}"
-        )
+        publish = f'mutation($id: String!) {{ publishSlide(ImageID: $id, name: "STUDY-7") {{ {fields} }} }}'
         asked = server.data_of(publish, id="i43")["publishSlide"]
         assert (asked["Kind"], asked["State"], asked["Name"]) == ("PUBLISH", "WAITING", "STUDY-7")
         followed = (

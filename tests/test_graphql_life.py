@@ -169,7 +169,8 @@ class TestWhatBecame:
             ask("listJobs", state="FAILED", nextToken=first["nextToken"])
 
     @pytest.mark.parametrize(
-        "arguments", [{"state": "failed"}, {"state": ["x"]}, {"limit": 0}, {"limit": 1001}, {"nextToken": "x"}]
+        "arguments",
+        [{"state": "failed"}, {"state": ["x"]}, {"limit": 0}, {"limit": 1001}, {"nextToken": "x"}],
     )
     def test_bounds_hold(self, here: Installation, arguments: dict[str, Any]) -> None:
         with refused("BAD_REQUEST"):

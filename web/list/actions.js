@@ -24,11 +24,11 @@ export function startActions(view) {
   marks.forEach((made, at) => (made.dataset.status = MARKS[at].status));
   const viewChosen = keyed("View", "Enter", () => view(chosenIds()), { className: "primary" });
   const removeChosen = keyed("Delete", "Del", deleteChosen, { className: "danger" });
-  const changes = [...(mayChange() ? marks : []), ...(mayDelete() ? [removeChosen, more] : [])];
-  needChoice = [viewChosen, ...changes].filter((one) => one !== more);
+  const changes = [...(mayChange() ? marks : []), ...(mayDelete() ? [removeChosen] : [])];
+  const rare = mayDelete() ? [more, menuOf(more, "More", () => lifeItems(chosen()))] : [];
+  needChoice = [viewChosen, ...changes];
   const untick = button("Clear", tickNone, { id: "untick", title: "Untick all (Escape)" });
-  const menu = menuOf(more, "More", () => lifeItems(chosen()));
-  byId("actions").append(viewChosen, ...changes, menu, element("p", { id: "chosen" }), untick);
+  byId("actions").append(viewChosen, ...changes, ...rare, element("p", { id: "chosen" }), untick);
   if (mayChange()) byId("actions").append(goOnChoice());
   onSelection(showChosen);
   onSlide(showChosen);

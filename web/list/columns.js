@@ -99,8 +99,11 @@ export const COLUMNS = [
 
 /** @param {Slide} slide */
 function fateNotes(slide) {
+  const lines = fateOf(slide, jobsOf(slide.ImageID));
+  if (lines.length === 0) return [];
+  const parts = lines.map(({ text, isTrouble }, at) => element("span", { className: isTrouble ? "problem" : "" }, at > 0 ? ` · ${text}` : text));
   // The title holds the whole of a reason that is cut off.
-  return fateOf(slide, jobsOf(slide.ImageID)).map(({ text, isTrouble }) => element("small", { className: isTrouble ? "fate problem" : "fate", title: text }, text));
+  return [element("small", { className: "fate", title: lines.map(({ text }) => text).join(" · ") }, ...parts)];
 }
 
 /**

@@ -1,7 +1,7 @@
 // What goes on with slides, and what of it has failed: asked for while there is any.
 import { getSlides, listOpenJobs } from "../server/api.js";
 import { Refused } from "../server/failures.js";
-import { watched } from "../server/health.js";
+import { currentHealth, watched } from "../server/health.js";
 import { debounced } from "../shared/element.js";
 import { knownSlide, learn, onSlide } from "./slides.js";
 
@@ -80,7 +80,7 @@ const askSoon = debounced(SOON_MS, () => askForJobs().catch(() => {}));
 /** What waits is looked at often, what is expected at a certain time seldom. */
 function askLater() {
   clearTimeout(timer);
-  if (known.size === 0) return;
+  if (known.size === 0 || currentHealth() === "over") return;
   const isSoon = [...known.values()].some(({ State, ExpectedAt }) => State === "WAITING" && ExpectedAt === null);
   timer = setTimeout(() => (document.hidden ? askLater() : askForJobs().catch(askLater)), isSoon ? OFTEN_MS : SELDOM_MS);
 }

@@ -65,7 +65,7 @@ function isDeleted({ Status, Original }) {
 /** @param {Slide[]} slides */
 function publish(slides) {
   const notes = [
-    "A copy without patient data is made: without label and overview, and without whatever names the patient, the case or this laboratory. It is shown to all under its new name; the slide itself stays as it is.",
+    "A copy without patient data is made: without label and overview, and without whatever names the patient, the case or this laboratory. It is shown to all under its new name; the slide itself is not touched.",
     "A name is given once: also after the copy was withdrawn, nothing else gets it.",
   ];
   return askForEach(

@@ -44,8 +44,8 @@ export function fateOf(slide, jobs) {
  * @returns {string}
  */
 export function jobText(job) {
-  if (job.State === "WAITING") return job.Error ? `${UNDER_WAY[job.Kind](job)}, waits: ${job.Error}` : UNDER_WAY[job.Kind](job);
-  return `${FAILED[job.Kind]}: ${job.Error ?? "no reason given"}`;
+  if (job.State === "FAILED") return `${FAILED[job.Kind]}: ${job.Error ?? "no reason given"}`;
+  return [UNDER_WAY[job.Kind](job), job.Error].filter(Boolean).join(": ");
 }
 
 /**
