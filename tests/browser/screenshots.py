@@ -106,7 +106,7 @@ def _life(page: Page, url: str, ids: list[str]) -> None:
     }
     jobs = [
         job(ids[7], "SEND", "FAILED", Error="the registry refused it: it knows no such case"),
-        job(ids[10], "RESTORE", "WAITING", ExpectedAt="2099-11-22T04:30:00Z"),
+        job(ids[10], "RESTORE", "WAITING", ExpectedAt="2099-11-22T12:30:00Z"),
         job(ids[9], "PUBLISH", "WAITING", Name="STUDY-8"),
         job(ids[5], "SEND", "WAITING"),
     ]

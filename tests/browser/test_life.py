@@ -17,7 +17,7 @@ from tests.browser.test_accessibility import axe as axe  # noqa: PLC0414  a fixt
 
 JOBS = "query Jobs($id: String!) { slideJobs(ImageID: $id) { Kind State Name } }"
 NOW = "2026-11-21T12:00:00Z"
-SOME_DAY = "2099-11-22T14:30:00Z"
+SOME_DAY = "2099-11-22T12:30:00Z"
 
 
 def fate(page: Page, image_id: str) -> Locator:
@@ -201,7 +201,7 @@ def test_the_menu_is_walked_by_keys_and_left_without_a_trace(
 def test_what_goes_on_is_told_in_words(pages: Pages, slides: Slides, axe: str) -> None:
     told: list[tuple[dict[str, Any], dict[str, Any] | None, str]] = [
         ({}, {"kind": "ARCHIVE"}, "Being archived"),
-        ({"Original": "RESTORING"}, {"kind": "RESTORE", "ExpectedAt": SOME_DAY}, "Restoring, expected on"),
+        ({"Original": "RESTORING"}, {"kind": "RESTORE", "ExpectedAt": SOME_DAY}, "Restoring, expected 22 Nov, "),
         ({"Status": "PUBLISHED", "PublishedAs": "STUDY-7"}, None, "as STUDY-7"),
         ({"Status": "ARCHIVED", "Original": "ARCHIVED", "PublishedAs": "STUDY-8"}, None, "Published as STUDY-8"),
         ({"Delivery": "WAITING"}, None, "Waits for the registry"),

@@ -85,7 +85,7 @@ async function withdraw(slides) {
 /** @param {Slide[]} slides */
 async function archive(slides) {
   const note = "The original moves to the archive. The slide can still be looked at, at full resolution; restoring the original may take hours.";
-  if (await confirmed(question("Archive", slides), [listed(slides), element("p", {}, note)], "Archive")) await askForAll("ARCHIVE", slides);
+  if (await confirmed(question("Archive", slides), [listed(slides), element("p", {}, note)], "Archive", "primary")) await askForAll("ARCHIVE", slides);
 }
 
 /** @param {Slide[]} slides */

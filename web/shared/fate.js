@@ -1,5 +1,5 @@
 // What goes on with a slide beside its review, in words.
-import { dayOf, shortTime } from "./wording.js";
+import { dayOf, momentOf } from "./wording.js";
 
 /** @import {Job, JobKind, Slide} from "../server/types.js" */
 /** @typedef {{text: string, isTrouble: boolean}} Line */
@@ -9,7 +9,7 @@ const UNDER_WAY = {
   PUBLISH: ({ Name }) => `Being published as ${Name}`,
   WITHDRAW: () => "Being withdrawn",
   ARCHIVE: () => "Being archived",
-  RESTORE: ({ ExpectedAt }) => (ExpectedAt ? `Restoring, expected ${shortTime(ExpectedAt)}` : "Being restored"),
+  RESTORE: ({ ExpectedAt }) => (ExpectedAt ? `Restoring, expected ${momentOf(ExpectedAt)}` : "Being restored"),
   PURGE: () => "Being purged",
   SEND: () => "Waits for the registry",
 };
