@@ -387,7 +387,12 @@ READS: list[tuple[str, dict[str, Any]]] = [
     ("searchSlides", {}),
     ("countSlides", {}),
 ]
-WRITERS_READS: list[tuple[str, dict[str, Any]]] = [("slideHistory", {"ImageID": "i01"}), ("listImports", {})]
+WRITERS_READS: list[tuple[str, dict[str, Any]]] = [
+    ("slideHistory", {"ImageID": "i01"}),
+    ("listImports", {}),
+    ("slideJobs", {"ImageID": "i01"}),
+    ("listJobs", {}),
+]
 WRITES: list[tuple[str, dict[str, Any]]] = [
     ("updateSlide", {"input": {"ImageID": "i01", "CaseID": "C"}}),
     ("updateSlides", {"input": [{"ImageID": "i01", "CaseID": "C"}]}),

@@ -15,7 +15,7 @@ from local.graphql.execution import prepare, run
 from local.graphql.resolving import Request, User
 from local.graphql.schema import load_schema
 from tests.graphql_server import Server, run_apart, running_server
-from tests.store_records import FULL_IMPORT, FULL_SLIDE, slide
+from tests.store_records import FULL_IMPORT, FULL_JOB, FULL_SLIDE, slide
 
 # As Amplify writes and sends them: named operations, every field, nulls and undefined variables.
 FIELDS = "CaseID ImageID SlideID ScanDate AppMag MPP height width Status Filename"
@@ -141,6 +141,23 @@ class TestBeyond:
         assert [one["SlideID"] for one in data["searchSlides"]["items"]] == ["S41", "S43"]
         assert data["listImports"] == {"items": [], "nextToken": None}
 
+    def test_a_slides_life_is_asked_for_and_followed(self, server: Server) -> None:
+        fields = "ImageID Kind State Name RequestedBy RequestedAt UpdatedAt ExpectedAt Attempts Error Result"
+        update = "mutation($input: UpdateSlideInput!) { updateSlide(input: $input) { Status } }"
+        server.data_of(update, input={"ImageID": "i43", "Status": "GOOD"})
+        publish = f'mutation($id: String!) {{ publishSlide(ImageID: $id, name: "STUDY-7") {{ {fields} }} }}'
+        asked = server.data_of(publish, id="i43")["publishSlide"]
+        assert (asked["Kind"], asked["State"], asked["Name"]) == ("PUBLISH", "WAITING", "STUDY-7")
+        followed = (
+            f'{{ slideJobs(ImageID: "i43") {{ {fields} }} listJobs {{ items {{ {fields} }} nextToken }} }}'
+        )
+        assert server.data_of(followed) == {
+            "slideJobs": [asked],
+            "listJobs": {"items": [asked], "nextToken": None},
+        }
+        (error,) = server.ask('mutation { withdrawSlide(ImageID: "i43") { State } }')["errors"]
+        assert (error["errorType"], error["message"]) == ("CONFLICT", "This slide is not published.")
+
     def test_labels_of_a_page_are_one_call(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
         calls: list[Any] = []
         known = Request.call
@@ -181,6 +198,19 @@ class TestDirectives:
             ('mutation { retryImport(Filename: "a.svs") { Filename } }', {"Pathologists"}),
             ('{ slideHistory(ImageID: "i01") { nextToken } }', {"Pathologists"}),
             ("{ listImports { nextToken } }", {"Pathologists"}),
+            ("{ listJobs { nextToken } }", {"Pathologists"}),
+            ('{ slideJobs(ImageID: "i01") { Kind } }', {"Pathologists"}),
+            (
+                'mutation { publishSlide(ImageID: "i01", name: "x") { Kind } }',
+                {"Technicians", "Pathologists"},
+            ),
+            ('mutation { withdrawSlide(ImageID: "i01") { Kind } }', {"Technicians", "Pathologists"}),
+            ('mutation { archiveSlide(ImageID: "i01") { Kind } }', {"Technicians", "Pathologists"}),
+            ('mutation { restoreSlide(ImageID: "i01") { Kind } }', {"Technicians", "Pathologists"}),
+            (
+                'mutation { purgeSlide(ImageID: "i01", confirm: "i01") { Kind } }',
+                {"Technicians", "Pathologists"},
+            ),
             ('mutation { reportSlideUpdate(ImageID: "i01") { ImageID } }', {"Technicians", "Admins"}),
             (
                 'mutation { reportImportProgress(input: {Filename: "a"}) { Filename } }',
@@ -223,7 +253,11 @@ class TestDirectives:
 
 def test_records_have_the_fields_of_the_schema() -> None:
     types = load_schema().type_map
-    records = {"Slide": wire.slide(FULL_SLIDE) | {"LabelURL": None}, "Import": wire.imported(FULL_IMPORT)}
+    records = {
+        "Slide": wire.slide(FULL_SLIDE) | {"LabelURL": None},
+        "Import": wire.imported(FULL_IMPORT),
+        "Job": wire.job(FULL_JOB),
+    }
     for name, fields in records.items():
         assert isinstance(types[name], GraphQLObjectType)
         assert fields.keys() == types[name].fields.keys()

@@ -5,10 +5,12 @@ import { enlarge } from "./list/enlarge.js";
 import { countAnew, startFilters } from "./list/filters.js";
 import { askForImports, showImport } from "./list/imports.js";
 import { editCell, goOnEditing } from "./list/inline.js";
+import { startJobPanel } from "./list/jobpanel.js";
+import { askForJobs } from "./list/jobs.js";
 import { bindListKeys } from "./list/listkeys.js";
 import { catchUp, onListing } from "./list/listing.js";
+import { hear } from "./list/news.js";
 import { currentId } from "./list/selection.js";
-import { learn } from "./list/slides.js";
 import { focusRow, startTable } from "./list/table.js";
 import { enter } from "./login/entry.js";
 import { keep } from "./login/kept.js";
@@ -49,7 +51,7 @@ function route() {
 async function askForAll() {
   if (asking || currentHealth() === "over") return;
   asking = true;
-  const results = await Promise.allSettled([catchUp(), countAnew(), askForImports()]);
+  const results = await Promise.allSettled([catchUp(), countAnew(), askForImports(), askForJobs()]);
   for (const result of results) {
     if (result.status === "rejected" && result.reason instanceof Refused) tellFailure(result.reason.message);
   }
@@ -64,6 +66,7 @@ await enter();
 startTable({ edit: editCell, enlarge }, (id) => view([id]));
 startFilters();
 startActions(view);
+startJobPanel();
 startViewer();
 bindListKeys(view);
 bindViewerKeys();
@@ -72,7 +75,7 @@ byId("keys").addEventListener("click", openSheet);
 onListing(goOnEditing);
 window.addEventListener("hashchange", route);
 subscribe({
-  onSlide: (slide) => learn([slide]),
+  onSlide: hear,
   onImport: showImport,
   onLive(live) {
     setLive(live);

@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import AppSyncResolver
 from observed import observed
 
-from review_slides import identity, mutations, queries
+from review_slides import identity, life_jobs, mutations, queries
 from review_slides.failures import told
 
 
@@ -15,6 +15,7 @@ def lambda_handler(event: dict[str, Any] | list[dict[str, Any]], context: Any) -
     app = AppSyncResolver()  # one an event: it keeps the event, and the standalone server has many threads
     app.include_router(queries.router)
     app.include_router(mutations.router)
+    app.include_router(life_jobs.router)
     first = event[0] if isinstance(event, list) else event
     with told(context), identity.asking(first):
         return app.resolve(event, context)

@@ -27,13 +27,18 @@ class Caller:
 
     @property
     def may_write(self) -> bool:
-        """Tell whether this caller may change slides and see labels."""
+        """Tell whether this caller may change slides and see labels and whatever else names a patient."""
         return self.is_system or bool(self.groups & WRITERS)
+
+    @property
+    def is_admin(self) -> bool:
+        """Tell whether this caller may decide what becomes of slides' files."""
+        return self.is_system or ADMINS in self.groups
 
     @property
     def decider(self) -> Decider:
         """Give the caller as the domain sees one."""
-        return Decider(self.name, self.is_system or ADMINS in self.groups)
+        return Decider(self.name, self.is_admin)
 
 
 # Not the resolver's own ``current_event``, which all threads of the standalone server would share.
@@ -88,6 +93,14 @@ def writer() -> Caller:
     asking_now = caller()
     if not asking_now.may_write:
         raise ForbiddenError("This needs one of the groups Technicians, Admins.")
+    return asking_now
+
+
+def admin() -> Caller:
+    """Give who asks; raises ForbiddenError unless they may decide what becomes of slides' files."""
+    asking_now = caller()
+    if not asking_now.is_admin:
+        raise ForbiddenError("This needs the group Admins.")
     return asking_now
 
 

@@ -19,7 +19,7 @@ router = Router()
 
 @router.resolver(type_name="Mutation", field_name="updateSlide")
 def update_slide(**given: Any) -> Fields:
-    """Change a slide and give it."""
+    """Change a slide and give it, as everybody may have it: subscribers get the same answer."""
     return wire.slide(_updated(given.get("input") or {}, identity.writer()))
 
 
@@ -35,7 +35,7 @@ def update_slides(**given: Any) -> list[Fields]:
 def _result(given: arguments.Arguments, caller: Caller) -> Fields:
     answered = {"ImageID": given.get("ImageID"), "slide": None, "error": None, "errorType": None}
     try:
-        return answered | {"slide": wire.slide(_updated(given, caller))}
+        return answered | {"slide": wire.slide(_updated(given, caller), sees_patients=True)}
     except VsvError as error:
         failure = failure_of(error)
         return answered | {"error": failure.message, "errorType": failure.error_type}

@@ -8,7 +8,7 @@ from vsv.files import SlideFiles
 from vsv.installation import current
 from vsv.names import is_image_id
 from vsv.paging import check_limit
-from vsv.records import ImportState, Status
+from vsv.records import ImportState, SlideRecord, Status
 from vsv.stores import Page, SlideQuery
 
 from review_slides import arguments, identity, wire
@@ -24,6 +24,10 @@ _CASES_ALONE = frozenset({"items", "items/CaseID", "items/__typename", "nextToke
 MAX_READS, MAX_LOOKED_AT = 10, 1000
 
 
+def _slide(record: SlideRecord) -> Fields:
+    return wire.slide(record, sees_patients=identity.caller().may_write)
+
+
 @router.resolver(type_name="Query", field_name="getSlide")
 def get_slide(**given: Any) -> Fields | None:
     """Give a slide, null for none."""
@@ -32,14 +36,14 @@ def get_slide(**given: Any) -> Fields | None:
     record = here.slides.get(image_id)
     if record is not None and here.settings.data is not None:
         here.files.note_opened(image_id)  # the functions that show slides may not write
-    return None if record is None else wire.slide(record)
+    return None if record is None else _slide(record)
 
 
 @router.resolver(type_name="Query", field_name="getSlides")
 def get_slides(**given: Any) -> list[Fields]:
     """Give slides in the order asked for."""
     identity.reader()
-    return [wire.slide(record) for record in current().slides.get_many(arguments.image_ids(given))]
+    return [_slide(record) for record in current().slides.get_many(arguments.image_ids(given))]
 
 
 @router.resolver(type_name="Query", field_name="listSlides")
@@ -61,7 +65,7 @@ def _filtered(given: arguments.Arguments, fits: Test) -> Page[Fields]:
         size = limit - len(found)
         page = slides.list_all(size, token) if case_id is None else slides.by_case(case_id, size, token)
         looked_at, token = looked_at + size, page.next_token
-        found += filter(fits, map(wire.slide, page.items))
+        found += filter(fits, map(_slide, page.items))
         if token is None or len(found) == limit or looked_at >= MAX_LOOKED_AT:
             break
     return Page(tuple(found), token)
@@ -80,7 +84,7 @@ def list_case_ids(**given: Any) -> Fields:
 
 def _slide_of(case_id: str) -> Fields | None:
     page = current().slides.by_case(case_id)
-    return next((wire.slide(record) for record in page.items if record.status is not Status.DELETED), None)
+    return next((_slide(record) for record in page.items if record.status is not Status.DELETED), None)
 
 
 @router.resolver(type_name="Query", field_name="querySlidesByStatus")
@@ -91,7 +95,7 @@ def query_slides_by_status(**given: Any) -> Fields:
     if status is None:
         raise InvalidQueryError("Status is missing.")
     page = current().slides.by_status(status, arguments.limit(given), arguments.token(given))
-    return wire.connection(page, wire.slide)
+    return wire.connection(page, _slide)
 
 
 @router.resolver(type_name="Query", field_name="searchSlides")
@@ -105,7 +109,7 @@ def search_slides(**given: Any) -> Fields:
         until=arguments.scan_date(given, "scanDateTo"),
     )
     page = current().slides.search(query, arguments.limit(given), arguments.token(given))
-    return wire.connection(page, wire.slide)
+    return wire.connection(page, _slide)
 
 
 @router.resolver(type_name="Query", field_name="countSlides")

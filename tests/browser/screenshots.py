@@ -14,6 +14,7 @@ from local.sample_tissue import paint_tissue
 from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.browser.review import choose, edit, row, view, wait_until_drawn
 from tests.browser.standalone_server import ROOT, StandaloneServer, with_image_id
+from tests.browser.test_life import job, pretend
 
 SIZES = {"1366": (1366, 768), "1920": (1920, 1080)}
 CASES = [
@@ -49,6 +50,7 @@ def main() -> None:
             _table(page, ids, name)
             _viewer(page, ids, name)
             page.close()
+        _life(browser.new_page(viewport={"width": 1366, "height": 768}), server.url, ids)
         browser.close()
         server.stop()
 
@@ -91,6 +93,36 @@ def _table(page: Page, ids: list[str], name: str) -> None:
         page.wait_for_function("() => document.querySelector('#label-aid img').complete")
         page.screenshot(path=ROOT / "docs/review-editing-1366.png")
         page.keyboard.press("Escape")
+
+
+def _life(page: Page, url: str, ids: list[str]) -> None:
+    slides = {
+        ids[8]: {"Status": "PUBLISHED", "PublishedAs": "STUDY-7"},
+        ids[6]: {"Predecessor": "5998120"},
+        ids[11]: {"Status": "ARCHIVED", "Original": "ARCHIVED"},
+        ids[10]: {"Status": "ARCHIVED", "Original": "RESTORING"},
+        ids[5]: {"Delivery": "WAITING"},
+        ids[7]: {"Status": "GOOD", "Delivery": "FAILED"},
+    }
+    jobs = [
+        job(ids[7], "SEND", "FAILED", Error="the registry refused it: it knows no such case"),
+        job(ids[10], "RESTORE", "WAITING", ExpectedAt="2099-11-22T12:30:00Z"),
+        job(ids[9], "PUBLISH", "WAITING", Name="STUDY-8"),
+        job(ids[5], "SEND", "WAITING"),
+    ]
+    pretend(page, slides, jobs)
+    page.goto(url)
+    expect(page.locator("#jobs")).to_be_visible()
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('tbody img')].slice(0, 14).every((img) => img.complete)"
+    )
+    choose(page, ids[7])
+    page.keyboard.press("m")
+    expect(page.get_by_role("menu")).to_be_visible()
+    _still(page)
+    page.screenshot(path=ROOT / "docs/review-life-1366.png")
+    page.unroute_all(behavior="wait")
+    page.close()
 
 
 def _viewer(page: Page, ids: list[str], name: str) -> None:

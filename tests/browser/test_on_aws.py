@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from mint_session.handler import _signing_key
 from moto import mock_aws
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from running import site
 from vsv import installation
 
@@ -120,7 +120,9 @@ def test_a_technician_sees_labels_and_what_others_change(people: Pages, aws: Aws
     page.keyboard.press("b")
     expect(status(page, SAMPLE_ID)).to_have_text("Bad")
     expect(page.locator("#actions .mark:visible")).to_have_count(4)
-    expect(page.locator("#actions .danger")).to_have_count(0)  # only Admins delete
+    expect(page.locator("#actions .danger, #more-actions")).to_have_count(
+        0
+    )  # only Admins delete, publish, archive
     choose(page, SAMPLE_ID)
     page.keyboard.press("l")
     wait_until_drawn(page, "dialog img")
@@ -237,7 +239,7 @@ def test_logging_out_ends_it_in_every_tab(people: Pages, aws: AwsSite) -> None:
     page = log_in(people, aws, "technician")
     other = page.context.new_page()
     other.goto(people.url)
-    expect(other.locator("#who")).to_be_visible()
+    expect(other.locator("#who")).to_have_text("technician Log out")
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     expect(other.get_by_text("You have logged out.")).to_be_visible()
@@ -249,3 +251,28 @@ def test_logging_out_ends_it_in_every_tab(people: Pages, aws: AwsSite) -> None:
     outside = page.get_by_role("heading", name="Sign in").or_(page.get_by_text("You have logged out."))
     expect(outside).to_be_visible()
     expect(page.get_by_role("table")).to_have_count(0)
+
+
+def test_a_login_that_began_before_somebody_logged_out_is_none_after_it(people: Pages, aws: AwsSite) -> None:
+    page = log_in(people, aws, "technician")
+    other = page.context.new_page()
+    held: list[Route] = []
+    other.route("**/oauth2/token", lambda route: held.append(route))  # noqa: PLW0108  it gets marks
+    with other.expect_request("**/oauth2/token"):
+        other.goto(people.url)
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    held[0].continue_()
+    expect(other.get_by_text("You have logged out.")).to_be_visible()
+    other.reload()
+    expect(other.get_by_text("You have logged out.")).to_be_visible()
+
+
+def test_a_tab_that_hears_nothing_finds_out(people: Pages, aws: AwsSite) -> None:
+    page = log_in(people, aws, "technician")
+    other = page.context.new_page()
+    other.add_init_script("addEventListener('storage', (event) => event.stopImmediatePropagation())")
+    other.goto(people.url)
+    expect(other.locator("#who")).to_have_text("technician Log out")
+    page.get_by_role("button", name="Log out").click()
+    expect(other.get_by_text("You have logged out.")).to_be_visible()

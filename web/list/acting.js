@@ -5,7 +5,7 @@ import { element } from "../shared/element.js";
 import { tell, tellFailure } from "../shared/notices.js";
 import { statusName } from "../shared/statuses.js";
 import { FIELD_NAMES, counted, nameOf } from "../shared/wording.js";
-import { change, undo } from "./changes.js";
+import { change, isUnderWay, undo } from "./changes.js";
 
 /** @import {Field, Slide} from "../server/types.js" */
 /** @import {Done, Failed, Outcome} from "./changes.js" */
@@ -26,13 +26,21 @@ export async function mark(slides, status) {
  * @returns {Promise<boolean>} whether the person meant it
  */
 export async function remove(slides) {
-  const names = slides.slice(0, NAMED).map((slide) => element("li", {}, named(slide)));
-  if (slides.length > NAMED) names.push(element("li", {}, `and ${slides.length - NAMED} more`));
-  const note = element("p", {}, "Nobody sees a deleted slide any more. Its files are kept; Undo brings it back.");
+  const note = element("p", {}, "Nobody sees a deleted slide any more. Its files go after a week or so; until then it can be brought back.");
   const title = slides.length === 1 ? "Delete this slide?" : `Delete ${counted(slides.length, "slide")}?`;
-  const isMeant = await confirmed(title, [element("ul", {}, ...names), note], "Delete");
+  const isMeant = await confirmed(title, [listed(slides), note], "Delete");
   if (isMeant) await mark(slides, "DELETED");
   return isMeant;
+}
+
+/**
+ * @param {Slide[]} slides
+ * @returns {HTMLElement} which ones a question is about
+ */
+export function listed(slides) {
+  const names = slides.slice(0, NAMED).map((slide) => element("li", {}, named(slide)));
+  if (slides.length > NAMED) names.push(element("li", {}, `and ${slides.length - NAMED} more`));
+  return element("ul", {}, ...names);
 }
 
 export async function undoLast() {
@@ -48,7 +56,10 @@ export async function undoLast() {
 
 /** @param {Done[]} done */
 export function tellDone(done) {
-  if (done.length > 0) tell(described(done), { text: "Undo", act: undoLast });
+  const sent = done.filter(isUnderWay);
+  const rest = done.filter((one) => !isUnderWay(one));
+  if (rest.length > 0) tell(described(rest), { text: "Undo", act: undoLast });
+  if (sent.length > 0) tell(`${sent.length === 1 ? nameOf(sent[0].after) : counted(sent.length, "slide")}: Sent as soon as the registry has taken it`);
 }
 
 /**
@@ -69,7 +80,7 @@ async function act(ask, report = tellDone) {
 }
 
 /** @param {Failed[]} failed */
-function tellFailed(failed) {
+export function tellFailed(failed) {
   for (const { slide, error } of failed.slice(0, NAMED)) tellFailure(`${nameOf(slide)} was not changed: ${error}`);
   if (failed.length > NAMED) tellFailure(`${failed.length - NAMED} more slides were not changed.`);
 }

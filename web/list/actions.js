@@ -1,10 +1,12 @@
 // The bar below the table: what can be done with the chosen slides, and by which key.
 import { mayChange, mayDelete } from "../login/person.js";
 import { button, byId, element, setText } from "../shared/element.js";
+import { menuOf } from "../shared/menu.js";
 import { flip, setting } from "../shared/settings.js";
 import { MARKS, statusName } from "../shared/statuses.js";
 import { counted, nameOf } from "../shared/wording.js";
 import { mark, remove } from "./acting.js";
+import { lifeItems } from "./life.js";
 import { loadMore, listing } from "./listing.js";
 import { chosenIds, currentId, onSelection, step, tickNone, tickedIds } from "./selection.js";
 import { knownSlide, onSlide } from "./slides.js";
@@ -14,6 +16,7 @@ import { focusRow, hasFocus } from "./table.js";
 
 /** @type {HTMLButtonElement[]} */
 let needChoice = [];
+const more = keyed("More", "M", () => {}, { id: "more-actions", title: "Publish, archive, restore, purge … (M)" });
 
 /** @param {(ids: string[]) => void} view */
 export function startActions(view) {
@@ -22,9 +25,10 @@ export function startActions(view) {
   const viewChosen = keyed("View", "Enter", () => view(chosenIds()), { className: "primary" });
   const removeChosen = keyed("Delete", "Del", deleteChosen, { className: "danger" });
   const changes = [...(mayChange() ? marks : []), ...(mayDelete() ? [removeChosen] : [])];
+  const rare = mayDelete() ? [more, menuOf(more, "More", () => lifeItems(chosen()))] : [];
   needChoice = [viewChosen, ...changes];
   const untick = button("Clear", tickNone, { id: "untick", title: "Untick all (Escape)" });
-  byId("actions").append(viewChosen, ...changes, element("p", { id: "chosen" }), untick);
+  byId("actions").append(viewChosen, ...changes, ...rare, element("p", { id: "chosen" }), untick);
   if (mayChange()) byId("actions").append(goOnChoice());
   onSelection(showChosen);
   onSlide(showChosen);
@@ -41,6 +45,10 @@ export function markChosen(status) {
 export async function deleteChosen() {
   const slides = chosen();
   if (slides.length > 0) await remove(slides);
+}
+
+export function openMore() {
+  more.click();
 }
 
 /**
@@ -87,6 +95,7 @@ function goOnChoice() {
 function showChosen() {
   const slides = chosen();
   for (const one of needChoice) one.disabled = slides.length === 0;
+  more.disabled = lifeItems(slides).length === 0;
   const isTicked = tickedIds().size > 0;
   byId("untick").hidden = !isTicked;
   const text = isTicked ? `${counted(slides.length, "slide")} selected` : slides.map(nameOf).join("");

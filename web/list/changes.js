@@ -27,10 +27,19 @@ let queue = Promise.resolve();
 export function change(changes) {
   return inOrder(async () => {
     const outcome = await save(changes);
-    if (outcome.done.length > 0) history.push(outcome.done);
+    const undoable = outcome.done.filter((one) => !isUnderWay(one));
+    if (undoable.length > 0) history.push(undoable);
     if (history.length > UNDOABLE) history.shift();
     return outcome;
   });
+}
+
+/**
+ * @param {Done} done
+ * @returns {boolean} whether a registry has to take the slide before it has the status that was asked for
+ */
+export function isUnderWay({ after, fields }) {
+  return fields.Status === "SENT" && after.Status !== "SENT";
 }
 
 /** @returns {Promise<Outcome | null>} null where there is nothing to undo */

@@ -1,9 +1,11 @@
 // What a row shows, cell by cell.
 import { mayChange } from "../login/person.js";
 import { button, element } from "../shared/element.js";
+import { fateOf } from "../shared/fate.js";
 import { slideImage } from "../shared/images.js";
 import { statusPill } from "../shared/statuses.js";
 import { FIELD_NAMES, barcodeNote, magnification, scanTime, sizeOf } from "../shared/wording.js";
+import { jobsOf } from "./jobs.js";
 
 /** @import {Field, Slide} from "../server/types.js" */
 /** @import {SortField} from "./sorting.js" */
@@ -53,8 +55,8 @@ export const COLUMNS = [
     title: "Status",
     className: "review",
     sort: "Status",
-    shows: ({ Status }) => Status,
-    make: ({ Status }) => [statusPill(Status)],
+    shows: (slide) => [slide.Status, fateOf(slide, jobsOf(slide.ImageID))],
+    make: (slide) => [statusPill(slide.Status), ...fateNotes(slide)],
   },
   {
     title: "Scanned",
@@ -84,8 +86,8 @@ export const COLUMNS = [
     title: "Image ID",
     className: "image-id",
     sort: "ImageID",
-    shows: () => "",
-    make: ({ ImageID }) => [ImageID],
+    shows: ({ Predecessor }) => Predecessor,
+    make: ({ ImageID, Predecessor }) => [ImageID, element("small", {}, Predecessor ? `Scanned again for ${Predecessor}` : "")],
   },
   {
     title: "Reviewer, note",
@@ -94,6 +96,15 @@ export const COLUMNS = [
     make: (slide, acts) => [editable(slide, "Reviewer", acts), editable(slide, "Note", acts)],
   },
 ];
+
+/** @param {Slide} slide */
+function fateNotes(slide) {
+  const lines = fateOf(slide, jobsOf(slide.ImageID));
+  if (lines.length === 0) return [];
+  const parts = lines.map(({ text, isTrouble }, at) => element("span", { className: isTrouble ? "problem" : "" }, at > 0 ? ` · ${text}` : text));
+  // The title holds the whole of a reason that is cut off.
+  return [element("small", { className: "fate", title: lines.map(({ text }) => text).join(" · ") }, ...parts)];
+}
 
 /**
  * @param {Slide} slide

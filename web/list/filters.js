@@ -11,8 +11,9 @@ import { onSlide } from "./slides.js";
 const TYPING_MS = 180;
 const COUNTING_MS = 300;
 const DAY_MS = 86_400_000;
-/** Chips that are there even where they count nothing: the others only take room. */
-const ALWAYS = new Set(["NEW", "GOOD", "BAD", "SENT"]);
+/** What review works with; the others are in a menu, where they take no room. */
+const CHIPS = ["NEW", "GOOD", "BAD", "SENT"];
+const SELDOM = STATUSES.filter((status) => !CHIPS.includes(status));
 
 /** @type {Map<string | null, {chip: HTMLButtonElement, count: HTMLElement}>} */
 const chips = new Map();
@@ -21,9 +22,12 @@ let counts = new Map();
 
 const search = /** @type {HTMLInputElement} */ (byId("search"));
 const since = /** @type {HTMLSelectElement} */ (byId("since"));
+const others = /** @type {HTMLSelectElement} */ (byId("others"));
 
 export function startFilters() {
-  for (const status of [null, ...STATUSES]) byId("chips").append(makeChip(status));
+  for (const status of [null, ...CHIPS]) others.before(makeChip(status));
+  for (const status of SELDOM) others.append(element("option", { value: status }));
+  others.addEventListener("change", () => look({ status: others.value || null }));
   const find = () => look({ text: search.value.trim() || null });
   search.addEventListener("input", debounced(TYPING_MS, find));
   search.addEventListener("keydown", searchKey);
@@ -102,8 +106,10 @@ function showFilters() {
     const isWanted = wanted.status === status;
     setText(count, number.toLocaleString("en"));
     chip.ariaPressed = String(isWanted);
-    chip.hidden = !isWanted && number === 0 && status !== null && !ALWAYS.has(status);
   }
+  for (const option of others.options) if (option.value) setText(option, `${statusName(option.value)} ${(counts.get(option.value) ?? 0).toLocaleString("en")}`);
+  others.value = SELDOM.find((status) => status === wanted.status) ?? "";
+  others.classList.toggle("pressed", others.value !== "");
   showEmpty();
 }
 

@@ -3,7 +3,7 @@ import { mayChange, mayDelete } from "../login/person.js";
 import { bind } from "../shared/keyboard.js";
 import { openSheet } from "../shared/sheet.js";
 import { MARKS, statusName } from "../shared/statuses.js";
-import { deleteChosen, markChosen, move } from "./actions.js";
+import { deleteChosen, markChosen, move, openMore } from "./actions.js";
 import { undoLast } from "./acting.js";
 import { enlarge } from "./enlarge.js";
 import { focusSearch } from "./filters.js";
@@ -37,8 +37,15 @@ export function bindListKeys(view) {
 function decisions() {
   return [
     ...MARKS.map(({ status, key }) => ({ keys: [key], text: `mark ${statusName(status).toLowerCase()}`, act: () => markChosen(status) })),
-    ...(mayDelete() ? [{ keys: ["Delete"], text: "delete", act: deleteChosen }] : []),
+    ...(mayDelete() ? rare() : []),
     { keys: ["Ctrl+Z"], text: "undo the last change", act: undoLast },
+  ];
+}
+
+function rare() {
+  return [
+    { keys: ["Delete"], text: "delete", act: deleteChosen },
+    { keys: ["M"], text: "more: publish, archive, restore, purge …", act: openMore },
   ];
 }
 

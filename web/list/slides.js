@@ -1,6 +1,9 @@
 // What this page knows of slides: one truth for the table and the viewer.
 
-/** @import {Slide} from "../server/types.js" */
+/** @import {Slide, SlideNews} from "../server/types.js" */
+
+// What is not told to all subscribers is known from before, or not yet.
+const UNTOLD = { LabelURL: null, PublishedAs: null, Predecessor: null, GoesAt: null };
 
 /** @type {Map<string, Slide>} */
 const known = new Map();
@@ -20,12 +23,12 @@ export function knownSlide(id) {
   return known.get(id);
 }
 
-/** @param {Slide[]} slides */
+/** @param {(Slide | SlideNews)[]} slides */
 export function learn(slides) {
   for (const news of slides) {
     const before = known.get(news.ImageID);
-    // A notice that goes to all subscribers names no label: what this person may see does not change with it.
-    const slide = { ...news, LabelURL: news.LabelURL ?? before?.LabelURL ?? null };
+    const slide = { ...UNTOLD, ...before, ...news };
+    slide.LabelURL ??= before?.LabelURL ?? null; // what this person may see does not change with the slide
     // Answers and messages overtake each other: an older version is no news.
     if (before && (before.Version ?? 0) > (slide.Version ?? 0)) continue;
     if (before && JSON.stringify(before) === JSON.stringify(slide)) continue;

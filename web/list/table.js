@@ -1,6 +1,7 @@
 // The table itself: rows in the listing's order, one of them current.
 import { button, byId, element } from "../shared/element.js";
 import { COLUMNS } from "./columns.js";
+import { onJobs } from "./jobs.js";
 import { listing, loadMore, onListing, sortBy } from "./listing.js";
 import { makeReachable, makeRow } from "./row.js";
 import { currentId, onSelection, setCurrent, tick, tickAll, tickNone, tickRange, tickedIds } from "./selection.js";
@@ -30,6 +31,7 @@ export function startTable(rowActs, open) {
   onListing(showRows);
   onSlide(showSlide);
   onSelection(showSelection);
+  onJobs(() => rows.forEach((row, id) => row.show(/** @type {Slide} */ (knownSlide(id)))));
   const body = byId("rows");
   body.addEventListener("focusin", ({ target }) => setCurrent(idOf(target)));
   body.addEventListener("dblclick", ({ target }) => {

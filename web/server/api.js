@@ -6,10 +6,19 @@ import { ask } from "./graphql.js";
 import { keepSubscribed } from "./socket.js";
 import { transportWs } from "./transportws.js";
 
-/** @import {HistoryEntry, Import, Page, Search, Slide, StatusCount, UpdateInput, UpdateResult} from "./types.js" */
+/** @import {HistoryEntry, Import, Job, JobKind, Page, Search, Slide, SlideNews, StatusCount, UpdateInput, UpdateResult} from "./types.js" */
 
-const SLIDE = `ImageID SlideID CaseID ScanDate TimeZone AppMag MPP width height Status Filename FileSize Barcode
-  Reviewer Note Version lastModified ModifiedBy LabelURL`;
+// What everybody may know of a slide, and is told as soon as it changes.
+const NEWS = `ImageID SlideID CaseID ScanDate TimeZone AppMag MPP width height Status Filename FileSize Barcode
+  Reviewer Note Version lastModified ModifiedBy Original DeletedAt Delivery`;
+const SLIDE = `${NEWS} LabelURL PublishedAs Predecessor GoesAt`;
+const JOB = "ImageID Kind State Name RequestedAt UpdatedAt ExpectedAt Error";
+const OPEN = ["FAILED", "WAITING"];
+const MOST_JOBS = 300; // of one state: a day's slides
+/** How each kind of job is asked for. */
+const ASKED_BY = { PUBLISH: "publishSlide", WITHDRAW: "withdrawSlide", ARCHIVE: "archiveSlide", RESTORE: "restoreSlide", PURGE: "purgeSlide" };
+/** What some of them need to be told, and its name. */
+const NEEDED = { PUBLISH: "name", PURGE: "confirm" };
 const IMPORT = "Filename Size State Progress ImageID Error StartedAt UpdatedAt";
 const UNFINISHED = ["FAILED", "IMPORTING", "TRANSFERRING"];
 const AT_ONCE = 100; // slides in one request
@@ -93,11 +102,32 @@ export async function retryImport(filename) {
   return (await ask(query, { filename })).retryImport;
 }
 
-/** @param {{onSlide: (slide: Slide) => void, onImport: (run: Import) => void, onLive: (live: boolean) => void}} told */
+/** @returns {Promise<Page<Job>>} what goes on with slides or has failed; with a token where there is more than is given */
+export async function listOpenJobs() {
+  if (!mayChange()) return { items: [], nextToken: null };
+  const lists = OPEN.map((state) => `${state}: listJobs(state: "${state}", limit: ${MOST_JOBS}) { items { ${JOB} } nextToken }`);
+  const data = await ask(`query Jobs { ${lists.join(" ")} }`);
+  return { items: OPEN.flatMap((state) => data[state].items), nextToken: data.FAILED.nextToken ?? data.WAITING.nextToken };
+}
+
+/**
+ * @param {Exclude<JobKind, "SEND">} kind
+ * @param {string} id
+ * @param {string} [told] the name of the copy, or the ImageID once more
+ * @returns {Promise<Job>}
+ */
+export async function askForJob(kind, id, told) {
+  const needed = kind === "PUBLISH" || kind === "PURGE" ? NEEDED[kind] : null;
+  const [given, passed] = needed ? [", $told: String!", `, ${needed}: $told`] : ["", ""];
+  const query = `mutation Ask($id: String!${given}) { job: ${ASKED_BY[kind]}(ImageID: $id${passed}) { ${JOB} } }`;
+  return (await ask(query, needed ? { id, told } : { id })).job;
+}
+
+/** @param {{onSlide: (slide: SlideNews) => void, onImport: (run: Import) => void, onLive: (live: boolean) => void}} told */
 export function subscribe({ onSlide, onImport, onLive }) {
   const subscriptions = [
     {
-      query: `subscription { onUpdateSlide { ${SLIDE} } }`,
+      query: `subscription { onUpdateSlide { ${NEWS} } }`,
       next: (/** @type {any} */ data) => data.onUpdateSlide && onSlide(data.onUpdateSlide),
     },
     {

@@ -19,8 +19,17 @@ export interface Slide {
   Version: number | null;
   lastModified: string | null;
   ModifiedBy: string | null;
+  Original: string | null;
+  DeletedAt: string | null;
+  Delivery: string | null;
   LabelURL: string | null;
+  PublishedAs: string | null;
+  Predecessor: string | null;
+  GoesAt: string | null;
 }
+
+/** What all subscribers are told of a slide. */
+export type SlideNews = Omit<Slide, "LabelURL" | "PublishedAs" | "Predecessor" | "GoesAt">;
 
 /** What a person may change. */
 export type Field = "SlideID" | "CaseID" | "Status" | "Reviewer" | "Note";
@@ -65,6 +74,19 @@ export interface Import {
   Error: string | null;
   StartedAt: string | null;
   UpdatedAt: string | null;
+}
+
+export type JobKind = "PUBLISH" | "WITHDRAW" | "ARCHIVE" | "RESTORE" | "PURGE" | "SEND";
+
+export interface Job {
+  ImageID: string;
+  Kind: JobKind;
+  State: "WAITING" | "DONE" | "FAILED";
+  Name: string | null;
+  RequestedAt: string;
+  UpdatedAt: string;
+  ExpectedAt: string | null;
+  Error: string | null;
 }
 
 export interface Search {

@@ -30,10 +30,11 @@ export function openDialog(title, content, { className = "", buttons = [] } = {}
  * @param {string} title
  * @param {Node[]} content
  * @param {string} action what the button that goes ahead says
+ * @param {string} [className] of that button
  * @returns {Promise<boolean>}
  */
-export async function confirmed(title, content, action) {
-  const yes = button(action, () => dialog.close("yes"), { className: "danger" });
+export async function confirmed(title, content, action, className = "danger") {
+  const yes = button(action, () => dialog.close("yes"), { className });
   const no = button("Cancel", () => dialog.close(""));
   const { dialog, closed } = openDialog(title, content, { className: "question", buttons: [no, yes] });
   yes.focus();

@@ -73,6 +73,26 @@ export function shortTime(iso) {
 }
 
 /**
+ * @param {string} iso
+ * @returns {string} as short as it can be said: 14:30 for today, else 22 Nov, 04:30
+ */
+export function momentOf(iso) {
+  const at = new Date(iso);
+  if (Number.isNaN(at.getTime())) return iso;
+  const isToday = at.toDateString() === new Date().toDateString();
+  return isToday ? clockTime(at) : `${dayOf(iso)}, ${clockTime(at)}`;
+}
+
+/**
+ * @param {string} iso
+ * @returns {string} such as 28 Nov, in the reader's own time
+ */
+export function dayOf(iso) {
+  const at = new Date(iso);
+  return Number.isNaN(at.getTime()) ? iso : at.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+}
+
+/**
  * @param {number} count
  * @param {string} noun
  */

@@ -1,6 +1,8 @@
 // The viewer's two bars: which slide this is and what becomes of it; how it is looked at.
+import { jobsOf } from "../list/jobs.js";
 import { mayChange, mayDelete } from "../login/person.js";
 import { button, element, setText } from "../shared/element.js";
+import { fateOf } from "../shared/fate.js";
 import { flip, setting } from "../shared/settings.js";
 import { MARKS, statusName, statusPill } from "../shared/statuses.js";
 import { FIELD_NAMES, magnification, scanTime } from "../shared/wording.js";
@@ -96,7 +98,8 @@ function fieldText(slide, id, host, acts) {
 /** @param {Slide} slide */
 function facts(slide) {
   const { date, time } = scanTime(slide);
-  return [slide.Note, date, time, magnification(slide.AppMag), slide.Filename].filter(Boolean).join(" · ");
+  const fate = fateOf(slide, jobsOf(slide.ImageID)).map(({ text }) => text);
+  return [...fate, slide.Note, date, time, magnification(slide.AppMag), slide.Filename].filter(Boolean).join(" · ");
 }
 
 function goOn() {

@@ -1,0 +1,67 @@
+"""The fields about jobs: what Admins ask for in a slide's life, and what became of it."""
+
+from typing import Any
+
+from aws_lambda_powertools.event_handler.graphql_appsync.router import Router
+from vsv import jobs, life
+from vsv.errors import InvalidQueryError
+from vsv.installation import current
+from vsv.records import JobState
+
+from review_slides import arguments, identity, wire
+from review_slides.wire import Fields
+
+router = Router()
+
+
+@router.resolver(type_name="Mutation", field_name="publishSlide")
+def publish_slide(**given: Any) -> Fields:
+    """Ask for a copy without patient data."""
+    who, image_id = identity.admin().decider, arguments.image_id(given)
+    return wire.job(life.publish(current(), image_id, given.get("name"), who))
+
+
+@router.resolver(type_name="Mutation", field_name="withdrawSlide")
+def withdraw_slide(**given: Any) -> Fields:
+    """Ask for the published copy to be taken back."""
+    who, image_id = identity.admin().decider, arguments.image_id(given)
+    return wire.job(life.withdraw(current(), image_id, who))
+
+
+@router.resolver(type_name="Mutation", field_name="archiveSlide")
+def archive_slide(**given: Any) -> Fields:
+    """Ask for the original to be moved to the archive."""
+    who, image_id = identity.admin().decider, arguments.image_id(given)
+    return wire.job(life.archive(current(), image_id, who))
+
+
+@router.resolver(type_name="Mutation", field_name="restoreSlide")
+def restore_slide(**given: Any) -> Fields:
+    """Ask for the original to be brought back."""
+    who, image_id = identity.admin().decider, arguments.image_id(given)
+    return wire.job(life.restore(current(), image_id, who))
+
+
+@router.resolver(type_name="Mutation", field_name="purgeSlide")
+def purge_slide(**given: Any) -> Fields:
+    """Ask for a deleted slide's files to be removed now."""
+    who, image_id = identity.admin().decider, arguments.image_id(given)
+    return wire.job(life.purge(current(), image_id, given.get("confirm"), who))
+
+
+@router.resolver(type_name="Query", field_name="slideJobs")
+def slide_jobs(**given: Any) -> list[Fields]:
+    """Give the latest job of each kind for a slide."""
+    identity.writer()
+    return [wire.job(one) for one in jobs.slide_jobs(current(), arguments.image_id(given))]
+
+
+@router.resolver(type_name="Query", field_name="listJobs")
+def list_jobs(**given: Any) -> Fields:
+    """Give a page of the jobs in one state."""
+    identity.writer()
+    state = given.get("state") or JobState.WAITING
+    if state not in list(JobState):
+        raise InvalidQueryError(f"state must be one of {', '.join(JobState)}.")
+    page = current().jobs.by_state(JobState(state), arguments.limit(given), arguments.token(given))
+    return wire.connection(page, wire.job)

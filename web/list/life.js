@@ -1,0 +1,150 @@
+// What an Admin asks for in a slide's life. Each is a job: the answer is that it was asked for, the rest is seen at the slide.
+import { askForJob } from "../server/api.js";
+import { ServerGone, SessionOver } from "../server/failures.js";
+import { watched } from "../server/health.js";
+import { confirmed } from "../shared/dialog.js";
+import { element } from "../shared/element.js";
+import { askForEach } from "../shared/form.js";
+import { tell, tellFailure } from "../shared/notices.js";
+import { counted, nameOf } from "../shared/wording.js";
+import { listed, mark, tellFailed } from "./acting.js";
+import { noteJob } from "./jobs.js";
+
+/** @import {Job, JobKind, Slide} from "../server/types.js" */
+/** @import {Item} from "../shared/menu.js" */
+/** @typedef {Exclude<JobKind, "SEND">} Asked */
+
+/** @type {Record<Asked, string>} */
+const DONE = { PUBLISH: "published", WITHDRAW: "withdrawn", ARCHIVE: "archived", RESTORE: "restored", PURGE: "purged" };
+const REVIEWED = ["NEW", "GOOD", "BAD", "SENT", "PUBLISHED"];
+
+/** @type {{text: string, fits: (slide: Slide) => boolean, act: (slides: Slide[]) => void, isDangerous?: boolean}[]} */
+const ACTS = [
+  { text: "Publish …", fits: ({ Status, Original, PublishedAs }) => ["GOOD", "SENT"].includes(Status ?? "") && Original === null && PublishedAs === null, act: publish },
+  { text: "Withdraw …", fits: ({ PublishedAs }) => PublishedAs !== null, act: withdraw, isDangerous: true },
+  { text: "Archive …", fits: ({ Status, Original }) => REVIEWED.includes(Status ?? "") && Original === null, act: archive },
+  { text: "Restore", fits: ({ Original }) => Original === "ARCHIVED", act: (slides) => askForAll("RESTORE", slides) },
+  { text: "Bring back", fits: isDeleted, act: (slides) => mark(slides, "NEW") },
+  { text: "Purge …", fits: isDeleted, act: purge, isDangerous: true },
+];
+
+/**
+ * @param {Slide[]} slides
+ * @returns {Item[]} what can be asked for some of them at least, and for how many
+ */
+export function lifeItems(slides) {
+  return ACTS.flatMap(({ text, fits, act, isDangerous }) => {
+    const fitting = slides.filter(fits);
+    const count = slides.length > 1 ? ` (${fitting.length})` : "";
+    return fitting.length > 0 ? [{ text: `${text}${count}`, act: () => act(fitting), isDangerous }] : [];
+  });
+}
+
+/**
+ * @param {Job[]} jobs that have failed
+ * @param {Slide[]} slides theirs, as far as they are known
+ */
+export async function askAgain(jobs, slides) {
+  const sent = new Set(jobs.flatMap(({ Kind, ImageID }) => (Kind === "SEND" ? ImageID : [])));
+  const purged = new Set(jobs.flatMap(({ Kind, ImageID }) => (Kind === "PURGE" ? ImageID : [])));
+  await mark(slides.filter(({ ImageID }) => sent.has(ImageID)), "SENT");
+  for (const { Kind, ImageID, Name } of jobs) {
+    if (Kind === "SEND" || Kind === "PURGE") continue;
+    const why = await problemAsking(Kind, ImageID, Name ?? undefined);
+    if (why !== null) tellFailure(`${ImageID} cannot be tried again: ${why}`);
+  }
+  const open = slides.filter(({ ImageID }) => purged.has(ImageID));
+  if (open.length > 0) await purge(open); // it asks for the ImageID, however often it failed
+}
+
+/** @param {Slide} slide */
+function isDeleted({ Status, Original }) {
+  return Status === "DELETED" && Original !== "PURGED";
+}
+
+/** @param {Slide[]} slides */
+function publish(slides) {
+  const notes = [
+    "A copy without patient data is made: without label and overview, and without whatever names the patient, the case or this laboratory. It is shown to all under its new name; the slide itself is not touched.",
+    "A name is given once: also after the copy was withdrawn, nothing else gets it.",
+  ];
+  return askForEach(
+    slides.length === 1 ? `Publish ${nameOf(slides[0])}` : `Publish ${counted(slides.length, "slide")}`,
+    notes.map((text) => element("p", {}, text)),
+    slides.map((slide) => ({ label: `Name of the copy of ${nameOf(slide)}, such as STUDY-7`, save: (name) => problemAsking("PUBLISH", slide.ImageID, name) })),
+    { text: "Publish", className: "primary" },
+  );
+}
+
+/** @param {Slide[]} slides */
+async function withdraw(slides) {
+  const note = "Nobody is shown the published copy any more, and its files are removed. Its name is not given again.";
+  if (await confirmed(question("Withdraw", slides), [listed(slides), element("p", {}, note)], "Withdraw")) await askForAll("WITHDRAW", slides);
+}
+
+/** @param {Slide[]} slides */
+async function archive(slides) {
+  const note = "The original moves to the archive. The slide can still be looked at, at full resolution; restoring the original may take hours.";
+  if (await confirmed(question("Archive", slides), [listed(slides), element("p", {}, note)], "Archive", "primary")) await askForAll("ARCHIVE", slides);
+}
+
+/** @param {Slide[]} slides */
+function purge(slides) {
+  const note = "All files of a purged slide are removed now, here and in the archive. Nothing brings them back.";
+  return askForEach(
+    question("Purge", slides),
+    [element("p", {}, note)],
+    slides.map((slide) => ({ label: `To purge ${nameOf(slide)}, write its image ID, ${slide.ImageID}`, save: (text) => problemAsking("PURGE", slide.ImageID, text) })),
+    { text: "Purge", className: "danger" },
+  );
+}
+
+/**
+ * @param {string} verb
+ * @param {Slide[]} slides
+ */
+function question(verb, slides) {
+  return `${verb} ${slides.length === 1 ? "this slide" : counted(slides.length, "slide")}?`;
+}
+
+/**
+ * One after the other: each that is refused says why, and the others go on.
+ * @param {Asked} kind
+ * @param {Slide[]} slides
+ */
+async function askForAll(kind, slides) {
+  const taken = [];
+  const failed = [];
+  for (const slide of slides) {
+    try {
+      noteJob(await watched(askForJob(kind, slide.ImageID)));
+      taken.push(slide);
+    } catch (error) {
+      if (error instanceof SessionOver) return;
+      if (error instanceof ServerGone) {
+        const left = slides.length - taken.length - failed.length;
+        tellFailure(`The server does not answer: ${counted(left, "slide")} will not be ${DONE[kind]}.`);
+        break;
+      }
+      failed.push({ slide, error: error instanceof Error ? error.message : String(error) });
+    }
+  }
+  if (taken.length > 0) tell(`${taken.length === 1 ? nameOf(taken[0]) : counted(taken.length, "slide")} will be ${DONE[kind]}.`);
+  tellFailed(failed);
+}
+
+/**
+ * @param {Asked} kind
+ * @param {string} id
+ * @param {string} [told]
+ * @returns {Promise<string | null>} why it was refused; null where it was not
+ */
+async function problemAsking(kind, id, told) {
+  try {
+    noteJob(await watched(askForJob(kind, id, told)));
+    return null;
+  } catch (error) {
+    if (error instanceof SessionOver) return "your session is over";
+    return error instanceof ServerGone ? "the server does not answer" : error instanceof Error ? error.message : String(error);
+  }
+}

@@ -1,0 +1,65 @@
+// What goes on with a slide beside its review, in words.
+import { dayOf, momentOf } from "./wording.js";
+
+/** @import {Job, JobKind, Slide} from "../server/types.js" */
+/** @typedef {{text: string, isTrouble: boolean}} Line */
+
+/** @type {Record<JobKind, (job: Job) => string>} */
+const UNDER_WAY = {
+  PUBLISH: ({ Name }) => `Being published as ${Name}`,
+  WITHDRAW: () => "Being withdrawn",
+  ARCHIVE: () => "Being archived",
+  RESTORE: ({ ExpectedAt }) => (ExpectedAt ? `Restoring, expected ${momentOf(ExpectedAt)}` : "Being restored"),
+  PURGE: () => "Being purged",
+  SEND: () => "Waits for the registry",
+};
+/** @type {Record<JobKind, string>} */
+const FAILED = {
+  PUBLISH: "Publishing failed",
+  WITHDRAW: "Withdrawing failed",
+  ARCHIVE: "Archiving failed",
+  RESTORE: "Restoring failed",
+  PURGE: "Purging failed",
+  SEND: "Sending failed",
+};
+/** @type {Record<string, string>} */
+const ORIGINALS = { ARCHIVING: "Being archived", ARCHIVED: "Original archived", RESTORING: "Being restored", PURGED: "Files are gone" };
+/** @type {Record<string, string>} */
+const DELIVERIES = { WAITING: UNDER_WAY.SEND(/** @type {any} */ ({})), FAILED: FAILED.SEND };
+
+/**
+ * @param {Slide} slide
+ * @param {Job[]} jobs what is open for it
+ * @returns {Line[]} the most urgent first; none for a slide that simply lies here
+ */
+export function fateOf(slide, jobs) {
+  const told = jobs.map((job) => ({ text: jobText(job), isTrouble: job.State === "FAILED" }));
+  const kinds = jobs.map(({ Kind }) => Kind);
+  const lines = [...told, ...recordLines(slide).filter(({ about }) => !about.some((kind) => kinds.includes(kind)))];
+  return lines.map(({ text, isTrouble }) => ({ text, isTrouble })).sort((a, b) => Number(b.isTrouble) - Number(a.isTrouble));
+}
+
+/**
+ * @param {Job} job
+ * @returns {string}
+ */
+export function jobText(job) {
+  if (job.State === "FAILED") return `${FAILED[job.Kind]}: ${job.Error ?? "no reason given"}`;
+  return [UNDER_WAY[job.Kind](job), job.Error].filter(Boolean).join(": ");
+}
+
+/**
+ * @param {Slide} slide
+ * @returns {(Line & {about: JobKind[]})[]} what its record tells; not where a job of that kind says it better
+ */
+function recordLines({ Status, Original, Delivery, PublishedAs, GoesAt }) {
+  const isPlain = Original === "ARCHIVED" && Status === "ARCHIVED"; // its status says it
+  /** @type {(Line & {about: JobKind[]} | false)[]} */
+  const lines = [
+    Status === "DELETED" && GoesAt !== null && { text: `Goes on ${dayOf(GoesAt)}`, isTrouble: false, about: ["PURGE"] },
+    Original !== null && !isPlain && { text: ORIGINALS[Original] ?? Original, isTrouble: false, about: ["ARCHIVE", "RESTORE"] },
+    PublishedAs !== null && { text: Status === "PUBLISHED" ? `as ${PublishedAs}` : `Published as ${PublishedAs}`, isTrouble: false, about: ["WITHDRAW"] },
+    Delivery !== null && Delivery in DELIVERIES && { text: DELIVERIES[Delivery], isTrouble: Delivery === "FAILED", about: ["SEND"] },
+  ];
+  return lines.filter((line) => line !== false);
+}
