@@ -1,0 +1,27 @@
+"""Jobs on slides' files: publish, withdraw, archive, restore, purge; ``due_jobs`` has what wakes it.
+
+In the VPC it reaches DynamoDB, S3 and the file system, and that is all that these jobs need. A job that takes longer
+than there is time for is ended by Lambda, and goes on where it was in the next call.
+"""
+
+from typing import Any
+
+from due_jobs import run_due_jobs
+from observed import observed
+from vsv.installation import current
+from vsv.jobs import OF_FILES
+
+from manage_files.looks import look
+
+# Time for 15 GB at 50 MB/s: what is begun should be ended, since an end by force costs an attempt.
+NEEDS_MS = 300_000
+
+
+@observed
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Do what the event's ``look`` names, one of ``looks.LOOKS``; without one run the jobs that are due."""
+    here = current()
+    if (name := event.get("look")) is not None:
+        look(here, name)
+        return {"looked": name}
+    return run_due_jobs(here, OF_FILES, context, NEEDS_MS)
