@@ -45,12 +45,14 @@ def count_kind(name: str, kind: str) -> None:
     _check(name, BY_KIND)
     if not on_lambda():
         return
-    from aws_lambda_powertools.metrics import single_metric  # noqa: PLC0415  cold start
+    # An object of its own: dimensions belong to all that is in one. The class that takes more than one set of them.
+    from aws_lambda_powertools.metrics.provider.cloudwatch_emf import cloudwatch  # noqa: PLC0415  cold start
 
-    # Written at once, as an object of its own: dimensions belong to all that is in one object.
-    with single_metric(name, "Count", 1, namespace=NAMESPACE) as metric:
-        metric.add_dimension("Kind", kind)
-        metric.add_dimensions(service=os.environ["POWERTOOLS_SERVICE_NAME"])
+    metrics = cloudwatch.AmazonCloudWatchEMFProvider(namespace=NAMESPACE)
+    metrics.add_metric(name, "Count", 1)
+    metrics.add_dimension("Kind", kind)
+    metrics.add_dimensions(service=metrics.service)
+    metrics.flush_metrics()
 
 
 def minutes(name: str, value: float) -> None:
