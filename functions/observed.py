@@ -12,7 +12,7 @@ from functools import cache, wraps
 from typing import Any
 
 from vsv.errors import UnreadableSlideError
-from vsv.metric_names import COUNTS, IMPORTS_FAILED, MINUTES, NAMESPACE
+from vsv.metric_names import BY_KIND, BYTES, COUNTS, IMPORTS_FAILED, MINUTES, NAMESPACE
 
 Handler = Callable[[Any, Any], Any]
 
@@ -30,9 +30,29 @@ def observed(handler: Handler) -> Handler:
     return _instrumented(handler) if on_lambda() else handler
 
 
-def count(name: str) -> None:
-    """Add one to a metric of ``metric_names.COUNTS``."""
-    _add(name, "Count", 1, COUNTS)
+def count(name: str, number: int = 1) -> None:
+    """Add to a metric of ``metric_names.COUNTS``."""
+    _add(name, "Count", number, COUNTS)
+
+
+def count_bytes(name: str, number: int) -> None:
+    """Add to a metric of ``metric_names.BYTES``."""
+    _add(name, "Bytes", number, BYTES)
+
+
+def count_kind(name: str, kind: str) -> None:
+    """Add one to a metric of ``metric_names.BY_KIND``, for all kinds together and for this one."""
+    _check(name, BY_KIND)
+    if not on_lambda():
+        return
+    # An object of its own: dimensions belong to all that is in one. The class that takes more than one set of them.
+    from aws_lambda_powertools.metrics.provider.cloudwatch_emf import cloudwatch  # noqa: PLC0415  cold start
+
+    metrics = cloudwatch.AmazonCloudWatchEMFProvider(namespace=NAMESPACE)
+    metrics.add_metric(name, "Count", 1)
+    metrics.add_dimension("Kind", kind)
+    metrics.add_dimensions(service=metrics.service)
+    metrics.flush_metrics()
 
 
 def minutes(name: str, value: float) -> None:
@@ -52,10 +72,14 @@ def failures_counted() -> Iterator[None]:
 
 
 def _add(name: str, unit: str, value: float, known: tuple[str, ...]) -> None:
-    if name not in known:
-        raise ValueError(f"{name} is not in metric_names")
+    _check(name, known)
     if on_lambda():
         _metrics().add_metric(name, unit, value)
+
+
+def _check(name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        raise ValueError(f"{name} is not in metric_names")
 
 
 @cache

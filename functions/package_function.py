@@ -19,12 +19,15 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PYTHON_VERSION = "3.13"
 # What functions that show slides leave out: ``vsv.installation`` would import these when it is asked for a record, a
-# number, an archive or to start an import, and ``vsv.slide`` when it opens a slide. Images need records for IIIF's
-# manifests and for imgData; labels are files that lie ready, and need none of it.
+# number, an archive, a destination or to start an import, and ``vsv.slide`` when it opens a slide. Images need
+# records for IIIF's manifests and for imgData; labels are files that lie ready, and need none of it. The two
+# functions that run jobs leave out each other's steps, which ``vsv.job_steps`` would import.
 LEFT_OUT = {
-    "serve_image": ("vsv.stream_starter", "vsv.dynamodb_jobs", "vsv.vault"),
+    "manage_files": ("vsv.sending", "vsv.destinations"),
+    "send_slides": ("vsv.purging", "vsv.archiving", "vsv.publishing.steps", "vsv.vault"),
+    "serve_image": ("vsv.stream_starter", "vsv.dynamodb_jobs", "vsv.destinations", "vsv.vault"),
     "serve_label": (
-        "vsv.dynamodb", "vsv.dynamodb_jobs", "vsv.stream_starter", "vsv.vault", "vsv.numbers",
+        "vsv.dynamodb", "vsv.dynamodb_jobs", "vsv.stream_starter", "vsv.destinations", "vsv.vault", "vsv.numbers",
         "vsv.openslide_source", "vsv.plain_source", "vsv.openjpeg",
     ),
 }  # fmt: skip

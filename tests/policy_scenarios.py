@@ -19,18 +19,25 @@ import boto3
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from small_slides import OLD, put, slide_bytes
-from vsv import import_steps, installation, runs
+from vsv import import_steps, installation, purging, runs
+from vsv.barcode import Barcode
 from vsv.clock import now_utc
+from vsv.daily import LOOKS
 from vsv.errors import UnreadableSlideError
 from vsv.installation import Installation
-from vsv.records import ImportRecord, ImportState
+from vsv.records import ImportRecord, ImportState, JobKind, JobRecord, JobState, Status
+from vsv.review import Decider, change
 
 from local.events import http_event
 from tests.cloudformation import GIVEN, REGION, Function, arn
 from tests.recorded_calls import Answers, Right, recording
+from tests.registry import serving
 from tests.store_records import slide_import
 
-NAME, SIZE = "a.svs", len(slide_bytes())
+NAME, SIZE, IMAGE_ID = "a.svs", len(slide_bytes()), "1004486"
+ADMIN = Decider("eve", is_admin=True)
+# What wakes a function that runs jobs; what it holds does not matter.
+WOKEN: dict[str, Any] = {"Records": [{"eventName": "INSERT"}]}
 STREAM_RECORDS = Path(__file__).parent / "stream_records"
 LONG_AGO = "2000-01-01T00:00:00.000000Z"
 # What unrecorded work may use, whatever the function's own settings are.
@@ -38,6 +45,8 @@ ALL_SETTINGS = {
     "VSV_SLIDES_TABLE": GIVEN["SlidesTableName"],
     "VSV_REVIEW_TABLE": GIVEN["ReviewTableName"],
     "VSV_IMPORTS_TABLE": GIVEN["ImportsTableName"],
+    "VSV_JOBS_TABLE": GIVEN["JobsTableName"],
+    "VSV_DESTINATIONS": GIVEN["RegistrySecretArn"],
 }
 
 
@@ -112,7 +121,7 @@ class World:
         with self.unrecorded() as here:
             here.files.prepare()
             here.imports.start(run, replaces=None)
-        return {"filename": name, "size": SIZE, "runId": run.run_id, "source": run.source}
+        return {"filename": name, "size": run.size, "runId": run.run_id, "source": run.source}
 
     def _after(self, event: dict[str, Any], *steps: Callable[[Installation, ImportRecord], Any]) -> None:
         with self.unrecorded() as here:
@@ -121,7 +130,7 @@ class World:
 
     def transferred(self, name: str = NAME, content: bytes | None = None) -> dict[str, Any]:
         """Let a run's file be in ``incoming/``; give the inspection's event."""
-        event = self.waiting(name)
+        event = self.waiting(name, **({} if content is None else {"size": len(content)}))
         put(self.data / "incoming", name, content, OLD)
         transfer = {
             "done": True,
@@ -133,9 +142,9 @@ class World:
         }
         return event | {"transfer": transfer}
 
-    def inspected(self, name: str = NAME) -> dict[str, Any]:
+    def inspected(self, name: str = NAME, content: bytes | None = None) -> dict[str, Any]:
         """Let a run be inspected; give the extraction's event."""
-        event = self.transferred(name)
+        event = self.transferred(name, content)
         self._after(event, import_steps.inspect_run)
         return event
 
@@ -150,6 +159,18 @@ class World:
         self._after(
             self.extracted(name), lambda here, run: import_steps.render_run(here, run, lambda *_: None)
         )
+
+    def decided(self, status: Status) -> None:
+        """Let an Admin have given the slide this status."""
+        with self.unrecorded() as here:
+            change(here, IMAGE_ID, {"status": status}, ADMIN)
+
+    def job(self, kind: JobKind) -> JobRecord:
+        """Give the slide's job of a kind, as it is stored."""
+        with self.unrecorded() as here:
+            found = here.jobs.get(IMAGE_ID, kind)
+        assert found is not None
+        return found
 
 
 SCENARIOS: dict[str, Callable[[World], None]] = {}
@@ -249,9 +270,10 @@ def inspect_file(world: World) -> None:
 
 @scenario("ExtractMetadataFunction")
 def extract_metadata(world: World) -> None:
-    event = world.inspected()
-    assert world.call(event)["imageId"] == "1004486"
-    world.call(event)  # again, as after a lost answer
+    event = world.inspected(content=slide_bytes(label=True))
+    with patch("vsv.extraction.read_label", lambda _: Barcode("S26-1-A", "Code 128", "zxing")):
+        assert world.call(event)["imageId"] == "1004486"
+        world.call(event)  # again, as after a lost answer
 
 
 @scenario("RenderPyramidFunction")
@@ -323,6 +345,32 @@ def notify_subscribers(world: World) -> None:
         assert world.call({"Records": records}) == {"batchItemFailures": []}
 
 
+@scenario("ManageFilesFunction")
+def manage_files(world: World) -> None:
+    world.imported()
+    world.decided(Status.DELETED)
+    for look in LOOKS:
+        world.call({"look": look})
+    with patch("vsv.purging.waited_s", lambda *_: 8 * purging.DAY_S):
+        assert world.call({"look": "deleted"}) == {"asked": 1}
+    world.call(WOKEN)
+    assert world.job(JobKind.PURGE).state is JobState.DONE
+
+
+@scenario("SendSlidesFunction")
+def send_slides(world: World) -> None:
+    world.imported()
+    world.decided(Status.GOOD)
+    world.decided(Status.SENT)
+    with serving() as registry:
+        bucket = {"name": "lake", "bucket": f"s3://{GIVEN['RegistryBucket']}/slides"}
+        destinations = json.dumps([{"name": "registry", "url": registry.url}, bucket])
+        read = {"secretsmanager:GetSecretValue": lambda _: {"SecretString": destinations}}
+        assert world.call(WOKEN, read) == {"batchItemFailures": []}
+        assert len(registry.asked) == 1
+    assert world.job(JobKind.SEND).state is JobState.DONE
+
+
 # Every field of the schema that the review function resolves, with arguments that make it work.
 REVIEWS: list[tuple[str, str, dict[str, Any]]] = [
     ("Query", "getSlide", {"ImageID": "1004486"}),
@@ -339,6 +387,7 @@ REVIEWS: list[tuple[str, str, dict[str, Any]]] = [
     ("Query", "listImports", {"state": "READY"}),
     ("Mutation", "updateSlide", {"input": {"ImageID": "1004486", "CaseID": "C2", "SlideID": "C2-1"}}),
     ("Mutation", "updateSlides", {"input": [{"ImageID": "1004486", "Status": "GOOD"}]}),
+    ("Mutation", "updateSlide", {"input": {"ImageID": "1004486", "Status": "SENT"}}),
     ("Mutation", "updateSlide", {"input": {"ImageID": "1004486", "Status": "DELETED"}}),
     ("Mutation", "updateSlide", {"input": {"ImageID": "1004486", "Status": "NEW"}}),
     ("Mutation", "assignSlide", {"ImageID": "1004486", "reviewer": "pat"}),

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 from graphql import FieldNode, OperationDefinitionNode, parse
 
 from tests.cloudformation import ACCOUNT, arn
@@ -62,13 +63,37 @@ def _dynamodb(operation: str, parameters: Parameters) -> Iterator[Right]:
         yield Right(f"dynamodb:{operation}", arn("dynamodb", f"table/{parameters['TableName']}{index}"))
 
 
+# What is not called as the right that it needs.
+_S3 = {
+    "CompleteMultipartUpload": "PutObject",
+    "CreateMultipartUpload": "PutObject",
+    "HeadObject": "GetObject",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
+    "ListParts": "ListMultipartUploadParts",
+    "UploadPart": "PutObject",
+}
+_S3_OBJECTS = {
+    *("AbortMultipartUpload", "DeleteObject", "GetObject", "ListMultipartUploadParts"),
+    *("PutObject", "PutObjectTagging", "RestoreObject"),
+}
+
+
 def _s3(operation: str, parameters: Parameters) -> Iterator[Right]:
-    action = {"HeadObject": "GetObject"}.get(operation, operation)
-    if action not in {"GetObject", "PutObject", "DeleteObject", "PutObjectTagging"}:
+    action, bucket = _S3.get(operation, operation), f"arn:aws:s3:::{parameters['Bucket']}"
+    if action == "ListBucketMultipartUploads":
+        yield Right(f"s3:{action}", bucket)
+        return
+    if action not in _S3_OBJECTS:
         raise NotImplementedError(f"s3:{operation}: tell tests/recorded_calls.py which rights it needs")
     if "VersionId" in parameters:
         action = "PutObjectVersionTagging" if action == "PutObjectTagging" else f"{action}Version"
-    yield Right(f"s3:{action}", f"arn:aws:s3:::{parameters['Bucket']}/{parameters['Key']}")
+    yield Right(f"s3:{action}", f"{bucket}/{parameters['Key']}")
+
+
+def _rights_to_be_told(service: str, parameters: Parameters, error: ClientError) -> Iterator[Right]:
+    """Give the rights without which S3 does not say that an object is missing, but refuses ("HeadObject")."""
+    if service == "s3" and error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
+        yield Right("s3:ListBucket", f"arn:aws:s3:::{parameters['Bucket']}")
 
 
 def _cloudfront(operation: str, parameters: Parameters) -> Iterator[Right]:
@@ -119,7 +144,11 @@ def recording(answers: Answers) -> Iterator[set[Right]]:
         service = client.meta.service_model.service_name
         needed.update(rights_of(service, operation, parameters))
         stands_in = answers.get(f"{service}:{operation}")
-        return stands_in(parameters) if stands_in else call(client, operation, parameters)
+        try:
+            return stands_in(parameters) if stands_in else call(client, operation, parameters)
+        except ClientError as error:
+            needed.update(_rights_to_be_told(service, parameters, error))
+            raise
 
     def add_auth(signer: Any, request: AWSRequest) -> Any:
         if signer._service_name == "appsync":

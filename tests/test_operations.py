@@ -1,6 +1,5 @@
 """Alarms and dashboard: every metric they name is one that is really there, and every alarm is explained."""
 
-import importlib.util
 import json
 import re
 from collections.abc import Iterator
@@ -9,6 +8,8 @@ from typing import Any
 
 import pytest
 from running import ROOT
+from vsv import metric_names
+from vsv.records import JobKind
 
 from tests.cloudformation import nested_templates, root_template, template
 
@@ -64,23 +65,25 @@ AWS_METRICS: dict[str, dict[tuple[str, ...], set[str]]] = {
         }
     },
 }
-SHOWN = {"ImportsReady", "ImportsFailed", "ScanToViewableMinutes", "TransferMinutes", "LabelRefused"}
+SHOWN = {
+    *("ImportsReady", "ImportsFailed", "ScanToViewableMinutes", "TransferMinutes", "LabelRefused"),
+    *("BytesPurged", "FilesPurged", "JobDone", "JobFailed", "JobWaitMinutes"),
+}
+# Alarms for which silence is bad news.
+MUST_BE_HEARD = {"BackupMissing", "JobsWaiting"}
 ALARM, COMPOSITE = "AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"
 
 
 def own_metrics() -> dict[tuple[str, ...], set[str]]:
     """Give what our functions count, and what is counted in their logs."""
-    counted = SHOWN
-    if importlib.util.find_spec("vsv.metric_names"):
-        names = importlib.import_module("vsv.metric_names")
-        counted = {*names.COUNTS, *names.MINUTES}
+    for_all = {*metric_names.COUNTS, *metric_names.BYTES, *metric_names.MINUTES, *metric_names.BY_KIND}
     logged = {
         one["MetricName"]
         for r in OPERATIONS.resources("AWS::Logs::MetricFilter").values()
         for one in r["Properties"]["MetricTransformations"]
         if one["MetricNamespace"] == "VSV"
     }
-    return {("service",): counted, (): logged}
+    return {("service",): for_all, ("Kind", "service"): set(metric_names.BY_KIND), (): logged}
 
 
 def is_published(metric: "Metric") -> bool:
@@ -158,6 +161,12 @@ def test_what_the_dashboard_shows_is_there() -> None:
     assert {one.name for one in shown if one.namespace == "VSV"} == SHOWN
 
 
+def test_the_dashboard_shows_every_kind_of_job() -> None:
+    lines = [line for widget in dashboard() for line in widget["properties"].get("metrics", [])]
+    for name in metric_names.BY_KIND:
+        assert {line[3] for line in lines if line[:3] == ["VSV", name, "Kind"]} == set(JobKind)
+
+
 def test_expressions_of_alarms_are_of_their_own_metrics() -> None:
     for name, alarm in alarms().items():
         metrics = alarm.get("Metrics", [])
@@ -192,7 +201,7 @@ def test_every_alarm_reaches_a_person_once() -> None:
     assert set(children) <= alarms().keys()
     for name, alarm in alarms().items():
         assert ("AlarmActions" in alarm) == (name not in children), name
-        assert alarm["TreatMissingData"] == ("breaching" if name == "BackupMissing" else "notBreaching")
+        assert alarm["TreatMissingData"] == ("breaching" if name in MUST_BE_HEARD else "notBreaching")
     assert all(one["AlarmActions"] for one in composites().values())
 
 

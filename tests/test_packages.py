@@ -64,7 +64,8 @@ def test_a_function_is_found_by_its_name_in_the_template() -> None:
 def test_images_are_packed_with_records_and_nothing_of_imports() -> None:
     held = set(package_function.modules_of("serve_image"))
     assert {"serve_image.handler", "vsv.tiles", "vsv.pixels", "vsv.openslide_source", "vsv.dynamodb"} <= held
-    assert not held & {"vsv.stream_starter", "vsv.importing", "vsv.barcode", "observed"}
+    of_jobs = {"vsv.job_runs", "vsv.dynamodb_jobs", "vsv.slide_lock", "vsv.destinations"}
+    assert not held & {"vsv.stream_starter", "vsv.importing", "vsv.barcode", "observed", *of_jobs}
     assert not held & {"vsv.vault", "vsv.s3_vault", "vsv.archiving", "vsv.complete_pyramid"}
 
 
@@ -77,6 +78,14 @@ def test_labels_are_packed_without_records() -> None:
         "vsv.plain_source",
         "vsv.pixels",
     }
+
+
+def test_each_that_runs_jobs_is_packed_with_the_steps_of_its_own() -> None:
+    files, sending = (set(package_function.modules_of(one)) for one in ("manage_files", "send_slides"))
+    assert {"vsv.purging", "vsv.daily", "vsv.slide_lock"} <= files
+    assert {"vsv.sending", "vsv.deliveries", "vsv.destinations"} <= sending
+    assert not files & {"vsv.sending", "vsv.deliveries"}
+    assert not sending & {"vsv.purging", "vsv.daily"}
 
 
 def test_what_has_the_edge_forget_is_packed_without_files() -> None:

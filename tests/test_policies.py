@@ -13,7 +13,7 @@ import pytest
 from graphql import GraphQLObjectType
 
 from local.graphql.schema import load_schema
-from tests.cloudformation import GIVEN, REGION, Function, Statement, functions
+from tests.cloudformation import GIVEN, REGION, Function, Statement, functions, nested_templates
 from tests.dynamo_tables import create_tables, mocked_dynamodb
 from tests.policy_scenarios import REVIEWS, SCENARIOS, World
 from tests.recorded_calls import Right
@@ -27,17 +27,20 @@ IN_THE_VPC = (
     "DescribeSubnets",
     "UnassignPrivateIpAddresses",
 )
+BUCKETS = ("DropInBucketName", "ArchiveBucketName", "PublishBucketName", "RegistryBucket")
+THERE = ("dynamodb:", "s3:")
 STREAM_ACTIONS = ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
 
 
 @pytest.fixture
 def aws() -> Iterator[None]:
-    """Be an account with the tables and the drop-in bucket."""
+    """Be an account with the tables and the buckets."""
     with mocked_dynamodb() as client:
         create_tables(client, GIVEN["SlidesTableName"], GIVEN["ImportsTableName"])
-        s3, bucket = boto3.client("s3", REGION), GIVEN["DropInBucketName"]
-        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
-        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        s3 = boto3.client("s3", REGION)
+        for bucket in BUCKETS:
+            s3.create_bucket(Bucket=GIVEN[bucket], CreateBucketConfiguration={"LocationConstraint": REGION})
+            s3.put_bucket_versioning(Bucket=GIVEN[bucket], VersioningConfiguration={"Status": "Enabled"})
         yield
 
 
@@ -65,6 +68,21 @@ def test_the_review_scenario_asks_for_every_field() -> None:
         of_schema = schema.type_map[kind]
         assert isinstance(of_schema, GraphQLObjectType)
         assert {name for of, name in asked if of == kind} == of_schema.fields.keys()
+
+
+@pytest.mark.parametrize("function", [one for one in WITH_CODE if "VpcConfig" in one.properties], ids=str)
+def test_what_a_function_in_the_vpc_may_do_its_endpoints_let_through(function: Function) -> None:
+    network = next(one for one in nested_templates() if str(one) == "network")
+    endpoints = (network.properties(name) for name in network.resources("AWS::EC2::VPCEndpoint"))
+    let_through = {
+        action
+        for endpoint in endpoints
+        for statement in endpoint["PolicyDocument"]["Statement"]
+        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+    }
+    asked = {right.action for right in allowed_by(function.statements()) if right.action.startswith(THERE)}
+    on_streams = {f"dynamodb:{action}" for action in STREAM_ACTIONS}  # Lambda itself reads those
+    assert asked - on_streams <= let_through
 
 
 def set_up(function: Function, *, changes_files: bool) -> Iterator[Right]:

@@ -27,12 +27,23 @@ SETTINGS: dict[str, set[str]] = {
     "ForgetDeletedFunction": {"VSV_DISTRIBUTION"},
     "ImportSlideFunction": {"VSV_DATA", *TABLES},
     "InspectFileFunction": {"VSV_DATA", "VSV_IMPORTS_TABLE"},
+    "ManageFilesFunction": {
+        "VSV_ARCHIVE",
+        "VSV_ARCHIVE_AFTER_DAYS",
+        "VSV_ARCHIVE_CLASS",
+        "VSV_DATA",
+        "VSV_GRACE_DAYS",
+        "VSV_JOBS_TABLE",
+        "VSV_PUBLISHED",
+        *TABLES,
+    },
     "MintSessionFunction": {"VSV_KEY_ID", "VSV_SIGNING_SECRET", "VSV_SITE"},
     "NotifySubscribersFunction": {"VSV_GRAPHQL_URL"},
     "ReceiveDroppedFunction": {"VSV_DATA", "VSV_DROP_BUCKET", *TABLES},
     "RecordFailureFunction": {"VSV_IMPORTS_TABLE"},
     "RenderPyramidFunction": {"VSV_DATA", "VSV_IMPORTS_TABLE"},
-    "ReviewSlidesFunction": {"VSV_DATA", *TABLES},
+    "ReviewSlidesFunction": {"VSV_DATA", "VSV_DESTINATIONS", "VSV_JOBS_TABLE", *TABLES},
+    "SendSlidesFunction": {"VSV_DESTINATIONS", "VSV_JOBS_TABLE", "VSV_REVIEW_TABLE", "VSV_SLIDES_TABLE"},
     "ServeImageFunction": {
         "VSV_ALLOW_ORIGIN",
         "VSV_DATA",
@@ -83,7 +94,7 @@ LAYERS = {
     "BarcodeLayerArn": {"pylibdmtx", "zxingcpp"},
     "ImagingLayerArn": {"PIL", "numpy", "openslide", "simplejpeg"},
     "SigningLayerArn": {"cryptography"},
-    "ToolsLayerArn": {"aws_lambda_powertools", "boto3", "botocore", "urllib3"},
+    "ToolsLayerArn": {"aws_lambda_powertools", "boto3", "botocore", "filelock", "urllib3"},
 }
 
 
@@ -299,7 +310,7 @@ class TestKeeping:
         create_tables(Recorded(), "Slides", "Imports")
         storage = BY_NAME["storage"]
         for name, asked in Recorded.tables.items():
-            logical = {"Slides-review": "ReviewTable"}.get(name, f"{name}Table")
+            logical = {"Slides-review": "ReviewTable", "Slides-jobs": "JobsTable"}.get(name, f"{name}Table")
             deployed = storage.properties(logical)
             assert {key: deployed.get(key) for key in asked} == asked, logical
 
@@ -314,6 +325,10 @@ class TestKeeping:
         for name in ("SlidesTable", "ImportsTable"):
             stream = BY_NAME["storage"].properties(name)["StreamSpecification"]
             assert stream == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+
+    def test_the_stream_of_jobs_tells_what_is_asked_for(self) -> None:
+        stream = BY_NAME["storage"].properties("JobsTable")["StreamSpecification"]
+        assert stream == {"StreamViewType": "NEW_IMAGE"}
 
     def test_backups_cover_the_file_system_and_every_table(self) -> None:
         storage = BY_NAME["storage"]

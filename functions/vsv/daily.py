@@ -1,11 +1,26 @@
-"""The look at everything that is due by age, once a day: slides deleted or not opened for long, what kills left."""
+"""The looks at what is due by age, once a day: slides deleted or not opened for long, what killed runs left."""
+
+from collections.abc import Callable, Mapping
 
 from vsv import idle_slides, purging
 from vsv.installation import Installation
 from vsv.records import JobRecord
 
 
+def _leftovers(here: Installation) -> list[JobRecord]:
+    here.files.prepare()  # before the first import there is nothing
+    here.files.sweep()
+    return []
+
+
+# By name; each gives the jobs that it asks for. On AWS each is a call of its own, with a quarter of an hour.
+LOOKS: Mapping[str, Callable[[Installation], list[JobRecord]]] = {
+    "leftovers": _leftovers,
+    "deleted": purging.request_due,
+    "idle": idle_slides.request_idle,
+}
+
+
 def look(here: Installation) -> list[JobRecord]:
     """Ask for the jobs that are due by age and give them; sweep the data folder."""
-    here.files.sweep()
-    return [*purging.request_due(here), *idle_slides.request_idle(here)]
+    return [job for one in LOOKS.values() for job in one(here)]

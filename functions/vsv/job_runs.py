@@ -6,7 +6,7 @@ before it begins, so that one that ends the process does not do so for ever.
 
 import logging
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -31,17 +31,20 @@ _INTERNAL = "it failed for a reason that is in the server's log"
 
 def run_due(here: Installation, kinds: Iterable[JobKind], go_on: Callable[[], bool]) -> list[JobRecord]:
     """Run the jobs that are due, as long as ``go_on`` says so, and give what became of each."""
-    done = []
+    return list(runs(here, kinds, go_on))
+
+
+def runs(here: Installation, kinds: Iterable[JobKind], go_on: Callable[[], bool]) -> Iterator[JobRecord]:
+    """Do so one after the other: what became of a job is known even if the next one ends the process."""
     for job in due(here, kinds):
         if not go_on():
-            break
+            return
         try:
-            done.append(run(here, job))
+            yield run(here, job)
         except VersionConflictError:
             continue  # asked for anew meanwhile
         except UnavailableError as error:
             log.info("%s waits: %s", job.job_id, error)
-    return done
 
 
 def run(here: Installation, job: JobRecord) -> JobRecord:

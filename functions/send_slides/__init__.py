@@ -1,0 +1,1 @@
+"""The function that sends slides' metadata to the registry."""

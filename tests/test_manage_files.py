@@ -1,0 +1,276 @@
+"""The function that runs jobs on slides' files: woken by whatever comes, it does what is due while there is time."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from manage_files import handler
+from moto.dynamodb.models import dynamodb_backends
+from moto.events.models import EventPattern
+from observed import _metrics
+from running import ROOT
+from vsv import daily, installation, job_runs, jobs, purging
+from vsv.errors import BadRequestError, UnavailableError
+from vsv.installation import Installation
+from vsv.records import JobKind, JobRecord, JobState, Status
+from vsv.review import Decider, change
+from vsv.settings import Settings
+
+from local.standalone import standalone
+from tests.cloudformation import ACCOUNT, REGION, Template, template
+from tests.dynamo_tables import create_tables, mocked_dynamodb
+from tests.store_records import slide
+
+ADMIN = Decider("Eve", is_admin=True)
+LIFE, STORAGE = template(ROOT / "stacks/life.yaml"), template(ROOT / "stacks/storage.yaml")
+DONE = {"batchItemFailures": []}
+
+
+class Context:
+    """Lambda's context; ``left_ms`` are told one after the other, the last for ever."""
+
+    def __init__(self, *left_ms: int) -> None:
+        self.left_ms = list(left_ms) or [900_000]
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.left_ms.pop(0) if len(self.left_ms) > 1 else self.left_ms[0]
+
+
+def put_slide(here: Installation, image_id: str) -> None:
+    here.slides.put_new(slide(image_id))
+    folder = here.files.folder(image_id)
+    folder.mkdir(parents=True)
+    for name, content in (("import.json", b"{}"), ("slide.svs", b"slide"), ("pyramid.tif", b"pyramid")):
+        (folder / name).write_bytes(content)
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Installation]:
+    with standalone(tmp_path / "data") as (here, _intake):
+        for image_id in ("1", "2"):
+            put_slide(here, image_id)
+            change(here, image_id, {"status": Status.DELETED}, ADMIN)
+        yield here
+
+
+def ask(here: Installation, image_id: str = "1", kind: JobKind = JobKind.PURGE) -> JobRecord:
+    return jobs.request(here, image_id, kind, "Eve")
+
+
+def stored(here: Installation, image_id: str = "1", kind: JobKind = JobKind.PURGE) -> JobRecord:
+    found = here.jobs.get(image_id, kind)
+    assert found
+    return found
+
+
+def call(event: Any, context: Context | None = None) -> Any:
+    return handler.lambda_handler(event, context or Context())
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"Records": []},
+        {"Records": None},
+        {"Records": [{"eventName": "INSERT", "dynamodb": {"NewImage": {"JobID": {"S": "../x"}}}}]},
+        {"Records": [None, "x", {"dynamodb": {"NewImage": {"State": {"N": "NaN"}}}}] * 100},
+        {"version": "0", "source": "aws.events", "detail-type": "Scheduled Event"},
+    ],
+)
+def test_an_event_wakes_whatever_it_holds(here: Installation, event: Any) -> None:
+    ask(here)
+    assert call(event) == DONE
+    assert stored(here).state is JobState.DONE
+    assert here.files.stored_size("1") is None
+    assert here.files.stored_size("2") == 5
+
+
+def test_sending_is_left_to_others(here: Installation) -> None:
+    ask(here, kind=JobKind.SEND)
+    assert call({}) == DONE
+    assert (stored(here, kind=JobKind.SEND).state, stored(here, kind=JobKind.SEND).attempts) == (
+        JobState.WAITING,
+        0,
+    )
+
+
+def test_what_cannot_be_ended_in_time_is_not_begun(here: Installation) -> None:
+    ask(here, "1")
+    ask(here, "2")
+    assert call({}, Context(handler.NEEDS_MS)) == DONE
+    assert [stored(here, image_id).attempts for image_id in ("1", "2")] == [0, 0]
+    call({}, Context(handler.NEEDS_MS + 1, handler.NEEDS_MS))
+    assert sorted(stored(here, image_id).state for image_id in ("1", "2")) == ["DONE", "WAITING"]
+    call({})
+    assert stored(here, "2").state is JobState.DONE
+
+
+def test_a_job_that_fails_ends_no_call_and_holds_up_no_other(here: Installation) -> None:
+    change(here, "1", {"status": Status.NEW}, ADMIN)  # what is not deleted is not purged
+    ask(here, "1")
+    ask(here, "2")
+    assert call({}) == DONE
+    assert [stored(here, image_id).state for image_id in ("1", "2")] == [JobState.FAILED, JobState.DONE]
+
+
+def test_where_records_cannot_be_read_lambda_is_to_try_again(
+    here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> Any:
+        raise UnavailableError("the record store does not answer now")
+
+    monkeypatch.setattr(type(here.jobs), "by_state", away)
+    with pytest.raises(UnavailableError):
+        call({"Records": []})
+
+
+class TestLooks:
+    def test_those_whose_grace_is_over_are_asked_for(
+        self, here: Installation, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert call({"look": "deleted"}) == {"asked": 0}
+        monkeypatch.setattr(purging, "waited_s", lambda *_: 8 * purging.DAY_S)
+        assert call({"look": "deleted"}) == {"asked": 2}
+        assert stored(here).by == purging.GRACE_OVER
+
+    def test_leftovers_are_swept(self, here: Installation) -> None:
+        here.files.prepare()
+        left = here.files.root / "taken/a.svs"
+        left.mkdir()
+        part = here.files.deleted_folder("1") / "pyramid.tif.0123.part"
+        for path in (part, here.files.deleted_folder("2") / "new.part"):
+            path.touch()
+        for path in (part, left):
+            os.utime(path, (0, 0))
+        assert call({"look": "leftovers"}) == {"asked": 0}
+        assert not left.exists()
+        assert not part.exists()
+        assert (here.files.deleted_folder("2") / "new.part").exists()
+
+    def test_before_the_first_import_there_is_nothing_to_look_at(self, tmp_path: Path) -> None:
+        with mocked_dynamodb() as client:
+            create_tables(client, "slides", "imports")
+            (tmp_path / "mounted").mkdir()
+            with_nothing(tmp_path / "mounted")
+            assert {call({"look": name})["asked"] for name in daily.LOOKS} == {0}
+            installation.use(None)
+
+    @pytest.mark.parametrize("name", ["", "everything", "__class__", 1, ["deleted"], {}])
+    def test_what_is_no_look_is_refused(self, here: Installation, name: Any) -> None:
+        with pytest.raises(BadRequestError, match="leftovers"):
+            call({"look": name})
+
+    def test_each_is_a_call_of_its_own_once_a_day(self) -> None:
+        rule = LIFE.value(LIFE.properties("DailyLooksRule"))
+        asked = [json.loads(target["Input"]) for target in rule["Targets"]]
+        assert asked == [{"look": name} for name in sorted(daily.LOOKS)]
+        assert rule["ScheduleExpression"].startswith("cron(")
+
+
+def with_nothing(data: Path) -> Installation:
+    """Be an installation on AWS without a slide."""
+    names = {"slides_table": "slides", "review_table": "slides-review", "imports_table": "imports"}
+    here = installation.on_aws(Settings(data=data, jobs_table="slides-jobs", **names))
+    installation.use(here)
+    return here
+
+
+class TestMetrics:
+    def test_each_end_is_counted_for_its_kind_and_for_all(
+        self, here: Installation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "f")
+        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "vsv")
+        change(here, "2", {"status": Status.NEW}, ADMIN)
+        ask(here, "1")
+        ask(here, "2")
+        try:
+            call({})
+            counted = _metrics().serialize_metric_set()
+        finally:
+            _metrics().clear_metrics()
+        written = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [{"JobDone", "JobFailed"} & one.keys() for one in written] == [{"JobDone"}, {"JobFailed"}]
+        for one in written:
+            (told,) = one["_aws"]["CloudWatchMetrics"]
+            assert told["Namespace"] == "VSV"
+            assert sorted(map(sorted, told["Dimensions"])) == [["Kind", "service"], ["service"]]
+            assert (one["Kind"], one["service"]) == ("PURGE", "vsv")
+        assert (counted["FilesPurged"], counted["BytesPurged"]) == ([2.0], [12.0])
+        assert 0 <= counted["JobWaitMinutes"][0] < 1
+
+    def test_how_long_a_job_waits_counts_from_when_it_was_expected(self, here: Installation) -> None:
+        from due_jobs import longest_wait  # noqa: PLC0415
+
+        assert longest_wait([]) == 0
+        old = {"requested_at": "2026-01-01T00:00:00.000000Z", "next_at": "2026-01-01T00:00:00.000000Z"}
+        job = here.jobs.advance(ask(here), {"next_at": old["next_at"]})
+        assert 0 <= longest_wait([job]) < 1
+        expected = here.jobs.advance(job, {"expected_at": old["requested_at"]})
+        assert longest_wait([job, expected]) > 60 * 24
+
+
+class TestWaking:
+    """The stream as DynamoDB writes it, through the event source's own filter."""
+
+    @pytest.fixture
+    def on_aws(self, tmp_path: Path) -> Iterator[Installation]:
+        with mocked_dynamodb() as client:
+            create_tables(client, "slides", "imports")
+            stream = STORAGE.properties("JobsTable")["StreamSpecification"]
+            client.update_table(
+                TableName="slides-jobs", StreamSpecification={"StreamEnabled": True, **stream}
+            )
+            here = with_nothing(tmp_path)
+            put_slide(here, "1")
+            yield here
+            installation.use(None)
+
+    def test_what_is_asked_for_wakes_and_what_is_worked_on_does_not(self, on_aws: Installation) -> None:
+        ask(on_aws)
+        assert woken_by("ManageFilesSource") == ["PURGE.1"]
+        assert woken_by("SendSlidesSource") == []
+        assert call({}) == DONE  # not deleted: FAILED
+        assert woken_by("ManageFilesSource") == ["PURGE.1"]
+        ask(on_aws)  # anew, in the place of the first
+        ask(on_aws, kind=JobKind.SEND)
+        assert woken_by("ManageFilesSource") == ["PURGE.1"] * 2
+        assert woken_by("SendSlidesSource") == ["SEND.1"]
+
+    def test_attempts_wake_nobody(self, on_aws: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+        def away(*_: Any) -> Any:
+            raise UnavailableError("not now")
+
+        monkeypatch.setattr(job_runs.job_steps, "step", lambda _kind: away)
+        ask(on_aws)
+        call({})
+        assert stored(on_aws).attempts == 1
+        assert woken_by("ManageFilesSource") == ["PURGE.1"]
+
+    @pytest.mark.parametrize("kind", JobKind)
+    def test_every_kind_wakes_one_of_them(self, on_aws: Installation, kind: JobKind) -> None:
+        ask(on_aws, kind=kind)
+        sending = kind is JobKind.SEND
+        assert (woken_by("ManageFilesSource"), woken_by("SendSlidesSource")) == (
+            ([], [f"{kind}.1"]) if sending else ([f"{kind}.1"], [])
+        )
+
+
+def woken_by(source: str, life: Template = LIFE) -> list[str]:
+    """Give the jobs of the stream's records that pass a source's filter."""
+    (pattern,) = life.properties(source)["FilterCriteria"]["Filters"]
+    passes = EventPattern.load(pattern["Pattern"]).matches_event
+    return [record["dynamodb"]["NewImage"]["JobID"]["S"] for record in stream_records() if passes(record)]
+
+
+def stream_records() -> list[dict[str, Any]]:
+    """Give what moto has written to the stream; it answers no DescribeStream."""
+    table = dynamodb_backends[ACCOUNT][REGION].tables["slides-jobs"]
+    return [
+        {**item.record, "dynamodb": {"NewImage": item.record["dynamodb"]["NewImage"]}}
+        for item in table.stream_shard.items
+    ]
