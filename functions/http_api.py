@@ -45,6 +45,7 @@ STATUS_BY_ERROR: dict[type[errors.VsvError], int] = {
     errors.VersionConflictError: 409,
     errors.UnreadableSlideError: 422,
     errors.CorruptTileError: 422,
+    errors.LeakError: 422,
     errors.UnavailableError: 503,
     errors.TransferError: 503,
     errors.NotYetError: 503,

@@ -22,7 +22,7 @@ MAX_PIXELS = 64_000_000
 THUMBNAIL_SIDE_PX = 1024
 _QUALITY = 90
 # Aperio's NewSubfileType values: GT450 slides give their label and macro pages no description.
-_NAMES_BY_SUBFILE_TYPE = {1: "label", 9: "macro"}
+NAMES_BY_SUBFILE_TYPE = {1: "label", 9: "macro"}
 
 
 def read_associated(path: Path) -> dict[str, Image.Image]:
@@ -30,7 +30,7 @@ def read_associated(path: Path) -> dict[str, Image.Image]:
     if is_plain(path):
         return {}
     pages = _aperio_pages(path)
-    names = (name for name in ASSOCIATED if name != "thumbnail" or _shows_tissue(pages))
+    names = (name for name in ASSOCIATED if name != "thumbnail" or shows_tissue(pages))
     found = {name: image for name in names if (image := _from_openslide(path, name)) is not None}
     for name, page in _unnamed_pages(pages).items():
         if name not in found and (image := _from_page(path, page)) is not None:
@@ -62,7 +62,7 @@ def _aperio_pages(path: Path) -> tuple[Page, ...]:
     return pages if is_aperio(pages[0].description) else ()
 
 
-def _shows_tissue(pages: tuple[Page, ...]) -> bool:
+def shows_tissue(pages: tuple[Page, ...]) -> bool:
     """Tell whether what OpenSlide takes for an Aperio slide's thumbnail is one.
 
     It takes the second page, whatever it shows. Where a slide has no thumbnail that is its label, which would
@@ -73,12 +73,12 @@ def _shows_tissue(pages: tuple[Page, ...]) -> bool:
     first, page = pages[:2]
     named = re.search(r"\b(label|macro)\b", page.description, re.IGNORECASE)
     ratio = page.width_px * first.height_px / (page.height_px * first.width_px)
-    return named is None and page.subfile_type not in _NAMES_BY_SUBFILE_TYPE and 0.95 < ratio < 1.05
+    return named is None and page.subfile_type not in NAMES_BY_SUBFILE_TYPE and 0.95 < ratio < 1.05
 
 
 def _unnamed_pages(pages: tuple[Page, ...]) -> dict[str, Page]:
     """Give the pages of an Aperio slide whose subfile type says label or macro; elsewhere it says another thing."""
-    named = {_NAMES_BY_SUBFILE_TYPE.get(p.subfile_type): p for p in pages if not p.is_tiled}
+    named = {NAMES_BY_SUBFILE_TYPE.get(p.subfile_type): p for p in pages if not p.is_tiled}
     return {name: page for name, page in named.items() if name is not None}
 
 

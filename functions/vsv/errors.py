@@ -111,3 +111,7 @@ class FileChangingError(UnavailableError):
 
 class SettingsError(VsvError):
     """The deployment lacks a setting, or one has an impossible value."""
+
+
+class LeakError(VsvError):
+    """A copy that was to be published holds something that it must not: nothing was published."""

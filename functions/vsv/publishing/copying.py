@@ -1,0 +1,139 @@
+"""Writing the copy of a slide that holds no patient data: its pixels as they are, all else by allow-lists.
+
+Tiles are copied one after the other; of a slide of any size only where its tiles lie is kept in memory.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from vsv import durable
+from vsv.errors import CorruptTileError, UnavailableError, UnreadableSlideError
+from vsv.icc import MAX_BYTES
+from vsv.levels import MAX_TILE_BYTES
+from vsv.open_file import OpenFile
+from vsv.publishing import codestreams, jpeg_streams, profiles
+from vsv.publishing.chosen_pages import JPEG2000, Ranges, choose, pictures_left_out
+from vsv.publishing.description import HEAD, rebuild
+from vsv.publishing.kept_tags import ALLOWED, DESCRIPTION, PROFILE, TABLES, structure, tag_name, value
+from vsv.publishing.policy import Policy
+from vsv.publishing.report import Findings, Report
+from vsv.tiff import MAX_TABLES_BYTES, Entry, Page, Reader, directories, read_pages, spans
+from vsv.tiff_writer import Tags, TiffWriter
+
+_ASCII, _UNDEFINED = 2, 7
+SHARED = "the slide's tiles share bytes with its label, macro or texts: it cannot be published without these"
+
+
+def write_copy(source: Path, target: Path, policy: Policy, days: int | None) -> Report:
+    """Write a slide without what tells a person into ``target``, which appears whole or not at all.
+
+    ``days`` is how much earlier dates are written; None drops them. Raises UnsupportedError for slides that are not
+    Aperio's, UnreadableSlideError for damaged ones, UnavailableError where the disk refuses.
+    """
+    original = _Original(source, policy, days)
+    try:
+        with durable.replacing(target) as part, part.open("wb") as file:
+            tiff = TiffWriter(file)
+            for page in original.chosen.kept:
+                tiff.write_tagged(original.tags(page), original.blocks(page), tiled=page.is_tiled)
+    except OSError as error:
+        raise UnavailableError("the copy could not be written: is the disk full or read only?") from error
+    return original.findings.report()
+
+
+class _Original:
+    """The slide that is copied: what goes into the copy, and a note of what does not."""
+
+    def __init__(self, path: Path, policy: Policy, days: int | None) -> None:
+        self.file, self.policy, self.days = OpenFile(path), policy, days
+        self.reader, pages = Reader(self.file), read_pages(self.file)
+        self.entries = list(directories(self.reader))
+        self.chosen = choose(pages, policy)
+        self.forbidden = Ranges((*pictures_left_out(self.file, self.chosen), *self._texts()))
+        self.room = self.reader.size
+        self.findings = Findings()
+        self.findings.note("pages", (name for _, name in self.chosen.left_out))
+
+    def _texts(self) -> Iterator[tuple[int, int]]:
+        """Give where the values of tags lie that are not copied as they are."""
+        for entries in self.entries:
+            for tag, entry in entries.items():
+                if tag == DESCRIPTION or tag not in ALLOWED:
+                    yield entry.at, entry.length
+
+    def tags(self, page: Page) -> Tags:
+        """Give the tags of a page of the copy."""
+        entries = self.entries[page.index]
+        self.findings.note("tags", map(tag_name, sorted(entries.keys() - ALLOWED)))
+        tags = structure(self.reader, entries)
+        if text := self._description(page):
+            tags[DESCRIPTION] = _ASCII, text.encode("ascii") + b"\0"
+        if TABLES in entries and (tables := self._tables(entries[TABLES])):
+            tags[TABLES] = _UNDEFINED, tables
+        if PROFILE in entries and (profile := self._profile(entries[PROFILE])):
+            tags[PROFILE] = _UNDEFINED, profile
+        return tags
+
+    def _description(self, page: Page) -> str:
+        if not page.description:
+            return ""
+        found = rebuild(page.description, self.policy, self.days)
+        self.findings.note("keys", (field.name for field in found.removed))
+        self.findings.note("keys", [HEAD] if found.strange else ())
+        self.findings.note("changed", (f"{field.name} (shifted)" for field in found.shifted))
+        self.findings.note("kept", (field.name for field in found.kept))
+        return found.text
+
+    def _tables(self, entry: Entry) -> bytes:
+        self._check_is_free(entry.at, entry.length)
+        try:
+            tables, removed = jpeg_streams.cleaned(value(self.reader, entry, MAX_TABLES_BYTES), tables=True)
+        except CorruptTileError as error:
+            raise UnreadableSlideError(f"the slide's JPEG tables cannot be copied: {error}") from error
+        self.findings.note("coded", removed)
+        return tables
+
+    def _profile(self, entry: Entry) -> bytes:
+        self._check_is_free(entry.at, entry.length)
+        try:
+            if self.policy.icc == "drop" or entry.length > MAX_BYTES:
+                raise ValueError("not wanted")
+            found = profiles.rebuilt(value(self.reader, entry, MAX_BYTES))
+        except ValueError:
+            self.findings.note("tags", [tag_name(PROFILE)])
+            return b""
+        self.findings.note("changed", ["ICC profile (names, makers and dates removed)"])
+        return found
+
+    def blocks(self, page: Page) -> Iterator[bytes]:
+        """Give a page's tiles or strips, one after the other."""
+        wanted = page.columns * page.rows if page.is_tiled else page.offsets.count
+        for index, (at, length) in zip(range(wanted), spans(self.file, page), strict=False):
+            yield self._block(page, index, at, length) if length else b""
+
+    def _block(self, page: Page, index: int, at: int, length: int) -> bytes:
+        if length > MAX_TILE_BYTES:
+            _refuse(page, index, "its length is impossible")
+        self._check_is_free(at, length)
+        self.room -= length
+        if self.room < 0:
+            raise UnreadableSlideError(
+                "damaged TIFF: its tiles overlap, together they are larger than the file"
+            )
+        try:
+            clean = codestreams.cleaned if page.compression in JPEG2000 else jpeg_streams.cleaned
+            block, removed = clean(self.reader.read(at, length))
+        except UnreadableSlideError as error:
+            _refuse(page, index, str(error), error)
+        self.findings.note("coded", removed)
+        return block
+
+    def _check_is_free(self, at: int, length: int) -> None:
+        if self.forbidden.touches(at, length):
+            raise UnreadableSlideError(SHARED)
+
+
+def _refuse(page: Page, index: int, why: str, cause: Exception | None = None) -> NoReturn:
+    place = f"tile {index}" if page.is_tiled else f"strip {index}"
+    raise UnreadableSlideError(f"{place} of page {page.index} cannot be copied: {why}") from cause

@@ -1,0 +1,149 @@
+"""Image descriptions rebuilt of what is known to be harmless: nothing is copied that was not understood.
+
+What readers need: OpenSlide (and libvips with it) takes a slide for Aperio's where the first description begins with
+"Aperio", and reads ``AppMag`` and ``MPP``; QuPath and Bio-Formats read those as well.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from vsv.publishing.policy import Policy
+
+MAX_FIELDS = 500
+MAX_STAGES = 8
+UNKNOWN_KEY = "a key that is not Aperio's"
+HEAD = "words before the keys"
+_LIBRARY = re.compile(
+    r"Aperio (?:Image Library|Leica Biosystems GT450(?: DX)?) v\d{1,3}(?:\.\d{1,4}){0,4}(?![\w.])", re.ASCII
+)
+_PLAIN_LIBRARY = "Aperio Image Library"
+# The words of a geometry line: 46000x32914 [0,100 46000x32914] (240x240) -> 1024x768 - JPEG/RGB Q=30
+_GEOMETRY = re.compile(
+    r"\d{1,7}x\d{1,7}|\[\d{1,7},\d{1,7}[ ,]\d{1,7}x\d{1,7}\]|\(\d{1,4}x\d{1,4}\)|->|-"
+    r"|JPEG/(?:RGB|YCC|YCbCr|GRAY)|J2K/(?:KDU|YUV16|RGB|YCC)|Q=\d{1,3}|RGB|J2K",
+    re.ASCII,
+)
+_WORD = re.compile(r"\[[^\]\n]{0,60}\]|\S+")
+_NUMBER = re.compile(r"\d{1,7}(?:\.\d{1,9})?\Z", re.ASCII)
+_SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}\Z", re.ASCII)
+_TEXT = re.compile(r"[ -{}~]{1,200}\Z", re.ASCII)  # no bar: it ends a value
+_TIME = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?\Z", re.ASCII)
+_ZONE = re.compile(r"(?:GMT|UTC)?[+-]\d{2}:?\d{2}\Z", re.ASCII)
+_DATE_FORMATS = (
+    (re.compile(r"\d{2}/\d{2}/\d{2}\Z", re.ASCII), "%m/%d/%y"),
+    (re.compile(r"\d{2}/\d{2}/\d{4}\Z", re.ASCII), "%m/%d/%Y"),
+    (re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII), "%Y-%m-%d"),
+)
+NUMBERS = frozenset(("AppMag", "MPP", "OriginalWidth", "OriginalHeight", "Originalheight"))
+# Keys that may be named in a report: any other might itself be somebody's name.
+_NAMED = NUMBERS | frozenset(
+    ("StripeWidth", "ScanScope ID", "Filename", "Date", "Time", "Time Zone", "User", "Parmset", "Left", "Top",
+     "LineCameraSkew", "LineAreaXOffset", "LineAreaYOffset", "Focus Offset", "ImageID", "Filtered", "ICC Profile",
+     "Title", "Barcode", "DSR ID", "Exposure Time", "Exposure Scale", "DisplayColor", "SessonMode", "CollectionName",
+     "Gamma", "Rack", "Slide", "ScannerType", "SessionMode", "Slide ID", "Case ID", "Patient", "Session ID",
+     "SlideID", "CaseID", "Patient ID", "Patient Name", "ScannerID", "Procedure", "Serial Number")
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One ``key = value`` of a description."""
+
+    key: str
+    value: str
+
+    @property
+    def name(self) -> str:
+        """What a report calls it."""
+        return self.key if self.key in _NAMED else UNKNOWN_KEY
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """A description of the copy; ``kept`` and ``removed`` are fields of the original, ``shifted`` those changed.
+
+    ``strange`` are the words before the keys that were not understood, and pieces that have no key.
+    """
+
+    text: str
+    kept: tuple[Field, ...]
+    shifted: tuple[Field, ...]
+    removed: tuple[Field, ...]
+    strange: tuple[str, ...]
+
+
+def rebuild(description: str, policy: Policy, days: int | None) -> Rebuilt:
+    """Write a description anew; ``days`` is how much earlier dates are written, None drops them."""
+    head, *pieces = description.split("|")
+    lines, strange = _rebuilt_head(head)
+    fields, without_key = _fields(pieces)
+    written = [(field, _kept_value(field, policy, days)) for field in fields]
+    texts = [f"{field.key} = {value}" for field, value in written if value is not None]
+    return Rebuilt(
+        "|".join((lines, *texts)),
+        tuple(field for field, value in written if value == field.value),
+        tuple(field for field, value in written if value not in {None, field.value}),
+        tuple(field for field, value in written if value is None),
+        (*strange, *without_key),
+    )
+
+
+def _fields(pieces: list[str]) -> tuple[list[Field], list[str]]:
+    """Split what stands between bars; what lies beyond the bound, or has no key, is given as it is."""
+    fields, rest = [], [piece.strip() for piece in pieces[MAX_FIELDS:]]
+    for piece in pieces[:MAX_FIELDS]:
+        key, found, value = piece.partition("=")
+        if found and key.strip():
+            fields.append(Field(key.strip(), value.strip()))
+        else:
+            rest.append(piece.strip())
+    return fields, [text for text in rest if text]
+
+
+def _rebuilt_head(head: str) -> tuple[str, list[str]]:
+    """Give the library and geometry lines with only the words that are known, and those that are not.
+
+    A slide that was cut from another has those of both, with a semicolon between them.
+    """
+    stages, strange = head.split(";"), []
+    built = []
+    for number, stage in enumerate(stages):
+        library = _LIBRARY.match(stage.strip())
+        rest = stage.strip()[library.end() :] if library else stage
+        words = _WORD.findall(rest)
+        known = [word for word in words if _GEOMETRY.fullmatch(word)] if number < MAX_STAGES else []
+        strange += [word for word in words if word not in known and word not in _PLAIN_LIBRARY.split()]
+        if known or library or number == 0:
+            built.append(f"{library[0] if library else _PLAIN_LIBRARY} \r\n{' '.join(known)}")
+    return ";".join(built), strange
+
+
+def _kept_value(field: Field, policy: Policy, days: int | None) -> str | None:
+    """Give what is written for a field; None where it goes."""
+    for key, may_keep, pattern in _rules(policy):
+        if field.key == key:
+            return field.value if may_keep and pattern.match(field.value) else None
+    if field.key == "Date":
+        return None if days is None else shifted_date(field.value, days)
+    return field.value if field.key in policy.keep_keys and _TEXT.match(field.value) else None
+
+
+def _rules(policy: Policy) -> Iterator[tuple[str, bool, re.Pattern[str]]]:
+    yield from ((key, True, _NUMBER) for key in NUMBERS)
+    # An hour without its day tells little; with a shifted day, how long a rack took.
+    yield "Time", policy.time == "keep", _TIME
+    yield "Time Zone", policy.time == "keep", _ZONE
+    yield "ScanScope ID", policy.scanner_serial == "keep", _SERIAL
+
+
+def shifted_date(text: str, days: int) -> str | None:
+    """Give a date some days earlier in the format that it has; None where it is not one."""
+    for pattern, form in _DATE_FORMATS:
+        if pattern.match(text):
+            try:
+                return (datetime.strptime(text, form) - timedelta(days)).strftime(form)
+            except (ValueError, OverflowError):
+                return None
+    return None

@@ -1,0 +1,107 @@
+"""JPEG streams without anything but pixels: what comments, application segments and trailing bytes could carry goes.
+
+Every segment's length must be what its content says, so that nothing travels inside one that no decoder reads.
+Sources: ITU-T T.81 annex B; JFIF 1.02; Adobe Technical Note 5116, section 18.
+"""
+
+import re
+
+from vsv.errors import CorruptTileError
+
+SOI, EOI = b"\xff\xd8", b"\xff\xd9"
+TRAILING, COMMENT = "bytes behind a picture's end", "JPEG comment"
+_DHT, _EOI, _SOS, _DQT, _DRI, _APP0, _APP14, _COM = 0xC4, 0xD9, 0xDA, 0xDB, 0xDD, 0xE0, 0xEE, 0xFE
+_FRAMES = {0xC0, 0xC1, 0xC2}
+_APPLICATION = range(0xE0, 0xF0)
+_MAX_SEGMENTS = 2000  # progressive pictures have a scan for each of 64 coefficients, each with its table
+_JFIF_BYTES, _ADOBE_BYTES = 14, 12
+# A coded 0xFF is followed by zero or is a restart marker; whatever else follows one ends the scan.
+_SCAN_END = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
+
+
+def cleaned(data: bytes, *, tables: bool = False) -> tuple[bytes, frozenset[str]]:
+    """Give a stream with only what decoders make pixels of, and the names of what was removed.
+
+    ``tables``: it is a TIFF's JPEGTables, which hold no picture. Raises CorruptTileError where it is not understood.
+    """
+    if data[:2] != SOI:
+        raise CorruptTileError("it does not begin as a JPEG")
+    kept, removed, at, frames, scans = [SOI], set[str](), 2, 0, 0
+    for _ in range(_MAX_SEGMENTS):
+        marker, end = _segment(data, at)
+        if marker == _EOI:
+            break
+        frames, scans = frames + (marker in _FRAMES), scans + (marker == _SOS)
+        content, gone = _kept(marker, data[at:end], kept)
+        removed |= gone
+        kept.append(content)
+        at = end if marker != _SOS else _scan_end(data, end, kept)
+    else:
+        raise CorruptTileError("its JPEG never ends")
+    if (frames, scans > 0) != ((0, False) if tables else (1, True)):
+        raise CorruptTileError(
+            "its JPEG is not one picture" if not tables else "its JPEG tables hold a picture"
+        )
+    if data[at + 2 :].strip(b"\0"):
+        removed.add(TRAILING)
+    return b"".join((*kept, EOI)), frozenset(removed)
+
+
+def _segment(data: bytes, at: int) -> tuple[int, int]:
+    """Give the marker at ``at`` and where its segment ends."""
+    if len(data) < at + 2 or data[at] != 0xFF:
+        raise CorruptTileError("its JPEG is damaged")
+    marker = data[at + 1]
+    if marker == _EOI:
+        return marker, at + 2
+    end = at + 2 + int.from_bytes(data[at + 2 : at + 4])
+    if end < at + 4 or end > len(data):
+        raise CorruptTileError("its JPEG is damaged")
+    return marker, end
+
+
+def _scan_end(data: bytes, at: int, kept: list[bytes]) -> int:
+    found = _SCAN_END.search(data, at)
+    if found is None:
+        raise CorruptTileError("its JPEG is cut off")
+    kept.append(data[at : found.start()])
+    return found.end() - 2  # of several 0xFF only the last belongs to the marker
+
+
+def _kept(marker: int, segment: bytes, before: list[bytes]) -> tuple[bytes, set[str]]:
+    """Give what stays of a segment, and the name of what goes."""
+    if marker == _COM:
+        return b"", {COMMENT}
+    if marker in _APPLICATION:
+        content = _application(marker, segment)
+        content = b"" if content in before else content
+        return content, set() if content == segment else {f"JPEG application segment {marker - 0xE0}"}
+    if marker not in {*_FRAMES, _DHT, _DQT, _DRI, _SOS} or not _is_exact(marker, segment[4:]):
+        raise CorruptTileError("its JPEG holds a segment that is not understood")
+    return segment, set()
+
+
+def _application(marker: int, segment: bytes) -> bytes:
+    """Give JFIF's segment without a picture of its own, Adobe's without more; nothing of others."""
+    if marker == _APP0 and segment[4:9] == b"JFIF\0" and len(segment) >= 4 + _JFIF_BYTES:
+        return b"\xff\xe0\x00\x10" + segment[4:16] + b"\0\0"
+    if marker == _APP14 and segment[4:9] == b"Adobe" and len(segment) >= 4 + _ADOBE_BYTES:
+        return b"\xff\xee\x00\x0e" + segment[4:16]
+    return b""
+
+
+def _is_exact(marker: int, content: bytes) -> bool:
+    """Tell whether a segment is as long as it says, to the byte."""
+    if marker == _DRI:
+        return len(content) == 2
+    if marker == _SOS:
+        return len(content) > 0 and len(content) == 4 + 2 * content[0]
+    if marker in _FRAMES:
+        return len(content) > 5 and len(content) == 6 + 3 * content[5]
+    at = 0
+    while at < len(content):
+        if marker == _DQT:
+            at += 129 if content[at] >> 4 else 65
+        else:
+            at += 17 + sum(content[at + 1 : at + 17])
+    return at == len(content)

@@ -1,0 +1,111 @@
+"""What a published copy may keep of what its original says of itself: a small TOML file, docs/publishing.md.
+
+Without a file everything goes that might tell a person, a day or a machine.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vsv.errors import BadRequestError
+
+MAX_BYTES = 10_000
+MAX_KEEP_KEYS = 50
+MIN_SHIFT_KEY = 16
+_CHOICES = {
+    "dates": ("drop", "shift"),
+    "time": ("drop", "keep"),
+    "scanner_serial": ("drop", "keep"),
+    "icc": ("keep", "drop"),
+    "thumbnail": ("keep", "drop"),
+}
+_KEY = re.compile(r"[A-Za-z][A-Za-z0-9 ._-]{0,99}\Z", re.ASCII)
+# What keep_keys may not name, whatever its case: it tells a person or a slide, or has a setting of its own.
+_NEVER_KEPT = frozenset(
+    (
+        "user",
+        "filename",
+        "title",
+        "imageid",
+        "slideid",
+        "caseid",
+        "barcode",
+        "patient",
+        "dsr id",
+        "session id",
+    )
+)
+_HAS_A_SETTING = {
+    "date": "dates", "time": "time", "time zone": "time", "scanscope id": "scanner_serial",
+    "scannerid": "scanner_serial", "icc profile": "icc",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is kept. Each attribute is a key of the file; ``shift_key`` is None where the data folder's is used."""
+
+    dates: str = "drop"
+    time: str = "drop"
+    scanner_serial: str = "drop"
+    icc: str = "keep"
+    thumbnail: str = "keep"
+    keep_keys: tuple[str, ...] = ()
+    shift_key: str | None = None
+
+
+def read_policy(text: str) -> Policy:
+    """Read a policy file; an empty one is the default. Raises BadRequestError, with the key and what it may be."""
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise BadRequestError(f"the publishing policy is longer than {MAX_BYTES} bytes")
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadRequestError(f"the publishing policy is not TOML: {error}") from error
+    except RecursionError as error:
+        raise BadRequestError("the publishing policy is not TOML that can be read") from error
+    known = (*_CHOICES, "keep_keys", "shift_key")
+    if unknown := sorted(found.keys() - set(known)):
+        raise BadRequestError(
+            f"the publishing policy has the unknown key {unknown[0][:50]!r}; it may have {', '.join(known)}"
+        )
+    chosen = {name: _choice(found, name) for name in _CHOICES if name in found}
+    return Policy(**chosen, keep_keys=_keep_keys(found), shift_key=_shift_key(found))
+
+
+def _choice(found: Mapping[str, Any], name: str) -> str:
+    one, other = _CHOICES[name]
+    if found[name] not in (one, other):
+        raise BadRequestError(f'the publishing policy\'s {name} must be "{one}" or "{other}"')
+    return str(found[name])
+
+
+def _keep_keys(found: Mapping[str, Any]) -> tuple[str, ...]:
+    keys = found.get("keep_keys", [])
+    if not isinstance(keys, list) or len(keys) > MAX_KEEP_KEYS:
+        raise BadRequestError(
+            f"the publishing policy's keep_keys must be a list of at most {MAX_KEEP_KEYS} keys"
+        )
+    for key in keys:
+        if not isinstance(key, str) or not _KEY.match(key):
+            raise BadRequestError("the publishing policy's keep_keys must be keys of an image description")
+        if key.lower() in _NEVER_KEPT:
+            raise BadRequestError(
+                f"the publishing policy's keep_keys may not name {key}: it can tell a person"
+            )
+        if setting := _HAS_A_SETTING.get(key.lower()):
+            raise BadRequestError(
+                f"the publishing policy's keep_keys may not name {key}: that is what {setting} is for"
+            )
+    return tuple(keys)
+
+
+def _shift_key(found: Mapping[str, Any]) -> str | None:
+    key = found.get("shift_key")
+    if key is not None and not (isinstance(key, str) and len(key) >= MIN_SHIFT_KEY):
+        raise BadRequestError(
+            f"the publishing policy's shift_key must be a text of at least {MIN_SHIFT_KEY} characters"
+        )
+    return key
