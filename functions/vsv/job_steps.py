@@ -29,6 +29,16 @@ def _restore() -> Step:
     from vsv.archiving import restore_step  # noqa: PLC0415
 
     return restore_step
+def _publish() -> Step:
+    from vsv.publishing.steps import publish_step  # noqa: PLC0415
+
+    return publish_step
+
+
+def _withdraw() -> Step:
+    from vsv.publishing.steps import withdraw_step  # noqa: PLC0415
+
+    return withdraw_step
 
 
 def _purge() -> Step:
@@ -46,6 +56,8 @@ def _send() -> Step:
 _STEPS: Mapping[JobKind, Callable[[], Step]] = {
     JobKind.ARCHIVE: _archive,
     JobKind.RESTORE: _restore,
+    JobKind.PUBLISH: _publish,
+    JobKind.WITHDRAW: _withdraw,
     JobKind.PURGE: _purge,
     JobKind.SEND: _send,
 }

@@ -11,8 +11,8 @@ from vsv.records import JobKind, JobRecord, SlideRecord, Status
 from vsv.review import Decider, check_transition
 
 
-def publish(here: Installation, image_id: str, name: object, who: Decider) -> JobRecord:
-    """Ask for a copy without patient data under a new name.
+def publish(here: Installation, image_id: str, name: object, who: Decider, policy: str = "") -> JobRecord:
+    """Ask for a copy without patient data under a new name; ``policy`` is a policy file's text, empty for the usual.
 
     Raises InvalidNameError, ConflictError where the slide is published under another name, and what
     ``check_transition`` raises.
@@ -27,7 +27,8 @@ def publish(here: Installation, image_id: str, name: object, who: Decider) -> Jo
     _check_here(record)
     if record.status is not Status.PUBLISHED:
         check_transition(record.status, Status.PUBLISHED, who)
-    return jobs.request(here, image_id, JobKind.PUBLISH, who.name, {"name": published_as})
+    detail = {"name": published_as} | ({"policy": policy} if policy else {})
+    return jobs.request(here, image_id, JobKind.PUBLISH, who.name, detail)
 
 
 def withdraw(here: Installation, image_id: str, who: Decider) -> JobRecord:

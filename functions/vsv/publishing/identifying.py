@@ -34,6 +34,7 @@ _BY_RECORD = (
     "image_id", "slide_id", "case_id", "filename", "barcode", "scanner_id", "reviewer", "note", "scan_date",
     "modified_by",
 )  # fmt: skip
+_NAMES_HERE = ("image_id", "slide_id", "case_id", "barcode")
 # Who changed a record last may be the system itself, which is nobody.
 _NOBODY = {"import", "vsv"}
 _DATES = ("%m/%d/%y", "%m/%d/%Y", "%Y-%m-%d", "%Y%m%d", "%d.%m.%Y", "%d/%m/%Y", "%Y:%m:%d", "%d-%m-%Y", "%b %d %Y",
@@ -62,10 +63,11 @@ def identifying_values(path: Path, record: SlideRecord | None, policy: Policy) -
 
 def told_by_name(name: str, record: SlideRecord) -> tuple[str, ...]:
     """Name what of an original's record a study's name for its copy would tell."""
-    stem = Value("record: filename", PurePath(record.filename).stem)
-    found = (
-        v.name for v in (*_in_record(record), stem) if len(v.text) > 3 and v.text.lower() in name.lower()
-    )
+    names = {attribute: getattr(record, attribute) or "" for attribute in _NAMES_HERE}
+    names["filename"] = PurePath(record.filename).stem
+    every = [Value(what.replace("_", " "), text) for what, text in names.items()]
+    every += _written(record.scan_date or "")
+    found = (value.name for value in every if len(value.text) > 3 and value.text.lower() in name.lower())
     return tuple(dict.fromkeys(found))
 
 

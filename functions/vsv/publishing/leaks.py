@@ -31,7 +31,8 @@ _DISTINCT = 32  # white paper, coded, looks alike everywhere
 # What every copy says, whoever it shows.
 _VOCABULARY = (
     "aperio image library", "leica biosystems gt450 dx", "jpeg/rgb q", "jpeg/ycc q", "j2k/kdu q", "j2k/yuv16 q",
-    "appmag", "originalwidth", "originalheight", "scanscope id", "time zone", "slide scanner", "none", "label", "macro", "thumbnail",
+    "appmag", "originalwidth", "originalheight", "scanscope id", "time zone", "slide scanner", "none",
+    "label", "macro", "thumbnail",
 )  # fmt: skip
 _WORD = re.compile(r"[^\s|=;,]+")
 

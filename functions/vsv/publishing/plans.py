@@ -1,0 +1,105 @@
+"""What a slide is being published as, noted beside its original: a run that was killed is gone on with by it."""
+
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vsv import afresh, durable
+from vsv.clock import now_utc
+from vsv.errors import AlreadyExistsError, BadRequestError, UnavailableError
+from vsv.files import CLAIM, Claim, SlideFiles
+from vsv.installation import Installation
+from vsv.publishing.policy import MAX_BYTES
+
+NOTE, POLICY_FILE = "publishing.json", "publishing.toml"
+STAGE = "publishing"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One publication of one slide.
+
+    ``policy`` is the text of its policy file. ``token`` marks the claim of the name as this one's: the copy itself
+    tells nothing of its original. ``sha256`` and ``size`` are the copy's, once that was made and found clean.
+    """
+
+    name: str
+    policy: str
+    when: str
+    token: str
+    sha256: str = ""
+    size: int = 0
+
+    @property
+    def claim(self) -> Claim:
+        """What marks the name as this publication's."""
+        return Claim(self.token, self.size, self.sha256)
+
+
+def new_plan(name: str, policy: str) -> Plan:
+    """Plan a publication."""
+    return Plan(name, policy, now_utc(), secrets.token_hex(16))
+
+
+def note_path(files: SlideFiles, image_id: str) -> Path:
+    """Give where a slide's plan is noted."""
+    return files.folder(image_id) / NOTE
+
+
+def stage_folder(files: SlideFiles, image_id: str) -> Path:
+    """Give where a slide's copy is made, out of every reader's sight."""
+    return files.root / STAGE / files.folder(image_id).name
+
+
+def read_plan(files: SlideFiles, image_id: str) -> Plan | None:
+    """Give what a slide is being, or is, published as."""
+    try:
+        return Plan(**json.loads(note_path(files, image_id).read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise UnavailableError("the note of what this slide is published as is damaged") from error
+
+
+def write_plan(files: SlideFiles, image_id: str, plan: Plan) -> Plan:
+    """Note a plan, and give it back."""
+    durable.write(note_path(files, image_id), json.dumps(asdict(plan)).encode())
+    return plan
+
+
+def is_ours(files: SlideFiles, plan: Plan) -> bool:
+    """Tell whether the plan's name was claimed by it; also where the copy was hidden since."""
+    folders = files.folder(plan.name), files.deleted_folder(plan.name)
+    return bool(plan.sha256) and any(_claim(folder) == asdict(plan.claim) for folder in folders)
+
+
+def _claim(folder: Path) -> Any:
+    afresh.look(folder.parent, folder)
+    try:
+        return json.loads((folder / CLAIM).read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def check_free(here: Installation, name: str) -> None:
+    """Raise AlreadyExistsError where a name belongs, or has belonged, to any slide."""
+    if here.files.is_hidden(name):
+        raise AlreadyExistsError(
+            f"{name} was the name of a slide that was withdrawn or deleted: choose another"
+        )
+    if afresh.is_there(here.files.folder(name)) or here.slides.get(name) is not None:
+        raise AlreadyExistsError(f"{name} is the name of another slide: choose another")
+
+
+def policy_text(here: Installation, asked: str | None) -> str:
+    """Give the policy that was asked for, else the data folder's; empty for the default."""
+    if asked:
+        return asked
+    try:
+        return (here.files.root / POLICY_FILE).read_bytes()[: MAX_BYTES + 1].decode()
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError as error:
+        raise BadRequestError("the publishing policy is not a text of UTF-8") from error

@@ -1,0 +1,212 @@
+"""Publishing a slide and withdrawing it. Both can be killed anywhere and run again.
+
+A copy is made out of sight and searched; then its name is claimed, the copy put out, and put in its place among the
+slides; then the original's record says so. Withdrawing goes the other way: out of sight first.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from vsv import durable
+from vsv.errors import (
+    BadRequestError,
+    ConflictError,
+    SlideNotFoundError,
+    UnavailableError,
+    VersionConflictError,
+    VsvError,
+)
+from vsv.files import SLIDE
+from vsv.inspection import checksum
+from vsv.installation import Installation
+from vsv.names import checked_image_id
+from vsv.numbers import give_number
+from vsv.publishing.identifying import told_by_name
+from vsv.publishing.plans import (
+    Plan,
+    check_free,
+    is_ours,
+    new_plan,
+    note_path,
+    policy_text,
+    read_plan,
+    stage_folder,
+    write_plan,
+)
+from vsv.publishing.policy import read_policy
+from vsv.publishing.staging import DESCRIPTION, PARTS, clear, make
+from vsv.records import JobRecord, SlideRecord, Status
+from vsv.runs import DISK
+
+_ATTEMPTS = 5
+
+
+def publish_step(here: Installation, job: JobRecord) -> Mapping[str, str]:
+    """Publish a slide under the name that the job has, and give the copy's name and checksum.
+
+    Raises AlreadyExistsError for a name that is, or was, another slide's; ConflictError where the original is in the
+    archive, or the slide is deleted or published under another name; LeakError where the copy would tell something;
+    UnsupportedError for slides that cannot be published; UnavailableError where it may go better later.
+    """
+    detail = job.detail or {}
+    with _disk():
+        record = _publishable(here, job.image_id, checked_image_id(detail.get("name")))
+        plan = _planned(here, record, checked_image_id(detail["name"]), detail.get("policy"))
+        if not is_ours(here.files, plan):
+            plan = _claimed(here, record, plan)
+        _put_out(here, record.image_id, plan)
+        _put_in_place(here, record.image_id, plan)
+        _record(here, plan, job)
+        clear(stage_folder(here.files, record.image_id))
+    return {"name": plan.name, "sha256": plan.sha256}
+
+
+def withdraw_step(here: Installation, job: JobRecord) -> Mapping[str, str]:
+    """Take a slide's published copy back, and give its name; withdrawn already is done.
+
+    Raises UnavailableError where it cannot be removed now: then it is out of readers' sight at least.
+    """
+    with _disk():
+        record = _known(here, job.image_id)
+        plan = read_plan(here.files, job.image_id)
+        name = record.published_as or (plan.name if plan is not None else None)
+        if name is None:
+            return {}
+        if record.published_as is not None or (plan is not None and is_ours(here.files, plan)):
+            _take_back(here, name)
+        _record_withdrawn(here, job)
+        clear(stage_folder(here.files, job.image_id))
+        with suppress(FileNotFoundError):
+            note_path(here.files, job.image_id).unlink()
+    return {"name": name}
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnavailableError(DISK) from error
+
+
+def _known(here: Installation, image_id: str) -> SlideRecord:
+    record = here.slides.get(image_id)
+    if record is None:
+        raise SlideNotFoundError("There is no slide with this ImageID.")
+    return record
+
+
+def _publishable(here: Installation, image_id: str, name: str) -> SlideRecord:
+    record = _known(here, image_id)
+    if record.status is Status.DELETED:
+        raise ConflictError("This slide is deleted: bring it back before it is published.")
+    if record.published_as not in {None, name}:
+        raise ConflictError("This slide is published under another name: withdraw that first.")
+    if record.original is not None:
+        raise ConflictError("This slide's original is in the archive: restore it first.")
+    if told := told_by_name(name, record):
+        raise BadRequestError(
+            f"The name of a published slide must not tell what it is here ({', '.join(told)})."
+        )
+    return record
+
+
+def _planned(here: Installation, record: SlideRecord, name: str, asked: str | None) -> Plan:
+    """Give the plan that is noted, or note a new one; one that led to nothing and is not asked for now is undone."""
+    policy, plan = policy_text(here, asked), read_plan(here.files, record.image_id)
+    read_policy(policy)
+    if plan is not None and (plan.name, plan.policy) == (name, policy):
+        return plan
+    if record.published_as is not None or (plan and plan.name == name and is_ours(here.files, plan)):
+        raise ConflictError(f"{name} was begun with another policy: withdraw it, and choose another name.")
+    check_free(here, name)
+    if plan is not None and is_ours(here.files, plan):
+        _take_back(here, plan.name)
+    return write_plan(here.files, record.image_id, new_plan(name, policy))
+
+
+def _claimed(here: Installation, record: SlideRecord, plan: Plan) -> Plan:
+    """Make the copy, and claim its name for it."""
+    check_free(here, plan.name)
+    try:
+        plan = write_plan(here.files, record.image_id, make(here, record, plan))
+        here.files.claim(plan.name, plan.claim)
+    except VsvError:
+        clear(stage_folder(here.files, record.image_id))  # nothing but a claim makes it worth its room
+        raise
+    return plan
+
+
+def _put_out(here: Installation, image_id: str, plan: Plan) -> None:
+    """Put the copy and its report where published slides go; what is there already is done."""
+    for part, suffix in ((DESCRIPTION, "json"), (SLIDE, "svs")):
+        path = _part(here, image_id, plan, part)
+        digest = plan.sha256 if part == SLIDE else checksum(path)
+        here.published.put(path, f"{plan.name}.{suffix}", digest)
+
+
+def _part(here: Installation, image_id: str, plan: Plan, part: str) -> Path:
+    """Find a part of the published slide: where it was made, or where a killed run has put it already."""
+    places = stage_folder(here.files, image_id) / part, here.files.folder(plan.name) / part
+    for path in places:
+        if path.exists():
+            return path
+    raise ConflictError(
+        "The files of the published copy are gone: withdraw it, and publish it under a new name."
+    )
+
+
+def _put_in_place(here: Installation, image_id: str, plan: Plan) -> None:
+    folder = here.files.folder(plan.name)
+    for part in PARTS:
+        path = _part(here, image_id, plan, part)
+        if path.parent != folder:
+            path.rename(folder / part)
+            durable.flush(folder)
+    give_number(here.files, plan.name)
+    here.library.forget(plan.name)
+
+
+def _record(here: Installation, plan: Plan, job: JobRecord) -> None:
+    """Let the original's record say that it is published; takes the copy back where that was deleted meanwhile."""
+    for _ in range(_ATTEMPTS):
+        record = _known(here, job.image_id)
+        if record.status is Status.DELETED:
+            _take_back(here, plan.name)
+            raise ConflictError("This slide was deleted while it was published: the copy was taken back.")
+        if record.published_as == plan.name:
+            return
+        changes = {"status": Status.PUBLISHED, "status_before": str(record.status), "published_as": plan.name}
+        with suppress(VersionConflictError):
+            here.slides.update(job.image_id, changes, by=job.by, expected_version=record.version)
+            return
+    raise UnavailableError("Others keep changing this slide: it is tried again.")
+
+
+def _take_back(here: Installation, name: str) -> None:
+    """Hide a published slide, remove its copy outside, then its files; the claim on its name stays."""
+    with suppress(SlideNotFoundError):
+        here.files.hide(name)
+    here.library.forget(name)
+    for suffix in ("svs", "json"):
+        here.published.remove(f"{name}.{suffix}")
+    with suppress(SlideNotFoundError):
+        here.files.purge(name)
+
+
+def _record_withdrawn(here: Installation, job: JobRecord) -> None:
+    for _ in range(_ATTEMPTS):
+        record = _known(here, job.image_id)
+        if record.published_as is None:
+            return
+        changes: dict[str, str | None] = {"published_as": None}
+        before = record.status_before
+        if record.status is Status.PUBLISHED:
+            changes |= {"status": before or Status.GOOD, "status_before": None}
+        elif before == Status.PUBLISHED:  # archived since
+            changes["status_before"] = Status.GOOD
+        with suppress(VersionConflictError):
+            here.slides.update(job.image_id, changes, by=job.by, expected_version=record.version)
+            return
+    raise UnavailableError("Others keep changing this slide: it is tried again.")
