@@ -104,7 +104,9 @@ def _in_name(path: Path, record: SlideRecord | None) -> Iterator[Value]:
 
 
 def _on_label(path: Path) -> Iterator[Value]:
-    label = read_associated(path).get("label")
+    label = None
+    with suppress(UnreadableSlideError):  # OpenSlide reads no old TIFF of the other byte order
+        label = read_associated(path).get("label")
     barcode = read_label(label) if label is not None else None
     if barcode is not None:
         yield Value("barcode on the label", barcode.text)

@@ -154,7 +154,8 @@ class _Search:
 def patterns_of(text: str) -> frozenset[bytes]:
     """Give the bytes that a text is in a file that was made ``_bare``: the ways of writing it that remain."""
     coded = set[bytes]()
-    for variant in (text, text.lower(), text.upper()):
+    capitals = "".join(c.upper() if len(c.upper()) == 1 else c for c in text)  # ß may stay as it is
+    for variant in (text, text.lower(), text.upper(), text.title(), capitals):
         for encoding in ("utf-8", "latin-1", "utf-16-le", "utf-16-be"):
             coded.add(_bare(variant.encode(encoding, "ignore")))
     longest = max(map(len, coded))

@@ -29,8 +29,8 @@ from vsv.regions import region
 from vsv.slide import Slide, open_slide
 
 PYRAMID, THUMBNAIL, DESCRIPTION = "pyramid.tif", "thumbnail.jpeg", "published.json"
-# In the order in which they are put in place: a slide can be seen once its own file is there.
-PARTS = (THUMBNAIL, PYRAMID, DESCRIPTION, SLIDE)
+# In the order in which they are put in place: a slide is seen once its own file is there, a pyramid is beside one.
+PARTS = (THUMBNAIL, DESCRIPTION, SLIDE, PYRAMID)
 # Of each level so many tiles are decoded, of the original and of the copy, and compared.
 _COMPARED = 32
 
