@@ -7,7 +7,15 @@ from typing import Any
 import click
 from vsv.errors import VsvError
 
-from local import cli_archiving, cli_importing, cli_jobs, cli_life, cli_serving, cli_slides
+from local import (
+    cli_archiving,
+    cli_importing,
+    cli_jobs,
+    cli_life,
+    cli_publishing,
+    cli_serving,
+    cli_slides,
+)
 from local.finishing import JobFailedError
 
 
@@ -37,6 +45,9 @@ main.add_command(cli_life.delete)
 main.add_command(cli_life.send)
 main.add_command(cli_archiving.archive)
 main.add_command(cli_archiving.restore)
+main.add_command(cli_publishing.publish)
+main.add_command(cli_publishing.withdraw)
+main.add_command(cli_publishing.check_published)
 main.add_command(cli_jobs.jobs)
 main.add_command(cli_jobs.run_jobs)
 main.add_command(cli_slides.export_deepzoom)

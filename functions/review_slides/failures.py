@@ -36,6 +36,7 @@ ERROR_TYPES: dict[type[errors.VsvError], str] = {
     errors.VersionConflictError: "CONFLICT",
     errors.UnreadableSlideError: "UNREADABLE",
     errors.CorruptTileError: "UNREADABLE",
+    errors.LeakError: "UNREADABLE",
     errors.UnavailableError: "UNAVAILABLE",
     errors.TransferError: "UNAVAILABLE",
     errors.NotYetError: "UNAVAILABLE",

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from vsv.errors import LeakError
 from vsv.open_file import OpenFile
@@ -52,6 +53,11 @@ class Checked:
     leaks: tuple[str, ...]
     searched: Mapping[How, int]
     short: tuple[str, ...] = ()
+
+    def to_item(self) -> dict[str, Any]:
+        """Give the result as JSON has it."""
+        searched = {str(how): count for how, count in self.searched.items()}
+        return {"leaks": list(self.leaks), "searched": searched, "short": list(self.short)}
 
     def text(self) -> str:
         """Give the result for people."""

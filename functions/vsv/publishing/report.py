@@ -1,6 +1,6 @@
 """What a copy lacks, by name: a report may be read by everybody and repeats nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,6 +18,11 @@ class Report:
     coded: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Sequence[str]]) -> "Report":
+        """Read what ``to_item`` gave."""
+        return cls(**{name: tuple(item.get(name, ())) for name in cls.__dataclass_fields__})
 
     def to_item(self) -> dict[str, Any]:
         """Give the report as JSON has it."""

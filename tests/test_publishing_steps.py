@@ -1,0 +1,526 @@
+"""Published slides are served under their new name and nothing else of them; every step survives its process."""
+
+import base64
+import errno
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import openslide
+import pytest
+from identified_slides import SECRETS, Secret, all_secrets, contains, write_identified
+from publishing_site import BARCODE, publish, publishing, store, withdraw
+from review_slides.failures import ReviewError
+from review_slides.handler import lambda_handler as review_slides
+from running import ROOT
+from serve_image.handler import lambda_handler as serve_image
+from slides import JPEG2000_RGB, replace_tile, tile_bytes
+from vsv import durable, life
+from vsv.errors import (
+    AlreadyExistsError,
+    BadRequestError,
+    ConflictError,
+    ImageNotFoundError,
+    InvalidNameError,
+    LeakError,
+    SlideNotFoundError,
+    UnavailableError,
+    UnreadableSlideError,
+    UnsupportedError,
+    VsvError,
+)
+from vsv.files import Claim
+from vsv.inspection import checksum
+from vsv.installation import Installation
+from vsv.numbers import give_number
+from vsv.publishing.leaks import check
+from vsv.publishing.policy import Policy
+from vsv.records import JobKind, Status
+from vsv.review import Decider, change
+
+from local.events import http_event
+from tests.test_graphql_events import event, user
+
+ID, NAME = "1004486", "STUDY-7-0001"
+ADMIN = Decider("Eve", is_admin=True)
+DEATHS = int(os.environ.get("VSV_KILL_ROUNDS", "8"))
+
+
+@cache
+def content(plan: Secret = Secret()) -> bytes:  # noqa: B008
+    with TemporaryDirectory() as folder:
+        return write_identified(Path(folder) / "a.svs", plan).read_bytes()
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Installation]:
+    with publishing(tmp_path / "data") as here:
+        store(here, ID, content())
+        yield here
+
+
+def record(here: Installation, image_id: str = ID) -> Any:
+    found = here.slides.get(image_id)
+    assert found
+    return found
+
+
+def get(path: str) -> tuple[int, str, bytes]:
+    address, _, query = path.partition("?")
+    answer = serve_image(http_event("GET", address, query, ((b"host", b"localhost"),)), None)
+    body = answer["body"]
+    return (
+        answer["statusCode"],
+        json.dumps(answer["headers"]),
+        base64.b64decode(body) if answer.get("isBase64Encoded") else body.encode(),
+    )
+
+
+def out(here: Installation, suffix: str = "svs") -> Path:
+    return here.files.root.with_name("out") / f"{NAME}.{suffix}"
+
+
+def test_a_slide_is_published(here: Installation) -> None:
+    result = publish(here, ID, NAME)
+    folder = here.files.folder(NAME)
+    assert result == {"name": NAME, "sha256": checksum(folder / "slide.svs")}
+    assert {path.name for path in folder.iterdir()} == {
+        "import.json", "slide.svs", "pyramid.tif", "thumbnail.jpeg", "published.json",
+    }  # fmt: skip
+    assert out(here).read_bytes() == (folder / "slide.svs").read_bytes()
+    assert out(here, "json").read_bytes() == (folder / "published.json").read_bytes()
+    found = record(here)
+    assert (found.status, found.status_before, found.published_as) == (Status.PUBLISHED, "GOOD", NAME)
+    changes = {(c.field, c.new, c.by) for c in here.slides.history(ID).items}
+    assert {("Status", "PUBLISHED", "Eve"), ("PublishedAs", NAME, "Eve")} <= changes
+    assert check(here.files.slide(ID), folder / "slide.svs", Policy(), found).leaks == ()
+    assert list((here.files.root / "publishing").iterdir()) == []
+    assert here.slides.get(NAME) is None
+
+
+def test_nothing_in_its_files_points_back(here: Installation) -> None:
+    publish(here, ID, NAME)
+    places = [*here.files.folder(NAME).iterdir(), *here.files.root.with_name("out").iterdir()]
+    for path in places:
+        for secret in (*all_secrets(), ID, BARCODE, "Quincy", "Kildare", "2009"):
+            assert not contains(path.read_bytes(), secret), (path.name, secret)
+    described = json.loads(out(here, "json").read_bytes())
+    assert set(described) == {"name", "when", "sha256", "size", "removed"}
+    assert (described["name"], described["sha256"]) == (NAME, checksum(out(here)))
+    assert described["removed"]["pages"] == ["label", "macro"]
+
+
+def test_its_pyramid_is_the_originals_own_file(here: Installation) -> None:
+    publish(here, ID, NAME)
+    assert here.files.pyramid(NAME).samefile(here.files.pyramid(ID))
+
+
+def test_a_pyramid_that_holds_more_than_pixels_is_rendered_anew(here: Installation) -> None:
+    tile = tile_bytes(here.files.pyramid(ID), 0, 0)
+    replace_tile(here.files.pyramid(ID), 0, 0, tile[:2] + b"\xff\xfe\x00\x0cmustermann" + tile[2:])
+    publish(here, ID, NAME)
+    assert not contains(here.files.pyramid(NAME).read_bytes(), "mustermann")
+
+
+def test_without_a_pyramid_one_is_rendered(here: Installation) -> None:
+    here.files.pyramid(ID).unlink()
+    publish(here, ID, NAME)
+    slide = here.library.slide(NAME)
+    assert set(slide.levels) == set(range(slide.grid.level_count))
+
+
+def test_all_protocols_serve_it_as_the_original(here: Installation) -> None:
+    publish(here, ID, NAME)
+    one, other = here.library.slide(ID), here.library.slide(NAME)
+    assert one.grid == other.grid
+    for level in range(one.grid.level_count):
+        columns, rows = one.grid.tile_counts(level)
+        for address in {(0, 0), (columns - 1, rows - 1)}:
+            tile = f"_files/{level}/{address[0]}_{address[1]}.jpeg"
+            first, second = get(f"/DeepZoom/{ID}{tile}"), get(f"/DeepZoom/{NAME}{tile}")
+            assert (first[0], second[0]) == (200, 200)
+            assert first[2] == second[2]
+    number = give_number(here.files, NAME)
+    for address in (
+        f"/DeepZoom/{NAME}.dzi",
+        f"/DeepZoom/{NAME}_files/thumbnail.jpeg",
+        f"/iiif/{NAME}/info.json",
+        f"/iiif/{NAME}/manifest.json",
+        f"/iiif/2/{NAME}/info.json",
+        f"/iiif/{NAME}/0,0,300,300/150,/0/default.jpg",
+        f"/webgateway/imgData/{number}/",
+        f"/webgateway/render_image_region/{number}/0/0/?tile=0,0,0,256,256",
+        f"/webgateway/render_thumbnail/{number}/",
+    ):
+        status, headers, body = get(address)
+        assert status == 200, address
+        for secret in (*all_secrets(), ID, BARCODE, "Quincy", "Kildare"):
+            assert not contains(body + headers.encode(), secret), (address, secret)
+    for name in ("label", "macro"):
+        with pytest.raises(ImageNotFoundError):
+            here.files.read_associated(NAME, name)
+
+
+def test_nobody_can_change_it(here: Installation) -> None:
+    publish(here, ID, NAME)
+    for changes in ({"status": Status.DELETED}, {"note": "x"}, {"slide_id": "x"}):
+        with pytest.raises(SlideNotFoundError):
+            change(here, NAME, changes, ADMIN)
+    eve = user("Admins", "Technicians", name="eve")
+    asked = event("Mutation", "updateSlide", {"input": {"ImageID": NAME, "SlideID": "x"}}, eve)
+    with pytest.raises(ReviewError, match="no slide"):
+        review_slides(asked, None)
+    listed = review_slides(event("Query", "listSlides", {}, eve), None)
+    assert [slide["ImageID"] for slide in listed["items"]] == [ID]
+    with pytest.raises(SlideNotFoundError):
+        life.publish(here, NAME, "STUDY-7-0002", ADMIN)
+
+
+@pytest.mark.parametrize("codec", [JPEG2000_RGB])
+def test_a_jpeg_2000_slide_is_published(codec: int, tmp_path: Path) -> None:
+    with publishing(tmp_path / "data") as here:
+        store(here, ID, content(Secret(codec=codec)))
+        publish(here, ID, NAME)
+        with openslide.OpenSlide(here.files.slide(ID)) as one, openslide.OpenSlide(out(here)) as other:
+            for level, size in enumerate(one.level_dimensions):
+                first, second = (np.asarray(s.read_region((0, 0), level, size)) for s in (one, other))
+                assert np.array_equal(first, second)
+
+
+def test_the_real_slide_is_published(real_slide: Path, tmp_path: Path) -> None:
+    with publishing(tmp_path / "data") as here:
+        store(here, ID, real_slide.read_bytes())
+        publish(here, ID, NAME)
+        for path in here.files.folder(NAME).iterdir():
+            for secret in ("CMU-1", "CPAPERIOCS", "b414003d", ID, "12/29/09", "09:59:15"):
+                assert not contains(path.read_bytes(), secret)
+
+
+def test_an_original_in_place_is_published(tmp_path: Path) -> None:
+    with publishing(tmp_path / "data") as here:
+        store(here, ID, content())
+        scanned = tmp_path / "scanned.svs"
+        here.files.slide(ID).rename(scanned)
+        here.files.slide(ID).symlink_to(scanned)
+        here.files.note_original(ID, scanned.stat().st_size, scanned.stat().st_mtime_ns)
+        publish(here, ID, NAME)
+        assert not here.files.slide(NAME).is_symlink()
+        scanned.touch()
+        os.utime(scanned, (1, 1))
+        withdraw(here, ID)
+        with pytest.raises(ConflictError, match="changed since"):
+            publish(here, ID, "STUDY-7-0002")
+
+
+def test_publishing_again_is_the_same(here: Installation) -> None:
+    first = publish(here, ID, NAME)
+    version, inode = record(here).version, here.files.slide(NAME).stat().st_ino
+    assert publish(here, ID, NAME) == first
+    assert (record(here).version, here.files.slide(NAME).stat().st_ino) == (version, inode)
+
+
+def test_a_policy_is_the_requests_else_the_data_folders(here: Installation) -> None:
+    (here.files.root / "publishing.toml").write_text('time = "keep"')
+    publish(here, ID, NAME)
+    assert contains(out(here).read_bytes(), SECRETS["Time"])
+    withdraw(here, ID)
+    publish(here, ID, "STUDY-7-0002", 'dates = "shift"')
+    with openslide.OpenSlide(here.files.slide("STUDY-7-0002")) as slide:
+        assert "aperio.Time" not in slide.properties
+        assert slide.properties["aperio.Date"] != SECRETS["Date"]
+        assert len(slide.properties["aperio.Date"]) == len(SECRETS["Date"])
+
+
+class TestRefused:
+    def refused(self, here: Installation, error: type[VsvError], says: str, name: str = NAME) -> None:
+        before = sorted(path.name for path in (here.files.root / "slides").iterdir())
+        with pytest.raises(error, match=says):
+            publish(here, ID, name)
+        assert sorted(path.name for path in (here.files.root / "slides").iterdir()) == before
+        assert list(here.files.root.with_name("out").iterdir()) == []
+        assert list((here.files.root / "publishing").glob("*")) == []
+        assert record(here).published_as is None
+
+    @pytest.mark.parametrize("name", ["", "a/b", "..", "x" * 65, "CON"])
+    def test_a_name_that_is_none(self, here: Installation, name: str) -> None:
+        self.refused(here, InvalidNameError, "ImageID is", name)
+
+    @pytest.mark.parametrize("name", [ID, "S12-34567-A1-x", "study-20091229", "s12-34567-a1-b"])
+    def test_a_name_that_tells_something(self, here: Installation, name: str) -> None:
+        self.refused(here, BadRequestError, "must not tell", name)
+
+    def test_another_slides_name(self, here: Installation) -> None:
+        store(here, NAME, content())
+        self.refused(here, AlreadyExistsError, "another slide")
+
+    def test_a_name_that_is_being_imported(self, here: Installation) -> None:
+        here.files.claim(NAME, Claim("x.svs", 1, "x"))
+        self.refused(here, AlreadyExistsError, "another slide")
+
+    def test_a_deleted_slides_name(self, here: Installation) -> None:
+        store(here, NAME, content())
+        change(here, NAME, {"status": Status.DELETED}, ADMIN)
+        self.refused(here, AlreadyExistsError, "withdrawn or deleted")
+
+    def test_an_original_in_the_archive(self, here: Installation) -> None:
+        here.slides.update(ID, {"original": "ARCHIVED"}, by="Eve")
+        self.refused(here, ConflictError, "restore it first")
+
+    def test_a_deleted_slide(self, here: Installation) -> None:
+        change(here, ID, {"status": Status.DELETED}, ADMIN)
+        self.refused(here, ConflictError, "is deleted")
+
+    def test_a_slide_that_is_not_known(self, here: Installation) -> None:
+        with pytest.raises(SlideNotFoundError):
+            publish(here, "nobody", NAME)
+
+    def test_a_policy_that_is_wrong(self, here: Installation) -> None:
+        (here.files.root / "publishing.toml").write_text("dates = 1")
+        self.refused(here, BadRequestError, "dates must be")
+
+    def test_a_slide_of_another_format(self, here: Installation) -> None:
+        data = content().replace(b"Aperio Image", b"Nobody Image")
+        here.files.slide(ID).write_bytes(data)
+        self.refused(here, UnsupportedError, "own program")
+
+    def test_a_damaged_slide(self, here: Installation) -> None:
+        replace_tile(here.files.slide(ID), 0, 3, b"nothing")
+        self.refused(here, UnreadableSlideError, "tile 3 of page 0")
+
+    def test_a_leak(self, here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Should the copier ever forget something, the search finds it and nothing is put out."""
+        from vsv.publishing import staging  # noqa: PLC0415
+
+        def careless(source: Path, target: Path, *more: Any) -> Any:
+            report = copy(source, target, *more)
+            target.write_bytes(target.read_bytes() + SECRETS["User"].encode())
+            return report
+
+        copy = staging.write_copy
+        monkeypatch.setattr(staging, "write_copy", careless)
+        self.refused(here, LeakError, "still holds")
+
+    def test_other_pixels(self, here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+        from vsv.publishing import staging  # noqa: PLC0415
+
+        def careless(source: Path, target: Path, *more: Any) -> Any:
+            report = copy(source, target, *more)
+            replace_tile(target, 0, 0, tile_bytes(target, 0, 1))
+            return report
+
+        copy = staging.write_copy
+        monkeypatch.setattr(staging, "write_copy", careless)
+        monkeypatch.setattr(staging, "require_clean", lambda *_: None)
+        self.refused(here, UnreadableSlideError, "other pixels")
+
+    def test_a_second_name(self, here: Installation) -> None:
+        publish(here, ID, NAME)
+        with pytest.raises(ConflictError, match="under another name"):
+            publish(here, ID, "STUDY-7-0002")
+
+    def test_another_policy(self, here: Installation) -> None:
+        publish(here, ID, NAME)
+        with pytest.raises(ConflictError, match="another policy"):
+            publish(here, ID, NAME, 'time = "keep"')
+
+
+class TestWithdraw:
+    def test_it_is_gone_everywhere(self, here: Installation) -> None:
+        publish(here, ID, NAME)
+        assert get(f"/DeepZoom/{NAME}.dzi")[0] == 200
+        assert withdraw(here, ID) == {"name": NAME}
+        assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
+        assert get(f"/DeepZoom/{ID}.dzi")[0] == 200
+        assert list(here.files.root.with_name("out").iterdir()) == []
+        assert [path.name for path in here.files.deleted_folder(NAME).iterdir()] == ["import.json"]
+        found = record(here)
+        assert (found.status, found.status_before, found.published_as) == (Status.GOOD, None, None)
+        assert here.files.pyramid(ID).exists()
+        assert withdraw(here, ID) == {}
+
+    def test_its_name_is_never_given_again(self, here: Installation) -> None:
+        publish(here, ID, NAME)
+        withdraw(here, ID)
+        with pytest.raises(AlreadyExistsError, match="was the name"):
+            publish(here, ID, NAME)
+        assert publish(here, ID, "STUDY-7-0002")["name"] == "STUDY-7-0002"
+
+    def test_a_vault_that_refuses_is_tried_again_and_nobody_sees_it_meanwhile(
+        self, here: Installation, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        publish(here, ID, NAME)
+
+        def refuse(_key: str) -> None:
+            raise UnavailableError("not now")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(here.published, "remove", refuse)
+            with pytest.raises(UnavailableError):
+                withdraw(here, ID)
+        assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
+        assert record(here).published_as == NAME
+        assert withdraw(here, ID) == {"name": NAME}
+        assert not out(here).exists()
+
+    def test_a_slide_that_was_archived_meanwhile_stays_so(self, here: Installation) -> None:
+        publish(here, ID, NAME)
+        changes = {"status": Status.ARCHIVED, "status_before": "PUBLISHED", "original": "ARCHIVED"}
+        here.slides.update(ID, changes, by="Eve")
+        here.files.slide(ID).unlink()
+        withdraw(here, ID)
+        found = record(here)
+        assert (found.status, found.status_before, found.published_as) == (Status.ARCHIVED, "GOOD", None)
+
+
+class TestDisk:
+    def nothing_is_out(self, here: Installation) -> None:
+        assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
+        assert not out(here).exists()
+        assert record(here).published_as is None
+        assert (
+            hashlib.sha256(here.files.slide(ID).read_bytes()).digest() == hashlib.sha256(content()).digest()
+        )
+
+    def test_a_disk_that_refuses_at_any_write_leaves_nothing_half(
+        self, here: Installation, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        flush, left = durable.flush, 0
+
+        def refuse(path: Path) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise OSError((errno.ENOSPC, errno.EROFS, errno.EIO)[failing % 3], "no")
+            flush(path)
+
+        monkeypatch.setattr(durable, "flush", refuse)
+        for failing in range(1, 40):
+            left = failing
+            try:
+                publish(here, ID, NAME)
+            except UnavailableError as error:
+                assert "disk" in str(error) or "folder" in str(error)
+                if record(here).published_as is None and not here.files.slide(NAME).exists():
+                    assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
+            else:
+                break
+        else:
+            raise AssertionError("it never ended")
+        assert failing > 5
+        assert record(here).published_as == NAME
+        assert checksum(out(here)) == checksum(here.files.slide(NAME))
+
+    def test_a_vault_that_is_not_there(self, here: Installation) -> None:
+        here.files.root.with_name("out").rmdir()
+        with pytest.raises(UnavailableError):
+            publish(here, ID, NAME)
+        self.nothing_is_out(here)
+        here.files.root.with_name("out").mkdir()
+        assert publish(here, ID, NAME)["name"] == NAME
+
+    def test_a_vault_that_has_another_file_of_that_name(self, here: Installation) -> None:
+        out(here).write_bytes(b"somebody's")
+        with pytest.raises(ConflictError):
+            publish(here, ID, NAME)
+        assert out(here).read_bytes() == b"somebody's"
+        assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
+        assert record(here).published_as is None
+
+    def test_what_was_begun_under_another_name_is_taken_back(self, here: Installation) -> None:
+        out(here).write_bytes(b"somebody's")
+        with pytest.raises(ConflictError):
+            publish(here, ID, NAME)
+        out(here).unlink()
+        publish(here, ID, "STUDY-7-0002")
+        assert record(here).published_as == "STUDY-7-0002"
+        assert here.files.is_hidden(NAME)
+        assert sorted(p.name for p in here.files.root.with_name("out").glob("STUDY-7-0001*")) == []
+
+    def test_deleted_while_it_was_published_it_is_taken_back(
+        self, here: Installation, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from vsv.publishing import steps  # noqa: PLC0415
+
+        put = steps._put_in_place
+
+        def deleted_then(*arguments: Any) -> None:
+            put(*arguments)
+            here.slides.update(ID, {"status": Status.DELETED}, by="Ann")
+
+        monkeypatch.setattr(steps, "_put_in_place", deleted_then)
+        with pytest.raises(ConflictError, match="taken back"):
+            publish(here, ID, NAME)
+        assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
+        assert list(here.files.root.with_name("out").iterdir()) == []
+
+
+def _run(data: Path, kind: JobKind, event: int) -> int:
+    script = ROOT / "tests" / "publishing_site.py"
+    paths = os.pathsep.join(str(path) for path in (ROOT / "functions", ROOT, ROOT / "tests"))
+    environment = {**os.environ, "PYTHONPATH": paths, "PYTHONWARNINGS": "error"}
+    command = [sys.executable, str(script), str(data), ID, str(kind), NAME, str(event)]
+    ran = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
+    assert ran.returncode in {0, -9}, ran.stderr
+    return ran.returncode
+
+
+def _check_consistent(here: Installation, sha256: str) -> None:
+    """Check what holds at every moment: what can be seen is whole, and what the record tells of is out."""
+    assert here.files.slide(ID).read_bytes() == content()
+    if here.files.slide(NAME).exists():
+        assert checksum(here.files.slide(NAME)) == sha256
+    stored = here.published.find(f"{NAME}.svs")
+    assert stored is None or stored.sha256 == sha256
+    if here.files.slide(NAME).exists():
+        assert stored is not None
+    found = record(here)
+    assert (found.status is Status.PUBLISHED) == (found.published_as == NAME)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Make a data folder with a slide, once, and the checksum of its copy."""
+    folder = tmp_path_factory.mktemp("reference")
+    with publishing(folder / "data") as here:
+        store(here, ID, content())
+    shutil.copytree(folder, folder / "trial", ignore=shutil.ignore_patterns("trial"))
+    with publishing(folder / "trial" / "data") as here:
+        return folder, publish(here, ID, NAME)["sha256"]
+
+
+@pytest.mark.parametrize("kind", [JobKind.PUBLISH, JobKind.WITHDRAW])
+def test_killed_before_any_change_of_the_disk_it_completes_when_it_is_run_again(
+    kind: JobKind, reference: tuple[Path, str], tmp_path: Path
+) -> None:
+    base, sha256 = reference
+    if kind is JobKind.WITHDRAW:
+        base = base / "trial"
+    moments = [1 + round(step * (70 if kind is JobKind.PUBLISH else 12) / DEATHS) for step in range(DEATHS)]
+    killed = 0
+    for number, moment in enumerate(moments):
+        folder = tmp_path / str(number)
+        shutil.copytree(base, folder, ignore=shutil.ignore_patterns("trial"))
+        code = _run(folder / "data", kind, moment)
+        killed += code != 0
+        with publishing(folder / "data") as here:
+            if kind is JobKind.PUBLISH:
+                _check_consistent(here, sha256)
+                assert publish(here, ID, NAME)["sha256"] == sha256
+                _check_consistent(here, sha256)
+                assert record(here).published_as == NAME
+            else:
+                withdraw(here, ID)
+                assert record(here).published_as is None
+                assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
+                assert list(here.files.root.with_name("out").iterdir()) == []
+        shutil.rmtree(folder)
+    assert killed >= len(moments) // 3
