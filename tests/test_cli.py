@@ -17,8 +17,8 @@ from local.events import http_answer, http_event
 from local.standalone import standalone
 
 COMMANDS = (
-    "add-mask", "serve", "import", "list", "show", "render", "export-deepzoom", "delete", "send", "jobs", "run-jobs",
-    "archive", "restore",
+    "add-mask", "archive", "restore", "serve", "import", "list", "show", "render", "export-deepzoom", "delete",
+    "publish", "withdraw", "check-published", "send", "jobs", "run-jobs",
 )  # fmt: skip
 
 
