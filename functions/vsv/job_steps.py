@@ -29,6 +29,8 @@ def _restore() -> Step:
     from vsv.archiving import restore_step  # noqa: PLC0415
 
     return restore_step
+
+
 def _publish() -> Step:
     from vsv.publishing.steps import publish_step  # noqa: PLC0415
 
