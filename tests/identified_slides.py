@@ -206,7 +206,7 @@ def with_exif(tile: bytes, text: bytes) -> bytes:
 
 
 def with_codestream_comment(tile: bytes, text: bytes) -> bytes:
-    """Put a comment into a JPEG 2000 codestream, behind its SIZ."""
+    """Put a comment into a JPEG 2000 codestream, behind its first segment."""
     at = 4 + struct.unpack(">H", tile[4:6])[0]
     return tile[:at] + b"\xff\x64" + struct.pack(">HH", len(text) + 4, 1) + text + tile[at:]
 

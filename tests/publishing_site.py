@@ -13,7 +13,6 @@ from typing import Any
 from vsv.clock import now_utc
 from vsv.extraction import case_id
 from vsv.files import Claim
-from vsv.folder_vault import FolderVault
 from vsv.installation import Installation
 from vsv.publishing.steps import publish_step, withdraw_step
 from vsv.pyramid import render_pyramid
@@ -28,11 +27,8 @@ BARCODE = "S12-34567-A1-B"
 
 @contextmanager
 def publishing(data: Path) -> Iterator[Installation]:
-    """Be an installation that publishes into a folder beside its data."""
-    vault = data.with_name("out")
-    vault.mkdir(exist_ok=True)
+    """Be an installation; it publishes into a folder of its data folder."""
     with standalone(data) as (here, _intake):
-        vars(here)["published"] = FolderVault(vault)
         yield here
 
 

@@ -28,7 +28,8 @@ from vsv.open_file import OpenFile
 from vsv.publishing.accounting import account
 from vsv.publishing.copying import write_copy
 from vsv.publishing.identifying import identifying_values, told_by_name
-from vsv.publishing.leaks import How, check, patterns_of, require_clean
+from vsv.publishing.leaks import How, check, require_clean
+from vsv.publishing.needles import Needles, bare, patterns_of
 from vsv.publishing.policy import Policy
 from vsv.records import SlideRecord
 from vsv.tiff_writer import TiffWriter
@@ -329,9 +330,16 @@ def test_values_stand_in_directories_below_pages_too(tmp_path: Path) -> None:
 )
 def test_patterns_find_a_text_in_any_surroundings(text: str, noise: bytes, code: str) -> None:
     text = text.replace("\0", "x").encode("utf-8", "ignore").decode()
-    data = noise + text.encode(code) + noise
-    bare = data.replace(b"\0", b"").lower()
-    assert any(pattern in bare for pattern in patterns_of(text)) or not text
+    needles = Needles(dict.fromkeys(filter(lambda p: len(p) >= 3, patterns_of(text)), "it"))
+    if text:
+        assert set(needles.found_in(bare(noise + text.encode(code) + noise))) == {"it"}
+
+
+@given(st.lists(st.binary(min_size=3, max_size=5), max_size=5), st.binary(max_size=300))
+def test_many_texts_are_found_as_each_by_itself(patterns: list[bytes], data: bytes) -> None:
+    names = {pattern: pattern.hex() for pattern in patterns}
+    found = set(Needles(names).found_in(data + b"".join(patterns[:2]) + data))
+    assert found == {names[p] for p in patterns if p in data + b"".join(patterns[:2]) + data}
 
 
 def test_a_tag_twice_is_found(pair: tuple[Path, Path]) -> None:

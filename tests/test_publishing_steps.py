@@ -86,7 +86,7 @@ def get(path: str) -> tuple[int, str, bytes]:
 
 
 def out(here: Installation, suffix: str = "svs") -> Path:
-    return here.files.root.with_name("out") / f"{NAME}.{suffix}"
+    return here.files.root / "published" / f"{NAME}.{suffix}"
 
 
 def test_a_slide_is_published(here: Installation) -> None:
@@ -109,7 +109,7 @@ def test_a_slide_is_published(here: Installation) -> None:
 
 def test_nothing_in_its_files_points_back(here: Installation) -> None:
     publish(here, ID, NAME)
-    places = [*here.files.folder(NAME).iterdir(), *here.files.root.with_name("out").iterdir()]
+    places = [*here.files.folder(NAME).iterdir(), *(here.files.root / "published").iterdir()]
     for path in places:
         for secret in (*all_secrets(), ID, BARCODE, "Quincy", "Kildare", "2009"):
             assert not contains(path.read_bytes(), secret), (path.name, secret)
@@ -246,7 +246,7 @@ class TestRefused:
         with pytest.raises(error, match=says):
             publish(here, ID, name)
         assert sorted(path.name for path in (here.files.root / "slides").iterdir()) == before
-        assert list(here.files.root.with_name("out").iterdir()) == []
+        assert list((here.files.root / "published").iterdir()) == []
         assert list((here.files.root / "publishing").glob("*")) == []
         assert record(here).published_as is None
 
@@ -340,7 +340,7 @@ class TestWithdraw:
         assert withdraw(here, ID) == {"name": NAME}
         assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
         assert get(f"/DeepZoom/{ID}.dzi")[0] == 200
-        assert list(here.files.root.with_name("out").iterdir()) == []
+        assert list((here.files.root / "published").iterdir()) == []
         assert [path.name for path in here.files.deleted_folder(NAME).iterdir()] == ["import.json"]
         found = record(here)
         assert (found.status, found.status_before, found.published_as) == (Status.GOOD, None, None)
@@ -420,11 +420,11 @@ class TestDisk:
         assert checksum(out(here)) == checksum(here.files.slide(NAME))
 
     def test_a_vault_that_is_not_there(self, here: Installation) -> None:
-        here.files.root.with_name("out").rmdir()
+        (here.files.root / "published").rmdir()
         with pytest.raises(UnavailableError):
             publish(here, ID, NAME)
         self.nothing_is_out(here)
-        here.files.root.with_name("out").mkdir()
+        (here.files.root / "published").mkdir()
         assert publish(here, ID, NAME)["name"] == NAME
 
     def test_a_vault_that_has_another_file_of_that_name(self, here: Installation) -> None:
@@ -443,7 +443,7 @@ class TestDisk:
         publish(here, ID, "STUDY-7-0002")
         assert record(here).published_as == "STUDY-7-0002"
         assert here.files.is_hidden(NAME)
-        assert sorted(p.name for p in here.files.root.with_name("out").glob("STUDY-7-0001*")) == []
+        assert sorted(p.name for p in (here.files.root / "published").glob("STUDY-7-0001*")) == []
 
     def test_deleted_while_it_was_published_it_is_taken_back(
         self, here: Installation, monkeypatch: pytest.MonkeyPatch
@@ -460,7 +460,7 @@ class TestDisk:
         with pytest.raises(ConflictError, match="taken back"):
             publish(here, ID, NAME)
         assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
-        assert list(here.files.root.with_name("out").iterdir()) == []
+        assert list((here.files.root / "published").iterdir()) == []
 
 
 def _run(data: Path, kind: JobKind, event: int) -> int:
@@ -521,6 +521,6 @@ def test_killed_before_any_change_of_the_disk_it_completes_when_it_is_run_again(
                 withdraw(here, ID)
                 assert record(here).published_as is None
                 assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
-                assert list(here.files.root.with_name("out").iterdir()) == []
+                assert list((here.files.root / "published").iterdir()) == []
         shutil.rmtree(folder)
     assert killed >= len(moments) // 3

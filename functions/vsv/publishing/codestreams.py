@@ -12,7 +12,7 @@ from vsv.publishing.jpeg_streams import TRAILING
 COMMENT = "JPEG 2000 comment"
 _SOC, _EOC, _SOT_BYTES = b"\xff\x4f", b"\xff\xd9", b"\xff\x90"
 _SOT, _SOD, _COM = 0xFF90, 0xFF93, 0xFF64
-# SIZ, COD, COC, TLM, PLM, PLT, QCD, QCC, RGN, POC, PPM, PPT, CRG
+# The image and tile sizes, COD, COC, TLM, PLM, PLT, QCD, QCC, RGN, POC, PPM, PPT, CRG
 _KNOWN = {
     0xFF51, 0xFF52, 0xFF53, 0xFF55, 0xFF57, 0xFF58, 0xFF5C, 0xFF5D, 0xFF5E, 0xFF5F, 0xFF60, 0xFF61, 0xFF63,
 }  # fmt: skip

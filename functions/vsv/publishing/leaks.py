@@ -18,6 +18,7 @@ from vsv.publishing.accounting import account
 from vsv.publishing.chosen_pages import choose
 from vsv.publishing.description import rebuild
 from vsv.publishing.identifying import Value, identifying_values, on_purpose
+from vsv.publishing.needles import Needles, bare, patterns_of
 from vsv.publishing.policy import Policy
 from vsv.records import SlideRecord
 from vsv.tiff import Page, read_pages, spans
@@ -27,6 +28,7 @@ _SHORTEST = 4
 # How often a text may be expected in the coded pixels by chance for it to be searched there.
 _MAX_CHANCE = 1e-4
 WINDOW_BYTES = 64
+PICTURE = "bytes of a picture that was left out"
 _WINDOWS_A_PAGE = 16
 _DISTINCT = 32  # white paper, coded, looks alike everywhere
 # What every copy says, whoever it shows.
@@ -113,9 +115,9 @@ class _Search:
         for value in values:
             by_how[self._how(value)].append(value)
         found = dict.fromkeys(self.account.problems)
-        patterns = {p: v.name for v in by_how[How.EVERYWHERE] for p in patterns_of(v.text)}
-        found |= self._in_all_bytes(patterns, samples)
-        everything_else = _bare(b"\xff".join(self.file.read(at, length) for at, length in self.account.texts))
+        needles = Needles({p: v.name for v in by_how[How.EVERYWHERE] for p in patterns_of(v.text)})
+        found |= self._in_all_bytes(needles, Needles(dict.fromkeys(samples, PICTURE)))
+        everything_else = bare(b"\xff".join(self.file.read(at, length) for at, length in self.account.texts))
         for value in by_how[How.OUTSIDE]:
             if any(pattern in everything_else for pattern in patterns_of(value.text)):
                 found[value.name] = None
@@ -135,15 +137,13 @@ class _Search:
         chance = self.size * 2.0**letters / 256.0 ** len(pattern)
         return How.EVERYWHERE if chance < _MAX_CHANCE else How.OUTSIDE
 
-    def _in_all_bytes(self, patterns: Mapping[bytes, str], samples: tuple[bytes, ...]) -> dict[str, None]:
-        longest = 4 * max(map(len, (*patterns, *samples)), default=1)
+    def _in_all_bytes(self, needles: Needles, samples: Needles) -> dict[str, None]:
+        overlap = 4 * max(needles.longest, samples.longest)
         found: dict[str, None] = {}
         for at in range(0, self.size, _BLOCK):
-            raw = self.file.read(at, _BLOCK + longest)
-            bare = _bare(raw)
-            found |= {name: None for pattern, name in patterns.items() if pattern in bare}
-            if any(sample in raw for sample in samples):
-                found["bytes of a picture that was left out"] = None
+            raw = self.file.read(at, _BLOCK + overlap)
+            found |= dict.fromkeys(needles.found_in(bare(raw)))
+            found |= dict.fromkeys(samples.found_in(raw))
         return found
 
     def _words(self) -> set[str]:
@@ -155,25 +155,6 @@ class _Search:
             found |= {word for text in rebuilt.strange for word in _words_of(text)}
             found |= {word for field in rebuilt.removed for word in _words_of(f"{field.key} {field.value}")}
         return found
-
-
-def patterns_of(text: str) -> frozenset[bytes]:
-    """Give the bytes that a text is in a file that was made ``_bare``: the ways of writing it that remain."""
-    coded = set[bytes]()
-    capitals = "".join(c.upper() if len(c.upper()) == 1 else c for c in text)  # ß may stay as it is
-    for variant in (text, text.lower(), text.upper(), text.title(), capitals):
-        for encoding in ("utf-8", "latin-1", "utf-16-le", "utf-16-be"):
-            coded.add(_bare(variant.encode(encoding, "ignore")))
-    longest = max(map(len, coded))
-    return frozenset(pattern for pattern in coded if 2 * len(pattern) > longest)
-
-
-def _bare(data: bytes) -> bytes:
-    """Give bytes in lower case without zeros: then UTF-16 of Latin text is Latin-1."""
-    return data.translate(_LOWER, b"\0")
-
-
-_LOWER = bytes(range(256)).lower()
 
 
 def _words_of(text: str) -> set[str]:

@@ -1,0 +1,52 @@
+"""Many texts searched in many bytes at once: the time does not grow with how many they are."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+_ANCHOR = 3
+_LOWER = bytes(range(256)).lower()
+
+
+def bare(data: bytes) -> bytes:
+    """Give bytes in lower case without zeros: then UTF-16 of Latin text is Latin-1."""
+    return data.translate(_LOWER, b"\0")
+
+
+def patterns_of(text: str) -> frozenset[bytes]:
+    """Give the bytes that a text is where they were made ``bare``: the ways of writing it that remain."""
+    capitals = "".join(c.upper() if len(c.upper()) == 1 else c for c in text)  # ß may stay as it is
+    coded = set[bytes]()
+    for variant in (text, text.lower(), text.upper(), text.title(), capitals):
+        for encoding in ("utf-8", "latin-1", "utf-16-le", "utf-16-be"):
+            coded.add(bare(variant.encode(encoding, "ignore")))
+    longest = max(map(len, coded))
+    return frozenset(pattern for pattern in coded if 2 * len(pattern) > longest)
+
+
+class Needles:
+    """Byte patterns, of at least three bytes each, and what each is called."""
+
+    def __init__(self, names: Mapping[bytes, str]) -> None:
+        self._names = names
+        self._by_anchor: dict[bytes, list[bytes]] = defaultdict(list)
+        self._is_anchor = np.zeros(1 << (8 * _ANCHOR), bool)
+        for pattern in names:
+            self._by_anchor[pattern[:_ANCHOR]].append(pattern)
+            self._is_anchor[int.from_bytes(pattern[:_ANCHOR])] = True
+        self.longest = max(map(len, names), default=_ANCHOR)
+
+    def found_in(self, data: bytes) -> Iterator[str]:
+        """Give the names of the patterns that bytes hold, some perhaps more than once."""
+        if len(data) < _ANCHOR or not self._names:
+            return
+        block = np.frombuffer(data, np.uint8)
+        keys = block[:-2].astype(np.uint32)
+        for following in (block[1:-1], block[2:]):
+            keys <<= 8
+            keys |= following
+        for at in np.flatnonzero(self._is_anchor[keys]).tolist():
+            for pattern in self._by_anchor[data[at : at + _ANCHOR]]:
+                if data.startswith(pattern, at):
+                    yield self._names[pattern]
