@@ -359,6 +359,8 @@ def notify_subscribers(world: World) -> None:
 def manage_files(world: World) -> None:
     world.imported()
     archive_and_restore(world)
+    world.decided(Status.GOOD)
+    publish_and_withdraw(world)
     world.decided(Status.DELETED)
     for look in LOOKS:
         world.call({"look": look})
@@ -370,12 +372,8 @@ def manage_files(world: World) -> None:
 
 def archive_and_restore(world: World) -> None:
     """Archive in parts, after two uploads that were killed; restore, as from a class that has to be asked first."""
-    bucket, place = boto3.client("s3", REGION), {"Bucket": GIVEN["ArchiveBucketName"]}
-    place["Key"] = f"originals/{IMAGE_ID}/slide.svs"
-    metadata = {"sha256": hashlib.sha256(slide_bytes()).hexdigest()}
-    made = {"ChecksumAlgorithm": "SHA256", "StorageClass": "INTELLIGENT_TIERING", "Metadata": metadata}
-    for _ in range(2):
-        bucket.create_multipart_upload(**place, **made)
+    sha256 = hashlib.sha256(slide_bytes()).hexdigest()
+    bucket, place = unfinished_uploads("ArchiveBucketName", f"originals/{IMAGE_ID}/slide.svs", sha256)
     with world.unrecorded() as here:
         life.archive(here, IMAGE_ID, ADMIN)
     with small_parts():
@@ -397,6 +395,29 @@ def archive_and_restore(world: World) -> None:
         here.jobs.advance(waiting, {"next_at": now_utc()})
     world.call(WOKEN)
     assert world.job(JobKind.RESTORE).state is JobState.DONE
+
+
+def unfinished_uploads(bucket: str, key: str, sha256: str = "") -> tuple[Any, dict[str, str]]:
+    """Be where two uploads of a file were killed; give the client, and the file's bucket and key."""
+    client, place = boto3.client("s3", REGION), {"Bucket": GIVEN[bucket], "Key": key}
+    made = {"ChecksumAlgorithm": "SHA256", "Metadata": {"sha256": sha256}}
+    for _ in range(2):
+        client.create_multipart_upload(**place, **made, StorageClass="INTELLIGENT_TIERING")
+    return client, place
+
+
+def publish_and_withdraw(world: World) -> None:
+    """Publish in parts; withdraw what is there, and what was not put there wholly."""
+    with world.unrecorded() as here:
+        life.publish(here, IMAGE_ID, "STUDY-1", ADMIN)
+    with small_parts():
+        world.call(WOKEN)
+    assert world.job(JobKind.PUBLISH).state is JobState.DONE, world.job(JobKind.PUBLISH)
+    with world.unrecorded() as here:
+        life.withdraw(here, IMAGE_ID, ADMIN)
+    unfinished_uploads("PublishBucketName", "published/STUDY-1.svs")
+    world.call(WOKEN)
+    assert world.job(JobKind.WITHDRAW).state is JobState.DONE
 
 
 @contextmanager
