@@ -32,6 +32,7 @@ class Deployment:
             "VSV_REVIEW_TABLE": f"{name}-review",
             "VSV_JOBS_TABLE": f"{name}-jobs",
             "VSV_DATA": str(mounted),
+            "AWS_LAMBDA_FUNCTION_TIMEOUT": "900",  # no job is begun with little time left
             "VSV_ARCHIVE": f"s3://{bucket_name(name)}/originals",
             "VSV_PUBLISHED": f"s3://{bucket_name(name)}/published",
         }
