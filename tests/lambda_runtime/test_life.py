@@ -42,7 +42,9 @@ def test_a_slide_lives(deployment: Deployment, tmp_path: Path) -> None:
     assert deployment.get(f"/DeepZoom/STUDY-7_files/{top}/1_1.jpeg")[2] == tile[2]
     assert image_id.encode() not in deployment.bucket.Object("published/STUDY-7.svs").get()["Body"].read()
     assert done(deployment, image_id, "withdrawSlide")["Status"] == "GOOD"
-    assert not (deployment.mounted / "slides/STUDY-7").exists()  # a tile function may know it for a moment more
+    assert not (
+        deployment.mounted / "slides/STUDY-7"
+    ).exists()  # a tile function may know it for a moment more
 
     update(deployment, {**change, "Status": "DELETED"})
     assert done(deployment, image_id, "purgeSlide", confirm=image_id)["Original"] == "PURGED"
