@@ -3,6 +3,7 @@
 A scenario takes every path of its function that calls something of its own; what comes before is done unrecorded.
 """
 
+import hashlib
 import importlib
 import json
 import os
@@ -19,11 +20,12 @@ import boto3
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from small_slides import OLD, put, slide_bytes
-from vsv import import_steps, installation, purging, runs
+from vsv import import_steps, installation, jobs, life, purging, runs
 from vsv.barcode import Barcode
 from vsv.clock import now_utc
 from vsv.daily import LOOKS
 from vsv.errors import UnreadableSlideError
+from vsv.files import OPENED
 from vsv.installation import Installation
 from vsv.records import ImportRecord, ImportState, JobKind, JobRecord, JobState, Status
 from vsv.review import Decider, change
@@ -108,8 +110,9 @@ class World:
         installation.use(None)
 
     def _files(self) -> dict[Path, tuple[int, int]]:
-        found = ((path, path.stat()) for path in self.data.rglob("*"))
-        return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in found}
+        # Who only shows slides may not write, and notes nothing then.
+        found = ((path, path.stat()) for path in self.data.rglob("*") if path.name != OPENED)
+        return {path: (stat.st_size, 0 if path.is_dir() else stat.st_mtime_ns) for path, stat in found}
 
     def waiting(self, name: str = NAME, **fields: Any) -> dict[str, Any]:
         """Let a run wait for its transfer; give its event."""
@@ -164,6 +167,13 @@ class World:
         """Let an Admin have given the slide this status."""
         with self.unrecorded() as here:
             change(here, IMAGE_ID, {"status": status}, ADMIN)
+
+    def become(self, changes: Mapping[str, Any]) -> None:
+        """Let the slide's record say this, and let no job of it wait."""
+        with self.unrecorded() as here:
+            for job in jobs.slide_jobs(here, IMAGE_ID):
+                here.jobs.advance(job, {"state": JobState.DONE})
+            here.slides.update(IMAGE_ID, changes, by="eve")
 
     def job(self, kind: JobKind) -> JobRecord:
         """Give the slide's job of a kind, as it is stored."""
@@ -348,6 +358,9 @@ def notify_subscribers(world: World) -> None:
 @scenario("ManageFilesFunction")
 def manage_files(world: World) -> None:
     world.imported()
+    archive_and_restore(world)
+    world.decided(Status.GOOD)
+    publish_and_withdraw(world)
     world.decided(Status.DELETED)
     for look in LOOKS:
         world.call({"look": look})
@@ -355,6 +368,68 @@ def manage_files(world: World) -> None:
         assert world.call({"look": "deleted"}) == {"asked": 1}
     world.call(WOKEN)
     assert world.job(JobKind.PURGE).state is JobState.DONE
+
+
+def archive_and_restore(world: World) -> None:
+    """Archive in parts, after two uploads that were killed; restore, as from a class that has to be asked first."""
+    sha256 = hashlib.sha256(slide_bytes()).hexdigest()
+    bucket, place = unfinished_uploads("ArchiveBucketName", f"originals/{IMAGE_ID}/slide.svs", sha256)
+    with world.unrecorded() as here:
+        life.archive(here, IMAGE_ID, ADMIN)
+    with small_parts():
+        world.call(WOKEN)
+    assert world.job(JobKind.ARCHIVE).state is JobState.DONE, world.job(JobKind.ARCHIVE)
+    told = bucket.head_object(**place)
+    assert told["StorageClass"] == "INTELLIGENT_TIERING"
+    with world.unrecorded() as here:
+        life.restore(here, IMAGE_ID, ADMIN)
+    frozen = {
+        "s3:HeadObject": lambda _: {**told, "StorageClass": "GLACIER"},
+        "s3:RestoreObject": lambda _: {},
+    }
+    world.call(WOKEN, frozen)
+    waiting = world.job(JobKind.RESTORE)
+    assert (waiting.state, waiting.attempts) == (JobState.WAITING, 0)
+    assert waiting.expected_at is not None
+    with world.unrecorded() as here:
+        here.jobs.advance(waiting, {"next_at": now_utc()})
+    world.call(WOKEN)
+    assert world.job(JobKind.RESTORE).state is JobState.DONE
+
+
+def unfinished_uploads(bucket: str, key: str, sha256: str = "") -> tuple[Any, dict[str, str]]:
+    """Be where two uploads of a file were killed; give the client, and the file's bucket and key."""
+    client, place = boto3.client("s3", REGION), {"Bucket": GIVEN[bucket], "Key": key}
+    made = {"ChecksumAlgorithm": "SHA256", "Metadata": {"sha256": sha256}}
+    for _ in range(2):
+        client.create_multipart_upload(**place, **made, StorageClass="INTELLIGENT_TIERING")
+    return client, place
+
+
+def publish_and_withdraw(world: World) -> None:
+    """Publish in parts; withdraw what is there, and what was not put there wholly."""
+    with world.unrecorded() as here:
+        life.publish(here, IMAGE_ID, "STUDY-1", ADMIN)
+    with small_parts():
+        world.call(WOKEN)
+    assert world.job(JobKind.PUBLISH).state is JobState.DONE, world.job(JobKind.PUBLISH)
+    with world.unrecorded() as here:
+        life.withdraw(here, IMAGE_ID, ADMIN)
+    unfinished_uploads("PublishBucketName", "published/STUDY-1.svs")
+    world.call(WOKEN)
+    assert world.job(JobKind.WITHDRAW).state is JobState.DONE
+
+
+@contextmanager
+def small_parts() -> Iterator[None]:
+    """Let small slides be uploaded in parts."""
+    with (
+        patch("vsv.s3_parts.SMALLEST_PART", SIZE // 3),
+        patch("vsv.s3_parts.MIB", 1),
+        patch("moto.settings.S3_UPLOAD_PART_MIN_SIZE", 1),
+        patch("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1, create=True),
+    ):
+        yield
 
 
 @scenario("SendSlidesFunction")
@@ -390,12 +465,27 @@ REVIEWS: list[tuple[str, str, dict[str, Any]]] = [
     ("Mutation", "updateSlide", {"input": {"ImageID": "1004486", "Status": "SENT"}}),
     ("Mutation", "updateSlide", {"input": {"ImageID": "1004486", "Status": "DELETED"}}),
     ("Mutation", "updateSlide", {"input": {"ImageID": "1004486", "Status": "NEW"}}),
+    ("Mutation", "publishSlide", {"ImageID": "1004486", "name": "STUDY-1"}),
+    ("Mutation", "withdrawSlide", {"ImageID": "1004486"}),
+    ("Mutation", "archiveSlide", {"ImageID": "1004486"}),
+    ("Mutation", "restoreSlide", {"ImageID": "1004486"}),
+    ("Mutation", "purgeSlide", {"ImageID": "1004486", "confirm": "1004486"}),
+    ("Query", "slideJobs", {"ImageID": "1004486"}),
+    ("Query", "listJobs", {}),
     ("Mutation", "assignSlide", {"ImageID": "1004486", "reviewer": "pat"}),
     ("Mutation", "retryImport", {"Filename": "failed.svs"}),
     ("Mutation", "retryImport", {"Filename": NAME}),
     ("Mutation", "reportImportProgress", {"input": {"Filename": NAME}}),
     ("Mutation", "reportSlideUpdate", {"ImageID": "1004486"}),
 ]
+# What a slide must be for some of them.
+READY_FOR: dict[str, dict[str, Any]] = {
+    "publishSlide": {"status": Status.GOOD},
+    "withdrawSlide": {"status": Status.PUBLISHED, "published_as": "STUDY-1"},
+    "archiveSlide": {"status": Status.GOOD, "published_as": None},
+    "restoreSlide": {"original": "ARCHIVED"},
+    "purgeSlide": {"status": Status.DELETED, "original": None},
+}
 
 
 def review_event(kind: str, name: str, arguments: Mapping[str, Any], source: Any = None) -> dict[str, Any]:
@@ -421,5 +511,7 @@ def review_slides(world: World) -> None:
     world.imported()
     world.waiting("failed.svs", state=ImportState.FAILED)
     for kind, name, arguments in REVIEWS:
+        if changes := READY_FOR.get(name):
+            world.become(changes)
         world.call(review_event(kind, name, arguments))
     assert world.call([review_event("Slide", "LabelURL", {}, {"ImageID": "1004486"})]) == [None]

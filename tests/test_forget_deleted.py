@@ -92,6 +92,37 @@ def test_a_deleted_slide_is_forgotten_by_its_own_addresses(cloudfront: Stubber) 
     assert handle(deleted()) == []
 
 
+def withdrawn(old: Any, new: Any, number: int = 1) -> dict[str, Any]:
+    record = deleted(number=number, status="GOOD")
+    for image, name in (("OldImage", old), ("NewImage", new)):
+        record["dynamodb"][image] = dict(record["dynamodb"]["NewImage"])
+        if name is not None:
+            record["dynamodb"][image]["PublishedAs"] = name
+    return record
+
+
+def test_a_withdrawn_copy_is_forgotten_by_the_name_that_it_had(cloudfront: Stubber) -> None:
+    expect(cloudfront, "STUDY-7", 1)
+    assert handle(withdrawn({"S": "STUDY-7"}, None)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (None, None),
+        (None, {"S": "STUDY-7"}),
+        ({"S": "STUDY-7"}, {"S": "STUDY-7"}),
+        ({"S": "*"}, None),
+        ({"S": "../x"}, None),
+        ({"N": "7"}, None),
+        ("STUDY-7", None),
+    ],
+)
+def test_what_is_no_withdrawal_is_passed_over(cloudfront: Stubber, old: Any, new: Any) -> None:
+    expect(cloudfront, "good", 9)
+    assert handle(withdrawn(old, new), deleted("good", 9)) == []
+
+
 def test_a_numeric_id_is_its_own_number(cloudfront: Stubber) -> None:
     expect(cloudfront, "1004486", 1)
     assert handle(deleted("1004486")) == []

@@ -82,10 +82,10 @@ def test_labels_are_packed_without_records() -> None:
 
 def test_each_that_runs_jobs_is_packed_with_the_steps_of_its_own() -> None:
     files, sending = (set(package_function.modules_of(one)) for one in ("manage_files", "send_slides"))
-    assert {"vsv.purging", "vsv.daily", "vsv.slide_lock"} <= files
+    assert {"vsv.archiving", "vsv.publishing.steps", "vsv.purging", "vsv.s3_vault", "vsv.slide_lock"} <= files
     assert {"vsv.sending", "vsv.deliveries", "vsv.destinations"} <= sending
     assert not files & {"vsv.sending", "vsv.deliveries"}
-    assert not sending & {"vsv.purging", "vsv.daily"}
+    assert not sending & {"vsv.archiving", "vsv.publishing", "vsv.purging", "vsv.daily"}
 
 
 def test_what_has_the_edge_forget_is_packed_without_files() -> None:

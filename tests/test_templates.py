@@ -42,7 +42,7 @@ SETTINGS: dict[str, set[str]] = {
     "ReceiveDroppedFunction": {"VSV_DATA", "VSV_DROP_BUCKET", *TABLES},
     "RecordFailureFunction": {"VSV_IMPORTS_TABLE"},
     "RenderPyramidFunction": {"VSV_DATA", "VSV_IMPORTS_TABLE"},
-    "ReviewSlidesFunction": {"VSV_DATA", "VSV_DESTINATIONS", "VSV_JOBS_TABLE", *TABLES},
+    "ReviewSlidesFunction": {"VSV_DATA", "VSV_DESTINATIONS", "VSV_GRACE_DAYS", "VSV_JOBS_TABLE", *TABLES},
     "SendSlidesFunction": {"VSV_DESTINATIONS", "VSV_JOBS_TABLE", "VSV_REVIEW_TABLE", "VSV_SLIDES_TABLE"},
     "ServeImageFunction": {
         "VSV_ALLOW_ORIGIN",
@@ -249,6 +249,7 @@ class TestFunctions:
         for template in NESTED:
             for name in template.resources("AWS::Events::Rule"):
                 for target in template.properties(name)["Targets"]:
+                    target = target.get("Fn::If", [None, target])[1]  # noqa: PLW2901
                     called = target["Arn"].get("Fn::GetAtt", [""])[0]
                     if called in template.resources("AWS::Serverless::Function"):
                         assert "DeadLetterConfig" in target

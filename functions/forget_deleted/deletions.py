@@ -1,6 +1,6 @@
-"""Records of the slides table's stream as the slides that were deleted.
+"""Records of the slides table's stream as what is shown no more: deleted slides, withdrawn copies.
 
-Whatever is not a deletion of a slide is passed over: sent again and again, it would hold up the changes behind it.
+Whatever is neither is passed over: sent again and again, it would hold up the changes behind it.
 Source: "DynamoDB Streams record" (``StreamRecord``, ``AttributeValue``), Amazon DynamoDB API reference.
 """
 
@@ -18,7 +18,7 @@ _NUMBER = re.compile(r"\d{1,40}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """One slide to forget; ``sequence_number`` is that of the change in its stream."""
+    """One slide, or published copy, to forget; ``sequence_number`` is that of the change in its stream."""
 
     sequence_number: str
     image_id: str
@@ -54,13 +54,21 @@ def deletions(event: Mapping[str, Any]) -> list[Deletion]:
 
 def _deletion(record: Mapping[str, Any]) -> Deletion | None:
     change = _dict(record.get("dynamodb"))
-    keys, image = _dict(change.get("Keys")), _dict(change.get("NewImage"))
-    image_id, number = _text(keys.get("ImageID")), change.get("SequenceNumber")
-    if record.get("eventName") != "MODIFY" or _text(image.get("Status")) != Status.DELETED:
+    image_id, number = _gone(change), change.get("SequenceNumber")
+    if record.get("eventName") != "MODIFY":
         return None
     if not isinstance(number, str) or not _NUMBER.fullmatch(number) or not is_image_id(image_id):
         return None
     return Deletion(number, image_id)
+
+
+def _gone(change: Mapping[str, Any]) -> str:
+    """Give whose addresses nobody is to see any more: a deleted slide's, or those of the copy that was withdrawn."""
+    old, new = _dict(change.get("OldImage")), _dict(change.get("NewImage"))
+    if _text(new.get("Status")) == Status.DELETED:
+        return _text(_dict(change.get("Keys")).get("ImageID"))
+    published_as = _text(old.get("PublishedAs"))
+    return published_as if new and published_as != _text(new.get("PublishedAs")) else ""
 
 
 def _text(typed: object) -> str:

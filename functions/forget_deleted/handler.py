@@ -1,4 +1,4 @@
-"""Deleted slides, from the stream of the slides table to CloudFront: what the edge keeps of them is forgotten."""
+"""What is shown no more, from the slides table's stream to CloudFront: what the edge keeps of it is forgotten."""
 
 import logging
 from functools import cache

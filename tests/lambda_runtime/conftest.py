@@ -9,9 +9,11 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from deployment import Deployment
 from moto.server import ThreadedMotoServer
 
 if "VSV_BUILT" not in os.environ:  # the plain test suite: nothing is built
@@ -53,3 +55,9 @@ def mounted(tmp_path: Path) -> Path:
     folder = tmp_path / "slides"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def deployment(aws_endpoint: str, mounted: Path, request: pytest.FixtureRequest) -> Iterator[Deployment]:
+    with ExitStack() as stack:
+        yield Deployment(aws_endpoint, mounted, request.node.name.replace("[", "-").replace("]", ""), stack)

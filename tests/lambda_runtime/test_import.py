@@ -1,98 +1,21 @@
 """An import from the scanner's first question to its tiles, by the built functions alone."""
 
-import base64
 import io
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import boto3
 import numpy as np
-import pytest
-from built import PYTHON, Running, function, layer_folder, run
-from dynamo_tables import create_tables
+from built import PYTHON, function, layer_folder
+from deployment import Deployment, ask
 from openslide import OpenSlide
 from PIL import Image
 from slides import Plan, write_slide
 from vsv.numbering import candidates
 
 from benchmarks.label_images import code_image
-from local.events import http_event
-
-Invoke = Callable[..., Any]
-MAX_ANSWER = 6 * 1024 * 1024  # "Lambda quotas", AWS Lambda developer guide: a synchronous answer
-
-
-class Deployment:
-    """Functions that share a file system and tables; each is started at its first event."""
-
-    def __init__(self, endpoint: str, mounted: Path, name: str, stack: ExitStack) -> None:
-        self.mounted, self._stack, self._running = mounted, stack, dict[str, Running]()
-        self._settings = {
-            "AWS_ENDPOINT_URL": endpoint,
-            "VSV_SLIDES_TABLE": name,
-            "VSV_IMPORTS_TABLE": f"{name}-imports",
-            "VSV_REVIEW_TABLE": f"{name}-review",
-            "VSV_DATA": str(mounted),
-        }
-        credentials = {"aws_access_key_id": "fake", "aws_secret_access_key": "fake"}
-        client = boto3.client("dynamodb", "eu-central-1", endpoint_url=endpoint, **credentials)
-        create_tables(client, name, f"{name}-imports")
-        self.imports = boto3.resource("dynamodb", "eu-central-1", endpoint_url=endpoint, **credentials).Table(
-            f"{name}-imports"
-        )
-
-    def running(self, name: str) -> Running:
-        """Give a function that is up."""
-        if name not in self._running:
-            started = run(function(name), self.mounted.parent, **self._settings)
-            self._running[name] = self._stack.enter_context(started)
-        return self._running[name]
-
-    def __call__(self, name: str, event: object) -> Any:
-        """Give a function's answer to an event."""
-        return self.running(name).invoke(event)
-
-    def post(self, filename: str, size: int) -> tuple[int, dict[str, Any]]:
-        """Ask as the scanner's script does."""
-        body = json.dumps({"filename": filename, "size": size}).encode()
-        answer = self("ImportSlideFunction", http_event("POST", "/ImportSlide", "", (), body))
-        return answer["statusCode"], json.loads(answer["body"])
-
-    def get(self, path: str) -> tuple[int, dict[str, str], bytes]:
-        """Ask for an image."""
-        answer = self("ServeImageFunction", http_event("GET", path, "", [(b"x-vsv-host", b"slides.example")]))
-        body = answer["body"]
-        return (
-            answer["statusCode"],
-            answer["headers"],
-            base64.b64decode(body) if answer["isBase64Encoded"] else body.encode(),
-        )
-
-    def bring(self, slide: Path) -> dict[str, Any]:
-        """Import a slide, step by step as the import machine does; give the last step's answer."""
-        name, size = slide.name, slide.stat().st_size
-        assert self.post(name, size) == (202, {"state": "TRANSFERRING"})
-        run_id = self.imports.get_item(Key={"Filename": name})["Item"]["RunID"]
-        event = {"filename": name, "size": size, "runId": run_id, "source": None}
-        incoming = self.mounted / "incoming"
-        incoming.mkdir(exist_ok=True)
-        (incoming / name).write_bytes(slide.read_bytes())  # as DataSync does
-        for step in ("InspectFileFunction", "ExtractMetadataFunction", "RenderPyramidFunction"):
-            event = self(step, event)
-            assert "errorType" not in event, event
-        assert self.post(name, size) == (200, {"filename": name, "size": size})
-        return event
-
-
-@pytest.fixture
-def deployment(aws_endpoint: str, mounted: Path, request: pytest.FixtureRequest) -> Iterator[Deployment]:
-    with ExitStack() as stack:
-        yield Deployment(aws_endpoint, mounted, request.node.name.replace("[", "-").replace("]", ""), stack)
 
 
 def check_tiles(deployment: Deployment, image_id: str, slide: Path, tile: int) -> None:
@@ -135,23 +58,6 @@ def check_what_cannot_be_sent(deployment: Deployment, image_id: str) -> None:
     status, headers, body = deployment.get(f"/iiif/{image_id}/full/^4000,3000/0/default.tif")
     assert (status, headers["cache-control"]) == (413, "no-store")
     assert "JPEG" in json.loads(body)["error"]
-
-
-def ask(deployment: Deployment, image_id: str) -> dict[str, Any]:
-    """Read the slide's record as a technician does over GraphQL."""
-    event = {
-        "arguments": {"ImageID": image_id},
-        "identity": {
-            "username": "ann",
-            "groups": ["Technicians"],
-            "claims": {"cognito:groups": ["Technicians"]},
-        },
-        "info": {"parentTypeName": "Query", "fieldName": "getSlide", "selectionSetList": ["ImageID"]},
-        "source": None,
-    }
-    found = deployment("ReviewSlidesFunction", event)
-    assert isinstance(found, dict)
-    return found
 
 
 def test_a_slide_comes_in_and_is_looked_at(deployment: Deployment, tmp_path: Path) -> None:

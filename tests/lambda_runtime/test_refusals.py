@@ -12,6 +12,7 @@ SETTINGS = {
     "VSV_SLIDES_TABLE": "none",
     "VSV_IMPORTS_TABLE": "none-imports",
     "VSV_REVIEW_TABLE": "none-review",
+    "VSV_JOBS_TABLE": "none-jobs",
     "VSV_IMPORT_MACHINE": "arn:aws:states:eu-central-1:123456789012:stateMachine:none",
     "VSV_TRANSFER_TASK": "arn:aws:datasync:eu-central-1:123456789012:task/task-0123456789abcdef0",
     "VSV_DROP_BUCKET": "none",
@@ -40,6 +41,8 @@ EVENTS: dict[str, tuple[object, Any]] = {
     "InspectFileFunction": (STEP, "InvalidNameError"),
     "ExtractMetadataFunction": (STEP, "InvalidNameError"),
     "RenderPyramidFunction": (STEP, "InvalidNameError"),
+    "ManageFilesFunction": ({"look": "nothing"}, "BadRequestError"),
+    "SendSlidesFunction": ({}, "UnavailableError"),  # there is no such table: Lambda is to try again
 }
 
 
