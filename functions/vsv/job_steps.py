@@ -43,18 +43,6 @@ def _restore() -> Step:
     return restore_step
 
 
-def _publish() -> Step:
-    from vsv.publishing.steps import publish_step  # noqa: PLC0415
-
-    return publish_step
-
-
-def _withdraw() -> Step:
-    from vsv.publishing.steps import withdraw_step  # noqa: PLC0415
-
-    return withdraw_step
-
-
 def _purge() -> Step:
     from vsv.purging import purge_step  # noqa: PLC0415
 
@@ -72,8 +60,6 @@ _STEPS: Mapping[JobKind, Callable[[], Step]] = {
     JobKind.WITHDRAW: _withdraw,
     JobKind.ARCHIVE: _archive,
     JobKind.RESTORE: _restore,
-    JobKind.PUBLISH: _publish,
-    JobKind.WITHDRAW: _withdraw,
     JobKind.PURGE: _purge,
     JobKind.SEND: _send,
 }
