@@ -133,6 +133,11 @@ def tagged(request: Request, body: bytes, mime: str, headers: Mapping[str, str])
     """Answer with the body, or without it where the client has it (by ``etag``) or asked only for the headers."""
     if is_unchanged(request, headers["etag"]):
         return Response(304, "", headers)
+    return whole(request, body, mime, headers)
+
+
+def whole(request: Request, body: bytes, mime: str, headers: Mapping[str, str]) -> Response:
+    """Answer with the body, or without it where only the headers were asked for."""
     if request.method == "HEAD":
         return Response(200, "", {**headers, "content-type": mime, "content-length": str(len(body))})
     return Response(200, body, {**headers, "content-type": mime})
