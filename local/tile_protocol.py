@@ -12,7 +12,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from local import images
-from local.app import App, host_of, is_image
+from local.app import App, host_of
 
 # An address that means what it says: no query, nothing to decode.
 _PLAIN_TILE = re.compile(rb"[^%?#\x80-\xff]+\.jpe?g\Z")
@@ -77,7 +77,7 @@ class TileProtocol(HttpToolsProtocol):
 
     def _answered(self, path: str) -> bool:
         method = _METHODS.get(self.parser.get_method())
-        if method is None or not is_image(path) or not self._tiles.answers_to(host_of(self.headers)):
+        if method is None or not self._tiles.answers_to(host_of(self.headers)):
             return False
         response = images.at_once(method, path, self.headers)
         if response is None:
@@ -87,7 +87,9 @@ class TileProtocol(HttpToolsProtocol):
         self.transport.write(b"".join((start, head, body if method == "GET" else b"")))
         self.cycle = _Answered  # type: ignore[assignment]
         self.server_state.total_requests += 1
-        self._wait_for_the_next()
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._look_whether_idle)
         return True
 
     def _default(self) -> bytes:
@@ -97,13 +99,8 @@ class TileProtocol(HttpToolsProtocol):
             self._default_head = b"".join(b"%b: %b\r\n" % pair for pair in self._default_headers)
         return self._default_head
 
-    def _wait_for_the_next(self) -> None:
-        """Keep the connection for as long as uvicorn would."""
-        self._idle_since = self.loop.time()
-        if self._idle_timer is None:
-            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._look_whether_idle)
-
     def _look_whether_idle(self) -> None:
+        """Close the connection when nothing was asked for as long as uvicorn would wait."""
         self._idle_timer = None
         if self._idle_since is None:
             return  # a request is under way, or uvicorn has answered the last one and set its own timer

@@ -34,7 +34,7 @@ def _session(request: Request) -> Response:
     cookies = signed(settings, _signing_key(settings.secret).current(), expires)
     # The page counts seconds: its clock need not agree with ours.
     content = {"expires": expires.isoformat(), "seconds": int(LIFETIME.total_seconds())}
-    return replace(json_response(200, content), cookies=cookies)
+    return json_response(200, content)._replace(cookies=cookies)
 
 
 @cache

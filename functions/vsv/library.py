@@ -2,17 +2,38 @@
 
 import time
 from collections import OrderedDict
+from dataclasses import dataclass
 from threading import Lock
 
 from vsv.errors import FileMissingError, SlideNotFoundError
 from vsv.files import SlideFiles
-from vsv.haste import may_wait
+from vsv.haste import in_haste, may_wait
 from vsv.slide import Slide, open_slide, stamp_of
 
 # Each holds at most two file descriptors: well inside the 1,024 that Lambda allows.
 MAX_OPEN = 128
 # How long a deleted slide or a finished pyramid may go unnoticed.
 RECHECK_SECONDS = 1.0
+# One of those in haste goes to look, the long way; the others go on with what is known for so long.
+LOOK_SECONDS = 0.25
+
+
+@dataclass(slots=True)
+class _Known:
+    slide: Slide
+    checked: float
+    sent: float = float("-inf")
+
+    def is_good(self, now: float) -> bool:
+        """Tell whether the slide was looked at just now, or somebody is about to."""
+        if now - self.checked < RECHECK_SECONDS:
+            return True
+        if not in_haste():
+            return False
+        if now - self.sent < LOOK_SECONDS:
+            return True
+        self.sent = now
+        return False
 
 
 class Library:
@@ -20,7 +41,7 @@ class Library:
 
     def __init__(self, files: SlideFiles) -> None:
         self.files = files
-        self._slides: OrderedDict[str, tuple[Slide, float]] = OrderedDict()
+        self._slides: OrderedDict[str, _Known] = OrderedDict()
         self._lock = Lock()
 
     def slide(self, image_id: str) -> Slide:
@@ -31,12 +52,12 @@ class Library:
         """
         now = time.monotonic()
         with self._lock:
-            slide, checked = self._slides.get(image_id, (None, 0.0))
-            if slide is not None:
+            known = self._slides.get(image_id)
+            if known is not None:
                 self._slides.move_to_end(image_id)
-        if slide is not None and now - checked < RECHECK_SECONDS:
-            return slide
-        return self._checked(image_id, slide, now)
+                if known.is_good(now):
+                    return known.slide
+        return self._checked(image_id, known.slide if known else None, now)
 
     def _checked(self, image_id: str, known: Slide | None, now: float) -> Slide:
         may_wait()
@@ -53,7 +74,7 @@ class Library:
 
     def _keep(self, image_id: str, slide: Slide, now: float) -> None:
         with self._lock:
-            self._slides[image_id] = (slide, now)
+            self._slides[image_id] = _Known(slide, now)
             self._slides.move_to_end(image_id)
             while len(self._slides) > MAX_OPEN:
                 self._slides.popitem(last=False)
