@@ -33,13 +33,15 @@ import os, sys
 from concurrent.futures import ThreadPoolExecutor
 import imagecodecs
 from vsv.open_file import OpenFile
-from vsv.tiff import read_pages, tile_span
+from vsv.tiff import read_pages
+from vsv.tile_spans import TileSpans
 file = OpenFile(__import__("pathlib").Path(sys.argv[1]))
 def decode(place):
-    page, index = place
-    offset, length = tile_span(file, page, index)
+    spans, index = place
+    offset, length = spans.span(index)
     imagecodecs.jpeg2k_decode(file.read(offset, length))
-places = [(p, i) for p in read_pages(file) if p.is_tiled for i in range(p.columns * p.rows)]
+pages = [page for page in read_pages(file) if page.is_tiled]
+places = [(spans, i) for p in pages for spans in [TileSpans(file, p)] for i in range(p.columns * p.rows)]
 with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
     for _ in pool.map(decode, places):
         pass

@@ -1,6 +1,5 @@
 """POST /session: cookies for the images of a person who has logged in. DELETE /session: takes them away."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any

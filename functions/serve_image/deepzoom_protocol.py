@@ -62,14 +62,15 @@ def _tile(
     if fmt not in MIME_TYPES:
         raise InvalidTileAddressError("a tile's format is one of jpeg, jpg, png")
     slide, fmt = here.library.slide(image_id), tiling.fmt or fmt
+    level_dz, col, row = address
     etag = _etag(slide, address, fmt, tiling)
-    kept = caching.PROVISIONAL if slide.is_provisional(address[0]) else caching.IMMUTABLE
+    kept = caching.PROVISIONAL if slide.is_provisional(level_dz) else caching.IMMUTABLE
     headers = caching.headers(here, etag, kept)
     if is_unchanged(request, etag):
         # Raises: a tile that never was is 404, whatever the client says.
-        tiling.grid(slide).tile_box(*address)
+        tiling.grid(slide).tile_box(level_dz, col, row)
         return Response(304, "", headers)
-    return whole(request, render_tile(slide, *address, fmt, tiling), MIME_TYPES[fmt], headers)
+    return whole(request, render_tile(slide, level_dz, col, row, fmt, tiling), MIME_TYPES[fmt], headers)
 
 
 def _etag(slide: Slide, address: tuple[int, int, int], fmt: str, tiling: Tiling) -> str:

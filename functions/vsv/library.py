@@ -24,10 +24,8 @@ class _Known:
     checked: float
     sent: float = float("-inf")
 
-    def is_good(self, now: float) -> bool:
-        """Tell whether the slide was looked at just now, or somebody is about to."""
-        if now - self.checked < RECHECK_SECONDS:
-            return True
+    def is_looked_for(self, now: float) -> bool:
+        """Tell one in haste whether another has gone to look; who may wait looks in any case."""
         if not in_haste():
             return False
         if now - self.sent < LOOK_SECONDS:
@@ -55,7 +53,7 @@ class Library:
             known = self._slides.get(image_id)
             if known is not None:
                 self._slides.move_to_end(image_id)
-                if known.is_good(now):
+                if now - known.checked < RECHECK_SECONDS or known.is_looked_for(now):
                     return known.slide
         return self._checked(image_id, known.slide if known else None, now)
 

@@ -1,0 +1,81 @@
+"""What the event loop answers itself: tiles that lie ready, and nothing that holds others up or goes wrong."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from opened import opened
+from profiles import matrix_profile
+from slides import Plan, write_slide
+from vsv import drawing, installation
+from vsv.colour import Colour
+from vsv.files import SlideFiles
+from vsv.haste import WouldWaitError, at_once
+from vsv.installation import Installation
+from vsv.view import View
+
+from local import images
+from local.standalone import standalone
+
+SIZE = (700, 533)
+FULL = 10
+HOST = [(b"host", b"localhost")]
+NATIVE = f"/DeepZoom/A_files/{FULL}/0_0.jpeg"
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Installation]:
+    """Give an installation whose slide A is open; it has a profile that is not sRGB."""
+    with standalone(tmp_path / "data") as (here, _intake):
+        put(here.files)
+        here.library.slide("A")
+        yield here
+
+
+def put(files: SlideFiles) -> None:
+    files.folder("A").mkdir()
+    write_slide(files.slide("A"), Plan(*SIZE, icc=matrix_profile()))
+
+
+@pytest.mark.usefixtures("here")
+class TestOnTheLoop:
+    def test_a_stored_tile_is_answered(self) -> None:
+        images.at_once("GET", NATIVE, HOST)  # where the tiles lie may have to be read first
+        answer = images.at_once("GET", NATIVE, HOST)
+        assert answer is not None
+        assert (answer.status, answer.headers["content-type"]) == (200, "image/jpeg")
+        head, body = images.head_and_body(answer)
+        assert head.endswith(b"content-length: %d\r\n\r\n" % len(body))
+        assert body.startswith(b"\xff\xd8")
+        again = images.at_once("GET", NATIVE, [*HOST, (b"if-none-match", answer.headers["etag"].encode())])
+        assert again is not None
+        assert (again.status, images.head_and_body(again)[1]) == (304, b"")
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            f"/DeepZoom/A_files/{FULL - 1}/0_0.jpeg",  # to be drawn
+            f"/DeepZoom/A_files/{FULL}/99_0.jpeg",
+            "/DeepZoom/B_files/1/0_0.jpeg",
+            "/DeepZoom/A_files/label.jpeg",
+            "/page/picture.jpg",
+        ],
+    )
+    def test_all_else_goes_the_long_way(self, path: str) -> None:
+        assert images.at_once("GET", path, HOST) is None
+
+
+def test_a_conversion_goes_the_long_way(here: Installation) -> None:
+    installation.use(replace(here, settings=replace(here.settings, icc="srgb")))
+    installation.current().library.slide("A")
+    assert images.at_once("GET", NATIVE, HOST) is None
+
+
+def test_drawing_in_haste_breaks_off(tmp_path: Path) -> None:
+    slide = opened(write_slide(tmp_path / "s.svs", Plan(*SIZE, icc=matrix_profile())))
+    view = View(0, 0, 300, 300, 100, 100)
+    # The profile is known, and still it is work.
+    assert drawing.draw(slide, view, "jpg", colour=Colour("srgb"))
+    with at_once(), pytest.raises(WouldWaitError):
+        drawing.draw(slide, view, "jpg", colour=Colour("srgb"))
