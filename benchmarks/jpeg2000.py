@@ -1,6 +1,6 @@
 """Renders the pyramid of a JPEG 2000 slide as Aperio has it, beside those who merely decode it and ``vips dzsave``.
 
-    .venv/bin/python -m benchmarks.jpeg2000 [--big] [--rounds N] [--quality DB]
+    .venv/bin/python -m benchmarks.jpeg2000 [--big] [--rounds N] [--quality DB] [--slides FOLDER]
 
 The slides are made of a real slide's pixels: levels 1, 1/4 and 1/16 of 256-pixel tiles; compression 33005 (RGB,
 transformed, 9/7) by imagecodecs, and 33003 (YCbCr, 4:2:2) by Debian's libopenjp2-tools where that is installed. Every
@@ -33,13 +33,15 @@ import os, sys
 from concurrent.futures import ThreadPoolExecutor
 import imagecodecs
 from vsv.open_file import OpenFile
-from vsv.tiff import read_pages, tile_span
+from vsv.tiff import read_pages
+from vsv.tile_spans import TileSpans
 file = OpenFile(__import__("pathlib").Path(sys.argv[1]))
 def decode(place):
-    page, index = place
-    offset, length = tile_span(file, page, index)
+    spans, index = place
+    offset, length = spans.span(index)
     imagecodecs.jpeg2k_decode(file.read(offset, length))
-places = [(p, i) for p in read_pages(file) if p.is_tiled for i in range(p.columns * p.rows)]
+pages = [page for page in read_pages(file) if page.is_tiled]
+places = [(spans, i) for p in pages for spans in [TileSpans(file, p)] for i in range(p.columns * p.rows)]
 with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
     for _ in pool.map(decode, places):
         pass
@@ -91,6 +93,8 @@ def main() -> None:
     else:
         print("(no opj_compress: install Debian's libopenjp2-tools for the YCbCr slide)")
     for kind in kinds:
+        if options.only not in {None, kind.codec}:
+            continue
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             _compare(Path(folder), kind, side_px, options)
 
@@ -101,6 +105,8 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--source", type=Path, default=REAL_SLIDE, help="the slide whose pixels are used")
     parser.add_argument("--folder", type=Path, help="where to write; --big needs 1 GB")
+    parser.add_argument("--slides", type=Path, help="where to keep the slides, which are then made but once")
+    parser.add_argument("--only", type=int, choices=(RGB, YCBCR), help="one kind of slide alone")
     parser.add_argument("--big", action="store_true", help="16,384 pixels a side, not 4,096")
     parser.add_argument("--rounds", type=int, default=5, help="how often each program runs")
     parser.add_argument("--quality", type=float, default=31, help="of the slide, in decibels")
@@ -108,11 +114,19 @@ def _options() -> argparse.Namespace:
 
 
 def _compare(folder: Path, kind: Kind, side_px: int, options: argparse.Namespace) -> None:
-    slide = folder / "slide.svs"
     numbers = [str(number) for number in (side_px, kind.codec, options.quality)]
-    # In a process of its own: a child's peak memory begins with its parent's.
-    command = [sys.executable, "-m", "benchmarks.jpeg2000_slide", str(slide), str(options.source), *numbers]
-    subprocess.run(command, check=True)
+    slide = (options.slides or folder) / f"{'-'.join(numbers)}.svs"
+    if not slide.exists():
+        # In a process of its own: a child's peak memory begins with its parent's.
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.jpeg2000_slide",
+            str(slide),
+            str(options.source),
+            *numbers,
+        ]
+        subprocess.run(command, check=True)
     pixels = sum((side_px // downsample) ** 2 for downsample in DOWNSAMPLES)
     print(f"\n{kind.name}, {8 * slide.stat().st_size / pixels:.2f} bits a pixel")
     best: dict[str, Cost] = {}

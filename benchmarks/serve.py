@@ -1,6 +1,7 @@
 """Measures vsv serve beside other tile servers: the same recorded look at the same slide, by wrk on this machine.
 
     .venv/bin/python -m benchmarks.serve [--width 24000] [--seconds 5] [--rounds 3] [--slide FILE]
+        [--part session|native]
 
 Needs wrk; peers that are not installed are left out, with a word on how to install them. Each server is asked over 16
 connections that stay open, in the order of the recorded session (benchmarks/session.py), first everything, then only
@@ -66,6 +67,7 @@ def main() -> None:
     parser.add_argument("--slide", type=Path, help="a slide to serve in its place")
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--part", choices=("session", "native"), help="one of the two tables alone")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("wrk is missing: apt-get install wrk lighttpd iipimage-server libvips-tools")
@@ -76,7 +78,8 @@ def main() -> None:
         print(f"{case.grid.width_px}×{case.grid.height_px} pixels, {CONNECTIONS} connections", end="; ")
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
         native = [address for address in asked if address[0] == case.grid.max_level]
-        for name, addresses in (("recorded session", asked), ("native tiles of it", native)):
+        parts = {"session": ("recorded session", asked), "native": ("native tiles of it", native)}
+        for name, addresses in [parts[options.part]] if options.part else parts.values():
             print(f"\n{name}: {len(addresses)} tiles, again and again")
             _head()
             rows = []

@@ -25,8 +25,11 @@ def delete(image_id: str, data: Path, undo: bool, purge: bool, yes: bool) -> Non
     if undo and purge:
         raise click.UsageError("--undo and --purge exclude each other")
     with existing(data) as here:
-        if here.slides.get(image_id) is None:
+        record = here.slides.get(image_id)
+        if record is None:
             raise SlideNotFoundError(f"there is no slide {image_id}")
+        if undo and record.status is not Status.DELETED:
+            raise click.ClickException(f"slide {image_id} is not deleted")
         if purge:
             click.echo(_purged(here, image_id, yes))
             return

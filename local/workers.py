@@ -2,6 +2,7 @@
 
 The main process keeps what there must be one of: the watcher and the import machine. It opens one socket for each
 worker on the same port; the kernel spreads connections over them, and keeps those of a dead worker for its successor.
+One socket for all serves as many tiles, docs/performance.md says.
 """
 
 import json

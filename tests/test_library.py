@@ -11,6 +11,7 @@ from slides import JPEG2000_RGB, Plan, write_slide
 from vsv import library
 from vsv.errors import ConflictError, InvalidNameError, SlideNotFoundError, UnreadableSlideError
 from vsv.files import SlideFiles
+from vsv.haste import WouldWaitError, at_once
 from vsv.library import Library
 from vsv.pyramid import render_pyramid
 from vsv.tiles import render_tile
@@ -206,3 +207,27 @@ def test_threads_share_a_library(slides: Library, files: SlideFiles, monkeypatch
 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(look, range(400))) == {expected}
+
+
+def test_in_haste_one_goes_to_look_and_the_others_go_on(slides: Library, files: SlideFiles) -> None:
+    known = slides.slide("A")
+    with at_once():
+        with pytest.raises(WouldWaitError):
+            slides.slide("A")
+        assert slides.slide("A") is known
+    files.slide("A").unlink()
+    with pytest.raises(SlideNotFoundError):  # who may wait always looks
+        slides.slide("A")
+    with at_once(), pytest.raises(WouldWaitError):
+        slides.slide("A")
+
+
+def test_in_haste_nobody_goes_on_for_long_with_what_was_known(
+    slides: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "LOOK_SECONDS", 0)
+    slides.slide("A")
+    with at_once():
+        for _ in range(2):
+            with pytest.raises(WouldWaitError):
+                slides.slide("A")

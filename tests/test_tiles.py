@@ -136,7 +136,7 @@ def test_jpeg_2000_is_shown_as_openslide_shows_it(tmp_path: Path, codec: int) ->
     assert decibels(whole_level(slide, slide.max_level, "jpeg"), expected) >= 38
     quarter = stored_level(path, 1)
     found = whole_level(slide, slide.max_level - 2)[: quarter.shape[0], : quarter.shape[1]]
-    assert decibels(found, quarter) >= 28  # OpenSlide shifts it by a part of a pixel: the ratio is 4.006
+    assert decibels(found, quarter) >= 42
 
 
 def test_a_tiled_tiff_of_nobody_in_particular(tmp_path: Path) -> None:

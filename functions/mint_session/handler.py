@@ -1,6 +1,5 @@
 """POST /session: cookies for the images of a person who has logged in. DELETE /session: takes them away."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -34,7 +33,7 @@ def _session(request: Request) -> Response:
     cookies = signed(settings, _signing_key(settings.secret).current(), expires)
     # The page counts seconds: its clock need not agree with ours.
     content = {"expires": expires.isoformat(), "seconds": int(LIFETIME.total_seconds())}
-    return replace(json_response(200, content), cookies=cookies)
+    return json_response(200, content)._replace(cookies=cookies)
 
 
 @cache

@@ -13,16 +13,12 @@ PROVISIONAL = "max-age=60"
 
 def headers(here: Installation, etag: str, kept: str) -> dict[str, str]:
     """Give the headers of an image, which an edge that knows who asks may keep for all."""
-    return _headers(here, etag, here.settings.tile_caching, kept)
+    return {"etag": etag, **_alike(here.settings.allow_origin, here.settings.tile_caching, kept)}
 
 
 def document_headers(here: Installation, etag: str) -> dict[str, str]:
     """Give the headers of a document about a slide, which is asked for anew each time."""
-    return _headers(here, etag, "private", REVALIDATE)
-
-
-def _headers(here: Installation, etag: str, by_whom: str, kept: str) -> dict[str, str]:
-    return {"etag": etag, **_alike(here.settings.allow_origin, by_whom, kept)}
+    return {"etag": etag, **_alike(here.settings.allow_origin, "private", REVALIDATE)}
 
 
 @lru_cache(maxsize=64)

@@ -8,7 +8,7 @@
 import re
 from collections.abc import Mapping
 
-from http_api import Request, Response, content_etag, is_unchanged, tagged
+from http_api import Request, Response, content_etag, is_unchanged, tagged, whole
 from vsv.colour import PASSTHROUGH, Colour, ColourState, colour_asked, colour_state, effective_intent
 from vsv.errors import InvalidQueryError, InvalidTileAddressError
 from vsv.installation import Installation
@@ -21,7 +21,7 @@ from serve_image import caching
 PREFIX = "/DeepZoom/"
 MAX_ADDRESS = 200
 COLOUR_HEADER = "x-vsv-icc"
-_TILE = re.compile(r"(\d{1,2})/(\d{1,7})_(\d{1,7})\.([a-z]{3,4})\Z", re.ASCII)
+_TILE = re.compile(PREFIX + r"([^/]*)_files/(\d{1,2})/(\d{1,7})_(\d{1,7})\.([a-z]{3,4})\Z", re.ASCII)
 _NUMBER = re.compile(r"\d{1,5}\Z", re.ASCII)
 
 
@@ -29,15 +29,15 @@ def respond(here: Installation, request: Request) -> Response:
     """Answer one Deep Zoom request; raises the domain's errors."""
     if len(request.path) > MAX_ADDRESS:
         raise InvalidTileAddressError("the address is too long")
+    if (tile := _TILE.match(request.path)) is not None:
+        image_id, level_dz, col, row, fmt = tile.groups()
+        return _tile(here, request, image_id, (int(level_dz), int(col), int(row)), fmt)
     rest = request.path[len(PREFIX) :]
     if rest.endswith(".dzi"):
         return _descriptor(here, request, checked_image_id(rest[: -len(".dzi")]))
     image_id, found, address = rest.partition("_files/")
     if not found:
         raise InvalidTileAddressError("a Deep Zoom address is ID.dzi or ID_files/level/column_row.jpeg")
-    if (tile := _TILE.match(address)) is not None:
-        level_dz, col, row = int(tile[1]), int(tile[2]), int(tile[3])
-        return _tile(here, request, checked_image_id(image_id), (level_dz, col, row), tile[4])
     if address in {"thumbnail.jpeg", "thumbnail.jpg"}:
         return _thumbnail(here, checked_image_id(image_id), request)
     if address == "profile.icc":
@@ -62,14 +62,15 @@ def _tile(
     if fmt not in MIME_TYPES:
         raise InvalidTileAddressError("a tile's format is one of jpeg, jpg, png")
     slide, fmt = here.library.slide(image_id), tiling.fmt or fmt
+    level_dz, col, row = address
     etag = _etag(slide, address, fmt, tiling)
-    kept = caching.PROVISIONAL if slide.is_provisional(address[0]) else caching.IMMUTABLE
+    kept = caching.PROVISIONAL if slide.is_provisional(level_dz) else caching.IMMUTABLE
     headers = caching.headers(here, etag, kept)
     if is_unchanged(request, etag):
         # Raises: a tile that never was is 404, whatever the client says.
-        tiling.grid(slide).tile_box(*address)
+        tiling.grid(slide).tile_box(level_dz, col, row)
         return Response(304, "", headers)
-    return tagged(request, render_tile(slide, *address, fmt, tiling), MIME_TYPES[fmt], headers)
+    return whole(request, render_tile(slide, level_dz, col, row, fmt, tiling), MIME_TYPES[fmt], headers)
 
 
 def _etag(slide: Slide, address: tuple[int, int, int], fmt: str, tiling: Tiling) -> str:

@@ -4,7 +4,7 @@ Deep Zoom level 0 is 1×1 pixel, each further level twice as large, the last one
 is the full size halved and rounded up, again and again. Source: Microsoft's "Deep Zoom File Format Overview".
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vsv.errors import TileNotFoundError
 
@@ -17,23 +17,30 @@ class Grid:
     height_px: int
     tile_size: int
     overlap: int = 0
+    # Of level 0 first; counted once, because each tile asks.
+    _sizes: tuple[tuple[int, int], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        width_px, height_px = self.width_px, self.height_px
+        halvings = range((max(width_px, height_px) - 1).bit_length(), -1, -1)
+        sizes = tuple((shrunk(width_px, shift), shrunk(height_px, shift)) for shift in halvings)
+        object.__setattr__(self, "_sizes", sizes)
 
     @property
     def level_count(self) -> int:
         """Number of levels, the 1×1 one and the full one included."""
-        return (max(self.width_px, self.height_px) - 1).bit_length() + 1
+        return len(self._sizes)
 
     @property
     def max_level(self) -> int:
         """The level of full resolution."""
-        return self.level_count - 1
+        return len(self._sizes) - 1
 
     def level_size(self, level_dz: int) -> tuple[int, int]:
         """Give a level's width and height in its own pixels; raises TileNotFoundError."""
-        shift = self.max_level - level_dz
-        if shift < 0 or level_dz < 0:
+        if not 0 <= level_dz < len(self._sizes):
             raise TileNotFoundError(f"this slide has Deep Zoom levels 0 to {self.max_level}")
-        return shrunk(self.width_px, shift), shrunk(self.height_px, shift)
+        return self._sizes[level_dz]
 
     def tile_counts(self, level_dz: int) -> tuple[int, int]:
         """Give the columns and rows of a level; raises TileNotFoundError."""

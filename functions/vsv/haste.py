@@ -25,9 +25,8 @@ class at_once:  # noqa: N801  used as a function; a generator would cost as much
         _in_haste.reset(self._token)
 
 
-def in_haste() -> bool:
-    """Tell whether waiting is out of the question."""
-    return _in_haste.get()
+in_haste = _in_haste.get
+"""Tells whether waiting is out of the question."""
 
 
 def may_wait() -> None:

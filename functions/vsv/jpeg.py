@@ -121,7 +121,7 @@ class Completer:
         """Make a tile whole; raises CorruptTileError where it is not a JPEG of the promised size."""
         usual = self._usual
         hints = False if usual is not None and tile.startswith(usual) else self._checked(tile)
-        if EOI not in tile[-16:]:
+        if not tile.endswith(EOI) and EOI not in tile[-16:]:
             raise CorruptTileError("the tile's JPEG is cut off")
         if hints and self._components == 3:
             marker = adobe_marker(ADOBE_RGB if self._rgb else ADOBE_YCBCR)

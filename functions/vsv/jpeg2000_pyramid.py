@@ -26,7 +26,7 @@ from vsv.slide import Slide
 log = logging.getLogger(__name__)
 
 # Source tiles of one task, at least: enough to hide the cost of a task, few enough to keep all cores at work.
-TILES_A_TASK = 16
+TILES_A_TASK = 4
 # Tiles of the source are looked at for their chroma until one can be read.
 TILES_LOOKED_AT = 8
 NEUTRAL = 128

@@ -2,11 +2,12 @@
 
 import time
 from collections import OrderedDict
+from dataclasses import dataclass
 from threading import Lock
 
 from vsv.errors import FileMissingError, SlideNotFoundError
 from vsv.files import SlideFiles
-from vsv.haste import may_wait
+from vsv.haste import in_haste, may_wait
 from vsv.slide import Slide, open_slide, stamp_of
 
 # Each holds at most two file descriptors: well inside the 1,024 that Lambda allows.
@@ -15,6 +16,24 @@ MAX_OPEN = 128
 NOTE_SECONDS = 3600.0
 # How long a deleted slide or a finished pyramid may go unnoticed.
 RECHECK_SECONDS = 1.0
+# One of those in haste goes to look, the long way; the others go on with what is known for so long.
+LOOK_SECONDS = 0.25
+
+
+@dataclass(slots=True)
+class _Known:
+    slide: Slide
+    checked: float
+    sent: float = float("-inf")
+
+    def is_looked_for(self, now: float) -> bool:
+        """Tell one in haste whether another has gone to look; who may wait looks in any case."""
+        if not in_haste():
+            return False
+        if now - self.sent < LOOK_SECONDS:
+            return True
+        self.sent = now
+        return False
 
 
 class Library:
@@ -22,7 +41,7 @@ class Library:
 
     def __init__(self, files: SlideFiles) -> None:
         self.files = files
-        self._slides: OrderedDict[str, tuple[Slide, float]] = OrderedDict()
+        self._slides: OrderedDict[str, _Known] = OrderedDict()
         self._noted: dict[str, float] = {}
         self._lock = Lock()
 
@@ -34,12 +53,12 @@ class Library:
         """
         now = time.monotonic()
         with self._lock:
-            slide, checked = self._slides.get(image_id, (None, 0.0))
-            if slide is not None:
+            known = self._slides.get(image_id)
+            if known is not None:
                 self._slides.move_to_end(image_id)
-        if slide is not None and now - checked < RECHECK_SECONDS:
-            return slide
-        slide = self._checked(image_id, slide, now)
+                if now - known.checked < RECHECK_SECONDS or known.is_looked_for(now):
+                    return known.slide
+        slide = self._checked(image_id, known.slide if known else None, now)
         if is_seen and now - self._noted.get(image_id, float("-inf")) >= NOTE_SECONDS:
             self.files.note_opened(image_id)
             self._noted[image_id] = now
@@ -60,7 +79,7 @@ class Library:
 
     def _keep(self, image_id: str, slide: Slide, now: float) -> None:
         with self._lock:
-            self._slides[image_id] = (slide, now)
+            self._slides[image_id] = _Known(slide, now)
             self._slides.move_to_end(image_id)
             while len(self._slides) > MAX_OPEN:
                 self._noted.pop(self._slides.popitem(last=False)[0], None)

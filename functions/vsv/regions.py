@@ -13,7 +13,6 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from vsv import openslide_source, plain_source
 from vsv.deepzoom import shrunk
 from vsv.errors import CorruptTileError
 from vsv.haste import may_wait
@@ -63,6 +62,8 @@ def _part(slide: Slide, level_dz: int, box: Box) -> Pixels:
     shift = _halvings(slide, total) if source_dz is None else source_dz - level_dz
     if shift > MAX_DCT_SHIFT:
         return _far_reduced(slide, level_dz, box, shift)
+    from vsv import openslide_source, plain_source  # noqa: PLC0415  cold start: OpenSlide is a fifth of it
+
     left, top, right, bottom = box
     read = plain_source.read_box if slide.origin == "ordinary" else openslide_source.read_box
     try:
@@ -74,7 +75,11 @@ def _part(slide: Slide, level_dz: int, box: Box) -> Pixels:
 
 def _halvings(slide: Slide, total: int) -> int:
     """Tell how many halvings lie between what the reader would read and a level: an ordinary image has but one."""
-    return total if slide.origin == "ordinary" else openslide_source.halvings(slide.path, total)
+    if slide.origin == "ordinary":
+        return total
+    from vsv import openslide_source  # noqa: PLC0415  cold start
+
+    return openslide_source.halvings(slide.path, total)
 
 
 def _far_reduced(slide: Slide, level_dz: int, box: Box, shift: int) -> Pixels:

@@ -41,7 +41,7 @@ class Tiling:
     def grid(self, slide: Slide) -> Grid:
         """Give the grid that the viewer counts its tiles on."""
         own = slide.grid
-        if self.overlap == own.overlap and self.tile_size in {None, own.tile_size}:
+        if self.overlap == own.overlap and (self.tile_size is None or self.tile_size == own.tile_size):
             return own
         return Grid(own.width_px, own.height_px, self.tile_size or own.tile_size, self.overlap)
 
@@ -56,27 +56,29 @@ def render_tile(
 
     ``fmt`` is the encoding: jpeg, jpg or png. Damaged tiles come as background and are logged.
     """
-    grid = tiling.grid(slide)
+    grid, intent = tiling.grid(slide), effective_intent(slide, tiling.colour)
+    if grid is slide.grid and intent is None and fmt != "png":
+        data = _verbatim(slide, level_dz, col, row)
+        if data is not None:
+            return data
     box = grid.tile_box(level_dz, col, row)
-    intent = effective_intent(slide, tiling.colour)
     if intent is not None:
         return _converted(slide, level_dz, fmt, box, intent)
     if grid is slide.grid:
-        if fmt != "png" and (data := _verbatim(slide, level_dz, col, row, box)) is not None:
-            return data
         key = slide.path, slide.stamp, level_dz, col, row, fmt == "png"
         return _drawn.get(key, lambda: _encoded(slide, level_dz, fmt, col, row))
     return _encoded_region(slide, level_dz, fmt, box)
 
 
-def _verbatim(
-    slide: Slide, level_dz: int, col: int, row: int, box: tuple[int, int, int, int]
-) -> bytes | None:
+def _verbatim(slide: Slide, level_dz: int, col: int, row: int) -> bytes | None:
     """Give the stored bytes of a tile that lies wholly inside its level, None for all others."""
-    level, size = slide.levels.get(level_dz), slide.grid.tile_size
-    if level is None or box[2] - box[0] != size or box[3] - box[1] != size:
+    level = slide.levels.get(level_dz)
+    if level is None or col < 0 or row < 0:
         return None
-    if box[2] > level.width_px or box[3] > level.height_px:
+    size, page = slide.grid.tile_size, level.page
+    width_px, height_px = slide.grid.level_size(level_dz)
+    right, bottom = (col + 1) * size, (row + 1) * size
+    if right > width_px or bottom > height_px or right > page.width_px or bottom > page.height_px:
         return None
     try:
         return level.jpeg(col, row)

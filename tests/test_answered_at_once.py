@@ -1,0 +1,150 @@
+"""What the event loop answers itself: tiles that lie ready, and nothing that holds others up or goes wrong."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+from opened import opened
+from profiles import matrix_profile
+from slides import Plan, write_slide
+from uvicorn import Config
+from uvicorn.server import ServerState
+from vsv import drawing, installation
+from vsv.colour import Colour
+from vsv.files import SlideFiles
+from vsv.haste import WouldWaitError, at_once
+from vsv.installation import Installation
+from vsv.view import View
+
+from local import images
+from local.app import App
+from local.standalone import standalone
+from local.tile_protocol import TileProtocol
+
+SIZE = (700, 533)
+FULL = 10
+HOST = [(b"host", b"localhost")]
+NATIVE = f"/DeepZoom/A_files/{FULL}/0_0.jpeg"
+ASKED = f"GET {NATIVE} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Installation]:
+    """Give an installation whose slide A is open; it has a profile that is not sRGB."""
+    with standalone(tmp_path / "data") as (here, _intake):
+        put(here.files)
+        here.library.slide("A")
+        yield here
+
+
+def put(files: SlideFiles) -> None:
+    files.folder("A").mkdir()
+    write_slide(files.slide("A"), Plan(*SIZE, icc=matrix_profile()))
+
+
+@pytest.mark.usefixtures("here")
+class TestOnTheLoop:
+    def test_a_stored_tile_is_answered(self) -> None:
+        images.at_once("GET", NATIVE, HOST)  # where the tiles lie may have to be read first
+        answer = images.at_once("GET", NATIVE, HOST)
+        assert answer is not None
+        assert (answer.status, answer.headers["content-type"]) == (200, "image/jpeg")
+        head, body = images.head_and_body(answer)
+        assert head.endswith(b"content-length: %d\r\n\r\n" % len(body))
+        assert body.startswith(b"\xff\xd8")
+        again = images.at_once("GET", NATIVE, [*HOST, (b"if-none-match", answer.headers["etag"].encode())])
+        assert again is not None
+        assert (again.status, images.head_and_body(again)[1]) == (304, b"")
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            f"/DeepZoom/A_files/{FULL - 1}/0_0.jpeg",  # to be drawn
+            f"/DeepZoom/A_files/{FULL}/99_0.jpeg",
+            "/DeepZoom/B_files/1/0_0.jpeg",
+            "/DeepZoom/A_files/label.jpeg",
+            "/page/picture.jpg",
+        ],
+    )
+    def test_all_else_goes_the_long_way(self, path: str) -> None:
+        assert images.at_once("GET", path, HOST) is None
+
+
+def test_a_conversion_goes_the_long_way(here: Installation) -> None:
+    installation.use(replace(here, settings=replace(here.settings, icc="srgb")))
+    installation.current().library.slide("A")
+    assert images.at_once("GET", NATIVE, HOST) is None
+
+
+def test_drawing_in_haste_breaks_off(tmp_path: Path) -> None:
+    slide = opened(write_slide(tmp_path / "s.svs", Plan(*SIZE, icc=matrix_profile())))
+    view = View(0, 0, 300, 300, 100, 100)
+    # The profile is known, and still it is work.
+    assert drawing.draw(slide, view, "jpg", colour=Colour("srgb"))
+    with at_once(), pytest.raises(WouldWaitError):
+        drawing.draw(slide, view, "jpg", colour=Colour("srgb"))
+
+
+class Clock:
+    """An event loop as far as a connection's timers see it."""
+
+    def __init__(self) -> None:
+        self.now, self.timers = 0.0, list[tuple[float, Callable[[], None]]]()
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Mock:
+        self.timers.append((self.now + seconds, call))
+        return Mock()
+
+    def pass_to(self, now: float) -> None:
+        while self.timers and min(at for at, _ in self.timers) <= now:
+            due = min(self.timers, key=lambda timer: timer[0])
+            self.timers.remove(due)
+            self.now = due[0]
+            due[1]()
+        self.now = now
+
+
+def connected(clock: Clock, transport: Mock) -> TileProtocol:
+    config = Config(App(), log_config=None, timeout_keep_alive=75)
+    config.load()
+    transport.is_closing.return_value = False
+    given = {"config": config, "server_state": ServerState(), "app_state": {}, "_loop": clock}
+    connection = TileProtocol(tiles=App(), **given)
+    connection.connection_made(transport)
+    return connection
+
+
+@pytest.mark.usefixtures("here")
+def test_a_connection_is_closed_when_it_was_idle_for_long() -> None:
+    images.at_once("GET", NATIVE, HOST)  # where the tiles lie may have to be read first
+    clock, transport = Clock(), Mock()
+    connection = connected(clock, transport)
+    connection.data_received(ASKED)
+    clock.pass_to(50)
+    connection.data_received(ASKED)
+    assert transport.write.call_count == 2
+    clock.pass_to(124)
+    assert not transport.close.called
+    assert len(clock.timers) == 1
+    clock.pass_to(126)
+    assert transport.close.call_count == 1
+
+
+@pytest.mark.usefixtures("here")
+def test_a_request_under_way_is_waited_for() -> None:
+    images.at_once("GET", NATIVE, HOST)
+    clock, transport = Clock(), Mock()
+    connection = connected(clock, transport)
+    connection.data_received(ASKED)
+    connection.data_received(ASKED[:20])
+    clock.pass_to(200)
+    assert not transport.close.called
+    connection.data_received(ASKED[20:])
+    assert transport.write.call_count == 2
+    clock.pass_to(276)
+    assert transport.close.call_count == 1
