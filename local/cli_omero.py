@@ -68,7 +68,7 @@ def _on_aws(data: Path) -> Iterator[Installation]:
 
 
 def _told(report: Report) -> str:
-    told = [f"{report.written} slides to register"]
+    told = [f"{report.written} slide{'' if report.written == 1 else 's'} to register"]
     if report.known:
         told.append(f"{report.known} were written before")
     told += [f"{count} left out: {why}" for why, count in report.left_out.items()]
