@@ -15,7 +15,11 @@ from forget_deleted import handler
 from forget_deleted.deletions import Deletion
 from forget_deleted.handler import lambda_handler
 from moto import mock_aws
+from moto.events.models import EventPattern
+from running import ROOT
 from vsv.errors import SettingsError
+
+from tests.cloudformation import template
 
 RECORDED = json.loads((Path(__file__).parent / "stream_records/slide.json").read_text())
 DISTRIBUTION = "E1ABCDEFGHIJKL"
@@ -104,6 +108,15 @@ def withdrawn(old: Any, new: Any, number: int = 1) -> dict[str, Any]:
 def test_a_withdrawn_copy_is_forgotten_by_the_name_that_it_had(cloudfront: Stubber) -> None:
     expect(cloudfront, "STUDY-7", 1)
     assert handle(withdrawn({"S": "STUDY-7"}, None)) == []
+
+
+def test_both_pass_the_filter_of_the_stream() -> None:
+    web = template(ROOT / "stacks/web.yaml")
+    (source,) = web.resources("AWS::Lambda::EventSourceMapping")
+    filters = web.properties(source)["FilterCriteria"]["Filters"]
+    passes = [EventPattern.load(one["Pattern"]).matches_event for one in filters]
+    records = [deleted(), withdrawn({"S": "STUDY-7"}, None), deleted(status="GOOD"), withdrawn(None, None)]
+    assert [any(one(record) for one in passes) for record in records] == [True, True, False, False]
 
 
 @pytest.mark.parametrize(
