@@ -204,6 +204,33 @@ class TestRunning:
             job_runs.run(here, first)
         assert steps[ARCHIVE].runs == 1
 
+    def test_one_that_somebody_else_has_just_tried_is_left_alone(
+        self, here: Installation, steps: dict[JobKind, Step]
+    ) -> None:
+        steps[ARCHIVE] = Step(UnavailableError("away"))
+        listed = jobs.request(here, "1", ARCHIVE, "Eve")
+        for _ in range(3):  # as from a list that was read before
+            assert job_runs.run(here, listed).attempts == 1
+        assert steps[ARCHIVE].runs == 1
+
+    def test_one_that_is_replaced_while_it_runs_leaves_the_record_to_the_new_one(
+        self, here: Installation, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        here.slides.update("1", {"delivery": "WAITING"}, by="Eve")
+        first = jobs.request(here, "1", SEND, "Eve", {"version": "1"})
+
+        def replaced(here: Installation, _job: JobRecord) -> Mapping[str, str]:
+            jobs.request(here, "1", SEND, "Eve", {"version": "2"}, instead=True)
+            raise UnreadableSlideError("no")
+
+        monkeypatch.setattr(job_steps, "step", lambda _kind: replaced)
+        with pytest.raises(VersionConflictError):
+            job_runs.run(here, first)
+        record = here.slides.get("1")
+        assert record
+        assert record.delivery == "WAITING"
+        assert stored(here, SEND).state is JobState.WAITING
+
     def test_a_clock_that_was_wrong_puts_nothing_off_for_ever(
         self, here: Installation, steps: dict[JobKind, Step]
     ) -> None:

@@ -59,14 +59,21 @@ def run(here: Installation, job: JobRecord) -> JobRecord:
 
 
 def _begun(here: Installation, job: JobRecord) -> JobRecord:
-    stored = here.jobs.get(job.image_id, job.kind)
-    if stored is None or stored.run_id != job.run_id:
-        raise VersionConflictError("This was asked for anew meanwhile.")
+    stored = _stored(here, job)
     if stored.state is not JobState.WAITING:
         return stored
+    if stored.attempts != job.attempts and stored.next_at > now_utc():
+        return stored  # somebody else has just tried
     attempts = stored.attempts + 1
     counted = here.jobs.advance(stored, {"attempts": attempts, "next_at": later(_pause(attempts))})
     return _ended(here, counted, _outcome(here, counted))
+
+
+def _stored(here: Installation, job: JobRecord) -> JobRecord:
+    stored = here.jobs.get(job.image_id, job.kind)
+    if stored is None or stored.run_id != job.run_id:
+        raise VersionConflictError("This was asked for anew meanwhile.")
+    return stored
 
 
 def _pause(attempts: int) -> timedelta:
@@ -102,6 +109,7 @@ def _again(job: JobRecord, reason: str) -> dict[str, Any]:
 def _ended(here: Installation, job: JobRecord, changes: Mapping[str, Any]) -> JobRecord:
     state = changes.get("state", JobState.WAITING)
     if state is JobState.FAILED:
+        _stored(here, job)  # raises: the record then speaks of the new request
         log.warning("%s failed: %s", job.job_id, changes["error"])
         job_steps.give_up(here, job)
     ended = {} if state is JobState.WAITING else {"next_at": now_utc()}

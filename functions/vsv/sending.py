@@ -11,7 +11,13 @@ from typing import Any
 
 from vsv.clock import now_utc
 from vsv.deliveries import deliver
-from vsv.errors import ConflictError, SlideNotFoundError, VersionConflictError, VsvError
+from vsv.errors import (
+    ConflictError,
+    SlideNotFoundError,
+    UnavailableError,
+    VersionConflictError,
+    VsvError,
+)
 from vsv.installation import Installation
 from vsv.records import JobRecord, SlideRecord, Status
 
@@ -105,4 +111,4 @@ def _mark_sent(here: Installation, job: JobRecord) -> None:
         with suppress(VersionConflictError):
             here.slides.update(job.image_id, changes, by=job.by, expected_version=record.version)
             return
-    raise VersionConflictError("Others keep changing this slide.")
+    raise UnavailableError("others keep changing this slide")
