@@ -23,9 +23,9 @@ from pathlib import Path
 
 from vsv.tiles import MIME_TYPES
 
+from benchmarks.imported import imported
 from benchmarks.measured import Cost, run
 from local.events import http_event
-from local.importing_files import import_files
 from local.sample import write_sample_slide
 from local.standalone import standalone
 
@@ -83,12 +83,11 @@ def _environment(folder: Path) -> dict[str, str]:
     """Import a slide, and give what a function has around it: where the files are, and an event."""
     write_sample_slide(folder / "sample.svs")
     data = folder / "data"
-    (outcome,) = import_files(data, [folder / "sample.svs"], in_place=False, say=lambda _text: None)
-    assert outcome.image_id is not None
+    image_id = imported(data, folder / "sample.svs")
     with standalone(data) as (here, _intake):
-        slide = here.library.slide(outcome.image_id)
+        slide = here.library.slide(image_id)
         level_dz = next(dz for dz in range(slide.max_level, -1, -1) if dz not in slide.native)
-    event = http_event("GET", f"/DeepZoom/{outcome.image_id}_files/{level_dz}/0_0.jpeg", "", ())
+    event = http_event("GET", f"/DeepZoom/{image_id}_files/{level_dz}/0_0.jpeg", "", ())
     return {
         "PATH": os.environ["PATH"],
         "VSV_DATA": str(data),

@@ -20,7 +20,7 @@ from vsv.slide import Slide, open_slide
 from vsv.view import View
 
 from benchmarks.big_slide import REAL_SLIDE, write_big_slide
-from local.importing_files import import_files
+from benchmarks.imported import imported
 from local.sample import write_sample_slide
 from local.standalone import standalone
 
@@ -43,10 +43,9 @@ def main() -> None:
             write_big_slide(path, width_px=options.width, height_px=options.width * 7 // 10)
         else:
             write_sample_slide(path)
-        (outcome,) = import_files(Path(folder) / "data", [path], in_place=True, say=lambda _text: None)
-        assert outcome.image_id is not None
+        image_id = imported(Path(folder) / "data", path, in_place=True)
         with standalone(Path(folder) / "data") as (here, _intake), OpenSlide(path) as peer:
-            with_pyramid = here.library.slide(outcome.image_id)
+            with_pyramid = here.library.slide(image_id)
             without = open_slide(path, Path(folder) / "none", with_pyramid.thumbnail)
             _table(with_pyramid, without, peer, options.rounds)
 

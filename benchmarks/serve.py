@@ -23,9 +23,9 @@ from pathlib import Path
 from vsv.installation import Installation
 
 from benchmarks.big_slide import REAL_SLIDE, write_big_slide
+from benchmarks.imported import imported
 from benchmarks.peers import BARE, OURS, PEERS, Case, Peer, running
 from benchmarks.session import tiles, views
-from local.importing_files import import_files
 from local.sample import write_sample_slide
 from local.standalone import standalone
 
@@ -96,11 +96,9 @@ def _prepared(folder: Path, slide: Path | None, width_px: int) -> Case:
         write_big_slide(path, width_px=width_px, height_px=width_px * 7 // 10)
     elif slide is None:
         write_sample_slide(path)
-    (outcome,) = import_files(folder / "data", [path.absolute()], in_place=True, say=lambda _text: None)
-    if outcome.image_id is None:
-        sys.exit(f"{path.name}: {outcome.error}")
+    image_id = imported(folder / "data", path.absolute(), in_place=True)
     with standalone(folder / "data") as (here, _intake):
-        return _case(here, path, outcome.image_id, folder)
+        return _case(here, path, image_id, folder)
 
 
 def _case(here: Installation, path: Path, image_id: str, folder: Path) -> Case:

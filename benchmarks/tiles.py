@@ -23,9 +23,9 @@ from vsv.drawn_tiles import DrawnTiles
 from vsv.library import Library
 
 from benchmarks.big_slide import REAL_SLIDE
+from benchmarks.imported import imported
 from benchmarks.profiled import write_profiled
 from local.events import http_event
-from local.importing_files import import_files
 from local.standalone import standalone
 
 Address = tuple[int, int, int]
@@ -41,15 +41,14 @@ def main() -> None:
     options = parser.parse_args()
     peer = DeepZoomGenerator(OpenSlide(options.slide), tile_size=240, overlap=0)
     with tempfile.TemporaryDirectory() as folder:
-        (outcome,) = import_files(Path(folder), [options.slide], in_place=False, say=lambda _text: None)
+        image_id = imported(Path(folder), options.slide)
         with standalone(Path(folder)) as (here, _intake):
-            assert outcome.image_id is not None
             print(f"{'':30}{'vsv ms':>10}{'OpenSlide+Pillow ms':>22}{'ratio':>8}")
-            for name, level_dz, before in _cases(here.library, outcome.image_id):
+            for name, level_dz, before in _cases(here.library, image_id):
                 _compare(
                     name,
-                    _tiles(here.library, outcome.image_id, level_dz),
-                    outcome.image_id,
+                    _tiles(here.library, image_id, level_dz),
+                    image_id,
                     peer,
                     options.rounds,
                 )
@@ -62,10 +61,9 @@ def _converted(slide: Path, rounds: int) -> None:
     """Time native tiles in sRGB, beside OpenSlide's with the transform that its documentation shows."""
     with tempfile.TemporaryDirectory() as folder:
         path = write_profiled(slide, Path(folder) / "profiled.svs")
-        (outcome,) = import_files(Path(folder), [path], in_place=False, say=lambda _text: None)
+        image_id = imported(Path(folder), path)
         with standalone(Path(folder)) as (here, _intake), OpenSlide(path) as opened:
-            assert outcome.image_id is not None
-            image_id, generator = outcome.image_id, DeepZoomGenerator(opened, tile_size=240, overlap=0)
+            generator = DeepZoomGenerator(opened, tile_size=240, overlap=0)
             assert opened.color_profile is not None
             intent = ImageCms.Intent(ImageCms.getDefaultIntent(opened.color_profile))
             transform = ImageCms.buildTransform(

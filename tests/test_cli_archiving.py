@@ -1,4 +1,4 @@
-"""``vsv archive`` and ``vsv restore``: originals go and come back at the command line."""
+"""``vsv archive`` and ``vsv unarchive``: originals go and come back at the command line."""
 
 import os
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_there_and_back(data: Path, tmp_path: Path) -> None:
     assert (result.exit_code, result.output) == (0, f"Slide {ID} is archived (0.3 MB)\n")
     assert not (data / "slides" / ID / "slide.svs").exists()
     assert (data / "archive" / ID / "slide.svs").read_bytes() == slide_bytes()
-    result = vsv(data, "restore", ID)
+    result = vsv(data, "unarchive", ID)
     assert (result.exit_code, result.output) == (0, f"Slide {ID} is restored (0.3 MB)\n")
     with site(tmp_path) as here:
         assert here.here.files.slide(ID).read_bytes() == slide_bytes()
@@ -58,8 +58,8 @@ def test_one_that_fails_does_not_stop_the_others(data: Path) -> None:
     assert result.exit_code == 1
     assert "There is no slide" in result.output
     assert f"Slide {ID} is archived" in result.output
-    assert vsv(data, "restore", ID).exit_code == 0
-    result = vsv(data, "restore", ID)
+    assert vsv(data, "unarchive", ID).exit_code == 0
+    result = vsv(data, "unarchive", ID)
     assert (result.exit_code, "not in the archive" in result.output) == (1, True)
 
 

@@ -32,7 +32,7 @@ def unused() -> Any:
 def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlideFiles]:
     """Serve the slide A, 1293×1051 with tiles of 256, a label and no macro."""
     data = tmp_path_factory.mktemp("data")
-    here = Installation(Settings(data), unused, unused, unused)
+    here = Installation(Settings(data), unused, unused, unused, unused)
     here.files.prepare()
     here.files.folder("A").mkdir()
     write_slide(here.files.slide("A"), Plan(1293, 1051))

@@ -48,7 +48,7 @@ def unused() -> Any:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlideFiles]:
     """Serve the slides A and 2, 1293×1051 with tiles of 256."""
-    here = Installation(Settings(tmp_path_factory.mktemp("data")), OneSlide, unused, unused)  # type: ignore[arg-type]
+    here = Installation(Settings(tmp_path_factory.mktemp("data")), OneSlide, unused, unused, unused)  # type: ignore[arg-type]
     here.files.prepare()
     for image_id in ("A", "2"):
         here.files.folder(image_id).mkdir()

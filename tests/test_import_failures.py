@@ -158,11 +158,11 @@ def test_a_record_store_on_a_full_disk_ends_the_run_for_now_and_not_for_ever(
 
 
 def test_a_lock_that_cannot_be_made_ends_the_run_for_now(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_run: object) -> None:
+    def refuse(*_: object) -> None:
         raise OSError(30, "Read-only file system", "/secret/path")
 
     with monkeypatch.context() as patched:
-        patched.setattr(here.intake, "_lock", refuse)
+        patched.setattr("local.intake.import_lock", refuse)
         assert here.bring() == 202
         assert "secret" not in (here.here.imports.get("a.svs").error or "")  # type: ignore[union-attr]
     assert here.settle("a.svs", SIZE) == 200

@@ -177,7 +177,12 @@ class TestWhatIsSent:
         slide, imported = (load_schema().type_map[name] for name in ("Slide", "Import"))
         assert isinstance(slide, GraphQLObjectType)
         assert isinstance(imported, GraphQLObjectType)
-        assert selected(REPORT_SLIDE) == slide.fields.keys() - {"LabelURL", "PublishedAs"}
+        assert selected(REPORT_SLIDE) == slide.fields.keys() - {
+            "LabelURL",
+            "PublishedAs",
+            "Predecessor",
+            "GoesAt",
+        }
         assert selected(REPORT_IMPORT) == imported.fields.keys()
 
     def test_an_imports_fields_are_those_of_the_input(self) -> None:

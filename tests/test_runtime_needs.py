@@ -17,12 +17,11 @@ class Refuse:
 
 sys.meta_path.insert(0, Refuse())
 from pathlib import Path
-from local.importing_files import import_files
+from local.cli import main
 from local.sample import write_sample_slide
 folder = Path(sys.argv[2])
 write_sample_slide(folder / "sample.svs")
-(outcome,) = import_files(folder / "data", [folder / "sample.svs"], in_place=False, say=print)
-sys.exit(0 if outcome.image_id else outcome.error)
+main(["import", str(folder / "sample.svs"), "--data", str(folder / "data")])
 """
 
 

@@ -27,7 +27,7 @@ def unused() -> Any:
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path) -> Iterator[Installation]:
     """Serve the slide A, with a label and no macro."""
-    made = Installation(Settings(tmp_path), unused, unused, unused)
+    made = Installation(Settings(tmp_path), unused, unused, unused, unused)
     made.files.prepare()
     made.files.folder("A").mkdir()
     write_slide(made.files.slide("A"), Plan(300, 200, associated="none"))

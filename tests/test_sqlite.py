@@ -355,6 +355,7 @@ def test_a_file_without_review_index_gets_one(path: Path) -> None:
         with database.writing() as connection:
             connection.execute("DROP TABLE review")
             connection.execute("DROP TABLE feed")
+            connection.execute("DROP TABLE jobs")
             connection.execute("PRAGMA user_version = 1")
     with open_database(path) as database:
         slides = SqliteSlideStore(database)

@@ -34,7 +34,7 @@ def no_records() -> Any:
 @contextmanager
 def served(data: Path) -> Iterator[Installation]:
     """Serve a slide with its pyramid, one whose ImageID is no number, and one of a single tile; without records."""
-    here = Installation(Settings(data), no_records, no_records, no_records)
+    here = Installation(Settings(data), no_records, no_records, no_records, no_records)
     here.files.prepare()
     for image_id, plan in (
         (NUMBER, Plan(WIDTH, HEIGHT)),

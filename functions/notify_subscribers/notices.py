@@ -13,13 +13,13 @@ from typing import Any
 from vsv.names import is_image_id, is_slide_filename
 from vsv.records import ImportState
 
-# Subscribers get what the mutation selects, no more: all, but LabelURL and
-# PublishedAs, which not every one of them may see.
+# Subscribers get what the mutation selects, no more: all, but LabelURL,
+# PublishedAs and Predecessor, which not every one of them may see, and GoesAt, which a list asks for.
 REPORT_SLIDE = """mutation ($ImageID: String!) {
   reportSlideUpdate(ImageID: $ImageID) {
     CaseID ImageID SlideID ScanDate TimeZone AppMag MPP height width Status Filename FileSize Barcode BarcodeFormat
     TileSize Compression ScannerID Reviewer Note Version lastModified ModifiedBy
-    Original StatusBefore Predecessor DeletedAt Delivery
+    Original StatusBefore DeletedAt Delivery
   }
 }"""
 REPORT_IMPORT = """mutation ($input: ImportProgressInput!) {

@@ -40,7 +40,8 @@ def runs(here: Installation, kinds: Iterable[JobKind], go_on: Callable[[], bool]
         if not go_on():
             return
         try:
-            yield run(here, job)
+            if _stored(here, job).attempts == job.attempts:  # else somebody has tried since it was listed
+                yield run(here, job)
         except VersionConflictError:
             continue  # asked for anew meanwhile
         except UnavailableError as error:
@@ -62,8 +63,6 @@ def _begun(here: Installation, job: JobRecord) -> JobRecord:
     stored = _stored(here, job)
     if stored.state is not JobState.WAITING:
         return stored
-    if stored.attempts != job.attempts and stored.next_at > now_utc():
-        return stored  # somebody else has just tried
     attempts = stored.attempts + 1
     counted = here.jobs.advance(stored, {"attempts": attempts, "next_at": later(_pause(attempts))})
     return _ended(here, counted, _outcome(here, counted))

@@ -1,0 +1,16 @@
+"""A slide imported into a folder of its own, so that there is something to measure."""
+
+from pathlib import Path
+from threading import Event
+
+from local.importing_files import FileImporter
+from local.standalone import standalone
+
+
+def imported(data: Path, path: Path, *, in_place: bool = False) -> str:
+    """Import a file and give its ImageID."""
+    with standalone(data, in_place=in_place) as (here, intake):
+        (task,) = FileImporter(here, intake, Event()).tasks([path.absolute()])
+        outcome = task.work()
+    assert outcome.image_id, outcome.reason
+    return outcome.image_id
