@@ -157,6 +157,14 @@ class TestRunning:
                 run_all(here)
             assert stored(here).attempts == attempt
             assert stored(here).next_at > now_utc()
+        here.slides.update("1", {"original": "ARCHIVING"}, by="Eve")
+        here.jobs.advance(stored(here), {"attempts": job_runs.ATTEMPTS})
+        make_due(here)
+        assert [job.state for job in run_all(here)] == [JobState.FAILED]
+        assert "time or memory" in str(stored(here).error)
+        record = here.slides.get("1")
+        assert record
+        assert record.original is None
 
     def test_what_takes_long_costs_no_attempts_and_says_when(
         self, here: Installation, steps: dict[JobKind, Step]

@@ -27,6 +27,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 10.0, 3600.0
 # What is expected to take long may be there earlier: somebody looks as often.
 LOOK = timedelta(minutes=15)
 _INTERNAL = "it failed for a reason that is in the server's log"
+_DIED = "it was ended each time before it was done, for want of time or memory: ask again, and it goes on"
 
 
 def run_due(here: Installation, kinds: Iterable[JobKind], go_on: Callable[[], bool]) -> list[JobRecord]:
@@ -63,6 +64,8 @@ def _begun(here: Installation, job: JobRecord) -> JobRecord:
     stored = _stored(here, job)
     if stored.state is not JobState.WAITING:
         return stored
+    if stored.attempts >= ATTEMPTS:
+        return _ended(here, stored, {"state": JobState.FAILED, "error": stored.error or _DIED})
     attempts = stored.attempts + 1
     counted = here.jobs.advance(stored, {"attempts": attempts, "next_at": later(_pause(attempts))})
     return _ended(here, counted, _outcome(here, counted))
