@@ -41,6 +41,17 @@ def test_done_already_is_done(vault: Vault, tmp_path: Path) -> None:
     assert vault.find(KEY) == Stored(source.stat().st_size, sha256)
 
 
+def test_a_copy_that_has_rotted_is_not_taken_for_done(tmp_path: Path) -> None:
+    """Who is told that a file is stored removes its own."""
+    (tmp_path / "vault").mkdir()
+    vault, (source, sha256) = FolderVault(tmp_path / "vault"), written(tmp_path / "a")
+    vault.put(source, KEY, sha256)
+    stored = tmp_path / "vault" / KEY
+    stored.write_bytes(stored.read_bytes()[:-1] + b"?")
+    with pytest.raises(ConflictError, match="look at that disk"):
+        vault.put(source, KEY, sha256)
+
+
 def test_another_content_is_refused_and_the_first_stays(vault: Vault, tmp_path: Path) -> None:
     source, sha256 = written(tmp_path / "a")
     other, other_sha256 = written(tmp_path / "b", seed=2)

@@ -35,6 +35,8 @@ class FolderVault:
                 self._store(source, path, sha256)
             elif found.sha256 != sha256 or found.size != source.stat().st_size:
                 raise ConflictError("another file is stored under this name already: nothing was overwritten")
+            elif _read_back(self._path(key)) != sha256:  # stored long ago, perhaps: disks rot
+                raise ConflictError("the stored copy is not what was stored any more: look at that disk")
 
     def _store(self, source: Path, path: Path, sha256: str) -> None:
         self._make_folder(path.parent)
