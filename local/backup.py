@@ -11,9 +11,10 @@ import json
 import os
 import sqlite3
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from vsv import durable
@@ -198,6 +199,7 @@ class _Backup:
         ):
             self.is_missing_any = True
             self.report.troubles[record.image_id] = "its original is not in the data folder"
+            self._keep_before(record.image_id, folder, other)
         elif original is not None and original.sha256 and is_sha256(record.checksum or ""):
             self._compare(record, original)
 
@@ -216,6 +218,24 @@ class _Backup:
     def _may_be_gone(self, folder: str, record: SlideRecord) -> bool:
         """Tell whether an original is away on purpose: archived, or purged."""
         return record.original == "PURGED" or f"{folder}/archived.json" in self._entries
+
+    def _keep_before(self, image_id: str, folder: str, other: str) -> None:
+        """Keep what the backup has of a slide that was lost here: it may be the only copy by now."""
+        for place in (folder, other):
+            for entry in self._before_in.get(place, ()):
+                name = folder + entry.path.removeprefix(place)
+                if entry.link is not None or self._store.has(entry.sha256, entry.size):
+                    self._entries.setdefault(name, replace(entry, path=name))
+        if f"{folder}/{SLIDE}" in self._entries:
+            self.report.troubles[image_id] += "; the backup keeps the one that it has"
+
+    @cached_property
+    def _before_in(self) -> Mapping[str, list[Entry]]:
+        """What the backup before has of each slide's folder."""
+        found: dict[str, list[Entry]] = {}
+        for path, entry in self._before.items():
+            found.setdefault("/".join(path.split("/")[:2]), []).append(entry)
+        return found
 
     def _compare(self, record: SlideRecord, original: Entry) -> None:
         assert record.checksum is not None

@@ -104,7 +104,7 @@ class BackupStore:
         takes no room.
         """
         folder = self.root / "contents"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)  # whatever the folder around it lets others do
         part = folder / f"{os.urandom(8).hex()}{durable.PART_SUFFIX}"
         try:
             digest = _linked(source, part) if may_link else None

@@ -175,6 +175,31 @@ def test_a_lost_original_is_told_and_the_rest_backed_up(filled: Path) -> None:
     assert len(BackupStore(filled / "backup").required().entries) > 5
 
 
+@pytest.mark.parametrize("lost", ["slides/1004486/slide.svs", "slides/1004486", "slides"])
+def test_a_lost_original_is_not_lost_from_the_backup_too(
+    filled: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """The next night's backup must not let go of what may be the only copy by now."""
+    monkeypatch.setattr("local.backup_store._linked", lambda _source, _part: None)  # as on another disk
+    backed_up(filled)
+    path = filled / "data" / lost
+    path.unlink() if path.is_file() else shutil.rmtree(path)
+    for _night in range(2):
+        result = vsv(filled, "backup", filled / "backup")
+        assert result.exit_code == 1
+        assert "not in the data folder; the backup keeps the one that it has" in result.output
+    shutil.rmtree(filled / "data")
+    assert vsv(filled, "restore", filled / "backup").exit_code == 0
+    assert (filled / "data/slides/1004486/slide.svs").read_bytes() == slide_bytes()
+    assert (filled / "data/slides/1004486/pyramid.tif").exists()
+
+
+def test_others_cannot_read_it_whatever_its_folder_lets_them(filled: Path) -> None:
+    (filled / "backup").mkdir(mode=0o755)
+    backed_up(filled)
+    assert (filled / "backup/contents").stat().st_mode & 0o777 == 0o700
+
+
 def test_a_rotten_original_does_not_replace_the_good_one(
     filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
