@@ -257,6 +257,16 @@ def test_what_a_policy_keeps_is_no_leak_by_it_and_one_by_another(tmp_path: Path)
     assert {"record: scanner id", "description key StripeWidth", "words of the description"} <= found
 
 
+def test_what_tells_the_slide_is_a_leak_within_a_key_that_is_kept_too(tmp_path: Path) -> None:
+    """Nobody who writes a policy knows what a technician writes into a free field."""
+    policy, free = Policy(keep_keys=("Parmset",)), Secret(fields="|Parmset = SLOW S26-000123-A1 ")
+    original, copy = write_identified(tmp_path / "a.svs", free), tmp_path / "b.svs"
+    write_copy(original, copy, policy, None)
+    assert set(check(original, copy, policy).leaks) == set()
+    found = set(check(original, copy, policy, RECORD).leaks)
+    assert found == {"record: slide id", "record: case id"}
+
+
 def test_a_date_that_was_not_shifted_is_found(tmp_path: Path) -> None:
     original, copy = write_identified(tmp_path / "a.svs"), tmp_path / "copy.svs"
     policy = Policy(dates="shift")

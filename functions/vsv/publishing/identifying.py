@@ -4,7 +4,7 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import islice
 from pathlib import Path, PurePath
@@ -179,9 +179,14 @@ def _texts(data: bytes) -> Iterator[str]:
 
 
 def on_purpose(path: Path, policy: Policy) -> tuple[str, ...]:
-    """Give the texts that a copy holds because the policy says so: a value that is part of one is no leak there."""
+    """Give the texts that a copy holds because the policy says so: a value that is part of one is no leak there.
+
+    Without those of its ``keep_keys``, which can be any text: one may hold a name, and none is to be in a copy.
+    """
     kept = {
-        field for page in read_pages(OpenFile(path)) for field in rebuild(page.description, policy, None).kept
+        field
+        for page in read_pages(OpenFile(path))
+        for field in rebuild(page.description, replace(policy, keep_keys=()), None).kept
     }
     sizes = (
         rebuild(page.description.partition("|")[0], policy, None).text for page in read_pages(OpenFile(path))

@@ -22,7 +22,7 @@ _CHOICES = {
     "thumbnail": ("keep", "drop"),
 }
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9 ._-]{0,99}\Z", re.ASCII)
-# What keep_keys may not name, whatever its case: it tells a person or a slide, or has a setting of its own.
+# What keep_keys may not name, whatever its case and spaces: it tells a person or a slide.
 _NEVER_KEPT = frozenset(
     (
         "user",
@@ -32,9 +32,17 @@ _NEVER_KEPT = frozenset(
         "slideid",
         "caseid",
         "barcode",
+        "patientid",
+        "patientname",
         "patient",
-        "dsr id",
-        "session id",
+        "name",
+        "operator",
+        "accession",
+        "accessionnumber",
+        "mrn",
+        "dsrid",
+        "sessionid",
+        "serialnumber",
     )
 )
 _HAS_A_SETTING = {
@@ -91,7 +99,7 @@ def _keep_keys(found: Mapping[str, Any]) -> tuple[str, ...]:
     for key in keys:
         if not isinstance(key, str) or not _KEY.match(key):
             raise BadRequestError("the publishing policy's keep_keys must be keys of an image description")
-        if key.lower() in _NEVER_KEPT:
+        if re.sub(r"[ ._-]", "", key).lower() in _NEVER_KEPT:
             raise BadRequestError(
                 f"the publishing policy's keep_keys may not name {key}: it can tell a person"
             )
