@@ -24,7 +24,7 @@ from review_slides.handler import lambda_handler as review_slides
 from running import ROOT
 from serve_image.handler import lambda_handler as serve_image
 from slides import JPEG2000_RGB, replace_tile, tile_bytes
-from vsv import durable, life
+from vsv import durable, job_runs, life
 from vsv.errors import (
     AlreadyExistsError,
     BadRequestError,
@@ -44,7 +44,7 @@ from vsv.installation import Installation
 from vsv.numbers import give_number
 from vsv.publishing.leaks import check
 from vsv.publishing.policy import Policy
-from vsv.records import JobKind, Status
+from vsv.records import JobKind, JobState, Status
 from vsv.review import Decider, change
 
 from local.events import http_event
@@ -122,6 +122,17 @@ def test_nothing_in_its_files_points_back(here: Installation) -> None:
 def test_its_pyramid_is_the_originals_own_file(here: Installation) -> None:
     publish(here, ID, NAME)
     assert here.files.pyramid(NAME).samefile(here.files.pyramid(ID))
+
+
+def test_nothing_that_is_answered_tells_when_the_slide_was_rendered(here: Installation) -> None:
+    scanned = 1_262_080_755_123_456_789
+    os.utime(here.files.pyramid(ID), ns=(scanned, scanned))
+    publish(here, ID, NAME)
+    address = f"/DeepZoom/{NAME}_files/9/0_0.jpeg"
+    answer = serve_image(http_event("GET", address, "", ((b"host", b"localhost"),)), None)
+    assert answer["statusCode"] == 200
+    assert f"{scanned:x}" not in answer["headers"]["etag"]
+    assert here.files.pyramid(NAME).stat().st_mtime_ns != scanned
 
 
 def test_a_pyramid_that_holds_more_than_pixels_is_rendered_anew(here: Installation) -> None:
@@ -278,6 +289,12 @@ class TestRefused:
     def test_a_deleted_slide(self, here: Installation) -> None:
         change(here, ID, {"status": Status.DELETED}, ADMIN)
         self.refused(here, ConflictError, "is deleted")
+
+    @pytest.mark.parametrize("status", [Status.NEW, Status.BAD])
+    def test_a_slide_that_is_good_no_longer(self, here: Installation, status: Status) -> None:
+        """It was when its publication was asked for."""
+        here.slides.update(ID, {"status": status}, by="Ann")
+        self.refused(here, ConflictError, f"{status} is not published")
 
     def test_a_slide_that_is_not_known(self, here: Installation) -> None:
         with pytest.raises(SlideNotFoundError):
@@ -461,6 +478,70 @@ class TestDisk:
             publish(here, ID, NAME)
         assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
         assert list((here.files.root / "published").iterdir()) == []
+
+
+class TestBegun:
+    """Killed between the last of the files and the record: nobody can withdraw what no record tells of."""
+
+    @pytest.fixture(autouse=True)
+    def begun(self, here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+        from vsv.publishing import steps  # noqa: PLC0415
+
+        class KilledError(BaseException):
+            pass
+
+        def killed(*_: Any) -> None:
+            raise KilledError
+
+        with monkeypatch.context() as patched:
+            patched.setattr(steps, "_record", killed)
+            with pytest.raises(KilledError):
+                publish(here, ID, NAME)
+        assert get(f"/DeepZoom/{NAME}.dzi")[0] == 200
+        assert record(here).published_as is None
+
+    def gone(self, here: Installation) -> None:
+        assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
+        assert list((here.files.root / "published").iterdir()) == []
+        assert list((here.files.root / "publishing").iterdir()) == []
+        assert here.files.is_hidden(NAME)
+
+    def test_deleted_before_it_is_run_again_it_is_taken_back(self, here: Installation) -> None:
+        change(here, ID, {"status": Status.DELETED}, ADMIN)
+        with pytest.raises(ConflictError, match="is deleted"):
+            publish(here, ID, NAME)
+        self.gone(here)
+
+    def test_marked_bad_before_it_is_run_again_it_is_taken_back(self, here: Installation) -> None:
+        change(here, ID, {"status": Status.BAD}, ADMIN)
+        with pytest.raises(ConflictError, match="BAD"):
+            publish(here, ID, NAME)
+        self.gone(here)
+
+    def test_it_can_be_withdrawn(self, here: Installation) -> None:
+        job = job_runs.run(here, life.withdraw(here, ID, ADMIN))
+        assert (job.state, job.result) == (JobState.DONE, {"name": NAME})
+        self.gone(here)
+        with pytest.raises(ConflictError, match="not published"):
+            life.withdraw(here, ID, ADMIN)
+
+    def test_a_purge_takes_it_back(self, here: Installation) -> None:
+        change(here, ID, {"status": Status.DELETED}, ADMIN)
+        job = job_runs.run(here, life.purge(here, ID, ID, ADMIN))
+        assert job.state is JobState.DONE
+        self.gone(here)
+        assert here.files.stored_size(ID) is None
+
+    def test_what_another_has_put_there_since_stays(self, here: Installation) -> None:
+        here.published.remove(f"{NAME}.svs")
+        other = here.files.root / "other"
+        other.write_bytes(b"another installation's")
+        here.published.put(other, f"{NAME}.svs", checksum(other))
+        change(here, ID, {"status": Status.BAD}, ADMIN)
+        with pytest.raises(ConflictError):
+            publish(here, ID, NAME)
+        assert out(here).read_bytes() == b"another installation's"
+        assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
 
 
 def _run(data: Path, kind: JobKind, event: int) -> int:

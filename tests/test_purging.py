@@ -5,8 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from vsv import job_runs, jobs, life, purging
-from vsv.errors import BadRequestError, ConflictError, ForbiddenError, SlideNotFoundError
+from vsv import archiving, job_runs, jobs, life, purging
+from vsv.errors import (
+    BadRequestError,
+    ConflictError,
+    ForbiddenError,
+    SlideNotFoundError,
+    UnavailableError,
+)
+from vsv.files import SlideFiles
+from vsv.inspection import checksum
 from vsv.installation import Installation
 from vsv.purging import DAY_S
 from vsv.records import JobKind, JobRecord, JobState, SlideRecord, Status
@@ -106,6 +114,64 @@ def test_one_that_cannot_be_looked_at_does_not_stop_the_others(here: Installatio
         look(here, day)
     assert here.files.stored_size("1") == 5
     assert here.files.stored_size("2") is None
+
+
+@pytest.mark.parametrize("status", [Status.DELETED, Status.NEW])
+def test_what_a_kill_has_left_in_sight_has_its_grace_as_well(here: Installation, status: Status) -> None:
+    """Killed between the record and the files: while it was deleted, or while it was brought back."""
+    change(here, "1", DELETE, ADMIN)
+    look(here, 0)
+    here.files.unhide("1")
+    if status is Status.DELETED:
+        (here.files.folder("1") / purging.WAITED).unlink()
+    for day in range(1, 7):
+        assert look(here, day) == []
+        assert here.files.stored_size("1") == 5
+    change(here, "1", UNDELETE, ADMIN)
+    assert here.files.slide("1").read_bytes() == b"slide"
+    change(here, "1", DELETE, ADMIN)
+    here.files.unhide("1")
+    for day in range(7, 15):
+        look(here, day)
+    assert here.files.stored_size("1") is None
+
+
+def test_the_archives_copy_goes_last(here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A purge that ends before the files are gone leaves a slide that can be brought back, whole."""
+    change(here, "1", DELETE, ADMIN)
+    source, key = here.files.deleted_folder("1") / "slide.svs", archiving.key_of("1")
+    here.archive.put(source, key, checksum(source))
+    job = life.purge(here, "1", "1", ADMIN)
+
+    def killed(_files: SlideFiles, _image_id: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SlideFiles, "purge", killed)
+        with pytest.raises(KeyboardInterrupt):
+            job_runs.run(here, job)
+    assert here.archive.find(key) is not None
+    (again,) = jobs.slide_jobs(here, "1")
+    assert job_runs.run(here, again).state is JobState.DONE
+    assert here.archive.find(key) is None
+
+
+def test_a_purge_that_begins_while_a_slide_is_brought_back_takes_nothing(
+    here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(here, "1", DELETE, ADMIN)
+    unhide, ended = SlideFiles.unhide, list[JobRecord]()
+
+    def unhide_then_purge(files: SlideFiles, image_id: str) -> None:
+        unhide(files, image_id)
+        job = jobs.request(here, "1", JobKind.PURGE, "Eve")
+        with pytest.raises(UnavailableError):
+            ended.append(job_runs.run(here, job))
+
+    monkeypatch.setattr(SlideFiles, "unhide", unhide_then_purge)
+    assert change(here, "1", UNDELETE, ADMIN).status is Status.NEW
+    assert [job.state for job in job_runs.run_due(here, [JobKind.PURGE], lambda: True)] == [JobState.FAILED]
+    assert here.files.slide("1").read_bytes() == b"slide"
 
 
 def test_a_published_slide_is_kept(here: Installation) -> None:

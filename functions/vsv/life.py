@@ -7,6 +7,7 @@ from vsv import jobs
 from vsv.errors import BadRequestError, ConflictError, ForbiddenError, SlideNotFoundError
 from vsv.installation import Installation
 from vsv.names import checked_image_id
+from vsv.publishing.plans import is_ours, read_plan
 from vsv.records import JobKind, JobRecord, SlideRecord, Status
 from vsv.review import Decider, check_transition
 
@@ -32,11 +33,13 @@ def publish(here: Installation, image_id: str, name: object, who: Decider, polic
 
 
 def withdraw(here: Installation, image_id: str, who: Decider) -> JobRecord:
-    """Ask for a published copy to be taken back; raises ConflictError where there is none."""
-    record = _record(here, image_id, who)
-    if record.published_as is None:
+    """Ask for a published copy to be taken back, also one that was begun only; raises ConflictError for none."""
+    record, plan = _record(here, image_id, who), read_plan(here.files, image_id)
+    begun = plan.name if plan is not None and is_ours(here.files, plan) else None
+    name = record.published_as or begun
+    if name is None:
         raise ConflictError("This slide is not published.")
-    return jobs.request(here, image_id, JobKind.WITHDRAW, who.name, {"name": record.published_as})
+    return jobs.request(here, image_id, JobKind.WITHDRAW, who.name, {"name": name})
 
 
 def archive(here: Installation, image_id: str, who: Decider) -> JobRecord:

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from vsv import archiving, durable, jobs
-from vsv.archiving import forget
+from vsv import afresh, archiving, durable, jobs
 from vsv.errors import ConflictError, SlideNotFoundError, VsvError
 from vsv.files import SlideFiles
 from vsv.installation import Installation
@@ -54,10 +53,12 @@ def _deleted(here: Installation) -> Iterator[SlideRecord]:
 def waited_s(files: SlideFiles, record: SlideRecord, now_s: float) -> float:
     """Count how long a deleted slide has been seen waiting, in seconds, and note this look at it.
 
-    Deleted anew it waits anew. A slide without files has nothing to wait for: it has waited long enough.
+    Deleted anew it waits anew. So does one whose files a kill has left in sight. A slide without
+    files has nothing to wait for: it has waited long enough.
     """
-    folder = files.deleted_folder(record.image_id)
-    if not folder.is_dir():
+    places = files.deleted_folder(record.image_id), files.folder(record.image_id)
+    folder = next((place for place in places if afresh.is_there(place)), None)
+    if folder is None:
         return float("inf")
     since, waited, seen = _noted(folder)
     if since != record.deleted_at:
@@ -89,15 +90,22 @@ def purge_step(here: Installation, job: JobRecord) -> Mapping[str, str]:
         raise ConflictError("This slide is not deleted: it is kept.")
     if record.published_as is not None:
         raise ConflictError("This slide is published: withdraw its copy first.")
+    _undo_publishing(here, job.image_id)
     with suppress(SlideNotFoundError):  # a kill may have left them in sight; a record may have no files
         here.files.hide(job.image_id)
-    forget(here, job.image_id)
     removed = _removed(here, job.image_id)
     archiving.forget(here, job.image_id)
     if record.original != "PURGED":
         here.slides.update(job.image_id, {"original": "PURGED"}, by=job.by)
     log.info("slide %s was purged: %d files, %d bytes", job.image_id, len(removed), sum(removed.values()))
     return {"files": ", ".join(sorted(removed)), "bytes": str(sum(removed.values()))}
+
+
+def _undo_publishing(here: Installation, image_id: str) -> None:
+    """Take a copy back that a killed job has begun: once the slide's files are gone, nothing tells of it."""
+    from vsv.publishing.steps import undo  # noqa: PLC0415  brings numpy, and most slides have no copy
+
+    undo(here, image_id)
 
 
 def _removed(here: Installation, image_id: str) -> Mapping[str, int]:

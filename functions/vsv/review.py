@@ -34,6 +34,7 @@ from vsv.errors import (
 )
 from vsv.installation import Installation
 from vsv.records import JobKind, JobState, SlideRecord, Status
+from vsv.slide_lock import locked
 
 NEW, GOOD, BAD, SENT = Status.NEW, Status.GOOD, Status.BAD, Status.SENT
 PUBLISHED, ARCHIVED, DELETED = Status.PUBLISHED, Status.ARCHIVED, Status.DELETED
@@ -139,8 +140,7 @@ def _write(
     if status is SENT and stored.status is not SENT and here.settings.sending:
         return _to_send(here, stored, changes, who)
     if stored.status is DELETED and status is not DELETED:
-        _bring_back(here, stored.image_id)
-        changes["deleted_at"] = None
+        return _bring_back(here, stored, changes | {"deleted_at": None}, who)
     if status is DELETED and stored.status is not DELETED:
         changes["deleted_at"] = now_utc()
     if status is not stored.status and stored.delivery == "WAITING":
@@ -173,10 +173,19 @@ def _hide_if_deleted(here: Installation, record: SlideRecord) -> None:
             here.files.hide(record.image_id)
 
 
-def _bring_back(here: Installation, image_id: str) -> None:
-    if here.files.stored_size(image_id) is None:
-        raise SlideNotFoundError("This slide's files were purged: it cannot be brought back.")
-    purge = here.jobs.get(image_id, JobKind.PURGE)
-    if purge is not None and purge.state is JobState.WAITING:
-        raise ConflictError("This slide is being purged: it cannot be brought back.")
-    here.files.unhide(image_id)
+def _bring_back(
+    here: Installation, stored: SlideRecord, changes: Mapping[str, Any], who: Decider
+) -> SlideRecord:
+    """Bring a deleted slide's files back, then its record; a purge that begins now finds both or neither.
+
+    Raises UnavailableError where somebody is at work on them.
+    """
+    image_id = stored.image_id
+    with locked(here.files, image_id):
+        if here.files.stored_size(image_id) is None:
+            raise SlideNotFoundError("This slide's files were purged: it cannot be brought back.")
+        purge = here.jobs.get(image_id, JobKind.PURGE)
+        if purge is not None and purge.state is JobState.WAITING:
+            raise ConflictError("This slide is being purged: it cannot be brought back.")
+        here.files.unhide(image_id)
+        return here.slides.update(image_id, changes, by=who.name, expected_version=stored.version)

@@ -44,8 +44,9 @@ def new_plan(name: str, policy: str) -> Plan:
 
 
 def note_path(files: SlideFiles, image_id: str) -> Path:
-    """Give where a slide's plan is noted."""
-    return files.folder(image_id) / NOTE
+    """Give where a slide's plan is noted; a slide may be deleted at any time."""
+    is_hidden = files.is_hidden(image_id)
+    return (files.deleted_folder(image_id) if is_hidden else files.folder(image_id)) / NOTE
 
 
 def stage_folder(files: SlideFiles, image_id: str) -> Path:

@@ -106,6 +106,9 @@ def _make_pyramid(original: Path, stage: Path, policy: Policy) -> None:
     if original.exists() and not account(OpenFile(original), policy, pyramid=True).problems:
         try:
             os.link(original, target)
+            os.utime(
+                target
+            )  # its time is part of tiles' tags, and would tell about when the slide was scanned
         except OSError:
             shutil.copyfile(original, target)
             durable.flush(target)

@@ -37,6 +37,7 @@ from vsv.publishing.plans import (
 from vsv.publishing.policy import read_policy
 from vsv.publishing.staging import DESCRIPTION, PARTS, clear, make
 from vsv.records import JobRecord, SlideRecord, Status
+from vsv.review import BY_ADMINS
 from vsv.runs import DISK
 
 _ATTEMPTS = 5
@@ -51,7 +52,7 @@ def publish_step(here: Installation, job: JobRecord) -> Mapping[str, str]:
     """
     detail = job.detail or {}
     with _disk():
-        record = _publishable(here, job.image_id, checked_image_id(detail.get("name")))
+        record = _still_publishable(here, job.image_id, checked_image_id(detail.get("name")))
         plan = _planned(here, record, checked_image_id(detail["name"]), detail.get("policy"))
         if not is_ours(here.files, plan):
             plan = _claimed(here, record, plan)
@@ -74,12 +75,30 @@ def withdraw_step(here: Installation, job: JobRecord) -> Mapping[str, str]:
         if name is None:
             return {}
         if record.published_as is not None or (plan is not None and is_ours(here.files, plan)):
-            _take_back(here, name)
+            _take_back(here, name, plan if record.published_as is None else None)
         _record_withdrawn(here, job)
-        clear(stage_folder(here.files, job.image_id))
-        with suppress(FileNotFoundError):
-            note_path(here.files, job.image_id).unlink()
+        _forget_plan(here, job.image_id)
     return {"name": name}
+
+
+def undo(here: Installation, image_id: str) -> None:
+    """Take back what a killed run has put out, where no record tells of it: nobody could withdraw it.
+
+    Raises UnavailableError where it cannot be removed now.
+    """
+    with _disk():
+        record, plan = _known(here, image_id), read_plan(here.files, image_id)
+        if record.published_as is not None:
+            return
+        if plan is not None and is_ours(here.files, plan):
+            _take_back(here, plan.name, plan)
+        _forget_plan(here, image_id)
+
+
+def _forget_plan(here: Installation, image_id: str) -> None:
+    clear(stage_folder(here.files, image_id))
+    with suppress(FileNotFoundError):
+        note_path(here.files, image_id).unlink()
 
 
 @contextmanager
@@ -97,6 +116,14 @@ def _known(here: Installation, image_id: str) -> SlideRecord:
     return record
 
 
+def _still_publishable(here: Installation, image_id: str, name: str) -> SlideRecord:
+    try:
+        return _publishable(here, image_id, name)
+    except ConflictError:
+        undo(here, image_id)
+        raise
+
+
 def _publishable(here: Installation, image_id: str, name: str) -> SlideRecord:
     record = _known(here, image_id)
     if record.status is Status.DELETED:
@@ -105,6 +132,8 @@ def _publishable(here: Installation, image_id: str, name: str) -> SlideRecord:
         raise ConflictError("This slide is published under another name: withdraw that first.")
     if record.original is not None:
         raise ConflictError("This slide's original is in the archive: restore it first.")
+    if record.published_as is None and not _may_be(record.status):
+        raise ConflictError(f"A slide that is {record.status} is not published.")
     if told := told_by_name(name, record):
         raise BadRequestError(
             f"The name of a published slide must not tell what it is here ({', '.join(told)})."
@@ -122,7 +151,7 @@ def _planned(here: Installation, record: SlideRecord, name: str, asked: str | No
         raise ConflictError(f"{name} was begun with another policy: withdraw it, and choose another name.")
     check_free(here, name)
     if plan is not None and is_ours(here.files, plan):
-        _take_back(here, plan.name)
+        _take_back(here, plan.name, plan)
     return write_plan(here.files, record.image_id, new_plan(name, policy))
 
 
@@ -172,11 +201,13 @@ def _record(here: Installation, plan: Plan, job: JobRecord) -> None:
     """Let the original's record say that it is published; takes the copy back where that was deleted meanwhile."""
     for _ in range(_ATTEMPTS):
         record = _known(here, job.image_id)
-        if record.status is Status.DELETED:
-            _take_back(here, plan.name)
-            raise ConflictError("This slide was deleted while it was published: the copy was taken back.")
         if record.published_as == plan.name:
             return
+        if not _may_be(record.status):
+            undo(here, job.image_id)
+            raise ConflictError(
+                f"This slide became {record.status} while it was published: the copy was taken back."
+            )
         changes = {"status": Status.PUBLISHED, "status_before": str(record.status), "published_as": plan.name}
         with suppress(VersionConflictError):
             here.slides.update(job.image_id, changes, by=job.by, expected_version=record.version)
@@ -184,13 +215,22 @@ def _record(here: Installation, plan: Plan, job: JobRecord) -> None:
     raise UnavailableError("Others keep changing this slide: it is tried again.")
 
 
-def _take_back(here: Installation, name: str) -> None:
-    """Hide a published slide, remove its copy outside, then its files; the claim on its name stays."""
+def _may_be(status: Status) -> bool:
+    return status is Status.PUBLISHED or Status.PUBLISHED in BY_ADMINS[status]
+
+
+def _take_back(here: Installation, name: str, plan: Plan | None) -> None:
+    """Hide a published slide, remove its copy outside, then its files; the claim on its name stays.
+
+    ``plan``: it was begun only, and what lies outside under its name goes where it is what was begun.
+    """
     with suppress(SlideNotFoundError):
         here.files.hide(name)
     here.library.forget(name)
-    for suffix in ("svs", "json"):
-        here.published.remove(f"{name}.{suffix}")
+    outside = here.published.find(f"{name}.svs")
+    if plan is None or outside is None or outside.sha256 == plan.sha256:
+        for suffix in ("svs", "json"):
+            here.published.remove(f"{name}.{suffix}")
     with suppress(SlideNotFoundError):
         here.files.purge(name)
 
