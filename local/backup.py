@@ -202,6 +202,8 @@ class _Backup:
             self._keep_before(record.image_id, folder, other)
         elif original is not None and original.sha256 and is_sha256(record.checksum or ""):
             self._compare(record, original)
+        elif original is None and record.original != "PURGED":
+            self._check_archived(record.image_id)
 
     def _look_again(self, *folders: str) -> None:
         for folder in folders:
@@ -218,6 +220,13 @@ class _Backup:
     def _may_be_gone(self, folder: str, record: SlideRecord) -> bool:
         """Tell whether an original is away on purpose: archived, or purged."""
         return record.original == "PURGED" or f"{folder}/archived.json" in self._entries
+
+    def _check_archived(self, image_id: str) -> None:
+        """Keep what the backup has of an archive that lay in the data folder, where that original is gone there."""
+        place = f"archive/{image_id}"
+        if f"{place}/{SLIDE}" in self._before and f"{place}/{SLIDE}" not in self._entries:
+            self.report.troubles[image_id] = "its archived original is not in the data folder any more"
+            self._keep_before(image_id, place, place)
 
     def _keep_before(self, image_id: str, folder: str, other: str) -> None:
         """Keep what the backup has of a slide that was lost here: it may be the only copy by now."""

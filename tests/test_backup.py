@@ -194,6 +194,23 @@ def test_a_lost_original_is_not_lost_from_the_backup_too(
     assert (filled / "data/slides/1004486/pyramid.tif").exists()
 
 
+def test_a_lost_archive_is_not_lost_from_the_backup_too(
+    filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local.backup_store._linked", lambda _source, _part: None)  # as on another disk
+    assert vsv(filled, "archive", "1004486").exit_code == 0
+    backed_up(filled)
+    shutil.rmtree(filled / "data/archive/1004486")
+    for _night in range(2):
+        result = vsv(filled, "backup", filled / "backup")
+        assert result.exit_code == 1
+        assert "archived original is not in the data folder any more; the backup keeps" in result.output
+    shutil.rmtree(filled / "data")
+    assert vsv(filled, "restore", filled / "backup").exit_code == 0
+    assert vsv(filled, "unarchive", "1004486").exit_code == 0
+    assert (filled / "data/slides/1004486/slide.svs").read_bytes() == slide_bytes()
+
+
 def test_others_cannot_read_it_whatever_its_folder_lets_them(filled: Path) -> None:
     (filled / "backup").mkdir(mode=0o755)
     backed_up(filled)
