@@ -3,10 +3,12 @@
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from vsv import review
 from vsv.errors import ForbiddenError, IllegalTransitionError, SlideNotFoundError, VersionConflictError
+from vsv.files import SlideFiles
 from vsv.installation import Installation
 from vsv.records import Status
 from vsv.review import BY_ADMINS, BY_TECHNICIANS, Decider, change, check_transition
@@ -124,6 +126,33 @@ class TestFiles:
         here.slides.update("1", {"status": DELETED}, by="Eve")
         assert change(here, "1", {"status": DELETED}, ADMIN).version == 2
         assert not stored.exists()
+
+    @pytest.mark.parametrize("late", ["record", "files"])
+    def test_brought_back_before_it_was_hidden_it_is_shown(
+        self, here: Installation, stored: Path, monkeypatch: pytest.MonkeyPatch, late: str
+    ) -> None:
+        """Two at the same moment: one deletes, the other has seen that and brings it back."""
+        hide, update = SlideFiles.hide, here.slides.update
+
+        def hide_late(files: SlideFiles, image_id: str) -> None:
+            monkeypatch.undo()
+            if late == "files":
+                change(here, "1", {"status": NEW}, ADMIN)
+                hide(files, image_id)
+                return
+            monkeypatch.setattr(here.slides, "update", hide_first)
+            change(here, "1", {"status": NEW}, ADMIN)
+
+        def hide_first(*arguments: Any, **more: Any) -> Any:
+            hide(here.files, "1")
+            return update(*arguments, **more)
+
+        monkeypatch.setattr(SlideFiles, "hide", hide_late)
+        change(here, "1", {"status": DELETED}, ADMIN)
+        found = here.slides.get("1")
+        assert found
+        assert found.status is NEW
+        assert stored.read_bytes() == b"slide"
 
     def test_a_technician_deletes_nothing(self, here: Installation, stored: Path) -> None:
         with pytest.raises(ForbiddenError):

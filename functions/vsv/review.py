@@ -168,9 +168,13 @@ def _to_send(
 
 
 def _hide_if_deleted(here: Installation, record: SlideRecord) -> None:
-    if record.status is DELETED:
-        with suppress(SlideNotFoundError):  # a record without files has nothing to hide
-            here.files.hide(record.image_id)
+    if record.status is not DELETED:
+        return
+    with suppress(SlideNotFoundError):  # a record without files has nothing to hide
+        here.files.hide(record.image_id)
+        now = here.slides.get(record.image_id)
+        if now is not None and now.status is not DELETED:  # brought back before it was hidden
+            here.files.unhide(record.image_id)
 
 
 def _bring_back(
@@ -188,4 +192,6 @@ def _bring_back(
         if purge is not None and purge.state is JobState.WAITING:
             raise ConflictError("This slide is being purged: it cannot be brought back.")
         here.files.unhide(image_id)
-        return here.slides.update(image_id, changes, by=who.name, expected_version=stored.version)
+        record = here.slides.update(image_id, changes, by=who.name, expected_version=stored.version)
+        here.files.unhide(image_id)  # who deleted it may have hidden it only now
+    return record
