@@ -169,3 +169,12 @@ class TestServer:
             finally:
                 worker.stop()
         assert "broken" in caplog.text
+
+
+def test_a_list_of_jobs_does_not_repeat_a_policys_secret(data: Path) -> None:
+    detail = {"name": "STUDY-1", "policy": 'dates = "shift"\nshift_key = "0123456789abcdef"'}
+    found(data, lambda here: jobs.request(here, "1", JobKind.PUBLISH, "Eve", detail))
+    result = run(data, "jobs", "--json")
+    (listed,) = json.loads(result.stdout)
+    assert listed["Detail"] == {"name": "STUDY-1"}
+    assert "0123456789abcdef" not in result.output
