@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vsv import deliveries, job_runs
+from vsv import daily, deliveries, job_runs
 from vsv.clock import now_utc
 from vsv.deliveries import deliver
 from vsv.destinations import Destination, destinations_in, read_destinations
@@ -204,6 +204,16 @@ class TestNotSent:
         assert job_runs.run(here, killed).state is JobState.DONE
         assert len(registry.asked) == 1
         assert record(here).status is Status.SENT
+
+    def test_a_kill_between_mark_and_request_is_made_good_by_the_daily_look(
+        self, here: Installation, registry: Registry
+    ) -> None:
+        here.slides.update("1", {"delivery": "WAITING"}, by="Ann")
+        assert [(j.image_id, j.kind, j.by) for j in daily.look(here)] == [("1", JobKind.SEND, "Ann")]
+        assert daily.look(here) == []  # asked for already
+        assert run(here).state is JobState.DONE
+        assert record(here).status is Status.SENT
+        assert daily.look(here) == []
 
     def test_a_folder_that_is_gone_waits(self, here: Installation, tmp_path: Path) -> None:
         write_destinations(tmp_path / "data", {"name": "b", "folder": str(tmp_path / "nowhere")})

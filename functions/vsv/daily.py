@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from vsv import idle_slides, purging
+from vsv import idle_slides, purging, unsent
 from vsv.installation import Installation
 from vsv.records import JobRecord
 
@@ -18,6 +18,7 @@ LOOKS: Mapping[str, Callable[[Installation], list[JobRecord]]] = {
     "leftovers": _leftovers,
     "deleted": purging.request_due,
     "idle": idle_slides.request_idle,
+    "unsent": unsent.request_unsent,
 }
 
 

@@ -1,0 +1,24 @@
+"""Slides that wait to be sent and that nobody sends: a kill between the mark and the request leaves such."""
+
+from vsv import jobs
+from vsv.installation import Installation
+from vsv.records import JobKind, JobRecord, JobState, Status
+
+
+def request_unsent(here: Installation) -> list[JobRecord]:
+    """Ask for the delivery of slides that wait for one and have none; only good ones are marked to be sent."""
+    asked, token = [], None
+    while True:
+        page = here.slides.by_status(Status.GOOD, 100, token)
+        for record in page.items:
+            if record.delivery == "WAITING" and not _is_asked_for(here, record.image_id):
+                version = {"version": str(record.version)}
+                by = record.modified_by or "vsv"
+                asked.append(jobs.request(here, record.image_id, JobKind.SEND, by, version))
+        if (token := page.next_token) is None:
+            return asked
+
+
+def _is_asked_for(here: Installation, image_id: str) -> bool:
+    job = here.jobs.get(image_id, JobKind.SEND)
+    return job is not None and job.state is JobState.WAITING
