@@ -127,7 +127,7 @@ def test_a_value_across_two_blocks_is_found(pair: tuple[Path, Path], monkeypatch
     text = SECRETS["User"].encode("utf-16-le")
     at = pair[1].stat().st_size
     append(pair[1], text)
-    for block in range(at + 1, at + len(text)):
+    for block in range(at + 1, at + len(text), 5):  # each cut takes a search of the whole file
         monkeypatch.setattr("vsv.publishing.leaks._BLOCK", block)
         assert "description key User" in leaks(pair, None)
 
