@@ -12,10 +12,14 @@ from vsv.haste import at_once as in_haste
 _NOTHING: Mapping[str, str] = {}
 
 
-def at_once(method: str, path: str, headers: Iterable[tuple[bytes, bytes]]) -> Response | None:
+def named(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Give headers as handlers read them."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+
+
+def at_once(method: str, path: str, headers: Mapping[str, str]) -> Response | None:
     """Answer a request without a query now, or give None where that takes time or fails: the long way says why."""
-    named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
-    request = Request(method, path, _NOTHING, named, _NOTHING)
+    request = Request(method, path, _NOTHING, headers, _NOTHING)
     try:
         with in_haste():
             return serve(request)

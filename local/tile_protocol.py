@@ -3,10 +3,14 @@
 A task, a scope and two messages cost more than a tile that the page cache holds. Only what is wholly ordinary is
 answered here: GET or HEAD for a tile without a query, one at a time on a connection that stays open and takes its
 answers. Everything else, and everything that would have to wait, goes uvicorn's way to the application.
+
+Viewers ask for one tile after the other with the same headers. Of a request that is the last one to the byte but for
+the tile's address, nothing else is parsed.
 """
 
 import re
 from asyncio import Event, TimerHandle
+from collections.abc import Mapping
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -15,7 +19,11 @@ from local import images
 from local.app import App, host_of
 
 # An address that means what it says: no query, nothing to decode.
-_PLAIN_TILE = re.compile(rb"[^%?#\x80-\xff]+\.jpe?g\Z")
+_ADDRESS = rb"[^\x00-\x20%?#\x7f-\xff]+\.jpe?g"
+_PLAIN_TILE = re.compile(_ADDRESS + rb"\Z")
+_ASKED_FOR = re.compile(rb"GET (" + _ADDRESS + rb")\Z")
+_REQUEST = re.compile(rb"GET " + _ADDRESS + rb"( HTTP/1\.1\r\n.*)\Z", re.DOTALL)
+_END = b"\r\n\r\n"
 _METHODS = {b"GET": "GET", b"HEAD": "HEAD"}
 
 
@@ -37,6 +45,9 @@ class TileProtocol(HttpToolsProtocol):
         # One timer for as long as tiles are asked for: uvicorn sets one after each answer and cancels it again.
         self._idle_since: float | None = None
         self._idle_timer: TimerHandle | None = None
+        # What the last tile's request had behind its address, and the headers in it; nothing after other requests.
+        self._alike, self._named = b"", dict[str, str]()
+        self._is_between = True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of the connection."""
@@ -44,19 +55,36 @@ class TileProtocol(HttpToolsProtocol):
             self._idle_timer.cancel()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        """Answer what is like the last request; let all else be parsed."""
+        if self._alike and data.endswith(self._alike) and self._is_free():
+            asked = _ASKED_FOR.match(data[: -len(self._alike)])
+            if asked is not None and self._answered("GET", asked[1].decode("ascii"), self._named):
+                self._unset_keepalive_if_required()
+                return
+        was_between, self._alike = self._is_between, b""
+        super().data_received(data)
+        if was_between and self._is_between and self.cycle is _Answered:
+            self._alike = _behind_address(data)
+
     def on_message_begin(self) -> None:
         """Begin a request; uvicorn's scope is made where the request turns out to be uvicorn's."""
         self.url, self.headers, self.expect_100_continue = b"", [], False
-        self._idle_since = None
+        self._idle_since, self._is_between = None, False
 
     def on_headers_complete(self) -> None:
         """Answer a tile now, or let uvicorn have the request."""
-        if not (self._is_free() and self._is_plain() and self._answered(self.url.decode("ascii"))):
+        if not (self._is_free() and self._is_plain() and self._is_answered()):
             url, headers, expects = self.url, self.headers, self.expect_100_continue
             super().on_message_begin()
             self.url, self.expect_100_continue = url, expects
             self.headers.extend(headers)
             super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        super().on_message_complete()
+        self._is_between = True
 
     def _is_free(self) -> bool:
         """Tell whether the connection is ready for an answer and the server may give one."""
@@ -75,11 +103,16 @@ class TileProtocol(HttpToolsProtocol):
             and not parser.should_upgrade()
         )
 
-    def _answered(self, path: str) -> bool:
+    def _is_answered(self) -> bool:
         method = _METHODS.get(self.parser.get_method())
         if method is None or not self._tiles.answers_to(host_of(self.headers)):
             return False
-        response = images.at_once(method, path, self.headers)
+        self._named = images.named(self.headers)
+        return self._answered(method, self.url.decode("ascii"), self._named)
+
+    def _answered(self, method: str, path: str, headers: Mapping[str, str]) -> bool:
+        """Answer, or tell that this is not for the event loop."""
+        response = images.at_once(method, path, headers)
         if response is None:
             return False
         head, body = images.head_and_body(response)
@@ -109,3 +142,9 @@ class TileProtocol(HttpToolsProtocol):
             self._idle_timer = self.loop.call_later(left, self._look_whether_idle)
         else:
             self.timeout_keep_alive_handler()
+
+
+def _behind_address(data: bytes) -> bytes:
+    """Give what one whole request has behind its address; nothing where there are more, or it does not begin here."""
+    found = _REQUEST.match(data)
+    return found[1] if found is not None and data.find(_END) == len(data) - len(_END) else b""

@@ -1,16 +1,15 @@
 """What the event loop answers itself: tiles that lie ready, and nothing that holds others up or goes wrong."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
+from connections import Clock, connected
 from opened import opened
 from profiles import matrix_profile
 from slides import Plan, write_slide
-from uvicorn import Config
-from uvicorn.server import ServerState
 from vsv import drawing, installation
 from vsv.colour import Colour
 from vsv.files import SlideFiles
@@ -19,13 +18,11 @@ from vsv.installation import Installation
 from vsv.view import View
 
 from local import images
-from local.app import App
 from local.standalone import standalone
-from local.tile_protocol import TileProtocol
 
 SIZE = (700, 533)
 FULL = 10
-HOST = [(b"host", b"localhost")]
+HOST = {"host": "localhost"}
 NATIVE = f"/DeepZoom/A_files/{FULL}/0_0.jpeg"
 ASKED = f"GET {NATIVE} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
@@ -54,7 +51,7 @@ class TestOnTheLoop:
         head, body = images.head_and_body(answer)
         assert head.endswith(b"content-length: %d\r\n\r\n" % len(body))
         assert body.startswith(b"\xff\xd8")
-        again = images.at_once("GET", NATIVE, [*HOST, (b"if-none-match", answer.headers["etag"].encode())])
+        again = images.at_once("GET", NATIVE, {**HOST, "if-none-match": answer.headers["etag"]})
         assert again is not None
         assert (again.status, images.head_and_body(again)[1]) == (304, b"")
 
@@ -85,38 +82,6 @@ def test_drawing_in_haste_breaks_off(tmp_path: Path) -> None:
     assert drawing.draw(slide, view, "jpg", colour=Colour("srgb"))
     with at_once(), pytest.raises(WouldWaitError):
         drawing.draw(slide, view, "jpg", colour=Colour("srgb"))
-
-
-class Clock:
-    """An event loop as far as a connection's timers see it."""
-
-    def __init__(self) -> None:
-        self.now, self.timers = 0.0, list[tuple[float, Callable[[], None]]]()
-
-    def time(self) -> float:
-        return self.now
-
-    def call_later(self, seconds: float, call: Callable[[], None]) -> Mock:
-        self.timers.append((self.now + seconds, call))
-        return Mock()
-
-    def pass_to(self, now: float) -> None:
-        while self.timers and min(at for at, _ in self.timers) <= now:
-            due = min(self.timers, key=lambda timer: timer[0])
-            self.timers.remove(due)
-            self.now = due[0]
-            due[1]()
-        self.now = now
-
-
-def connected(clock: Clock, transport: Mock) -> TileProtocol:
-    config = Config(App(), log_config=None, timeout_keep_alive=75)
-    config.load()
-    transport.is_closing.return_value = False
-    given = {"config": config, "server_state": ServerState(), "app_state": {}, "_loop": clock}
-    connection = TileProtocol(tiles=App(), **given)
-    connection.connection_made(transport)
-    return connection
 
 
 @pytest.mark.usefixtures("here")
