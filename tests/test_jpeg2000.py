@@ -2,6 +2,7 @@
 
 import struct
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import imagecodecs
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from opened import box_mean, decibels, decoded, grey_levels_apart, opened, stored_level, tile, whole_level
 from PIL import Image
 from slides import JPEG2000_RGB, JPEG2000_YCBCR, Pixels, Plan, replace_tile, texture, tile_bytes, write_slide
-from vsv import openjpeg, openslide_source, pyramid
+from vsv import jpeg2000_pixels, openjpeg, openslide_source, pyramid
 from vsv.errors import CorruptTileError
 from vsv.jpeg2000 import read_codestream
 from vsv.pixels import tile_pixels
@@ -181,13 +182,49 @@ def test_a_level_whose_tiles_differ_in_chroma(tmp_path: Path) -> None:
     assert decibels(whole_level(slide, slide.max_level), stored_level(path, 0)) > 36
 
 
+def coded(pixels: Pixels, *, transformed: bool) -> bytes:
+    data: bytes = imagecodecs.jpeg2k_encode(
+        pixels, 50 if transformed else None, codecformat="j2k", mct=transformed, reversible=not transformed
+    )
+    return data
+
+
+@pytest.mark.parametrize("transformed", [True, False])
+def test_rgb_is_had_as_jpeg_codes_it(tmp_path: Path, transformed: bool) -> None:
+    path = write_slide(tmp_path / "a.svs", PLANS["rgb"])
+    replace_tile(path, 0, 0, coded(texture(256, 256), transformed=transformed))
+    level = opened(path).decoded[opened(path).max_level]
+    assert jpeg2000_pixels.codestream(level, 0, 0)[1].transformed == transformed
+    bands = [Image.fromarray(part) for part in jpeg2000_pixels.planes(level, 0, 0, ycbcr=True)]
+    found = np.asarray(Image.merge("YCbCr", bands).convert("RGB"))
+    assert np.abs(found.astype(int) - stored_level(path, 0)[:256, :256]).max() <= 3
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_level_whose_tiles_differ_in_transform(tmp_path: Path, first: bool) -> None:
+    path = write_slide(tmp_path / "a.svs", Plan(645, 523, codec=JPEG2000_RGB, downsamples=(1,)))
+    before = stored_level(path, 0)
+    for index in range(2):
+        pixels = np.ascontiguousarray(before[:256, 256 * index : 256 * index + 256])
+        replace_tile(path, 0, index, coded(pixels, transformed=(index == 0) == first))
+    render_pyramid(opened(path), tmp_path / "p.tif", jobs=2)
+    slide = opened(path, tmp_path / "p.tif")
+    for col in range(3):
+        left = 256 * col
+        found = tile(slide, slide.max_level, col, 0, "png")
+        assert decibels(found, stored_level(path, 0)[:256, left : left + found.shape[1]]) > 36
+
+
 @pytest.mark.parametrize(
     "data",
     [b"", b"garbage" * 100, TILE_422[:60], TILE_422[:120], TILE_422[: len(TILE_422) // 2]],
     ids=["empty", "garbage", "half a header", "a header", "half a tile"],
 )
-def test_damaged_tiles_are_background(tmp_path: Path, data: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    path = write_slide(tmp_path / "a.svs", Plan(645, 523, codec=JPEG2000_YCBCR, downsamples=(1,)))
+@pytest.mark.parametrize("name", ["ycbcr", "rgb", "rgb, transformed"])
+def test_damaged_tiles_are_background(
+    tmp_path: Path, name: str, data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_slide(tmp_path / "a.svs", replace(PLANS[name], downsamples=(1,)))
     before = stored_level(path, 0)
     replace_tile(path, 0, 1, data)
     render_pyramid(opened(path), tmp_path / "p.tif", jobs=2)

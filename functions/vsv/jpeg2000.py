@@ -22,6 +22,7 @@ _MAX_DECOMPOSITIONS = 32  # the standard's own
 _MAX_LAYERS = 64
 _MAX_PRECINCTS = 4096
 _USER_PRECINCTS = 1
+_COMPONENT_TRANSFORM, _IRREVERSIBLE = 1, 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,13 @@ class Codestream:
     """What a codestream says of itself.
 
     ``chroma`` is how many pixels, across and down, a sample of the second and third component spans;
-    ``decompositions`` how many times the tile can be halved while it is decoded.
+    ``decompositions`` how many times the tile can be halved while it is decoded. ``transformed``: what is coded is
+    YCbCr as JPEG has it, of which a decoder makes other colours at its end (annex G.3, the irreversible transform).
     """
 
     chroma: tuple[int, int]
     decompositions: int
+    transformed: bool
 
 
 def read_codestream(data: bytes, side_px: int) -> Codestream:
@@ -47,12 +50,13 @@ def read_codestream(data: bytes, side_px: int) -> Codestream:
     try:
         chroma = _chroma(segments[_SIZE], side_px)
         decompositions = _decompositions(segments[_COD], side_px)
+        transformed = (segments[_COD][4], segments[_COD][9]) == (_COMPONENT_TRANSFORM, _IRREVERSIBLE)
     except (KeyError, IndexError, struct.error) as error:
         raise CorruptTileError("the tile's JPEG 2000 header is damaged") from error
     if _COC in segments:
         raise CorruptTileError("the tile's components are coded in different ways")
     _check_parts(data, at)
-    return Codestream(chroma, decompositions)
+    return Codestream(chroma, decompositions, transformed)
 
 
 def _segments(data: bytes, at: int, last: int) -> tuple[dict[int, bytes], int]:

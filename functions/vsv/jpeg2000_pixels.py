@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from vsv import openjpeg
 from vsv.deepzoom import shrunk
@@ -24,10 +25,15 @@ def codestream(level: Jpeg2000Level, col: int, row: int) -> tuple[bytes, Codestr
     return data, read_codestream(data, level.tile_size)
 
 
-def planes(level: Jpeg2000Level, col: int, row: int) -> list[Plane]:
-    """Give a tile's three components as they are stored: of YCbCr the chroma may be smaller."""
-    data, _ = codestream(level, col, row)
-    return openjpeg.decode(data)
+def planes(level: Jpeg2000Level, col: int, row: int, *, ycbcr: bool) -> list[Plane]:
+    """Give a tile's three components, in YCbCr or as the level says; where they are chroma they may be smaller."""
+    data, header = codestream(level, col, row)
+    if level.ycbcr or not ycbcr:
+        return openjpeg.decode(data)
+    if header.transformed:
+        return openjpeg.decode(data, as_coded=True)
+    pixels = rgb(level, openjpeg.decode(data), level.tile_size)
+    return [np.asarray(band) for band in Image.fromarray(pixels).convert("YCbCr").split()]
 
 
 def tile_pixels(level: Jpeg2000Level, col: int, row: int, shift: int) -> tuple[Pixels, int]:

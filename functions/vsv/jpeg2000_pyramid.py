@@ -1,8 +1,8 @@
 """Levels of a pyramid from one reading of a level of JPEG 2000 tiles: each tile is decoded once.
 
 A tile is decoded, coded as JPEG, and halved into a quarter of the tile above, which is done when its four quarters
-are; so a task holds a few tiles, whatever the slide's size. Chroma stays as it is stored: YCbCr is what JPEG
-codes, and is not converted to RGB and back.
+are; so a task holds a few tiles, whatever the slide's size. YCbCr is what JPEG codes, and what JPEG 2000 codes of RGB:
+it is not converted to RGB and back, and its chroma stays as it is stored.
 """
 
 import logging
@@ -18,6 +18,7 @@ from vsv import jpeg2000_pixels, pixels
 from vsv.deepzoom import Grid
 from vsv.errors import CorruptTileError
 from vsv.jpeg import abbreviate
+from vsv.jpeg2000 import Codestream
 from vsv.levels import Jpeg2000Level
 from vsv.openjpeg import Plane
 from vsv.pixels import Coding
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 # Source tiles of one task, at least: enough to hide the cost of a task, few enough to keep all cores at work.
 TILES_A_TASK = 4
-# Tiles of the source are looked at for their chroma until one can be read.
+# Tiles of the source are looked at for how they are stored until one can be read.
 TILES_LOOKED_AT = 8
 NEUTRAL = 128
 # The header of a scan of three components. In the scan's data FF is followed by 00 or a restart marker.
@@ -40,12 +41,16 @@ Block = tuple[int, int, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A source level and those above it, finest first; ``chroma`` is what a chroma sample of the source spans."""
+    """A source level and those above it, finest first.
+
+    ``ycbcr``: its tiles are handled in YCbCr; ``chroma`` is what a chroma sample of the source spans.
+    """
 
     grid: Grid
     level: Jpeg2000Level
     levels_dz: tuple[int, ...]
     codings: tuple[Coding, ...]
+    ycbcr: bool
     chroma: tuple[int, int]
 
     @classmethod
@@ -53,7 +58,10 @@ class Tree:
         """Prepare the levels ``levels_dz``, the first of which the slide holds as JPEG 2000."""
         level = slide.decoded[levels_dz[0]]
         codings = tuple(pixels.rendered_coding(slide, dz) for dz in levels_dz)
-        return cls(slide.grid, level, levels_dz, codings, _chroma(level))
+        header = _first_header(level)
+        ycbcr = level.ycbcr or (header is not None and header.transformed)
+        chroma = header.chroma if header is not None and level.ycbcr else (1, 1)
+        return cls(slide.grid, level, levels_dz, codings, ycbcr, chroma)
 
     def tasks(self) -> Iterator[Callable[[], list[Block]]]:
         """Give the tasks that make all tiles: each gives pages, places and bytes."""
@@ -99,14 +107,14 @@ class Tree:
         level, size = self.level, self.grid.tile_size
         inside = min(col, level.page.columns - 1), min(row, level.page.rows - 1)
         try:
-            tile = jpeg2000_pixels.planes(level, *inside)
+            tile = jpeg2000_pixels.planes(level, *inside, ycbcr=self.ycbcr)
             return [self._fitted(part, index > 0, inside, (col, row)) for index, part in enumerate(tile)]
         except CorruptTileError as error:
             log.warning(
                 "background for tile %d,%d of a %d px wide level: %s", col, row, level.width_px, error
             )
         light = np.full((size, size), pixels.BACKGROUND, np.uint8)
-        colour = np.full(self._shape(is_chroma=True), NEUTRAL if level.ycbcr else pixels.BACKGROUND, np.uint8)
+        colour = np.full(self._shape(is_chroma=True), NEUTRAL if self.ycbcr else pixels.BACKGROUND, np.uint8)
         return [light, colour, colour]
 
     def _shape(self, *, is_chroma: bool) -> tuple[int, int]:
@@ -136,7 +144,7 @@ class Tree:
         )
 
     def _encoded(self, tile: Tile, coding: Coding, *, whole: bool) -> bytes:
-        if not self.level.ycbcr:
+        if not self.ycbcr:
             return _abbreviated(pixels.encode_jpeg(_interleaved(tile), coding))
         if not whole and coding.chroma == "420":
             half = self.grid.tile_size // 2
@@ -165,17 +173,15 @@ def _abbreviated_header(header: bytes) -> bytes:
     return abbreviate(header + START_OF_SCAN)[1].removesuffix(START_OF_SCAN)
 
 
-def _chroma(level: Jpeg2000Level) -> tuple[int, int]:
-    """Find how a level's chroma is stored, by the first of its tiles that can be read."""
-    if not level.ycbcr:
-        return 1, 1
+def _first_header(level: Jpeg2000Level) -> Codestream | None:
+    """Give the header of the first of a level's tiles that can be read: how they all are stored, as a rule."""
     for index in range(min(TILES_LOOKED_AT, level.page.columns * level.page.rows)):
         row, col = divmod(index, level.page.columns)
         try:
-            return jpeg2000_pixels.codestream(level, col, row)[1].chroma
+            return jpeg2000_pixels.codestream(level, col, row)[1]
         except CorruptTileError:
             continue
-    return 1, 1
+    return None
 
 
 def _resampled(part: Plane, wanted: tuple[int, int]) -> Plane:

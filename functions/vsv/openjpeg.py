@@ -93,6 +93,7 @@ _SIGNATURES = {
     "opj_stream_set_user_data": (None, c_void_p, c_void_p, c_void_p),
     "opj_stream_set_user_data_length": (None, c_void_p, c_uint64),
     "opj_read_header": (c_int, c_void_p, c_void_p, POINTER(_ImagePointer)),
+    "opj_set_decoded_components": (c_int, c_void_p, c_uint32, POINTER(c_uint32), c_int),
     "opj_decode": (c_int, c_void_p, c_void_p, _ImagePointer),
     "opj_image_destroy": (None, _ImagePointer),
 }
@@ -110,6 +111,7 @@ def _read(buffer: int, wanted: int, at: int) -> int:
 
 
 _READ = _Read(_read)
+_ALL_COMPONENTS = (c_uint32 * 3)(0, 1, 2)
 
 
 def available() -> bool:
@@ -163,17 +165,17 @@ def _is_known(library: ctypes.CDLL) -> bool:
     ]
 
 
-def decode(data: bytes, reduce: int = 0) -> list[Plane]:
+def decode(data: bytes, reduce: int = 0, *, as_coded: bool = False) -> list[Plane]:
     """Decode a codestream whose header was checked, halved ``reduce`` times, into one array for each component.
 
-    Raises CorruptTileError.
+    ``as_coded``: without the component transform at its end. Raises CorruptTileError.
     """
     library = _library()
     assert library is not None, "whoever decodes has asked whether it is available"
-    return _decode(library, data, reduce)
+    return _decode(library, data, reduce, as_coded)
 
 
-def _decode(library: ctypes.CDLL, data: bytes, reduce: int) -> list[Plane]:
+def _decode(library: ctypes.CDLL, data: bytes, reduce: int, as_coded: bool = False) -> list[Plane]:
     source = _Input(ctypes.cast(c_char_p(data), c_void_p), len(data), 0)
     stream = library.opj_stream_create(max(len(data), _SMALLEST_BUFFER), 1)
     codec = library.opj_create_decompress(_RAW_CODESTREAM)
@@ -186,6 +188,8 @@ def _decode(library: ctypes.CDLL, data: bytes, reduce: int) -> list[Plane]:
         library.opj_stream_set_user_data_length(stream, len(data))
         library.opj_setup_decoder(codec, _parameters(library, reduce))
         if not library.opj_read_header(stream, codec, ctypes.byref(image)) or image.contents.count != 3:
+            raise CorruptTileError("the tile's JPEG 2000 header is damaged")
+        if as_coded and not library.opj_set_decoded_components(codec, 3, _ALL_COMPONENTS, 0):
             raise CorruptTileError("the tile's JPEG 2000 header is damaged")
         if not library.opj_decode(codec, stream, image):
             raise CorruptTileError("the tile's JPEG 2000 is damaged")
