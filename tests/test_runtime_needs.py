@@ -1,10 +1,12 @@
 """The product must run with requirements.txt alone: what only checks and tests need must not creep in."""
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from running import ROOT
 
 FIRST_RUN = """
@@ -31,3 +33,12 @@ def test_a_first_run_needs_no_development_package(tmp_path: Path) -> None:
     assert {"pytest", "tifffile", "imagecodecs"} <= set(names)
     command = [sys.executable, "-c", FIRST_RUN, ",".join(names), str(tmp_path)]
     subprocess.run(command, check=True, cwd=ROOT, timeout=120)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists its threads")
+def test_numpy_starts_no_threads_of_its_own() -> None:
+    asked = "import vsv.pixels, os; print(len(os.listdir('/proc/self/task')))"
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    environment["PYTHONPATH"] = str(ROOT / "functions")
+    told = subprocess.run([sys.executable, "-c", asked], env=environment, check=True, capture_output=True)
+    assert int(told.stdout) == 1
