@@ -14,7 +14,7 @@ from vsv.deepzoom import shrunk
 from vsv.errors import CorruptTileError
 from vsv.jpeg2000 import Codestream, read_codestream
 from vsv.levels import Jpeg2000Level
-from vsv.openjpeg import Plane
+from vsv.openjpeg import Plane, Planes
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -25,7 +25,7 @@ def codestream(level: Jpeg2000Level, col: int, row: int) -> tuple[bytes, Codestr
     return data, read_codestream(data, level.tile_size)
 
 
-def planes(level: Jpeg2000Level, col: int, row: int, *, ycbcr: bool) -> list[Plane]:
+def planes(level: Jpeg2000Level, col: int, row: int, *, ycbcr: bool) -> Planes:
     """Give a tile's three components, in YCbCr or as the level says; where they are chroma they may be smaller."""
     data, header = codestream(level, col, row)
     if level.ycbcr or not ycbcr:
@@ -63,7 +63,7 @@ def _centred(pixels: Pixels, reduce: int) -> Pixels:
     return pixels
 
 
-def rgb(level: Jpeg2000Level, parts: list[Plane], side_px: int) -> Pixels:
+def rgb(level: Jpeg2000Level, parts: Planes, side_px: int) -> Pixels:
     """Make RGB of a square tile's components; raises CorruptTileError where they do not fit."""
     light, blue, red = (_spread(part, side_px) for part in parts)
     if not level.ycbcr:

@@ -32,6 +32,8 @@ from vsv.errors import CorruptTileError
 log = logging.getLogger(__name__)
 
 Plane = npt.NDArray[np.uint8]
+# One array of all where they are of one size.
+Planes = list[Plane] | npt.NDArray[np.uint8]
 
 _RAW_CODESTREAM = 0  # OPJ_CODEC_J2K
 _NO_MORE = c_size_t(-1).value
@@ -165,7 +167,7 @@ def _is_known(library: ctypes.CDLL) -> bool:
     ]
 
 
-def decode(data: bytes, reduce: int = 0, *, as_coded: bool = False) -> list[Plane]:
+def decode(data: bytes, reduce: int = 0, *, as_coded: bool = False) -> Planes:
     """Decode a codestream whose header was checked, halved ``reduce`` times, into one array for each component.
 
     ``as_coded``: without the component transform at its end. Raises CorruptTileError.
@@ -175,7 +177,7 @@ def decode(data: bytes, reduce: int = 0, *, as_coded: bool = False) -> list[Plan
     return _decode(library, data, reduce, as_coded)
 
 
-def _decode(library: ctypes.CDLL, data: bytes, reduce: int, as_coded: bool = False) -> list[Plane]:
+def _decode(library: ctypes.CDLL, data: bytes, reduce: int, as_coded: bool = False) -> Planes:
     source = _Input(ctypes.cast(c_char_p(data), c_void_p), len(data), 0)
     stream = library.opj_stream_create(max(len(data), _SMALLEST_BUFFER), 1)
     codec = library.opj_create_decompress(_RAW_CODESTREAM)
@@ -193,7 +195,7 @@ def _decode(library: ctypes.CDLL, data: bytes, reduce: int, as_coded: bool = Fal
             raise CorruptTileError("the tile's JPEG 2000 header is damaged")
         if not library.opj_decode(codec, stream, image):
             raise CorruptTileError("the tile's JPEG 2000 is damaged")
-        return [_plane(image.contents.components[index]) for index in range(3)]
+        return _planes([_samples(image.contents.components[index]) for index in range(3)])
     finally:
         if image:
             library.opj_image_destroy(image)
@@ -212,8 +214,18 @@ def _parameters(library: ctypes.CDLL, reduce: int) -> ctypes.Array[ctypes.c_char
     return parameters
 
 
-def _plane(component: _Component) -> Plane:
-    """Copy a component's samples, which are 32 bits wide and end with the image."""
+def _samples(component: _Component) -> npt.NDArray[np.int32]:
+    """Give a component's samples, which are 32 bits wide and end with the image."""
     if not component.data:
         raise CorruptTileError("the tile's JPEG 2000 is damaged")
-    return np.ctypeslib.as_array(component.data, (component.height, component.width)).astype(np.uint8)
+    return np.ctypeslib.as_array(component.data, (component.height, component.width))
+
+
+def _planes(samples: list[npt.NDArray[np.int32]]) -> Planes:
+    """Copy components of 8 bits."""
+    if len({part.shape for part in samples}) > 1:
+        return [part.astype(np.uint8) for part in samples]
+    out = np.empty((len(samples), *samples[0].shape), np.uint8)
+    for plane, part in zip(out, samples, strict=True):
+        np.copyto(plane, part, casting="unsafe")
+    return out
