@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -89,32 +89,41 @@ def _write_levels(
                 _write_decoded(slide, levels_dz, pages, tiff, counter, pool)
             else:
                 tiff.write_page(pages[0], _level_tiles(slide, levels_dz[0], counter, pool))
-            written = {dz: _written_level(slide, dz, part) for dz in levels_dz}
-            slide = replace(slide, levels={**slide.levels, **written})
+            slide = replace(slide, levels={**slide.levels, **_written_levels(slide, levels_dz, part)})
 
 
 def _together(slide: Slide, wanted: tuple[int, ...]) -> list[tuple[int, ...]]:
     """Group the levels: what is made from one reading of a level of JPEG 2000 tiles, every other one by itself."""
     groups: list[tuple[int, ...]] = []
     for dz in wanted:
-        near = bool(groups) and groups[-1][0] in slide.decoded and groups[-1][0] - dz <= MAX_DCT_SHIFT
-        if near and dz not in slide.decoded:
+        if groups and dz not in slide.decoded and _is_read_with(slide, groups[-1][0], dz):
             groups[-1] += (dz,)
         else:
             groups.append((dz,))
     return groups
 
 
+def _is_read_with(slide: Slide, source_dz: int, level_dz: int) -> bool:
+    """Tell whether a level is made from one reading of another: of a few halvings, or of no more than a tile."""
+    is_near = source_dz - level_dz <= MAX_DCT_SHIFT or slide.grid.tile_counts(source_dz) == (1, 1)
+    return source_dz in slide.decoded and is_near
+
+
 def _layout(slide: Slide, level_dz: int, subfile_type: int) -> PageLayout:
     size, coding = slide.grid.tile_size, pixels.rendered_coding(slide, level_dz)
-    tables, _ = abbreviate(pixels.encode_jpeg(pixels.blank(size, size), coding))
     return PageLayout(
         *slide.grid.level_size(level_dz),
-        tables,
+        _tables(size, coding),
         subsampling=(2, 2) if coding.chroma == "420" else (1, 1),
         tile_size=size,
         subfile_type=subfile_type,
     )
+
+
+@lru_cache(maxsize=8)
+def _tables(size: int, coding: pixels.Coding) -> bytes:
+    """Give the JPEG tables that all tiles of a coding share."""
+    return abbreviate(pixels.encode_jpeg(pixels.blank(size, size), coding))[0]
 
 
 def _write_decoded(
@@ -139,13 +148,13 @@ def _counted(runs: Iterator[list[Block]], counter: _Counter) -> Iterator[Block]:
         yield from blocks
 
 
-def _written_level(slide: Slide, level_dz: int, part: Path) -> JpegLevel:
-    """Read back the level just written: the next ones may be rendered from it, and a bad one ends here."""
+def _written_levels(slide: Slide, levels_dz: tuple[int, ...], part: Path) -> dict[int, JpegLevel]:
+    """Read back the levels just written: the next ones may be rendered from them, and a bad one ends here."""
     file = OpenFile(part)
-    for page in reversed(tiled_pages(file)):
-        if matching_level(slide.grid, page) == level_dz:
-            return jpeg_level(file, page)
-    raise UnavailableError("the pyramid could not be read back after writing: check the disk")
+    pages = {matching_level(slide.grid, page): page for page in tiled_pages(file)}
+    if not pages.keys() >= set(levels_dz):
+        raise UnavailableError("the pyramid could not be read back after writing: check the disk")
+    return {dz: jpeg_level(file, pages[dz]) for dz in levels_dz}
 
 
 def _level_tiles(slide: Slide, level_dz: int, counter: _Counter, pool: ThreadPoolExecutor) -> Iterator[bytes]:
