@@ -84,8 +84,8 @@ def test_what_passes_is_waited_for_over_a_night_and_busy_functions_for_hours(nam
     assert busy["MaxAttempts"] * busy["MaxDelaySeconds"] / 2 >= 4 * 3600
 
 
-# A function that ran out of time or memory, by any of the names for it: the last one is for both ("Handle Lambda service
-# exceptions"). What a slide does to its function, it does each time.
+# A function that ran out of time or memory, by any of the names for it; the last one is for both. What a slide does
+# to its function once, it does each time. Source: "Handle Lambda service exceptions".
 OWN_DOING = (
     "Sandbox.Timedout",
     "States.Timeout",
