@@ -1,5 +1,6 @@
 """Network, storage and transfer as designed: what is reached from where, what is kept, what is copied how."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -164,6 +165,15 @@ class TestStorage:
         assert locked == {"MinRetentionDays": STORAGE.value(nightly["Lifecycle"]["DeleteAfterDays"])}
         (policy,) = STORAGE.value(STORAGE.properties("BackupRole")["ManagedPolicyArns"])
         assert policy.endswith("service-role/AWSBackupServiceRolePolicyForBackup")
+
+    def test_the_backup_of_a_month_begins_when_that_of_the_night_has_ended(self) -> None:
+        """One at a time is made of a file system ("Concurrent backups", Amazon EFS user guide)."""
+        nightly, monthly = STORAGE.properties("BackupPlan")["BackupPlan"]["BackupPlanRule"]
+        began, begins = (
+            int(h) * 60 + int(m)
+            for m, h in (re.findall(r"\d+", rule["ScheduleExpression"])[:2] for rule in (nightly, monthly))
+        )
+        assert began + nightly["StartWindowMinutes"] + nightly["CompletionWindowMinutes"] <= begins
 
     def test_what_was_handed_in_is_used_and_nothing_is_made_in_its_place(self) -> None:
         given = {
