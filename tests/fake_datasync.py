@@ -41,6 +41,7 @@ class FakeExecution:
     phase: int = 0
     error: str | None = None
     sent: list[str] = field(default_factory=list)
+    forgotten: bool = False
 
     @property
     def status(self) -> str:
@@ -48,7 +49,7 @@ class FakeExecution:
 
     @property
     def is_running(self) -> bool:
-        return self.status not in ("SUCCESS", "ERROR")
+        return not self.forgotten and self.status not in ("SUCCESS", "ERROR")
 
     @property
     def names(self) -> list[str]:
@@ -80,6 +81,11 @@ class FakeDataSync:
         check_shape("DescribeTaskExecution", request)
         with self._lock:
             found = next(one for one in self.executions if one.arn == request["TaskExecutionArn"])
+            if found.forgotten:
+                details = {
+                    "Error": {"Code": "InvalidRequestException", "Message": "There is no such execution."}
+                }
+                raise ClientError(details, "DescribeTaskExecution")  # type: ignore[arg-type]
             answer: dict[str, Any] = {
                 "TaskExecutionArn": found.arn,
                 "Status": found.status,

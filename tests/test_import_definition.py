@@ -8,11 +8,13 @@ import yaml
 from vsv import errors
 from vsv.stream_starter import LONGEST_LIFE
 
+from tests.cloudformation import Function, nested_templates
 from tests.import_machine import DEFINITION, definition
 
 MACHINE = definition()
 STATES: dict[str, Any] = MACHINE["States"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
+IMPORTS = next(one for one in nested_templates() if str(one) == "imports")
 # What Step Functions and Lambda name themselves.
 RESERVED = ("States.", "Lambda.", "Sandbox.", "Runtime.")
 
@@ -64,8 +66,9 @@ def test_every_retry_backs_off_with_jitter_and_bounds(name: str) -> None:
 
 
 # What Lambda says of a file system, a network interface or itself that is not there yet.
-# Source: "Invoke", AWS Lambda API reference.
+# Sources: "Invoke", AWS Lambda API reference; "Handle Lambda service exceptions", AWS Step Functions developer guide.
 PASSING = {
+    "AWSLambdaException", "ClientExecutionTimeoutException", "SdkClientException",
     "EC2ThrottledException", "EC2UnexpectedException", "EFSIOException", "EFSMountConnectivityException",
     "EFSMountFailureException", "EFSMountTimeoutException", "ENILimitReachedException", "ResourceConflictException",
     "ResourceNotReadyException", "ServiceException", "SubnetIPAddressLimitReachedException",
@@ -79,6 +82,52 @@ def test_what_passes_is_waited_for_over_a_night_and_busy_functions_for_hours(nam
     assert passing["MaxAttempts"] * passing["MaxDelaySeconds"] / 2 >= 12 * 3600  # jitter halves it on average
     assert busy["ErrorEquals"] == ["Lambda.TooManyRequestsException"]
     assert busy["MaxAttempts"] * busy["MaxDelaySeconds"] / 2 >= 4 * 3600
+
+
+# A function that ran out of time or memory, by any of the names for it; the last one is for both. What a slide does
+# to its function once, it does each time. Source: "Handle Lambda service exceptions".
+OWN_DOING = (
+    "Sandbox.Timedout",
+    "States.Timeout",
+    "Runtime.ExitError",
+    "Runtime.OutOfMemory",
+    "Lambda.Unknown",
+)
+
+
+@pytest.mark.parametrize("name", sorted(TASKS.keys() - {"RecordFailure"}))
+@pytest.mark.parametrize("error", OWN_DOING)
+def test_what_is_the_slides_own_doing_is_not_tried_for_days(name: str, error: str) -> None:
+    attempts = [retry["MaxAttempts"] for retry in TASKS[name]["Retry"] if error in retry["ErrorEquals"]]
+    assert sum(attempts) <= 4
+
+
+def test_the_machine_is_given_its_steps_and_may_call_them_and_nothing_else() -> None:
+    machine = IMPORTS.properties("ImportSlideMachine")
+    given = IMPORTS.value(machine["DefinitionSubstitutions"])
+    named = {
+        task["Resource"]
+        for task in yaml.safe_load(DEFINITION.read_text())["States"].values()
+        if "Resource" in task
+    }
+    assert {f"${{{name}}}" for name in given} == named
+    role = IMPORTS.value(IMPORTS.properties(machine["Role"]["Fn::GetAtt"][0]))
+    statements = [one for policy in role["Policies"] for one in policy["PolicyDocument"]["Statement"]]
+    (calls,) = [one for one in statements if one["Action"] == "lambda:InvokeFunction"]
+    assert sorted(calls["Resource"]) == sorted(given.values())
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_outlasts_its_function(name: str) -> None:
+    """Otherwise a second attempt would begin while the first one is at work."""
+    resource = yaml.safe_load(DEFINITION.read_text())["States"][name]["Resource"]
+    of = IMPORTS.properties("ImportSlideMachine")["DefinitionSubstitutions"][resource[2:-1]]
+    assert TASKS[name]["TimeoutSeconds"] > Function(IMPORTS, of["Fn::GetAtt"][0]).properties["Timeout"]
+
+
+def test_a_run_has_one_standard_execution() -> None:
+    """An express machine would forget names, and start a run twice."""
+    assert IMPORTS.properties("ImportSlideMachine")["Type"] == "STANDARD"
 
 
 def test_what_a_run_may_last_is_known_to_those_who_begin_it_anew() -> None:

@@ -309,13 +309,14 @@ class TestWhatCannotPass:
         check_failed(aws, "an unexpected error stopped the import")
         assert "secret" not in json.dumps(aws.post("a.svs", SIZE)[1])
 
-    def test_rendering_that_takes_too_long(self, aws: Machine) -> None:
-        aws.functions.fail("render_pyramid", *[TIMED_OUT] * 9)
+    @pytest.mark.parametrize("told_as", ["Sandbox.Timedout", "Lambda.Unknown"])
+    def test_rendering_that_takes_too_long(self, aws: Machine, told_as: str) -> None:
+        aws.functions.fail("render_pyramid", *[TIMED_OUT | {"errorType": told_as}] * 9)
         aws.bring()
         run = aws.run()
         assert (aws.status(), run.state) == ("FAILED", ImportState.FAILED)
         assert "rendering took too long" in (run.error or "")
-        assert aws.functions.calls.count("render_pyramid") == attempts("Render", "Sandbox.Timedout") == 2
+        assert aws.functions.calls.count("render_pyramid") == attempts("Render", told_as) == 2
 
     def test_a_failure_that_cannot_be_recorded_is_tried_and_told_by_eventbridge(self, aws: Machine) -> None:
         aws.functions.fail("extract_metadata", UnreadableSlideError("the label cannot be read"))

@@ -55,6 +55,8 @@ def test_a_policy_allows_what_the_code_calls_and_nothing_else(
     lacking = {right for right in needed if not is_allowed(right, statements)}
     superfluous = {right for right in allowed_by(statements) if not any(covers(right, one) for one in needed)}
     assert (lacking, superfluous) == (set(), set())
+    if "VpcConfig" in function.properties:  # nothing else has an endpoint there
+        assert {right.action for right in world.needed if not right.action.startswith(THERE)} == set()
 
 
 def test_every_function_has_a_scenario_and_every_scenario_a_function() -> None:

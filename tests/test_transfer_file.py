@@ -11,14 +11,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from small_slides import put
 from transfer_file.following import Following, follow
-from vsv.datasync import FILTER_BYTES, DataSyncTask, fitting, pattern_of
+from vsv.datasync import FILTER_BYTES, DataSyncTask, Execution, fitting, pattern_of
 from vsv.errors import TransferError, UnavailableError, VersionConflictError
 from vsv.names import is_slide_filename
 from vsv.records import ImportRecord, ImportState
 from vsv.stores import ImportStore
 
 from local.sqlite import SqliteImportStore, open_database
-from tests.fake_datasync import PHASES, TASK_ARN, FakeDataSync, check_shape
+from tests.fake_datasync import MODEL, PHASES, TASK_ARN, FakeDataSync, check_shape
 from tests.store_records import slide_import
 
 A = [{"FilterType": "SIMPLE_PATTERN", "Value": "/a.svs"}]
@@ -166,6 +166,16 @@ def test_a_task_that_cannot_be_started_counts_as_a_failure(
     assert stored(imports).error is None
 
 
+def test_an_execution_that_datasync_has_forgotten_stops_no_import(
+    imports: ImportStore, service: FakeDataSync, task: DataSyncTask
+) -> None:
+    """After weeks without a slide, the task may name one that can no longer be looked at."""
+    service.begin(Z).forgotten = True
+    so_far = follow(imports, task, begun(imports), Following())
+    assert (so_far.execution, so_far.errors) == (service.executions[1].arn, 0)
+    assert until_done(imports, task, so_far).completed == 1
+
+
 def test_after_a_failure_the_file_goes_alone(
     imports: ImportStore, service: FakeDataSync, task: DataSyncTask
 ) -> None:
@@ -206,6 +216,13 @@ def test_it_waits_twice_as_long_after_each_failure_up_to_an_hour(
     service.refuse_next = 1
     so_far = follow(imports, task, begun(imports), Following(errors=errors))
     assert longest / 2 <= so_far.wait_s <= longest
+
+
+def test_every_status_is_one_of_the_service_and_only_two_are_the_end() -> None:
+    """One that is being cancelled may still write."""
+    known = MODEL.shape_for("TaskExecutionStatus").enum  # type: ignore[attr-defined]
+    ended = {status for status in known if not Execution("arn", status).is_running}
+    assert (ended, set(PHASES) <= set(known)) == ({"SUCCESS", "ERROR"}, True)
 
 
 def test_too_many_failures_are_told(imports: ImportStore, service: FakeDataSync, task: DataSyncTask) -> None:

@@ -18,6 +18,7 @@ from vsv.errors import UnavailableError
 # A filter rule takes 102,400 characters.
 FILTER_BYTES = 100_000
 _ENDED = ("SUCCESS", "ERROR")
+_INVALID = "InvalidRequestException"  # DataSync's one answer to whatever it will not do
 _CONFIG = Config(connect_timeout=3, read_timeout=15, retries={"mode": "standard", "max_attempts": 4})
 
 
@@ -70,12 +71,21 @@ class DataSyncTask:
         """Give the most recent execution, running or ended; None before the first."""
         with _plain_errors():
             arn = self._client.describe_task(TaskArn=self._arn).get("CurrentTaskExecutionArn")
-        return self.execution(arn) if arn else None
+            try:
+                return self._described(arn) if arn else None
+            except ClientError as error:
+                # The task may name one that DataSync has forgotten since; one that runs it refuses to start beside.
+                if error.response["Error"]["Code"] == _INVALID:
+                    return None
+                raise
 
     def execution(self, arn: str) -> Execution:
         """Give an execution as it is now."""
         with _plain_errors():
-            found = self._client.describe_task_execution(TaskExecutionArn=arn)
+            return self._described(arn)
+
+    def _described(self, arn: str) -> Execution:
+        found = self._client.describe_task_execution(TaskExecutionArn=arn)
         result = found.get("Result", {})
         return Execution(
             arn=arn,
@@ -92,7 +102,7 @@ class DataSyncTask:
             try:
                 answer = self._client.start_task_execution(TaskArn=self._arn, Includes=includes)
             except ClientError as error:
-                if error.response["Error"]["Code"] == "InvalidRequestException":
+                if error.response["Error"]["Code"] == _INVALID:
                     return None
                 raise
         arn: str = answer["TaskExecutionArn"]
