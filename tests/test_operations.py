@@ -256,8 +256,8 @@ def test_what_mails_by_itself_has_no_role() -> None:
 def test_alarms_and_mails_are_encrypted_and_only_ours_may_send() -> None:
     statements = OPERATIONS.value(OPERATIONS.properties("TopicPolicy"))["PolicyDocument"]["Statement"]
     allowed = {s["Principal"]["Service"]: s.get("Condition") for s in statements if s["Effect"] == "Allow"}
-    # "You can't use Condition blocks in Amazon SNS topic policies for EventBridge": the rules' mails would never come.
-    # "Using resource-based policies for Amazon EventBridge", EventBridge user guide.
+    # "You can't use Condition blocks in Amazon SNS topic policies for EventBridge": their mails never come.
+    # "Using resource-based policies for Amazon EventBridge", Amazon EventBridge user guide.
     account = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
     assert allowed == {"cloudwatch.amazonaws.com": account, "events.amazonaws.com": None}
     key = OPERATIONS.value(OPERATIONS.properties("TopicKey"))["KeyPolicy"]["Statement"]

@@ -176,7 +176,9 @@ def test_an_answer_is_an_object_and_not_a_list_of_one() -> None:
     """PowerShell 7 hands on what is in a list; 5.1 hands on the list, and the Python twin refuses it."""
     sender = text(function_named(tree(IMPORT), "Send-Post"))
     [reading] = [line for line in sender.splitlines() if "ConvertFrom-Json" in line]
-    assert reading.strip().startswith(r"if ($text -match '^\s*\{') { try { $object = ConvertFrom-Json $text }")
+    assert reading.strip().startswith(
+        r"if ($text -match '^\s*\{') { try { $object = ConvertFrom-Json $text }"
+    )
 
 
 def test_nothing_else_can_delete_or_overwrite_a_slide() -> None:

@@ -14,7 +14,7 @@ from dynamo_tables import create_tables
 from local.events import http_event
 
 REGION = "eu-central-1"
-EDGE_SECRET = "what only the edge knows, and long enough"  # noqa: S105  a test's own
+EDGE_SECRET = "what only the edge knows, and long enough"
 
 
 def bucket_name(name: str) -> str:

@@ -81,7 +81,12 @@ def test_a_dropped_slide_comes_in(deployment: Deployment, tmp_path: Path) -> Non
     slide = write_slide(tmp_path / "b.svs", Plan(1200, 900, 240, downsamples=(1, 4)))
     content = slide.read_bytes()
     put = deployment.dropped.put_object(Key="2026/b.svs", Body=content)
-    told = {"key": put.key, "size": len(content), "version-id": put.version_id, "sequencer": "00617F08299329D189"}
+    told = {
+        "key": put.key,
+        "size": len(content),
+        "version-id": put.version_id,
+        "sequencer": "00617F08299329D189",
+    }
     event = {"detail": {"bucket": {"name": deployment.dropped.name}, "object": told}}
     assert deployment("ReceiveDroppedFunction", event) == {"state": "TRANSFERRING"}
     started = deployment.start("b.svs")
