@@ -194,6 +194,41 @@ def test_nothing_else_can_delete_or_overwrite_a_slide() -> None:
             assert call[1] == '"$StateFile.new"'
 
 
+@BOTH
+def test_brackets_in_a_path_are_no_wildcards(path: Path) -> None:
+    paths = {
+        "Copy-Item",
+        "Get-ChildItem",
+        "Get-Item",
+        "Move-Item",
+        "Remove-Item",
+        "Test-Path",
+        "Unblock-File",
+    }
+    for name, node in commands(tree(path)):
+        assert name not in paths or "-LiteralPath" in text(node), text(node)
+
+
+def test_a_files_age_is_counted_in_utc() -> None:
+    """Local time jumps by an hour twice a year."""
+    content = IMPORT.read_text()
+    assert "([DateTime]::UtcNow - $File.LastWriteTimeUtc).TotalSeconds" in content
+    assert "[double] $MinimumAge = 30," in content
+    assert not re.findall(r"LastWriteTime\b|::Now\b|Get-Date", content)
+
+
+def test_nothing_is_done_without_the_folders_mutex_and_the_states_lock() -> None:
+    content = IMPORT.read_text()
+    assert r'New-Object Threading.Mutex $false, "Global\ImportSlide-$folderHash"' in content
+    assert "$mine = $mutex.WaitOne(0)" in content
+    assert "[IO.FileShare]::None" in content
+    [call] = [node for name, node in commands(tree(IMPORT)) if name == "Send-AllSlides"]
+    around: Node | None = call
+    while around is not None and around.type != "if_statement":
+        around = around.parent
+    assert text(around).startswith("if ($mine -and $null -ne $lock) {")
+
+
 def test_addresses_are_checked_and_redirects_not_followed() -> None:
     content = IMPORT.read_text()
     assert "$handler.AllowAutoRedirect = $false" in content
