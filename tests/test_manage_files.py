@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import send_slides.handler
+from due_jobs import longest_wait
 from manage_files import handler
 from moto.dynamodb.models import dynamodb_backends
 from moto.events.models import EventPattern
@@ -169,6 +171,9 @@ class TestLooks:
         asked = [json.loads(target["Input"]) for target in rule["Targets"]]
         assert asked == [{"look": name} for name in sorted(daily.LOOKS)]
         assert rule["ScheduleExpression"].startswith("cron(")
+        guide = (ROOT / "docs/operating.md").read_text()
+        [told] = [part for part in guide.split("\n\n") if part.startswith("**Looks again.**")]
+        assert all(f"`{name}`" in told for name in daily.LOOKS)
 
 
 def with_nothing(data: Path) -> Installation:
@@ -203,9 +208,24 @@ class TestMetrics:
         assert (counted["FilesPurged"], counted["BytesPurged"]) == ([2.0], [12.0])
         assert 0 <= counted["JobWaitMinutes"][0] < 1
 
-    def test_how_long_a_job_waits_counts_from_when_it_was_expected(self, here: Installation) -> None:
-        from due_jobs import longest_wait  # noqa: PLC0415
+    def test_waits_of_all_kinds_are_told_by_this_function_alone(
+        self, here: Installation, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Told by two, the alarm would not hear that one of them is silent; and what is not sent waits, too."""
+        monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "f")
+        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "vsv")
+        monkeypatch.setattr(job_runs.job_steps, "step", lambda _kind: pytest.fail("nothing of files is due"))
+        job = here.jobs.advance(ask(here, kind=JobKind.SEND), {"expected_at": "2026-01-01T00:00:00.000000Z"})
+        try:
+            monkeypatch.setattr(send_slides.handler, "NEEDS_MS", 1_000_000)  # no time: it only looks
+            send_slides.handler.lambda_handler({}, Context())
+            assert "JobWaitMinutes" not in _metrics().metric_set
+            call({})
+            assert _metrics().metric_set["JobWaitMinutes"]["Value"][0] >= longest_wait([job]) - 1 > 60 * 24
+        finally:
+            _metrics().clear_metrics()
 
+    def test_how_long_a_job_waits_counts_from_when_it_was_expected(self, here: Installation) -> None:
         assert longest_wait([]) == 0
         old = {"requested_at": "2026-01-01T00:00:00.000000Z", "next_at": "2026-01-01T00:00:00.000000Z"}
         job = here.jobs.advance(ask(here), {"next_at": old["next_at"]})

@@ -176,6 +176,10 @@ def _without(key: str) -> Reply:
     return reply
 
 
+def _in_a_list(conversation: Conversation) -> None:
+    conversation.answer(200, [conversation.asked.json()])
+
+
 def _reset(conversation: Conversation) -> None:
     linger = struct.pack("ii", 1, 0)
     conversation.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -226,6 +230,7 @@ PORTAL = b"<!DOCTYPE html><title>Welcome to the guest network</title><form>a.svs
         (_without("filename"), "later"),
         (_without("size"), "later"),
         (_without("sha256"), "later"),
+        (_in_a_list, "later"),
         (always(200, b""), "later"),
         (always(200, b"null"), "later"),
         (always(200, b"[" * 60_000), "later"),

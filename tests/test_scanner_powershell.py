@@ -172,6 +172,15 @@ def test_files_go_only_where_their_confirmation_was_checked() -> None:
         assert needed in confirmed
 
 
+def test_an_answer_is_an_object_and_not_a_list_of_one() -> None:
+    """PowerShell 7 hands on what is in a list; 5.1 hands on the list, and the Python twin refuses it."""
+    sender = text(function_named(tree(IMPORT), "Send-Post"))
+    [reading] = [line for line in sender.splitlines() if "ConvertFrom-Json" in line]
+    assert reading.strip().startswith(
+        r"if ($text -match '^\s*\{') { try { $object = ConvertFrom-Json $text }"
+    )
+
+
 def test_nothing_else_can_delete_or_overwrite_a_slide() -> None:
     root = tree(IMPORT)
     members = [text(node) for node in nodes(root, "member_name")]
@@ -183,6 +192,41 @@ def test_nothing_else_can_delete_or_overwrite_a_slide() -> None:
         assert call[0] in {"Move", "AppendAllText", "WriteAllText", "ReadAllText", "ReadAllBytes", "Open"}
         if call[0] == "WriteAllText":
             assert call[1] == '"$StateFile.new"'
+
+
+@BOTH
+def test_brackets_in_a_path_are_no_wildcards(path: Path) -> None:
+    paths = {
+        "Copy-Item",
+        "Get-ChildItem",
+        "Get-Item",
+        "Move-Item",
+        "Remove-Item",
+        "Test-Path",
+        "Unblock-File",
+    }
+    for name, node in commands(tree(path)):
+        assert name not in paths or "-LiteralPath" in text(node), text(node)
+
+
+def test_a_files_age_is_counted_in_utc() -> None:
+    """Local time jumps by an hour twice a year."""
+    content = IMPORT.read_text()
+    assert "([DateTime]::UtcNow - $File.LastWriteTimeUtc).TotalSeconds" in content
+    assert "[double] $MinimumAge = 30," in content
+    assert not re.findall(r"LastWriteTime\b|::Now\b|Get-Date", content)
+
+
+def test_nothing_is_done_without_the_folders_mutex_and_the_states_lock() -> None:
+    content = IMPORT.read_text()
+    assert r'New-Object Threading.Mutex $false, "Global\ImportSlide-$folderHash"' in content
+    assert "$mine = $mutex.WaitOne(0)" in content
+    assert "[IO.FileShare]::None" in content
+    [call] = [node for name, node in commands(tree(IMPORT)) if name == "Send-AllSlides"]
+    around: Node | None = call
+    while around is not None and around.type != "if_statement":
+        around = around.parent
+    assert text(around).startswith("if ($mine -and $null -ne $lock) {")
 
 
 def test_addresses_are_checked_and_redirects_not_followed() -> None:

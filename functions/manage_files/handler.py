@@ -7,7 +7,7 @@ than there is time for is ended by Lambda, and goes on where it was in the next 
 import logging
 from typing import Any
 
-from due_jobs import run_due_jobs
+from due_jobs import run_due_jobs, tell_longest_wait
 from observed import observed
 from vsv.daily import LOOKS
 from vsv.errors import BadRequestError
@@ -26,6 +26,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     here = current()
     if (name := event.get("look")) is not None:
         return _look(here, name)
+    tell_longest_wait(here)
     return run_due_jobs(here, OF_FILES, context, NEEDS_MS)
 
 

@@ -120,7 +120,9 @@ function Send-Post([uri] $Address, [string] $Body, [string] $ContentType, [strin
     $response = $sending.Result
     try {
         $object = $null
-        try { $object = $Utf8.GetString($response.Content.ReadAsByteArrayAsync().Result) | ConvertFrom-Json } catch { Write-Verbose 'No JSON.' }
+        $text = $Utf8.GetString($response.Content.ReadAsByteArrayAsync().Result)
+        # An object alone: PowerShell 7 would take a list of one for what is in it.
+        if ($text -match '^\s*\{') { try { $object = ConvertFrom-Json $text } catch { Write-Verbose 'No JSON.' } }
         return [pscustomobject]@{ Status = [int] $response.StatusCode; Body = $object }
     } finally { $response.Dispose() }
 }

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from boto3.dynamodb.types import TypeSerializer
 from built import Running, function, run
 from dynamo_tables import create_tables
 
 from local.events import http_event
 
 REGION = "eu-central-1"
+EDGE_SECRET = "what only the edge knows, and long enough"
 
 
 def bucket_name(name: str) -> str:
@@ -35,6 +37,11 @@ class Deployment:
             "AWS_LAMBDA_FUNCTION_TIMEOUT": "900",  # no job is begun with little time left
             "VSV_ARCHIVE": f"s3://{bucket_name(name)}/originals",
             "VSV_PUBLISHED": f"s3://{bucket_name(name)}/published",
+            "VSV_DROP_BUCKET": f"drop-{bucket_name(name)}"[:63].strip("-"),
+            "VSV_IMPORT_MACHINE": f"arn:aws:states:{REGION}:123456789012:stateMachine:{name}",
+            "VSV_EDGE_SECRET": EDGE_SECRET,
+            "VSV_SITE": "https://slides.example",
+            "VSV_KEY_ID": "K2JCJMDEHXQW5F",
         }
         where = {"endpoint_url": endpoint, "region_name": REGION}
         where |= {"aws_access_key_id": "fake", "aws_secret_access_key": "fake"}
@@ -42,6 +49,39 @@ class Deployment:
         self.imports = boto3.resource("dynamodb", **where).Table(f"{name}-imports")
         self.bucket = boto3.resource("s3", **where).Bucket(bucket_name(name))
         self.bucket.create(CreateBucketConfiguration={"LocationConstraint": REGION})
+        self.dropped = boto3.resource("s3", **where).Bucket(self._settings["VSV_DROP_BUCKET"])
+        self.dropped.create(CreateBucketConfiguration={"LocationConstraint": REGION})
+        self.dropped.Versioning().enable()
+        self._machines, self._secrets = (
+            boto3.client(service, **where) for service in ("stepfunctions", "secretsmanager")
+        )
+        definition = {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}
+        role = "arn:aws:iam::123456789012:role/machine"
+        self._machines.create_state_machine(name=name, definition=json.dumps(definition), roleArn=role)
+
+    def keep_signing_key(self, pem: str) -> None:
+        """Put a private key where the session function looks for it; before that function's first event."""
+        kept = self._secrets.create_secret(
+            Name=self._settings["VSV_SLIDES_TABLE"], SecretString=json.dumps({"privateKey": pem})
+        )
+        self._settings["VSV_SIGNING_SECRET"] = kept["ARN"]
+
+    def start(self, filename: str) -> dict[str, Any]:
+        """Have the table's stream tell of a record that waits; give what the import machine was started with."""
+        assert self("StartImportFunction", {"Records": [self._told(filename)]}) == {"batchItemFailures": []}
+        machine = self._settings["VSV_IMPORT_MACHINE"]
+        found = self._machines.list_executions(stateMachineArn=machine)["executions"]
+        inputs = [
+            self._machines.describe_execution(executionArn=one["executionArn"])["input"] for one in found
+        ]
+        (event,) = (one for one in map(json.loads, inputs) if one["filename"] == filename)
+        return dict(event)
+
+    def _told(self, filename: str) -> dict[str, Any]:
+        item = self.imports.get_item(Key={"Filename": filename})["Item"]
+        image = {name: TypeSerializer().serialize(value) for name, value in item.items()}
+        told = {"Keys": {"Filename": image["Filename"]}, "NewImage": image, "SequenceNumber": "1"}
+        return {"eventName": "INSERT", "eventSource": "aws:dynamodb", "dynamodb": told}
 
     def running(self, name: str) -> Running:
         """Give a function that is up."""
@@ -74,15 +114,19 @@ class Deployment:
         """Import a slide, step by step as the import machine does; give the last step's answer."""
         name, size = slide.name, slide.stat().st_size
         assert self.post(name, size) == (202, {"state": "TRANSFERRING"})
-        run_id = self.imports.get_item(Key={"Filename": name})["Item"]["RunID"]
-        event = {"filename": name, "size": size, "runId": run_id, "source": None}
+        event = self.start(name)
         incoming = self.mounted / "incoming"
         incoming.mkdir(exist_ok=True)
         (incoming / name).write_bytes(slide.read_bytes())  # as DataSync does
+        event = self.take_in(event)
+        assert self.post(name, size) == (200, {"filename": name, "size": size})
+        return event
+
+    def take_in(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Make a slide of a file that is here, step by step as the import machine does."""
         for step in ("InspectFileFunction", "ExtractMetadataFunction", "RenderPyramidFunction"):
             event = self(step, event)
             assert "errorType" not in event, event
-        assert self.post(name, size) == (200, {"filename": name, "size": size})
         return event
 
 

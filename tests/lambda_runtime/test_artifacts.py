@@ -1,6 +1,7 @@
 """Every built artifact: whole, for its architecture, within Lambda's limits, and importable with its layers alone."""
 
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
@@ -68,6 +69,29 @@ def test_a_layer_holds_whole_packages_for_its_machine(layer: str, architecture: 
     assert libraries
     for path in libraries:
         assert int.from_bytes(path.read_bytes()[18:20], "little") == MACHINES[architecture], path
+
+
+@pytest.mark.parametrize("layer", PACKAGES)
+def test_what_cannot_be_run_here_holds_the_same_files_as_what_was_run(layer: str) -> None:
+    """Names alone: those of libraries hold the machine, and a hash of what is in them."""
+
+    def files(architecture: str) -> set[str]:
+        folder = layer_folder(layer, architecture)
+        paths = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+        named = (re.sub("|".join(MACHINES), "MACHINE", path) for path in paths if ".dist-info/" not in path)
+        return {re.sub(r"-[0-9a-f]{8}\b", "-HASH", path) for path in named}
+
+    only_here = {path.rpartition("/")[2].partition("-")[0] for path in files("x86_64") ^ files("aarch64")}
+    assert only_here <= {"libquadmath"}  # gcc's, for a format that aarch64 has by itself
+
+
+@pytest.mark.parametrize("layer", PACKAGES)
+def test_a_layer_needs_no_newer_glibc_than_lambda_has(layer: str) -> None:
+    """Amazon Linux 2023 has 2.34, whatever this machine has."""
+    for path in layer_folder(layer, "aarch64").rglob("*"):
+        if path.is_file() and (content := path.read_bytes())[:4] == b"\x7fELF":
+            wanted = re.findall(rb"\0GLIBC_(\d+)\.(\d+)", content)
+            assert max(((int(a), int(b)) for a, b in wanted), default=(0, 0)) <= (2, 34), path
 
 
 def test_no_file_is_in_two_layers() -> None:

@@ -1,5 +1,6 @@
 """An import from the scanner's first question to its tiles, by the built functions alone."""
 
+import base64
 import io
 import json
 import re
@@ -9,13 +10,17 @@ from typing import Any
 
 import numpy as np
 from built import PYTHON, function, layer_folder
-from deployment import Deployment, ask
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from deployment import EDGE_SECRET, Deployment, ask
 from openslide import OpenSlide
 from PIL import Image
 from slides import Plan, write_slide
 from vsv.numbering import candidates
 
 from benchmarks.label_images import code_image
+from local.events import http_event
+from tests.aws_site.edge import opens
 
 
 def check_tiles(deployment: Deployment, image_id: str, slide: Path, tile: int) -> None:
@@ -70,6 +75,55 @@ def test_a_slide_comes_in_and_is_looked_at(deployment: Deployment, tmp_path: Pat
     assert (record["Filename"], record["Status"], record["width"]) == ("a.svs", "NEW", 1200)
     log = deployment.running("ServeImageFunction").log.read_text()
     assert "REPORT RequestId:" in log
+
+
+def test_a_dropped_slide_comes_in(deployment: Deployment, tmp_path: Path) -> None:
+    slide = write_slide(tmp_path / "b.svs", Plan(1200, 900, 240, downsamples=(1, 4)))
+    content = slide.read_bytes()
+    put = deployment.dropped.put_object(Key="2026/b.svs", Body=content)
+    told = {
+        "key": put.key,
+        "size": len(content),
+        "version-id": put.version_id,
+        "sequencer": "00617F08299329D189",
+    }
+    event = {"detail": {"bucket": {"name": deployment.dropped.name}, "object": told}}
+    assert deployment("ReceiveDroppedFunction", event) == {"state": "TRANSFERRING"}
+    started = deployment.start("b.svs")
+    assert deployment("CopyDroppedFunction", started)["done"] is True
+    image_id = deployment.take_in(started)["imageId"]
+    check_tiles(deployment, image_id, slide, 240)
+    assert (deployment.mounted / f"slides/{image_id}/slide.svs").read_bytes() == content
+
+
+def test_a_label_is_for_those_who_may_see_it_and_a_session_for_all(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    slide = write_slide(tmp_path / "a.svs", Plan(600, 500, 240))
+    image_id = deployment.bring(slide)["imageId"]
+    key = rsa.generate_private_key(65537, 2048)
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    deployment.keep_signing_key(key.private_bytes(encoding, form, serialization.NoEncryption()).decode())
+    statuses = {}
+    for group in ("Technicians", "Pathologists", "Nobody"):
+        label = asked_by(group, "GET", f"/DeepZoom/{image_id}_files/label.jpeg")
+        session = asked_by(group, "POST", "/session")
+        answers = deployment("ServeLabelFunction", label), deployment("MintSessionFunction", session)
+        statuses[group] = [one["statusCode"] for one in answers]
+        if group == "Technicians":
+            assert Image.open(io.BytesIO(base64.b64decode(answers[0]["body"]))).format == "JPEG"
+            cookies = "; ".join(one.partition(";")[0] for one in answers[1]["cookies"])
+            address = f"https://slides.example/DeepZoom/{image_id}_files/0/0_0.jpeg"
+            assert opens(cookies, address, {"K2JCJMDEHXQW5F": key.public_key()})
+    assert statuses == {"Technicians": [200, 200], "Pathologists": [403, 200], "Nobody": [403, 403]}
+
+
+def asked_by(group: str, method: str, path: str) -> dict[str, Any]:
+    """Give the event of a person of a group, who came through the edge."""
+    event = http_event(method, path, "", [(b"x-vsv-edge", EDGE_SECRET.encode())])
+    claims = {"cognito:groups": f"[{group}]"}
+    event["requestContext"]["authorizer"] = {"jwt": {"claims": claims, "scopes": None}}
+    return event
 
 
 def test_what_is_counted_goes_to_the_log_as_metrics(deployment: Deployment, tmp_path: Path) -> None:

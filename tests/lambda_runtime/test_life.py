@@ -6,6 +6,7 @@ from typing import Any
 from deployment import Deployment, ask
 from openslide import OpenSlide
 from slides import Plan, write_slide
+from vsv.daily import LOOKS
 
 # What the jobs table's stream sends; what it holds does not matter.
 WOKEN = {"Records": [{"eventName": "INSERT"}]}
@@ -57,7 +58,7 @@ def test_a_slide_lives(deployment: Deployment, tmp_path: Path) -> None:
 
 
 def test_each_look_finds_nothing_in_a_new_deployment(deployment: Deployment) -> None:
-    for name in ("leftovers", "deleted", "idle"):
+    for name in LOOKS:
         assert deployment("ManageFilesFunction", {"look": name}) == {"asked": 0}
 
 
