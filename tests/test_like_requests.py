@@ -23,7 +23,10 @@ HOST = b"Host: localhost\r\n"
 @pytest.fixture(scope="module", autouse=True)
 def _slide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     # Now and then a request goes the long way, to look whether the slide has changed: not in these tests.
-    with pytest.MonkeyPatch.context() as changed, standalone(tmp_path_factory.mktemp("like") / "data") as (here, _intake):
+    with (
+        pytest.MonkeyPatch.context() as changed,
+        standalone(tmp_path_factory.mktemp("like") / "data") as (here, _intake),
+    ):
         changed.setattr("vsv.library.RECHECK_SECONDS", 1e9)
         here.files.folder("A").mkdir()
         write_slide(here.files.slide("A"), Plan(700, 533))
