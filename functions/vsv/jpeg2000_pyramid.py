@@ -1,8 +1,8 @@
 """Levels of a pyramid from one reading of a level of JPEG 2000 tiles: each tile is decoded once.
 
 A tile is decoded, coded as JPEG, and halved into a quarter of the tile above, which is done when its four quarters
-are; so a task holds a few tiles, whatever the slide's size. YCbCr is what JPEG codes, and JPEG 2000 makes it of RGB: it
-is not converted to RGB and back, and its chroma stays as it is stored.
+are; so a task holds a few tiles, whatever the slide's size. YCbCr is what JPEG codes, and JPEG 2000 makes it of RGB:
+it is not converted to RGB and back, and its chroma stays as it is stored.
 """
 
 import logging
