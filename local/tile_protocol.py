@@ -47,7 +47,7 @@ class TileProtocol(HttpToolsProtocol):
         self._idle_timer: TimerHandle | None = None
         # What the last tile's request had behind its address, and the headers in it; nothing after other requests.
         self._alike, self._named = b"", dict[str, str]()
-        self._is_between = True
+        self._is_between, self._is_ours = True, False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of the connection."""
@@ -64,13 +64,13 @@ class TileProtocol(HttpToolsProtocol):
                 return
         was_between, self._alike = self._is_between, b""
         super().data_received(data)
-        if was_between and self._is_between and self.cycle is _Answered:
+        if was_between and self._is_between and self._is_ours:
             self._alike = _behind_address(data)
 
     def on_message_begin(self) -> None:
         """Begin a request; uvicorn's scope is made where the request turns out to be uvicorn's."""
         self.url, self.headers, self.expect_100_continue = b"", [], False
-        self._idle_since, self._is_between = None, False
+        self._idle_since, self._is_between, self._is_ours = None, False, False
 
     def on_headers_complete(self) -> None:
         """Answer a tile now, or let uvicorn have the request."""
@@ -118,7 +118,7 @@ class TileProtocol(HttpToolsProtocol):
         head, body = images.head_and_body(response)
         start = STATUS_LINE[response.status] + self._default()
         self.transport.write(b"".join((start, head, body if method == "GET" else b"")))
-        self.cycle = _Answered  # type: ignore[assignment]
+        self.cycle, self._is_ours = _Answered, True  # type: ignore[assignment]
         self.server_state.total_requests += 1
         self._idle_since = self.loop.time()
         if self._idle_timer is None:
