@@ -24,6 +24,8 @@ _PLAIN_TILE = re.compile(_ADDRESS + rb"\Z")
 _ASKED_FOR = re.compile(rb"GET (" + _ADDRESS + rb")\Z")
 _REQUEST = re.compile(rb"GET " + _ADDRESS + rb"( HTTP/1\.1\r\n.*)\Z", re.DOTALL)
 _END = b"\r\n\r\n"
+# Of a request, to be remembered: more than browsers send.
+_MAX_ALIKE_BYTES = 8192
 _METHODS = {b"GET": "GET", b"HEAD": "HEAD"}
 
 
@@ -146,5 +148,5 @@ class TileProtocol(HttpToolsProtocol):
 
 def _behind_address(data: bytes) -> bytes:
     """Give what one whole request has behind its address; nothing where there are more, or it does not begin here."""
-    found = _REQUEST.match(data)
+    found = _REQUEST.match(data) if len(data) <= _MAX_ALIKE_BYTES else None
     return found[1] if found is not None and data.find(_END) == len(data) - len(_END) else b""

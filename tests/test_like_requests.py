@@ -112,6 +112,13 @@ def test_the_like_of_the_last_request_is_not_parsed() -> None:
         connection.data_received(asked(TILE, HOST + b"If-None-Match: *\r\n"))
 
 
+def test_a_large_request_is_not_remembered() -> None:
+    connection = Answers().connection()
+    for headers, is_kept in ((b"X: %b\r\n" % (b"a" * 9000), False), (b"X: a\r\n", True)):
+        connection.data_received(asked(TILE, HOST + headers))
+        assert bool(connection._alike) == is_kept
+
+
 # Closed, or with the rest of a message to come that is the next request's beginning: nothing can follow these.
 FOLLOWED = [request for request in REQUESTS if b"close" not in request and b"HTTP/1.0" not in request]
 
