@@ -23,6 +23,8 @@ from vsv.tiff_writer import PageLayout, TiffWriter
 
 # Tiles that one task renders: enough to hide the cost of a task, few enough to keep all cores at work.
 TILES_A_TASK = 16
+# Tiles are a few KB each: not every one is worth a call of the system, for which the threads take turns.
+_BUFFER_BYTES = 1 << 20
 
 Progress = Callable[[int, int], None]
 Made = TypeVar("Made")
@@ -81,7 +83,7 @@ class _Counter:
 def _write_levels(
     slide: Slide, wanted: tuple[int, ...], part: Path, counter: _Counter, pool: ThreadPoolExecutor
 ) -> None:
-    with part.open("wb") as file:
+    with part.open("wb", buffering=_BUFFER_BYTES) as file:
         tiff = TiffWriter(file)
         for levels_dz in _together(slide, wanted):
             pages = [_layout(slide, dz, 1 if dz != wanted[0] else 0) for dz in levels_dz]
