@@ -1,4 +1,4 @@
-"""What OMERO.web keeps beside its images, and there is none of here: lookup tables, saved settings, a tree of folders.
+"""What OMERO.web keeps beside its images, and there is none of here: lookup tables, saved settings, folders.
 
 OMERO.iviewer asks for all of it whenever it opens an image, and shows what it got only once it has the answers.
 Shapes are those of OMERO.web 5.31's ``listLuts_json``, ``luts_png``, ``open_with_options``, ``get_image_rdef_json``,
@@ -19,7 +19,7 @@ PATHS: dict[str, Any] = {"paths": []}
 
 
 def gradient() -> bytes:
-    """Give the picture of all lookup tables as PNG: without any, the black that fades away under a channel's slider."""
+    """Give the picture of all lookup tables as PNG: without any, the black that fades away on a channel's slider."""
     from PIL import Image  # noqa: PLC0415  cold start
 
     row = bytes(255 * max(0, _FADED - 1 - x) // (_FADED - 1) for x in range(_WIDTH))
