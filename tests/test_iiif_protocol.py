@@ -150,6 +150,7 @@ class TestManifest:
         texts = {pair["label"]["en"][0]: pair["value"]["none"][0] for pair in manifest["metadata"]}
         assert (texts["Case"], texts["ImageID"]) == ("S21-77", "A")
         canvas = manifest["items"][0]
+        assert canvas["label"] == manifest["label"]
         assert (canvas["width"], canvas["height"]) == (1293, 1051)
         painting = canvas["items"][0]["items"][0]
         assert painting["target"] == canvas["id"]

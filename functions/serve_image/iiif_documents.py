@@ -114,17 +114,19 @@ def manifest(site: str, image_id: str, grid: Grid, record: SlideRecord | None) -
     """Give a IIIF Presentation 3 manifest of one canvas: the slide, with what its label says."""
     base = f"{site}/iiif/{image_id}"
     canvas = f"{base}/canvas"
+    label = {"none": [record.slide_id if record and record.slide_id else image_id]}
     return {
         "@context": PRESENTATION_CONTEXT,
         "id": f"{base}/manifest.json",
         "type": "Manifest",
-        "label": {"none": [record.slide_id if record and record.slide_id else image_id]},
+        "label": label,
         "metadata": _metadata(image_id, record),
         "thumbnail": [_thumbnail(base, grid)],
         "items": [
             {
                 "id": canvas,
                 "type": "Canvas",
+                "label": label,  # viewers show a canvas without one as a number
                 "width": grid.width_px,
                 "height": grid.height_px,
                 **_physical(record),

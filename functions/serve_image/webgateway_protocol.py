@@ -6,6 +6,7 @@ An image is addressed by its number (``vsv/numbers.py``); the slash at the end o
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 from http_api import Request, Response
 from vsv.channels import COUNT
@@ -25,6 +26,7 @@ from vsv.slide import Slide
 from vsv.view import MAX_AREA_PX, View
 
 from serve_image import caching
+from serve_image import webgateway_absent as absent
 from serve_image import webgateway_images as images
 from serve_image.webgateway_channels import read_color
 from serve_image.webgateway_describing import describe
@@ -39,6 +41,7 @@ MAX_THUMBNAILS, MAX_THUMBNAILS_PX = 50, MAX_AREA_PX // 4
 PLANE_PX, MAX_PLANE_PX = 1024, 4096
 BINS, MAX_BINS = 256, 1024
 _NUMBER = re.compile(r"\d{1,9}\Z", re.ASCII)
+_Answer = Callable[[Installation, Request, list[str]], Response]
 
 
 def respond(here: Installation, request: Request) -> Response:
@@ -224,7 +227,41 @@ def _shape_mask(here: Installation, request: Request, parts: list[str]) -> Respo
     return caching.made(request, make, "image/png", found)
 
 
-_ANSWERS: dict[str, Callable[[Installation, Request, list[str]], Response]] = {
+def _nothing_stored(content: Any) -> _Answer:
+    """Answer an address without parts by what OMERO says where nothing is stored."""
+
+    def respond_so(here: Installation, request: Request, parts: list[str]) -> Response:
+        if parts:
+            raise NotFoundError("there is nothing at this address")
+        return json_answer(here, request, content)
+
+    return respond_so
+
+
+def _luts_png(here: Installation, request: Request, parts: list[str]) -> Response:
+    """``luts_png/``: the picture from which a viewer cuts its menu of lookup tables."""
+    if parts:
+        raise NotFoundError("there is nothing at this address")
+    found = caching.headers(here, caching.etag_of(absent.LUTS), caching.REVALIDATE)
+    return caching.made(request, absent.gradient, "image/png", found)
+
+
+def _saved_settings(here: Installation, request: Request, parts: list[str]) -> Response:
+    """``get_image_rdefs_json/{id}/``: the settings that people have saved for a slide."""
+    if len(parts) != 1:
+        raise InvalidTileAddressError("the address is the image's number")
+    _slide(here, parts[0])
+    return json_answer(here, request, absent.SAVED_SETTINGS)
+
+
+def _client_api(here: Installation, request: Request, parts: list[str]) -> Response:
+    """``api/paths_to_object/?image={id}``: where a slide is among projects and datasets."""
+    if parts != ["paths_to_object"]:
+        raise NotFoundError("there is nothing at this address")
+    return json_answer(here, request, absent.PATHS)
+
+
+_ANSWERS: dict[str, _Answer] = {
     "render_image_region": _region,
     "render_image_region_rdef": _region_rdef,
     "render_image": _image,
@@ -236,4 +273,10 @@ _ANSWERS: dict[str, Callable[[Installation, Request, list[str]], Response]] = {
     "imgData": _image_data,
     "histogram_json": _histogram,
     "render_shape_mask": _shape_mask,
+    "luts": _nothing_stored(absent.LUTS),
+    "luts_png": _luts_png,
+    "open_with": _nothing_stored(absent.OPEN_WITH),
+    "getImgRDef": _nothing_stored(absent.COPIED_SETTINGS),
+    "get_image_rdefs_json": _saved_settings,
+    "api": _client_api,
 }

@@ -21,10 +21,11 @@ LONG_AGO = 1_000_000_000  # a file as old as this is taken at the next look
 class StandaloneServer:
     """One server, its watched folder and its data folder; can be stopped and started again on its port."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         self.watched, self.data, self.log = folder / "watched", folder / "data", folder / "server.log"
         self.watched.mkdir()
         self.port = _free_port()
+        self.settings = settings  # environment variables
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -35,7 +36,9 @@ class StandaloneServer:
         vsv = Path(sys.executable).with_name("vsv")
         command = [vsv, "serve", "--port", str(self.port), "--data", self.data, "--watch", self.watched]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, env={**os.environ, **self.settings}
+            )
         self._wait_until(self._answers, "the server")
 
     def stop(self) -> None:

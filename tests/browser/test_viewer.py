@@ -1,16 +1,10 @@
 import re
-import time
-from io import BytesIO
-from pathlib import Path
 
-import numpy as np
-import openslide
 import pytest
-from numpy.typing import NDArray
-from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import SAMPLE_ID, Pages, Slides
+from tests.browser.pixels import Pixels, difference, middle, settled, stored
 from tests.browser.review import choose, in_list_order, notice, row, view, wait_until_drawn
 from tests.browser.standalone_server import ROOT, StandaloneServer
 
@@ -19,34 +13,9 @@ REAL_ID = "1004486"
 VIEW = re.compile(r"@([\d.-]+),([\d.-]+),([\d.]+),(\d+)")
 
 
-def shown(page: Page, width_px: int, height_px: int) -> NDArray[np.uint8]:
+def shown(page: Page, width_px: int, height_px: int) -> Pixels:
     """Give the middle of the canvas, as the screen shows it."""
-    box = page.locator(".stage").bounding_box()
-    assert box is not None
-    left = box["x"] + box["width"] / 2 - width_px / 2
-    top = box["y"] + box["height"] / 2 - height_px / 2
-    # The browser places the clip on whole pixels of the screen.
-    clip = {"x": round(left), "y": round(top), "width": width_px, "height": height_px}
-    return np.asarray(Image.open(BytesIO(page.screenshot(clip=clip))).convert("RGB"))
-
-
-def stored(path: Path, x: float, y: float, width_px: int, height_px: int) -> NDArray[np.uint8]:
-    """Give the slide's own pixels around a point."""
-    with openslide.OpenSlide(path) as slide:
-        corner = round(x - width_px / 2), round(y - height_px / 2)
-        return np.asarray(slide.read_region(corner, 0, (width_px, height_px)).convert("RGB"))
-
-
-def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
-    return float(np.abs(a.astype(np.int16) - b.astype(np.int16)).mean())
-
-
-def settled(page: Page, width_px: int, height_px: int, wanted: NDArray[np.uint8]) -> float:
-    """Give how far the screen is from what is wanted, once it no longer comes nearer: tiles arrive one by one."""
-    deadline = time.monotonic() + 10
-    while (off := difference(shown(page, width_px, height_px), wanted)) > 1 and time.monotonic() < deadline:
-        pass  # a screenshot takes its time
-    return off
+    return middle(page.locator(".stage"), width_px, height_px)
 
 
 def view_in(page: Page) -> tuple[float, float, float, int]:
@@ -76,7 +45,7 @@ def test_at_full_zoom_the_screen_shows_the_slides_own_pixels(
     slide = stored(server.watched / name, x, y, 600, 400)
     assert slide.std() > 10  # tissue, and not bare glass
     # No scaling, no shift by half a pixel: what OpenSlide decodes is what is seen.
-    assert settled(page, 600, 400, slide) <= 1
+    assert settled(lambda: shown(page, 600, 400), slide) <= 1
 
 
 def test_magnifications_that_the_slide_does_not_hold_cannot_be_chosen(pages: Pages) -> None:

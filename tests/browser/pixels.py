@@ -1,0 +1,57 @@
+"""What is seen on the screen, beside what the slide holds."""
+
+import time
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import openslide
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Locator
+
+Pixels = NDArray[np.uint8]
+
+
+def middle(shown: Locator, width_px: int, height_px: int) -> Pixels:
+    """Give the middle of what lies on the screen, as the screen shows it."""
+    box = shown.bounding_box()
+    assert box is not None
+    left = box["x"] + box["width"] / 2 - width_px / 2
+    top = box["y"] + box["height"] / 2 - height_px / 2
+    # The browser places the clip on whole pixels of the screen.
+    clip = {"x": round(left), "y": round(top), "width": width_px, "height": height_px}
+    return decoded(shown.page.screenshot(clip=clip))
+
+
+def decoded(png: bytes) -> Pixels:
+    return np.asarray(Image.open(BytesIO(png)).convert("RGB"))
+
+
+def reduced(seen: Pixels, times: int) -> Pixels:
+    """Give the middle of each square that a pixel of the slide is enlarged to.
+
+    OpenSeadragon's canvas stretches tiles by a pixel of the screen, lest gaps be seen between them: at full
+    resolution that blurs, and enlarged it leaves the middles alone.
+    """
+    return seen[times // 2 :: times, times // 2 :: times]
+
+
+def stored(path: Path, x: float, y: float, width_px: int, height_px: int) -> Pixels:
+    """Give the slide's own pixels around a point."""
+    with openslide.OpenSlide(path) as slide:
+        corner = round(x - width_px / 2), round(y - height_px / 2)
+        return np.asarray(slide.read_region(corner, 0, (width_px, height_px)).convert("RGB"))
+
+
+def difference(a: Pixels, b: Pixels) -> float:
+    return float(np.abs(a.astype(np.int16) - b.astype(np.int16)).mean())
+
+
+def settled(see: Callable[[], Pixels], wanted: Pixels, near: float = 1) -> float:
+    """Give how far the screen is from what is wanted, once it no longer comes nearer: tiles arrive one by one."""
+    deadline = time.monotonic() + 10
+    while (off := difference(see(), wanted)) > near and time.monotonic() < deadline:
+        pass  # a look takes its time
+    return off
