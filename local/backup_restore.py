@@ -1,7 +1,8 @@
 """``vsv restore``: a data folder made anew from a backup.
 
 All is written into a folder of its own within the new data folder, each file verified, and moved to its place in the
-end, the records last: until then no server takes it for an installation. A restore that was killed goes on.
+end, the records last: until then no server takes it for an installation. A restore that was killed goes on. What was
+restored rests (restored.py) until somebody says that it is the one in use.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from vsv import durable
 from vsv.errors import ConflictError, TransferError, UnavailableError
 
 from local.backup_store import BackupStore, Entry, Manifest, copy_summed
+from local.restored import NOTE, write_note
 from local.standalone import DATABASE
 
 _NO_DISK = "the data folder could not be written: is its disk full, read only or gone?"
@@ -37,6 +39,7 @@ def restore(source: Path, data: Path, progress: Callable[[int], None]) -> Manife
             for part in work.rglob(f"*{durable.PART_SUFFIX}"):
                 part.unlink()
             _write(BackupStore(source), manifest, work, data, progress)
+            write_note(data, manifest.made_at)
             _move(manifest, work, data)
         shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
@@ -52,7 +55,7 @@ def _is_moved(data: Path, work: Path) -> bool:
 def _check_empty(data: Path, work: Path, manifest: Manifest) -> None:
     """Refuse a folder with anything in it but what an earlier attempt of this has left."""
     there = {path.name for path in data.iterdir()}
-    begun = {work.name} | _tops(manifest.entries) if work.name in there else set()
+    begun = {work.name, NOTE} | _tops(manifest.entries) if work.name in there else set()
     if there - begun:
         raise ConflictError(_NOT_EMPTY)
 

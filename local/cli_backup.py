@@ -12,7 +12,9 @@ import click
 from local.backup import Report, back_up
 from local.backup_restore import restore as restore_backup
 from local.backup_store import BackupStore
-from local.cli_options import data_option, json_option
+from local.cli_options import data_option, existing, json_option
+from local.restored import rests
+from local.restored import take_over as take_over_data
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -44,8 +46,23 @@ def restore(folder: Path, data: Path) -> None:
     with _bar("Restoring", folder) as progress:
         manifest = restore_backup(folder, data, progress)
     click.echo(
-        f"{len(manifest.entries)} files are restored as they were on {manifest.made_at[:16].replace('T', ' ')} UTC"
+        f"{len(manifest.entries)} files are restored as they were on {manifest.made_at[:16].replace('T', ' ')} UTC\n"
+        "Nothing of it is sent, published, archived or purged until vsv take-over says that it is the one in use"
     )
+
+
+@click.command("take-over")
+@data_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def take_over(data: Path, yes: bool) -> None:
+    """Say that a restored data folder is the one in use from now on: what its slides wait for is done again."""
+    with existing(data):
+        if not rests(data):
+            click.echo("This data folder is in use already")
+            return
+        yes or click.confirm("Is the installation that the backup was made of gone for good?", abort=True)
+        take_over_data(data)
+    click.echo("This data folder is the one in use now")
 
 
 def _verify(folder: Path, *, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from vsv.job_runs import run_due
 from vsv.records import JobKind, JobRecord, JobState
 
 from local.cli_options import data_option, existing, json_option
+from local.restored import check_in_use
 
 
 @click.command()
@@ -68,15 +69,11 @@ def run_jobs(data: Path) -> None:
     Deleted slides whose grace period is over are purged; a look counts for at most a little more than a day.
     """
     with existing(data) as here:
+        check_in_use(data)
         daily.look(here)
         done = run_due(here, _kinds(here), lambda: True)
     for job in done:
-        what = (
-            f": {job.result['files']} ({job.result['bytes']} bytes)"
-            if job.result and "files" in job.result
-            else ""
-        )
-        click.echo(_line(job) + what)
+        click.echo(_line(job) + _removed(job))
     click.echo(f"{len(done)} done or tried", err=True)
     sys.exit(1 if any(job.state is JobState.FAILED for job in done) else 0)
 

@@ -8,6 +8,8 @@ from vsv.installation import Installation
 from vsv.job_runs import run
 from vsv.records import JobRecord, JobState
 
+from local.restored import HARMLESS, check_in_use
+
 _POLL_SECONDS = 0.2
 # How long a server that has just taken the job up is waited for.
 _PATIENCE_SECONDS = 600.0
@@ -18,7 +20,12 @@ class JobFailedError(Exception):
 
 
 def finish(here: Installation, job: JobRecord, say: Callable[[str], None]) -> JobRecord:
-    """Run a job and give its record: DONE, or WAITING where it goes on by itself later; raises JobFailedError."""
+    """Run a job and give its record: DONE, or WAITING where it goes on by itself later.
+
+    Raises JobFailedError, and ConflictError in a data folder that rests.
+    """
+    if job.kind not in HARMLESS:
+        check_in_use(here.files.root)
     job = _run(here, job)
     if job.state is JobState.FAILED:
         raise JobFailedError(job.error or "it failed")

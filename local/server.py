@@ -17,6 +17,7 @@ from vsv.files import FOLDERS
 from local import static
 from local.events import http_event
 from local.job_worker import JobWorker
+from local.restored import rests
 from local.serving import make_server
 from local.standalone import standalone
 from local.watcher import Watcher
@@ -131,6 +132,11 @@ def _greet(
     for folder in folders:
         say(f"Slides are {how} {folder}")
     say(f"Everything made of them is kept in {data}")
+    if rests(data):
+        say(
+            "It was restored from a backup: nothing is sent, published, archived or purged until"
+            " vsv take-over says that it is the one in use."
+        )
     if not static.libraries_installed():
         say(
             "The page's libraries are not installed: the list works, viewing does not."

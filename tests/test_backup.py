@@ -47,13 +47,14 @@ def backed_up(folder: Path, *more: str) -> dict[str, Any]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Give every file of a data folder that a backup is to keep, but the records."""
+    """Give every file of a data folder that a backup is to keep, but the records and what a restore notes."""
     kept = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
     names = ((path.relative_to(folder).as_posix(), path) for path in kept)
     return {
         name: path.read_bytes()
         for name, path in names
-        if name.split("/")[0] not in {"locks", "runs"} and not name.startswith("records.sqlite")
+        if name.split("/")[0] not in {"locks", "runs", "restored.json"}
+        and not name.startswith("records.sqlite")
     }
 
 
