@@ -18,7 +18,8 @@ from local.standalone import standalone
 
 COMMANDS = (
     "add-mask", "serve", "import", "list", "show", "render", "status", "export-deepzoom", "delete", "send", "jobs",
-    "run-jobs", "backup", "restore", "omero-import", "archive", "unarchive", "publish", "withdraw", "check-published",
+    "run-jobs", "backup", "restore", "take-over", "omero-import", "archive", "unarchive", "publish", "withdraw",
+    "check-published",
 )  # fmt: skip
 
 
