@@ -55,7 +55,16 @@ class TestAnswers:
     def test_where_things_are(self, here: Installation) -> None:
         base = "http://127.0.0.1:8080/api/v0/"
         assert read("") == {"data": [{"version": "0", "url:base": base}]}
-        kinds = ["experimenters", "experimentergroups", "projects", "datasets", "images", "screens", "plates", "rois"]
+        kinds = [
+            "experimenters",
+            "experimentergroups",
+            "projects",
+            "datasets",
+            "images",
+            "screens",
+            "plates",
+            "rois",
+        ]
         assert read("v0/") == read("v0") == {
             **{f"url:{kind}": f"{base}m/{kind}/" for kind in kinds},
             **{f"url:{name}": f"{base}{name}/" for name in ("token", "servers", "login")},
@@ -87,7 +96,10 @@ class TestAnswers:
             "Type": {"@type": "TBD#PixelsType", "value": "uint8"},
         }  # fmt: skip
         details = found["omero:details"]
-        assert {key for key, value in details["permissions"].items() if value is True} == {"isGroupRead", "isUserRead"}
+        assert {key for key, value in details["permissions"].items() if value is True} == {
+            "isGroupRead",
+            "isUserRead",
+        }
 
     def test_a_slide_without_a_number_of_its_own(self, here: Installation) -> None:
         number = next(candidates(NAMED))
@@ -239,5 +251,3 @@ class TestWebclient:
         answer = ask("keepalive_ping/", "_=1700000000000", prefix="/webclient/")
         assert (answer["statusCode"], body(answer)) == (200, b"OK")
         assert answer["headers"]["content-type"].startswith("text/plain")
-
-

@@ -38,7 +38,7 @@ NOT_INVERTED = ",".join(["{%22inverted%22:{%22enabled%22:false}}"] * 3)
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, list[SlideRecord]]]:
-    """A slide with a number of its own, one without, and one of a single tile."""
+    """A slide with a number of its own, and one without."""
     folder = tmp_path_factory.mktemp("served")
     with site(folder) as here:
         for name, image_id in (("a.svs", "1004486"), ("b.svs", "S17-a")):
@@ -85,15 +85,17 @@ class Extension:
 def connect(extension: Extension) -> dict[str, str]:
     """``JsonApi``'s constructor for a public user; gives the links."""
     versions = extension.json(f"{extension.server}/api/")["data"]
-    links: dict[str, str] = extension.json(
-        next(one["url:base"] for one in versions if one["version"] == "0")
-    )
+    links: dict[str, str] = extension.json(next(one["url:base"] for one in versions if one["version"] == "0"))
     for name in (*JSON_LINKS, "token", "servers", "login"):
         assert links[f"url:{name}"].startswith(extension.server)
         assert links[f"url:{name}"].endswith("/")
     token, (found,) = extension.json(links["url:token"])["data"], extension.json(links["url:servers"])["data"]
     assert isinstance(token, str)
-    assert {name: type(found[name]) for name in ("host", "id", "port")} == {"host": str, "id": int, "port": int}
+    assert {name: type(found[name]) for name in ("host", "id", "port")} == {
+        "host": str,
+        "id": int,
+        "port": int,
+    }
     return links
 
 
@@ -105,7 +107,7 @@ def levels(data: dict[str, Any]) -> list[tuple[int, int]]:
 
 
 def read_metadata(data: dict[str, Any], record: SlideRecord) -> None:
-    """``ImageMetadataResponseParser``: the slide's name, size and calibration; 8-bit RGB, or QuPath's web API refuses."""
+    """``ImageMetadataResponseParser``: name, size and calibration; 8-bit RGB, or QuPath's web API refuses."""
     assert data["meta"]["imageName"] == (record.slide_id or record.image_id)
     assert data["meta"]["pixelsType"] == "uint8"
     assert data["size"] == {"width": 600, "height": 500, "c": 3, "z": 1, "t": 1}
@@ -157,10 +159,13 @@ def test_no_other_way_to_pixels_is_offered(records: tuple[Server, list[SlideReco
 
 
 def test_nobody_logs_in_and_leaving_is_no_error(records: tuple[Server, list[SlideRecord]]) -> None:
-    """Of both answers the status is not read; ``LoginResponse`` cannot be made of an empty one, so logging in fails."""
+    """Of both answers the status is not read. No ``LoginResponse`` can be made of an empty one: logging in fails."""
     running, _ = records
     form = {"content-type": "application/x-www-form-urlencoded", "x-csrftoken": "nothing-is-written-here"}
-    for address, body in (("/api/v0/login/", b"server=1&username=a&password=b"), ("/webclient/logout/", b"a=b")):
+    for address, body in (
+        ("/api/v0/login/", b"server=1&username=a&password=b"),
+        ("/webclient/logout/", b"a=b"),
+    ):
         answer = running.ask(address, "POST", form, body)
         assert (answer.status, answer.headers["allow"], answer.body) == (405, "GET, HEAD", b"")
 
@@ -243,7 +248,7 @@ def test_no_tile_is_asked_for_that_is_not_there(width: int, height: int, tile: i
     data = image_data(grid, About(1, "a", None, None, None, None, 0.0))
     if not data["tiles"]:
         return
-    for (theirs, ours) in zip(levels(data), data["resolutions"].values(), strict=True):
+    for theirs, ours in zip(levels(data), data["resolutions"].values(), strict=True):
         for found, there in zip(theirs, (ours["sizeX"], ours["sizeY"]), strict=True):
             assert there - 1 <= found <= there
 

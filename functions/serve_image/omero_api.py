@@ -1,7 +1,8 @@
 """OMERO's JSON API, ``/api/``: as much as QuPath's OMERO extension reads before it asks the webgateway for pixels.
 
 It is read only, nobody logs in, and it tells of a slide only to who knows its number: lists of slides and of what
-OMERO keeps beside them are empty. Source: OMERO.web 5.31's ``omeroweb.api``; docs/protocols.md says who asks for what.
+OMERO keeps beside them are empty. Source: OMERO.web 5.31's ``omeroweb.api``. ``docs/protocols.md`` says who asks for
+what.
 """
 
 from http_api import Request, Response

@@ -96,7 +96,9 @@ def _pixels(grid: Grid, about: About) -> Document:
     return {
         "@type": f"{SCHEMA}#Pixels",
         "@id": about.number,
-        **({} if about.mpp is None else dict.fromkeys(("PhysicalSizeX", "PhysicalSizeY"), _length(about.mpp))),
+        **(
+            {} if about.mpp is None else dict.fromkeys(("PhysicalSizeX", "PhysicalSizeY"), _length(about.mpp))
+        ),
         "SignificantBits": 8,
         **sizes,
         "DimensionOrder": {"@type": "TBD#DimensionOrder", "value": "XYZCT"},

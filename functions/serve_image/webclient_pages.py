@@ -38,7 +38,7 @@ def start_page(here: Installation, request: Request, parts: list[str]) -> Respon
     return tagged(request, _START, "text/html; charset=utf-8", headers)
 
 
-def image_page(here: Installation, request: Request, parts: list[str]) -> Response:
+def image_page(here: Installation, request: Request, parts: list[str]) -> Response:  # noqa: ARG001  as all
     """``img_detail/{id}/``: leads to the slide."""
     if len(parts) != 1:
         raise InvalidTileAddressError("the address is the image's number")

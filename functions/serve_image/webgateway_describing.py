@@ -1,4 +1,4 @@
-"""Where the texts of OMERO's documents come from: the slide's record; its own file where this function has no records."""
+"""Where the texts of OMERO's documents come from: the slide's record, or its own file where there are no records."""
 
 from http_api import Request, Response
 from vsv.aperio import positive_number

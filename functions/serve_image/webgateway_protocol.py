@@ -26,8 +26,8 @@ from vsv.slide import Slide
 from vsv.view import MAX_AREA_PX, View
 
 from serve_image import caching
-from serve_image import webgateway_absent as absent
 from serve_image import webclient_pages as webclient
+from serve_image import webgateway_absent as absent
 from serve_image import webgateway_images as images
 from serve_image.webgateway_channels import read_color
 from serve_image.webgateway_describing import describe
