@@ -109,6 +109,9 @@ class TestAddresses:
             ("/webgateway/render_image_region/1/0/0/", "images"),
             ("/webclient/render_thumbnail/1/", "images"),
             ("/webgateway/imgData/1/", "images"),
+            ("/api/", "images"),
+            ("/api/v0/m/images/1", "images"),
+            ("/tile", "page"),
         ],
     )
     def test_each_goes_where_it_is_answered(self, path: str, goes_to: str) -> None:
@@ -134,6 +137,7 @@ class TestAddresses:
         [
             "/iiif/i01/manifest.json", "/iiif/2/i01/manifest.json", "/iiif/3/i01/manifest.json",
             "/webgateway/imgData/1", "/webgateway/imgData/1/", "/webgateway/imgData/1/meta/", "/webclient/imgData/1/",
+            "/api/v0/m/images/1", "/api/v0/m/images/1/",
         ],
     )  # fmt: skip
     def test_what_may_hold_a_labels_text_is_never_kept_and_learns_whose_page_asks(self, path: str) -> None:
@@ -154,7 +158,7 @@ class TestAddresses:
         assert asked["CookiesConfig"] == {"CookieBehavior": "none"}
         assert asked["QueryStringsConfig"] == {"QueryStringBehavior": "none"}
 
-    @pytest.mark.parametrize("path", ["/iiif/i01/info.json", "/iiif/i01/manifest.json"])
+    @pytest.mark.parametrize("path", ["/iiif/i01/info.json", "/iiif/i01/manifest.json", "/api/", "/api/v0/"])
     def test_what_holds_addresses_learns_by_which_name_it_was_asked(self, path: str) -> None:
         functions = {
             each["EventType"]: each["FunctionARN"] for each in behaviour(path)["FunctionAssociations"]

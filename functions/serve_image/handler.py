@@ -52,9 +52,17 @@ def _webgateway() -> ImageProtocol:
     return webgateway_protocol
 
 
+@cache
+def _omero_api() -> ImageProtocol:
+    from serve_image import omero_api  # noqa: PLC0415
+
+    return omero_api
+
+
 PROTOCOLS = {
     "/DeepZoom/": _deepzoom,
     "/iiif/": _iiif,
     "/webgateway/": _webgateway,
     "/webclient/": _webgateway,
+    "/api/": _omero_api,
 }

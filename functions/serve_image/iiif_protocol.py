@@ -4,7 +4,6 @@ Source: IIIF Image API 3.0, sections 2 (addresses), 4.7 (canonical address), 5.1
 """
 
 import json
-import re
 from urllib.parse import unquote
 
 from http_api import Request, Response, content_etag, tagged
@@ -20,12 +19,12 @@ from serve_image import iiif_documents as documents
 from serve_image.iiif_grammar import Asked, Dialect, read
 from serve_image.known_records import record_of
 from serve_image.own_pages import VARY, is_own_page
+from serve_image.site_address import site_address
 
 PREFIX = "/iiif/"
 MAX_ADDRESS = 300
 _MIME_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "tif": "image/tiff"}
 _DOCUMENTS = {"info.json", "manifest.json"}
-_HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}", re.ASCII)
 
 
 def respond(here: Installation, request: Request) -> Response:
@@ -38,7 +37,7 @@ def respond(here: Installation, request: Request) -> Response:
     if parts[0] in {"2", "3"} and not _is_image(parts):
         dialect, prefix, parts = Dialect(int(parts[0])), f"{PREFIX}{parts[0]}/", parts[1:]
     image_id = checked_image_id(parts[0])
-    slide, base = here.library.slide(image_id), f"{_site(here, request)}{prefix}{image_id}"
+    slide, base = here.library.slide(image_id), f"{site_address(here, request)}{prefix}{image_id}"
     match parts[1:]:
         case [] | [""]:
             return Response(303, "", {"location": f"{base}/info.json", **caching.cors(here)})
@@ -47,7 +46,7 @@ def respond(here: Installation, request: Request) -> Response:
             document = documents.info(dialect.version, base, slide.grid, str(state))
             return _document(here, request, document, documents.profile(dialect.version))
         case ["manifest.json"]:
-            site = _site(here, request)
+            site = site_address(here, request)
             record = record_of(here, image_id) if is_own_page(here, request) else None
             return _document(here, request, documents.manifest(site, image_id, slide.grid, record), None)
         case [region, size, rotation, last]:
@@ -60,20 +59,6 @@ def respond(here: Installation, request: Request) -> Response:
 def _is_image(parts: list[str]) -> bool:
     """Tell whether the first part is an ImageID although it looks like a version: slides may be called 2 or 3."""
     return len(parts) in {1, 5} or (len(parts) == 2 and (not parts[1] or parts[1] in _DOCUMENTS))
-
-
-def _site(here: Installation, request: Request) -> str:
-    """Give where this server is reached: as set, else as this request was addressed."""
-    if here.settings.site:
-        return here.settings.site
-    # The site's edge says so; nobody else reaches a function on AWS.
-    if _HOST.fullmatch(edge := request.headers.get("x-vsv-host", "")):
-        return f"https://{edge}"
-    host = request.headers.get("host", "")
-    if not _HOST.fullmatch(host):
-        raise InvalidTileAddressError("the request does not say which host it is for")
-    scheme = "https" if request.headers.get("x-forwarded-proto") == "https" else "http"
-    return f"{scheme}://{host}"
 
 
 def _document(

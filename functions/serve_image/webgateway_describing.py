@@ -1,4 +1,4 @@
-"""Where ``imgData``'s texts come from: the slide's record; its own file where this function has no records."""
+"""Where the texts of OMERO's documents come from: the slide's record, or its own file where there are no records."""
 
 from http_api import Request, Response
 from vsv.aperio import positive_number
@@ -15,14 +15,17 @@ Found = tuple[int, str, Slide]
 
 
 def describe(here: Installation, request: Request, found: Found, key: str | None) -> Response:
-    """Answer with ``imgData`` or a part of it; other sites' pages get the ImageID for a name."""
+    """Answer with ``imgData`` or a part of it."""
+    document = image_data(found[2].grid, about(here, request, found))
+    return json_answer(here, request, document if key is None else part_of(document, key), varies=True)
+
+
+def about(here: Installation, request: Request, found: Found) -> About:
+    """Give what may be told of a slide to who asks: other sites' pages get the ImageID for a name."""
     number, image_id, slide = found
     record = record_of(here, image_id)
-    about = _from_file(number, image_id, slide) if record is None else _from_record(number, slide, record)
-    if not is_own_page(here, request):
-        about = about.anonymous(image_id)
-    document = image_data(slide.grid, about)
-    return json_answer(here, request, document if key is None else part_of(document, key), varies=True)
+    known = _from_file(number, image_id, slide) if record is None else _from_record(number, slide, record)
+    return known if is_own_page(here, request) else known.anonymous(image_id)
 
 
 def _from_record(number: int, slide: Slide, record: SlideRecord) -> About:

@@ -86,13 +86,18 @@ def _meta(about: About) -> Document:
     }
 
 
-def _timestamp(about: About) -> float:
-    """Give when the slide was scanned, in seconds since 1970; a scanner's wall clock counts as UTC."""
+def scanned_s(about: About) -> float | None:
+    """Give when the slide was scanned, in seconds since 1970, if known; a scanner's wall clock counts as UTC."""
     try:
         found = datetime.fromisoformat(about.moment or "")
     except ValueError:
-        return about.stored_s
+        return None
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def _timestamp(about: About) -> float:
+    scanned = scanned_s(about)
+    return about.stored_s if scanned is None else scanned
 
 
 def _tiles(grid: Grid) -> Document:
@@ -105,7 +110,9 @@ def _tiles(grid: Grid) -> Document:
         "tile_size": {"width": grid.tile_size, "height": grid.tile_size},
         "levels": count,
         "resolutions": {str(i): {"sizeX": width, "sizeY": height} for i, (width, height) in enumerate(sizes)},
-        "zoomLevelScaling": {str(i): width / grid.width_px for i, (width, _) in enumerate(sizes)},
+        # Not a level's rounded width by the slide's: QuPath reckons the level's height by it, and would ask for tiles
+        # beyond the last.
+        "zoomLevelScaling": {str(i): 0.5**i for i in range(count)},
     }
 
 

@@ -26,6 +26,7 @@ from vsv.slide import Slide
 from vsv.view import MAX_AREA_PX, View
 
 from serve_image import caching
+from serve_image import webclient_pages as webclient
 from serve_image import webgateway_absent as absent
 from serve_image import webgateway_images as images
 from serve_image.webgateway_channels import read_color
@@ -279,4 +280,7 @@ _ANSWERS: dict[str, _Answer] = {
     "getImgRDef": _nothing_stored(absent.COPIED_SETTINGS),
     "get_image_rdefs_json": _saved_settings,
     "api": _client_api,
+    "": webclient.start_page,
+    "img_detail": webclient.image_page,
+    "keepalive_ping": webclient.ping,
 }

@@ -1,0 +1,84 @@
+"""OMERO's JSON API, ``/api/``: as much as QuPath's OMERO extension reads before it asks the webgateway for pixels.
+
+It is read only, nobody logs in, and it tells of a slide only to who knows its number: lists of slides and of what
+OMERO keeps beside them are empty. Source: OMERO.web 5.31's ``omeroweb.api``. ``docs/protocols.md`` says who asks for
+what.
+"""
+
+from http_api import Request, Response
+from vsv.errors import InvalidTileAddressError, NotFoundError
+from vsv.installation import Installation
+from vsv.numbers import parse_number
+from vsv.slide import Slide
+
+from serve_image import omero_documents as documents
+from serve_image.site_address import site_address
+from serve_image.webgateway_describing import about
+from serve_image.webgateway_grammar import whole_number
+from serve_image.webgateway_json import json_answer
+
+PREFIX = "/api/"
+MAX_ADDRESS = 200
+
+
+def respond(here: Installation, request: Request) -> Response:
+    """Answer one request; raises the domain's errors."""
+    if len(request.path) > MAX_ADDRESS:
+        raise InvalidTileAddressError("the address is too long")
+    match request.path.removeprefix(PREFIX).removesuffix("/").split("/"):
+        case ["v0", "m", "images", number]:
+            return _image(here, request, number)
+        case ["v0", "m", "images", number, "datasets" | "rois"]:
+            _slide(here, number)
+            return json_answer(here, request, _page(request, []))
+        case ["v0", "m", *parts]:
+            return json_answer(here, request, _listed(here, request, parts))
+        case parts:
+            return json_answer(here, request, _start(here, request, parts))
+
+
+def _start(here: Installation, request: Request, parts: list[str]) -> documents.Document:
+    """Give what a client reads first."""
+    site = site_address(here, request)
+    match parts:
+        case [""]:
+            return documents.versions(site)
+        case ["v0"]:
+            return documents.addresses(site)
+        case ["v0", "token"]:
+            return {"data": documents.TOKEN}
+        case ["v0", "servers"]:
+            return documents.servers(site)
+    raise NotFoundError("there is nothing at this address")
+
+
+def _listed(here: Installation, request: Request, parts: list[str]) -> documents.Document:
+    """Give a list."""
+    site = site_address(here, request)
+    match parts:
+        case [kind] if kind in documents.EMPTY:
+            return _page(request, [])
+        case ["experimenters"] | ["experimentergroups", documents.GROUP, "experimenters"]:
+            return _page(request, [documents.experimenter(site)])
+        case ["experimentergroups"] | ["experimenters", documents.USER, "experimentergroups"]:
+            return _page(request, [documents.group(site)])
+    raise NotFoundError("there is nothing at this address")
+
+
+def _page(request: Request, items: list[documents.Document]) -> documents.Document:
+    offset, limit = (whole_number(request.query, *one) for one in (("offset", 0), ("limit", documents.LIMIT)))
+    return documents.page(items, offset, limit)
+
+
+def _image(here: Installation, request: Request, number: str) -> Response:
+    """``v0/m/images/{id}/``."""
+    image_id, slide = _slide(here, number)
+    told = about(here, request, (int(number), image_id, slide))
+    document = documents.image(site_address(here, request), slide.grid, told)
+    return json_answer(here, request, {"data": document}, varies=True)
+
+
+def _slide(here: Installation, number: str) -> tuple[str, Slide]:
+    """Give the ImageID and the slide that have a number; raises InvalidNameError and SlideNotFoundError."""
+    image_id = here.numbers.image_id(parse_number(number))
+    return image_id, here.library.slide(image_id)

@@ -1,0 +1,115 @@
+"""What OMERO's JSON API tells: where things are, an image, and the one user and group that everybody here is.
+
+Keys and types are those of OMERO.web 5.31's ``omeroweb.api`` and of omero-marshal, for OME's schema of 2016-06.
+"""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from vsv.channels import COUNT
+from vsv.deepzoom import Grid
+
+from serve_image.webgateway_documents import About, scanned_s
+
+SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+LIMIT, MAX_LIMIT = 200, 500  # OMERO's omero.web.api.limit and max_limit
+# As OMERO's account for those who do not log in. On AWS people log in before, at the site.
+USER, GROUP, FULL_NAME = "1", "2", "Public User"
+TOKEN = "nothing-is-written-here"  # noqa: S105  a token protects what changes something
+# There are none of these here, and slides are not listed: who knows a slide's number may read it.
+EMPTY = ("projects", "datasets", "images", "screens", "plates", "rois")
+_WITH_ADDRESSES = ("experimenters", "experimentergroups", *EMPTY)
+_GROUP_NAME = "public"
+_PERSON = {"FirstName": "Public", "LastName": "User", "UserName": "public"}
+_PERMISSIONS = {
+    "@type": "TBD#Permissions",
+    "perm": "r-r---",
+    **dict.fromkeys(("canAnnotate", "canDelete", "canEdit", "canLink"), False),
+    **dict.fromkeys(("isWorldWrite", "isWorldRead", "isGroupWrite", "isGroupAnnotate", "isUserWrite"), False),
+    **dict.fromkeys(("isGroupRead", "isUserRead"), True),
+}
+
+Document = dict[str, Any]
+
+
+def versions(site: str) -> Document:
+    """Give which versions of the API there are."""
+    return {"data": [{"version": "0", "url:base": f"{site}/api/v0/"}]}
+
+
+def addresses(site: str) -> Document:
+    """Give where each thing is; ``url:login`` must be there for QuPath, which asks it only for who logs in."""
+    base = f"{site}/api/v0/"
+    return {
+        **{f"url:{kind}": f"{base}m/{kind}/" for kind in _WITH_ADDRESSES},
+        **{f"url:{name}": f"{base}{name}/" for name in ("token", "servers", "login")},
+        "url:schema": SCHEMA,
+    }
+
+
+def servers(site: str) -> Document:
+    """Give the one server: this; no OMERO.server stands behind it."""
+    found = urlsplit(site)
+    port = found.port or (443 if found.scheme == "https" else 80)
+    return {"data": [{"id": 1, "host": found.hostname, "port": port, "server": "slides"}]}
+
+
+def page(items: list[Document], offset: int, limit: int) -> Document:
+    """Give a part of a list."""
+    limit = min(limit, MAX_LIMIT)
+    meta = {"offset": offset, "limit": limit, "maxLimit": MAX_LIMIT, "totalCount": len(items)}
+    return {"data": items[offset : offset + limit], "meta": meta}
+
+
+def experimenter(site: str) -> Document:
+    """Give the one user."""
+    base = f"{site}/api/v0/m/experimenters/{USER}/"
+    found = _marshalled("Experimenter", int(USER), **_PERSON)
+    return {**found, "url:experimenter": base, "url:experimentergroups": f"{base}experimentergroups/"}
+
+
+def group(site: str) -> Document:
+    """Give the one group, whose members may read."""
+    base = f"{site}/api/v0/m/experimentergroups/{GROUP}/"
+    found = _marshalled("ExperimenterGroup", int(GROUP), Name=_GROUP_NAME)
+    return {**found, "url:experimentergroup": base, "url:experimenters": f"{base}experimenters/"}
+
+
+def image(site: str, grid: Grid, about: About) -> Document:
+    """Give an image; its channels are told by ``imgData``."""
+    scanned = scanned_s(about)
+    base = f"{site}/api/v0/m/images/{about.number}/"
+    found = _marshalled("Image", about.number, Name=about.name, Pixels=_pixels(grid, about))
+    found["omero:details"] = {
+        "@type": "TBD#Details",
+        "owner": {"@type": f"{SCHEMA}#Experimenter", "@id": int(USER), **_PERSON},
+        "group": {"@type": f"{SCHEMA}#ExperimenterGroup", "@id": int(GROUP), "Name": _GROUP_NAME},
+        "permissions": _PERMISSIONS,
+    }
+    if scanned is not None:
+        found["AcquisitionDate"] = round(scanned * 1000)
+    return {**found, "url:datasets": f"{base}datasets/", "url:rois": f"{base}rois/"}
+
+
+def _pixels(grid: Grid, about: About) -> Document:
+    sizes = {"SizeX": grid.width_px, "SizeY": grid.height_px, "SizeZ": 1, "SizeC": COUNT, "SizeT": 1}
+    return {
+        "@type": f"{SCHEMA}#Pixels",
+        "@id": about.number,
+        **(
+            {} if about.mpp is None else dict.fromkeys(("PhysicalSizeX", "PhysicalSizeY"), _length(about.mpp))
+        ),
+        "SignificantBits": 8,
+        **sizes,
+        "DimensionOrder": {"@type": "TBD#DimensionOrder", "value": "XYZCT"},
+        "Type": {"@type": "TBD#PixelsType", "value": "uint8"},
+    }
+
+
+def _length(um: float) -> Document:
+    return {"@type": "TBD#LengthI", "Unit": "MICROMETER", "Symbol": "µm", "Value": um}
+
+
+def _marshalled(kind: str, number: int, **more: Any) -> Document:
+    details = {"@type": "TBD#Details", "permissions": _PERMISSIONS}
+    return {"@type": f"{SCHEMA}#{kind}", "@id": number, "omero:details": details, **more}

@@ -1,0 +1,26 @@
+"""Where this server is reached: for documents that hold addresses of it."""
+
+import re
+
+from http_api import Request
+from vsv.errors import InvalidTileAddressError
+from vsv.installation import Installation
+
+_HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}", re.ASCII)
+
+
+def site_address(here: Installation, request: Request) -> str:
+    """Give the origin at which this server is reached: as set, else as this request was addressed.
+
+    Raises InvalidTileAddressError.
+    """
+    if here.settings.site:
+        return here.settings.site
+    # The site's edge says so; nobody else reaches a function on AWS.
+    if _HOST.fullmatch(edge := request.headers.get("x-vsv-host", "")):
+        return f"https://{edge}"
+    host = request.headers.get("host", "")
+    if not _HOST.fullmatch(host):
+        raise InvalidTileAddressError("the request does not say which host it is for")
+    scheme = "https" if request.headers.get("x-forwarded-proto") == "https" else "http"
+    return f"{scheme}://{host}"

@@ -1,0 +1,67 @@
+"""The pages of OMERO.web's webclient that people are given links to: a slide's leads to the viewer.
+
+QuPath's OMERO extension takes such links, and learns from the start page as whom it reads.
+"""
+
+import re
+from urllib.parse import quote
+
+from http_api import Request, Response, tagged
+from vsv.errors import InvalidTileAddressError, NotFoundError
+from vsv.installation import Installation
+from vsv.numbers import parse_number
+
+from serve_image import caching
+from serve_image.omero_documents import FULL_NAME, USER
+from serve_image.webgateway_grammar import text
+
+_SHOWN = re.compile(r"image-(\d{1,16})\Z", re.ASCII)
+# The comment is what the extension looks for in OMERO.web's script (WebclientApi.USER_ID_PATTERN).
+_START = f"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Slides for OMERO's clients</title>
+<!-- WEBCLIENT.USER = {{'id': {USER}, 'fullName': "{FULL_NAME}"}}; -->
+<p>A slide's address for OMERO's clients is <code>/webclient/?show=image-NUMBER</code>. <a href="/">All slides</a></p>
+""".encode()
+_NOTHING_RUNS = {"content-security-policy": "default-src 'none'; frame-ancestors 'none'"}
+
+
+def start_page(here: Installation, request: Request, parts: list[str]) -> Response:
+    """``webclient/``; with ``?show=image-{id}`` it leads to the slide."""
+    shown = text(request.query, "show")
+    if not request.path.startswith("/webclient/") or parts:
+        raise NotFoundError("there is nothing at this address")
+    if shown:
+        return _viewer(here, _number_shown(shown))
+    headers = caching.document_headers(here, caching.etag_of(_START)) | _NOTHING_RUNS
+    return tagged(request, _START, "text/html; charset=utf-8", headers)
+
+
+def image_page(here: Installation, request: Request, parts: list[str]) -> Response:  # noqa: ARG001  as all
+    """``img_detail/{id}/``: leads to the slide."""
+    if len(parts) != 1:
+        raise InvalidTileAddressError("the address is the image's number")
+    return _viewer(here, parts[0])
+
+
+def ping(here: Installation, request: Request, parts: list[str]) -> Response:
+    """``keepalive_ping/``: nobody is logged in whose session could end."""
+    if parts:
+        raise NotFoundError("there is nothing at this address")
+    return tagged(request, b"OK", "text/plain", caching.document_headers(here, caching.etag_of("ping")))
+
+
+def _number_shown(shown: str) -> str:
+    found = _SHOWN.match(shown)
+    if found is None:
+        raise NotFoundError("only images can be shown here: image-NUMBER")
+    return found[1]
+
+
+def _viewer(here: Installation, number: str) -> Response:
+    """Lead to the slide in the viewer; raises InvalidNameError and SlideNotFoundError."""
+    image_id = here.numbers.image_id(parse_number(number))
+    here.library.slide(image_id)
+    kept = {"cache-control": f"private, {caching.REVALIDATE}"}
+    return Response(303, "", {"location": f"/#/view/{quote(image_id, safe='')}", **kept})
