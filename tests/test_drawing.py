@@ -1,6 +1,7 @@
 """Views: any region, size, turn and tone is what Pillow makes of OpenSlide's pixels."""
 
 import io
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -12,11 +13,22 @@ from hypothesis import strategies as st
 from opened import decoded, grey_levels_apart, opened
 from PIL import Image
 from slides import JPEG2000_RGB, Pixels, Plan, write_slide
-from vsv.drawing import STRIP_PX, draw, scaled, turned_size
+from vsv import drawing
+from vsv.deepzoom import Grid
+from vsv.drawing import STRIP_PX, draw, scaled
 from vsv.errors import InvalidQueryError, TooLargeError
 from vsv.pyramid import render_pyramid
 from vsv.slide import Slide
-from vsv.view import MAX_AREA_PX, MAX_SIDE_PX, View, level_box, stored_tile
+from vsv.view import (
+    MAX_AREA_PX,
+    MAX_SIDE_PX,
+    MAX_SOURCE_PX,
+    View,
+    halvings,
+    level_box,
+    stored_tile,
+    turned_size,
+)
 
 PLANS = {
     "aperio": Plan(1293, 1051),
@@ -171,9 +183,37 @@ def test_too_large_is_refused_before_anything_is_read(wide: int, high: int) -> N
         View(0, 0, 10, 10, wide, high)
 
 
-def test_a_turned_picture_may_be_too_large(slide: Slide) -> None:
-    with pytest.raises(TooLargeError):
-        draw(slide, View(0, 0, 10, 10, 4000, 4000, rotation=45.0), "jpg")
+def test_a_picture_that_is_too_large_when_it_is_turned_is_refused_before_it_is_drawn() -> None:
+    with pytest.raises(TooLargeError, match=str(MAX_AREA_PX)):
+        View(0, 0, 10, 10, 4000, 4000, rotation=45.0)
+    View(0, 0, 10, 10, 4096, 4096, rotation=90.0)
+
+
+@pytest.mark.parametrize("size", [(16384, 1), (1, 16384), (16384, 64), (16384, 1024), (700, 16384), (3, 3000)])
+def test_a_squeezed_picture_is_not_made_from_all_of_a_large_slide(
+    slide: Slide, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large, view = replace(slide, grid=Grid(100_000, 80_000, 256)), View(0, 0, 100_000, 80_000, *size)
+
+    def region(_slide: Slide, _level_dz: int, box: tuple[int, int, int, int]) -> Pixels:
+        assert (box[2] - box[0]) * (box[3] - box[1]) <= MAX_SOURCE_PX
+        raise LookupError
+
+    monkeypatch.setattr(drawing.regions, "region", region)
+    with pytest.raises(LookupError):
+        scaled(large, view)
+
+
+@given(wide=st.integers(1, 100_000), high=st.integers(1, 80_000), scale=st.floats(0.0001, 1))
+def test_a_picture_in_proportion_is_made_from_the_nearest_finer_level(
+    wide: int, high: int, scale: float
+) -> None:
+    size = max(1, round(wide * scale)), max(1, round(high * scale))
+    if size[0] * size[1] > MAX_AREA_PX or max(size) > MAX_SIDE_PX:
+        return
+    shift = halvings(View(0, 0, wide, high, *size), Grid(100_000, 80_000, 256))
+    assert wide >> shift >= size[0] and high >> shift >= size[1]
+    assert wide >> (shift + 1) < size[0] or high >> (shift + 1) < size[1]
 
 
 @pytest.mark.parametrize("box", [(-1, 0, 5, 5), (0, 0, 0, 5), (0, 0, 5, -1)])
