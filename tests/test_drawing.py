@@ -212,7 +212,9 @@ def test_a_picture_that_is_too_large_when_it_is_turned_is_refused_before_it_is_d
     View(0, 0, 10, 10, 4096, 4096, rotation=90.0)
 
 
-@pytest.mark.parametrize("size", [(16384, 1), (1, 16384), (16384, 64), (16384, 1024), (700, 16384), (3, 3000)])
+@pytest.mark.parametrize(
+    "size", [(16384, 1), (1, 16384), (16384, 64), (16384, 1024), (700, 16384), (3, 3000)]
+)
 def test_a_squeezed_picture_is_not_made_from_all_of_a_large_slide(
     slide: Slide, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

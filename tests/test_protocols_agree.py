@@ -1,4 +1,4 @@
-"""Deep Zoom, IIIF and webgateway show the same pixels wherever they can ask for the same, and these are OpenSlide's."""
+"""Deep Zoom, IIIF and webgateway show the same pixels where they can ask for the same, and these are OpenSlide's."""
 
 import io
 from collections.abc import Iterator

@@ -1,6 +1,7 @@
 """The IIIF Image API's picture addresses: ``{region}/{size}/{rotation}/{quality}.{format}`` as a view, and back.
 
-Sources: IIIF Image API 3.0 sections 4.1 to 4.5, 4.7 (numbers) and 4.8 (canonical form); IIIF Image API 2.1 sections 4.1 to 4.7.
+Sources: IIIF Image API 3.0 sections 4.1 to 4.5, 4.7 (numbers) and 4.8 (canonical form);
+IIIF Image API 2.1 sections 4.1 to 4.7.
 """
 
 import math
