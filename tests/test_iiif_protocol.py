@@ -284,7 +284,16 @@ class TestRefusals:
     def test_statuses(self, path: str, status: int) -> None:
         answer = ask(path)
         assert answer["statusCode"] == status
+        assert answer["headers"]["access-control-allow-origin"] == "*"
         assert "Traceback" not in answer["body"]
+
+    def test_who_may_not_read_images_reads_no_errors(self) -> None:
+        before = installation.current()
+        installation.use(replace(before, settings=replace(before.settings, allow_origin="")))
+        try:
+            assert "access-control-allow-origin" not in ask("/iiif/B/info.json")["headers"]
+        finally:
+            installation.use(before)
 
     def test_the_limit_is_named(self) -> None:
         assert str(MAX_AREA_PX) in ask("/iiif/A/full/^9999,9999/0/default.jpg")["body"]
