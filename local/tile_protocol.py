@@ -110,6 +110,8 @@ class TileProtocol(HttpToolsProtocol):
         if method is None or not self._tiles.answers_to(host_of(self.headers)):
             return False
         self._named = images.named(self.headers)
+        if len(self._named) < len(self.headers):
+            return False  # a header was said twice: what that means is not to be settled here
         return self._answered(method, self.url.decode("ascii"), self._named)
 
     def _answered(self, method: str, path: str, headers: Mapping[str, str]) -> bool:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import logging
 import re
 import subprocess
@@ -380,6 +381,11 @@ class TestOverDeepZoom:
             "{urn:x-vsv:colour}Colour": "srgb; intent=perceptual",
             "{urn:x-vsv:colour}Profile": 'Test "scanner" <1>',
         }
+        for (name, query), expected in said.items():
+            info = lambda_handler(
+                http_event("GET", f"/iiif/{name}/info.json", query, [(b"host", b"x")]), None
+            )
+            assert [service["colour"] for service in json.loads(body(info))["service"]] == [expected]
         assert "vsv" not in body(ask("B.dzi", "icc=srgb")).decode()
         assert ask("A.dzi")["headers"]["access-control-expose-headers"] == "x-vsv-icc"
 

@@ -1,22 +1,34 @@
 """Views: any region, size, turn and tone is what Pillow makes of OpenSlide's pixels."""
 
 import io
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import openslide
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opened import decoded, grey_levels_apart, opened
-from PIL import Image
+from PIL import Image, ImageOps
 from slides import JPEG2000_RGB, Pixels, Plan, write_slide
-from vsv.drawing import STRIP_PX, draw, scaled, turned_size
+from vsv import drawing
+from vsv.deepzoom import Grid
+from vsv.drawing import STRIP_PX, draw, scaled
 from vsv.errors import InvalidQueryError, TooLargeError
 from vsv.pyramid import render_pyramid
 from vsv.slide import Slide
-from vsv.view import MAX_AREA_PX, MAX_SIDE_PX, View, level_box, stored_tile
+from vsv.view import (
+    MAX_AREA_PX,
+    MAX_SIDE_PX,
+    MAX_SOURCE_PX,
+    View,
+    halvings,
+    level_box,
+    stored_tile,
+    turned_size,
+)
 
 PLANS = {
     "aperio": Plan(1293, 1051),
@@ -50,8 +62,9 @@ def views(draw_from: st.DrawFn, width: int, height: int) -> View:
     top = draw_from(st.integers(0, height - 1))
     wide = draw_from(st.integers(1, width - left))
     high = draw_from(st.integers(1, height - top))
-    scale = draw_from(st.floats(0.02, 1.5))
-    return View(left, top, wide, high, max(1, round(wide * scale)), max(1, round(high * scale)))
+    across = draw_from(st.floats(0.02, 1.5))
+    down = draw_from(st.just(across) | st.floats(0.02, 1.5))
+    return View(left, top, wide, high, max(1, round(wide * across)), max(1, round(high * down)))
 
 
 @given(data=st.data())
@@ -64,6 +77,28 @@ def test_any_region_at_any_size_is_what_pillow_makes_of_openslides_pixels(
     # A few pixels differ by what one filter sees and the other does not; many do not.
     limit = 4.0 if view.width_px * view.height_px >= 2500 else 12.0
     assert grey_levels_apart(found, np.asarray(cut(slide, view))) < limit
+
+
+def as_turned(picture: Image.Image, view: View) -> Image.Image:
+    """Mirror, flip and turn by Pillow's own means, on white; the middle stays the middle."""
+    picture = ImageOps.mirror(picture) if view.mirrored else picture
+    picture = ImageOps.flip(picture) if view.flipped else picture
+    return picture.rotate(-view.rotation, Image.Resampling.BICUBIC, expand=True, fillcolor="white")
+
+
+@settings(max_examples=40)
+@given(data=st.data(), turn=st.sampled_from([0.0, 90.0, 180.0, 270.0]) | st.floats(0, 359.9))
+def test_any_region_size_rotation_and_flip_is_what_pillow_makes_of_openslides_pixels(
+    slide: Slide, data: st.DataObject, turn: float
+) -> None:
+    mirrored, flipped = data.draw(st.booleans()), data.draw(st.booleans())
+    upright = data.draw(views(slide.grid.width_px, slide.grid.height_px))
+    view = replace(upright, mirrored=mirrored, flipped=flipped, rotation=turn)
+    found, expected = decoded(draw(slide, view, "jpg")), np.asarray(as_turned(cut(slide, view), view))
+    assert found.shape == expected.shape
+    # As above, and JPEG of quality 90 of what is all detail.
+    limit = 6.5 if view.width_px * view.height_px >= 2500 else 15.0
+    assert grey_levels_apart(found, expected) < limit
 
 
 @pytest.mark.parametrize("kind", ["aperio", "4:2:0"])
@@ -171,9 +206,39 @@ def test_too_large_is_refused_before_anything_is_read(wide: int, high: int) -> N
         View(0, 0, 10, 10, wide, high)
 
 
-def test_a_turned_picture_may_be_too_large(slide: Slide) -> None:
-    with pytest.raises(TooLargeError):
-        draw(slide, View(0, 0, 10, 10, 4000, 4000, rotation=45.0), "jpg")
+def test_a_picture_that_is_too_large_when_it_is_turned_is_refused_before_it_is_drawn() -> None:
+    with pytest.raises(TooLargeError, match=str(MAX_AREA_PX)):
+        View(0, 0, 10, 10, 4000, 4000, rotation=45.0)
+    View(0, 0, 10, 10, 4096, 4096, rotation=90.0)
+
+
+@pytest.mark.parametrize(
+    "size", [(16384, 1), (1, 16384), (16384, 64), (16384, 1024), (700, 16384), (3, 3000)]
+)
+def test_a_squeezed_picture_is_not_made_from_all_of_a_large_slide(
+    slide: Slide, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large, view = replace(slide, grid=Grid(100_000, 80_000, 256)), View(0, 0, 100_000, 80_000, *size)
+
+    def region(_slide: Slide, _level_dz: int, box: tuple[int, int, int, int]) -> Pixels:
+        assert (box[2] - box[0]) * (box[3] - box[1]) <= MAX_SOURCE_PX
+        raise LookupError
+
+    monkeypatch.setattr(drawing.regions, "region", region)
+    with pytest.raises(LookupError):
+        scaled(large, view)
+
+
+@given(wide=st.integers(1, 100_000), high=st.integers(1, 80_000), scale=st.floats(0.0001, 1))
+def test_a_picture_in_proportion_is_made_from_the_nearest_finer_level(
+    wide: int, high: int, scale: float
+) -> None:
+    size = max(1, round(wide * scale)), max(1, round(high * scale))
+    if size[0] * size[1] > MAX_AREA_PX or max(size) > MAX_SIDE_PX:
+        return
+    shift = halvings(View(0, 0, wide, high, *size), Grid(100_000, 80_000, 256))
+    assert wide >> shift >= size[0] and high >> shift >= size[1]
+    assert wide >> (shift + 1) < size[0] or high >> (shift + 1) < size[1]
 
 
 @pytest.mark.parametrize("box", [(-1, 0, 5, 5), (0, 0, 0, 5), (0, 0, 5, -1)])

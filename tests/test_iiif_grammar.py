@@ -126,6 +126,9 @@ def test_formats_of_the_specification_that_are_not_served(fmt: str) -> None:
         ("125,15,200,200/88,/0/gray.jpg", "125,15,175,185/88,93/0/gray.jpg"),
         ("pct:41.6,7.5,40,70/max/!90.0/default.jpg", "125,15,120,140/max/!90/default.jpg"),
         ("square/^400,/22.50/bitonal.tif", "50,0,200,200/^400,400/22.5/bitonal.tif"),
+        ("square/^4096,/0/gray.webp", "50,0,200,200/^max/0/gray.webp"),
+        ("full/10,/.000000000001/default.jpg", "full/10,7/0.000000000001/default.jpg"),
+        ("full/10,/!359.999999999999/default.jpg", "full/10,7/!359.999999999999/default.jpg"),
     ],
 )
 def test_canonical_addresses(asked: str, canonical: str) -> None:

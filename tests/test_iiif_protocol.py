@@ -101,6 +101,8 @@ class TestInfo:
         assert "id" not in info
         assert info["profile"][0] == "http://iiif.io/api/image/2/level2.json"
         assert set(info["profile"][1]["formats"]) >= {"jpg", "png"}
+        assert "sizeAboveFull" in info["profile"][1]["supports"]
+        assert ask("/iiif/2/A/0,0,50,50/100,/0/default.jpg")["statusCode"] == 200
 
     def test_a_slide_may_be_called_2(self) -> None:
         assert document("/iiif/2/info.json")["id"] == f"http://{HOST}/iiif/2"
@@ -109,12 +111,15 @@ class TestInfo:
         assert ask("/iiif/2/2/full/10,/0/default.jpg")["statusCode"] == 200
 
     def test_json_ld_where_it_is_asked_for(self) -> None:
-        plain = ask("/iiif/A/info.json")
+        plain = ask("/iiif/A/info.json", accept="application/json")
         assert plain["headers"]["content-type"] == "application/json"
+        assert ask("/iiif/A/info.json", accept="*/*")["headers"]["content-type"] == "application/json"
         linked = ask("/iiif/A/info.json", accept="application/ld+json")
         assert linked["headers"]["content-type"] == (
             'application/ld+json;profile="http://iiif.io/api/image/3/context.json"'
         )
+        assert ask("/iiif/A/info.json")["headers"]["content-type"] == linked["headers"]["content-type"]
+        assert ask("/iiif/2/A/info.json")["headers"]["content-type"] == "application/json"
         assert linked["headers"]["vary"] == plain["headers"]["vary"] == "Accept, Origin, Sec-Fetch-Site"
         assert plain["headers"]["link"] == '<http://iiif.io/api/image/3/level2.json>;rel="profile"'
         assert plain["headers"]["access-control-allow-origin"] == "*"
@@ -279,7 +284,16 @@ class TestRefusals:
     def test_statuses(self, path: str, status: int) -> None:
         answer = ask(path)
         assert answer["statusCode"] == status
+        assert answer["headers"]["access-control-allow-origin"] == "*"
         assert "Traceback" not in answer["body"]
+
+    def test_who_may_not_read_images_reads_no_errors(self) -> None:
+        before = installation.current()
+        installation.use(replace(before, settings=replace(before.settings, allow_origin="")))
+        try:
+            assert "access-control-allow-origin" not in ask("/iiif/B/info.json")["headers"]
+        finally:
+            installation.use(before)
 
     def test_the_limit_is_named(self) -> None:
         assert str(MAX_AREA_PX) in ask("/iiif/A/full/^9999,9999/0/default.jpg")["body"]

@@ -164,6 +164,38 @@ def test_the_pyramid_of_subsampled_chroma_keeps_it(tmp_path: Path) -> None:
     assert grey_levels_apart(picture, stored_level(path, 0)) < 3
 
 
+@pytest.mark.parametrize("codec", [JPEG2000_RGB, JPEG2000_YCBCR])
+def test_every_level_says_how_its_chroma_is_stored(tmp_path: Path, codec: int) -> None:
+    plan = replace(PLANS["three levels"], codec=codec)
+    render_pyramid(opened(write_slide(tmp_path / "a.svs", plan)), tmp_path / "p.tif", jobs=1)
+    with tifffile.TiffFile(tmp_path / "p.tif") as tiff:
+        for page in tiff.pages:
+            tiff.filehandle.seek(page.dataoffsets[0])
+            data = tiff.filehandle.read(page.databytecounts[0])
+            said, frame = page.tags["YCbCrSubSampling"].value, data.index(b"\xff\xc0")
+            assert divmod(data[frame + 11], 16) == said
+
+
+@pytest.mark.parametrize("width", [2, 6, 130, 514, 1026])
+@pytest.mark.parametrize("upright", [True, False])
+def test_no_padding_bleeds_into_the_pyramids_last_column_and_row(
+    tmp_path: Path, width: int, upright: bool
+) -> None:
+    picture = np.zeros((140, width, 3), np.uint8)
+    picture[:, -1] = 255
+    picture = picture if upright else np.ascontiguousarray(picture.swapaxes(0, 1))
+    plan = Plan(*picture.shape[1::-1], tile=128, codec=JPEG2000_RGB, downsamples=(1,))
+    path = write_slide(tmp_path / "a.svs", plan, picture)
+    render_pyramid(opened(path), tmp_path / "p.tif", jobs=1)
+    slide = opened(path, tmp_path / "p.tif")
+    expected = picture
+    for level_dz in range(slide.max_level - 1, -1, -1):
+        expected = box_mean(expected, 1)
+        found = whole_level(slide, level_dz).astype(int) - expected
+        last = found[:, -1] if upright else found[-1]
+        assert abs(last.mean()) < 12, level_dz
+
+
 def test_a_pyramid_decodes_each_tile_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bytes] = []
     original = openjpeg.decode
@@ -240,6 +272,16 @@ def changed(at: int, value: bytes) -> bytes:
 
 SIZE, COD = 4, TILE_422.index(b"\xff\x52") + 2
 SOT = TILE_422.index(b"\xff\x90")
+
+
+def test_components_of_several_sizes_are_not_transformed() -> None:
+    data = bytearray(TILE_422)
+    data[COD + 6], data[COD + 11] = 1, 0
+    assert not read_codestream(bytes(data), 256).transformed
+    data[SIZE + 42] = data[SIZE + 45] = 1
+    assert read_codestream(bytes(data), 256).transformed
+
+
 HOSTILE = {
     "a gigantic picture": changed(SIZE + 4, struct.pack(">II", 1 << 30, 1 << 30)),
     "another size": changed(SIZE + 4, struct.pack(">II", 512, 256)),

@@ -8,8 +8,10 @@ import pytest
 from opened import box_mean, grey_levels_apart, opened, stored_level, tile, whole_level
 from PIL import Image
 from slides import JPEG2000_RGB, Chroma, Pixels, Plan, write_slide
+from vsv.drawing import scaled
 from vsv.levels import JpegLevel
 from vsv.slide import MAX_DCT_SHIFT, Slide
+from vsv.view import View
 
 FORMS = {
     "rgb": Plan(1293, 1051),
@@ -137,6 +139,24 @@ def test_a_tile_reads_only_the_tiles_under_it(three_levels: Path, widths_read: l
     slide = opened(three_levels)
     tile(slide, slide.max_level - 1, 2, 1)
     assert len(widths_read) == 4
+
+
+@pytest.mark.parametrize(
+    ("view", "width_px", "tiles"),
+    [
+        (View(66, 66, 124, 124, 62, 62), 0, 4),  # half scale, on the level's pixels
+        (View(76, 76, 40, 40, 15, 15), 0, 1),  # from half scale, with the filter's reach
+        (View(70, 70, 50, 50, 50, 50), 0, 1),
+        (View(256, 256, 128, 128, 32, 32), 1, 1),  # the stored quarter itself
+    ],
+)
+def test_a_region_reads_the_nearest_level_and_only_the_tiles_it_touches(
+    three_levels: Path, widths_read: list[int], view: View, width_px: int, tiles: int
+) -> None:
+    slide = opened(three_levels)
+    scaled(slide, view)
+    stored = sorted((level.width_px for level in slide.levels.values()), reverse=True)
+    assert widths_read == [stored[width_px]] * tiles
 
 
 def test_a_stored_level_of_another_shape_is_not_taken_for_a_deep_zoom_level(tmp_path: Path) -> None:

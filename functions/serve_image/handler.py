@@ -4,8 +4,10 @@ from functools import cache
 from typing import Any, Protocol
 
 from http_api import Request, Response, answer
-from vsv.errors import NotFoundError
+from vsv.errors import NotFoundError, VsvError
 from vsv.installation import Installation, current
+
+from serve_image import caching
 
 
 class ImageProtocol(Protocol):
@@ -17,7 +19,18 @@ class ImageProtocol(Protocol):
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer GET and HEAD for an image."""
-    return answer(event, context, serve)
+    answered = answer(event, context, serve)
+    if answered["statusCode"] >= 400:
+        answered["headers"] = {**answered["headers"], **_readable()}
+    return answered
+
+
+def _readable() -> dict[str, str]:
+    """Let pages that may read images read as well why there is none: the limit, say."""
+    try:
+        return caching.cors(current())
+    except VsvError:
+        return {}
 
 
 def serve(request: Request) -> Response:

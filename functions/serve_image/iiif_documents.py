@@ -29,6 +29,7 @@ _MORE_FEATURES_2 = [
     "profileLinkHeader",
     "regionSquare",
     "rotationArbitrary",
+    "sizeAboveFull",
 ]
 
 Document = dict[str, Any]

@@ -1,6 +1,7 @@
 """The IIIF Image API's picture addresses: ``{region}/{size}/{rotation}/{quality}.{format}`` as a view, and back.
 
-Sources: IIIF Image API 3.0 sections 4.1 to 4.5 and 4.7 (canonical form); IIIF Image API 2.1 sections 4.1 to 4.7.
+Sources: IIIF Image API 3.0 sections 4.1 to 4.5, 4.7 (numbers) and 4.8 (canonical form);
+IIIF Image API 2.1 sections 4.1 to 4.7.
 """
 
 import math
@@ -188,8 +189,13 @@ def _canonical(dialect: Dialect, view: View, whole: Size, fmt: str) -> str:
     box = (view.left_l0, view.top_l0, view.width_l0, view.height_l0)
     region = "full" if box == (0, 0, *whole) else ",".join(map(str, box))
     quality = "default" if view.quality == "color" else view.quality
-    turn = f"{'!' if view.mirrored else ''}{view.rotation:.12g}"
+    turn = f"{'!' if view.mirrored else ''}{_number(view.rotation)}"
     return f"{region}/{_canonical_size(dialect, view)}/{turn}/{quality}.{fmt}"
+
+
+def _number(value: float) -> str:
+    """Spell a number without an exponent, or zeros at its end (section 4.7 of the Image API 3.0)."""
+    return f"{value:.12f}".rstrip("0").rstrip(".")
 
 
 def _canonical_size(dialect: Dialect, view: View) -> str:
@@ -199,7 +205,8 @@ def _canonical_size(dialect: Dialect, view: View) -> str:
             return "full"
         by_width = _plain_size(str(size[0]), None, region)
         return f"{size[0]}," if by_width == size else f"{size[0]},{size[1]}"
-    if size == _largest(dialect, "max", region, enlarged=False):
-        return "max"
+    for word, enlarged in (("max", False), ("^max", True)):
+        if size == _largest(dialect, "max", region, enlarged):
+            return word
     larger = size[0] > region[0] or size[1] > region[1]
     return f"{'^' if larger else ''}{size[0]},{size[1]}"

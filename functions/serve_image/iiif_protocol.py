@@ -1,6 +1,7 @@
 """IIIF: the Image API 3.0 (``/iiif/{ImageID}/…``, also ``/iiif/3/…``) and 2.1 (``/iiif/2/…``), and a manifest.
 
-Source: IIIF Image API 3.0, sections 2 (addresses), 4.7 (canonical address), 5.1 (content types), 6 (profile link).
+Source: IIIF Image API 3.0, sections 2 (addresses), 4.8 (canonical address), 5.1 (content types), 6 (profile link);
+IIIF Image API 2.1, section 5 (content types).
 """
 
 import json
@@ -23,6 +24,7 @@ from serve_image.site_address import site_address
 
 PREFIX = "/iiif/"
 MAX_ADDRESS = 300
+JSON_LD = "application/ld+json"
 _MIME_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "tif": "image/tiff"}
 _DOCUMENTS = {"info.json", "manifest.json"}
 
@@ -44,11 +46,14 @@ def respond(here: Installation, request: Request) -> Response:
         case ["info.json"]:
             state = colour_state(slide, colour_asked(request.query, here.settings.icc))
             document = documents.info(dialect.version, base, slide.grid, str(state))
-            return _document(here, request, document, documents.profile(dialect.version))
+            # Who does not say what is wanted gets JSON-LD of version 3, and JSON of version 2.
+            wanted = request.headers.get("accept", JSON_LD if dialect.version == 3 else "")
+            return _document(here, request, document, wanted, documents.profile(dialect.version))
         case ["manifest.json"]:
             site = site_address(here, request)
             record = record_of(here, image_id) if is_own_page(here, request) else None
-            return _document(here, request, documents.manifest(site, image_id, slide.grid, record), None)
+            document = documents.manifest(site, image_id, slide.grid, record)
+            return _document(here, request, document, JSON_LD, None)
         case [region, size, rotation, last]:
             whole = slide.grid.width_px, slide.grid.height_px
             asked = read(dialect, whole, region, size, rotation, last)
@@ -62,13 +67,13 @@ def _is_image(parts: list[str]) -> bool:
 
 
 def _document(
-    here: Installation, request: Request, document: documents.Document, profile: str | None
+    here: Installation, request: Request, document: documents.Document, wanted: str, profile: str | None
 ) -> Response:
     """Answer with a document, as JSON-LD where that is asked for."""
     body = json.dumps(document, separators=(",", ":")).encode()
     mime = "application/json"
-    if profile is None or "application/ld+json" in request.headers.get("accept", ""):
-        mime = f'application/ld+json;profile="{document["@context"]}"'
+    if JSON_LD in wanted:
+        mime = f'{JSON_LD};profile="{document["@context"]}"'
     headers = caching.document_headers(here, content_etag(body)) | {"vary": f"Accept, {VARY}"}
     if profile is not None:
         headers["link"] = f'<{profile}>;rel="profile"'

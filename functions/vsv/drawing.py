@@ -13,15 +13,13 @@ from vsv.errors import InvalidQueryError
 from vsv.pixels import Pixels
 from vsv.slide import Slide
 from vsv.tiles import Tiling, render_tile
-from vsv.view import View, check_area, halvings, level_box, stored_tile
+from vsv.view import SUPPORT, View, halvings, level_box, stored_tile
 
 MIME_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "tif": "image/tiff"}
 QUALITY = 90
 # Rows that are scaled at a time, so that memory is that of the picture and not of what it is made from.
 STRIP_PX = 512
-# Pillow's bicubic filter reaches two source pixels, times the scale, to each side.
 FILTER = Image.Resampling.BICUBIC
-SUPPORT = 2
 _QUARTERS = {
     90.0: Image.Transpose.ROTATE_270,  # Pillow counts against the clock
     180.0: Image.Transpose.ROTATE_180,
@@ -32,7 +30,7 @@ _QUARTERS = {
 def draw(slide: Slide, view: View, fmt: str, quality: int = QUALITY, colour: Colour = AS_STORED) -> bytes:
     """Give the view as an encoded image; one of the slide's own tiles comes as Deep Zoom gives it.
 
-    Raises InvalidQueryError for an unknown format or quality and TooLargeError where a turned picture is too large.
+    Raises InvalidQueryError for an unknown format.
     """
     if fmt not in MIME_TYPES:
         raise InvalidQueryError(f"the format is one of {', '.join(MIME_TYPES)}")
@@ -99,18 +97,7 @@ def turned(picture: Pixels, view: View, fmt: str) -> Image.Image:
     return _turned_freely(image, view.rotation, fmt)
 
 
-def turned_size(width_px: int, height_px: int, rotation: float) -> tuple[int, int]:
-    """Give the size of the upright frame around a picture that was turned by ``rotation`` degrees."""
-    angle = math.radians(rotation)
-    sine, cosine = abs(math.sin(angle)), abs(math.cos(angle))
-    return (
-        math.ceil(width_px * cosine + height_px * sine - 1e-9),
-        math.ceil(width_px * sine + height_px * cosine - 1e-9),
-    )
-
-
 def _turned_freely(image: Image.Image, rotation: float, fmt: str) -> Image.Image:
-    check_area(*turned_size(*image.size, rotation))
     clear = fmt != "jpg"
     layered = image.convert("RGBA") if clear else image
     empty: tuple[int, ...] = (255, 255, 255, 0) if clear else (255, 255, 255)

@@ -50,7 +50,11 @@ def read_codestream(data: bytes, side_px: int) -> Codestream:
     try:
         chroma = _chroma(segments[_SIZE], side_px)
         decompositions = _decompositions(segments[_COD], side_px)
-        transformed = (segments[_COD][4], segments[_COD][9]) == (_COMPONENT_TRANSFORM, _IRREVERSIBLE)
+        # Of components of several sizes nothing can be made: decoders refuse them.
+        transformed = chroma == (1, 1) and (segments[_COD][4], segments[_COD][9]) == (
+            _COMPONENT_TRANSFORM,
+            _IRREVERSIBLE,
+        )
     except (KeyError, IndexError, struct.error) as error:
         raise CorruptTileError("the tile's JPEG 2000 header is damaged") from error
     if _COC in segments:

@@ -64,6 +64,13 @@ class Tree:
         chroma = header.chroma if header is not None and level.ycbcr else (1, 1)
         return cls(slide.grid, level, levels_dz, codings, ycbcr, chroma)
 
+    @property
+    def subsampling(self) -> tuple[int, int]:
+        """How many pixels, across and down, a chroma sample of the finest level's JPEG spans."""
+        if self.ycbcr:
+            return self.chroma
+        return (2, 2) if self.codings[0].chroma == "420" else (1, 1)
+
     def tasks(self) -> Iterator[Callable[[], list[Block]]]:
         """Give the tasks that make all tiles: each gives pages, places and bytes."""
         top = len(self.levels_dz) - 1
@@ -90,15 +97,12 @@ class Tree:
         size, half = self.grid.tile_size, self.grid.tile_size // 2
         columns, rows = self.grid.tile_counts(self.levels_dz[page - 1])
         tile = np.empty((3, size, size), np.uint8)
-        wide, high = 2 * col + 1 < columns, 2 * row + 1 < rows
-        for y in range(1 + high):
-            for x in range(1 + wide):
+        for y in range(min(2, rows - 2 * row)):
+            for x in range(min(2, columns - 2 * col)):
                 below = self._make(page - 1, 2 * col + x, 2 * row + y, done)
                 _halve_all(below, tile[:, y * half : y * half + half, x * half : x * half + half])
-        if not wide:  # beyond the slide its last pixels are repeated
-            tile[..., half:] = tile[..., half - 1 : half]
-        if not high:
-            tile[:, half:] = tile[:, half - 1 : half]
+        width, height = self.grid.level_size(self.levels_dz[page])
+        _repeat_last(tile, min(size, width - col * size), min(size, height - row * size))
         return tile
 
     def _decoded(self, col: int, row: int) -> Tile:
@@ -193,6 +197,12 @@ def _resampled(part: Plane, wanted: tuple[int, int]) -> Plane:
     """Repeat or leave out samples of a tile whose chroma is stored otherwise than its level's."""
     places = (np.arange(side) * have // side for side, have in zip(wanted, part.shape, strict=True))
     return np.ascontiguousarray(part[np.ix_(*places)])
+
+
+def _repeat_last(tile: Plane, width: int, height: int) -> None:
+    """Repeat the last of a level's pixels beyond it: what lies there was halved from less than that pixel was."""
+    tile[:, :height, width:] = tile[:, :height, width - 1 : width]
+    tile[:, height:] = tile[:, height - 1 : height]
 
 
 def _halve_all(tile: Tile, out: Plane) -> None:

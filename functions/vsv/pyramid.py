@@ -140,7 +140,7 @@ def _write_decoded(
     from vsv.jpeg2000_pyramid import Tree  # noqa: PLC0415  cold start: few slides are JPEG 2000
 
     tree = Tree.of(slide, levels_dz)
-    pages[0] = replace(pages[0], subsampling=tree.chroma)
+    pages[0] = replace(pages[0], subsampling=tree.subsampling)
     tiff.write_pages(pages, _counted(_in_order(pool, tree.tasks(), ahead=2 * pool._max_workers), counter))
 
 

@@ -4,6 +4,7 @@ Arithmetic only. The order of the steps is that of the IIIF Image API 3.0, secti
 quality, format.
 """
 
+import math
 from dataclasses import dataclass
 
 from vsv.deepzoom import Grid, shrunk
@@ -12,6 +13,10 @@ from vsv.errors import InvalidQueryError, TooLargeError
 # 4096×4096: what a screen of today shows four times over, drawn in about a second.
 MAX_AREA_PX = 1 << 24
 MAX_SIDE_PX = 1 << 14
+# What a picture of that area is made from, four pixels for one of its own, and a little for the filter's reach.
+MAX_SOURCE_PX = 5 * MAX_AREA_PX
+# The filter reaches two pixels to each side, of the picture's own where it is made smaller.
+SUPPORT = 2
 QUALITIES = ("color", "gray", "bitonal")
 
 
@@ -39,6 +44,7 @@ class View:
         if min(self.width_px, self.height_px) < 1:
             raise InvalidQueryError("the size is less than a pixel")
         check_area(self.width_px, self.height_px)
+        check_area(*turned_size(self.width_px, self.height_px, self.rotation))
 
     @property
     def is_upright(self) -> bool:
@@ -54,10 +60,34 @@ def check_area(width_px: int, height_px: int) -> None:
         raise TooLargeError(f"{width_px}×{height_px} pixels: a picture may have at most {MAX_AREA_PX}")
 
 
+def turned_size(width_px: int, height_px: int, rotation: float) -> tuple[int, int]:
+    """Give the size of the upright frame around a picture that was turned by ``rotation`` degrees."""
+    angle = math.radians(rotation)
+    sine, cosine = abs(math.sin(angle)), abs(math.cos(angle))
+    return (
+        math.ceil(width_px * cosine + height_px * sine - 1e-9),
+        math.ceil(width_px * sine + height_px * cosine - 1e-9),
+    )
+
+
 def halvings(view: View, grid: Grid) -> int:
-    """Tell how often full resolution may be halved and still be at least as fine as what is drawn."""
+    """Tell how often full resolution is halved for what is drawn: it stays at least as fine, within reason.
+
+    A picture that is squeezed far more in one direction than in the other would be made from all of the slide: it is
+    made from a coarser level.
+    """
     scale = min(view.width_l0 // view.width_px, view.height_l0 // view.height_px)
-    return min(max(0, scale.bit_length() - 1), grid.max_level)
+    shift = max(0, scale.bit_length() - 1)
+    while _source_px(view) >> 2 * shift > MAX_SOURCE_PX:
+        shift += 1
+    return min(shift, grid.max_level)
+
+
+def _source_px(view: View) -> int:
+    """Give how many pixels of full resolution the filter sees."""
+    wide = view.width_l0 + 2 * SUPPORT * view.width_l0 // view.width_px
+    high = view.height_l0 + 2 * SUPPORT * view.height_l0 // view.height_px
+    return wide * high
 
 
 def level_box(view: View, grid: Grid) -> tuple[int, tuple[int, int, int, int]] | None:
