@@ -170,6 +170,17 @@ class TestManifest:
         with Image.open(io.BytesIO(body(ask(thumbnail["id"].removeprefix(f"http://{HOST}"))))) as image:
             assert image.size == (thumbnail["width"], thumbnail["height"])
 
+    def test_the_picture_of_a_large_slide_is_said_to_be_as_large_as_it_is(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("serve_image.iiif_grammar.MAX_AREA_PX", 1 << 18)
+        canvas = document("/iiif/A/manifest.json")["items"][0]
+        painted = canvas["items"][0]["items"][0]["body"]
+        with Image.open(io.BytesIO(body(ask(painted["id"].removeprefix(f"http://{HOST}"))))) as image:
+            assert image.size == (painted["width"], painted["height"])
+            assert 250_000 < image.width * image.height <= 1 << 18
+        assert (canvas["width"], canvas["height"]) == (1293, 1051)
+
     def test_a_page_of_another_site_reads_no_label(self) -> None:
         foreign = document("/iiif/A/manifest.json", origin="https://elsewhere.example")
         assert "S21-77" not in json.dumps(foreign)

@@ -9,7 +9,7 @@ from vsv.deepzoom import Grid
 from vsv.records import SlideRecord
 from vsv.view import MAX_AREA_PX, MAX_SIDE_PX
 
-from serve_image.iiif_grammar import FORMATS
+from serve_image.iiif_grammar import FORMATS, Dialect, read_size
 
 IMAGE_CONTEXT = "http://iiif.io/api/image/{version}/context.json"
 PRESENTATION_CONTEXT = "http://iiif.io/api/presentation/3/context.json"
@@ -144,6 +144,8 @@ def _service(base: str) -> list[Document]:
 
 
 def _painting(base: str, grid: Grid) -> Document:
+    # Of a large slide "max" is less than the canvas, which is painted by the service.
+    width, height = read_size(Dialect(3), "max", (0, 0, grid.width_px, grid.height_px))
     return {
         "id": f"{base}/canvas/painting",
         "type": "Annotation",
@@ -153,8 +155,8 @@ def _painting(base: str, grid: Grid) -> Document:
             "id": f"{base}/full/max/0/default.jpg",
             "type": "Image",
             "format": "image/jpeg",
-            "width": grid.width_px,
-            "height": grid.height_px,
+            "width": width,
+            "height": height,
             "service": _service(base),
         },
     }
