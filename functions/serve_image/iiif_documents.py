@@ -145,7 +145,7 @@ def _service(base: str) -> list[Document]:
 
 def _painting(base: str, grid: Grid) -> Document:
     # Of a large slide "max" is less than the canvas, which is painted by the service.
-    width, height = read_size(Dialect(3), "max", (0, 0, grid.width_px, grid.height_px))
+    width, height = read_size(Dialect(3), "max", (grid.width_px, grid.height_px))
     return {
         "id": f"{base}/canvas/painting",
         "type": "Annotation",
