@@ -14,7 +14,7 @@ from vsv.installation import Installation
 from vsv.records import ImportRecord, ImportState
 
 from local.bulk import Outcome, Result, Task, pause
-from local.bulk_files import RENAME, UNREADABLE, Found, slide_files
+from local.bulk_files import UNREADABLE, Found, misnamed, slide_files
 from local.intake import Intake
 from local.scanner_folders import ScannerFolders
 
@@ -77,7 +77,7 @@ class FileImporter:
             with self._at_hand.holding(found.path.absolute()):
                 return self._bring(found)
         except InvalidNameError:
-            return _failed(found, RENAME)
+            return _failed(found, misnamed(found.path.name))
         except OSError:
             return _failed(found, UNREADABLE)
 
