@@ -3,7 +3,7 @@ import { ServerGone, SessionOver } from "../server/failures.js";
 import { confirmed } from "../shared/dialog.js";
 import { element } from "../shared/element.js";
 import { tell, tellFailure } from "../shared/notices.js";
-import { statusName } from "../shared/statuses.js";
+import { inWords, statusName } from "../shared/statuses.js";
 import { FIELD_NAMES, counted, nameOf } from "../shared/wording.js";
 import { change, isUnderWay, undo } from "./changes.js";
 
@@ -81,7 +81,7 @@ async function act(ask, report = tellDone) {
 
 /** @param {Failed[]} failed */
 export function tellFailed(failed) {
-  for (const { slide, error } of failed.slice(0, NAMED)) tellFailure(`${nameOf(slide)} was not changed: ${error}`);
+  for (const { slide, error } of failed.slice(0, NAMED)) tellFailure(`${nameOf(slide)} was not changed: ${inWords(error)}`);
   if (failed.length > NAMED) tellFailure(`${failed.length - NAMED} more slides were not changed.`);
 }
 
@@ -91,12 +91,23 @@ export function tellFailed(failed) {
  * @returns {string}
  */
 function described(done, marked = "marked") {
-  const [{ after, fields }] = done;
-  const which = done.length === 1 ? nameOf(after) : counted(done.length, "slide");
+  const [{ before, after, fields }] = done;
   const [field] = /** @type {Field[]} */ (Object.keys(fields));
   const value = fields[field];
-  if (field === "Status") return value === "DELETED" ? `${which} deleted` : `${which} ${marked} ${statusName(value ?? null)}`;
+  // "A7 is A7" tells nobody which slide it was.
+  const which = done.length === 1 ? nameOf(field === "SlideID" ? before : after) : counted(done.length, "slide");
+  if (field === "Status") return `${which} ${outcomeOf(before.Status, value ?? null, marked)}`;
   return value ? `${which}: ${FIELD_NAMES[field]} is ${value}` : `${which}: ${FIELD_NAMES[field]} removed`;
+}
+
+/**
+ * @param {string | null} old
+ * @param {string | null} status
+ * @param {string} marked
+ */
+function outcomeOf(old, status, marked) {
+  if (status === "DELETED") return "deleted";
+  return old === "DELETED" && status === "NEW" ? "brought back" : `${marked} ${statusName(status)}`;
 }
 
 /** @param {Slide} slide */
