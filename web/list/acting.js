@@ -18,7 +18,10 @@ const NAMED = 6; // how many slides a question or a notice lists by name
  */
 export async function mark(slides, status) {
   const open = slides.filter(({ Status }) => Status !== status);
-  if (open.length > 0) await act(() => change(open.map((seen) => ({ seen, fields: { Status: status } }))));
+  if (open.length === 0) return;
+  // By now the next slide may be in sight.
+  const about = open.length === 1 ? ` ${nameOf(open[0])} is as it was.` : "";
+  await act(() => change(open.map((seen) => ({ seen, fields: { Status: status } }))), tellDone, about);
 }
 
 /**
@@ -64,9 +67,10 @@ export function tellDone(done) {
 
 /**
  * @param {() => Promise<Outcome | null>} ask
- * @param {(done: Done[]) => void} report
+ * @param {(done: Done[]) => void} [report]
+ * @param {string} [about] what it means that the server was not reached
  */
-async function act(ask, report = tellDone) {
+async function act(ask, report = tellDone, about = "") {
   try {
     const outcome = await ask();
     if (outcome === null) return;
@@ -74,7 +78,7 @@ async function act(ask, report = tellDone) {
     tellFailed(outcome.failed);
   } catch (error) {
     if (error instanceof SessionOver) return; // the page says so already, all over
-    if (error instanceof ServerGone) tellFailure("Not saved: the server does not answer.");
+    if (error instanceof ServerGone) tellFailure(`Not saved: the server does not answer.${about}`);
     else tellFailure(`Not saved: ${error instanceof Error ? error.message : error}`);
   }
 }
