@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Condition, Event
@@ -106,15 +107,16 @@ class FileImporter:
                 and run.source == str(path.parent.resolve())
             ):
                 return Receipt(Safety.NOT_YET, run.state, run.error)  # to ask again would begin again
+            unnoted = self._intake.unnoted(run) if run is not None else None
             receipt = receive(self._here, path.name, size)  # takes it up where its process has died
             if receipt.state in _ENDED or run is None:
                 return receipt
-            troubles += run.error is not None
+            troubles += run.error is not None or unnoted is not None
             runs.add(run.run_id)
             if run.updated_at != heard:
                 heard, since = run.updated_at, time.monotonic()
             if max(troubles, len(runs) // 2) >= _TROUBLES or time.monotonic() - since > _PATIENCE_SECONDS:
-                return receipt
+                return replace(receipt, error=unnoted or receipt.error)
             if not self._intake.works_on(run):
                 pause(_OTHERS_POLL_SECONDS, self._stopping)
 

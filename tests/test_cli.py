@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from serve_image.handler import lambda_handler as serve_image
 from small_slides import OLD, other_scan, put, slide_bytes
+from vsv.errors import UnavailableError
 
 from local.cli import main
 from local.events import http_answer, http_event
@@ -109,6 +110,18 @@ def test_import_says_of_a_file_that_may_not_be_read_that_this_is_so(
 
     monkeypatch.setattr("local.transfer._copy_bytes", refuse)
     assert f"FAILED  {path}: the file may not be read: give the account" in shell.run("import", path).output
+
+
+def test_import_ends_where_not_even_its_trouble_can_be_noted(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(shell.scanner, "a.svs")
+
+    def refuse(*_rest: object) -> None:
+        raise UnavailableError("the records' disk is full: make room")
+
+    monkeypatch.setattr("local.sqlite.SqliteImportStore.advance", refuse)
+    assert f"FAILED  {path}: the records' disk is full: make room" in shell.run("import", path).output
 
 
 def test_import_as_json_is_all_of_standard_output(shell: Shell) -> None:
