@@ -173,7 +173,7 @@ class _Backup:
 
     def _stored(self, path: Path, name: str, *, may_link: bool) -> Entry:
         """Have a file's content in the backup; what is as it was the last time is not read again."""
-        state, before = path.stat(), self._before.get(name)
+        state, before = path.stat(), self._entries.get(name) or self._before.get(name)
         entry = Entry(name, state.st_size, state.st_mtime_ns, stat.S_IMODE(state.st_mode))
         is_known = before is not None and (before.size, before.modified) == (entry.size, entry.modified)
         if before is not None and is_known and self._store.has(before.sha256, entry.size):

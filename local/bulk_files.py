@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 
-from vsv.names import is_slide_filename
+from vsv.names import MAX_FILENAME, SLIDE_SUFFIXES, is_slide_filename
 
 MAX_DEPTH = 64
-RENAME = "its name is not that of a slide file: rename it, to 12345.svs say"
 UNREADABLE = "it cannot be read"
 
 
@@ -39,9 +38,18 @@ def slide_files(paths: Sequence[Path], data: Path) -> Iterator[Found]:
             yield _named(path)
 
 
+def misnamed(filename: str) -> str:
+    """Say what is wrong with the name of a file that cannot be imported under it."""
+    if not filename.lower().endswith(SLIDE_SUFFIXES):
+        return f"its name is not that of a slide file: those end in {' '.join(SLIDE_SUFFIXES)}"
+    if len(filename.encode("utf-8", "surrogatepass")) > MAX_FILENAME:
+        return "its name is too long: rename it, for example to 12345.svs"
+    return "its name cannot be kept: rename it, for example to 12345.svs"
+
+
 def _named(path: Path) -> Found:
     if not is_slide_filename(path.name):
-        return Found(path, named=True, trouble=RENAME)
+        return Found(path, named=True, trouble=misnamed(path.name))
     found = _file(path)
     return Found(path, found.size, named=True, trouble=found.trouble) if found else _unreadable(path)
 
@@ -68,7 +76,7 @@ def _walk(folder: Path, data: tuple[int, int] | None, depth: int) -> Iterator[Fo
 def _met(path: Path) -> Found | None:
     if is_slide_filename(path.name):
         return _file(path)
-    return Found(path, trouble=RENAME) if path.suffix.lower() == ".svs" else None
+    return Found(path, trouble=misnamed(path.name)) if path.suffix.lower() == ".svs" else None
 
 
 def _file(path: Path) -> Found | None:

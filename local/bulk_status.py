@@ -13,6 +13,7 @@ from vsv.errors import NotFoundError
 from local.bulk import duration, shown
 from local.bulk_report import line, summary, wire
 from local.bulk_runs import RunState, failures, is_alive, stored_runs
+from local.cli_options import missing
 
 _SHOWN = 5
 _LOOK_SECONDS = 1.0
@@ -51,7 +52,7 @@ def list_failures(data: Path, run_id: str | None, *, as_json: bool) -> None:
 
 def _chosen(data: Path, run_id: str | None) -> Iterator[RunState]:
     if not data.is_dir():
-        raise NotFoundError(f"there is no data folder {data}")
+        raise NotFoundError(missing(data))
     found = [run for run in stored_runs(data) if run_id in {None, run.run}]
     if run_id is not None and not found:
         raise NotFoundError("there is no run of this name: vsv status lists the last ones")

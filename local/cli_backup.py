@@ -82,7 +82,9 @@ def _verify(folder: Path, *, as_json: bool) -> None:
 
 
 def _told(report: Report) -> str:
-    told = [f"{report.files} files are backed up; {report.copied} were new ({report.bytes_copied} bytes)"]
+    told = [
+        f"{report.files} files are backed up, {report.copied} of them new or changed ({report.bytes_copied} bytes)"
+    ]
     if report.same_disk:
         told.append("This backup lies on the same file system as the data: it does not outlive that disk")
     if report.in_place:

@@ -70,6 +70,9 @@ def _told(here: Installation, image_id: str) -> bool:
 
 
 def _sent(here: Installation, image_id: str) -> str:
+    before = here.slides.get(image_id)
+    if before is not None and before.status is Status.SENT:
+        return "is SENT already: to send it once more, mark it good first"
     record = change(here, image_id, {"status": Status.SENT}, OPERATOR)
     job = here.jobs.get(image_id, JobKind.SEND)
     if record.status is Status.SENT or job is None:

@@ -37,13 +37,16 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")(command)
 
 
+def missing(data: Path) -> str:
+    """Say that there is no such data folder, to somebody whose slides may well be in another one."""
+    return f"there is no data folder {data}: say with --data, or VSV_DATA, which one the server said that it uses"
+
+
 @contextmanager
 def existing(data: Path) -> Iterator[Installation]:
     """Open a data folder that is there: a mistyped --data must not look like an empty one."""
     if not data.is_dir():
-        raise click.ClickException(
-            f"there is no data folder {data}: import or serve something first, or set --data"
-        )
+        raise click.ClickException(missing(data))
     with standalone(data) as (here, _intake):
         yield here
 

@@ -83,8 +83,12 @@ def check_published(original: str, published: str, data: Path, policy: Path | No
     if Path(original).is_file() and Path(published).is_file():
         found = check(Path(original), Path(published), asked or Policy())
     else:
+        if Path(original).is_file():
+            raise FileMissingError(
+                f"there is no file {published}: two files are compared, or two slides here"
+            )
         with existing(data) as here:
-            record = here.slides.get(original) if not Path(original).is_file() else None
+            record = here.slides.get(original)
             if record is None:
                 raise SlideNotFoundError(f"there is neither a file nor a slide {original}")
             copy, by = _copy(here, published), asked or _policy_of(here, original)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Condition, Event
@@ -14,7 +15,7 @@ from vsv.installation import Installation
 from vsv.records import ImportRecord, ImportState
 
 from local.bulk import Outcome, Result, Task, pause
-from local.bulk_files import RENAME, UNREADABLE, Found, slide_files
+from local.bulk_files import UNREADABLE, Found, misnamed, slide_files
 from local.intake import Intake
 from local.scanner_folders import ScannerFolders
 
@@ -77,7 +78,7 @@ class FileImporter:
             with self._at_hand.holding(found.path.absolute()):
                 return self._bring(found)
         except InvalidNameError:
-            return _failed(found, RENAME)
+            return _failed(found, misnamed(found.path.name))
         except OSError:
             return _failed(found, UNREADABLE)
 
@@ -106,15 +107,16 @@ class FileImporter:
                 and run.source == str(path.parent.resolve())
             ):
                 return Receipt(Safety.NOT_YET, run.state, run.error)  # to ask again would begin again
+            unnoted = self._intake.unnoted(run) if run is not None else None
             receipt = receive(self._here, path.name, size)  # takes it up where its process has died
             if receipt.state in _ENDED or run is None:
                 return receipt
-            troubles += run.error is not None
+            troubles += run.error is not None or unnoted is not None
             runs.add(run.run_id)
             if run.updated_at != heard:
                 heard, since = run.updated_at, time.monotonic()
             if max(troubles, len(runs) // 2) >= _TROUBLES or time.monotonic() - since > _PATIENCE_SECONDS:
-                return receipt
+                return replace(receipt, error=unnoted or receipt.error)
             if not self._intake.works_on(run):
                 pause(_OTHERS_POLL_SECONDS, self._stopping)
 

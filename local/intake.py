@@ -58,6 +58,7 @@ class Intake(Source):
         self._here = here
         self.in_place = in_place
         self._busy: set[str] = set()
+        self._unnoted: dict[str, str] = {}
         self._busy_lock = Lock()
         self._importers = ThreadPoolExecutor(threads, "import")
         # One at a time: a pyramid takes all cores, and slides can be looked at before theirs.
@@ -69,6 +70,7 @@ class Intake(Source):
         except VersionConflictError:
             return  # a newer run knows better
         except VsvError as error:
+            self._unnoted[run.run_id] = str(error)
             log.warning("%s: this could not be noted: %s", run.filename, error)
 
     def start(self, run: ImportRecord) -> None:
@@ -77,6 +79,7 @@ class Intake(Source):
             if run.run_id in self._busy:
                 return
             self._busy.add(run.run_id)
+            self._unnoted.pop(run.run_id, None)
         self._submit(self._importers, self._import, run)
 
     def resume(self) -> None:
@@ -109,6 +112,10 @@ class Intake(Source):
         """Tell whether this process works on a run, or is about to."""
         with self._busy_lock:
             return run.run_id in self._busy
+
+    def unnoted(self, run: ImportRecord) -> str | None:
+        """Tell why the last try at a run could not even be noted, as on a disk that is full."""
+        return self._unnoted.get(run.run_id)
 
     def close(self) -> None:
         """Finish the steps under way and take up no more."""

@@ -131,7 +131,7 @@ def _greet(
     how = "served in place from" if in_place else "imported from"
     for folder in folders:
         say(f"Slides are {how} {folder}")
-    say(f"Everything made of them is kept in {data}")
+    say(f"{'Everything made of them is' if folders else 'Slides are'} kept in {data}")
     if rests(data):
         say(
             "It was restored from a backup: nothing is sent, published, archived or purged until"

@@ -16,6 +16,8 @@ _BLOCK = 4 << 20
 # Of an original that stays in place only its ends are read: the folder was too big to copy.
 _EDGE = 8 << 20
 _EDGES = "edges-"
+UNREADABLE = "the file may not be read: give the account that runs this program the right to"
+NOT_COPIED = "the file could not be copied: is the disk full or the folder gone?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,12 @@ def copy(
                 raise FileChangingError("the file changed while it was copied: it is still being written")
             if part.stat().st_size != size or checksum(part) != digest:
                 raise TransferError("the copy differs from the file in the scanner's folder")
+    except PermissionError as error:
+        if error.filename == str(source):
+            raise UnavailableError(UNREADABLE) from error
+        raise UnavailableError(NOT_COPIED) from error
     except OSError as error:
-        raise UnavailableError(
-            "the file could not be copied: is the disk full or the folder gone?"
-        ) from error
+        raise UnavailableError(NOT_COPIED) from error
     return Transferred(digest, before[1])
 
 

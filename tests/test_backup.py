@@ -99,6 +99,12 @@ def test_the_data_folder_is_destroyed_and_comes_back(filled: Path) -> None:
         assert here.here.files.slide(deleted.image_id).read_bytes() == other_scan(slide_bytes())
 
 
+def test_a_file_is_counted_once_however_often_it_is_looked_for(filled: Path) -> None:
+    assert vsv(filled, "archive", "1004486").exit_code == 0
+    report = backed_up(filled)
+    assert (report["copied"], report["troubles"]) == (report["files"], {})
+
+
 def test_the_next_backup_copies_what_is_new_and_lets_go_of_what_is_gone(filled: Path) -> None:
     first = backed_up(filled)
     second_one = backed_up(filled)

@@ -1,5 +1,6 @@
 """The command line: what it prints, what it leaves behind, and how it ends."""
 
+import errno
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from serve_image.handler import lambda_handler as serve_image
 from small_slides import OLD, other_scan, put, slide_bytes
+from vsv.errors import UnavailableError
 
 from local.cli import main
 from local.events import http_answer, http_event
@@ -84,6 +86,42 @@ def test_import_says_what_became_of_each_file(shell: Shell) -> None:
     assert f"[2/3] FAILED  {bad}: this is not a slide" in result.output
     assert f"[3/3] FAILED  {named}: its name is not that of a slide file" in result.output
     assert "1 OK, 0 skipped, 2 failed" in result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("x" * 197 + ".svs", "its name is too long: rename it"),
+        ("a\nb.svs", "its name cannot be kept: rename it"),
+    ],
+)
+def test_import_says_what_is_wrong_with_a_name(shell: Shell, name: str, reason: str) -> None:
+    put(shell.scanner, name)
+    assert reason in shell.run("import", shell.scanner).output
+
+
+def test_import_says_of_a_file_that_may_not_be_read_that_this_is_so(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(shell.scanner, "a.svs")
+
+    def refuse(source: Path, *_rest: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", str(source))
+
+    monkeypatch.setattr("local.transfer._copy_bytes", refuse)
+    assert f"FAILED  {path}: the file may not be read: give the account" in shell.run("import", path).output
+
+
+def test_import_ends_where_not_even_its_trouble_can_be_noted(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(shell.scanner, "a.svs")
+
+    def refuse(*_rest: object) -> None:
+        raise UnavailableError("the records' disk is full: make room")
+
+    monkeypatch.setattr("local.sqlite.SqliteImportStore.advance", refuse)
+    assert f"FAILED  {path}: the records' disk is full: make room" in shell.run("import", path).output
 
 
 def test_import_as_json_is_all_of_standard_output(shell: Shell) -> None:

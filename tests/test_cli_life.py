@@ -56,6 +56,11 @@ class TestSend:
     def test_a_slide_is_sent_and_said_to_be(self, data: Path, registry: Registry) -> None:
         result = run(data, "send", "1", "2")
         assert (result.exit_code, result.output) == (0, "Slide 1 is SENT\nSlide 2 is SENT\n")
+        again = run(data, "send", "1")
+        assert (
+            again.exit_code,
+            "Slide 1 is SENT already: to send it once more, mark it" in again.output,
+        ) == (0, True)
         assert [document["slide"]["ImageID"] for _p, _h, document in registry.asked] == ["1", "2"]
         assert found(data, lambda here: here.slides.get("1").status) is Status.SENT
 

@@ -94,7 +94,18 @@ class TestAsking:
         [
             ("publishSlide", {"ImageID": "new", "name": "STUDY-7"}, "BAD_REQUEST", "cannot become PUBLISHED"),
             ("publishSlide", {"ImageID": "good", "name": "C1"}, "BAD_REQUEST", "choose another"),
-            ("publishSlide", {"ImageID": "good", "name": "../x"}, "BAD_REQUEST", ""),
+            (
+                "publishSlide",
+                {"ImageID": "good", "name": "x-Good-1"},
+                "BAD_REQUEST",
+                "not hold what it is called here",
+            ),
+            (
+                "publishSlide",
+                {"ImageID": "good", "name": "../x"},
+                "BAD_REQUEST",
+                "The name of a published slide is 1 to",
+            ),
             ("publishSlide", {"ImageID": "good", "name": "x" * 500_000}, "BAD_REQUEST", ""),
             ("publishSlide", {"ImageID": "good"}, "BAD_REQUEST", ""),
             ("publishSlide", {"ImageID": "out", "name": "STUDY-2"}, "CONFLICT", "under another name"),

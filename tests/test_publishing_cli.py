@@ -89,10 +89,11 @@ def test_a_policy_is_followed_and_a_wrong_one_told_at_once(data: Path, tmp_path:
     ("arguments", "says"),
     [
         (("publish", "nobody", NAME), "no slide with this ImageID"),
-        (("publish", ID, "a/b"), "ImageID is 1 to 64"),
-        (("publish", ID, f"x-{ID}"), "must not tell"),
+        (("publish", ID, "a/b"), "name of a published slide is 1 to 64"),
+        (("publish", ID, f"x-{ID}"), "must not hold what it is called here (image id"),
         (("withdraw", ID, "--yes"), "not published"),
         (("check-published", "nobody", NAME), "neither a file nor a slide"),
+        (("check-published", __file__, "nobody"), "there is no file nobody"),
         (("check-published", ID, "nobody"), "neither a file nor a published slide"),
         (("check-published", ID, "../x"), "ImageID is 1 to 64"),
     ],

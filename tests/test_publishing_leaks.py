@@ -27,10 +27,11 @@ from vsv.errors import LeakError
 from vsv.open_file import OpenFile
 from vsv.publishing.accounting import account
 from vsv.publishing.copying import write_copy
-from vsv.publishing.identifying import identifying_values, told_by_name
+from vsv.publishing.identifying import identifying_values
 from vsv.publishing.leaks import How, check, require_clean
 from vsv.publishing.needles import Needles, bare, patterns_of
 from vsv.publishing.policy import Policy
+from vsv.publishing.study_names import told_by_name
 from vsv.records import SlideRecord
 from vsv.tiff_writer import TiffWriter
 

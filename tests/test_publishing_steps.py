@@ -267,7 +267,7 @@ class TestRefused:
 
     @pytest.mark.parametrize("name", [ID, "S12-34567-A1-x", "study-20091229", "s12-34567-a1-b"])
     def test_a_name_that_tells_something(self, here: Installation, name: str) -> None:
-        self.refused(here, BadRequestError, "must not tell", name)
+        self.refused(here, BadRequestError, "must not hold what it is called here", name)
 
     def test_another_slides_name(self, here: Installation) -> None:
         store(here, NAME, content())

@@ -35,6 +35,15 @@ def test_a_first_run_needs_no_development_package(tmp_path: Path) -> None:
     subprocess.run(command, check=True, cwd=ROOT, timeout=120)
 
 
+def test_a_slide_in_a_folders_place_is_told_before_anything_is_installed(tmp_path: Path) -> None:
+    slide = tmp_path / "one slide.svs"
+    slide.touch()
+    for given, says in ((slide, "is a file: name the folder"), (tmp_path / "none", "There is no folder")):
+        result = subprocess.run([ROOT / "scripts/serve", given], capture_output=True, text=True, check=False)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert says in result.stderr
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists its threads")
 def test_numpy_starts_no_threads_of_its_own() -> None:
     asked = "import vsv.pixels, os; print(len(os.listdir('/proc/self/task')))"

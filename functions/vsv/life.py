@@ -4,10 +4,11 @@ Each is a job: asked for here, done by ``job_runs``. Sending is asked for by mar
 """
 
 from vsv import jobs
-from vsv.errors import BadRequestError, ConflictError, ForbiddenError, SlideNotFoundError
+from vsv.errors import BadRequestError, ConflictError, ForbiddenError, InvalidNameError, SlideNotFoundError
 from vsv.installation import Installation
-from vsv.names import checked_image_id
+from vsv.names import is_image_id
 from vsv.publishing.plans import is_ours, read_plan
+from vsv.publishing.study_names import refusal, told_by_name
 from vsv.records import JobKind, JobRecord, SlideRecord, Status
 from vsv.review import Decider, check_transition
 
@@ -18,11 +19,13 @@ def publish(here: Installation, image_id: str, name: object, who: Decider, polic
     Raises InvalidNameError, ConflictError where the slide is published under another name, and what
     ``check_transition`` raises.
     """
-    record, published_as = _record(here, image_id, who), checked_image_id(name)
+    record, published_as = _record(here, image_id, who), _checked_name(name)
     if published_as in {image_id, record.slide_id, record.case_id, record.barcode}:
         raise BadRequestError(
             "The name of a published slide must not be one that it has here: choose another."
         )
+    if told := told_by_name(published_as, record):
+        raise BadRequestError(refusal(told))
     if record.published_as not in {None, published_as}:
         raise ConflictError("This slide is published under another name: withdraw that first.")
     _check_here(record)
@@ -72,6 +75,14 @@ def purge(here: Installation, image_id: str, confirmed: object, who: Decider) ->
     if record.published_as is not None:
         raise ConflictError("This slide is published: withdraw its copy first.")
     return jobs.request(here, image_id, JobKind.PURGE, who.name, {"because": "it was asked for"})
+
+
+def _checked_name(name: object) -> str:
+    if not isinstance(name, str) or not is_image_id(name):
+        raise InvalidNameError(
+            "The name of a published slide is 1 to 64 letters, digits, dots, dashes or underscores."
+        )
+    return name
 
 
 def _record(here: Installation, image_id: str, who: Decider) -> SlideRecord:

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import Pages, Slides
 from tests.browser.review import choose, notice, row, status, view, violations
-from tests.browser.standalone_server import StandaloneServer
+from tests.browser.standalone_server import StandaloneServer, with_image_id
 from tests.browser.test_accessibility import axe as axe  # noqa: PLC0414  a fixture
 
 JOBS = "query Jobs($id: String!) { slideJobs(ImageID: $id) { Kind State Name } }"
@@ -122,13 +122,13 @@ def test_a_slide_is_published_under_a_name_that_the_server_takes(
     assert violations(page, axe) == []
     assert server.ask(JOBS, id=image_id)["slideJobs"] == []
 
-    dialog.get_by_role("textbox").fill(f"STUDY-{image_id}")
+    dialog.get_by_role("textbox").fill("STUDY-A")
     dialog.get_by_role("button", name="Publish").click()
     expect(dialog).to_be_hidden()
-    expect(fate(page, image_id)).to_contain_text(f"as STUDY-{image_id}")
+    expect(fate(page, image_id)).to_contain_text("as STUDY-A")
     expect(row(page, image_id)).to_be_focused()
     (asked,) = server.ask(JOBS, id=image_id)["slideJobs"]
-    assert (asked["Kind"], asked["Name"]) == ("PUBLISH", f"STUDY-{image_id}")
+    assert (asked["Kind"], asked["Name"]) == ("PUBLISH", "STUDY-A")
 
 
 def test_several_are_published_each_under_its_name(
@@ -263,6 +263,21 @@ def test_failed_jobs_are_found_and_tried_again(pages: Pages, slides: Slides) -> 
     page.unroute_all(behavior="wait")
 
 
+def test_a_slide_that_comes_back_has_its_label_again(
+    pages: Pages, server: StandaloneServer, sample: bytes
+) -> None:
+    server.drop("4100002.svs", with_image_id(sample, "4100002"))
+    server.wait_for_slide("4100002")
+    server.set("4100002", Status="DELETED")
+    page = pages.open()
+    show(page, "DELETED")
+    pictures = row(page, "4100002").locator("td img")
+    expect(row(page, "4100002")).to_be_visible()
+    expect(pictures).to_have_count(0)
+    server.set("4100002", Status="NEW")
+    expect(pictures).to_have_count(2)
+
+
 def test_a_deleted_slide_comes_back_or_is_purged(
     pages: Pages, slides: Slides, server: StandaloneServer, axe: str
 ) -> None:
@@ -276,7 +291,7 @@ def test_a_deleted_slide_comes_back_or_is_purged(
     expect(fate(page, image_id)).to_contain_text("Goes on ")
     choose(page, image_id)
     act(page, "Bring back")
-    expect(notice(page, "marked New")).to_be_visible()
+    expect(notice(page, f"S{image_id} brought back")).to_be_visible()
     assert server.slide(image_id)["Status"] == "NEW"
 
     server.set(image_id, Status="DELETED")

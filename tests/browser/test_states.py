@@ -20,6 +20,11 @@ def test_the_server_goes_and_comes_back(
     expect(page.get_by_role("alert").filter(has_text="The server does not answer")).to_be_visible()
     expect(row(page, image_id)).to_be_visible()  # what was known stays
 
+    choose(page, image_id)
+    page.keyboard.press("g")
+    name = field(page, image_id, "SlideID").inner_text()
+    expect(notice(page, f"Not saved: the server does not answer. {name} is as it was.")).to_be_visible()
+
     edit(page, image_id, "e", "written meanwhile")
     page.keyboard.press("Enter")
     expect(row(page, image_id)).to_contain_text("Not saved: the server does not answer")

@@ -98,7 +98,7 @@ def test_many_at_once_and_each_that_cannot_be_changed_says_why(
     expect(notice(page, f"S{ids[0]} marked Sent")).to_be_visible()
     for image_id in ids[1:]:
         expect(
-            notice(page, f"S{image_id} was not changed: A slide that is NEW cannot become SENT")
+            notice(page, f"S{image_id} was not changed: A slide that is New cannot become Sent")
         ).to_be_visible()
     page.locator("#actions").get_by_role("button", name="Bad").click()
     expect(notice(page, "3 slides marked Bad")).to_be_visible()
@@ -196,6 +196,37 @@ def test_a_failed_import_is_read_and_retried(pages: Pages, server: StandaloneSer
     expect(entry).to_have_count(0)
 
 
+def test_a_failed_import_is_put_aside_until_it_fails_again(
+    pages: Pages, server: StandaloneServer, sample: bytes
+) -> None:
+    page = pages.open()
+    whole = with_image_id(sample, "4100003")
+    server.drop("put-aside.svs", whole[: len(whole) // 2])
+    entry = page.locator("#import-list li", has_text="put-aside.svs")
+    entry.get_by_role("button", name="Hide put-aside.svs").click()
+    expect(entry).to_have_count(0)
+    page.reload()
+    expect(page.locator("#health")).to_have_attribute("data-health", "live")
+    server.drop("another-cut.svs", whole[: len(whole) // 3])
+    expect(page.locator("#import-list li", has_text="another-cut.svs")).to_contain_text("truncated")
+    expect(entry).to_have_count(0)
+
+    server.ask('mutation { retryImport(Filename: "put-aside.svs") { State } }')
+    expect(entry).to_contain_text("truncated")
+    server.drop("put-aside.svs", whole)
+    server.drop("another-cut.svs", with_image_id(sample, "4100004"))
+    expect(page.locator("#import-list li", has_text="-aside.svs")).to_have_count(0)
+    expect(page.locator("#import-list li", has_text="another-cut.svs")).to_have_count(0)
+
+
+def test_a_changed_id_is_told_by_the_one_before(pages: Pages, slides: Slides) -> None:
+    (image_id,) = slides.take()
+    page = pages.open()
+    edit(page, image_id, "e", "A7")
+    page.keyboard.press("Enter")
+    expect(notice(page, f"S{image_id}: slide ID is A7")).to_be_visible()
+
+
 def test_search_and_chips_find(pages: Pages, slides: Slides, server: StandaloneServer) -> None:
     ids = slides.take(2, case="Haystack")
     server.set(ids[0], SlideID="Needle-1", Status="GOOD")
@@ -276,8 +307,9 @@ def test_the_next_page_is_there_when_the_end_is_reached(pages: Pages, slides: Sl
     page.goto(pages.url)
     expect(page.locator("tbody tr")).to_have_count(20)
     page.locator("tbody tr").first.focus()
-    page.keyboard.press("End")
-    page.keyboard.press("End")
+    for count in (20, 40, 60):
+        page.keyboard.press("End")
+        expect(page.locator("tbody tr")).not_to_have_count(count)
     expect(row(page, slides.take()[0])).to_be_attached()
     ids = page.evaluate("[...document.querySelectorAll('tbody tr')].map((tr) => tr.dataset.id)")
     assert len(ids) == len(set(ids))

@@ -82,6 +82,7 @@ def test_the_ruler_measures_and_is_put_away(pages: Pages) -> None:
     page.mouse.move(800, 700)
     page.mouse.up()
     length = page.locator(".ruler .length")
+    assert page.evaluate("getSelection().toString()") == ""
     expect(length).to_have_text("249.5 µm")  # 300 and 400 pixels are 500, of 0.499 µm each
     page.keyboard.press("3")
     expect(page.locator(".scale .power")).to_have_text("5×")

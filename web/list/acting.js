@@ -3,7 +3,7 @@ import { ServerGone, SessionOver } from "../server/failures.js";
 import { confirmed } from "../shared/dialog.js";
 import { element } from "../shared/element.js";
 import { tell, tellFailure } from "../shared/notices.js";
-import { statusName } from "../shared/statuses.js";
+import { inWords, statusName } from "../shared/statuses.js";
 import { FIELD_NAMES, counted, nameOf } from "../shared/wording.js";
 import { change, isUnderWay, undo } from "./changes.js";
 
@@ -18,7 +18,10 @@ const NAMED = 6; // how many slides a question or a notice lists by name
  */
 export async function mark(slides, status) {
   const open = slides.filter(({ Status }) => Status !== status);
-  if (open.length > 0) await act(() => change(open.map((seen) => ({ seen, fields: { Status: status } }))));
+  if (open.length === 0) return;
+  // By now the next slide may be in sight.
+  const about = open.length === 1 ? ` ${nameOf(open[0])} is as it was.` : "";
+  await act(() => change(open.map((seen) => ({ seen, fields: { Status: status } }))), tellDone, about);
 }
 
 /**
@@ -64,9 +67,10 @@ export function tellDone(done) {
 
 /**
  * @param {() => Promise<Outcome | null>} ask
- * @param {(done: Done[]) => void} report
+ * @param {(done: Done[]) => void} [report]
+ * @param {string} [about] what it means that the server was not reached
  */
-async function act(ask, report = tellDone) {
+async function act(ask, report = tellDone, about = "") {
   try {
     const outcome = await ask();
     if (outcome === null) return;
@@ -74,14 +78,14 @@ async function act(ask, report = tellDone) {
     tellFailed(outcome.failed);
   } catch (error) {
     if (error instanceof SessionOver) return; // the page says so already, all over
-    if (error instanceof ServerGone) tellFailure("Not saved: the server does not answer.");
+    if (error instanceof ServerGone) tellFailure(`Not saved: the server does not answer.${about}`);
     else tellFailure(`Not saved: ${error instanceof Error ? error.message : error}`);
   }
 }
 
 /** @param {Failed[]} failed */
 export function tellFailed(failed) {
-  for (const { slide, error } of failed.slice(0, NAMED)) tellFailure(`${nameOf(slide)} was not changed: ${error}`);
+  for (const { slide, error } of failed.slice(0, NAMED)) tellFailure(`${nameOf(slide)} was not changed: ${inWords(error)}`);
   if (failed.length > NAMED) tellFailure(`${failed.length - NAMED} more slides were not changed.`);
 }
 
@@ -91,12 +95,23 @@ export function tellFailed(failed) {
  * @returns {string}
  */
 function described(done, marked = "marked") {
-  const [{ after, fields }] = done;
-  const which = done.length === 1 ? nameOf(after) : counted(done.length, "slide");
+  const [{ before, after, fields }] = done;
   const [field] = /** @type {Field[]} */ (Object.keys(fields));
   const value = fields[field];
-  if (field === "Status") return value === "DELETED" ? `${which} deleted` : `${which} ${marked} ${statusName(value ?? null)}`;
+  // "A7 is A7" tells nobody which slide it was.
+  const which = done.length === 1 ? nameOf(field === "SlideID" ? before : after) : counted(done.length, "slide");
+  if (field === "Status") return `${which} ${outcomeOf(before.Status, value ?? null, marked)}`;
   return value ? `${which}: ${FIELD_NAMES[field]} is ${value}` : `${which}: ${FIELD_NAMES[field]} removed`;
+}
+
+/**
+ * @param {string | null} old
+ * @param {string | null} status
+ * @param {string} marked
+ */
+function outcomeOf(old, status, marked) {
+  if (status === "DELETED") return "deleted";
+  return old === "DELETED" && status === "NEW" ? "brought back" : `${marked} ${statusName(status)}`;
 }
 
 /** @param {Slide} slide */

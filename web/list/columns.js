@@ -28,7 +28,7 @@ export const COLUMNS = [
   {
     title: "Label",
     className: "label",
-    shows: ({ LabelURL }) => LabelURL,
+    shows: ({ LabelURL, Status }) => [LabelURL, Status === "DELETED"],
     make: (slide, acts) => [enlargeable(slide, "label", acts)],
   },
   {

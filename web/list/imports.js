@@ -6,6 +6,7 @@ import { button, byId, element, setText } from "../shared/element.js";
 import { tellFailure } from "../shared/notices.js";
 import { statusPill } from "../shared/statuses.js";
 import { sizeOf, stateOf } from "../shared/wording.js";
+import { isPutAside, putAside } from "./putaside.js";
 
 /** @import {Import} from "../server/types.js" */
 /** @typedef {{run: Import, item: HTMLLIElement, show: (run: Import) => void}} Shown */
@@ -18,7 +19,7 @@ export function showImport(run) {
   const old = shown.get(run.Filename);
   // Messages overtake each other.
   if (old && (old.run.UpdatedAt ?? "") > (run.UpdatedAt ?? "") && old.run.StartedAt === run.StartedAt) return;
-  if (run.State === "READY") leave(run.Filename);
+  if (run.State === "READY" || isPutAside(run)) leave(run.Filename);
   else if (old) update(old, run);
   else enter(run);
   showSummary();
@@ -74,13 +75,21 @@ function makeItem() {
   const about = element("span", { className: "about" });
   const bar = element("progress", { max: 1 });
   const retry = button("Try again", () => {}, { className: "retry" });
-  const item = element("li", {}, state, name, about, bar, retry);
-  let filename = "";
-  retry.addEventListener("click", () => tryAgain(filename, retry));
+  const hide = button("Hide", () => {}, { className: "retry", title: "Not shown in this browser any more, unless it fails again" });
+  const item = element("li", {}, state, name, about, bar, retry, hide);
+  /** @type {Import} */
+  let known;
+  retry.addEventListener("click", () => tryAgain(known.Filename, retry));
+  hide.addEventListener("click", () => {
+    putAside(known);
+    showImport(known);
+    byId("import-list").focus(); // the button that had it is gone
+  });
   return {
     item,
     show(run) {
-      filename = run.Filename;
+      known = run;
+      const { Filename: filename } = run;
       const failed = run.State === "FAILED";
       item.className = failed ? "failed" : "";
       state.replaceChildren(statusPill(run.State, stateOf(run)));
@@ -90,7 +99,8 @@ function makeItem() {
       bar.ariaLabel = `${stateOf(run)} ${filename}`;
       if (run.Progress === null) bar.removeAttribute("value");
       else bar.value = run.Progress;
-      retry.hidden = !failed;
+      retry.hidden = hide.hidden = !failed;
+      hide.ariaLabel = `Hide ${filename}`;
       retry.ariaLabel = `Try again: import ${filename}`;
     },
   };

@@ -6,6 +6,7 @@ import { confirmed } from "../shared/dialog.js";
 import { element } from "../shared/element.js";
 import { askForEach } from "../shared/form.js";
 import { tell, tellFailure } from "../shared/notices.js";
+import { inWords } from "../shared/statuses.js";
 import { counted, nameOf } from "../shared/wording.js";
 import { listed, mark, tellFailed } from "./acting.js";
 import { noteJob } from "./jobs.js";
@@ -145,6 +146,6 @@ async function problemAsking(kind, id, told) {
     return null;
   } catch (error) {
     if (error instanceof SessionOver) return "your session is over";
-    return error instanceof ServerGone ? "the server does not answer" : error instanceof Error ? error.message : String(error);
+    return error instanceof ServerGone ? "the server does not answer" : inWords(error instanceof Error ? error.message : String(error));
   }
 }

@@ -1,11 +1,11 @@
-// What is told of a slide as soon as it changes: the same to everybody. Its published name is not among it, and asked for.
+// What is told of a slide as soon as it changes: the same to everybody. Its published name and its label are not among it, and asked for.
 import { mayChange } from "../login/person.js";
 import { getSlides } from "../server/api.js";
 import { watched } from "../server/health.js";
 import { debounced } from "../shared/element.js";
 import { knownSlide, learn } from "./slides.js";
 
-/** @import {SlideNews} from "../server/types.js" */
+/** @import {Slide, SlideNews} from "../server/types.js" */
 
 const PAUSE_MS = 200;
 
@@ -16,9 +16,19 @@ let incomplete = new Set();
 export function hear(news) {
   const before = knownSlide(news.ImageID);
   learn([news]);
-  if (!mayChange() || !(before?.PublishedAs || [before?.Status, news.Status].includes("PUBLISHED"))) return;
+  if (!mayChange() || !isMoreToAsk(before, news)) return;
   incomplete.add(news.ImageID);
   completeSoon();
+}
+
+/**
+ * @param {Slide | undefined} before
+ * @param {SlideNews} news
+ * @returns {boolean} whether its published name may be another one, or its label is in sight again
+ */
+function isMoreToAsk(before, news) {
+  const isBack = before?.Status === "DELETED" && news.Status !== "DELETED";
+  return isBack || Boolean(before?.PublishedAs) || [before?.Status, news.Status].includes("PUBLISHED");
 }
 
 const completeSoon = debounced(PAUSE_MS, async () => {

@@ -1,4 +1,4 @@
-// Short notices at the foot of the page: what was done, with a way back, and what failed.
+// Short notices at the head of the page: what was done, with a way back, and what failed.
 import { button, byId, element } from "./element.js";
 
 const READING_MS = 9000;

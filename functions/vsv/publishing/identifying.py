@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import date
 from itertools import islice
 from pathlib import Path, PurePath
 
@@ -19,6 +18,7 @@ from vsv.publishing import profiles
 from vsv.publishing.description import HEAD, Field, rebuild
 from vsv.publishing.kept_tags import DESCRIPTION, PLACES, PROFILE, TABLES, is_text, tag_name, value
 from vsv.publishing.policy import Policy
+from vsv.publishing.study_names import written_days
 from vsv.records import SlideRecord
 from vsv.tiff import Entry, Reader, directories, read_pages
 
@@ -34,11 +34,8 @@ _BY_RECORD = (
     "image_id", "slide_id", "case_id", "filename", "barcode", "scanner_id", "reviewer", "note", "scan_date",
     "modified_by",
 )  # fmt: skip
-_NAMES_HERE = ("image_id", "slide_id", "case_id", "barcode")
 # Who changed a record last may be the system itself, which is nobody.
 _NOBODY = {"import", "vsv"}
-_DATES = ("%m/%d/%y", "%m/%d/%Y", "%Y-%m-%d", "%Y%m%d", "%d.%m.%Y", "%d/%m/%Y", "%Y:%m:%d", "%d-%m-%Y", "%b %d %Y",
-          "%d %b %Y")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +58,6 @@ def identifying_values(path: Path, record: SlideRecord | None, policy: Policy) -
     return tuple(found.values())
 
 
-def told_by_name(name: str, record: SlideRecord) -> tuple[str, ...]:
-    """Name what of an original's record a study's name for its copy would tell."""
-    names = {attribute: getattr(record, attribute) or "" for attribute in _NAMES_HERE}
-    names["filename"] = PurePath(record.filename).stem
-    every = [Value(what.replace("_", " "), text) for what, text in names.items()]
-    every += _written(record.scan_date or "")
-    found = (value.name for value in every if len(value.text) > 3 and value.text.lower() in name.lower())
-    return tuple(dict.fromkeys(found))
-
-
 def _pieces(text: str) -> Iterator[str]:
     """Cut a text into lines, and long ones into parts: a part that is found is a leak too."""
     for line in _BETWEEN.split(text):
@@ -86,14 +73,11 @@ def _in_record(record: SlideRecord | None) -> Iterator[Value]:
         text = getattr(record, attribute)
         if text and text not in _NOBODY:
             yield Value(f"record: {attribute.replace('_', ' ')}", str(text))
-    yield from _written(record.scan_date or "")
+    yield from _scan_dates(record.scan_date or "")
 
 
-def _written(moment: str) -> Iterator[Value]:
-    """Give a day in the formats that it may be written in."""
-    with suppress(ValueError):
-        day = date.fromisoformat(moment[:10])
-        yield from (Value("scan date", day.strftime(form)) for form in _DATES)
+def _scan_dates(moment: str) -> Iterator[Value]:
+    yield from (Value("scan date", text) for text in written_days(moment))
 
 
 def _in_name(path: Path, record: SlideRecord | None) -> Iterator[Value]:
@@ -120,7 +104,7 @@ def _in_file(path: Path, policy: Policy) -> Iterator[Value]:
         yield from (_of_field(field) for field in found.removed)
         yield from (Value(HEAD, text) for text in found.strange)
         time = scan_time(parse_tags(page.description))
-        yield from _written(time.text if time else "")
+        yield from _scan_dates(time.text if time else "")
     for entries in _every_directory(reader):
         for tag, entry in entries.items():
             if tag == PROFILE and entry.length <= MAX_BYTES:

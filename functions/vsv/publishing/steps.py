@@ -22,7 +22,6 @@ from vsv.inspection import checksum
 from vsv.installation import Installation
 from vsv.names import checked_image_id
 from vsv.numbers import give_number
-from vsv.publishing.identifying import told_by_name
 from vsv.publishing.plans import (
     Plan,
     check_free,
@@ -36,6 +35,7 @@ from vsv.publishing.plans import (
 )
 from vsv.publishing.policy import read_policy
 from vsv.publishing.staging import DESCRIPTION, PARTS, clear, make
+from vsv.publishing.study_names import refusal, told_by_name
 from vsv.records import JobRecord, SlideRecord, Status
 from vsv.review import BY_ADMINS
 from vsv.runs import DISK
@@ -135,9 +135,7 @@ def _publishable(here: Installation, image_id: str, name: str) -> SlideRecord:
     if record.published_as is None and not _may_be(record.status):
         raise ConflictError(f"A slide that is {record.status} is not published.")
     if told := told_by_name(name, record):
-        raise BadRequestError(
-            f"The name of a published slide must not tell what it is here ({', '.join(told)})."
-        )
+        raise BadRequestError(refusal(told))
     return record
 
 
