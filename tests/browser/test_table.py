@@ -147,6 +147,7 @@ def test_two_people_edit_one_slide_and_the_second_decides(
     conflict = ben.get_by_role("dialog", name="Somebody else changed this")
     expect(conflict).to_contain_text("from Ann")
     expect(conflict).to_contain_text("from Ben")
+    expect(conflict.get_by_role("button", name="Keep theirs")).to_be_focused()
     assert server.slide(image_id)["SlideID"] == "from Ann"
 
     conflict.get_by_role("button", name="Save mine").click()

@@ -26,8 +26,8 @@ export async function askAboutConflicts(clashes) {
   const { dialog, closed } = openDialog("Somebody else changed this", [explanation(clashes.length), ...cards], {
     className: "conflict",
   });
-  dialog.querySelector("button:not(.close)")?.setAttribute("autofocus", "");
-  /** @type {HTMLElement | null} */ (dialog.querySelector(".value button"))?.focus();
+  // A quick second Enter must not write over what somebody else has stored.
+  /** @type {HTMLElement | null} */ (dialog.querySelector(".value + .value button"))?.focus();
   await closed; // whoever closes it keeps what is stored
   return mine;
 }
