@@ -101,6 +101,19 @@ def test_the_ruler_measures_and_is_put_away(pages: Pages) -> None:
     expect(row(page, SAMPLE_ID)).to_be_focused()
 
 
+def test_leaving_is_not_undone_by_a_view_that_still_moves(pages: Pages) -> None:
+    page = pages.open()
+    view(page, SAMPLE_ID)
+    # The browser tells later that the address has changed; until then a frame may be drawn, here because of the ruler.
+    page.evaluate("""async () => {
+        const { acts } = await import("/viewer/viewer.js");
+        acts.leave();
+        acts.toggleRuler();
+    }""")
+    expect(page.locator("#viewer")).to_be_hidden()
+    assert not page.evaluate("location.hash")
+
+
 def test_a_link_reopens_the_exact_view(pages: Pages) -> None:
     page = pages.open()
     view(page, SAMPLE_ID)

@@ -15,7 +15,7 @@ import { nameOf } from "../shared/wording.js";
 import { makeTitleBar, makeToolBar } from "./bars.js";
 import { preload } from "./descriptor.js";
 import { library } from "./library.js";
-import { formatLink } from "./link.js";
+import { formatLink, parseLink } from "./link.js";
 import { activeId, activePane, arrange, forEachPane, hasRoom, isBeside, linkNow, onPanes, openLink, opened, stages, tryAgain } from "./panes.js";
 import { makeTabs } from "./tabs.js";
 
@@ -111,7 +111,8 @@ function show() {
   tabs.show(open, active, open.length > 1 && !isBeside());
   forEachPane((pane) => pane.root.classList.toggle("active", isBeside() && pane === activePane()));
   document.title = slide ? nameOf(slide) : id;
-  history.replaceState(null, "", formatLink(linkNow()));
+  // Somebody who has just left is not called back: the address changes first, and the browser tells of it later.
+  if (parseLink(location.hash)) history.replaceState(null, "", formatLink(linkNow()));
   prepareNext();
 }
 
