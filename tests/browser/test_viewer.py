@@ -104,7 +104,7 @@ def test_the_ruler_measures_and_is_put_away(pages: Pages) -> None:
 def test_leaving_is_not_undone_by_a_view_that_still_moves(pages: Pages) -> None:
     page = pages.open()
     view(page, SAMPLE_ID)
-    # The browser tells later that the address has changed; until then a frame may be drawn, here because of the ruler.
+    # The browser tells later that the address has changed; until then a frame may be drawn, here for the ruler.
     page.evaluate("""async () => {
         const { acts } = await import("/viewer/viewer.js");
         acts.leave();
