@@ -1,5 +1,6 @@
 """Fixtures that several test modules share."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from running import Site, site
 # A busy machine is slow, and that is no failure; the same examples everywhere, so that a failure can be repeated.
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
+
+# In a shell's background Ctrl+C is ignored by the tests, and by each server that they start and stop by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REAL_SLIDE = Path(__file__).resolve().parents[2] / "shared/data/CMU-1-Small-Region.svs"
 
