@@ -14,6 +14,10 @@ from vsv.records import JobKind
 NOTE = "restored.json"
 # What is only read elsewhere: originals come back from the archive, and stay there.
 HARMLESS = (JobKind.RESTORE,)
+RESTS = (
+    "was restored from a backup: nothing is sent, published, archived or purged until vsv take-over says that it is"
+    " the one in use."
+)
 
 
 def write_note(data: Path, made_at: str) -> None:
@@ -29,10 +33,7 @@ def rests(data: Path) -> bool:
 def check_in_use(data: Path) -> None:
     """Raise ConflictError for a data folder that rests."""
     if rests(data):
-        raise ConflictError(
-            "This data folder was restored from a backup: nothing is sent, published, archived or purged"
-            " until vsv take-over says that it is the one in use."
-        )
+        raise ConflictError(f"This data folder {RESTS}")
 
 
 def take_over(data: Path) -> None:

@@ -17,7 +17,7 @@ from vsv.files import FOLDERS
 from local import static
 from local.events import http_event
 from local.job_worker import JobWorker
-from local.restored import rests
+from local.restored import RESTS, rests
 from local.serving import make_server
 from local.standalone import standalone
 from local.watcher import Watcher
@@ -133,10 +133,7 @@ def _greet(
         say(f"Slides are {how} {folder}")
     say(f"{'Everything made of them is' if folders else 'Slides are'} kept in {data}")
     if rests(data):
-        say(
-            "It was restored from a backup: nothing is sent, published, archived or purged until"
-            " vsv take-over says that it is the one in use."
-        )
+        say(f"It {RESTS}")
     if not static.libraries_installed():
         say(
             "The page's libraries are not installed: the list works, viewing does not."
