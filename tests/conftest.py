@@ -8,6 +8,8 @@ import pytest
 from hypothesis import settings
 from running import Site, site
 
+from tests.registry import Registry, serving
+
 # A busy machine is slow, and that is no failure; the same examples everywhere, so that a failure can be repeated.
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
@@ -33,3 +35,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setattr("local.intake.RETRY_DELAYS_S", ())
     with site(tmp_path) as running:
         yield running
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    """Give a registry that takes what it is sent."""
+    with serving() as registry:
+        yield registry

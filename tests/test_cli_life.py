@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,10 @@ from vsv.review import Decider, change
 from local.cli import main
 from local.job_worker import JobWorker
 from local.standalone import standalone
-from tests.registry import Registry, serving, status
+from tests.registry import Registry, status
 from tests.store_records import slide
 
 ADMIN = Decider("Eve", is_admin=True)
-
-
-@pytest.fixture
-def registry() -> Iterator[Registry]:
-    with serving() as registry:
-        yield registry
 
 
 @pytest.fixture

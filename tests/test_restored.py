@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,17 +14,11 @@ from vsv.review import Decider, change
 from local.cli import main
 from local.job_worker import JobWorker
 from local.standalone import standalone
-from tests.registry import Registry, serving
+from tests.registry import Registry
 
 ADMIN = Decider("Eve", is_admin=True)
 ID = "1004486"
 RESTS = "This data folder was restored from a backup"
-
-
-@pytest.fixture
-def registry() -> Iterator[Registry]:
-    with serving() as registry:
-        yield registry
 
 
 @pytest.fixture
