@@ -33,9 +33,9 @@ DECODE = """
 import os, sys
 from concurrent.futures import ThreadPoolExecutor
 import imagecodecs
-from vsv.open_file import OpenFile
-from vsv.tiff import read_pages
-from vsv.tile_spans import TileSpans
+from vsv.formats.random_access import OpenFile
+from vsv.formats.tiff import read_pages
+from vsv.formats.tile_offsets import TileSpans
 file = OpenFile(__import__("pathlib").Path(sys.argv[1]))
 def decode(place):
     spans, index = place

@@ -28,7 +28,7 @@ LEFT_OUT = {
     "serve_image": ("vsv.stream_starter", "vsv.dynamodb_jobs", "vsv.destinations", "vsv.vault"),
     "serve_label": (
         "vsv.dynamodb", "vsv.dynamodb_jobs", "vsv.stream_starter", "vsv.destinations", "vsv.vault", "vsv.numbers",
-        "vsv.openslide_source", "vsv.plain_source", "vsv.openjpeg",
+        "vsv.openslide_source", "vsv.plain_source", "vsv.formats.openjpeg",
     ),
 }  # fmt: skip
 

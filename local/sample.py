@@ -10,8 +10,8 @@ import zxingcpp
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 from vsv import durable
-from vsv.jpeg import abbreviate
-from vsv.tiff_writer import PageLayout, TiffWriter
+from vsv.formats.jpeg import abbreviate
+from vsv.formats.tiff_writer import PageLayout, TiffWriter
 
 from local.sample_tissue import paint_tissue
 

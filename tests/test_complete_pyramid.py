@@ -19,7 +19,7 @@ from small_slides import slide_bytes
 from vsv import complete_pyramid, durable
 from vsv.complete_pyramid import check_complete, complete
 from vsv.errors import ConflictError, UnavailableError
-from vsv.open_file import OpenFile
+from vsv.formats.random_access import OpenFile
 from vsv.pyramid import render_pyramid
 from vsv.slide import COMPLETE, tiled_pages
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from slides import Pixels, encode_tile, joined, segments, split_tables, texture
 from vsv.errors import CorruptTileError
-from vsv.jpeg import ADOBE_RGB, ADOBE_YCBCR, Completer, abbreviate, adobe_marker, tables_prefix
+from vsv.formats.jpeg import ADOBE_RGB, ADOBE_YCBCR, Completer, abbreviate, adobe_marker, tables_prefix
 
 SIDE = 64
 TILE = texture(SIDE, SIDE)

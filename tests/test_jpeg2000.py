@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from opened import box_mean, decibels, decoded, grey_levels_apart, opened, stored_level, tile, whole_level
 from PIL import Image
 from slides import JPEG2000_RGB, JPEG2000_YCBCR, Pixels, Plan, replace_tile, texture, tile_bytes, write_slide
-from vsv import jpeg2000_pixels, openjpeg, openslide_source, pyramid
+from vsv import jpeg2000_pixels, openslide_source, pyramid
 from vsv.errors import CorruptTileError
-from vsv.jpeg2000 import read_codestream
+from vsv.formats import openjpeg
+from vsv.formats.jpeg2000 import read_codestream
 from vsv.pixels import tile_pixels
 from vsv.pyramid import render_pyramid
 

@@ -35,7 +35,7 @@ from slides import (
 )
 from small_slides import slide_bytes
 from vsv.errors import UnavailableError, UnreadableSlideError, UnsupportedError
-from vsv.open_file import OpenFile
+from vsv.formats.random_access import OpenFile
 from vsv.publishing.accounting import account
 from vsv.publishing.copying import write_copy
 from vsv.publishing.policy import Policy

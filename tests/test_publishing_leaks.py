@@ -24,7 +24,8 @@ from identified_slides import (
 )
 from slides import JPEG2000_RGB, damage_tables, patch, patch_item, replace_tile, tile_bytes
 from vsv.errors import LeakError
-from vsv.open_file import OpenFile
+from vsv.formats.random_access import OpenFile
+from vsv.formats.tiff_writer import TiffWriter
 from vsv.publishing.accounting import account
 from vsv.publishing.copying import write_copy
 from vsv.publishing.identifying import identifying_values
@@ -33,7 +34,6 @@ from vsv.publishing.needles import Needles, bare, patterns_of
 from vsv.publishing.policy import Policy
 from vsv.publishing.study_names import told_by_name
 from vsv.records import SlideRecord
-from vsv.tiff_writer import TiffWriter
 
 from local.sample import SLIDE_ID, write_sample_slide
 from tests.store_records import slide

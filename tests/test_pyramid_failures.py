@@ -12,9 +12,9 @@ from opened import opened, tile
 from slides import Plan, write_slide
 from vsv import durable, pyramid
 from vsv.errors import UnavailableError
+from vsv.formats.tiff_writer import TiffWriter
 from vsv.pyramid import render_pyramid
 from vsv.slide import Slide
-from vsv.tiff_writer import TiffWriter
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from opened import grey_levels_apart, opened, stored_level
 from PIL import Image
 from slides import JPEG2000_RGB, JPEG2000_YCBCR, LIBRARY, TAGS, Plan, label_image, macro_image, write_slide
 from vsv import associated
-from vsv.aperio import ScanTime, parse_tags, positive_number, scan_time
 from vsv.associated import encode, make_thumbnail, read_associated
 from vsv.errors import UnreadableSlideError
+from vsv.formats.aperio_description import ScanTime, parse_tags, positive_number, scan_time
 from vsv.scan import read_scan
 
 

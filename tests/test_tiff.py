@@ -8,11 +8,11 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from slides import JPEG2000_RGB, LIBRARY, Plan, damage_tables, patch, patch_item, tile_bytes, write_slide
-from vsv import tiff
 from vsv.errors import UnavailableError, UnreadableSlideError
-from vsv.open_file import OpenFile
-from vsv.tiff import last_byte, read_pages
-from vsv.tile_spans import TileSpans
+from vsv.formats import tiff
+from vsv.formats.random_access import OpenFile
+from vsv.formats.tiff import last_byte, read_pages
+from vsv.formats.tile_offsets import TileSpans
 
 FORMS = {
     "classic": Plan(),

@@ -20,7 +20,7 @@ from slides import (
     write_slide,
 )
 from vsv.errors import InvalidQueryError, TileNotFoundError
-from vsv.jpeg import adobe_marker
+from vsv.formats.jpeg import adobe_marker
 from vsv.slide import Slide
 from vsv.tiles import Tiling, render_tile
 

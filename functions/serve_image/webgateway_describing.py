@@ -1,7 +1,7 @@
 """Where the texts of OMERO's documents come from: the slide's record, or its own file where there are no records."""
 
 from http_api import Request, Response
-from vsv.aperio import positive_number
+from vsv.formats.aperio_description import positive_number
 from vsv.installation import Installation
 from vsv.records import SlideRecord
 from vsv.slide import Slide

@@ -7,15 +7,15 @@ from pathlib import Path
 from openslide import OpenSlideError
 from PIL import Image, TiffImagePlugin
 
-from vsv.aperio import is_aperio
 from vsv.errors import CorruptTileError, UnreadableSlideError
 from vsv.files import ASSOCIATED
-from vsv.open_file import OpenFile
+from vsv.formats.aperio_description import is_aperio
+from vsv.formats.random_access import OpenFile
+from vsv.formats.tiff import Page, read_pages
 from vsv.openslide_source import opened
 from vsv.plain_source import is_plain
 from vsv.regions import region
 from vsv.slide import Slide
-from vsv.tiff import Page, read_pages
 
 # A label or macro is a snapshot; what claims more is damaged and would cost memory.
 MAX_PIXELS = 64_000_000

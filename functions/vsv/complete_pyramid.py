@@ -19,13 +19,13 @@ from vsv.errors import (
     UnavailableError,
     UnreadableSlideError,
 )
+from vsv.formats.random_access import OpenFile
+from vsv.formats.tiff import COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, last_byte
+from vsv.formats.tiff_writer import Tags, TiffWriter
 from vsv.icc import stored_profile
 from vsv.levels import JpegLevel
-from vsv.open_file import OpenFile
 from vsv.scan import Scan, read_scan
 from vsv.slide import COMPLETE, Slide, is_complete, tiled_pages
-from vsv.tiff import COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, last_byte
-from vsv.tiff_writer import Tags, TiffWriter
 
 _ASCII, _SHORT, _LONG, _RATIONAL, _UNDEFINED = 2, 3, 4, 5, 7
 _CENTIMETRE, _UM_PER_CM = 3, 10_000

@@ -19,10 +19,10 @@ from PIL import Image
 
 from vsv.colour import INTENTS
 from vsv.errors import CorruptTileError, ImageNotFoundError
+from vsv.formats.random_access import OpenFile
+from vsv.formats.tiff import Array
 from vsv.haste import may_wait
-from vsv.open_file import OpenFile
 from vsv.slide import Origin, Slide
-from vsv.tiff import Array
 
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsProfile, ImageCmsTransform

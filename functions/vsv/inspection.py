@@ -4,11 +4,11 @@ import hashlib
 from pathlib import Path
 
 from vsv.errors import FileChangingError, FileMissingError, TransferError, UnreadableSlideError
+from vsv.formats.random_access import OpenFile
+from vsv.formats.tiff import is_tiff, last_byte, read_pages
 from vsv.names import ORDINARY_SUFFIXES
-from vsv.open_file import OpenFile
 from vsv.openslide_source import opened
 from vsv.plain_source import check, is_plain
-from vsv.tiff import is_tiff, last_byte, read_pages
 
 # A hundred times a large slide. More is a damaged or hostile header, and would be rendered for days.
 MAX_PIXELS = 1 << 40

@@ -17,10 +17,10 @@ import simplejpeg
 from vsv import jpeg2000_pixels, pixels
 from vsv.deepzoom import Grid
 from vsv.errors import CorruptTileError
-from vsv.jpeg import abbreviate
-from vsv.jpeg2000 import Codestream
+from vsv.formats.jpeg import abbreviate
+from vsv.formats.jpeg2000 import Codestream
+from vsv.formats.openjpeg import Plane, Planes
 from vsv.levels import Jpeg2000Level
-from vsv.openjpeg import Plane, Planes
 from vsv.pixels import Coding
 from vsv.slide import Slide
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from vsv.errors import CorruptTileError
-from vsv.jpeg import Completer, tables_prefix
-from vsv.open_file import OpenFile
-from vsv.tiff import (
+from vsv.formats.jpeg import Completer, tables_prefix
+from vsv.formats.random_access import OpenFile
+from vsv.formats.tiff import (
     COMPRESSION_JPEG,
     COMPRESSION_JPEG2000_RGB,
     COMPRESSION_JPEG2000_YCBCR,
@@ -14,7 +14,7 @@ from vsv.tiff import (
     PHOTOMETRIC_YCBCR,
     Page,
 )
-from vsv.tile_spans import TileSpans
+from vsv.formats.tile_offsets import TileSpans
 
 # A JPEG tile larger than its raw pixels many times over is a lie in the directory, not a tile.
 MAX_TILE_BYTES = 16 << 20

@@ -9,9 +9,9 @@ import simplejpeg
 from PIL import Image
 
 from vsv.errors import CorruptTileError
+from vsv.formats.tiff import PHOTOMETRIC_YCBCR
 from vsv.levels import Jpeg2000Level, JpegLevel, Level
 from vsv.slide import MAX_DCT_SHIFT, Slide
-from vsv.tiff import PHOTOMETRIC_YCBCR
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
-from vsv.aperio import is_aperio
 from vsv.errors import UnavailableError, UnreadableSlideError
-from vsv.open_file import OpenFile
+from vsv.formats.aperio_description import is_aperio
+from vsv.formats.random_access import OpenFile
+from vsv.formats.tiff import is_tiff, read_pages
 from vsv.pixels import box_reduce
-from vsv.tiff import is_tiff, read_pages
 
 log = logging.getLogger(__name__)
 

@@ -15,11 +15,11 @@ from typing import TypeVar
 
 from vsv import durable, pixels, regions
 from vsv.errors import UnavailableError
-from vsv.jpeg import abbreviate
+from vsv.formats.jpeg import abbreviate
+from vsv.formats.random_access import OpenFile
+from vsv.formats.tiff_writer import PageLayout, TiffWriter
 from vsv.levels import JpegLevel, jpeg_level
-from vsv.open_file import OpenFile
 from vsv.slide import MAX_DCT_SHIFT, Slide, matching_level, tiled_pages
-from vsv.tiff_writer import PageLayout, TiffWriter
 
 # Tiles that one task renders: enough to hide the cost of a task, few enough to keep all cores at work.
 TILES_A_TASK = 16

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vsv import plain_source
-from vsv.aperio import ScanTime, is_aperio, parse_tags, positive_number, scan_time
 from vsv.errors import UnreadableSlideError
+from vsv.formats.aperio_description import ScanTime, is_aperio, parse_tags, positive_number, scan_time
+from vsv.formats.random_access import OpenFile
+from vsv.formats.tiff import COMPRESSION_NAMES, Page, read_pages
 from vsv.names import is_image_id
-from vsv.open_file import OpenFile
 from vsv.openslide_source import opened
 from vsv.slide import COMPLETE
-from vsv.tiff import COMPRESSION_NAMES, Page, read_pages
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from vsv import afresh
-from vsv.aperio import is_aperio
 from vsv.archived import read_note
 from vsv.deepzoom import Grid
 from vsv.errors import CorruptTileError, FileMissingError, UnreadableSlideError
+from vsv.formats.aperio_description import is_aperio
+from vsv.formats.random_access import OpenFile
+from vsv.formats.tiff import Array, Page, is_tiff, read_pages
 from vsv.levels import (
     Jpeg2000Level,
     JpegLevel,
@@ -20,8 +22,6 @@ from vsv.levels import (
     jpeg2000_level,
     jpeg_level,
 )
-from vsv.open_file import OpenFile
-from vsv.tiff import Array, Page, is_tiff, read_pages
 
 # How the first page of a pyramid says that it holds all levels, and needs no original.
 COMPLETE = "vsv complete pyramid"
@@ -215,7 +215,7 @@ def _is_decoded(pages: tuple[Page, ...]) -> bool:
     """Tell whether full resolution is Aperio's JPEG 2000 and can be decoded here."""
     if not (pages and is_aperio(pages[0].description) and can_decode(pages[0])):
         return False
-    from vsv import openjpeg  # noqa: PLC0415  cold start: few slides are JPEG 2000
+    from vsv.formats import openjpeg  # noqa: PLC0415  cold start: few slides are JPEG 2000
 
     return openjpeg.available()
 

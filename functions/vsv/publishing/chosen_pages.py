@@ -5,18 +5,18 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from vsv.aperio import is_aperio
 from vsv.associated import NAMES_BY_SUBFILE_TYPE, shows_tissue
 from vsv.errors import UnreadableSlideError, UnsupportedError
-from vsv.open_file import OpenFile
-from vsv.publishing.policy import Policy
-from vsv.tiff import (
+from vsv.formats.aperio_description import is_aperio
+from vsv.formats.random_access import OpenFile
+from vsv.formats.tiff import (
     COMPRESSION_JPEG,
     COMPRESSION_JPEG2000_RGB,
     COMPRESSION_JPEG2000_YCBCR,
     Page,
     spans,
 )
+from vsv.publishing.policy import Policy
 
 JPEG2000 = frozenset((COMPRESSION_JPEG2000_YCBCR, COMPRESSION_JPEG2000_RGB))
 CODED = JPEG2000 | {COMPRESSION_JPEG}

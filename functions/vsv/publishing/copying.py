@@ -9,17 +9,17 @@ from typing import NoReturn
 
 from vsv import durable
 from vsv.errors import CorruptTileError, UnavailableError, UnreadableSlideError
+from vsv.formats.random_access import OpenFile
+from vsv.formats.tiff import MAX_TABLES_BYTES, Entry, Page, Reader, directories, read_pages, spans
+from vsv.formats.tiff_writer import Tags, TiffWriter
 from vsv.icc import MAX_BYTES
 from vsv.levels import MAX_TILE_BYTES
-from vsv.open_file import OpenFile
 from vsv.publishing import codestreams, jpeg_streams, profiles
 from vsv.publishing.chosen_pages import JPEG2000, Ranges, choose, pictures_left_out
 from vsv.publishing.description import HEAD, rebuild
 from vsv.publishing.kept_tags import ALLOWED, DESCRIPTION, PROFILE, TABLES, structure, tag_name, value
 from vsv.publishing.policy import Policy
 from vsv.publishing.report import Findings, Report
-from vsv.tiff import MAX_TABLES_BYTES, Entry, Page, Reader, directories, read_pages, spans
-from vsv.tiff_writer import Tags, TiffWriter
 
 _ASCII, _UNDEFINED = 2, 7
 SHARED = "the slide's tiles share bytes with its label, macro or texts: it cannot be published without these"

@@ -4,8 +4,8 @@ import struct
 from collections.abc import Mapping
 
 from vsv.errors import UnreadableSlideError
-from vsv.tiff import INTEGER_CODES, TYPE_BYTES, Entry, Reader
-from vsv.tiff_writer import Tags
+from vsv.formats.tiff import INTEGER_CODES, TYPE_BYTES, Entry, Reader
+from vsv.formats.tiff_writer import Tags
 
 _BYTE, _SHORT, _LONG, _RATIONAL, _LONG8 = 1, 3, 4, 5, 16
 DESCRIPTION, TABLES, PROFILE = 270, 347, 34675

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from vsv.errors import LeakError
-from vsv.open_file import OpenFile
+from vsv.formats.random_access import OpenFile
+from vsv.formats.tiff import Page, read_pages, spans
 from vsv.publishing.accounting import account
 from vsv.publishing.chosen_pages import choose
 from vsv.publishing.description import rebuild
@@ -21,7 +22,6 @@ from vsv.publishing.identifying import Value, identifying_values, on_purpose
 from vsv.publishing.needles import Needles, bare, patterns_of
 from vsv.publishing.policy import Policy
 from vsv.records import SlideRecord
-from vsv.tiff import Page, read_pages, spans
 
 _BLOCK = 4 << 20
 _SHORTEST = 4

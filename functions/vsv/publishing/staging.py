@@ -13,9 +13,9 @@ from vsv import durable
 from vsv.associated import encode, make_thumbnail
 from vsv.errors import CorruptTileError, LeakError, UnreadableSlideError
 from vsv.files import SLIDE
+from vsv.formats.random_access import OpenFile
 from vsv.inspection import checksum
 from vsv.installation import Installation
-from vsv.open_file import OpenFile
 from vsv.publishing.accounting import account
 from vsv.publishing.copying import write_copy
 from vsv.publishing.leaks import require_clean

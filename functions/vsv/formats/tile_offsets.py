@@ -8,8 +8,8 @@ import sys
 from array import array
 from functools import lru_cache, partial
 
-from vsv.open_file import OpenFile
-from vsv.tiff import Array, Page
+from vsv.formats.random_access import OpenFile
+from vsv.formats.tiff import Array, Page
 
 # A block is one or two of the page cache's pages; all of a level's are at most 256 KiB, whatever the slide's size.
 BLOCK_TILES = 512

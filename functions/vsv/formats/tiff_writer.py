@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from vsv.tiff import COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, TYPE_BYTES
+from vsv.formats.tiff import COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, TYPE_BYTES
 
 _HEADER = b"II" + struct.pack("<HHHQ", 43, 8, 0, 0)
 _FIRST_PAGE_AT = 8

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vsv.errors import UnreadableSlideError
-from vsv.open_file import OpenFile
+from vsv.formats.random_access import OpenFile
 
 # Bounds on what a header may claim. Real slides stay far below each of them.
 MAX_PAGES = 256

@@ -1,0 +1,1 @@
+"""File formats, read and written: TIFF, JPEG, JPEG 2000, Aperio's descriptions."""
