@@ -20,7 +20,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "functions"))
 
-from vsv.barcode import libdmtx_missing, read_label
+from vsv.barcodes.reader import libdmtx_missing, read_label
 
 from benchmarks.blank_labels import blank_label
 from benchmarks.label_images import DAMAGES, FORMATS, Label, make_label

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from import_slide.handler import lambda_handler as import_slide
-from vsv.barcode import libdmtx_missing
+from vsv.barcodes.reader import libdmtx_missing
 from vsv.errors import SettingsError
 from vsv.files import FOLDERS
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from small_slides import OLD, put, slide_bytes
 from vsv import import_steps, installation, jobs, life, purging, runs
-from vsv.barcode import Barcode
+from vsv.barcodes.reader import Barcode
 from vsv.clock import now_utc
 from vsv.daily import LOOKS
 from vsv.errors import UnreadableSlideError

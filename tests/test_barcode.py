@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 from PIL import Image
-from vsv import barcode
-from vsv.barcode import Barcode, Read, choose, clean_text, libdmtx_missing, read_label
-from vsv.label_attempts import ATTEMPTS, Attempt, Views
-from vsv.label_variants import bounded_rgb, cut_out, find_regions
+from vsv.barcodes import reader
+from vsv.barcodes.preprocessing import bounded_rgb, cut_out, find_regions
+from vsv.barcodes.reader import Barcode, Read, choose, clean_text, libdmtx_missing, read_label
+from vsv.barcodes.strategies import ATTEMPTS, Attempt, Views
 
 from benchmarks.blank_labels import KINDS, blank_label
 from benchmarks.label_images import FORMATS, code_image, make_label
@@ -31,7 +31,7 @@ def without_libdmtx(monkeypatch):
         return real(name)
 
     real = importlib.import_module
-    monkeypatch.setattr(barcode.importlib, "import_module", missing)
+    monkeypatch.setattr(reader.importlib, "import_module", missing)
 
 
 @pytest.mark.parametrize("angle", [0, 90, 180, 270, 4, 33, 137])
@@ -184,7 +184,7 @@ def test_tells_that_the_package_is_missing(monkeypatch):
     def missing(name, *_):
         raise ModuleNotFoundError(f"No module named {name!r}")
 
-    monkeypatch.setattr(barcode.importlib, "import_module", missing)
+    monkeypatch.setattr(reader.importlib, "import_module", missing)
 
     assert "the package pylibdmtx" in str(libdmtx_missing())
 
@@ -197,20 +197,20 @@ def test_asks_libdmtx_last():
 
 
 def test_libdmtx_is_found_by_the_loader_where_no_compiler_could_tell(monkeypatch):
-    monkeypatch.setattr(barcode.ctypes.util, "find_library", lambda _name: None)  # as on Lambda
-    monkeypatch.setattr(barcode.ctypes, "CDLL", lambda name: name)
+    monkeypatch.setattr(reader.ctypes.util, "find_library", lambda _name: None)  # as on Lambda
+    monkeypatch.setattr(reader.ctypes, "CDLL", lambda name: name)
 
-    assert barcode._find_libdmtx("dmtx") == "libdmtx.so.0"
+    assert reader._find_libdmtx("dmtx") == "libdmtx.so.0"
 
 
 def test_libdmtx_of_another_name_is_found_as_usual(monkeypatch):
     def missing(name):
         raise OSError(name)
 
-    monkeypatch.setattr(barcode.ctypes, "CDLL", missing)
-    monkeypatch.setattr(barcode.ctypes.util, "find_library", lambda name: f"lib{name}.dylib")
+    monkeypatch.setattr(reader.ctypes, "CDLL", missing)
+    monkeypatch.setattr(reader.ctypes.util, "find_library", lambda name: f"lib{name}.dylib")
 
-    assert barcode._find_libdmtx("dmtx") == "libdmtx.dylib"
+    assert reader._find_libdmtx("dmtx") == "libdmtx.dylib"
 
 
 def test_importing_the_module_does_not_import_libdmtx(monkeypatch):
@@ -221,7 +221,7 @@ def test_importing_the_module_does_not_import_libdmtx(monkeypatch):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", watched)
-    importlib.reload(importlib.import_module("vsv.label_attempts"))
+    importlib.reload(importlib.import_module("vsv.barcodes.strategies"))
 
 
 @pytest.mark.parametrize(

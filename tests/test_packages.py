@@ -65,7 +65,7 @@ def test_images_are_packed_with_records_and_nothing_of_imports() -> None:
     held = set(package_function.modules_of("serve_image"))
     assert {"serve_image.handler", "vsv.tiles", "vsv.pixels", "vsv.openslide_source", "vsv.dynamodb"} <= held
     of_jobs = {"vsv.job_runs", "vsv.dynamodb_jobs", "vsv.slide_lock", "vsv.destinations"}
-    assert not held & {"vsv.stream_starter", "vsv.importing", "vsv.barcode", "observed", *of_jobs}
+    assert not held & {"vsv.stream_starter", "vsv.importing", "vsv.barcodes.reader", "observed", *of_jobs}
     assert not held & {"vsv.vault", "vsv.s3_vault", "vsv.archiving", "vsv.complete_pyramid"}
 
 

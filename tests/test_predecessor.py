@@ -6,7 +6,7 @@ import pytest
 from running import Site
 from slides import Plan, write_slide
 from small_slides import slide_bytes
-from vsv.barcode import Barcode
+from vsv.barcodes.reader import Barcode
 from vsv.records import SlideRecord, Status
 from vsv.review import Decider, change
 

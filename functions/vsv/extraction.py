@@ -16,7 +16,7 @@ from PIL import Image
 from vsv import durable
 from vsv.archived import read_note
 from vsv.associated import encode, make_thumbnail, read_associated
-from vsv.barcode import Barcode, read_label
+from vsv.barcodes.reader import Barcode, read_label
 from vsv.clock import now_utc
 from vsv.errors import AlreadyExistsError, FileChangingError, FileMissingError
 from vsv.files import Claim, store_original

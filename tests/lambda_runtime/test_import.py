@@ -154,7 +154,7 @@ def test_a_label_is_read_with_libdmtx_from_the_layer(deployment: Deployment, tmp
     drawn = tmp_path / "label.png"
     code_image("S23-1", "Data Matrix", 4.0).convert("RGB").save(drawn)
     script = (
-        "import sys\nfrom PIL import Image\nfrom vsv.barcode import read_label, libdmtx_missing\n"
+        "import sys\nfrom PIL import Image\nfrom vsv.barcodes.reader import read_label, libdmtx_missing\n"
         "assert libdmtx_missing() is None, libdmtx_missing()\n"
         "print(read_label(Image.open(sys.argv[1]), 2.0, attempts=[]))\n"
         "print(next(line for line in open('/proc/self/maps') if 'libdmtx' in line))\n"

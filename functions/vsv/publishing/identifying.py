@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path, PurePath
 
 from vsv.associated import read_associated
-from vsv.barcode import read_label
+from vsv.barcodes.reader import read_label
 from vsv.errors import UnreadableSlideError
 from vsv.formats.aperio_description import parse_tags, scan_time
 from vsv.formats.random_access import OpenFile

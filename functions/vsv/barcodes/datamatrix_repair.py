@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vsv.label_variants import Floats, local_contrast
+from vsv.barcodes.preprocessing import Floats, local_contrast
 
 COUNTS = (10, 12, 14, 16, 18, 20, 22, 24, 26)  # modules a side of the sizes with one data region
 COARSE_SIDE = 150  # pixels; the frame is looked for at this size first

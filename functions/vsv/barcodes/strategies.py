@@ -8,8 +8,8 @@ from typing import Any
 import zxingcpp
 from PIL import Image, ImageFilter
 
-from vsv import label_variants as variants
-from vsv.damaged_matrix import redrawn
+from vsv.barcodes import preprocessing as variants
+from vsv.barcodes.datamatrix_repair import redrawn
 
 WHOLE_SIDE = 1200  # of the whole label no more is looked at; small codes are seen in the cut-outs
 MOST_REGIONS = 3

@@ -18,7 +18,7 @@ from typing import Any
 import zxingcpp
 from PIL import Image
 
-from vsv.label_attempts import ATTEMPTS, Attempt, Picture, Views
+from vsv.barcodes.strategies import ATTEMPTS, Attempt, Picture, Views
 
 RANK = ("Data Matrix", "QR", "Code 128", "Code 39")  # which wins when a label has several
 BUDGET_S = 1.2  # two labels in a hundred more would be read in 2 s, and every import with none take that long

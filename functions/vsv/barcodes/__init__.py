@@ -1,0 +1,1 @@
+"""Barcodes of labels: read, and repaired where they are damaged."""
