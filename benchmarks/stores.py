@@ -18,9 +18,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vsv.records import SlideRecord, Status
-from vsv.review_index import writes
-from vsv.stores import Page, SlideQuery
+from vsv.records.models import SlideRecord, Status
+from vsv.records.review_index import writes
+from vsv.records.stores import Page, SlideQuery
 
 from local import sqlite_review
 from local.sqlite import SqliteSlideStore, open_database

@@ -21,7 +21,7 @@ from vsv import durable
 from vsv.clock import now_utc
 from vsv.errors import BadRequestError, NotFoundError, UnavailableError
 from vsv.files import CLAIM, SLIDE
-from vsv.records import SlideRecord, Status
+from vsv.records.models import SlideRecord, Status
 from vsv.stored_slides import is_sha256
 
 from local.backup_store import BackupStore, Entry, Manifest

@@ -10,7 +10,7 @@ from vsv import life
 from vsv.errors import VsvError
 from vsv.idle_slides import idle
 from vsv.installation import Installation
-from vsv.records import JobRecord, JobState
+from vsv.records.models import JobRecord, JobState
 from vsv.review import Decider
 
 from local.cli_options import OPERATOR, data_option, existing

@@ -11,7 +11,7 @@ import click
 from vsv import daily
 from vsv.installation import Installation
 from vsv.job_runs import run_due
-from vsv.records import JobKind, JobRecord, JobState
+from vsv.records.models import JobKind, JobRecord, JobState
 
 from local.cli_options import data_option, existing, json_option
 from local.restored import check_in_use

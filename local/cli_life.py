@@ -7,7 +7,7 @@ import click
 from vsv import life
 from vsv.errors import SlideNotFoundError, VsvError
 from vsv.installation import Installation
-from vsv.records import JobKind, Status
+from vsv.records.models import JobKind, Status
 from vsv.review import change
 
 from local.cli_options import OPERATOR, data_option, existing

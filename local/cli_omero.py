@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 from vsv.installation import Installation, on_aws
-from vsv.records import Status
+from vsv.records.models import Status
 from vsv.settings import from_environment
 
 from local.cli_options import data_option, existing

@@ -15,7 +15,7 @@ from vsv.publishing.plans import policy_text, read_plan
 from vsv.publishing.policy import MAX_BYTES, Policy, read_policy
 from vsv.publishing.report import Report
 from vsv.publishing.staging import DESCRIPTION
-from vsv.records import JobState
+from vsv.records.models import JobState
 
 from local.cli_options import OPERATOR, data_option, existing, json_option, quiet
 from local.finishing import finish

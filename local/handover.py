@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from vsv.errors import FileMissingError
-from vsv.records import ImportRecord
+from vsv.records.models import ImportRecord
 
 from local.scanner_folders import ScannerFolders
 

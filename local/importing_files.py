@@ -12,7 +12,7 @@ from vsv.errors import InvalidNameError
 from vsv.importing import Receipt, Safety, receive, retry
 from vsv.inspection import checksum
 from vsv.installation import Installation
-from vsv.records import ImportRecord, ImportState
+from vsv.records.models import ImportRecord, ImportState
 
 from local.bulk import Outcome, Result, Task, pause
 from local.bulk_files import UNREADABLE, Found, misnamed, slide_files

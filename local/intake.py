@@ -29,7 +29,7 @@ from vsv.errors import (
 from vsv.files import SlideFiles
 from vsv.installation import Installation
 from vsv.progress import NotedProgress
-from vsv.records import ImportRecord, ImportState
+from vsv.records.models import ImportRecord, ImportState
 from vsv.runs import NOT_THE_ONE, current_run, record_failure
 
 from local import transfer

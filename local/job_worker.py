@@ -10,7 +10,7 @@ from vsv.errors import VsvError
 from vsv.installation import Installation
 from vsv.job_runs import run_due
 from vsv.jobs import OF_FILES
-from vsv.records import JobKind
+from vsv.records.models import JobKind
 
 from local.restored import HARMLESS, rests
 

@@ -15,7 +15,7 @@ from vsv import durable
 from vsv.errors import BadRequestError, UnavailableError
 from vsv.files import SLIDE
 from vsv.installation import Installation
-from vsv.records import SlideRecord, Status
+from vsv.records.models import SlideRecord, Status
 
 from local.rendering import all_slides
 

@@ -7,7 +7,7 @@ from threading import Event
 from filelock import Timeout
 from vsv.import_steps import render
 from vsv.installation import Installation
-from vsv.records import SlideRecord, Status
+from vsv.records.models import SlideRecord, Status
 
 from local.bulk import Outcome, Result, StoppedError, Task
 from local.bulk_runs import Run

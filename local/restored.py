@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vsv import durable
 from vsv.errors import ConflictError
-from vsv.records import JobKind
+from vsv.records.models import JobKind
 
 NOTE = "restored.json"
 # What is only read elsewhere: originals come back from the archive, and stay there.

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from vsv.errors import FileChangingError, UnavailableError
-from vsv.records import ImportRecord
+from vsv.records.models import ImportRecord
 
 from local import transfer
 

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vsv.errors import AlreadyExistsError, SlideNotFoundError, VersionConflictError
-from vsv.paging import is_key
-from vsv.records import ImportRecord, ImportState, SlideRecord, Status
-from vsv.review_index import writes
-from vsv.review_lists import ReviewLists, Span
-from vsv.stored_items import Item, import_changes, new_item, slide_changes
-from vsv.stores import Page
+from vsv.records.items import Item, import_changes, new_item, slide_changes
+from vsv.records.models import ImportRecord, ImportState, SlideRecord, Status
+from vsv.records.pagination import is_key
+from vsv.records.review_index import writes
+from vsv.records.review_queries import ReviewLists, Span
+from vsv.records.stores import Page
 
 from local import sqlite_review
 from local.sqlite_database import Database, open_database

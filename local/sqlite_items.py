@@ -4,9 +4,9 @@ import json
 import sqlite3
 from typing import Generic, NamedTuple, TypeVar
 
-from vsv.paging import check_limit, decode_token, encode_token, is_key
-from vsv.stored_items import Item, Storable
-from vsv.stores import Page
+from vsv.records.items import Item, Storable
+from vsv.records.pagination import check_limit, decode_token, encode_token, is_key
+from vsv.records.stores import Page
 
 from local.sqlite_database import Database
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from vsv.errors import AlreadyExistsError, VersionConflictError
-from vsv.records import JobKind, JobRecord, JobState, job_id
-from vsv.stored_items import Item, job_changes, new_item
-from vsv.stores import Page
+from vsv.records.items import Item, job_changes, new_item
+from vsv.records.models import JobKind, JobRecord, JobState, job_id
+from vsv.records.stores import Page
 
 from local.sqlite_database import Database
 from local.sqlite_items import Order, changed, find, page, to_json

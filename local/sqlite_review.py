@@ -1,4 +1,4 @@
-"""The review index and the feed of changes in SQLite; ``vsv.review_index`` says what the rows mean.
+"""The review index and the feed of changes in SQLite; ``vsv.records.review_index`` says what the rows mean.
 
 The feed numbers every change of every record, whichever process made it; readers go on where they were. Only its
 end is kept: who was away for longer reads the records anew.
@@ -7,9 +7,9 @@ end is kept: who was away for longer reads the records anew.
 import json
 import sqlite3
 
-from vsv.review_index import Writes, writes
-from vsv.review_lists import Span
-from vsv.stored_items import Item
+from vsv.records.items import Item
+from vsv.records.review_index import Writes, writes
+from vsv.records.review_queries import Span
 
 FEED_LENGTH = 10_000
 

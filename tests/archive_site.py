@@ -9,7 +9,7 @@ from serve_label.handler import lambda_handler as serve_label
 from vsv import job_runs, life
 from vsv.installation import Installation
 from vsv.numbers import give_number
-from vsv.records import JobRecord, SlideRecord
+from vsv.records.models import JobRecord, SlideRecord
 from vsv.review import Decider
 
 from local.events import http_event

@@ -38,7 +38,7 @@ from vsv.datasync import DataSyncTask
 from vsv.dynamodb import DynamoImportStore, DynamoSlideStore
 from vsv.dynamodb_jobs import DynamoJobStore
 from vsv.installation import Installation
-from vsv.records import ImportRecord, SlideRecord
+from vsv.records.models import ImportRecord, SlideRecord
 from vsv.settings import Settings
 from vsv.state_machine import StateMachine
 from vsv.stream_starter import StreamStarter

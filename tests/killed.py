@@ -15,7 +15,7 @@ from pathlib import Path
 from vsv import job_runs, life
 from vsv.clock import now_utc
 from vsv.installation import Installation
-from vsv.records import JobKind, JobRecord, JobState, SlideRecord, Status
+from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status
 from vsv.review import Decider, change
 
 from local.standalone import standalone

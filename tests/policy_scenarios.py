@@ -27,7 +27,7 @@ from vsv.daily import LOOKS
 from vsv.errors import UnreadableSlideError
 from vsv.files import OPENED
 from vsv.installation import Installation
-from vsv.records import ImportRecord, ImportState, JobKind, JobRecord, JobState, Status
+from vsv.records.models import ImportRecord, ImportState, JobKind, JobRecord, JobState, Status
 from vsv.review import Decider, change
 
 from local.events import http_event

@@ -16,7 +16,7 @@ from vsv.files import Claim
 from vsv.installation import Installation
 from vsv.publishing.steps import publish_step, withdraw_step
 from vsv.pyramid import render_pyramid
-from vsv.records import JobKind, JobRecord, JobState, SlideRecord, Status, job_id
+from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status, job_id
 
 from local.standalone import standalone
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from vsv.dynamodb import DynamoImportStore, DynamoSlideStore
 from vsv.dynamodb_jobs import DynamoJobStore
-from vsv.stores import ImportStore, JobStore, SlideStore
+from vsv.records.stores import ImportStore, JobStore, SlideStore
 
 from local.sqlite import SqliteImportStore, SqliteJobStore, SqliteSlideStore, open_database
 from tests.dynamo_tables import create_tables, mocked_dynamodb

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from vsv.paging import MAX_KEY_BYTES
-from vsv.records import ImportRecord, ImportState, JobKind, JobRecord, JobState, SlideRecord, job_id
-from vsv.stores import ImportStore, JobStore, SlideStore
+from vsv.records.models import ImportRecord, ImportState, JobKind, JobRecord, JobState, SlideRecord, job_id
+from vsv.records.pagination import MAX_KEY_BYTES
+from vsv.records.stores import ImportStore, JobStore, SlideStore
 
 # What no store can hold as a key. Readers give nothing for it, writers refuse it.
 NOT_KEYS = ["", "half a pair \ud83d", "x" * (MAX_KEY_BYTES + 1)]

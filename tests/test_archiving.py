@@ -28,7 +28,7 @@ from vsv.errors import (
 from vsv.folder_vault import FolderVault
 from vsv.installation import Installation
 from vsv.masks import read_mask, store_mask
-from vsv.records import ImportState, JobKind, JobState, Status
+from vsv.records.models import ImportState, JobKind, JobState, Status
 from vsv.review import Decider, change
 from vsv.vault import Stored
 

@@ -17,7 +17,7 @@ from vsv.archived import read_note
 from vsv.complete_pyramid import check_complete
 from vsv.import_steps import render
 from vsv.installation import Installation
-from vsv.records import JobKind, JobState, Status
+from vsv.records.models import JobKind, JobState, Status
 from vsv.review import change
 from vsv.vault import Stored
 

@@ -19,7 +19,7 @@ from small_slides import other_scan, put, slide_bytes
 from vsv import durable
 from vsv.errors import UnavailableError
 from vsv.files import SlideFiles
-from vsv.records import Status
+from vsv.records.models import Status
 from vsv.review import change
 
 from local import backup as backup_module

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from running import site
 from small_slides import slide_bytes
 from vsv.files import OPENED
-from vsv.records import Status
+from vsv.records.models import Status
 
 from local.cli import main
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from vsv import jobs, life
 from vsv.installation import Installation
-from vsv.records import JobKind, JobRecord, JobState, Status
+from vsv.records.models import JobKind, JobRecord, JobState, Status
 from vsv.review import Decider, change
 
 from local.cli import main

@@ -18,7 +18,7 @@ from running import Site
 from small_slides import slide_bytes
 from vsv.dropped import DroppedObject
 from vsv.errors import BadRequestError, FileMissingError, TransferError, UnavailableError
-from vsv.records import ImportRecord, ImportState
+from vsv.records.models import ImportRecord, ImportState
 
 BUCKET, REGION = "drop-in", "eu-central-1"
 CONTENT = slide_bytes()

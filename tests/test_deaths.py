@@ -6,7 +6,7 @@ import pytest
 from running import Site
 from vsv.errors import UnavailableError
 from vsv.importing import retry
-from vsv.records import ImportState
+from vsv.records.models import ImportState
 
 from local import intake
 

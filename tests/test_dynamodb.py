@@ -8,8 +8,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from vsv.dynamodb import DynamoImportStore, DynamoSlideStore
 from vsv.dynamodb_table import BATCH_ATTEMPTS, BATCH_SIZE
 from vsv.errors import AlreadyExistsError, UnavailableError
-from vsv.records import ImportState, Status
-from vsv.stores import SlideQuery
+from vsv.records.models import ImportState, Status
+from vsv.records.stores import SlideQuery
 
 from tests.dynamo_tables import create_tables, mocked_dynamodb
 from tests.store_records import FULL_SLIDE, slide, slide_import

@@ -15,7 +15,7 @@ from vsv.errors import InvalidNameError
 from vsv.extraction import MAX_TAGS_BYTES, candidate_ids, case_id
 from vsv.files import Claim
 from vsv.names import checked_image_id
-from vsv.records import SlideRecord
+from vsv.records.models import SlideRecord
 
 RED = np.zeros((150, 120, 3), np.uint8) + np.array([255, 0, 0], np.uint8)
 

@@ -14,9 +14,9 @@ from review_slides.handler import lambda_handler
 from vsv import errors, installation
 from vsv.errors import UnavailableError
 from vsv.installation import Installation
-from vsv.records import ImportState, Status
+from vsv.records.models import ImportState, Status
+from vsv.records.stores import Page
 from vsv.settings import Settings
-from vsv.stores import Page
 
 from local.standalone import standalone
 from tests.store_records import FULL_SLIDE, slide, slide_import

@@ -10,7 +10,7 @@ from review_slides.handler import lambda_handler
 from vsv import installation, job_runs, job_steps, jobs
 from vsv.errors import NotYetError, UnreadableSlideError
 from vsv.installation import Installation
-from vsv.records import JobKind, JobState
+from vsv.records.models import JobKind, JobState
 
 from local.standalone import standalone
 from tests.store_records import slide, slide_job

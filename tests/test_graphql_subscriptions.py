@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from vsv import progress
 from vsv.importing import receive
-from vsv.records import ImportState
+from vsv.records.models import ImportState
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 

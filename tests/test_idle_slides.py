@@ -16,7 +16,7 @@ from vsv import idle_slides, jobs
 from vsv.files import OPENED
 from vsv.idle_slides import LOOKED, idle, request_idle
 from vsv.installation import Installation
-from vsv.records import JobKind, Status
+from vsv.records.models import JobKind, Status
 
 from local.standalone import standalone
 from tests.store_records import slide

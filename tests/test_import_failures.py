@@ -8,7 +8,7 @@ from slides import patch_item
 from small_slides import OLD, put, slide_bytes
 from vsv import importing
 from vsv.errors import NotFoundError, UnavailableError
-from vsv.records import ImportRecord, ImportState
+from vsv.records.models import ImportRecord, ImportState
 
 SIZE = len(slide_bytes())
 

@@ -13,7 +13,7 @@ from running import wait_until
 from small_slides import OLD, other_scan, put, slide_bytes
 from vsv import importing
 from vsv.errors import TransferError, UnavailableError, UnreadableSlideError
-from vsv.records import ImportState
+from vsv.records.models import ImportState
 from vsv.runs import NOT_THE_ONE
 from vsv.waits import scan_to_viewable
 

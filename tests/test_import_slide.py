@@ -13,7 +13,7 @@ from http_api import MAX_BODY_BYTES
 from import_slide.handler import lambda_handler as import_slide
 from running import Site, check_whole, site
 from small_slides import OLD, other_scan, put, slide_bytes
-from vsv.records import ImportState, Status
+from vsv.records.models import ImportState, Status
 from vsv.review import Decider, change
 
 from local.events import http_event

@@ -15,7 +15,7 @@ from vsv import durable, import_steps, pyramid
 from vsv.errors import FileMissingError, NotFoundError, VersionConflictError
 from vsv.files import Claim
 from vsv.installation import current
-from vsv.records import ImportRecord, ImportState, Status
+from vsv.records.models import ImportRecord, ImportState, Status
 from vsv.review import Decider, change
 
 from local.sqlite import SqliteImportStore, SqliteSlideStore

@@ -10,7 +10,7 @@ from running import Site, site
 from serve_image.handler import lambda_handler as serve_image
 from small_slides import OLD, other_scan, put, slide_bytes
 from vsv.errors import ConflictError
-from vsv.records import Status
+from vsv.records.models import Status
 from vsv.review import Decider, change
 
 from local.events import http_event

@@ -15,7 +15,7 @@ from vsv.errors import (
     VersionConflictError,
 )
 from vsv.installation import Installation
-from vsv.records import JobKind, JobRecord, JobState
+from vsv.records.models import JobKind, JobRecord, JobState
 from vsv.slide_lock import locked
 
 from local.standalone import standalone

@@ -11,7 +11,7 @@ import openslide
 from PIL import Image
 from running import Server, check_whole, site, wait_until
 from small_slides import OLD, put, slide_bytes
-from vsv.records import ImportState
+from vsv.records.models import ImportState
 
 ROUNDS = int(os.environ.get("VSV_KILL_ROUNDS", "8"))
 LONGEST_S = 0.6  # about what an import of such a slide takes

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from small_slides import put, slide_bytes
 from vsv import job_runs, life
-from vsv.records import JobKind, JobState, Status
+from vsv.records.models import JobKind, JobState, Status
 
 from local.cli import main
 from local.standalone import standalone

@@ -17,7 +17,7 @@ from running import ROOT
 from vsv import daily, installation, job_runs, jobs, purging
 from vsv.errors import BadRequestError, UnavailableError
 from vsv.installation import Installation
-from vsv.records import JobKind, JobRecord, JobState, Status
+from vsv.records.models import JobKind, JobRecord, JobState, Status
 from vsv.review import Decider, change
 from vsv.settings import Settings
 

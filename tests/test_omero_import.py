@@ -15,7 +15,7 @@ from running import Site, site
 from small_slides import other_scan, slide_bytes
 from vsv.dynamodb import DynamoSlideStore
 from vsv.errors import BadRequestError
-from vsv.records import SlideRecord, Status
+from vsv.records.models import SlideRecord, Status
 from vsv.review import change
 
 from local.cli import main

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from running import ROOT
 from vsv import metric_names
-from vsv.records import JobKind
+from vsv.records.models import JobKind
 
 from tests.cloudformation import ACCOUNT, nested_templates, root_template, template
 

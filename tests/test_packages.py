@@ -73,7 +73,7 @@ def test_labels_are_packed_without_records() -> None:
     held = set(package_function.modules_of("serve_label"))
     assert not held & {
         "vsv.dynamodb",
-        "vsv.records",
+        "vsv.records.models",
         "vsv.openslide_source",
         "vsv.plain_source",
         "vsv.pixels",
@@ -98,7 +98,7 @@ def test_a_tile_loads_neither_records_nor_boto3() -> None:
     code = (
         "import sys, importlib; importlib.import_module('serve_image.handler');"
         "importlib.import_module('serve_image.deepzoom_protocol');"
-        "print(sorted(sys.modules.keys() & {'boto3', 'botocore', 'vsv.dynamodb', 'vsv.records', 'vsv.numbers'}))"
+        "print(sorted(sys.modules.keys() & {'boto3', 'botocore', 'vsv.dynamodb', 'vsv.records.models', 'vsv.numbers'}))"
     )
     command = [sys.executable, "-c", code]
     ran = subprocess.run(command, check=True, cwd=ROOT / "functions", capture_output=True, text=True)

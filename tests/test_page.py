@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from running import Site
 from small_slides import slide_bytes
-from vsv.records import Status
+from vsv.records.models import Status
 from vsv.review import Decider, change
 
 from local import static

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from vsv.errors import InvalidQueryError, InvalidTokenError
-from vsv.paging import (
+from vsv.records.pagination import (
     MAX_KEY_BYTES,
     MAX_TOKEN_CHARS,
     check_limit,

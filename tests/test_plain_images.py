@@ -22,7 +22,7 @@ from vsv.errors import UnreadableSlideError
 from vsv.inspection import inspect
 from vsv.names import ORDINARY_SUFFIXES
 from vsv.pyramid import render_pyramid
-from vsv.records import ImportState
+from vsv.records.models import ImportState
 from vsv.tiles import Tiling
 from vsv.view import View
 

@@ -7,7 +7,7 @@ from running import Site
 from slides import Plan, write_slide
 from small_slides import slide_bytes
 from vsv.barcodes.reader import Barcode
-from vsv.records import SlideRecord, Status
+from vsv.records.models import SlideRecord, Status
 from vsv.review import Decider, change
 
 from tests.store_records import slide

@@ -33,7 +33,7 @@ from vsv.publishing.leaks import How, check, require_clean
 from vsv.publishing.needles import Needles, bare, patterns_of
 from vsv.publishing.policy import Policy
 from vsv.publishing.study_names import told_by_name
-from vsv.records import SlideRecord
+from vsv.records.models import SlideRecord
 
 from local.sample import SLIDE_ID, write_sample_slide
 from tests.store_records import slide

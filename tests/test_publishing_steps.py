@@ -44,7 +44,7 @@ from vsv.installation import Installation
 from vsv.numbers import give_number
 from vsv.publishing.leaks import check
 from vsv.publishing.policy import Policy
-from vsv.records import JobKind, JobState, Status
+from vsv.records.models import JobKind, JobState, Status
 from vsv.review import Decider, change
 
 from local.events import http_event

@@ -17,7 +17,7 @@ from vsv.files import SlideFiles
 from vsv.inspection import checksum
 from vsv.installation import Installation
 from vsv.purging import DAY_S
-from vsv.records import JobKind, JobRecord, JobState, SlideRecord, Status
+from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status
 from vsv.review import Decider, change
 
 from local.standalone import standalone

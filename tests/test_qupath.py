@@ -28,7 +28,7 @@ from serve_image.webgateway_documents import About, image_data
 from small_slides import slide_bytes
 from vsv.deepzoom import Grid
 from vsv.numbers import candidates
-from vsv.records import SlideRecord
+from vsv.records.models import SlideRecord
 
 JSON_LINKS = ["experimenters", "experimentergroups", "projects", "datasets", "images", "screens", "plates"]
 SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06#"

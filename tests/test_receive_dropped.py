@@ -15,7 +15,7 @@ from running import Site, site
 from vsv import installation
 from vsv.dropped import DroppedObject
 from vsv.errors import AlreadyExistsError, BadRequestError, UnavailableError
-from vsv.records import ImportRecord, ImportState
+from vsv.records.models import ImportRecord, ImportState
 
 from tests.store_records import slide_import
 

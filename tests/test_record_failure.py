@@ -22,7 +22,7 @@ from record_failure.reasons import (
 from running import Site
 from small_slides import put
 from vsv.errors import BadRequestError
-from vsv.records import ImportRecord, ImportState
+from vsv.records.models import ImportRecord, ImportState
 
 RECORDED = json.loads((Path(__file__).parent / "events/eventbridge/execution_ended.json").read_text())
 SECRET = "/var/task/secret.py"

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 from running import server, site
 from vsv import life
-from vsv.records import JobKind, JobState, Status
+from vsv.records.models import JobKind, JobState, Status
 from vsv.review import Decider, change
 
 from local.cli import main

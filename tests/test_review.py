@@ -10,7 +10,7 @@ from vsv import review
 from vsv.errors import ForbiddenError, IllegalTransitionError, SlideNotFoundError, VersionConflictError
 from vsv.files import SlideFiles
 from vsv.installation import Installation
-from vsv.records import Status
+from vsv.records.models import Status
 from vsv.review import BY_ADMINS, BY_TECHNICIANS, Decider, change, check_transition
 
 from local.standalone import standalone

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from vsv import review_lists
 from vsv.errors import InvalidQueryError, InvalidTokenError, SlideNotFoundError, VersionConflictError
-from vsv.paging import MAX_KEY_BYTES, encode_token
-from vsv.records import SlideRecord, Status
-from vsv.review_index import MAX_TERM_BYTES, UNDATED, fold, moment, scan_moment, terms
-from vsv.stores import SlideQuery, SlideStore
+from vsv.records import review_queries
+from vsv.records.models import SlideRecord, Status
+from vsv.records.pagination import MAX_KEY_BYTES, encode_token
+from vsv.records.review_index import MAX_TERM_BYTES, UNDATED, fold, moment, scan_moment, terms
+from vsv.records.stores import SlideQuery, SlideStore
 
 from tests.store_records import FULL_SLIDE, NOT_KEYS, slide
 
@@ -114,7 +114,7 @@ class TestSearch:
         self, slides: SlideStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It ends early with a token; the next page goes on from there."""
-        monkeypatch.setattr(review_lists, "MAX_LOOKED_AT", 10)
+        monkeypatch.setattr(review_queries, "MAX_LOOKED_AT", 10)
         for number in range(30):
             slides.put_new(slide(f"{number:04d}", slide_id=f"S{number:04d}", scan_date="2026-11-01T00:00:00"))
         slides.put_new(slide("last", slide_id="S9", scan_date="2026-11-02T00:00:00"))

@@ -11,7 +11,7 @@ from vsv import deliveries, jobs
 from vsv.deliveries import CONNECT_S, WHOLE_S
 from vsv.destinations import MOST
 from vsv.installation import Installation
-from vsv.records import JobKind, JobRecord, JobState, Status
+from vsv.records.models import JobKind, JobRecord, JobState, Status
 from vsv.review import Decider, change
 
 from local.standalone import standalone

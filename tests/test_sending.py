@@ -13,7 +13,7 @@ from vsv.deliveries import deliver
 from vsv.destinations import Destination, destinations_in, read_destinations
 from vsv.errors import SettingsError, UnavailableError
 from vsv.installation import Installation
-from vsv.records import JobKind, JobRecord, JobState, SlideRecord, Status
+from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status
 from vsv.review import Decider, change
 
 from local.standalone import standalone

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 from vsv.errors import AlreadyExistsError, SettingsError, SlideNotFoundError, UnavailableError
-from vsv.records import ImportState, Status
-from vsv.stores import Page, SlideQuery
+from vsv.records.models import ImportState, Status
+from vsv.records.stores import Page, SlideQuery
 
 from local import sqlite, sqlite_database, sqlite_review
 from local.sqlite import Database, SqliteImportStore, SqliteSlideStore, open_database

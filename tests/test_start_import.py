@@ -12,7 +12,7 @@ import pytest
 from start_import import handler
 from vsv.clock import now_utc
 from vsv.errors import SettingsError, UnavailableError, VersionConflictError
-from vsv.records import ImportRecord, ImportState
+from vsv.records.models import ImportRecord, ImportState
 from vsv.stream_starter import StreamStarter
 
 from tests.store_records import slide_import

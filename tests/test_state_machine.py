@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 from vsv.errors import UnavailableError
-from vsv.records import ImportRecord, ImportState
+from vsv.records.models import ImportRecord, ImportState
 from vsv.state_machine import StateMachine
 
 REGION = "eu-central-1"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from vsv.errors import InvalidQueryError, InvalidTokenError
-from vsv.paging import encode_token
-from vsv.records import ImportState, SlideRecord, Status
-from vsv.stores import ImportStore, Page, SlideStore
+from vsv.records.models import ImportState, SlideRecord, Status
+from vsv.records.pagination import encode_token
+from vsv.records.stores import ImportStore, Page, SlideStore
 
 from tests.store_records import NOT_KEYS, Stores, slide, slide_import
 

@@ -16,8 +16,8 @@ from vsv.errors import (
     UnavailableError,
     VersionConflictError,
 )
-from vsv.records import ImportRecord, ImportState, JobKind, JobRecord, JobState, SlideRecord, Status
-from vsv.stores import ImportStore, JobStore, Page, SlideStore
+from vsv.records.models import ImportRecord, ImportState, JobKind, JobRecord, JobState, SlideRecord, Status
+from vsv.records.stores import ImportStore, JobStore, Page, SlideStore
 
 from tests.store_records import FULL_IMPORT, FULL_JOB, FULL_SLIDE, NOT_KEYS, slide, slide_import, slide_job
 

@@ -14,8 +14,8 @@ from transfer_file.following import Following, follow
 from vsv.datasync import FILTER_BYTES, DataSyncTask, Execution, fitting, pattern_of
 from vsv.errors import TransferError, UnavailableError, VersionConflictError
 from vsv.names import is_slide_filename
-from vsv.records import ImportRecord, ImportState
-from vsv.stores import ImportStore
+from vsv.records.models import ImportRecord, ImportState
+from vsv.records.stores import ImportStore
 
 from local.sqlite import SqliteImportStore, open_database
 from tests.fake_datasync import MODEL, PHASES, TASK_ARN, FakeDataSync, check_shape

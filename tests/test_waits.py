@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from vsv.records import ImportRecord, ImportState, SlideRecord
+from vsv.records.models import ImportRecord, ImportState, SlideRecord
 from vsv.waits import scan_to_viewable, transfer
 
 STARTED = "2026-11-21T10:00:00.000000Z"

@@ -17,7 +17,7 @@ from vsv.clock import now_utc
 from vsv.errors import UnavailableError
 from vsv.installation import Installation
 from vsv.numbers import candidates
-from vsv.records import SlideRecord
+from vsv.records.models import SlideRecord
 from webgateway_site import (
     HEIGHT,
     NAMED,

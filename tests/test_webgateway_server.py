@@ -8,7 +8,7 @@ import pytest
 from running import Server, server, site
 from small_slides import slide_bytes
 from vsv.numbers import candidates
-from vsv.records import SlideRecord
+from vsv.records.models import SlideRecord
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from vsv import durable
 from vsv.dropped import DroppedObject
 from vsv.installation import Installation
 from vsv.progress import NotedProgress
-from vsv.records import ImportRecord
+from vsv.records.models import ImportRecord
 
 from copy_dropped.copying import ObjectCopy
 

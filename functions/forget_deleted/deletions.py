@@ -11,7 +11,7 @@ from typing import Any
 
 from vsv.names import is_image_id
 from vsv.numbering import candidates
-from vsv.records import Status
+from vsv.records.models import Status
 
 _NUMBER = re.compile(r"\d{1,40}", re.ASCII)
 

@@ -9,7 +9,7 @@ from http_api import Request, Response, answer, json_response
 from observed import observed
 from vsv.importing import Safety, receive
 from vsv.installation import current
-from vsv.records import ImportState
+from vsv.records.models import ImportState
 
 
 @observed

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vsv.names import is_image_id, is_slide_filename
-from vsv.records import ImportState
+from vsv.records.models import ImportState
 
 # Subscribers get what the mutation selects, no more: all, but LabelURL,
 # PublishedAs and Predecessor, which not every one of them may see, and GoesAt, which a list asks for.

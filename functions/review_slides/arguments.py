@@ -5,8 +5,8 @@ from typing import Any
 
 from vsv.errors import InvalidQueryError
 from vsv.names import checked_image_id
-from vsv.records import Status
-from vsv.review_index import moment
+from vsv.records.models import Status
+from vsv.records.review_index import moment
 
 Arguments = Mapping[str, Any]
 

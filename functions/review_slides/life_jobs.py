@@ -6,7 +6,7 @@ from aws_lambda_powertools.event_handler.graphql_appsync.router import Router
 from vsv import jobs, life
 from vsv.errors import InvalidQueryError
 from vsv.installation import current
-from vsv.records import JobState
+from vsv.records.models import JobState
 
 from review_slides import arguments, identity, wire
 from review_slides.wire import Fields

@@ -7,7 +7,7 @@ from vsv import importing, review
 from vsv.errors import BadRequestError, SlideNotFoundError, VsvError
 from vsv.installation import current
 from vsv.names import checked_filename
-from vsv.records import SlideRecord
+from vsv.records.models import SlideRecord
 
 from review_slides import arguments, identity, wire
 from review_slides.failures import failure_of

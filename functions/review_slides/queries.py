@@ -7,9 +7,9 @@ from vsv.errors import InvalidQueryError
 from vsv.files import SlideFiles
 from vsv.installation import current
 from vsv.names import is_image_id
-from vsv.paging import check_limit
-from vsv.records import ImportState, SlideRecord, Status
-from vsv.stores import Page, SlideQuery
+from vsv.records.models import ImportState, SlideRecord, Status
+from vsv.records.pagination import check_limit
+from vsv.records.stores import Page, SlideQuery
 
 from review_slides import arguments, identity, wire
 from review_slides.filters import Test, case_wanted, read_filter

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from vsv.installation import current
-from vsv.records import ImportRecord, JobRecord, JobState, SlideRecord, Status
-from vsv.stores import Page
+from vsv.records.models import ImportRecord, JobRecord, JobState, SlideRecord, Status
+from vsv.records.stores import Page
 
 T = TypeVar("T")
 Fields = dict[str, Any]

@@ -4,7 +4,7 @@ import logging
 
 from vsv.errors import SettingsError, UnavailableError
 from vsv.installation import Installation
-from vsv.records import SlideRecord
+from vsv.records.models import SlideRecord
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from http_api import Request, Response
 from vsv.formats.aperio_description import positive_number
 from vsv.installation import Installation
-from vsv.records import SlideRecord
+from vsv.records.models import SlideRecord
 from vsv.slide import Slide
 
 from serve_image.known_records import record_of

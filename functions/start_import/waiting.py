@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vsv.names import is_image_id, is_slide_filename
-from vsv.records import ImportRecord, ImportState
+from vsv.records.models import ImportRecord, ImportState
 from vsv.runs import MAX_FILE_SIZE
 
 

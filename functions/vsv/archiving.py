@@ -27,7 +27,7 @@ from vsv.errors import (
 from vsv.files import SLIDE
 from vsv.inspection import checksum
 from vsv.installation import Installation
-from vsv.records import JobRecord, SlideRecord, Status
+from vsv.records.models import JobRecord, SlideRecord, Status
 from vsv.review import BY_ADMINS
 from vsv.runs import UNDER_WAY
 from vsv.stored_slides import is_sha256

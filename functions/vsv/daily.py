@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from vsv import idle_slides, purging, unsent
 from vsv.installation import Installation
-from vsv.records import JobRecord
+from vsv.records.models import JobRecord
 
 
 def _leftovers(here: Installation) -> list[JobRecord]:

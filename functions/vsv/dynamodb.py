@@ -15,11 +15,11 @@ from typing import Any
 from vsv.dynamodb_review import ReviewTable
 from vsv.dynamodb_table import BusyError, Order, RefusedError, Table, dynamodb_client
 from vsv.errors import AlreadyExistsError, SlideNotFoundError, UnavailableError, VersionConflictError
-from vsv.records import ImportRecord, ImportState, SlideRecord, Status
-from vsv.review_index import Writes, writes
-from vsv.review_lists import ReviewLists, Span
-from vsv.stored_items import Item, import_changes, new_item, slide_changes
-from vsv.stores import Page
+from vsv.records.items import Item, import_changes, new_item, slide_changes
+from vsv.records.models import ImportRecord, ImportState, SlideRecord, Status
+from vsv.records.review_index import Writes, writes
+from vsv.records.review_queries import ReviewLists, Span
+from vsv.records.stores import Page
 
 # A change reads, then writes if nobody was faster: with as many attempts a crowd of writers gets through.
 WRITE_ATTEMPTS = 12

@@ -5,9 +5,9 @@ from typing import Any
 
 from vsv.dynamodb_table import Order, RefusedError, Table
 from vsv.errors import AlreadyExistsError, VersionConflictError
-from vsv.records import JobKind, JobRecord, JobState, job_id
-from vsv.stored_items import job_changes, new_item
-from vsv.stores import Page
+from vsv.records.items import job_changes, new_item
+from vsv.records.models import JobKind, JobRecord, JobState, job_id
+from vsv.records.stores import Page
 
 
 class DynamoJobStore:

@@ -10,9 +10,9 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from vsv.dynamodb_table import plain_errors
-from vsv.review_index import Row, Writes
-from vsv.review_lists import Span
-from vsv.stored_items import Item
+from vsv.records.items import Item
+from vsv.records.review_index import Row, Writes
+from vsv.records.review_queries import Span
 
 _SERIALIZER = TypeSerializer()
 _DESERIALIZER = TypeDeserializer()

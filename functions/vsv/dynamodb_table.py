@@ -16,9 +16,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from vsv.errors import UnavailableError
-from vsv.paging import check_limit, decode_token, encode_token, is_key
-from vsv.stored_items import Item, Storable, number_types
-from vsv.stores import Page
+from vsv.records.items import Item, Storable, number_types
+from vsv.records.pagination import check_limit, decode_token, encode_token, is_key
+from vsv.records.stores import Page
 
 R = TypeVar("R", bound=Storable)
 

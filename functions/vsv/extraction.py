@@ -26,7 +26,7 @@ from vsv.names import is_image_id
 from vsv.numbers import give_number
 from vsv.plain_source import is_plain
 from vsv.predecessor import predecessor
-from vsv.records import ImportRecord, SlideRecord
+from vsv.records.models import ImportRecord, SlideRecord
 from vsv.scan import Scan, read_scan
 from vsv.slide import open_slide
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from vsv import jobs
 from vsv.errors import VsvError
 from vsv.installation import Installation
-from vsv.records import JobKind, JobRecord, SlideRecord, Status
+from vsv.records.models import JobKind, JobRecord, SlideRecord, Status
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from vsv.errors import (
 )
 from vsv.installation import Installation
 from vsv.names import checked_filename
-from vsv.records import ImportRecord, ImportState, SlideRecord
+from vsv.records.models import ImportRecord, ImportState, SlideRecord
 from vsv.runs import DISK, MAX_FILE_SIZE, UNDER_WAY, is_object
 from vsv.stored_slides import is_sha256, is_summed_in_part, is_whole, slide_of, slides_named
 

@@ -19,8 +19,8 @@ from vsv.settings import Settings, from_environment, required
 if TYPE_CHECKING:  # cold start: a tile has no record
     from vsv.destinations import Destination
     from vsv.numbers import Numbers
-    from vsv.records import ImportRecord
-    from vsv.stores import ImportStore, JobStore, SlideStore
+    from vsv.records.models import ImportRecord
+    from vsv.records.stores import ImportStore, JobStore, SlideStore
     from vsv.vault import Vault
 
 

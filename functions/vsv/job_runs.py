@@ -15,7 +15,7 @@ from vsv.clock import later, now_utc
 from vsv.errors import NotYetError, UnavailableError, VersionConflictError, VsvError
 from vsv.installation import Installation
 from vsv.jobs import OF_FILES, due
-from vsv.records import JobKind, JobRecord, JobState
+from vsv.records.models import JobKind, JobRecord, JobState
 from vsv.runs import DISK
 from vsv.slide_lock import locked
 

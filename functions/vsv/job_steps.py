@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from vsv.installation import Installation
-from vsv.records import JobKind, JobRecord
+from vsv.records.models import JobKind, JobRecord
 
 Step = Callable[[Installation, JobRecord], Mapping[str, str]]
 

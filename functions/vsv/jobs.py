@@ -10,7 +10,7 @@ from datetime import timedelta
 from vsv.clock import later, now_utc
 from vsv.errors import ConflictError
 from vsv.installation import Installation
-from vsv.records import JobKind, JobRecord, JobState, job_id
+from vsv.records.models import JobKind, JobRecord, JobState, job_id
 
 # A job that is due later than this was put off by a clock that was wrong.
 FARTHEST = timedelta(days=1)

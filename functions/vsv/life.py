@@ -9,7 +9,7 @@ from vsv.installation import Installation
 from vsv.names import is_image_id
 from vsv.publishing.plans import is_ours, read_plan
 from vsv.publishing.study_names import refusal, told_by_name
-from vsv.records import JobKind, JobRecord, SlideRecord, Status
+from vsv.records.models import JobKind, JobRecord, SlideRecord, Status
 from vsv.review import Decider, check_transition
 
 

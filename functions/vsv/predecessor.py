@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from vsv.installation import Installation
-from vsv.records import SlideRecord, Status
+from vsv.records.models import SlideRecord, Status
 
 # Nobody scans a slide this often; what lies beyond is not looked at.
 MOST = 100

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from vsv.errors import UnavailableError, VersionConflictError
 from vsv.installation import Installation
-from vsv.records import ImportRecord
+from vsv.records.models import ImportRecord
 
 # A person sees no difference, and a store is spared a write a tile.
 EVERY_S = 0.5

@@ -15,7 +15,7 @@ from vsv import afresh, archiving, durable, jobs
 from vsv.errors import ConflictError, SlideNotFoundError, VsvError
 from vsv.files import SlideFiles
 from vsv.installation import Installation
-from vsv.records import JobKind, JobRecord, SlideRecord, Status
+from vsv.records.models import JobKind, JobRecord, SlideRecord, Status
 
 log = logging.getLogger(__name__)
 

@@ -33,7 +33,7 @@ from vsv.errors import (
     VersionConflictError,
 )
 from vsv.installation import Installation
-from vsv.records import JobKind, JobState, SlideRecord, Status
+from vsv.records.models import JobKind, JobState, SlideRecord, Status
 from vsv.slide_lock import locked
 
 NEW, GOOD, BAD, SENT = Status.NEW, Status.GOOD, Status.BAD, Status.SENT

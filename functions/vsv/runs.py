@@ -3,7 +3,7 @@
 from vsv.errors import NotFoundError, VersionConflictError
 from vsv.installation import Installation
 from vsv.names import checked_filename
-from vsv.records import ImportRecord, ImportState
+from vsv.records.models import ImportRecord, ImportState
 
 MAX_FILE_SIZE = 1 << 44
 UNDER_WAY = (ImportState.TRANSFERRING, ImportState.IMPORTING)

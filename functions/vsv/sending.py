@@ -19,7 +19,7 @@ from vsv.errors import (
     VsvError,
 )
 from vsv.installation import Installation
-from vsv.records import JobRecord, SlideRecord, Status
+from vsv.records.models import JobRecord, SlideRecord, Status
 
 SCHEMA = "virtual-slide-viewer/slide/1"
 # What a registry needs to file a slide. Notes and reviewers are the lab's own; tags can hold anything.

@@ -9,7 +9,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from vsv.errors import UnavailableError
-from vsv.records import ImportRecord
+from vsv.records.models import ImportRecord
 
 # At most some 15 s for one start: a batch of the stream's records has to end in time.
 CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 2})

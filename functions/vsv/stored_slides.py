@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from vsv.errors import ConflictError, NotFoundError, UnreadableSlideError
 from vsv.installation import Installation
-from vsv.records import ImportRecord, SlideRecord
+from vsv.records.models import ImportRecord, SlideRecord
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 

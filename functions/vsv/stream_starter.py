@@ -8,8 +8,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from vsv.errors import VersionConflictError
-from vsv.records import ImportRecord, ImportState
-from vsv.stores import ImportStore
+from vsv.records.models import ImportRecord, ImportState
+from vsv.records.stores import ImportStore
 
 # A record written this recently is still on its way through the stream.
 ON_ITS_WAY = timedelta(minutes=2)

@@ -2,7 +2,7 @@
 
 from vsv import jobs
 from vsv.installation import Installation
-from vsv.records import JobKind, JobRecord, JobState, Status
+from vsv.records.models import JobKind, JobRecord, JobState, Status
 
 
 def request_unsent(here: Installation) -> list[JobRecord]:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from vsv.records import ImportRecord, SlideRecord
+from vsv.records.models import ImportRecord, SlideRecord
 
 # A slide scanned longer than this before its file was announced comes from an archive: nobody waited for it.
 OLDEST_SCAN = timedelta(days=1)

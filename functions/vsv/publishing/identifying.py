@@ -20,7 +20,7 @@ from vsv.publishing.description import HEAD, Field, rebuild
 from vsv.publishing.kept_tags import DESCRIPTION, PLACES, PROFILE, TABLES, is_text, tag_name, value
 from vsv.publishing.policy import Policy
 from vsv.publishing.study_names import written_days
-from vsv.records import SlideRecord
+from vsv.records.models import SlideRecord
 
 MAX_VALUES = 5000
 MAX_CHARACTERS = 200

@@ -21,7 +21,7 @@ from vsv.publishing.description import rebuild
 from vsv.publishing.identifying import Value, identifying_values, on_purpose
 from vsv.publishing.needles import Needles, bare, patterns_of
 from vsv.publishing.policy import Policy
-from vsv.records import SlideRecord
+from vsv.records.models import SlideRecord
 
 _BLOCK = 4 << 20
 _SHORTEST = 4

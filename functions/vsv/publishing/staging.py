@@ -24,7 +24,7 @@ from vsv.publishing.policy import Policy, read_policy
 from vsv.publishing.report import Report
 from vsv.publishing.shifting import days_earlier
 from vsv.pyramid import render_pyramid
-from vsv.records import SlideRecord
+from vsv.records.models import SlideRecord
 from vsv.regions import region
 from vsv.slide import Slide, open_slide
 

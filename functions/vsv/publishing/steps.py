@@ -36,7 +36,7 @@ from vsv.publishing.plans import (
 from vsv.publishing.policy import read_policy
 from vsv.publishing.staging import DESCRIPTION, PARTS, clear, make
 from vsv.publishing.study_names import refusal, told_by_name
-from vsv.records import JobRecord, SlideRecord, Status
+from vsv.records.models import JobRecord, SlideRecord, Status
 from vsv.review import BY_ADMINS
 from vsv.runs import DISK
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import date
 from pathlib import PurePath
 
-from vsv.records import SlideRecord
+from vsv.records.models import SlideRecord
 
 _NAMES_HERE = ("image_id", "slide_id", "case_id", "barcode")
 _DATES = ("%m/%d/%y", "%m/%d/%Y", "%Y-%m-%d", "%Y%m%d", "%d.%m.%Y", "%d/%m/%Y", "%Y:%m:%d", "%d-%m-%Y", "%b %d %Y",

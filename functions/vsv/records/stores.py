@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from vsv.records import (
+from vsv.records.models import (
     ChangeRecord,
     ImportRecord,
     ImportState,

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from vsv.clock import now_utc
 from vsv.errors import InvalidQueryError
-from vsv.paging import MAX_KEY_BYTES, is_key
-from vsv.records import ImportRecord, JobRecord, SlideRecord
+from vsv.records.models import ImportRecord, JobRecord, SlideRecord
+from vsv.records.pagination import MAX_KEY_BYTES, is_key
 
 Item = dict[str, Any]
 RecordType = type[Any]  # SlideRecord, ImportRecord or JobRecord

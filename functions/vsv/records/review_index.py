@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from vsv.records import Status
-from vsv.stored_items import Item
+from vsv.records.items import Item
+from vsv.records.models import Status
 
 Row = tuple[str, str]  # set and place
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 from vsv.errors import InvalidTokenError
-from vsv.paging import check_limit, decode_token, encode_token, is_key
-from vsv.records import ChangeRecord, SlideRecord, Status
-from vsv.review_index import LAST, SEPARATOR, changes_set, fold, place, scan_moment, terms
-from vsv.stored_items import Item
-from vsv.stores import Page, SlideQuery
+from vsv.records.items import Item
+from vsv.records.models import ChangeRecord, SlideRecord, Status
+from vsv.records.pagination import check_limit, decode_token, encode_token, is_key
+from vsv.records.review_index import LAST, SEPARATOR, changes_set, fold, place, scan_moment, terms
+from vsv.records.stores import Page, SlideQuery
 
 # How many rows a page of a search may look at beyond its limit: then it ends, short or empty, with a token.
 MAX_LOOKED_AT = 500
