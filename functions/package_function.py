@@ -24,10 +24,10 @@ PYTHON_VERSION = "3.13"
 # functions that run jobs leave out each other's steps, which ``vsv.job_steps`` would import.
 LEFT_OUT = {
     "manage_files": ("vsv.sending", "vsv.destinations"),
-    "send_slides": ("vsv.archiving", "vsv.publishing", "vsv.publishing.steps", "vsv.purging", "vsv.vault"),
-    "serve_image": ("vsv.stream_starter", "vsv.dynamodb_jobs", "vsv.destinations", "vsv.vault"),
+    "send_slides": ("vsv.archiving", "vsv.publishing", "vsv.publishing.steps", "vsv.purging", "vsv.storage.object_store"),
+    "serve_image": ("vsv.stream_starter", "vsv.dynamodb_jobs", "vsv.destinations", "vsv.storage.object_store"),
     "serve_label": (
-        "vsv.dynamodb", "vsv.dynamodb_jobs", "vsv.stream_starter", "vsv.destinations", "vsv.vault", "vsv.numbers",
+        "vsv.dynamodb", "vsv.dynamodb_jobs", "vsv.stream_starter", "vsv.destinations", "vsv.storage.object_store", "vsv.storage.numeric_ids",
         "vsv.openslide_source", "vsv.plain_source", "vsv.formats.openjpeg",
     ),
 }  # fmt: skip

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from vsv import durable
 from vsv.clock import now_utc
 from vsv.errors import BadRequestError, NotFoundError, UnavailableError
-from vsv.files import CLAIM, SLIDE
 from vsv.records.models import SlideRecord, Status
+from vsv.storage import atomic_write
+from vsv.storage.slide_files import CLAIM, SLIDE
 from vsv.stored_slides import is_sha256
 
 from local.backup_store import BackupStore, Entry, Manifest
@@ -109,7 +109,7 @@ class _Backup:
     @contextmanager
     def _records(self) -> Iterator[Path]:
         """Copy the records as they are at one moment, while others write."""
-        path = self._store.root / f"records{durable.PART_SUFFIX}"
+        path = self._store.root / f"records{atomic_write.PART_SUFFIX}"
         try:
             path.unlink(missing_ok=True)
             with (
@@ -132,7 +132,9 @@ class _Backup:
             found = sorted(entries, key=lambda entry: (entry.name in _LAST, entry.name))
         for entry in found:
             path = folder / entry.name
-            if entry.name.endswith(durable.PART_SUFFIX) or (folder == self._data and entry.name in LEFT_OUT):
+            if entry.name.endswith(atomic_write.PART_SUFFIX) or (
+                folder == self._data and entry.name in LEFT_OUT
+            ):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 try:

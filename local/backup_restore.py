@@ -11,8 +11,8 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from vsv import durable
 from vsv.errors import ConflictError, TransferError, UnavailableError
+from vsv.storage import atomic_write
 
 from local.backup_store import BackupStore, Entry, Manifest, copy_summed
 from local.restored import NOTE, write_note
@@ -36,7 +36,7 @@ def restore(source: Path, data: Path, progress: Callable[[int], None]) -> Manife
         if not _is_moved(data, work):
             _check_empty(data, work, manifest)
             work.mkdir(exist_ok=True)
-            for part in work.rglob(f"*{durable.PART_SUFFIX}"):
+            for part in work.rglob(f"*{atomic_write.PART_SUFFIX}"):
                 part.unlink()
             _write(BackupStore(source), manifest, work, data, progress)
             write_note(data, manifest.made_at)
@@ -90,7 +90,7 @@ def _write_one(store: BackupStore, entry: Entry, path: Path) -> None:
         path.symlink_to(entry.link)
         return
     assert entry.sha256 is not None
-    with durable.replacing(path) as part:
+    with atomic_write.replacing(path) as part:
         try:
             digest = copy_summed(store.content(entry.sha256), part)
         except FileNotFoundError as error:
@@ -109,4 +109,4 @@ def _move(manifest: Manifest, work: Path, data: Path) -> None:
     for name in sorted(_tops(manifest.entries), key=lambda name: (name == DATABASE, name)):
         if (work / name).exists():
             (work / name).rename(data / name)
-    durable.flush(data)
+    atomic_write.flush(data)

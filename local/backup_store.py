@@ -15,9 +15,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from filelock import FileLock, Timeout
-from vsv import durable
 from vsv.errors import ConflictError, NotFoundError, TransferError, UnreadableSlideError
 from vsv.inspection import checksum
+from vsv.storage import atomic_write
 
 MANIFEST = "manifest.json"
 VERSION = 1
@@ -105,14 +105,14 @@ class BackupStore:
         """
         folder = self.root / "contents"
         folder.mkdir(mode=0o700, exist_ok=True)  # whatever the folder around it lets others do
-        part = folder / f"{os.urandom(8).hex()}{durable.PART_SUFFIX}"
+        part = folder / f"{os.urandom(8).hex()}{atomic_write.PART_SUFFIX}"
         try:
             digest = _linked(source, part) if may_link else None
             digest = digest or _copied(source, part)
             target = self.content(digest)
             target.parent.mkdir(exist_ok=True)
             part.replace(target)
-            durable.flush(target.parent)
+            atomic_write.flush(target.parent)
         finally:
             part.unlink(missing_ok=True)
         return digest
@@ -121,12 +121,12 @@ class BackupStore:
         """Let this be the backup, then let go of what only the one before it needed."""
         item = {"version": VERSION, "made_at": manifest.made_at}
         entries = [{k: v for k, v in asdict(entry).items() if v is not None} for entry in manifest.entries]
-        durable.write(self.root / MANIFEST, json.dumps(item | {"entries": entries}).encode())
+        atomic_write.write(self.root / MANIFEST, json.dumps(item | {"entries": entries}).encode())
         self._drop_all_but({entry.sha256 for entry in manifest.entries})
 
     def sweep(self) -> None:
         """Remove what a killed backup left; only for whoever holds the backup."""
-        for part in (self.root / "contents").glob(f"*{durable.PART_SUFFIX}"):
+        for part in (self.root / "contents").glob(f"*{atomic_write.PART_SUFFIX}"):
             part.unlink(missing_ok=True)
 
     def damaged(self, manifest: Manifest, progress: Callable[[int], None]) -> Iterator[tuple[Entry, str]]:
@@ -173,7 +173,7 @@ def copy_summed(source: Path, target: Path) -> str:
         while block := reading.read(_BLOCK):
             digest.update(block)
             writing.write(block)
-    durable.flush(target)
+    atomic_write.flush(target)
     return digest.hexdigest()
 
 

@@ -20,10 +20,10 @@ from threading import Lock
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
-from vsv import durable
 from vsv.clock import now_utc
 from vsv.errors import NotFoundError, UnavailableError
 from vsv.runs import DISK
+from vsv.storage import atomic_write
 
 from local.bulk import Outcome, Result
 
@@ -202,7 +202,7 @@ class Run:
             seconds_left=None if seconds_left is None else round(seconds_left, 1),
         )
         try:
-            durable.write(
+            atomic_write.write(
                 self._folder / f"{self.state.run}.json", json.dumps(self.state.to_item()).encode("utf-8")
             )
         except OSError as error:
@@ -281,4 +281,4 @@ def _forget_old(folder: Path) -> None:
         old = folder / f"{run.run}.json"
         for path in (old, old.with_suffix(".jsonl"), old.with_suffix(".lock")):
             path.unlink(missing_ok=True)
-    durable.sweep(folder)
+    atomic_write.sweep(folder)

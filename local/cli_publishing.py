@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 from vsv import life
 from vsv.errors import FileMissingError, SlideNotFoundError
-from vsv.files import SlideFiles
 from vsv.installation import Installation
 from vsv.names import checked_image_id
 from vsv.publishing.leaks import check
@@ -16,6 +15,7 @@ from vsv.publishing.policy import MAX_BYTES, Policy, read_policy
 from vsv.publishing.report import Report
 from vsv.publishing.staging import DESCRIPTION
 from vsv.records.models import JobState
+from vsv.storage.slide_files import SlideFiles
 
 from local.cli_options import OPERATOR, data_option, existing, json_option, quiet
 from local.finishing import finish

@@ -7,8 +7,8 @@ import click
 from serve_image.webgateway_channels import read_color
 from vsv.errors import SlideNotFoundError
 from vsv.masks import import_mask
-from vsv.numbers import give_number
 from vsv.records.models import Status
+from vsv.storage.numeric_ids import give_number
 
 from local import exporting
 from local.cli_options import data_option, existing, json_option

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from vsv import durable
 from vsv.errors import UnavailableError
 from vsv.installation import Installation
 from vsv.slide import Slide
+from vsv.storage import atomic_write
 from vsv.tiles import render_tile
 
 
@@ -21,7 +21,7 @@ def export_deepzoom(here: Installation, image_id: str, folder: Path) -> int:
             _export_level(slide, level_dz, folder / f"{image_id}_files" / str(level_dz))
             for level_dz in range(slide.grid.level_count)
         )
-        durable.write(folder / f"{image_id}.dzi", slide.grid.descriptor("jpeg").encode())
+        atomic_write.write(folder / f"{image_id}.dzi", slide.grid.descriptor("jpeg").encode())
     except OSError as error:
         raise UnavailableError("the tiles could not be written: is the disk full or read only?") from error
     return tiles
@@ -40,6 +40,6 @@ def _export_level(slide: Slide, level_dz: int, folder: Path) -> int:
 
 def _write(path: Path, data: bytes) -> None:
     """Write whole or not at all; flushing each of a hundred thousand files would take hours."""
-    part = path.with_suffix(durable.PART_SUFFIX)
+    part = path.with_suffix(atomic_write.PART_SUFFIX)
     part.write_bytes(data)
     part.replace(path)

@@ -26,11 +26,11 @@ from vsv.errors import (
     VersionConflictError,
     VsvError,
 )
-from vsv.files import SlideFiles
 from vsv.installation import Installation
 from vsv.progress import NotedProgress
 from vsv.records.models import ImportRecord, ImportState
 from vsv.runs import NOT_THE_ONE, current_run, record_failure
+from vsv.storage.slide_files import SlideFiles
 
 from local import transfer
 from local.handover import Source

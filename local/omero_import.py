@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from vsv import durable
 from vsv.errors import BadRequestError, UnavailableError
-from vsv.files import SLIDE
 from vsv.installation import Installation
 from vsv.records.models import SlideRecord, Status
+from vsv.storage import atomic_write
+from vsv.storage.slide_files import SLIDE
 
 from local.rendering import all_slides
 
@@ -174,7 +174,7 @@ class _Writer:
                 yield image_id, *place, why
 
     def _put(self, name: str, text: str) -> None:
-        durable.write(self._target / name, text.encode("utf-8"))
+        atomic_write.write(self._target / name, text.encode("utf-8"))
 
 
 def keys_yaml(names: Iterable[str]) -> str:

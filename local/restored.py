@@ -7,9 +7,9 @@ shares with the installation of which it is a copy.
 import json
 from pathlib import Path
 
-from vsv import durable
 from vsv.errors import ConflictError
 from vsv.records.models import JobKind
+from vsv.storage import atomic_write
 
 NOTE = "restored.json"
 # What is only read elsewhere: originals come back from the archive, and stay there.
@@ -22,7 +22,7 @@ RESTS = (
 
 def write_note(data: Path, made_at: str) -> None:
     """Note that a data folder is the copy of a backup that was made at this time."""
-    durable.write(data / NOTE, json.dumps({"backupOf": made_at}).encode())
+    atomic_write.write(data / NOTE, json.dumps({"backupOf": made_at}).encode())
 
 
 def rests(data: Path) -> bool:
@@ -39,4 +39,4 @@ def check_in_use(data: Path) -> None:
 def take_over(data: Path) -> None:
     """Say that a data folder is the one in use."""
     (data / NOTE).unlink(missing_ok=True)
-    durable.flush(data)
+    atomic_write.flush(data)

@@ -9,9 +9,9 @@ import simplejpeg
 import zxingcpp
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
-from vsv import durable
 from vsv.formats.jpeg import abbreviate
 from vsv.formats.tiff_writer import PageLayout, TiffWriter
+from vsv.storage import atomic_write
 
 from local.sample_tissue import paint_tissue
 
@@ -34,7 +34,7 @@ Pixels = NDArray[np.uint8]
 def write_sample_slide(path: Path) -> None:
     """Write the sample slide at `path`: all of it or, when anything fails, nothing."""
     tissue = paint_tissue(_WIDTH, _HEIGHT)
-    with durable.replacing(path) as part, part.open("wb") as file:
+    with atomic_write.replacing(path) as part, part.open("wb") as file:
         tiff = TiffWriter(file)
         for page in _pages(Image.fromarray(tissue)):
             _write_page(tiff, page)

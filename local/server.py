@@ -12,7 +12,7 @@ from pathlib import Path
 from import_slide.handler import lambda_handler as import_slide
 from vsv.barcodes.reader import libdmtx_missing
 from vsv.errors import SettingsError
-from vsv.files import FOLDERS
+from vsv.storage.slide_files import FOLDERS
 
 from local import static
 from local.events import http_event

@@ -6,11 +6,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from vsv import durable
 from vsv.errors import FileChangingError, FileMissingError, TransferError, UnavailableError
-from vsv.files import SlideFiles
 from vsv.inspection import checksum
 from vsv.pyramid import Progress
+from vsv.storage import atomic_write
+from vsv.storage.slide_files import SlideFiles
 
 _BLOCK = 4 << 20
 # Of an original that stays in place only its ends are read: the folder was too big to copy.
@@ -47,7 +47,7 @@ def copy(
         raise FileChangingError("the file in the scanner's folder has another size now")
     target = files.incoming(filename)
     try:
-        with durable.replacing(target) as part:
+        with atomic_write.replacing(target) as part:
             digest = _copy_bytes(source, part, progress)
             if _state(source) != before:
                 raise FileChangingError("the file changed while it was copied: it is still being written")
@@ -110,7 +110,7 @@ def _copy_bytes(source: Path, part: Path, progress: Progress) -> str:
             digest.update(block)
             writing.write(block)
             progress(reading.tell(), total)
-    durable.flush(part)
+    atomic_write.flush(part)
     return digest.hexdigest()
 
 

@@ -25,10 +25,10 @@ from vsv.barcodes.reader import Barcode
 from vsv.clock import now_utc
 from vsv.daily import LOOKS
 from vsv.errors import UnreadableSlideError
-from vsv.files import OPENED
 from vsv.installation import Installation
 from vsv.records.models import ImportRecord, ImportState, JobKind, JobRecord, JobState, Status
 from vsv.review import Decider, change
+from vsv.storage.slide_files import OPENED
 
 from local.events import http_event
 from tests.cloudformation import GIVEN, REGION, Function, arn

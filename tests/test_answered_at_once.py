@@ -12,9 +12,9 @@ from profiles import matrix_profile
 from slides import Plan, write_slide
 from vsv import drawing, installation
 from vsv.colour import Colour
-from vsv.files import SlideFiles
 from vsv.haste import WouldWaitError, at_once
 from vsv.installation import Installation
+from vsv.storage.slide_files import SlideFiles
 from vsv.view import View
 
 from local import images

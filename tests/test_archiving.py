@@ -15,7 +15,6 @@ from archive_site import ADMIN, archived, brought, history, record, restored
 from running import Site, site
 from small_slides import other_scan, put, slide_bytes
 from vsv import archiving, job_runs, jobs, life
-from vsv.archived import NOTE, read_note
 from vsv.errors import (
     ConflictError,
     FileMissingError,
@@ -25,12 +24,13 @@ from vsv.errors import (
     UnavailableError,
     UnreadableSlideError,
 )
-from vsv.folder_vault import FolderVault
 from vsv.installation import Installation
 from vsv.masks import read_mask, store_mask
 from vsv.records.models import ImportState, JobKind, JobState, Status
 from vsv.review import Decider, change
-from vsv.vault import Stored
+from vsv.storage.archive_marker import NOTE, read_note
+from vsv.storage.folder_object_store import FolderVault
+from vsv.storage.object_store import Stored
 
 CONTENT = slide_bytes()
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

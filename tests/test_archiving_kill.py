@@ -12,14 +12,15 @@ import pytest
 from archive_site import ADMIN, answers, brought, record
 from running import ROOT, Site, site
 from small_slides import slide_bytes
-from vsv import archiving, durable, job_runs, jobs, life
-from vsv.archived import read_note
+from vsv import archiving, job_runs, jobs, life
 from vsv.complete_pyramid import check_complete
 from vsv.import_steps import render
 from vsv.installation import Installation
 from vsv.records.models import JobKind, JobState, Status
 from vsv.review import change
-from vsv.vault import Stored
+from vsv.storage import atomic_write
+from vsv.storage.archive_marker import read_note
+from vsv.storage.object_store import Stored
 
 ROUNDS = int(os.environ.get("VSV_KILL_ROUNDS", "6"))
 CONTENT = slide_bytes(side=3000)
@@ -130,7 +131,7 @@ def _is_killed(here: Installation, monkeypatch: pytest.MonkeyPatch, kind: JobKin
     """Run a job until its flushes are used up; tell whether they were."""
     if kind is JobKind.RESTORE:
         job_runs.run(here, life.archive(here, ID, ADMIN))
-    flush, left = durable.flush, iter(range(moment))
+    flush, left = atomic_write.flush, iter(range(moment))
 
     def flush_or_die(path: Path) -> None:
         if next(left, None) is None:
@@ -139,7 +140,7 @@ def _is_killed(here: Installation, monkeypatch: pytest.MonkeyPatch, kind: JobKin
 
     job = (life.restore if kind is JobKind.RESTORE else life.archive)(here, ID, ADMIN)
     with monkeypatch.context() as patched:
-        patched.setattr(durable, "flush", flush_or_die)
+        patched.setattr(atomic_write, "flush", flush_or_die)
         try:
             job_runs.run(here, job)
         except KilledError:

@@ -16,11 +16,11 @@ import pytest
 from click.testing import CliRunner, Result
 from running import ROOT, Site, server, site, wait_until
 from small_slides import other_scan, put, slide_bytes
-from vsv import durable
 from vsv.errors import UnavailableError
-from vsv.files import SlideFiles
 from vsv.records.models import Status
 from vsv.review import change
+from vsv.storage import atomic_write
+from vsv.storage.slide_files import SlideFiles
 
 from local import backup as backup_module
 from local.backup_store import BackupStore
@@ -304,7 +304,7 @@ def test_a_full_disk_leaves_the_backup_before(filled: Path, monkeypatch: pytest.
         result = vsv(filled, "backup", filled / "backup")
     assert (result.exit_code, "disk full" in result.output) == (1, True)
     with monkeypatch.context() as patched:
-        patched.setattr(durable, "write", full)
+        patched.setattr(atomic_write, "write", full)
         assert vsv(filled, "backup", filled / "backup").exit_code == 1
     assert (filled / "backup/manifest.json").read_bytes() == before
     assert vsv(filled, "backup", filled / "backup", "--verify").exit_code == 0

@@ -15,8 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 from running import DEADLINE_S, ROOT, check_whole, server, site, wait_until
 from small_slides import other_scan, put, slide_bytes
-from vsv import durable
 from vsv.errors import UnavailableError
+from vsv.storage import atomic_write
 
 from local import bulk_files, bulk_runs
 from local.bulk import Outcome, StoppedError, Task, duration, shown, work_through
@@ -204,7 +204,7 @@ class TestRuns:
             Run(tmp_path, Kind.RENDER, files=1, amount=0, threads=1) as run,
             monkeypatch.context() as patched,
         ):
-            patched.setattr(durable, "write", full)
+            patched.setattr(atomic_write, "write", full)
             run.end(0, Outcome("x", Ended.OK))
             run.close(End.DONE)
             run.__exit__()

@@ -8,8 +8,8 @@ from archive_site import record
 from click.testing import CliRunner, Result
 from running import site
 from small_slides import slide_bytes
-from vsv.files import OPENED
 from vsv.records.models import Status
+from vsv.storage.slide_files import OPENED
 
 from local.cli import main
 

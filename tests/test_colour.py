@@ -39,9 +39,9 @@ from vsv.colour import INTENTS as OUR_INTENTS
 from vsv.drawing import draw
 from vsv.errors import InvalidQueryError
 from vsv.icc import MAX_BYTES, Profile, _opened, profile_of
-from vsv.numbers import give_number
 from vsv.pyramid import render_pyramid
 from vsv.slide import Slide
+from vsv.storage.numeric_ids import give_number
 from vsv.tiles import Tiling, render_tile
 from vsv.view import View
 

@@ -16,12 +16,13 @@ from profiles import lut_profile, matrix_profile
 from running import Site, site
 from slides import JPEG2000_RGB, JPEG2000_YCBCR, Plan, patch_item, texture, tile_bytes, write_slide
 from small_slides import slide_bytes
-from vsv import complete_pyramid, durable
+from vsv import complete_pyramid
 from vsv.complete_pyramid import check_complete, complete
 from vsv.errors import ConflictError, UnavailableError
 from vsv.formats.random_access import OpenFile
 from vsv.pyramid import render_pyramid
 from vsv.slide import COMPLETE, tiled_pages
+from vsv.storage import atomic_write
 
 SECRETS = (b"CMU-1", b"SS1302", b"12/29/09", b"1004486", b"a.svs")
 PLANS = {
@@ -217,7 +218,7 @@ def test_a_full_disk_leaves_the_pyramid_as_it_was(
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(durable, name, refuse)
+    monkeypatch.setattr(atomic_write, name, refuse)
     with pytest.raises(UnavailableError, match="full"):
         complete(opened(slide, pyramid), pyramid)
     assert pyramid.read_bytes() == before

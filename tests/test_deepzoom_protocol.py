@@ -14,10 +14,10 @@ from opened import decoded
 from serve_image.handler import lambda_handler
 from slides import JPEG2000_RGB, Plan, encode_tile, texture, write_slide
 from vsv import installation
-from vsv.files import SlideFiles
 from vsv.installation import Installation
 from vsv.pyramid import render_pyramid
 from vsv.settings import Settings
+from vsv.storage.slide_files import SlideFiles
 
 FULL = "/DeepZoom/A_files/11/0_0.jpeg"
 IMMUTABLE = "private, max-age=31536000, immutable"

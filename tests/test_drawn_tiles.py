@@ -5,8 +5,8 @@ from pathlib import Path
 
 from slides import texture, write_slide
 from vsv.drawn_tiles import DrawnTiles
-from vsv.files import SlideFiles
 from vsv.library import Library
+from vsv.storage.slide_files import SlideFiles
 from vsv.tiles import render_tile
 
 

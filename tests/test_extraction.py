@@ -13,9 +13,9 @@ from slides import LIBRARY, Plan, label_image, write_slide
 from small_slides import OLD, put, slide_bytes
 from vsv.errors import InvalidNameError
 from vsv.extraction import MAX_TAGS_BYTES, candidate_ids, case_id
-from vsv.files import Claim
 from vsv.names import checked_image_id
 from vsv.records.models import SlideRecord
+from vsv.storage.slide_files import Claim
 
 RED = np.zeros((150, 120, 3), np.uint8) + np.array([255, 0, 0], np.uint8)
 

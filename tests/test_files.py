@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from small_slides import OLD, put, slide_bytes
-from vsv import durable
 from vsv.errors import (
     AlreadyExistsError,
     BadRequestError,
@@ -17,7 +16,8 @@ from vsv.errors import (
     SlideNotFoundError,
     TransferError,
 )
-from vsv.files import Claim, SlideFiles, store_original
+from vsv.storage import atomic_write
+from vsv.storage.slide_files import Claim, SlideFiles, store_original
 
 MINE, OTHERS = Claim("a.svs", 1, "a" * 64), Claim("b.svs", 1, "b" * 64)
 
@@ -262,9 +262,9 @@ def test_a_file_that_cannot_be_written_whole_does_not_appear(
     def refuse(_path: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(durable, "flush", refuse)
+    monkeypatch.setattr(atomic_write, "flush", refuse)
     with pytest.raises(OSError, match="No space"):
-        durable.write(target, b"after")
+        atomic_write.write(target, b"after")
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
     assert target.read_bytes() == b"before"
 
@@ -317,7 +317,7 @@ def test_what_another_machine_has_just_taken_is_found(
 
 def test_an_old_size_is_looked_at_again(files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     put(files.root / "incoming", "a.svs")
-    monkeypatch.setattr("vsv.afresh.size_of", lambda _path: 5)
+    monkeypatch.setattr("vsv.storage.nfs.size_of", lambda _path: 5)
     assert files.take("a.svs", "run-1", len(slide_bytes())).exists()
 
 

@@ -13,10 +13,10 @@ from review_slides.handler import lambda_handler
 from running import site
 from small_slides import slide_bytes
 from vsv import idle_slides, jobs
-from vsv.files import OPENED
 from vsv.idle_slides import LOOKED, idle, request_idle
 from vsv.installation import Installation
 from vsv.records.models import JobKind, Status
+from vsv.storage.slide_files import OPENED
 
 from local.standalone import standalone
 from tests.store_records import slide

@@ -19,10 +19,10 @@ from serve_image.handler import lambda_handler
 from slides import Plan, write_slide
 from store_records import slide as slide_record
 from vsv import installation
-from vsv.files import SlideFiles
 from vsv.installation import Installation
 from vsv.pyramid import render_pyramid
 from vsv.settings import Settings
+from vsv.storage.slide_files import SlideFiles
 from vsv.view import MAX_AREA_PX
 
 HOST = "slides.example"

@@ -73,7 +73,7 @@ def test_a_failed_import_can_be_tried_again(here: Site, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    "where", ["vsv.durable.flush", "local.transfer._copy_bytes", "vsv.extraction.encode"]
+    "where", ["vsv.storage.atomic_write.flush", "local.transfer._copy_bytes", "vsv.extraction.encode"]
 )
 def test_a_disk_that_refuses_is_waited_for(here: Site, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     def refuse(*_: object) -> None:

@@ -11,12 +11,13 @@ from inspect_file.handler import lambda_handler as inspect_file
 from render_pyramid.handler import lambda_handler as render_pyramid
 from running import DEADLINE_S, Site, check_whole, site, wait_until
 from small_slides import OLD, put, slide_bytes
-from vsv import durable, import_steps, pyramid
+from vsv import import_steps, pyramid
 from vsv.errors import FileMissingError, NotFoundError, VersionConflictError
-from vsv.files import Claim
 from vsv.installation import current
 from vsv.records.models import ImportRecord, ImportState, Status
 from vsv.review import Decider, change
+from vsv.storage import atomic_write
+from vsv.storage.slide_files import Claim
 
 from local.sqlite import SqliteImportStore, SqliteSlideStore
 from tests.store_records import slide_import
@@ -47,7 +48,7 @@ class Killer:
     def patch(self, patched: pytest.MonkeyPatch) -> None:
         """Stand before everything that leaves a trace on the disk."""
         for owner, names in (
-            (durable, ("flush",)),
+            (atomic_write, ("flush",)),
             (Path, ("rename", "replace", "mkdir", "chmod", "write_bytes")),
             (SqliteImportStore, ("start", "advance")),
             (SqliteSlideStore, ("put_new",)),

@@ -16,7 +16,7 @@ from vsv.errors import (
 )
 from vsv.installation import Installation
 from vsv.records.models import JobKind, JobRecord, JobState
-from vsv.slide_lock import locked
+from vsv.storage.slide_lock import locked
 
 from local.standalone import standalone
 from tests.store_records import slide

@@ -10,10 +10,10 @@ from opened import tile
 from slides import JPEG2000_RGB, Plan, write_slide
 from vsv import library
 from vsv.errors import ConflictError, InvalidNameError, SlideNotFoundError, UnreadableSlideError
-from vsv.files import SlideFiles
 from vsv.haste import WouldWaitError, at_once
 from vsv.library import Library
 from vsv.pyramid import render_pyramid
+from vsv.storage.slide_files import SlideFiles
 from vsv.tiles import render_tile
 
 OPEN_FILES = Path("/proc/self/fd")

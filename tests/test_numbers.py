@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import Site
 from small_slides import slide_bytes
-from vsv import numbers
 from vsv.errors import InvalidNameError, SlideNotFoundError, UnavailableError
-from vsv.files import SlideFiles
 from vsv.names import is_image_id
-from vsv.numbers import END, FIRST_GIVEN, Numbers, candidates, give_number, parse_number
+from vsv.storage import numeric_ids
+from vsv.storage.numeric_ids import END, FIRST_GIVEN, Numbers, candidates, give_number, parse_number
+from vsv.storage.slide_files import SlideFiles
 
 IMAGE_IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True).filter(is_image_id)
 
@@ -55,7 +55,7 @@ def test_two_slides_never_share_one(one: str, other: str) -> None:
 def test_a_number_that_another_slide_has_is_passed_over(
     files: SlideFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(numbers, "candidates", lambda _: iter((FIRST_GIVEN, FIRST_GIVEN + 1)))
+    monkeypatch.setattr(numeric_ids, "candidates", lambda _: iter((FIRST_GIVEN, FIRST_GIVEN + 1)))
     assert [give_number(files, image_id) for image_id in ("a", "b", "a", "b")] == [
         FIRST_GIVEN, FIRST_GIVEN + 1, FIRST_GIVEN, FIRST_GIVEN + 1,
     ]  # fmt: skip
@@ -86,14 +86,14 @@ class TestSlidesThatWereImportedBefore:
 
     def test_are_looked_for_once_a_minute(self, files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> None:
         now = 1000.0
-        monkeypatch.setattr(numbers.time, "monotonic", lambda: now)
+        monkeypatch.setattr(numeric_ids.time, "monotonic", lambda: now)
         found, number = Numbers(files), next(candidates("S1a"))
         with pytest.raises(SlideNotFoundError):
             found.image_id(number)
         files.folder("S1a").mkdir()
         with pytest.raises(SlideNotFoundError):
             found.image_id(number)
-        now += numbers.SCAN_SECONDS
+        now += numeric_ids.SCAN_SECONDS
         assert found.image_id(number) == "S1a"
 
     def test_are_found_where_nothing_can_be_written(
@@ -103,7 +103,7 @@ class TestSlidesThatWereImportedBefore:
             raise PermissionError
 
         files.folder("S1a").mkdir()
-        monkeypatch.setattr(numbers, "take", refuse)
+        monkeypatch.setattr(numeric_ids, "take", refuse)
         assert Numbers(files).image_id(next(candidates("S1a"))) == "S1a"
 
 
@@ -111,12 +111,12 @@ def test_what_was_found_is_remembered(files: SlideFiles, monkeypatch: pytest.Mon
     number = give_number(files, "S1a")
     found = Numbers(files)
     assert found.image_id(number) == "S1a"
-    monkeypatch.setattr(numbers, "owner", None)
+    monkeypatch.setattr(numeric_ids, "owner", None)
     assert found.image_id(number) == "S1a"
 
 
 def test_few_are_remembered(files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numbers, "MAX_KNOWN", 2)
+    monkeypatch.setattr(numeric_ids, "MAX_KNOWN", 2)
     found = Numbers(files)
     for image_id in ("a", "b", "c"):
         found.image_id(give_number(files, image_id))

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from vsv.channels import NAMES
 from vsv.installation import Installation
-from vsv.numbers import candidates
 from vsv.records.models import SlideRecord
+from vsv.storage.numeric_ids import candidates
 from webgateway_site import HEIGHT, NAMED, NUMBER, SMALL, WIDTH, ask, body, picture, served
 
 HOST = {"host": "127.0.0.1:8080"}

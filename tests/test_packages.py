@@ -64,9 +64,9 @@ def test_a_function_is_found_by_its_name_in_the_template() -> None:
 def test_images_are_packed_with_records_and_nothing_of_imports() -> None:
     held = set(package_function.modules_of("serve_image"))
     assert {"serve_image.handler", "vsv.tiles", "vsv.pixels", "vsv.openslide_source", "vsv.dynamodb"} <= held
-    of_jobs = {"vsv.job_runs", "vsv.dynamodb_jobs", "vsv.slide_lock", "vsv.destinations"}
+    of_jobs = {"vsv.job_runs", "vsv.dynamodb_jobs", "vsv.storage.slide_lock", "vsv.destinations"}
     assert not held & {"vsv.stream_starter", "vsv.importing", "vsv.barcodes.reader", "observed", *of_jobs}
-    assert not held & {"vsv.vault", "vsv.s3_vault", "vsv.archiving", "vsv.complete_pyramid"}
+    assert not held & {"vsv.storage.object_store", "vsv.s3_vault", "vsv.archiving", "vsv.complete_pyramid"}
 
 
 def test_labels_are_packed_without_records() -> None:
@@ -82,7 +82,13 @@ def test_labels_are_packed_without_records() -> None:
 
 def test_each_that_runs_jobs_is_packed_with_the_steps_of_its_own() -> None:
     files, sending = (set(package_function.modules_of(one)) for one in ("manage_files", "send_slides"))
-    assert {"vsv.archiving", "vsv.publishing.steps", "vsv.purging", "vsv.s3_vault", "vsv.slide_lock"} <= files
+    assert {
+        "vsv.archiving",
+        "vsv.publishing.steps",
+        "vsv.purging",
+        "vsv.s3_vault",
+        "vsv.storage.slide_lock",
+    } <= files
     assert {"vsv.sending", "vsv.deliveries", "vsv.destinations"} <= sending
     assert not files & {"vsv.sending", "vsv.deliveries"}
     assert not sending & {"vsv.archiving", "vsv.publishing", "vsv.purging", "vsv.daily"}
@@ -90,15 +96,15 @@ def test_each_that_runs_jobs_is_packed_with_the_steps_of_its_own() -> None:
 
 def test_what_has_the_edge_forget_is_packed_without_files() -> None:
     held = set(package_function.modules_of("forget_deleted"))
-    assert "vsv.numbering" in held
-    assert not held & {"vsv.files", "vsv.numbers", "vsv.dynamodb"}
+    assert "vsv.storage.numeric_id_hash" in held
+    assert not held & {"vsv.storage.slide_files", "vsv.storage.numeric_ids", "vsv.dynamodb"}
 
 
 def test_a_tile_loads_neither_records_nor_boto3() -> None:
     code = (
         "import sys, importlib; importlib.import_module('serve_image.handler');"
         "importlib.import_module('serve_image.deepzoom_protocol');"
-        "print(sorted(sys.modules.keys() & {'boto3', 'botocore', 'vsv.dynamodb', 'vsv.records.models', 'vsv.numbers'}))"
+        "print(sorted(sys.modules.keys() & {'boto3', 'botocore', 'vsv.dynamodb', 'vsv.records.models', 'vsv.storage.numeric_ids'}))"
     )
     command = [sys.executable, "-c", code]
     ran = subprocess.run(command, check=True, cwd=ROOT / "functions", capture_output=True, text=True)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from vsv.errors import UnavailableError
-from vsv.files import SlideFiles
 from vsv.installation import Installation
 from vsv.progress import EVERY_S, NotedProgress
+from vsv.storage.slide_files import SlideFiles
 
 from local import transfer
 from local.standalone import standalone

@@ -24,7 +24,7 @@ from review_slides.handler import lambda_handler as review_slides
 from running import ROOT
 from serve_image.handler import lambda_handler as serve_image
 from slides import JPEG2000_RGB, replace_tile, tile_bytes
-from vsv import durable, job_runs, life
+from vsv import job_runs, life
 from vsv.errors import (
     AlreadyExistsError,
     BadRequestError,
@@ -38,14 +38,15 @@ from vsv.errors import (
     UnsupportedError,
     VsvError,
 )
-from vsv.files import Claim
 from vsv.inspection import checksum
 from vsv.installation import Installation
-from vsv.numbers import give_number
 from vsv.publishing.leaks import check
 from vsv.publishing.policy import Policy
 from vsv.records.models import JobKind, JobState, Status
 from vsv.review import Decider, change
+from vsv.storage import atomic_write
+from vsv.storage.numeric_ids import give_number
+from vsv.storage.slide_files import Claim
 
 from local.events import http_event
 from tests.test_graphql_events import event, user
@@ -410,7 +411,7 @@ class TestDisk:
     def test_a_disk_that_refuses_at_any_write_leaves_nothing_half(
         self, here: Installation, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        flush, left = durable.flush, 0
+        flush, left = atomic_write.flush, 0
 
         def refuse(path: Path) -> None:
             nonlocal left
@@ -419,7 +420,7 @@ class TestDisk:
                 raise OSError((errno.ENOSPC, errno.EROFS, errno.EIO)[failing % 3], "no")
             flush(path)
 
-        monkeypatch.setattr(durable, "flush", refuse)
+        monkeypatch.setattr(atomic_write, "flush", refuse)
         for failing in range(1, 40):
             left = failing
             try:

@@ -13,12 +13,12 @@ from vsv.errors import (
     SlideNotFoundError,
     UnavailableError,
 )
-from vsv.files import SlideFiles
 from vsv.inspection import checksum
 from vsv.installation import Installation
 from vsv.purging import DAY_S
 from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status
 from vsv.review import Decider, change
+from vsv.storage.slide_files import SlideFiles
 
 from local.standalone import standalone
 from tests.store_records import slide

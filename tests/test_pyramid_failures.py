@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from opened import opened, tile
 from slides import Plan, write_slide
-from vsv import durable, pyramid
+from vsv import pyramid
 from vsv.errors import UnavailableError
 from vsv.formats.tiff_writer import TiffWriter
 from vsv.pyramid import render_pyramid
 from vsv.slide import Slide
+from vsv.storage import atomic_write
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def refuse(*_: object, **__: object) -> None:
         (TiffWriter, "__init__"),
         (TiffWriter, "write_page"),
         (TiffWriter, "_write_directory"),
-        (durable, "flush"),
+        (atomic_write, "flush"),
         (Path, "replace"),
     ],
 )

@@ -27,8 +27,8 @@ from running import Answer, Server, server, site
 from serve_image.webgateway_documents import About, image_data
 from small_slides import slide_bytes
 from vsv.deepzoom import Grid
-from vsv.numbers import candidates
 from vsv.records.models import SlideRecord
+from vsv.storage.numeric_ids import candidates
 
 JSON_LINKS = ["experimenters", "experimentergroups", "projects", "datasets", "images", "screens", "plates"]
 SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06#"

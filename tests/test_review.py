@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from vsv import review
 from vsv.errors import ForbiddenError, IllegalTransitionError, SlideNotFoundError, VersionConflictError
-from vsv.files import SlideFiles
 from vsv.installation import Installation
 from vsv.records.models import Status
 from vsv.review import BY_ADMINS, BY_TECHNICIANS, Decider, change, check_transition
+from vsv.storage.slide_files import SlideFiles
 
 from local.standalone import standalone
 from tests.store_records import slide

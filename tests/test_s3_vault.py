@@ -18,7 +18,7 @@ from vsv import s3_parts
 from vsv.errors import BadRequestError, ConflictError, NotYetError, UnavailableError
 from vsv.s3_parts import part_size
 from vsv.s3_vault import S3Vault
-from vsv.vault import Stored
+from vsv.storage.object_store import Stored
 
 from tests.like_s3 import BUCKET, KEY, PART, KilledError, LikeS3, refused, written
 

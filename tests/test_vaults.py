@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from vsv import durable, folder_vault, installation
+from vsv import installation
 from vsv.errors import (
     ConflictError,
     FileMissingError,
@@ -13,10 +13,11 @@ from vsv.errors import (
     SettingsError,
     UnavailableError,
 )
-from vsv.folder_vault import FolderVault
 from vsv.s3_vault import S3Vault
 from vsv.settings import from_environment
-from vsv.vault import Stored, Vault, vault_at
+from vsv.storage import atomic_write, folder_object_store
+from vsv.storage.folder_object_store import FolderVault
+from vsv.storage.object_store import Stored, Vault, vault_at
 
 from tests.like_s3 import BUCKET, KEY, PART, LikeS3, written
 
@@ -115,7 +116,7 @@ def test_a_target_that_cannot_be_written_is_told_and_the_copy_stays(
     source, sha256 = written(tmp_path / "a")
     vault.put(source, KEY, sha256)
     with monkeypatch.context() as patched:
-        patched.setattr(durable, "flush", _refuse(errno.ENOSPC))
+        patched.setattr(atomic_write, "flush", _refuse(errno.ENOSPC))
         with pytest.raises(UnavailableError, match="data folder is full"):
             vault.fetch(KEY, tmp_path / "b")
     assert not (tmp_path / "b").exists()
@@ -170,7 +171,7 @@ def test_a_stored_copy_that_was_damaged_never_comes_back(tmp_path: Path) -> None
 
 def test_a_disk_that_keeps_something_else_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
-    monkeypatch.setattr(folder_vault, "_read_back", lambda path: "0" * 64)
+    monkeypatch.setattr(folder_object_store, "_read_back", lambda path: "0" * 64)
     with pytest.raises(UnavailableError, match="cannot be read back"):
         vault.put(source, KEY, sha256)
     assert vault.find(KEY) is None
@@ -211,8 +212,8 @@ def test_a_disk_that_refuses_is_named_and_keeps_nothing(
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_really_full_disk(tmp_path: Path) -> None:
-    with pytest.raises(UnavailableError, match="full"), folder_vault.plain_errors("it"):
-        folder_vault._copied(written(tmp_path / "a")[0], Path("/dev/full"))
+    with pytest.raises(UnavailableError, match="full"), folder_object_store.plain_errors("it"):
+        folder_object_store._copied(written(tmp_path / "a")[0], Path("/dev/full"))
 
 
 # What a setting names

@@ -16,8 +16,8 @@ from slides import TAGS, Plan, texture
 from vsv.clock import now_utc
 from vsv.errors import UnavailableError
 from vsv.installation import Installation
-from vsv.numbers import candidates
 from vsv.records.models import SlideRecord
+from vsv.storage.numeric_ids import candidates
 from webgateway_site import (
     HEIGHT,
     NAMED,

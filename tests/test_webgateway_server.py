@@ -7,8 +7,8 @@ from urllib.parse import quote
 import pytest
 from running import Server, server, site
 from small_slides import slide_bytes
-from vsv.numbers import candidates
 from vsv.records.models import SlideRecord
+from vsv.storage.numeric_ids import candidates
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ from pathlib import Path
 import boto3
 import pytest
 from moto import mock_aws
-from vsv.folder_vault import FolderVault
 from vsv.s3_vault import S3Vault
-from vsv.vault import Vault
+from vsv.storage.folder_object_store import FolderVault
+from vsv.storage.object_store import Vault
 
 from tests.like_s3 import BUCKET, PART, REGION, LikeS3
 

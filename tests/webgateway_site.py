@@ -16,10 +16,10 @@ from serve_image.handler import lambda_handler
 from slides import Pixels, Plan, write_slide
 from vsv import installation
 from vsv.errors import SettingsError
-from vsv.files import SlideFiles
 from vsv.installation import Installation
 from vsv.pyramid import render_pyramid
 from vsv.settings import Settings
+from vsv.storage.slide_files import SlideFiles
 
 # 1293×1051 pixels in tiles of 256: resolutions 0 to 3.
 NUMBER, WIDTH, HEIGHT, TILE, LEVELS = "1004486", 1293, 1051, 256, 4

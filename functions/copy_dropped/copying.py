@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError
-from vsv import durable
 from vsv.dropped import DroppedObject
 from vsv.errors import FileMissingError, TransferError, UnavailableError
+from vsv.storage import atomic_write
 
 RANGE = 64 << 20
 _BLOCK = 4 << 20
@@ -94,7 +94,7 @@ class ObjectCopy:
                 digest.update(block)
                 file.write(block)
             copied = file.tell() - start
-        durable.flush(self._part)
+        atomic_write.flush(self._part)
         if copied != end - start or _checksum_from(self._part, start, end) != digest.digest():
             raise TransferError("the copy differs from the dropped file: it is copied again")
         return copied

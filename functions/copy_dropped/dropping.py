@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from vsv import durable
 from vsv.dropped import DroppedObject
 from vsv.installation import Installation
 from vsv.progress import NotedProgress
 from vsv.records.models import ImportRecord
+from vsv.storage import atomic_write
 
 from copy_dropped.copying import ObjectCopy
 
@@ -23,12 +23,12 @@ def copy_in(
     path = here.files.taken(run.filename, run.run_id)
     if path.exists() and run.checksum is not None:
         return True
-    part = path.with_name(f"{path.name}{durable.PART_SUFFIX}")
+    part = path.with_name(f"{path.name}{atomic_write.PART_SUFFIX}")
     copy = ObjectCopy(client, wanted, part, run.size)
     if not copy.go_on(has_time, NotedProgress(here, run)):
         return False
     digest = copy.verify()
     here.imports.advance(run.filename, run.run_id, {"checksum": digest})
     part.replace(path)
-    durable.flush(path.parent)
+    atomic_write.flush(path.parent)
     return True

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vsv.names import is_image_id
-from vsv.numbering import candidates
 from vsv.records.models import Status
+from vsv.storage.numeric_id_hash import candidates
 
 _NUMBER = re.compile(r"\d{1,40}", re.ASCII)
 

@@ -4,12 +4,12 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler.graphql_appsync.router import Router
 from vsv.errors import InvalidQueryError
-from vsv.files import SlideFiles
 from vsv.installation import current
 from vsv.names import is_image_id
 from vsv.records.models import ImportState, SlideRecord, Status
 from vsv.records.pagination import check_limit
 from vsv.records.stores import Page, SlideQuery
+from vsv.storage.slide_files import SlideFiles
 
 from review_slides import arguments, identity, wire
 from review_slides.filters import Test, case_wanted, read_filter

@@ -8,8 +8,8 @@ what.
 from http_api import Request, Response
 from vsv.errors import InvalidTileAddressError, NotFoundError
 from vsv.installation import Installation
-from vsv.numbers import parse_number
 from vsv.slide import Slide
+from vsv.storage.numeric_ids import parse_number
 
 from serve_image import omero_documents as documents
 from serve_image.site_address import site_address

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from http_api import Request, Response, tagged
 from vsv.errors import InvalidTileAddressError, NotFoundError
 from vsv.installation import Installation
-from vsv.numbers import parse_number
+from vsv.storage.numeric_ids import parse_number
 
 from serve_image import caching
 from serve_image.omero_documents import FULL_NAME, USER

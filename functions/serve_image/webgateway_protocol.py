@@ -1,6 +1,6 @@
 """OMERO's webgateway: ``/webgateway/…`` and ``/webclient/…`` as OMERO.web and its image region microservice answer.
 
-An image is addressed by its number (``vsv/numbers.py``); the slash at the end of an address may be left out.
+An image is addressed by its number (``vsv/storage/numeric_ids.py``); the slash at the end of an address may be left out.
 ``docs/protocols.md`` has every address and parameter.
 """
 
@@ -21,8 +21,8 @@ from vsv.errors import (
     UnreadableSlideError,
 )
 from vsv.installation import Installation
-from vsv.numbers import parse_number
 from vsv.slide import Slide
+from vsv.storage.numeric_ids import parse_number
 from vsv.view import MAX_AREA_PX, View
 
 from serve_image import caching

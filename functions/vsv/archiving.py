@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vsv import afresh, durable
-from vsv.archived import NOTE, Archived, read_note, write_note
 from vsv.complete_pyramid import check_complete, complete
 from vsv.errors import (
     ConflictError,
@@ -24,14 +22,16 @@ from vsv.errors import (
     UnavailableError,
     VersionConflictError,
 )
-from vsv.files import SLIDE
 from vsv.inspection import checksum
 from vsv.installation import Installation
 from vsv.records.models import JobRecord, SlideRecord, Status
 from vsv.review import BY_ADMINS
 from vsv.runs import UNDER_WAY
+from vsv.storage import atomic_write, nfs
+from vsv.storage.archive_marker import NOTE, Archived, read_note, write_note
+from vsv.storage.object_store import Stored
+from vsv.storage.slide_files import SLIDE
 from vsv.stored_slides import is_sha256
-from vsv.vault import Stored
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def archive_step(here: Installation, job: JobRecord) -> Mapping[str, str]:
     Raises ConflictError where the original must not go, UnavailableError while the archive or the disk refuses.
     """
     image_id, folder = job.image_id, _folder(here, job.image_id)
-    if afresh.is_there(folder / SLIDE):
+    if nfs.is_there(folder / SLIDE):
         _check_may_go(here, _record(here, image_id))
         record = _recorded(here, job, lambda _: {"original": "ARCHIVING"})
         _complete(here, image_id)
@@ -61,7 +61,7 @@ def archive_step(here: Installation, job: JobRecord) -> Mapping[str, str]:
         check_complete(here.files.pyramid(image_id))
         write_note(folder, copy)
         (folder / SLIDE).unlink()
-        durable.flush(folder)
+        atomic_write.flush(folder)
         here.library.forget(image_id)
     if (note := read_note(folder)) is None:
         raise SlideNotFoundError("no original is stored for this slide")
@@ -122,7 +122,7 @@ def restore_step(here: Installation, job: JobRecord) -> Mapping[str, str]:
     """
     image_id, folder = job.image_id, _folder(here, job.image_id)
     original = folder / SLIDE
-    if not afresh.is_there(original):
+    if not nfs.is_there(original):
         if here.files.is_hidden(image_id):
             raise ConflictError("This slide is deleted: bring it back first.")
         record = _recorded(here, job, lambda _: {"original": "RESTORING"})
@@ -131,7 +131,7 @@ def restore_step(here: Installation, job: JobRecord) -> Mapping[str, str]:
         original.chmod(0o444)
         os.utime(original, ns=(note.modified, note.modified))
         (folder / NOTE).unlink()
-        durable.flush(folder)
+        atomic_write.flush(folder)
     here.files.note_opened(image_id)  # else it would be idle still, and archived again at once
     _recorded(here, job, _as_restored)
     log.info("the original of slide %s is back", image_id)

@@ -8,7 +8,6 @@ from openslide import OpenSlideError
 from PIL import Image, TiffImagePlugin
 
 from vsv.errors import CorruptTileError, UnreadableSlideError
-from vsv.files import ASSOCIATED
 from vsv.formats.aperio_description import is_aperio
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import Page, read_pages
@@ -16,6 +15,7 @@ from vsv.openslide_source import opened
 from vsv.plain_source import is_plain
 from vsv.regions import region
 from vsv.slide import Slide
+from vsv.storage.slide_files import ASSOCIATED
 
 # A label or macro is a snapshot; what claims more is damaged and would cost memory.
 MAX_PIXELS = 64_000_000

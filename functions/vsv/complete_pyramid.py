@@ -10,7 +10,6 @@ from pathlib import Path
 
 import simplejpeg
 
-from vsv import durable
 from vsv.errors import (
     ConflictError,
     CorruptTileError,
@@ -26,6 +25,7 @@ from vsv.icc import stored_profile
 from vsv.levels import JpegLevel
 from vsv.scan import Scan, read_scan
 from vsv.slide import COMPLETE, Slide, is_complete, tiled_pages
+from vsv.storage import atomic_write
 
 _ASCII, _SHORT, _LONG, _RATIONAL, _UNDEFINED = 2, 3, 4, 5, 7
 _CENTIMETRE, _UM_PER_CM = 3, 10_000
@@ -45,7 +45,7 @@ def complete(slide: Slide, path: Path) -> bool:
     if len(slide.levels) < slide.grid.level_count:
         raise ConflictError("this slide's levels are not all rendered yet: render them first")
     try:
-        with durable.replacing(path) as part:
+        with atomic_write.replacing(path) as part:
             with part.open("wb") as file:
                 _write(slide, TiffWriter(file))
             check_complete(part)

@@ -11,9 +11,9 @@ from typing import Any
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from vsv import durable
 from vsv.destinations import Destination
 from vsv.errors import BadRequestError, UnavailableError
+from vsv.storage import atomic_write
 
 CONNECT_S, SILENCE_S, WHOLE_S = 5.0, 15.0, 60.0
 MAX_ANSWER_BYTES = 64 * 1024
@@ -78,7 +78,7 @@ def _check_status(destination: Destination, status: int) -> None:
 def _drop(destination: Destination, key: str, document: bytes) -> None:
     path = Path(destination.folder) / f"{key}.json"
     try:
-        durable.write(path, document)
+        atomic_write.write(path, document)
     except OSError as error:
         raise UnavailableError(f"the folder of {destination.name} cannot be written to now") from error
 

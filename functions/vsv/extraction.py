@@ -13,22 +13,22 @@ from pathlib import Path, PurePath
 
 from PIL import Image
 
-from vsv import durable
-from vsv.archived import read_note
 from vsv.associated import encode, make_thumbnail, read_associated
 from vsv.barcodes.reader import Barcode, read_label
 from vsv.clock import now_utc
 from vsv.errors import AlreadyExistsError, FileChangingError, FileMissingError
-from vsv.files import Claim, store_original
 from vsv.icc import profile_of
 from vsv.installation import Installation
 from vsv.names import is_image_id
-from vsv.numbers import give_number
 from vsv.plain_source import is_plain
 from vsv.predecessor import predecessor
 from vsv.records.models import ImportRecord, SlideRecord
 from vsv.scan import Scan, read_scan
 from vsv.slide import open_slide
+from vsv.storage import atomic_write
+from vsv.storage.archive_marker import read_note
+from vsv.storage.numeric_ids import give_number
+from vsv.storage.slide_files import Claim, store_original
 
 MAX_TAGS_BYTES = 100_000  # half of what a store takes as one record
 
@@ -120,7 +120,7 @@ def _write_pictures(here: Installation, image_id: str, path: Path) -> Barcode | 
     if "thumbnail" not in images or profile_of(slide) is not None:
         images["thumbnail"] = make_thumbnail(slide)
     for name, image in images.items():
-        durable.write(here.files.associated(image_id, name), encode(image))
+        atomic_write.write(here.files.associated(image_id, name), encode(image))
     return _barcode(images.get("label"))
 
 

@@ -12,16 +12,16 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from vsv.errors import SettingsError
-from vsv.files import SlideFiles
 from vsv.library import Library
 from vsv.settings import Settings, from_environment, required
+from vsv.storage.slide_files import SlideFiles
 
 if TYPE_CHECKING:  # cold start: a tile has no record
     from vsv.destinations import Destination
-    from vsv.numbers import Numbers
     from vsv.records.models import ImportRecord
     from vsv.records.stores import ImportStore, JobStore, SlideStore
-    from vsv.vault import Vault
+    from vsv.storage.numeric_ids import Numbers
+    from vsv.storage.object_store import Vault
 
 
 class ImportStarter(Protocol):
@@ -71,7 +71,7 @@ class Installation:
     @cached_property
     def numbers(self) -> Numbers:
         """The slides by number."""
-        from vsv.numbers import Numbers  # noqa: PLC0415  cold start
+        from vsv.storage.numeric_ids import Numbers  # noqa: PLC0415  cold start
 
         return Numbers(self.files)
 
@@ -100,7 +100,7 @@ class Installation:
     @cached_property
     def archive(self) -> Vault:
         """Where originals are kept that were archived; raises SettingsError where there is no archive."""
-        from vsv.vault import vault_at  # noqa: PLC0415  cold start: boto3, where it is a bucket
+        from vsv.storage.object_store import vault_at  # noqa: PLC0415  cold start: boto3, where it is a bucket
 
         settings = self.settings
         return vault_at(required(settings.archive, "VSV_ARCHIVE"), settings.archive_class)
@@ -108,7 +108,7 @@ class Installation:
     @cached_property
     def published(self) -> Vault:
         """Where published copies are kept besides here; raises SettingsError where that is nowhere."""
-        from vsv.vault import vault_at  # noqa: PLC0415  cold start: boto3, where it is a bucket
+        from vsv.storage.object_store import vault_at  # noqa: PLC0415  cold start: boto3, where it is a bucket
 
         return vault_at(required(self.settings.published, "VSV_PUBLISHED"))
 

@@ -17,7 +17,7 @@ from vsv.installation import Installation
 from vsv.jobs import OF_FILES, due
 from vsv.records.models import JobKind, JobRecord, JobState
 from vsv.runs import DISK
-from vsv.slide_lock import locked
+from vsv.storage.slide_lock import locked
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from threading import Lock
 
 from vsv.errors import FileMissingError, SlideNotFoundError
-from vsv.files import SlideFiles
 from vsv.haste import in_haste, may_wait
 from vsv.slide import Slide, open_slide, stamp_of
+from vsv.storage.slide_files import SlideFiles
 
 # Each holds at most two file descriptors: well inside the 1,024 that Lambda allows.
 MAX_OPEN = 128

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vsv import durable
 from vsv.channels import Color
 from vsv.errors import (
     AlreadyExistsError,
@@ -20,8 +19,9 @@ from vsv.errors import (
     ImageNotFoundError,
     SlideNotFoundError,
 )
-from vsv.files import SlideFiles
-from vsv.owner_files import owner, take
+from vsv.storage import atomic_write
+from vsv.storage.owner_files import owner, take
+from vsv.storage.slide_files import SlideFiles
 from vsv.view import check_area
 
 _FOREIGN = "the mask's file is not one that was stored here"
@@ -50,7 +50,7 @@ def store_mask(files: SlideFiles, image_id: str, shape: int, bits: Bits, color: 
         raise SlideNotFoundError("there is no slide with this ImageID")
     if take(files.mask_owner(shape), image_id) != image_id:
         raise AlreadyExistsError("this shape's number belongs to another slide")
-    durable.write(files.mask(image_id, shape), _encoded(bits, color))
+    atomic_write.write(files.mask(image_id, shape), _encoded(bits, color))
 
 
 def import_mask(files: SlideFiles, image_id: str, shape: int, picture: Path, color: Color = YELLOW) -> None:

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from vsv import afresh, archiving, durable, jobs
+from vsv import archiving, jobs
 from vsv.errors import ConflictError, SlideNotFoundError, VsvError
-from vsv.files import SlideFiles
 from vsv.installation import Installation
 from vsv.records.models import JobKind, JobRecord, SlideRecord, Status
+from vsv.storage import atomic_write, nfs
+from vsv.storage.slide_files import SlideFiles
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def waited_s(files: SlideFiles, record: SlideRecord, now_s: float) -> float:
     files has nothing to wait for: it has waited long enough.
     """
     places = files.deleted_folder(record.image_id), files.folder(record.image_id)
-    folder = next((place for place in places if afresh.is_there(place)), None)
+    folder = next((place for place in places if nfs.is_there(place)), None)
     if folder is None:
         return float("inf")
     since, waited, seen = _noted(folder)
@@ -65,7 +66,7 @@ def waited_s(files: SlideFiles, record: SlideRecord, now_s: float) -> float:
         waited, seen = 0.0, now_s
     waited += min(max(now_s - seen, 0.0), MOST_BETWEEN_LOOKS_S)
     note = {"deletedAt": record.deleted_at, "waitedSeconds": waited, "seen": now_s}
-    durable.write(folder / WAITED, json.dumps(note).encode())
+    atomic_write.write(folder / WAITED, json.dumps(note).encode())
     return waited
 
 

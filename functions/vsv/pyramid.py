@@ -13,13 +13,14 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
-from vsv import durable, pixels, regions
+from vsv import pixels, regions
 from vsv.errors import UnavailableError
 from vsv.formats.jpeg import abbreviate
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff_writer import PageLayout, TiffWriter
 from vsv.levels import JpegLevel, jpeg_level
 from vsv.slide import MAX_DCT_SHIFT, Slide, matching_level, tiled_pages
+from vsv.storage import atomic_write
 
 # Tiles that one task renders: enough to hide the cost of a task, few enough to keep all cores at work.
 TILES_A_TASK = 16
@@ -63,7 +64,7 @@ def render_pyramid(
     total = sum(columns * rows for columns, rows in map(slide.grid.tile_counts, wanted))
     base = replace(slide, levels={dz: slide.levels[dz] for dz in slide.native})
     try:
-        with durable.replacing(path) as part, ThreadPoolExecutor(jobs or cores()) as pool:
+        with atomic_write.replacing(path) as part, ThreadPoolExecutor(jobs or cores()) as pool:
             _write_levels(base, wanted, part, _Counter(progress, total), pool)
             size = part.stat().st_size
     except OSError as error:

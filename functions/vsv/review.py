@@ -34,7 +34,7 @@ from vsv.errors import (
 )
 from vsv.installation import Installation
 from vsv.records.models import JobKind, JobState, SlideRecord, Status
-from vsv.slide_lock import locked
+from vsv.storage.slide_lock import locked
 
 NEW, GOOD, BAD, SENT = Status.NEW, Status.GOOD, Status.BAD, Status.SENT
 PUBLISHED, ARCHIVED, DELETED = Status.PUBLISHED, Status.ARCHIVED, Status.DELETED

@@ -16,11 +16,11 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from vsv import durable
 from vsv.errors import ConflictError, FileMissingError, UnavailableError
 from vsv.s3_parts import Place, abandon, upload
 from vsv.s3_thawing import check_readable
-from vsv.vault import Stored, checked_key, part_of, plain_errors
+from vsv.storage import atomic_write
+from vsv.storage.object_store import Stored, checked_key, part_of, plain_errors
 
 log = logging.getLogger(__name__)
 
@@ -97,12 +97,12 @@ class S3Vault:
             check_readable(self._client, place, told)
             part = part_of(target)
             self._download({**place, "IfMatch": told["ETag"]}, part, told["ContentLength"])
-            durable.flush(part)
+            atomic_write.flush(part)
             if _sha256(part) != told["Metadata"].get("sha256"):
                 part.unlink()
                 raise UnavailableError("what was fetched is not what was stored: it is fetched again")
             part.replace(target)
-            durable.flush(target.parent)
+            atomic_write.flush(target.parent)
 
     def _download(self, wanted: Place, part: Path, size: int) -> None:
         with part.open("ab") as file:

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from vsv import afresh
-from vsv.archived import read_note
 from vsv.deepzoom import Grid
 from vsv.errors import CorruptTileError, FileMissingError, UnreadableSlideError
 from vsv.formats.aperio_description import is_aperio
@@ -22,6 +20,8 @@ from vsv.levels import (
     jpeg2000_level,
     jpeg_level,
 )
+from vsv.storage import nfs
+from vsv.storage.archive_marker import read_note
 
 # How the first page of a pyramid says that it holds all levels, and needs no original.
 COMPLETE = "vsv complete pyramid"
@@ -128,7 +128,7 @@ def _original(slide: Path) -> tuple[int, int]:
                 return note.size, note.modified
             if not again:
                 raise FileMissingError("the slide's file is not in its place") from error
-            afresh.look(slide.parent)  # another machine may have written the note a moment ago
+            nfs.look(slide.parent)  # another machine may have written the note a moment ago
     raise AssertionError
 
 

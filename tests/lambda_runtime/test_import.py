@@ -16,7 +16,7 @@ from deployment import EDGE_SECRET, Deployment, ask
 from openslide import OpenSlide
 from PIL import Image
 from slides import Plan, write_slide
-from vsv.numbering import candidates
+from vsv.storage.numeric_id_hash import candidates
 
 from benchmarks.label_images import code_image
 from local.events import http_event

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from vsv import durable
 from vsv.errors import CorruptTileError, UnavailableError, UnreadableSlideError
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import MAX_TABLES_BYTES, Entry, Page, Reader, directories, read_pages, spans
@@ -20,6 +19,7 @@ from vsv.publishing.description import HEAD, rebuild
 from vsv.publishing.kept_tags import ALLOWED, DESCRIPTION, PROFILE, TABLES, structure, tag_name, value
 from vsv.publishing.policy import Policy
 from vsv.publishing.report import Findings, Report
+from vsv.storage import atomic_write
 
 _ASCII, _UNDEFINED = 2, 7
 SHARED = "the slide's tiles share bytes with its label, macro or texts: it cannot be published without these"
@@ -33,7 +33,7 @@ def write_copy(source: Path, target: Path, policy: Policy, days: int | None) -> 
     """
     original = _Original(source, policy, days)
     try:
-        with durable.replacing(target) as part, part.open("wb") as file:
+        with atomic_write.replacing(target) as part, part.open("wb") as file:
             tiff = TiffWriter(file)
             for page in original.chosen.kept:
                 tiff.write_tagged(original.tags(page), original.blocks(page), tiled=page.is_tiled)

@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vsv import afresh, durable
 from vsv.clock import now_utc
 from vsv.errors import AlreadyExistsError, BadRequestError, UnavailableError
-from vsv.files import CLAIM, Claim, SlideFiles
 from vsv.installation import Installation
 from vsv.publishing.policy import MAX_BYTES
+from vsv.storage import atomic_write, nfs
+from vsv.storage.slide_files import CLAIM, Claim, SlideFiles
 
 NOTE, POLICY_FILE = "publishing.json", "publishing.toml"
 STAGE = "publishing"
@@ -66,7 +66,7 @@ def read_plan(files: SlideFiles, image_id: str) -> Plan | None:
 
 def write_plan(files: SlideFiles, image_id: str, plan: Plan) -> Plan:
     """Note a plan, and give it back."""
-    durable.write(note_path(files, image_id), json.dumps(asdict(plan)).encode())
+    atomic_write.write(note_path(files, image_id), json.dumps(asdict(plan)).encode())
     return plan
 
 
@@ -77,7 +77,7 @@ def is_ours(files: SlideFiles, plan: Plan) -> bool:
 
 
 def _claim(folder: Path) -> Any:
-    afresh.look(folder.parent, folder)
+    nfs.look(folder.parent, folder)
     try:
         return json.loads((folder / CLAIM).read_bytes())
     except (OSError, ValueError):
@@ -90,7 +90,7 @@ def check_free(here: Installation, name: str) -> None:
         raise AlreadyExistsError(
             f"{name} was the name of a slide that was withdrawn or deleted: choose another"
         )
-    if afresh.is_there(here.files.folder(name)) or here.slides.get(name) is not None:
+    if nfs.is_there(here.files.folder(name)) or here.slides.get(name) is not None:
         raise AlreadyExistsError(f"{name} is the name of another slide: choose another")
 
 

@@ -7,9 +7,9 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from vsv import durable
 from vsv.errors import UnavailableError
 from vsv.publishing.policy import Policy
+from vsv.storage import atomic_write
 
 KEY_FILE = "publishing.key"
 # Between a month and ten years, so that neither the season nor the year shows.
@@ -34,14 +34,14 @@ def _stored_key(path: Path) -> str:
     try:
         with suppress(FileNotFoundError):
             return _checked(path.read_text("ascii"))
-        made = path.with_name(f"{path.name}.{os.urandom(4).hex()}{durable.PART_SUFFIX}")
+        made = path.with_name(f"{path.name}.{os.urandom(4).hex()}{atomic_write.PART_SUFFIX}")
         with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_hex(_KEY_CHARACTERS // 2))
-        durable.flush(made)
+        atomic_write.flush(made)
         with suppress(FileExistsError):
             os.link(made, path)  # never over another's: shifted dates would no longer agree
         made.unlink()
-        durable.flush(path.parent)
+        atomic_write.flush(path.parent)
         return _checked(path.read_text("ascii"))
     except (OSError, ValueError) as error:
         raise UnavailableError("the key that dates are shifted by cannot be read or made now") from error

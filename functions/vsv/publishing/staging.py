@@ -9,10 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vsv import durable
 from vsv.associated import encode, make_thumbnail
 from vsv.errors import CorruptTileError, LeakError, UnreadableSlideError
-from vsv.files import SLIDE
 from vsv.formats.random_access import OpenFile
 from vsv.inspection import checksum
 from vsv.installation import Installation
@@ -27,6 +25,8 @@ from vsv.pyramid import render_pyramid
 from vsv.records.models import SlideRecord
 from vsv.regions import region
 from vsv.slide import Slide, open_slide
+from vsv.storage import atomic_write
+from vsv.storage.slide_files import SLIDE
 
 PYRAMID, THUMBNAIL, DESCRIPTION = "pyramid.tif", "thumbnail.jpeg", "published.json"
 # In the order in which they are put in place: a slide is seen once its own file is there, a pyramid is beside one.
@@ -53,10 +53,10 @@ def make(here: Installation, record: SlideRecord, plan: Plan) -> Plan:
     compare(original, copy)
     _make_pyramid(here.files.pyramid(record.image_id), stage, policy)
     slide = open_slide(copy, stage / PYRAMID, stage / THUMBNAIL)
-    durable.write(stage / THUMBNAIL, encode(make_thumbnail(slide)))
+    atomic_write.write(stage / THUMBNAIL, encode(make_thumbnail(slide)))
     plan = replace(plan, sha256=checksum(copy), size=copy.stat().st_size)
     copy.chmod(0o444)
-    durable.write(stage / DESCRIPTION, described(plan, report))
+    atomic_write.write(stage / DESCRIPTION, described(plan, report))
     return plan
 
 
@@ -111,7 +111,7 @@ def _make_pyramid(original: Path, stage: Path, policy: Policy) -> None:
             )  # its time is part of tiles' tags, and would tell about when the slide was scanned
         except OSError:
             shutil.copyfile(original, target)
-            durable.flush(target)
+            atomic_write.flush(target)
         return
     render_pyramid(open_slide(stage / SLIDE, target, stage / THUMBNAIL), target)
     if account(OpenFile(target), policy, pyramid=True).problems:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from vsv import durable
 from vsv.errors import (
     BadRequestError,
     ConflictError,
@@ -17,11 +16,9 @@ from vsv.errors import (
     VersionConflictError,
     VsvError,
 )
-from vsv.files import SLIDE
 from vsv.inspection import checksum
 from vsv.installation import Installation
 from vsv.names import checked_image_id
-from vsv.numbers import give_number
 from vsv.publishing.plans import (
     Plan,
     check_free,
@@ -39,6 +36,9 @@ from vsv.publishing.study_names import refusal, told_by_name
 from vsv.records.models import JobRecord, SlideRecord, Status
 from vsv.review import BY_ADMINS
 from vsv.runs import DISK
+from vsv.storage import atomic_write
+from vsv.storage.numeric_ids import give_number
+from vsv.storage.slide_files import SLIDE
 
 _ATTEMPTS = 5
 
@@ -190,7 +190,7 @@ def _put_in_place(here: Installation, image_id: str, plan: Plan) -> None:
         path = _part(here, image_id, plan, part)
         if path.parent != folder:
             path.rename(folder / part)
-            durable.flush(folder)
+            atomic_write.flush(folder)
     give_number(here.files, plan.name)
     here.library.forget(plan.name)
 

@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from vsv import afresh, durable
 from vsv.errors import ConflictError, FileMissingError, UnavailableError
-from vsv.vault import Stored, checked_key, part_of, plain_errors
+from vsv.storage import atomic_write, nfs
+from vsv.storage.object_store import Stored, checked_key, part_of, plain_errors
 
 _BLOCK = 4 << 20
 _LINE = re.compile(r"([0-9a-f]{64})  ")
@@ -40,22 +40,22 @@ class FolderVault:
 
     def _store(self, source: Path, path: Path, sha256: str) -> None:
         self._make_folder(path.parent)
-        durable.sweep(path.parent)
+        atomic_write.sweep(path.parent)
         if not path.exists():
-            with durable.replacing(path) as part:
+            with atomic_write.replacing(path) as part:
                 if _copied(source, part) != sha256:
                     raise ConflictError("the file is not what was recorded of it: nothing was stored")
                 if _read_back(part) != sha256:
                     raise UnavailableError("what was copied cannot be read back: check that disk")
         elif _read_back(path) != sha256:  # the name was there: of a killed run, or somebody else's
             raise ConflictError("another file lies under this name already: nothing was overwritten")
-        durable.write(_note(path), f"{sha256}  {path.name}\n".encode())
+        atomic_write.write(_note(path), f"{sha256}  {path.name}\n".encode())
 
     def _make_folder(self, folder: Path) -> None:
         for missing in reversed([f for f in (folder, *folder.parents) if f.is_relative_to(self.root)]):
             if not missing.is_dir():
                 missing.mkdir(exist_ok=True)
-                durable.flush(missing.parent)
+                atomic_write.flush(missing.parent)
 
     def find(self, key: str) -> Stored | None:
         """Look; see ``Vault``."""
@@ -66,7 +66,7 @@ class FolderVault:
                 line = _LINE.match(_note(path).read_text("ascii", "replace"))
             except (FileNotFoundError, NotADirectoryError):
                 return None
-            size = afresh.size_of(path)
+            size = nfs.size_of(path)
         return None if line is None or size is None else Stored(size, line[1])
 
     def fetch(self, key: str, target: Path) -> None:
@@ -82,7 +82,7 @@ class FolderVault:
                 if _read_back(part) != found.sha256:
                     raise UnavailableError("what was copied back cannot be read: check this disk")
                 part.replace(target)
-                durable.flush(target.parent)
+                atomic_write.flush(target.parent)
             finally:
                 part.unlink(missing_ok=True)
 
@@ -116,7 +116,7 @@ def _copied(source: Path, part: Path) -> str:
         for block in _blocks(whole):
             digest.update(block)
             file.write(block)
-    durable.flush(part)
+    atomic_write.flush(part)
     return digest.hexdigest()
 
 

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from vsv import durable
 from vsv.names import is_image_id
+from vsv.storage import atomic_write
 
 _END = "\n"  # what lacks it was being written when its writer was killed
 
@@ -31,7 +31,7 @@ def take(path: Path, image_id: str) -> str:
     except FileExistsError:
         found = owner(path)
         if found is None:
-            durable.write(path, content)
+            atomic_write.write(path, content)
         return found or image_id
-    durable.flush(path.parent)
+    atomic_write.flush(path.parent)
     return image_id

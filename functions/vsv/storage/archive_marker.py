@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from vsv import afresh, durable
+from vsv.storage import atomic_write, nfs
 
 NOTE = "archived.json"
 ORIGINAL = "slide.svs"
@@ -38,12 +38,12 @@ def read_note(folder: Path) -> Archived | None:
 
 def write_note(folder: Path, archived: Archived) -> None:
     """Write the note, whole or not at all."""
-    durable.write(folder / NOTE, json.dumps(asdict(archived)).encode())
+    atomic_write.write(folder / NOTE, json.dumps(asdict(archived)).encode())
 
 
 def original_size(folder: Path) -> int | None:
     """Give the size of the original of a slide's folder, here or in the archive; None where there is none."""
-    size = afresh.size_of(folder / ORIGINAL)
+    size = nfs.size_of(folder / ORIGINAL)
     if size is None and (note := read_note(folder)) is not None:
         return note.size
     return size

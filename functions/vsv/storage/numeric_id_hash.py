@@ -1,4 +1,4 @@
-"""Which number a slide has: its own, or one that its hash chooses; ``vsv.numbers`` tells why."""
+"""Which number a slide has: its own, or one that its hash chooses; ``vsv.storage.numeric_ids`` tells why."""
 
 import hashlib
 import re

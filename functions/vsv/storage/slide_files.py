@@ -8,8 +8,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from vsv import afresh, durable
-from vsv.archived import NOTE, ORIGINAL, original_size
 from vsv.errors import (
     AlreadyExistsError,
     BadRequestError,
@@ -21,6 +19,8 @@ from vsv.errors import (
 )
 from vsv.haste import may_wait
 from vsv.names import checked_filename, checked_image_id, checked_run_id
+from vsv.storage import atomic_write, nfs
+from vsv.storage.archive_marker import NOTE, ORIGINAL, original_size
 
 ASSOCIATED = ("label", "thumbnail", "macro")
 SLIDE, CLAIM, IN_PLACE = ORIGINAL, "import.json", "in_place.json"
@@ -50,7 +50,7 @@ class SlideFiles:
         for path in missing:
             path.mkdir(parents=True, exist_ok=True)
         if missing:
-            durable.flush(self.root)
+            atomic_write.flush(self.root)
 
     def incoming(self, filename: str) -> Path:
         """Give where a transfer writes."""
@@ -63,7 +63,7 @@ class SlideFiles:
 
     def has_taken(self, filename: str, run_id: str) -> bool:
         """Tell whether a run has its file."""
-        return afresh.is_there(self.taken(filename, run_id))
+        return nfs.is_there(self.taken(filename, run_id))
 
     def take(self, filename: str, run_id: str, size: int) -> Path:
         """Move an incoming file of that size to where only this run looks, and give its place there.
@@ -73,15 +73,15 @@ class SlideFiles:
         size: then the file stays where the next transfer compares it with the scanner's.
         """
         path, incoming = self.taken(filename, run_id), self.incoming(filename)
-        if not path.is_symlink() and not afresh.is_there(path):
+        if not path.is_symlink() and not nfs.is_there(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             _check_size(incoming, size)
             try:
                 incoming.rename(path)
             except FileNotFoundError as error:
                 raise FileMissingError("the file was taken away while it was looked at") from error
-            durable.flush(path.parent)
-            durable.flush(incoming.parent)
+            atomic_write.flush(path.parent)
+            atomic_write.flush(incoming.parent)
         for other in path.parent.iterdir():
             if other != path:
                 other.unlink(missing_ok=True)
@@ -178,14 +178,14 @@ class SlideFiles:
         own = (self.root / name for name in FOLDERS)
         if any(target.is_relative_to(folder.resolve()) for folder in own):
             raise BadRequestError("a file of the data folder itself cannot be imported in place")
-        made = link.with_name(f"{os.urandom(8).hex()}{durable.PART_SUFFIX}")
+        made = link.with_name(f"{os.urandom(8).hex()}{atomic_write.PART_SUFFIX}")
         made.symlink_to(target)
         made.replace(link)
 
     def note_original(self, image_id: str, size: int, modified: int) -> None:
         """Note what an original that stays in place was when it was linked, for ``check_original``."""
         note = {"size": size, "modified": modified}
-        durable.write(self.folder(image_id) / IN_PLACE, json.dumps(note).encode())
+        atomic_write.write(self.folder(image_id) / IN_PLACE, json.dumps(note).encode())
 
     def check_original(self, image_id: str) -> None:
         """Raise ConflictError where an original in place has been written to since: it may be another slide."""
@@ -207,9 +207,9 @@ class SlideFiles:
         if self.is_hidden(image_id):
             raise AlreadyExistsError("this ImageID belonged to a slide that was deleted")
         folder = self.folder(image_id)
-        made = self.root / "slides" / f".{os.urandom(8).hex()}{durable.PART_SUFFIX}"
+        made = self.root / "slides" / f".{os.urandom(8).hex()}{atomic_write.PART_SUFFIX}"
         made.mkdir()
-        durable.write(made / CLAIM, json.dumps(asdict(claim)).encode())
+        atomic_write.write(made / CLAIM, json.dumps(asdict(claim)).encode())
         try:
             # A folder replaces an empty folder or none; a slide's folder is never empty.
             made.rename(folder)
@@ -223,7 +223,7 @@ class SlideFiles:
         if self.is_hidden(image_id):  # deleted between the look above and the rename
             _remove(folder)
             raise AlreadyExistsError("this ImageID belonged to a slide that was deleted")
-        durable.flush(self.root / "slides")
+        atomic_write.flush(self.root / "slides")
 
     def is_anothers(self, image_id: str, checksum: str | None) -> bool:
         """Tell whether an ImageID was claimed for another content."""
@@ -246,15 +246,15 @@ class SlideFiles:
         self._move(self.deleted_folder(image_id), self.folder(image_id))
 
     def _move(self, old: Path, new: Path) -> None:
-        afresh.look(old.parent, new.parent)  # another machine may have moved it back a moment ago
+        nfs.look(old.parent, new.parent)  # another machine may have moved it back a moment ago
         try:
             old.rename(new)
         except FileNotFoundError as error:
             if new.exists():
                 return  # a killed run got this far
             raise SlideNotFoundError("no files are stored for this slide") from error
-        durable.flush(old.parent)
-        durable.flush(new.parent)
+        atomic_write.flush(old.parent)
+        atomic_write.flush(new.parent)
 
     def purge(self, image_id: str) -> Mapping[str, int]:
         """Remove a hidden slide's files for good and give their names and sizes in bytes.
@@ -270,7 +270,7 @@ class SlideFiles:
         removed = {path.name: path.lstat().st_size for path in going}
         for path in going:
             path.unlink(missing_ok=True)
-        durable.flush(folder)
+        atomic_write.flush(folder)
         return removed
 
     def sweep(self) -> None:
@@ -279,20 +279,20 @@ class SlideFiles:
         indexes = (self.root / "numbers", self.root / "shapes")
         swept = (*indexes, *taken.iterdir(), *slides.iterdir(), *deleted.iterdir())
         for folder in (self.root / "incoming", *swept):
-            if folder.is_dir() and not folder.name.endswith(durable.PART_SUFFIX):
-                durable.sweep(folder)
+            if folder.is_dir() and not folder.name.endswith(atomic_write.PART_SUFFIX):
+                atomic_write.sweep(folder)
         for folder in taken.iterdir():
-            if durable.is_stale(folder):  # a run may be about to take a file into it
+            if atomic_write.is_stale(folder):  # a run may be about to take a file into it
                 self.leave(folder.name)
-        for unfinished in slides.glob(f".*{durable.PART_SUFFIX}"):
-            if durable.is_stale(unfinished):  # another process may be claiming at this moment
+        for unfinished in slides.glob(f".*{atomic_write.PART_SUFFIX}"):
+            if atomic_write.is_stale(unfinished):  # another process may be claiming at this moment
                 _remove(unfinished, ignore_errors=True)
 
 
 def _check_size(incoming: Path, size: int) -> None:
-    if afresh.has_size(incoming, size):
+    if nfs.has_size(incoming, size):
         return
-    if (found := afresh.size_of(incoming)) is None:
+    if (found := nfs.size_of(incoming)) is None:
         raise FileMissingError("the file has not arrived: is it still in the scanner's folder?")
     raise TransferError(f"{found} of {size} bytes are here: the transfer is not complete")
 
@@ -311,9 +311,9 @@ def store_original(source: Path, target: Path) -> None:
             return
         raise FileMissingError("the transferred file is no longer in its place") from error
     if not target.is_symlink():
-        durable.flush(target)
-    durable.flush(target.parent)
-    durable.flush(source.parent)
+        atomic_write.flush(target)
+    atomic_write.flush(target.parent)
+    atomic_write.flush(source.parent)
 
 
 def _remove(folder: Path, *, ignore_errors: bool = False) -> None:

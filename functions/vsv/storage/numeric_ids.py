@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from threading import Lock
 
 from vsv.errors import InvalidNameError, SlideNotFoundError, UnavailableError
-from vsv.files import SlideFiles
 from vsv.names import is_image_id
-from vsv.numbering import END, FIRST_GIVEN, candidates, has_own
-from vsv.owner_files import owner, take
+from vsv.storage.numeric_id_hash import END, FIRST_GIVEN, candidates, has_own
+from vsv.storage.owner_files import owner, take
+from vsv.storage.slide_files import SlideFiles
 
 # How many slides are looked through for a number that has no file yet, and how seldom.
 MAX_SCANNED, SCAN_SECONDS = 1_000_000, 60.0

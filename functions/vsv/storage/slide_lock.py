@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from filelock import FileLock, Timeout
 
 from vsv.errors import UnavailableError
-from vsv.files import SlideFiles
 from vsv.names import checked_image_id
 from vsv.runs import DISK
+from vsv.storage.slide_files import SlideFiles
 
 BUSY = "something else is being done with this slide: try again when it is finished"
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from vsv.durable import PART_SUFFIX
 from vsv.errors import InvalidNameError, SettingsError, UnavailableError
+from vsv.storage.atomic_write import PART_SUFFIX
 
 MAX_KEY = 512
 _PART = r"[A-Za-z0-9_-](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?"
@@ -64,7 +64,7 @@ def checked_key(key: object) -> str:
 def vault_at(where: str, storage_class: str = "STANDARD") -> Vault:
     """Give the vault that a setting names, a folder or ``s3://bucket/prefix``; raises SettingsError."""
     if not where.startswith("s3:"):
-        from vsv.folder_vault import FolderVault  # noqa: PLC0415  cold start: on AWS there are buckets
+        from vsv.storage.folder_object_store import FolderVault  # noqa: PLC0415  cold start: on AWS there are buckets
 
         return FolderVault(Path(where))
     bucket = _BUCKET.match(where)
