@@ -25,9 +25,9 @@ PYTHON_VERSION = "3.13"
 LEFT_OUT = {
     "manage_files": ("vsv.sending", "vsv.destinations"),
     "send_slides": ("vsv.archiving", "vsv.publishing", "vsv.publishing.steps", "vsv.purging", "vsv.storage.object_store"),
-    "serve_image": ("vsv.stream_starter", "vsv.dynamodb_jobs", "vsv.destinations", "vsv.storage.object_store"),
+    "serve_image": ("vsv.aws.stream_import_starter", "vsv.aws.dynamodb.jobs", "vsv.destinations", "vsv.storage.object_store"),
     "serve_label": (
-        "vsv.dynamodb", "vsv.dynamodb_jobs", "vsv.stream_starter", "vsv.destinations", "vsv.storage.object_store", "vsv.storage.numeric_ids",
+        "vsv.aws.dynamodb.records", "vsv.aws.dynamodb.jobs", "vsv.aws.stream_import_starter", "vsv.destinations", "vsv.storage.object_store", "vsv.storage.numeric_ids",
         "vsv.openslide_source", "vsv.plain_source", "vsv.formats.openjpeg",
     ),
 }  # fmt: skip

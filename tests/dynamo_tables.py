@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from moto import mock_aws
-from vsv.dynamodb_table import dynamodb_client
+from vsv.aws.dynamodb.table import dynamodb_client
 
 SLIDES_INDEXES: dict[str, tuple[str, ...]] = {
     "CaseID-index": ("CaseID",),

@@ -34,14 +34,14 @@ from small_slides import put
 from start_import import handler as start_import
 from transfer_file import handler as transfer_file
 from vsv import installation
-from vsv.datasync import DataSyncTask
-from vsv.dynamodb import DynamoImportStore, DynamoSlideStore
-from vsv.dynamodb_jobs import DynamoJobStore
+from vsv.aws.datasync import DataSyncTask
+from vsv.aws.dynamodb.jobs import DynamoJobStore
+from vsv.aws.dynamodb.records import DynamoImportStore, DynamoSlideStore
+from vsv.aws.step_functions import StateMachine
+from vsv.aws.stream_import_starter import StreamStarter
 from vsv.installation import Installation
 from vsv.records.models import ImportRecord, SlideRecord
 from vsv.settings import Settings
-from vsv.state_machine import StateMachine
-from vsv.stream_starter import StreamStarter
 
 from local.events import http_event
 from tests.dynamo_tables import OneRequestAtATime, create_tables

@@ -424,8 +424,8 @@ def publish_and_withdraw(world: World) -> None:
 def small_parts() -> Iterator[None]:
     """Let small slides be uploaded in parts."""
     with (
-        patch("vsv.s3_parts.SMALLEST_PART", SIZE // 3),
-        patch("vsv.s3_parts.MIB", 1),
+        patch("vsv.aws.s3_multipart.SMALLEST_PART", SIZE // 3),
+        patch("vsv.aws.s3_multipart.MIB", 1),
         patch("moto.settings.S3_UPLOAD_PART_MIN_SIZE", 1),
         patch("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1, create=True),
     ):

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vsv.dynamodb import DynamoImportStore, DynamoSlideStore
-from vsv.dynamodb_jobs import DynamoJobStore
+from vsv.aws.dynamodb.jobs import DynamoJobStore
+from vsv.aws.dynamodb.records import DynamoImportStore, DynamoSlideStore
 from vsv.records.stores import ImportStore, JobStore, SlideStore
 
 from local.sqlite import SqliteImportStore, SqliteJobStore, SqliteSlideStore, open_database

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from vsv.dynamodb import DynamoImportStore, DynamoSlideStore
-from vsv.dynamodb_table import BATCH_ATTEMPTS, BATCH_SIZE
+from vsv.aws.dynamodb.records import DynamoImportStore, DynamoSlideStore
+from vsv.aws.dynamodb.table import BATCH_ATTEMPTS, BATCH_SIZE
 from vsv.errors import AlreadyExistsError, UnavailableError
 from vsv.records.models import ImportState, Status
 from vsv.records.stores import SlideQuery
@@ -36,7 +36,7 @@ def client() -> Iterator[Any]:
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     seconds: list[float] = []
-    monkeypatch.setattr("vsv.dynamodb_table.time.sleep", seconds.append)
+    monkeypatch.setattr("vsv.aws.dynamodb.table.time.sleep", seconds.append)
     return seconds
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from vsv import errors
-from vsv.stream_starter import LONGEST_LIFE
+from vsv.aws.stream_import_starter import LONGEST_LIFE
 
 from tests.cloudformation import Function, nested_templates
 from tests.import_machine import DEFINITION, definition

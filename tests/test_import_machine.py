@@ -363,7 +363,7 @@ class TestStarting:
         monkeypatch.setattr("vsv.importing.now_utc", lambda: an_hour_ago)
         with monkeypatch.context() as lost:
             lost.setattr(Machine, "deliver", lambda self: setattr(self, "_seen", len(self._stream())))
-            lost.setattr("vsv.stream_starter.StreamStarter.start", lambda _self, _run: None)
+            lost.setattr("vsv.aws.stream_import_starter.StreamStarter.start", lambda _self, _run: None)
             aws.post("a.svs", SIZE)
         assert aws.executions() == []
         assert aws.post("a.svs", SIZE)[0] == 202

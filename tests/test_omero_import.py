@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import Site, site
 from small_slides import other_scan, slide_bytes
-from vsv.dynamodb import DynamoSlideStore
+from vsv.aws.dynamodb.records import DynamoSlideStore
 from vsv.errors import BadRequestError
 from vsv.records.models import SlideRecord, Status
 from vsv.review import change

@@ -63,16 +63,33 @@ def test_a_function_is_found_by_its_name_in_the_template() -> None:
 
 def test_images_are_packed_with_records_and_nothing_of_imports() -> None:
     held = set(package_function.modules_of("serve_image"))
-    assert {"serve_image.handler", "vsv.tiles", "vsv.pixels", "vsv.openslide_source", "vsv.dynamodb"} <= held
-    of_jobs = {"vsv.job_runs", "vsv.dynamodb_jobs", "vsv.storage.slide_lock", "vsv.destinations"}
-    assert not held & {"vsv.stream_starter", "vsv.importing", "vsv.barcodes.reader", "observed", *of_jobs}
-    assert not held & {"vsv.storage.object_store", "vsv.s3_vault", "vsv.archiving", "vsv.complete_pyramid"}
+    assert {
+        "serve_image.handler",
+        "vsv.tiles",
+        "vsv.pixels",
+        "vsv.openslide_source",
+        "vsv.aws.dynamodb.records",
+    } <= held
+    of_jobs = {"vsv.job_runs", "vsv.aws.dynamodb.jobs", "vsv.storage.slide_lock", "vsv.destinations"}
+    assert not held & {
+        "vsv.aws.stream_import_starter",
+        "vsv.importing",
+        "vsv.barcodes.reader",
+        "observed",
+        *of_jobs,
+    }
+    assert not held & {
+        "vsv.storage.object_store",
+        "vsv.aws.s3_object_store",
+        "vsv.archiving",
+        "vsv.complete_pyramid",
+    }
 
 
 def test_labels_are_packed_without_records() -> None:
     held = set(package_function.modules_of("serve_label"))
     assert not held & {
-        "vsv.dynamodb",
+        "vsv.aws.dynamodb.records",
         "vsv.records.models",
         "vsv.openslide_source",
         "vsv.plain_source",
@@ -86,7 +103,7 @@ def test_each_that_runs_jobs_is_packed_with_the_steps_of_its_own() -> None:
         "vsv.archiving",
         "vsv.publishing.steps",
         "vsv.purging",
-        "vsv.s3_vault",
+        "vsv.aws.s3_object_store",
         "vsv.storage.slide_lock",
     } <= files
     assert {"vsv.sending", "vsv.deliveries", "vsv.destinations"} <= sending
@@ -97,14 +114,14 @@ def test_each_that_runs_jobs_is_packed_with_the_steps_of_its_own() -> None:
 def test_what_has_the_edge_forget_is_packed_without_files() -> None:
     held = set(package_function.modules_of("forget_deleted"))
     assert "vsv.storage.numeric_id_hash" in held
-    assert not held & {"vsv.storage.slide_files", "vsv.storage.numeric_ids", "vsv.dynamodb"}
+    assert not held & {"vsv.storage.slide_files", "vsv.storage.numeric_ids", "vsv.aws.dynamodb.records"}
 
 
 def test_a_tile_loads_neither_records_nor_boto3() -> None:
     code = (
         "import sys, importlib; importlib.import_module('serve_image.handler');"
         "importlib.import_module('serve_image.deepzoom_protocol');"
-        "print(sorted(sys.modules.keys() & {'boto3', 'botocore', 'vsv.dynamodb', 'vsv.records.models', 'vsv.storage.numeric_ids'}))"
+        "print(sorted(sys.modules.keys() & {'boto3', 'botocore', 'vsv.aws.dynamodb.records', 'vsv.records.models', 'vsv.storage.numeric_ids'}))"
     )
     command = [sys.executable, "-c", code]
     ran = subprocess.run(command, check=True, cwd=ROOT / "functions", capture_output=True, text=True)

@@ -14,10 +14,10 @@ import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
 from moto.moto_api import state_manager
-from vsv import s3_parts
+from vsv.aws import s3_multipart
+from vsv.aws.s3_multipart import part_size
+from vsv.aws.s3_object_store import S3Vault
 from vsv.errors import BadRequestError, ConflictError, NotYetError, UnavailableError
-from vsv.s3_parts import part_size
-from vsv.s3_vault import S3Vault
 from vsv.storage.object_store import Stored
 
 from tests.like_s3 import BUCKET, KEY, PART, KilledError, LikeS3, refused, written
@@ -71,8 +71,8 @@ def test_a_part_that_was_damaged_on_its_way_is_refused_by_s3(
     s3: LikeS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, sha256 = written(tmp_path / "a")
-    sent = s3_parts._checksum
-    monkeypatch.setattr(s3_parts, "_checksum", lambda data: sent(data + b"x"))
+    sent = s3_multipart._checksum
+    monkeypatch.setattr(s3_multipart, "_checksum", lambda data: sent(data + b"x"))
     with pytest.raises(UnavailableError):
         vault(s3).put(source, KEY, sha256)
     assert vault(s3).find(KEY) is None
@@ -99,21 +99,21 @@ def test_nor_one_that_came_at_the_same_moment(
     s3: LikeS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     (source, sha256), (other, other_sha256) = written(tmp_path / "a", size), written(tmp_path / "b", 100, 2)
-    begun = s3_parts.part_size
+    begun = s3_multipart.part_size
 
     def meanwhile(size: int) -> int:
-        monkeypatch.setattr(s3_parts, "part_size", begun)
+        monkeypatch.setattr(s3_multipart, "part_size", begun)
         vault(s3).put(other, KEY, other_sha256)
         return begun(size)
 
-    monkeypatch.setattr(s3_parts, "part_size", meanwhile)
+    monkeypatch.setattr(s3_multipart, "part_size", meanwhile)
     with pytest.raises(ConflictError, match="nothing was overwritten"):
         vault(s3).put(source, KEY, sha256)
     assert vault(s3).find(KEY) == Stored(100, other_sha256)
 
 
 def _base64(data: bytes) -> str:
-    return s3_parts._checksum(data)["ChecksumSHA256"]
+    return s3_multipart._checksum(data)["ChecksumSHA256"]
 
 
 def test_parts_are_few_and_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,7 +307,7 @@ def test_a_bucket_that_fails_or_hangs_is_told_and_nothing_is_lost(tmp_path: Path
 
 def test_our_own_client_waits_neither_for_long_nor_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    from vsv.s3_vault import s3_client  # noqa: PLC0415
+    from vsv.aws.s3_object_store import s3_client  # noqa: PLC0415
 
     config = s3_client().meta.config
     assert config.connect_timeout <= 5

@@ -8,9 +8,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
+from vsv.aws.step_functions import StateMachine
 from vsv.errors import UnavailableError
 from vsv.records.models import ImportRecord, ImportState
-from vsv.state_machine import StateMachine
 
 REGION = "eu-central-1"
 RUN = ImportRecord(

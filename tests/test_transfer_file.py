@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from small_slides import put
 from transfer_file.following import Following, follow
-from vsv.datasync import FILTER_BYTES, DataSyncTask, Execution, fitting, pattern_of
+from vsv.aws.datasync import FILTER_BYTES, DataSyncTask, Execution, fitting, pattern_of
 from vsv.errors import TransferError, UnavailableError, VersionConflictError
 from vsv.names import is_slide_filename
 from vsv.records.models import ImportRecord, ImportState

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from vsv import installation
+from vsv.aws.s3_object_store import S3Vault
 from vsv.errors import (
     ConflictError,
     FileMissingError,
@@ -13,7 +14,6 @@ from vsv.errors import (
     SettingsError,
     UnavailableError,
 )
-from vsv.s3_vault import S3Vault
 from vsv.settings import from_environment
 from vsv.storage import atomic_write, folder_object_store
 from vsv.storage.folder_object_store import FolderVault

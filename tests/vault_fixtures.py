@@ -6,7 +6,7 @@ from pathlib import Path
 import boto3
 import pytest
 from moto import mock_aws
-from vsv.s3_vault import S3Vault
+from vsv.aws.s3_object_store import S3Vault
 from vsv.storage.folder_object_store import FolderVault
 from vsv.storage.object_store import Vault
 
@@ -22,7 +22,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[LikeS3]:
     monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1, raising=False)
     for module, name in (("s3_parts", "SMALLEST_PART"), ("s3_vault", "RANGE")):
         monkeypatch.setattr(f"vsv.{module}.{name}", PART)
-    monkeypatch.setattr("vsv.s3_parts.MIB", 1)
+    monkeypatch.setattr("vsv.aws.s3_multipart.MIB", 1)
     with mock_aws():
         client = boto3.client("s3", region_name=REGION)
         client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})

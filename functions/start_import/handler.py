@@ -9,9 +9,9 @@ from functools import cache
 from typing import Any
 
 from observed import observed
+from vsv.aws.step_functions import StateMachine
 from vsv.errors import UnavailableError
 from vsv.settings import from_environment, required
-from vsv.state_machine import StateMachine
 
 from start_import.waiting import Waiting, waiting_runs
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from vsv.datasync import Execution, TransferTask, fitting
+from vsv.aws.datasync import Execution, TransferTask, fitting
 from vsv.errors import TransferError
 from vsv.records.models import ImportRecord, ImportState
 from vsv.records.stores import ImportStore

@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any
 
 from observed import minutes, observed
-from vsv.datasync import DataSyncTask
+from vsv.aws.datasync import DataSyncTask
 from vsv.installation import current
 from vsv.metric_names import TRANSFER_MINUTES
 from vsv.runs import current_run

@@ -151,24 +151,24 @@ def _slide_store(settings: Settings) -> SlideStore:
     # Named first: the tile function may have neither tables nor boto3.
     slides = required(settings.slides_table, "VSV_SLIDES_TABLE")
     review = required(settings.review_table, "VSV_REVIEW_TABLE")
-    from vsv.dynamodb import DynamoSlideStore  # noqa: PLC0415  cold start: boto3
+    from vsv.aws.dynamodb.records import DynamoSlideStore  # noqa: PLC0415  cold start: boto3
 
     return DynamoSlideStore(slides, review_table=review)
 
 
 def _import_store(settings: Settings) -> ImportStore:
-    from vsv.dynamodb import DynamoImportStore  # noqa: PLC0415  cold start: boto3
+    from vsv.aws.dynamodb.records import DynamoImportStore  # noqa: PLC0415  cold start: boto3
 
     return DynamoImportStore(required(settings.imports_table, "VSV_IMPORTS_TABLE"))
 
 
 def _job_store(settings: Settings) -> JobStore:
-    from vsv.dynamodb_jobs import DynamoJobStore  # noqa: PLC0415  cold start: boto3
+    from vsv.aws.dynamodb.jobs import DynamoJobStore  # noqa: PLC0415  cold start: boto3
 
     return DynamoJobStore(required(settings.jobs_table, "VSV_JOBS_TABLE"))
 
 
 def _stream_starter(imports: ImportStore) -> ImportStarter:
-    from vsv.stream_starter import StreamStarter  # noqa: PLC0415  cold start: records
+    from vsv.aws.stream_import_starter import StreamStarter  # noqa: PLC0415  cold start: records
 
     return StreamStarter(imports)

@@ -9,7 +9,7 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
-from vsv.dynamodb_table import plain_errors
+from vsv.aws.dynamodb.table import plain_errors
 from vsv.records.items import Item
 from vsv.records.review_index import Row, Writes
 from vsv.records.review_queries import Span

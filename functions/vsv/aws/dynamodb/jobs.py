@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vsv.dynamodb_table import Order, RefusedError, Table
+from vsv.aws.dynamodb.table import Order, RefusedError, Table
 from vsv.errors import AlreadyExistsError, VersionConflictError
 from vsv.records.items import job_changes, new_item
 from vsv.records.models import JobKind, JobRecord, JobState, job_id

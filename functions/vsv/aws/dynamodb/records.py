@@ -12,8 +12,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vsv.dynamodb_review import ReviewTable
-from vsv.dynamodb_table import BusyError, Order, RefusedError, Table, dynamodb_client
+from vsv.aws.dynamodb.review_index import ReviewTable
+from vsv.aws.dynamodb.table import BusyError, Order, RefusedError, Table, dynamodb_client
 from vsv.errors import AlreadyExistsError, SlideNotFoundError, UnavailableError, VersionConflictError
 from vsv.records.items import Item, import_changes, new_item, slide_changes
 from vsv.records.models import ImportRecord, ImportState, SlideRecord, Status

@@ -16,9 +16,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from vsv.aws.s3_multipart import Place, abandon, upload
+from vsv.aws.s3_restore import check_readable
 from vsv.errors import ConflictError, FileMissingError, UnavailableError
-from vsv.s3_parts import Place, abandon, upload
-from vsv.s3_thawing import check_readable
 from vsv.storage import atomic_write
 from vsv.storage.object_store import Stored, checked_key, part_of, plain_errors
 

@@ -1,0 +1,1 @@
+"""Records, jobs and the review index in DynamoDB."""
