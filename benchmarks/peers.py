@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
-from vsv.deepzoom import Grid
+from vsv.slides.deepzoom_grid import Grid
 
 ROOT = Path(__file__).resolve().parents[1]
 PROCESSES = 2

@@ -16,7 +16,7 @@ from pathlib import Path
 from openslide import OpenSlide
 from PIL import Image
 from vsv.drawing import scaled
-from vsv.slide import Slide, open_slide
+from vsv.slides.slide import Slide, open_slide
 from vsv.view import View
 
 from benchmarks.big_slide import REAL_SLIDE, write_big_slide

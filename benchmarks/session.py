@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 
-from vsv.deepzoom import Grid
+from vsv.slides.deepzoom_grid import Grid
 
 RECORDED = Path(__file__).with_name("session.json")
 SCREEN_PX = (1920, 1080)

@@ -20,7 +20,7 @@ from PIL import ImageCms
 from serve_image.handler import lambda_handler as serve_image
 from vsv import tiles
 from vsv.drawn_tiles import DrawnTiles
-from vsv.library import Library
+from vsv.slides.slide_cache import Library
 
 from benchmarks.big_slide import REAL_SLIDE
 from benchmarks.imported import imported

@@ -19,7 +19,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PYTHON_VERSION = "3.13"
 # What functions that show slides leave out: ``vsv.installation`` would import these when it is asked for a record, a
-# number, an archive, a destination or to start an import, and ``vsv.slide`` when it opens a slide. Images need
+# number, an archive, a destination or to start an import, and ``vsv.slides.slide`` when it opens a slide. Images need
 # records for IIIF's manifests and for imgData; labels are files that lie ready, and need none of it. The two
 # functions that run jobs leave out each other's steps, which ``vsv.job_steps`` would import.
 LEFT_OUT = {
@@ -28,7 +28,7 @@ LEFT_OUT = {
     "serve_image": ("vsv.aws.stream_import_starter", "vsv.aws.dynamodb.jobs", "vsv.destinations", "vsv.storage.object_store"),
     "serve_label": (
         "vsv.aws.dynamodb.records", "vsv.aws.dynamodb.jobs", "vsv.aws.stream_import_starter", "vsv.destinations", "vsv.storage.object_store", "vsv.storage.numeric_ids",
-        "vsv.openslide_source", "vsv.plain_source", "vsv.formats.openjpeg",
+        "vsv.slides.openslide_reader", "vsv.slides.image_reader", "vsv.formats.openjpeg",
     ),
 }  # fmt: skip
 

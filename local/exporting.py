@@ -4,7 +4,7 @@ from pathlib import Path
 
 from vsv.errors import UnavailableError
 from vsv.installation import Installation
-from vsv.slide import Slide
+from vsv.slides.slide import Slide
 from vsv.storage import atomic_write
 from vsv.tiles import render_tile
 

@@ -7,7 +7,7 @@ import numpy as np
 import openslide
 from PIL import Image
 from slides import Pixels
-from vsv.slide import Slide, open_slide
+from vsv.slides.slide import Slide, open_slide
 from vsv.tiles import OWN_TILING, Tiling, render_tile
 
 

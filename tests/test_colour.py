@@ -40,7 +40,7 @@ from vsv.drawing import draw
 from vsv.errors import InvalidQueryError
 from vsv.icc import MAX_BYTES, Profile, _opened, profile_of
 from vsv.pyramid import render_pyramid
-from vsv.slide import Slide
+from vsv.slides.slide import Slide
 from vsv.storage.numeric_ids import give_number
 from vsv.tiles import Tiling, render_tile
 from vsv.view import View
@@ -238,7 +238,7 @@ class TestWhatStaysAsStored:
         """Nor is anything imported that only colours and pixels need."""
         slide = profiled(tmp_path, matrix_profile())
         program = (
-            "import sys; from pathlib import Path; from vsv.slide import open_slide; from vsv.tiles import *;"
+            "import sys; from pathlib import Path; from vsv.slides.slide import open_slide; from vsv.tiles import *;"
             "n = Path('none'); s = open_slide(Path(sys.argv[1]), n, n); render_tile(s, s.max_level, 0, 0, 'jpeg');"
             "sys.exit(bool({'numpy', 'PIL', 'vsv.icc'} & set(sys.modules)))"
         )

@@ -21,7 +21,7 @@ from vsv.complete_pyramid import check_complete, complete
 from vsv.errors import ConflictError, UnavailableError
 from vsv.formats.random_access import OpenFile
 from vsv.pyramid import render_pyramid
-from vsv.slide import COMPLETE, tiled_pages
+from vsv.slides.slide import COMPLETE, tiled_pages
 from vsv.storage import atomic_write
 
 SECRETS = (b"CMU-1", b"SS1302", b"12/29/09", b"1004486", b"a.svs")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from openslide.deepzoom import DeepZoomGenerator
 from PIL import Image
 from slides import Plan, write_slide
-from vsv.deepzoom import Grid, shrunk
 from vsv.errors import TileNotFoundError
+from vsv.slides.deepzoom_grid import Grid, shrunk
 
 SIDES = st.integers(1, 300_000)
 TILE_SIZES = st.integers(64, 2048)

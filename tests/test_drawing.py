@@ -14,11 +14,11 @@ from opened import decoded, grey_levels_apart, opened
 from PIL import Image, ImageOps
 from slides import JPEG2000_RGB, Pixels, Plan, write_slide
 from vsv import drawing
-from vsv.deepzoom import Grid
 from vsv.drawing import STRIP_PX, draw, scaled
 from vsv.errors import InvalidQueryError, TooLargeError
 from vsv.pyramid import render_pyramid
-from vsv.slide import Slide
+from vsv.slides.deepzoom_grid import Grid
+from vsv.slides.slide import Slide
 from vsv.view import (
     MAX_AREA_PX,
     MAX_SIDE_PX,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from slides import texture, write_slide
 from vsv.drawn_tiles import DrawnTiles
-from vsv.library import Library
+from vsv.slides.slide_cache import Library
 from vsv.storage.slide_files import SlideFiles
 from vsv.tiles import render_tile
 

@@ -165,7 +165,7 @@ def test_looking_at_a_slide_is_noted_at_most_hourly(tmp_path: Path) -> None:
 
 
 def test_in_one_process_it_is_not_even_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vsv.library.RECHECK_SECONDS", 0.0)
+    monkeypatch.setattr("vsv.slides.slide_cache.RECHECK_SECONDS", 0.0)
     with site(tmp_path) as here:
         here.bring("a.svs", slide_bytes())
         noted: list[str] = []

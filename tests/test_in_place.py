@@ -21,7 +21,7 @@ SIZE = len(slide_bytes())
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setattr("local.intake.RETRY_DELAYS_S", ())
-    monkeypatch.setattr("vsv.library.RECHECK_SECONDS", 0.0)
+    monkeypatch.setattr("vsv.slides.slide_cache.RECHECK_SECONDS", 0.0)
     with site(tmp_path, in_place=True) as running:
         yield running
 

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from opened import box_mean, decibels, decoded, grey_levels_apart, opened, stored_level, tile, whole_level
 from PIL import Image
 from slides import JPEG2000_RGB, JPEG2000_YCBCR, Pixels, Plan, replace_tile, texture, tile_bytes, write_slide
-from vsv import jpeg2000_pixels, openslide_source, pyramid
+from vsv import pyramid
 from vsv.errors import CorruptTileError
 from vsv.formats import openjpeg
 from vsv.formats.jpeg2000 import read_codestream
-from vsv.pixels import tile_pixels
 from vsv.pyramid import render_pyramid
+from vsv.slides import jpeg2000_reader, openslide_reader
+from vsv.slides.pixels import tile_pixels
 
 # Written by opj_compress from ``texture(256, 256)``: YCbCr, chroma of half the width, as scanners write 33003.
 TILE_422 = (Path(__file__).with_name("tile_422.j2k")).read_bytes()
@@ -59,7 +60,7 @@ def no_openslide(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("OpenSlide was asked")
 
-    monkeypatch.setattr(openslide_source, "opened", refuse)
+    monkeypatch.setattr(openslide_reader, "opened", refuse)
 
 
 def test_pillow_and_imagecodecs_bring_a_decoder() -> None:
@@ -227,8 +228,8 @@ def test_rgb_is_had_as_jpeg_codes_it(tmp_path: Path, transformed: bool) -> None:
     path = write_slide(tmp_path / "a.svs", PLANS["rgb"])
     replace_tile(path, 0, 0, coded(texture(256, 256), transformed=transformed))
     level = opened(path).decoded[opened(path).max_level]
-    assert jpeg2000_pixels.codestream(level, 0, 0)[1].transformed == transformed
-    bands = [Image.fromarray(part) for part in jpeg2000_pixels.planes(level, 0, 0, ycbcr=True)]
+    assert jpeg2000_reader.codestream(level, 0, 0)[1].transformed == transformed
+    bands = [Image.fromarray(part) for part in jpeg2000_reader.planes(level, 0, 0, ycbcr=True)]
     found = np.asarray(Image.merge("YCbCr", bands).convert("RGB"))
     assert np.abs(found.astype(int) - stored_level(path, 0)[:256, :256]).max() <= 3
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from opened import tile
 from slides import JPEG2000_RGB, Plan, write_slide
-from vsv import library
 from vsv.errors import ConflictError, InvalidNameError, SlideNotFoundError, UnreadableSlideError
 from vsv.haste import WouldWaitError, at_once
-from vsv.library import Library
 from vsv.pyramid import render_pyramid
+from vsv.slides import slide_cache
+from vsv.slides.slide_cache import Library
 from vsv.storage.slide_files import SlideFiles
 from vsv.tiles import render_tile
 
@@ -30,7 +30,7 @@ def files(tmp_path: Path) -> SlideFiles:
 @pytest.fixture
 def slides(files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> Library:
     """Give a library of the slide A that looks at the files each time."""
-    monkeypatch.setattr(library, "RECHECK_SECONDS", 0)
+    monkeypatch.setattr(slide_cache, "RECHECK_SECONDS", 0)
     put(files, "A", write_slide(files.root / "written.svs", SMALL).read_bytes())
     return Library(files)
 
@@ -52,11 +52,11 @@ def test_a_slide_is_opened_once(slides: Library) -> None:
 def test_files_are_not_looked_at_more_than_once_a_second(
     slides: Library, files: SlideFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(library, "RECHECK_SECONDS", 3600)
+    monkeypatch.setattr(slide_cache, "RECHECK_SECONDS", 3600)
     known = slides.slide("A")
     files.slide("A").unlink()
     assert slides.slide("A") is known
-    monkeypatch.setattr(library, "RECHECK_SECONDS", 0)
+    monkeypatch.setattr(slide_cache, "RECHECK_SECONDS", 0)
     with pytest.raises(SlideNotFoundError):
         slides.slide("A")
 
@@ -163,8 +163,8 @@ def test_a_thousand_slides_cost_a_bounded_number_of_files(slides: Library, files
         render_tile(slide, slide.max_level, 0, 0, "jpeg")
         render_tile(slide, slide.max_level - 2, 0, 0, "jpeg")
     del slide
-    assert len(slides._slides) <= library.MAX_OPEN
-    assert open_files() - before <= 2 * library.MAX_OPEN
+    assert len(slides._slides) <= slide_cache.MAX_OPEN
+    assert open_files() - before <= 2 * slide_cache.MAX_OPEN
 
 
 def test_slides_that_openslide_reads_cost_a_bounded_number_of_files(
@@ -184,7 +184,7 @@ def test_slides_that_openslide_reads_cost_a_bounded_number_of_files(
 def test_the_most_recently_used_stay(
     slides: Library, files: SlideFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(library, "MAX_OPEN", 2)
+    monkeypatch.setattr(slide_cache, "MAX_OPEN", 2)
     data = files.slide("A").read_bytes()
     known = slides.slide("A")
     for name in ("B", "C", "D"):
@@ -195,7 +195,7 @@ def test_the_most_recently_used_stay(
 
 
 def test_threads_share_a_library(slides: Library, files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "MAX_OPEN", 3)
+    monkeypatch.setattr(slide_cache, "MAX_OPEN", 3)
     data = files.slide("A").read_bytes()
     for number in range(8):
         put(files, f"T{number}", data)
@@ -225,7 +225,7 @@ def test_in_haste_one_goes_to_look_and_the_others_go_on(slides: Library, files: 
 def test_in_haste_nobody_goes_on_for_long_with_what_was_known(
     slides: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(library, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(slide_cache, "LOOK_SECONDS", 0)
     slides.slide("A")
     with at_once():
         for _ in range(2):

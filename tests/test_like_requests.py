@@ -27,7 +27,7 @@ def _slide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         pytest.MonkeyPatch.context() as changed,
         standalone(tmp_path_factory.mktemp("like") / "data") as (here, _intake),
     ):
-        changed.setattr("vsv.library.RECHECK_SECONDS", 1e9)
+        changed.setattr("vsv.slides.slide_cache.RECHECK_SECONDS", 1e9)
         here.files.folder("A").mkdir()
         write_slide(here.files.slide("A"), Plan(700, 533))
         here.library.slide("A")

@@ -66,8 +66,8 @@ def test_images_are_packed_with_records_and_nothing_of_imports() -> None:
     assert {
         "serve_image.handler",
         "vsv.tiles",
-        "vsv.pixels",
-        "vsv.openslide_source",
+        "vsv.slides.pixels",
+        "vsv.slides.openslide_reader",
         "vsv.aws.dynamodb.records",
     } <= held
     of_jobs = {"vsv.job_runs", "vsv.aws.dynamodb.jobs", "vsv.storage.slide_lock", "vsv.destinations"}
@@ -91,9 +91,9 @@ def test_labels_are_packed_without_records() -> None:
     assert not held & {
         "vsv.aws.dynamodb.records",
         "vsv.records.models",
-        "vsv.openslide_source",
-        "vsv.plain_source",
-        "vsv.pixels",
+        "vsv.slides.openslide_reader",
+        "vsv.slides.image_reader",
+        "vsv.slides.pixels",
     }
 
 

@@ -15,7 +15,6 @@ from profiles import adobe_to_srgb, matrix_profile
 from running import Site, check_whole, site
 from serve_image.handler import lambda_handler
 from slides import Plan, texture, write_slide
-from vsv import plain_source
 from vsv.colour import Colour, colour_state
 from vsv.drawing import draw
 from vsv.errors import UnreadableSlideError
@@ -23,6 +22,7 @@ from vsv.inspection import inspect
 from vsv.names import ORDINARY_SUFFIXES
 from vsv.pyramid import render_pyramid
 from vsv.records.models import ImportState
+from vsv.slides import image_reader
 from vsv.tiles import Tiling
 from vsv.view import View
 
@@ -66,8 +66,8 @@ class TestPixels:
 
     def test_all_levels_come_from_one_decoding(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         decodings = []
-        decode = plain_source._decode
-        monkeypatch.setattr(plain_source, "_decode", lambda path: decodings.append(path) or decode(path))
+        decode = image_reader._decode
+        monkeypatch.setattr(image_reader, "_decode", lambda path: decodings.append(path) or decode(path))
         path = tmp_path / "once.png"
         path.write_bytes(encoded(Image.fromarray(texture(801, 600, seed=9)), "PNG"))
         inspect(path, path.stat().st_size)
@@ -79,8 +79,8 @@ class TestPixels:
         for i in range(4):
             path = tmp_path / f"{i}.png"
             path.write_bytes(encoded(Image.fromarray(texture(50 + i, 40)), "PNG"))
-            plain_source.pixels(path)
-        assert len(plain_source._decoded) == plain_source.MAX_OPEN
+            image_reader.pixels(path)
+        assert len(image_reader._decoded) == image_reader.MAX_OPEN
 
     def test_a_view_of_one(self, tmp_path: Path) -> None:
         slide = opened(written(tmp_path, "PNG"))
@@ -257,7 +257,7 @@ def test_pillow_is_not_asked_for_other_formats(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Image, "open", lambda *_args, **_more: pytest.fail("every format would be tried"))
     path = tmp_path / "a.png"
     path.write_bytes(KINDS["PNG"][0])
-    assert plain_source.pixels(path).shape == PICTURE.shape
+    assert image_reader.pixels(path).shape == PICTURE.shape
 
 
 def test_expected_pictures_are_not_all_the_same() -> None:

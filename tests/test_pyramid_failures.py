@@ -14,7 +14,7 @@ from vsv import pyramid
 from vsv.errors import UnavailableError
 from vsv.formats.tiff_writer import TiffWriter
 from vsv.pyramid import render_pyramid
-from vsv.slide import Slide
+from vsv.slides.slide import Slide
 from vsv.storage import atomic_write
 
 

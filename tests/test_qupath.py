@@ -26,8 +26,8 @@ from PIL import Image
 from running import Answer, Server, server, site
 from serve_image.webgateway_documents import About, image_data
 from small_slides import slide_bytes
-from vsv.deepzoom import Grid
 from vsv.records.models import SlideRecord
+from vsv.slides.deepzoom_grid import Grid
 from vsv.storage.numeric_ids import candidates
 
 JSON_LINKS = ["experimenters", "experimentergroups", "projects", "datasets", "images", "screens", "plates"]

@@ -9,8 +9,8 @@ from opened import box_mean, grey_levels_apart, opened, stored_level, tile, whol
 from PIL import Image
 from slides import JPEG2000_RGB, Chroma, Pixels, Plan, write_slide
 from vsv.drawing import scaled
-from vsv.levels import JpegLevel
-from vsv.slide import MAX_DCT_SHIFT, Slide
+from vsv.slides.levels import JpegLevel
+from vsv.slides.slide import MAX_DCT_SHIFT, Slide
 from vsv.view import View
 
 FORMS = {
@@ -167,7 +167,7 @@ def test_a_stored_level_of_another_shape_is_not_taken_for_a_deep_zoom_level(tmp_
 def test_dear_levels_come_from_the_thumbnail(
     tmp_path: Path, widths_read: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vsv.slide.MAX_SOURCE_TILES", 16)
+    monkeypatch.setattr("vsv.slides.slide.MAX_SOURCE_TILES", 16)
     path = write_slide(tmp_path / "a.svs", Plan(1293, 1051, tile=64, downsamples=(1,)))
     thumbnail = tmp_path / "thumbnail.jpeg"
     Image.fromarray(stored_level(path, 0)).resize((646, 525), Image.Resampling.BOX).save(
@@ -185,7 +185,7 @@ def test_dear_levels_come_from_the_thumbnail(
 def test_damage_to_the_thumbnail_does_not_spoil_the_slide(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vsv.slide.MAX_SOURCE_TILES", 16)
+    monkeypatch.setattr("vsv.slides.slide.MAX_SOURCE_TILES", 16)
     path = write_slide(tmp_path / "a.svs", Plan(1293, 1051, tile=64, downsamples=(1,)))
     thumbnail = tmp_path / "thumbnail.jpeg"
     thumbnail.write_bytes(b"no picture")

@@ -46,7 +46,7 @@ def test_a_slide_in_a_folders_place_is_told_before_anything_is_installed(tmp_pat
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists its threads")
 def test_numpy_starts_no_threads_of_its_own() -> None:
-    asked = "import vsv.pixels, os; print(len(os.listdir('/proc/self/task')))"
+    asked = "import vsv.slides.pixels, os; print(len(os.listdir('/proc/self/task')))"
     environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
     environment["PYTHONPATH"] = str(ROOT / "functions")
     told = subprocess.run([sys.executable, "-c", asked], env=environment, check=True, capture_output=True)

@@ -14,7 +14,7 @@ from vsv import associated
 from vsv.associated import encode, make_thumbnail, read_associated
 from vsv.errors import UnreadableSlideError
 from vsv.formats.aperio_description import ScanTime, parse_tags, positive_number, scan_time
-from vsv.scan import read_scan
+from vsv.slides.properties import read_scan
 
 
 def described(tmp_path: Path, tags: str) -> Path:

@@ -21,7 +21,7 @@ from slides import (
 )
 from vsv.errors import InvalidQueryError, TileNotFoundError
 from vsv.formats.jpeg import adobe_marker
-from vsv.slide import Slide
+from vsv.slides.slide import Slide
 from vsv.tiles import Tiling, render_tile
 
 WIDTH, HEIGHT = 1293, 1051  # a quarter is 323×262 where Deep Zoom has 324×263

@@ -13,7 +13,7 @@ from vsv.colour import PASSTHROUGH, Colour, ColourState, colour_asked, colour_st
 from vsv.errors import InvalidQueryError, InvalidTileAddressError
 from vsv.installation import Installation
 from vsv.names import checked_image_id
-from vsv.slide import Slide
+from vsv.slides.slide import Slide
 from vsv.tiles import MIME_TYPES, OWN_TILING, Tiling, render_tile
 
 from serve_image import caching

@@ -12,7 +12,7 @@ from vsv.colour import colour_asked, colour_state, effective_intent
 from vsv.errors import InvalidTileAddressError
 from vsv.installation import Installation
 from vsv.names import checked_image_id
-from vsv.slide import Slide
+from vsv.slides.slide import Slide
 from vsv.view import View, halvings
 
 from serve_image import caching

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from vsv.channels import COUNT
-from vsv.deepzoom import Grid
+from vsv.slides.deepzoom_grid import Grid
 
 from serve_image.webgateway_documents import About, scanned_s
 

@@ -4,7 +4,7 @@ from http_api import Request, Response
 from vsv.formats.aperio_description import positive_number
 from vsv.installation import Installation
 from vsv.records.models import SlideRecord
-from vsv.slide import Slide
+from vsv.slides.slide import Slide
 
 from serve_image.known_records import record_of
 from serve_image.own_pages import is_own_page
@@ -41,7 +41,7 @@ def _from_record(number: int, slide: Slide, record: SlideRecord) -> About:
 
 
 def _from_file(number: int, image_id: str, slide: Slide) -> About:
-    from vsv.scan import read_scan  # noqa: PLC0415  cold start: OpenSlide
+    from vsv.slides.properties import read_scan  # noqa: PLC0415  cold start: OpenSlide
 
     scan = read_scan(slide.path)
     return About(

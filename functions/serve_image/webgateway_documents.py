@@ -10,7 +10,7 @@ from math import floor, sqrt
 from typing import Any
 
 from vsv.channels import FULL, NAMES, PRIMARIES
-from vsv.deepzoom import Grid
+from vsv.slides.deepzoom_grid import Grid
 
 from serve_image.webgateway_grammar import levels
 

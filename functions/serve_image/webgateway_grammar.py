@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vsv.channels import Rendering
-from vsv.deepzoom import Grid
 from vsv.errors import InvalidQueryError, TileNotFoundError
+from vsv.slides.deepzoom_grid import Grid
 from vsv.view import View
 
 from serve_image.webgateway_channels import rendering

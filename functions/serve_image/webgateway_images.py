@@ -4,7 +4,7 @@ import base64
 
 from vsv.colour import Colour
 from vsv.errors import InvalidQueryError
-from vsv.slide import Slide
+from vsv.slides.slide import Slide
 from vsv.tiles import Tiling, render_tile
 from vsv.view import View, halvings, level_box
 

@@ -21,7 +21,7 @@ from vsv.errors import (
     UnreadableSlideError,
 )
 from vsv.installation import Installation
-from vsv.slide import Slide
+from vsv.slides.slide import Slide
 from vsv.storage.numeric_ids import parse_number
 from vsv.view import MAX_AREA_PX, View
 

@@ -11,10 +11,10 @@ from vsv.errors import CorruptTileError, UnreadableSlideError
 from vsv.formats.aperio_description import is_aperio
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import Page, read_pages
-from vsv.openslide_source import opened
-from vsv.plain_source import is_plain
 from vsv.regions import region
-from vsv.slide import Slide
+from vsv.slides.image_reader import is_plain
+from vsv.slides.openslide_reader import opened
+from vsv.slides.slide import Slide
 from vsv.storage.slide_files import ASSOCIATED
 
 # A label or macro is a snapshot; what claims more is damaged and would cost memory.

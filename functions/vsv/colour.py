@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vsv.errors import InvalidQueryError
-from vsv.slide import Slide
+from vsv.slides.slide import Slide
 
 PASSTHROUGH, SRGB = "passthrough", "srgb"
 NAMESPACE = "urn:x-vsv:colour"

@@ -7,11 +7,12 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from vsv import pixels, regions
+from vsv import regions
 from vsv.colour import AS_STORED, Colour, effective_intent
 from vsv.errors import InvalidQueryError
-from vsv.pixels import Pixels
-from vsv.slide import Slide
+from vsv.slides import pixels
+from vsv.slides.pixels import Pixels
+from vsv.slides.slide import Slide
 from vsv.tiles import Tiling, render_tile
 from vsv.view import SUPPORT, View, halvings, level_box, stored_tile
 

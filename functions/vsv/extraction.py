@@ -20,11 +20,11 @@ from vsv.errors import AlreadyExistsError, FileChangingError, FileMissingError
 from vsv.icc import profile_of
 from vsv.installation import Installation
 from vsv.names import is_image_id
-from vsv.plain_source import is_plain
 from vsv.predecessor import predecessor
 from vsv.records.models import ImportRecord, SlideRecord
-from vsv.scan import Scan, read_scan
-from vsv.slide import open_slide
+from vsv.slides.image_reader import is_plain
+from vsv.slides.properties import Scan, read_scan
+from vsv.slides.slide import open_slide
 from vsv.storage import atomic_write
 from vsv.storage.archive_marker import read_note
 from vsv.storage.numeric_ids import give_number

@@ -22,7 +22,7 @@ from vsv.errors import CorruptTileError, ImageNotFoundError
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import Array
 from vsv.haste import may_wait
-from vsv.slide import Origin, Slide
+from vsv.slides.slide import Origin, Slide
 
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsProfile, ImageCmsTransform
@@ -173,7 +173,7 @@ def converted(slide: Slide, pixels: Pixels, intent: str) -> Pixels:
 
 def converted_jpeg(slide: Slide, data: bytes, intent: str) -> bytes:
     """Give a JPEG of the slide's, its thumbnail, as sRGB; raises CorruptTileError where it cannot be decoded."""
-    from vsv.pixels import RECODED, encode_jpeg  # noqa: PLC0415
+    from vsv.slides.pixels import RECODED, encode_jpeg  # noqa: PLC0415
 
     try:
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
@@ -204,12 +204,12 @@ def _stored(path: Path, origin: Origin, place: Array | None) -> bytes | None:
     if origin == "aperio":
         return None if place is None else OpenFile(path).read(place.at, _checked_size(place.count))
     if origin == "ordinary":
-        from vsv.plain_source import profile  # noqa: PLC0415
+        from vsv.slides.image_reader import profile  # noqa: PLC0415
 
         found = profile(path)
         _checked_size(len(found or b""))
         return found
-    from vsv.openslide_source import read_profile  # noqa: PLC0415
+    from vsv.slides.openslide_reader import read_profile  # noqa: PLC0415
 
     return read_profile(path, _checked_size)
 

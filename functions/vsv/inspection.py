@@ -7,8 +7,8 @@ from vsv.errors import FileChangingError, FileMissingError, TransferError, Unrea
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import is_tiff, last_byte, read_pages
 from vsv.names import ORDINARY_SUFFIXES
-from vsv.openslide_source import opened
-from vsv.plain_source import check, is_plain
+from vsv.slides.image_reader import check, is_plain
+from vsv.slides.openslide_reader import opened
 
 # A hundred times a large slide. More is a damaged or hostile header, and would be rendered for days.
 MAX_PIXELS = 1 << 40

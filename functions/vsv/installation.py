@@ -12,8 +12,8 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from vsv.errors import SettingsError
-from vsv.library import Library
 from vsv.settings import Settings, from_environment, required
+from vsv.slides.slide_cache import Library
 from vsv.storage.slide_files import SlideFiles
 
 if TYPE_CHECKING:  # cold start: a tile has no record

@@ -14,15 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
-from vsv import jpeg2000_pixels, pixels
-from vsv.deepzoom import Grid
 from vsv.errors import CorruptTileError
 from vsv.formats.jpeg import abbreviate
 from vsv.formats.jpeg2000 import Codestream
 from vsv.formats.openjpeg import Plane, Planes
-from vsv.levels import Jpeg2000Level
-from vsv.pixels import Coding
-from vsv.slide import Slide
+from vsv.slides import jpeg2000_reader, pixels
+from vsv.slides.deepzoom_grid import Grid
+from vsv.slides.levels import Jpeg2000Level
+from vsv.slides.pixels import Coding
+from vsv.slides.slide import Slide
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ class Tree:
         level, size = self.level, self.grid.tile_size
         inside = min(col, level.page.columns - 1), min(row, level.page.rows - 1)
         try:
-            tile = jpeg2000_pixels.planes(level, *inside, ycbcr=self.ycbcr)
+            tile = jpeg2000_reader.planes(level, *inside, ycbcr=self.ycbcr)
             if self._is_whole(tile, col, row):
                 return tile
             return [self._fitted(part, index > 0, inside, (col, row)) for index, part in enumerate(tile)]
@@ -187,7 +187,7 @@ def _first_header(level: Jpeg2000Level) -> Codestream | None:
     for index in range(min(TILES_LOOKED_AT, level.page.columns * level.page.rows)):
         row, col = divmod(index, level.page.columns)
         try:
-            return jpeg2000_pixels.codestream(level, col, row)[1]
+            return jpeg2000_reader.codestream(level, col, row)[1]
         except CorruptTileError:
             continue
     return None

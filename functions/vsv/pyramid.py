@@ -13,13 +13,14 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
-from vsv import pixels, regions
+from vsv import regions
 from vsv.errors import UnavailableError
 from vsv.formats.jpeg import abbreviate
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff_writer import PageLayout, TiffWriter
-from vsv.levels import JpegLevel, jpeg_level
-from vsv.slide import MAX_DCT_SHIFT, Slide, matching_level, tiled_pages
+from vsv.slides import pixels
+from vsv.slides.levels import JpegLevel, jpeg_level
+from vsv.slides.slide import MAX_DCT_SHIFT, Slide, matching_level, tiled_pages
 from vsv.storage import atomic_write
 
 # Tiles that one task renders: enough to hide the cost of a task, few enough to keep all cores at work.

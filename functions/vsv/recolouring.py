@@ -9,8 +9,8 @@ from PIL import Image
 from vsv.channels import Rendering, tables
 from vsv.colour import AS_STORED, Colour
 from vsv.drawing import coloured, draw, encode, scaled, turned
-from vsv.pixels import Pixels
-from vsv.slide import Slide
+from vsv.slides.pixels import Pixels
+from vsv.slides.slide import Slide
 from vsv.view import View
 
 _DARK = bytes(256)

@@ -13,12 +13,12 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from vsv.deepzoom import shrunk
 from vsv.errors import CorruptTileError
 from vsv.haste import may_wait
-from vsv.levels import Level
-from vsv.pixels import Pixels, blank, box_reduce, extend, tile_pixels
-from vsv.slide import MAX_DCT_SHIFT, Slide
+from vsv.slides.deepzoom_grid import shrunk
+from vsv.slides.levels import Level
+from vsv.slides.pixels import Pixels, blank, box_reduce, extend, tile_pixels
+from vsv.slides.slide import MAX_DCT_SHIFT, Slide
 
 log = logging.getLogger(__name__)
 
@@ -62,10 +62,13 @@ def _part(slide: Slide, level_dz: int, box: Box) -> Pixels:
     shift = _halvings(slide, total) if source_dz is None else source_dz - level_dz
     if shift > MAX_DCT_SHIFT:
         return _far_reduced(slide, level_dz, box, shift)
-    from vsv import openslide_source, plain_source  # noqa: PLC0415  cold start: OpenSlide is a fifth of it
+    from vsv.slides import (
+        image_reader,  # noqa: PLC0415  cold start: OpenSlide is a fifth of it
+        openslide_reader,  # noqa: PLC0415  cold start: OpenSlide is a fifth of it
+    )
 
     left, top, right, bottom = box
-    read = plain_source.read_box if slide.origin == "ordinary" else openslide_source.read_box
+    read = image_reader.read_box if slide.origin == "ordinary" else openslide_reader.read_box
     try:
         return read(slide.path, total, left, top, right - left, bottom - top)
     except CorruptTileError as error:
@@ -77,9 +80,9 @@ def _halvings(slide: Slide, total: int) -> int:
     """Tell how many halvings lie between what the reader would read and a level: an ordinary image has but one."""
     if slide.origin == "ordinary":
         return total
-    from vsv import openslide_source  # noqa: PLC0415  cold start
+    from vsv.slides import openslide_reader  # noqa: PLC0415  cold start
 
-    return openslide_source.halvings(slide.path, total)
+    return openslide_reader.halvings(slide.path, total)
 
 
 def _far_reduced(slide: Slide, level_dz: int, box: Box, shift: int) -> Pixels:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from vsv.colour import AS_STORED, Colour, effective_intent
-from vsv.deepzoom import Grid
 from vsv.drawn_tiles import DrawnTiles
 from vsv.errors import CorruptTileError, InvalidQueryError
-from vsv.slide import Slide
+from vsv.slides.deepzoom_grid import Grid
+from vsv.slides.slide import Slide
 
 # Pixels, decoders and encoders are imported where they are used: a passed-through tile needs none of them, and
 # a Lambda function's first answer should not wait for them.
@@ -90,13 +90,14 @@ def _verbatim(slide: Slide, level_dz: int, col: int, row: int) -> bytes | None:
 @lru_cache(maxsize=8)
 def background_tile(size: int) -> bytes:
     """Give the tile that stands for a damaged one: white, as glass is."""
-    from vsv import pixels  # noqa: PLC0415  cold start
+    from vsv.slides import pixels  # noqa: PLC0415  cold start
 
     return pixels.encode_jpeg(pixels.blank(size, size), pixels.REDUCED)
 
 
 def _encoded(slide: Slide, level_dz: int, fmt: str, col: int, row: int) -> bytes:
-    from vsv import pixels, regions  # noqa: PLC0415  cold start
+    from vsv import regions  # noqa: PLC0415  cold start
+    from vsv.slides import pixels  # noqa: PLC0415  cold start
 
     data = regions.level_tile(slide, level_dz, col, row)
     if fmt == "png":
@@ -106,14 +107,16 @@ def _encoded(slide: Slide, level_dz: int, fmt: str, col: int, row: int) -> bytes
 
 
 def _encoded_region(slide: Slide, level_dz: int, fmt: str, box: tuple[int, int, int, int]) -> bytes:
-    from vsv import pixels, regions  # noqa: PLC0415  cold start
+    from vsv import regions  # noqa: PLC0415  cold start
+    from vsv.slides import pixels  # noqa: PLC0415  cold start
 
     data = regions.region(slide, level_dz, box)
     return pixels.encode_png(data) if fmt == "png" else pixels.encode_jpeg(data, pixels.RECODED)
 
 
 def _converted(slide: Slide, level_dz: int, fmt: str, box: tuple[int, int, int, int], intent: str) -> bytes:
-    from vsv import icc, pixels, regions  # noqa: PLC0415  cold start
+    from vsv import icc, regions  # noqa: PLC0415  cold start
+    from vsv.slides import pixels  # noqa: PLC0415  cold start
 
     data = icc.converted(slide, regions.region(slide, level_dz, box), intent)
     return pixels.encode_png(data) if fmt == "png" else pixels.encode_jpeg(data, pixels.RECODED)

@@ -7,8 +7,8 @@ quality, format.
 import math
 from dataclasses import dataclass
 
-from vsv.deepzoom import Grid, shrunk
 from vsv.errors import InvalidQueryError, TooLargeError
+from vsv.slides.deepzoom_grid import Grid, shrunk
 
 # 4096×4096: what a screen of today shows four times over, drawn in about a second.
 MAX_AREA_PX = 1 << 24

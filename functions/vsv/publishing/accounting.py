@@ -12,12 +12,12 @@ import numpy as np
 from vsv.errors import UnreadableSlideError
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import MAX_PAGES, Entry, Page, Reader, read_pages, spans
-from vsv.levels import MAX_TILE_BYTES
 from vsv.publishing import codestreams, jpeg_streams, profiles
 from vsv.publishing.chosen_pages import JPEG2000, MAX_TILES, choose
 from vsv.publishing.description import rebuild
 from vsv.publishing.kept_tags import ALLOWED, DESCRIPTION, PLACES, PROFILE, TABLES, tag_name
 from vsv.publishing.policy import Policy
+from vsv.slides.levels import MAX_TILE_BYTES
 
 _MAX_GAP = 7  # structures begin at multiples of eight
 _MAX_VALUE = 8 << 20

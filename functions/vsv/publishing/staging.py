@@ -24,7 +24,7 @@ from vsv.publishing.shifting import days_earlier
 from vsv.pyramid import render_pyramid
 from vsv.records.models import SlideRecord
 from vsv.regions import region
-from vsv.slide import Slide, open_slide
+from vsv.slides.slide import Slide, open_slide
 from vsv.storage import atomic_write
 from vsv.storage.slide_files import SLIDE
 

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vsv import plain_source
 from vsv.errors import UnreadableSlideError
 from vsv.formats.aperio_description import ScanTime, is_aperio, parse_tags, positive_number, scan_time
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import COMPRESSION_NAMES, Page, read_pages
 from vsv.names import is_image_id
-from vsv.openslide_source import opened
-from vsv.slide import COMPLETE
+from vsv.slides import image_reader
+from vsv.slides.openslide_reader import opened
+from vsv.slides.slide import COMPLETE
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def read_scan(path: Path) -> Scan:
     page = _first_page(path)
     if page is not None and (is_aperio(page.description) or page.description.startswith(COMPLETE)):
         return _aperio(page)
-    return _plain(path) if plain_source.is_plain(path) else _other(path, page)
+    return _plain(path) if image_reader.is_plain(path) else _other(path, page)
 
 
 def _first_page(path: Path) -> Page | None:
@@ -83,8 +83,8 @@ def _other(path: Path, page: Page | None) -> Scan:
 
 def _plain(path: Path) -> Scan:
     """Describe an ordinary image; it says nothing of itself."""
-    width_px, height_px = plain_source.dimensions(path)
-    kind, mode = plain_source.description(path)
+    width_px, height_px = image_reader.dimensions(path)
+    kind, mode = image_reader.description(path)
     return Scan(
         width_px=width_px,
         height_px=height_px,

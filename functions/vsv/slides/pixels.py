@@ -10,8 +10,8 @@ from PIL import Image
 
 from vsv.errors import CorruptTileError
 from vsv.formats.tiff import PHOTOMETRIC_YCBCR
-from vsv.levels import Jpeg2000Level, JpegLevel, Level
-from vsv.slide import MAX_DCT_SHIFT, Slide
+from vsv.slides.levels import Jpeg2000Level, JpegLevel, Level
+from vsv.slides.slide import MAX_DCT_SHIFT, Slide
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -51,9 +51,9 @@ def tile_pixels(level: Level, col: int, row: int, shift: int = 0) -> Pixels:
     height_px = min(size, level.height_px - row * size)
     whole = (width_px, height_px) == (size, size)
     if isinstance(level, Jpeg2000Level):
-        from vsv import jpeg2000_pixels  # noqa: PLC0415  cold start: few slides are JPEG 2000
+        from vsv.slides import jpeg2000_reader  # noqa: PLC0415  cold start: few slides are JPEG 2000
 
-        pixels, left = jpeg2000_pixels.tile_pixels(level, col, row, shift if whole else 0)
+        pixels, left = jpeg2000_reader.tile_pixels(level, col, row, shift if whole else 0)
         return box_reduce(pixels, left) if whole else box_reduce(pixels[:height_px, :width_px], shift)
     data = level.jpeg(col, row)
     if whole:

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vsv.deepzoom import shrunk
 from vsv.errors import CorruptTileError
 from vsv.formats import openjpeg
 from vsv.formats.jpeg2000 import Codestream, read_codestream
 from vsv.formats.openjpeg import Plane, Planes
-from vsv.levels import Jpeg2000Level
+from vsv.slides.deepzoom_grid import shrunk
+from vsv.slides.levels import Jpeg2000Level
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -7,7 +7,7 @@ from threading import Lock
 
 from vsv.errors import FileMissingError, SlideNotFoundError
 from vsv.haste import in_haste, may_wait
-from vsv.slide import Slide, open_slide, stamp_of
+from vsv.slides.slide import Slide, open_slide, stamp_of
 from vsv.storage.slide_files import SlideFiles
 
 # Each holds at most two file descriptors: well inside the 1,024 that Lambda allows.

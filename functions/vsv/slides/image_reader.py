@@ -19,7 +19,7 @@ from vsv.errors import UnavailableError, UnreadableSlideError
 from vsv.formats.aperio_description import is_aperio
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import is_tiff, read_pages
-from vsv.pixels import box_reduce
+from vsv.slides.pixels import box_reduce
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def is_plain(path: Path) -> bool:
 
 def _is_plain_tiff(path: Path, file: OpenFile) -> bool:
     """Tell whether a TIFF is whole and no slide; a damaged slide stays one, and is refused as such."""
-    from vsv.openslide_source import is_known  # noqa: PLC0415  neither PNG nor JPEG needs it
+    from vsv.slides.openslide_reader import is_known  # noqa: PLC0415  neither PNG nor JPEG needs it
 
     try:
         return not is_aperio(read_pages(file)[0].description) and not is_known(path)

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from vsv.deepzoom import Grid
 from vsv.errors import CorruptTileError, FileMissingError, UnreadableSlideError
 from vsv.formats.aperio_description import is_aperio
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import Array, Page, is_tiff, read_pages
-from vsv.levels import (
+from vsv.slides.deepzoom_grid import Grid
+from vsv.slides.levels import (
     Jpeg2000Level,
     JpegLevel,
     Level,
@@ -186,7 +186,7 @@ def _opened_original(slide: Path) -> OpenFile:
 def _origin(path: Path, pages: tuple[Page, ...]) -> Origin:
     if pages and is_aperio(pages[0].description):
         return "aperio"
-    from vsv.plain_source import is_plain  # noqa: PLC0415  cold start: most slides are Aperio's
+    from vsv.slides.image_reader import is_plain  # noqa: PLC0415  cold start: most slides are Aperio's
 
     return "ordinary" if is_plain(path) else "other"
 
@@ -225,11 +225,14 @@ def _native_grid(pages: tuple[Page, ...]) -> Grid:
 
 
 def _rendered_grid(path: Path, origin: Origin) -> Grid:
-    from vsv import openslide_source, plain_source  # noqa: PLC0415  cold start: most slides never need them
+    from vsv.slides import (
+        image_reader,  # noqa: PLC0415  cold start: most slides never need them
+        openslide_reader,  # noqa: PLC0415  cold start: most slides never need them
+    )
 
     if origin == "ordinary":
-        return Grid(*plain_source.dimensions(path), DEFAULT_TILE_SIZE)
-    width_px, height_px, tile_size = openslide_source.dimensions(path)
+        return Grid(*image_reader.dimensions(path), DEFAULT_TILE_SIZE)
+    width_px, height_px, tile_size = openslide_reader.dimensions(path)
     return Grid(width_px, height_px, tile_size or DEFAULT_TILE_SIZE)
 
 
