@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from vsv.tiles import MIME_TYPES
+from vsv.rendering.tiles import MIME_TYPES
 
 from benchmarks.imported import imported
 from benchmarks.measured import Cost, run

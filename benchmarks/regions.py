@@ -15,9 +15,9 @@ from pathlib import Path
 
 from openslide import OpenSlide
 from PIL import Image
-from vsv.drawing import scaled
+from vsv.rendering.draw import scaled
+from vsv.rendering.image_request import View
 from vsv.slides.slide import Slide, open_slide
-from vsv.view import View
 
 from benchmarks.big_slide import REAL_SLIDE, write_big_slide
 from benchmarks.imported import imported

@@ -18,8 +18,8 @@ from openslide import OpenSlide
 from openslide.deepzoom import DeepZoomGenerator
 from PIL import ImageCms
 from serve_image.handler import lambda_handler as serve_image
-from vsv import tiles
-from vsv.drawn_tiles import DrawnTiles
+from vsv.rendering import tiles
+from vsv.rendering.tile_cache import DrawnTiles
 from vsv.slides.slide_cache import Library
 
 from benchmarks.big_slide import REAL_SLIDE

@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 from serve_image.webgateway_channels import read_color
 from vsv.errors import SlideNotFoundError
-from vsv.masks import import_mask
 from vsv.records.models import Status
+from vsv.rendering.masks import import_mask
 from vsv.storage.numeric_ids import give_number
 
 from local import exporting

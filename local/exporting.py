@@ -4,9 +4,9 @@ from pathlib import Path
 
 from vsv.errors import UnavailableError
 from vsv.installation import Installation
+from vsv.rendering.tiles import render_tile
 from vsv.slides.slide import Slide
 from vsv.storage import atomic_write
-from vsv.tiles import render_tile
 
 
 def export_deepzoom(here: Installation, image_id: str, folder: Path) -> int:

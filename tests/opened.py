@@ -7,8 +7,8 @@ import numpy as np
 import openslide
 from PIL import Image
 from slides import Pixels
+from vsv.rendering.tiles import OWN_TILING, Tiling, render_tile
 from vsv.slides.slide import Slide, open_slide
-from vsv.tiles import OWN_TILING, Tiling, render_tile
 
 
 def opened(path: Path, pyramid: Path | None = None, thumbnail: Path | None = None) -> Slide:

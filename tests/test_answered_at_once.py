@@ -10,12 +10,13 @@ from connections import Clock, connected
 from opened import opened
 from profiles import matrix_profile
 from slides import Plan, write_slide
-from vsv import drawing, installation
-from vsv.colour import Colour
+from vsv import installation
 from vsv.haste import WouldWaitError, at_once
 from vsv.installation import Installation
+from vsv.rendering import draw
+from vsv.rendering.colour_management import Colour
+from vsv.rendering.image_request import View
 from vsv.storage.slide_files import SlideFiles
-from vsv.view import View
 
 from local import images
 from local.standalone import standalone
@@ -79,9 +80,9 @@ def test_drawing_in_haste_breaks_off(tmp_path: Path) -> None:
     slide = opened(write_slide(tmp_path / "s.svs", Plan(*SIZE, icc=matrix_profile())))
     view = View(0, 0, 300, 300, 100, 100)
     # The profile is known, and still it is work.
-    assert drawing.draw(slide, view, "jpg", colour=Colour("srgb"))
+    assert draw.draw(slide, view, "jpg", colour=Colour("srgb"))
     with at_once(), pytest.raises(WouldWaitError):
-        drawing.draw(slide, view, "jpg", colour=Colour("srgb"))
+        draw.draw(slide, view, "jpg", colour=Colour("srgb"))
 
 
 @pytest.mark.usefixtures("here")

@@ -25,8 +25,8 @@ from vsv.errors import (
     UnreadableSlideError,
 )
 from vsv.installation import Installation
-from vsv.masks import read_mask, store_mask
 from vsv.records.models import ImportState, JobKind, JobState, Status
+from vsv.rendering.masks import read_mask, store_mask
 from vsv.review import Decider, change
 from vsv.storage.archive_marker import NOTE, read_note
 from vsv.storage.folder_object_store import FolderVault

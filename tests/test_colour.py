@@ -34,16 +34,16 @@ from profiles import (
 from running import ROOT, Site
 from serve_image.handler import lambda_handler
 from slides import JPEG2000_RGB, Pixels, Plan, texture, write_slide
-from vsv.colour import AS_STORED, Colour, colour_asked, colour_state
-from vsv.colour import INTENTS as OUR_INTENTS
-from vsv.drawing import draw
 from vsv.errors import InvalidQueryError
-from vsv.icc import MAX_BYTES, Profile, _opened, profile_of
 from vsv.pyramid import render_pyramid
+from vsv.rendering.colour_management import AS_STORED, Colour, colour_asked, colour_state
+from vsv.rendering.colour_management import INTENTS as OUR_INTENTS
+from vsv.rendering.draw import draw
+from vsv.rendering.icc import MAX_BYTES, Profile, _opened, profile_of
+from vsv.rendering.image_request import View
+from vsv.rendering.tiles import Tiling, render_tile
 from vsv.slides.slide import Slide
 from vsv.storage.numeric_ids import give_number
-from vsv.tiles import Tiling, render_tile
-from vsv.view import View
 
 from local.events import http_event
 from local.standalone import standalone
@@ -238,9 +238,9 @@ class TestWhatStaysAsStored:
         """Nor is anything imported that only colours and pixels need."""
         slide = profiled(tmp_path, matrix_profile())
         program = (
-            "import sys; from pathlib import Path; from vsv.slides.slide import open_slide; from vsv.tiles import *;"
+            "import sys; from pathlib import Path; from vsv.slides.slide import open_slide; from vsv.rendering.tiles import *;"
             "n = Path('none'); s = open_slide(Path(sys.argv[1]), n, n); render_tile(s, s.max_level, 0, 0, 'jpeg');"
-            "sys.exit(bool({'numpy', 'PIL', 'vsv.icc'} & set(sys.modules)))"
+            "sys.exit(bool({'numpy', 'PIL', 'vsv.rendering.icc'} & set(sys.modules)))"
         )
         subprocess.run(
             [sys.executable, "-c", program, str(slide.path)], check=True, cwd=ROOT / "functions", timeout=60

@@ -24,9 +24,9 @@ from slides import (
 )
 from vsv.errors import VsvError
 from vsv.inspection import inspect
+from vsv.rendering.tiles import Tiling, render_tile
 from vsv.slides import openslide_reader
 from vsv.slides.slide import open_slide
-from vsv.tiles import Tiling, render_tile
 
 PLAN = Plan(1293, 1051, bigtiff=True, downsamples=(1,))
 BAD = 7  # column 1, row 1 of the 6 columns

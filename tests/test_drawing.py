@@ -13,13 +13,11 @@ from hypothesis import strategies as st
 from opened import decoded, grey_levels_apart, opened
 from PIL import Image, ImageOps
 from slides import JPEG2000_RGB, Pixels, Plan, write_slide
-from vsv import drawing
-from vsv.drawing import STRIP_PX, draw, scaled
 from vsv.errors import InvalidQueryError, TooLargeError
 from vsv.pyramid import render_pyramid
-from vsv.slides.deepzoom_grid import Grid
-from vsv.slides.slide import Slide
-from vsv.view import (
+from vsv.rendering import draw
+from vsv.rendering.draw import STRIP_PX, draw, scaled
+from vsv.rendering.image_request import (
     MAX_AREA_PX,
     MAX_SIDE_PX,
     MAX_SOURCE_PX,
@@ -29,6 +27,8 @@ from vsv.view import (
     stored_tile,
     turned_size,
 )
+from vsv.slides.deepzoom_grid import Grid
+from vsv.slides.slide import Slide
 
 PLANS = {
     "aperio": Plan(1293, 1051),
@@ -224,7 +224,7 @@ def test_a_squeezed_picture_is_not_made_from_all_of_a_large_slide(
         assert (box[2] - box[0]) * (box[3] - box[1]) <= MAX_SOURCE_PX
         raise LookupError
 
-    monkeypatch.setattr(drawing.regions, "region", region)
+    monkeypatch.setattr(draw.regions, "region", region)
     with pytest.raises(LookupError):
         scaled(large, view)
 

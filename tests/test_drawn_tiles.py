@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 from slides import texture, write_slide
-from vsv.drawn_tiles import DrawnTiles
+from vsv.rendering.tile_cache import DrawnTiles
+from vsv.rendering.tiles import render_tile
 from vsv.slides.slide_cache import Library
 from vsv.storage.slide_files import SlideFiles
-from vsv.tiles import render_tile
 
 
 def test_a_tile_is_drawn_once_and_the_oldest_goes() -> None:

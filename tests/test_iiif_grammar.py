@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from serve_image.iiif_grammar import Dialect, read, read_region, read_rotation, read_size
 from vsv.errors import BadRequestError, InvalidQueryError, TooLargeError, UnsupportedError
-from vsv.view import MAX_AREA_PX
+from vsv.rendering.image_request import MAX_AREA_PX
 
 V3, V2 = Dialect(3), Dialect(2)
 # The specification's own example image, 300×200 (Image API 3.0, section 4.1).

@@ -11,10 +11,10 @@ from slides import JPEG2000_RGB, Plan, write_slide
 from vsv.errors import ConflictError, InvalidNameError, SlideNotFoundError, UnreadableSlideError
 from vsv.haste import WouldWaitError, at_once
 from vsv.pyramid import render_pyramid
+from vsv.rendering.tiles import render_tile
 from vsv.slides import slide_cache
 from vsv.slides.slide_cache import Library
 from vsv.storage.slide_files import SlideFiles
-from vsv.tiles import render_tile
 
 OPEN_FILES = Path("/proc/self/fd")
 SMALL = Plan(193, 131, tile=64, downsamples=(1, 2), associated="none", thumbnail=False)

@@ -20,7 +20,7 @@ class Context:
 
 @observed
 def handler(event, context):
-    logging.getLogger("vsv.tiles").warning("a tile")
+    logging.getLogger("vsv.rendering.tiles").warning("a tile")
     logging.getLogger("http_api").warning("an answer")
     count("ImportsReady")
     minutes("TransferMinutes", 1.5)

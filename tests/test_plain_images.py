@@ -15,16 +15,16 @@ from profiles import adobe_to_srgb, matrix_profile
 from running import Site, check_whole, site
 from serve_image.handler import lambda_handler
 from slides import Plan, texture, write_slide
-from vsv.colour import Colour, colour_state
-from vsv.drawing import draw
 from vsv.errors import UnreadableSlideError
 from vsv.inspection import inspect
 from vsv.names import ORDINARY_SUFFIXES
 from vsv.pyramid import render_pyramid
 from vsv.records.models import ImportState
+from vsv.rendering.colour_management import Colour, colour_state
+from vsv.rendering.draw import draw
+from vsv.rendering.image_request import View
+from vsv.rendering.tiles import Tiling
 from vsv.slides import image_reader
-from vsv.tiles import Tiling
-from vsv.view import View
 
 from local.events import http_event
 

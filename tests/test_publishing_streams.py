@@ -13,8 +13,8 @@ from PIL import Image, ImageCms
 from profiles import lut_profile, matrix_profile
 from slides import segments, texture
 from vsv.errors import CorruptTileError
-from vsv.icc import Profile
 from vsv.publishing import codestreams, jpeg_streams, profiles
+from vsv.rendering.icc import Profile
 
 SECRET = b"mustermann"
 

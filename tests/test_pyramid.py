@@ -10,8 +10,8 @@ from opened import box_mean, grey_levels_apart, opened, stored_level, tile, whol
 from PIL import Image
 from slides import JPEG2000_RGB, JPEG2000_YCBCR, LIBRARY, Plan, replace_tile, write_slide
 from vsv.pyramid import Rendered, missing_levels, render_pyramid
+from vsv.rendering.tiles import render_tile
 from vsv.slides import pixels
-from vsv.tiles import render_tile
 
 FORMS = {
     "aperio": Plan(1293, 1051),

@@ -8,10 +8,10 @@ import pytest
 from opened import box_mean, grey_levels_apart, opened, stored_level, tile, whole_level
 from PIL import Image
 from slides import JPEG2000_RGB, Chroma, Pixels, Plan, write_slide
-from vsv.drawing import scaled
+from vsv.rendering.draw import scaled
+from vsv.rendering.image_request import View
 from vsv.slides.levels import JpegLevel
 from vsv.slides.slide import MAX_DCT_SHIFT, Slide
-from vsv.view import View
 
 FORMS = {
     "rgb": Plan(1293, 1051),

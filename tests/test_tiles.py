@@ -21,8 +21,8 @@ from slides import (
 )
 from vsv.errors import InvalidQueryError, TileNotFoundError
 from vsv.formats.jpeg import adobe_marker
+from vsv.rendering.tiles import Tiling, render_tile
 from vsv.slides.slide import Slide
-from vsv.tiles import Tiling, render_tile
 
 WIDTH, HEIGHT = 1293, 1051  # a quarter is 323×262 where Deep Zoom has 324×263
 SIZES = {"width_px": WIDTH, "height_px": HEIGHT}

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from opened import decibels, stored_level
 from serve_image.webgateway_channels import rendering
 from slides import Pixels
-from vsv.channels import NATURAL, PRIMARIES, Channel, Rendering
 from vsv.errors import InvalidQueryError, UnsupportedError
 from vsv.installation import Installation
-from vsv.recolouring import recoloured
+from vsv.rendering.channel_rendering import recoloured
+from vsv.rendering.channels import NATURAL, PRIMARIES, Channel, Rendering
 from webgateway_site import NUMBER, ask, picture, region, served
 
 ADDRESS = f"render_image_region/{NUMBER}/0/0/"

@@ -9,12 +9,19 @@ import re
 from collections.abc import Mapping
 
 from http_api import Request, Response, content_etag, is_unchanged, tagged, whole
-from vsv.colour import PASSTHROUGH, Colour, ColourState, colour_asked, colour_state, effective_intent
 from vsv.errors import InvalidQueryError, InvalidTileAddressError
 from vsv.installation import Installation
 from vsv.names import checked_image_id
+from vsv.rendering.colour_management import (
+    PASSTHROUGH,
+    Colour,
+    ColourState,
+    colour_asked,
+    colour_state,
+    effective_intent,
+)
+from vsv.rendering.tiles import MIME_TYPES, OWN_TILING, Tiling, render_tile
 from vsv.slides.slide import Slide
-from vsv.tiles import MIME_TYPES, OWN_TILING, Tiling, render_tile
 
 from serve_image import caching
 
@@ -112,13 +119,13 @@ def _converted(slide: Slide, thumbnail: bytes, colour: Colour) -> bytes:
     intent = effective_intent(slide, colour)
     if intent is None:
         return thumbnail
-    from vsv.icc import converted_jpeg  # noqa: PLC0415  cold start
+    from vsv.rendering.icc import converted_jpeg  # noqa: PLC0415  cold start
 
     return converted_jpeg(slide, thumbnail, intent)
 
 
 def _profile(here: Installation, image_id: str, request: Request) -> Response:
-    from vsv.icc import stored_profile  # noqa: PLC0415  cold start
+    from vsv.rendering.icc import stored_profile  # noqa: PLC0415  cold start
 
     body = stored_profile(here.library.slide(image_id))
     headers = caching.headers(here, content_etag(body), caching.REVALIDATE)

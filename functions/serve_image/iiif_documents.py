@@ -6,8 +6,8 @@ Sources: IIIF Image API 3.0 section 5 and 2.1 section 5; IIIF Presentation API 3
 from typing import Any
 
 from vsv.records.models import SlideRecord
+from vsv.rendering.image_request import MAX_AREA_PX, MAX_SIDE_PX
 from vsv.slides.deepzoom_grid import Grid
-from vsv.view import MAX_AREA_PX, MAX_SIDE_PX
 
 from serve_image.iiif_grammar import FORMATS, Dialect, read_size
 

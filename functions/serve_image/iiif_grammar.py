@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from vsv.errors import InvalidQueryError, TooLargeError, UnsupportedError
-from vsv.view import MAX_AREA_PX, MAX_SIDE_PX, QUALITIES, View
+from vsv.rendering.image_request import MAX_AREA_PX, MAX_SIDE_PX, QUALITIES, View
 
 MAX_DIGITS = 9
 FORMATS = ("jpg", "png", "webp", "tif")

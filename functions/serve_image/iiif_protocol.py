@@ -8,12 +8,12 @@ import json
 from urllib.parse import unquote
 
 from http_api import Request, Response, content_etag, tagged
-from vsv.colour import colour_asked, colour_state, effective_intent
 from vsv.errors import InvalidTileAddressError
 from vsv.installation import Installation
 from vsv.names import checked_image_id
+from vsv.rendering.colour_management import colour_asked, colour_state, effective_intent
+from vsv.rendering.image_request import View, halvings
 from vsv.slides.slide import Slide
-from vsv.view import View, halvings
 
 from serve_image import caching
 from serve_image import iiif_documents as documents
@@ -91,7 +91,7 @@ def _picture(
     headers = caching.headers(here, etag, kept) | {"link": links}
 
     def make() -> bytes:
-        from vsv.drawing import draw  # noqa: PLC0415  cold start: Deep Zoom's stored tiles need no pixels
+        from vsv.rendering.draw import draw  # noqa: PLC0415  cold start: Deep Zoom's stored tiles need no pixels
 
         return draw(slide, view, asked.fmt, colour=colour)
 

@@ -6,7 +6,7 @@ Keys and types are those of OMERO.web 5.31's ``omeroweb.api`` and of omero-marsh
 from typing import Any
 from urllib.parse import urlsplit
 
-from vsv.channels import COUNT
+from vsv.rendering.channels import COUNT
 from vsv.slides.deepzoom_grid import Grid
 
 from serve_image.webgateway_documents import About, scanned_s

@@ -11,8 +11,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from vsv.channels import COUNT, PRIMARIES, Channel, Color, Rendering
 from vsv.errors import InvalidQueryError, UnsupportedError
+from vsv.rendering.channels import COUNT, PRIMARIES, Channel, Color, Rendering
 
 MAX_CHANNELS = 64
 _REAL = r"[-+]?(?:\d{1,12}(?:\.\d{0,17})?|\.\d{1,17})(?:[eE][-+]?\d{1,2})?"

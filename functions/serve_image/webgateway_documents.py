@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from math import floor, sqrt
 from typing import Any
 
-from vsv.channels import FULL, NAMES, PRIMARIES
+from vsv.rendering.channels import FULL, NAMES, PRIMARIES
 from vsv.slides.deepzoom_grid import Grid
 
 from serve_image.webgateway_grammar import levels

@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vsv.channels import Rendering
 from vsv.errors import InvalidQueryError, TileNotFoundError
+from vsv.rendering.channels import Rendering
+from vsv.rendering.image_request import View
 from vsv.slides.deepzoom_grid import Grid
-from vsv.view import View
 
 from serve_image.webgateway_channels import rendering
 

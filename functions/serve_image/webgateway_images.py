@@ -2,11 +2,11 @@
 
 import base64
 
-from vsv.colour import Colour
 from vsv.errors import InvalidQueryError
+from vsv.rendering.colour_management import Colour
+from vsv.rendering.image_request import View, halvings, level_box
+from vsv.rendering.tiles import Tiling, render_tile
 from vsv.slides.slide import Slide
-from vsv.tiles import Tiling, render_tile
-from vsv.view import View, halvings, level_box
 
 from serve_image.webgateway_grammar import Asked
 
@@ -17,7 +17,7 @@ def draw_asked(slide: Slide, asked: Asked, colour: Colour) -> bytes:
     """Give the picture; a tile that is stored comes as it is."""
     if asked.tile is not None and asked.is_stored:
         return render_tile(slide, *asked.tile, "jpeg", Tiling(colour=colour))
-    from vsv.recolouring import draw_channels  # noqa: PLC0415  cold start: stored tiles need no pixels
+    from vsv.rendering.channel_rendering import draw_channels  # noqa: PLC0415  cold start: stored tiles need no pixels
 
     return draw_channels(slide, asked.view, asked.rendering, asked.fmt, asked.quality, colour)
 
@@ -35,7 +35,7 @@ def thumbnail_view(slide: Slide, width: int, height: int | None) -> View:
 
 def draw_thumbnail(slide: Slide, view: View, colour: Colour) -> bytes:
     """Give a thumbnail as JPEG, without channel settings."""
-    from vsv.drawing import draw  # noqa: PLC0415  cold start
+    from vsv.rendering.draw import draw  # noqa: PLC0415  cold start
 
     return draw(slide, view, "jpg", colour=colour)
 
@@ -64,7 +64,7 @@ def plane_view(slide: Slide, width: int, height: int) -> View:
 def channel_counts(slide: Slide, view: View, channel: int) -> list[int]:
     """Give how often each of the 256 values occurs."""
     import numpy as np  # noqa: PLC0415  cold start
-    from vsv.drawing import scaled  # noqa: PLC0415  cold start
+    from vsv.rendering.draw import scaled  # noqa: PLC0415  cold start
 
     counts: list[int] = np.bincount(scaled(slide, view)[..., channel].ravel(), minlength=256).tolist()
     return counts

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from http_api import Request, Response
-from vsv.channels import COUNT
-from vsv.colour import Colour, colour_asked, effective_intent
 from vsv.errors import (
     ConflictError,
     ImageNotFoundError,
@@ -21,9 +19,11 @@ from vsv.errors import (
     UnreadableSlideError,
 )
 from vsv.installation import Installation
+from vsv.rendering.channels import COUNT
+from vsv.rendering.colour_management import Colour, colour_asked, effective_intent
+from vsv.rendering.image_request import MAX_AREA_PX, View
 from vsv.slides.slide import Slide
 from vsv.storage.numeric_ids import parse_number
-from vsv.view import MAX_AREA_PX, View
 
 from serve_image import caching
 from serve_image import webclient_pages as webclient
@@ -212,7 +212,7 @@ def _histogram(here: Installation, request: Request, parts: list[str]) -> Respon
 
 def _shape_mask(here: Installation, request: Request, parts: list[str]) -> Response:
     """``render_shape_mask/{shape}/?color&flip``: a stored mask as a PNG, transparent around it."""
-    from vsv.masks import changed_mask, read_mask  # noqa: PLC0415  cold start: numpy and Pillow
+    from vsv.rendering.masks import changed_mask, read_mask  # noqa: PLC0415  cold start: numpy and Pillow
 
     if len(parts) != 1:
         raise InvalidTileAddressError("the address is the shape's number")

@@ -21,7 +21,7 @@ from vsv.errors import (
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, last_byte
 from vsv.formats.tiff_writer import Tags, TiffWriter
-from vsv.icc import stored_profile
+from vsv.rendering.icc import stored_profile
 from vsv.slides.levels import JpegLevel
 from vsv.slides.properties import Scan, read_scan
 from vsv.slides.slide import COMPLETE, Slide, is_complete, tiled_pages

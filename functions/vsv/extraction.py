@@ -13,15 +13,15 @@ from pathlib import Path, PurePath
 
 from PIL import Image
 
-from vsv.associated import encode, make_thumbnail, read_associated
 from vsv.barcodes.reader import Barcode, read_label
 from vsv.clock import now_utc
 from vsv.errors import AlreadyExistsError, FileChangingError, FileMissingError
-from vsv.icc import profile_of
 from vsv.installation import Installation
 from vsv.names import is_image_id
 from vsv.predecessor import predecessor
 from vsv.records.models import ImportRecord, SlideRecord
+from vsv.rendering.associated_images import encode, make_thumbnail, read_associated
+from vsv.rendering.icc import profile_of
 from vsv.slides.image_reader import is_plain
 from vsv.slides.properties import Scan, read_scan
 from vsv.slides.slide import open_slide

@@ -13,11 +13,11 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
-from vsv import regions
 from vsv.errors import UnavailableError
 from vsv.formats.jpeg import abbreviate
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff_writer import PageLayout, TiffWriter
+from vsv.rendering import regions
 from vsv.slides import pixels
 from vsv.slides.levels import JpegLevel, jpeg_level
 from vsv.slides.slide import MAX_DCT_SHIFT, Slide, matching_level, tiled_pages

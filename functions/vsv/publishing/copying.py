@@ -11,13 +11,13 @@ from vsv.errors import CorruptTileError, UnavailableError, UnreadableSlideError
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import MAX_TABLES_BYTES, Entry, Page, Reader, directories, read_pages, spans
 from vsv.formats.tiff_writer import Tags, TiffWriter
-from vsv.icc import MAX_BYTES
 from vsv.publishing import codestreams, jpeg_streams, profiles
 from vsv.publishing.chosen_pages import JPEG2000, Ranges, choose, pictures_left_out
 from vsv.publishing.description import HEAD, rebuild
 from vsv.publishing.kept_tags import ALLOWED, DESCRIPTION, PROFILE, TABLES, structure, tag_name, value
 from vsv.publishing.policy import Policy
 from vsv.publishing.report import Findings, Report
+from vsv.rendering.icc import MAX_BYTES
 from vsv.slides.levels import MAX_TILE_BYTES
 from vsv.storage import atomic_write
 

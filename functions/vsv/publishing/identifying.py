@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path, PurePath
 
-from vsv.associated import read_associated
 from vsv.barcodes.reader import read_label
 from vsv.errors import UnreadableSlideError
 from vsv.formats.aperio_description import parse_tags, scan_time
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import Entry, Reader, directories, read_pages
-from vsv.icc import MAX_BYTES
 from vsv.publishing import profiles
 from vsv.publishing.description import HEAD, Field, rebuild
 from vsv.publishing.kept_tags import DESCRIPTION, PLACES, PROFILE, TABLES, is_text, tag_name, value
 from vsv.publishing.policy import Policy
 from vsv.publishing.study_names import written_days
 from vsv.records.models import SlideRecord
+from vsv.rendering.associated_images import read_associated
+from vsv.rendering.icc import MAX_BYTES
 
 MAX_VALUES = 5000
 MAX_CHARACTERS = 200

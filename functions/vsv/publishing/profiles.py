@@ -6,7 +6,7 @@ Source: ICC.1:2022, sections 7 (header and tags), 9 and 10 (tags and their types
 import struct
 from dataclasses import dataclass
 
-from vsv.icc import MAX_BYTES
+from vsv.rendering.icc import MAX_BYTES
 
 _HEADER_BYTES, _MAX_TAGS = 128, 100
 NAME = "Slide scanner"

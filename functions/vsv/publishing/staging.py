@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from vsv.associated import encode, make_thumbnail
 from vsv.errors import CorruptTileError, LeakError, UnreadableSlideError
 from vsv.formats.random_access import OpenFile
 from vsv.inspection import checksum
@@ -23,7 +22,8 @@ from vsv.publishing.report import Report
 from vsv.publishing.shifting import days_earlier
 from vsv.pyramid import render_pyramid
 from vsv.records.models import SlideRecord
-from vsv.regions import region
+from vsv.rendering.associated_images import encode, make_thumbnail
+from vsv.rendering.regions import region
 from vsv.slides.slide import Slide, open_slide
 from vsv.storage import atomic_write
 from vsv.storage.slide_files import SLIDE

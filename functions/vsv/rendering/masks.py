@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vsv.channels import Color
 from vsv.errors import (
     AlreadyExistsError,
     BadRequestError,
@@ -19,10 +18,11 @@ from vsv.errors import (
     ImageNotFoundError,
     SlideNotFoundError,
 )
+from vsv.rendering.channels import Color
+from vsv.rendering.image_request import check_area
 from vsv.storage import atomic_write
 from vsv.storage.owner_files import owner, take
 from vsv.storage.slide_files import SlideFiles
-from vsv.view import check_area
 
 _FOREIGN = "the mask's file is not one that was stored here"
 Bits = npt.NDArray[np.bool_]

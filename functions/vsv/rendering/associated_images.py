@@ -11,7 +11,7 @@ from vsv.errors import CorruptTileError, UnreadableSlideError
 from vsv.formats.aperio_description import is_aperio
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import Page, read_pages
-from vsv.regions import region
+from vsv.rendering.regions import region
 from vsv.slides.image_reader import is_plain
 from vsv.slides.openslide_reader import opened
 from vsv.slides.slide import Slide

@@ -4,9 +4,9 @@ import logging
 from dataclasses import dataclass
 from functools import lru_cache
 
-from vsv.colour import AS_STORED, Colour, effective_intent
-from vsv.drawn_tiles import DrawnTiles
 from vsv.errors import CorruptTileError, InvalidQueryError
+from vsv.rendering.colour_management import AS_STORED, Colour, effective_intent
+from vsv.rendering.tile_cache import DrawnTiles
 from vsv.slides.deepzoom_grid import Grid
 from vsv.slides.slide import Slide
 
@@ -96,7 +96,7 @@ def background_tile(size: int) -> bytes:
 
 
 def _encoded(slide: Slide, level_dz: int, fmt: str, col: int, row: int) -> bytes:
-    from vsv import regions  # noqa: PLC0415  cold start
+    from vsv.rendering import regions  # noqa: PLC0415  cold start
     from vsv.slides import pixels  # noqa: PLC0415  cold start
 
     data = regions.level_tile(slide, level_dz, col, row)
@@ -107,7 +107,7 @@ def _encoded(slide: Slide, level_dz: int, fmt: str, col: int, row: int) -> bytes
 
 
 def _encoded_region(slide: Slide, level_dz: int, fmt: str, box: tuple[int, int, int, int]) -> bytes:
-    from vsv import regions  # noqa: PLC0415  cold start
+    from vsv.rendering import regions  # noqa: PLC0415  cold start
     from vsv.slides import pixels  # noqa: PLC0415  cold start
 
     data = regions.region(slide, level_dz, box)
@@ -115,7 +115,10 @@ def _encoded_region(slide: Slide, level_dz: int, fmt: str, box: tuple[int, int, 
 
 
 def _converted(slide: Slide, level_dz: int, fmt: str, box: tuple[int, int, int, int], intent: str) -> bytes:
-    from vsv import icc, regions  # noqa: PLC0415  cold start
+    from vsv.rendering import (
+        icc,  # noqa: PLC0415  cold start
+        regions,  # noqa: PLC0415  cold start
+    )
     from vsv.slides import pixels  # noqa: PLC0415  cold start
 
     data = icc.converted(slide, regions.region(slide, level_dz, box), intent)

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from vsv import regions
-from vsv.colour import AS_STORED, Colour, effective_intent
 from vsv.errors import InvalidQueryError
+from vsv.rendering import regions
+from vsv.rendering.colour_management import AS_STORED, Colour, effective_intent
+from vsv.rendering.image_request import SUPPORT, View, halvings, level_box, stored_tile
+from vsv.rendering.tiles import Tiling, render_tile
 from vsv.slides import pixels
 from vsv.slides.pixels import Pixels
 from vsv.slides.slide import Slide
-from vsv.tiles import Tiling, render_tile
-from vsv.view import SUPPORT, View, halvings, level_box, stored_tile
 
 MIME_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "tif": "image/tiff"}
 QUALITY = 90
@@ -47,7 +47,7 @@ def coloured(slide: Slide, picture: Pixels, colour: Colour) -> Pixels:
     intent = effective_intent(slide, colour)
     if intent is None:
         return picture
-    from vsv import icc  # noqa: PLC0415  most slides have no profile
+    from vsv.rendering import icc  # noqa: PLC0415  most slides have no profile
 
     return icc.converted(slide, picture, intent)
 

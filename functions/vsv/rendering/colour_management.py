@@ -51,7 +51,7 @@ def effective_intent(slide: Slide, colour: Colour) -> str | None:
     """
     if colour.icc == PASSTHROUGH or not _may_have_profile(slide):
         return None
-    from vsv.icc import profile_of  # noqa: PLC0415  cold start
+    from vsv.rendering.icc import profile_of  # noqa: PLC0415  cold start
 
     profile = profile_of(slide)
     if profile is None or profile.is_srgb:
@@ -94,7 +94,7 @@ def colour_state(slide: Slide, colour: Colour) -> ColourState:
     none = ColourState(None, is_srgb=False, intent=None)
     if not _may_have_profile(slide):
         return none
-    from vsv.icc import profile_of  # noqa: PLC0415  cold start
+    from vsv.rendering.icc import profile_of  # noqa: PLC0415  cold start
 
     profile = profile_of(slide)
     if profile is None:

@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vsv.colour import INTENTS
 from vsv.errors import CorruptTileError, ImageNotFoundError
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import Array
 from vsv.haste import may_wait
+from vsv.rendering.colour_management import INTENTS
 from vsv.slides.slide import Origin, Slide
 
 if TYPE_CHECKING:

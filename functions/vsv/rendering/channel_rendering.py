@@ -6,12 +6,12 @@ Where nothing changes, a tile comes as it is stored.
 import numpy as np
 from PIL import Image
 
-from vsv.channels import Rendering, tables
-from vsv.colour import AS_STORED, Colour
-from vsv.drawing import coloured, draw, encode, scaled, turned
+from vsv.rendering.channels import Rendering, tables
+from vsv.rendering.colour_management import AS_STORED, Colour
+from vsv.rendering.draw import coloured, draw, encode, scaled, turned
+from vsv.rendering.image_request import View
 from vsv.slides.pixels import Pixels
 from vsv.slides.slide import Slide
-from vsv.view import View
 
 _DARK = bytes(256)
 

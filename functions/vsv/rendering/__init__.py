@@ -1,0 +1,1 @@
+"""Pictures of slides: tiles, regions, colour management, channels, masks, associated images."""
