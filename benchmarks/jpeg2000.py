@@ -20,7 +20,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from vsv.pyramid import cores
+from vsv.pyramids.renderer import cores
 
 from benchmarks.big_slide import REAL_SLIDE
 from benchmarks.measured import Cost, run
@@ -144,7 +144,7 @@ def _compare(folder: Path, kind: Kind, side_px: int, options: argparse.Namespace
 def _commands(slide: Path, folder: Path) -> dict[str, list[str]]:
     python, pyramid = [sys.executable, "-c"], str(folder / "pyramid.tif")
     commands = {
-        "start of Python": [*python, "import imagecodecs, vsv.pyramid, vsv.slides.slide"],
+        "start of Python": [*python, "import imagecodecs, vsv.pyramids.renderer, vsv.slides.slide"],
         "imagecodecs, decode only": [*python, DECODE, str(slide)],
         "vsv": [*python, RENDER, str(slide), pyramid, "any"],
         "vsv, Pillow's OpenJPEG": [*python, RENDER, str(slide), pyramid, "pillow"],

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from vsv.pyramid import cores
+from vsv.pyramids.renderer import cores
 
 from benchmarks.big_slide import REAL_SLIDE, write_big_slide
 from benchmarks.measured import Cost, run

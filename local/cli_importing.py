@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event
 
 import click
-from vsv.pyramid import cores
+from vsv.pyramids.renderer import cores
 
 from local import bulk_status
 from local.bulk import Task, until_interrupted, work_through

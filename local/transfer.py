@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vsv.errors import FileChangingError, FileMissingError, TransferError, UnavailableError
 from vsv.inspection import checksum
-from vsv.pyramid import Progress
+from vsv.pyramids.renderer import Progress
 from vsv.storage import atomic_write
 from vsv.storage.slide_files import SlideFiles
 

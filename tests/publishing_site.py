@@ -14,7 +14,7 @@ from vsv.clock import now_utc
 from vsv.extraction import case_id
 from vsv.installation import Installation
 from vsv.publishing.steps import publish_step, withdraw_step
-from vsv.pyramid import render_pyramid
+from vsv.pyramids.renderer import render_pyramid
 from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status, job_id
 from vsv.storage.slide_files import Claim
 

@@ -13,9 +13,9 @@ from archive_site import ADMIN, answers, brought, record
 from running import ROOT, Site, site
 from small_slides import slide_bytes
 from vsv import archiving, job_runs, jobs, life
-from vsv.complete_pyramid import check_complete
 from vsv.import_steps import render
 from vsv.installation import Installation
+from vsv.pyramids.self_contained import check_complete
 from vsv.records.models import JobKind, JobState, Status
 from vsv.review import change
 from vsv.storage import atomic_write

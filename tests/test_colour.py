@@ -35,7 +35,7 @@ from running import ROOT, Site
 from serve_image.handler import lambda_handler
 from slides import JPEG2000_RGB, Pixels, Plan, texture, write_slide
 from vsv.errors import InvalidQueryError
-from vsv.pyramid import render_pyramid
+from vsv.pyramids.renderer import render_pyramid
 from vsv.rendering.colour_management import AS_STORED, Colour, colour_asked, colour_state
 from vsv.rendering.colour_management import INTENTS as OUR_INTENTS
 from vsv.rendering.draw import draw

@@ -16,11 +16,11 @@ from profiles import lut_profile, matrix_profile
 from running import Site, site
 from slides import JPEG2000_RGB, JPEG2000_YCBCR, Plan, patch_item, texture, tile_bytes, write_slide
 from small_slides import slide_bytes
-from vsv import complete_pyramid
-from vsv.complete_pyramid import check_complete, complete
 from vsv.errors import ConflictError, UnavailableError
 from vsv.formats.random_access import OpenFile
-from vsv.pyramid import render_pyramid
+from vsv.pyramids import self_contained
+from vsv.pyramids.renderer import render_pyramid
+from vsv.pyramids.self_contained import check_complete, complete
 from vsv.slides.slide import COMPLETE, tiled_pages
 from vsv.storage import atomic_write
 
@@ -171,7 +171,7 @@ def test_it_says_scale_and_magnification_and_names_nobody(made: tuple[Path, Path
 
 @pytest.mark.parametrize("mpp", [1e-8, 0.0001, 0.2525, 0.499, 12.5, 1e8])
 def test_scales_are_kept_as_well_as_tiff_can(mpp: float) -> None:
-    top, bottom = struct.unpack("<II", complete_pyramid._rational(10_000 / mpp))
+    top, bottom = struct.unpack("<II", self_contained._rational(10_000 / mpp))
     if 0.000003 < mpp < 1e6:
         assert float(Fraction(top, bottom)) == pytest.approx(10_000 / mpp, rel=1e-4)
 

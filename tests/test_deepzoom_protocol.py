@@ -15,7 +15,7 @@ from serve_image.handler import lambda_handler
 from slides import JPEG2000_RGB, Plan, encode_tile, texture, write_slide
 from vsv import installation
 from vsv.installation import Installation
-from vsv.pyramid import render_pyramid
+from vsv.pyramids.renderer import render_pyramid
 from vsv.settings import Settings
 from vsv.storage.slide_files import SlideFiles
 

@@ -14,7 +14,7 @@ from opened import decoded, grey_levels_apart, opened
 from PIL import Image, ImageOps
 from slides import JPEG2000_RGB, Pixels, Plan, write_slide
 from vsv.errors import InvalidQueryError, TooLargeError
-from vsv.pyramid import render_pyramid
+from vsv.pyramids.renderer import render_pyramid
 from vsv.rendering import draw
 from vsv.rendering.draw import STRIP_PX, draw, scaled
 from vsv.rendering.image_request import (

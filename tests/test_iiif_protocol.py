@@ -20,7 +20,7 @@ from slides import Plan, write_slide
 from store_records import slide as slide_record
 from vsv import installation
 from vsv.installation import Installation
-from vsv.pyramid import render_pyramid
+from vsv.pyramids.renderer import render_pyramid
 from vsv.rendering.image_request import MAX_AREA_PX
 from vsv.settings import Settings
 from vsv.storage.slide_files import SlideFiles

@@ -11,9 +11,10 @@ from inspect_file.handler import lambda_handler as inspect_file
 from render_pyramid.handler import lambda_handler as render_pyramid
 from running import DEADLINE_S, Site, check_whole, site, wait_until
 from small_slides import OLD, put, slide_bytes
-from vsv import import_steps, pyramid
+from vsv import import_steps
 from vsv.errors import FileMissingError, NotFoundError, VersionConflictError
 from vsv.installation import current
+from vsv.pyramids import renderer
 from vsv.records.models import ImportRecord, ImportState, Status
 from vsv.review import Decider, change
 from vsv.storage import atomic_write
@@ -52,7 +53,7 @@ class Killer:
             (Path, ("rename", "replace", "mkdir", "chmod", "write_bytes")),
             (SqliteImportStore, ("start", "advance")),
             (SqliteSlideStore, ("put_new",)),
-            (pyramid, ("_layout",)),
+            (renderer, ("_layout",)),
         ):
             for name in names:
                 patched.setattr(owner, name, self.before(getattr(owner, name)))

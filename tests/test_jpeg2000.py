@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from opened import box_mean, decibels, decoded, grey_levels_apart, opened, stored_level, tile, whole_level
 from PIL import Image
 from slides import JPEG2000_RGB, JPEG2000_YCBCR, Pixels, Plan, replace_tile, texture, tile_bytes, write_slide
-from vsv import pyramid
 from vsv.errors import CorruptTileError
 from vsv.formats import openjpeg
 from vsv.formats.jpeg2000 import read_codestream
-from vsv.pyramid import render_pyramid
+from vsv.pyramids import renderer
+from vsv.pyramids.renderer import render_pyramid
 from vsv.slides import jpeg2000_reader, openslide_reader
 from vsv.slides.pixels import tile_pixels
 
@@ -347,9 +347,9 @@ def test_a_library_of_another_kind_is_not_used(monkeypatch: pytest.MonkeyPatch) 
 
 def test_tasks_of_a_pyramid_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    original = pyramid._counted
+    original = renderer._counted
     monkeypatch.setattr(
-        pyramid,
+        renderer,
         "_counted",
         lambda runs, counter: original((sizes.append(len(run)) or run for run in runs), counter),
     )

@@ -82,7 +82,7 @@ def test_images_are_packed_with_records_and_nothing_of_imports() -> None:
         "vsv.storage.object_store",
         "vsv.aws.s3_object_store",
         "vsv.archiving",
-        "vsv.complete_pyramid",
+        "vsv.pyramids.self_contained",
     }
 
 

@@ -18,7 +18,7 @@ from slides import Plan, texture, write_slide
 from vsv.errors import UnreadableSlideError
 from vsv.inspection import inspect
 from vsv.names import ORDINARY_SUFFIXES
-from vsv.pyramid import render_pyramid
+from vsv.pyramids.renderer import render_pyramid
 from vsv.records.models import ImportState
 from vsv.rendering.colour_management import Colour, colour_state
 from vsv.rendering.draw import draw

@@ -9,7 +9,7 @@ import tifffile
 from opened import box_mean, grey_levels_apart, opened, stored_level, tile, whole_level
 from PIL import Image
 from slides import JPEG2000_RGB, JPEG2000_YCBCR, LIBRARY, Plan, replace_tile, write_slide
-from vsv.pyramid import Rendered, missing_levels, render_pyramid
+from vsv.pyramids.renderer import Rendered, missing_levels, render_pyramid
 from vsv.rendering.tiles import render_tile
 from vsv.slides import pixels
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from opened import opened, tile
 from slides import Plan, write_slide
-from vsv import pyramid
 from vsv.errors import UnavailableError
 from vsv.formats.tiff_writer import TiffWriter
-from vsv.pyramid import render_pyramid
+from vsv.pyramids import renderer
+from vsv.pyramids.renderer import render_pyramid
 from vsv.slides.slide import Slide
 from vsv.storage import atomic_write
 
@@ -67,8 +67,8 @@ def test_a_failing_tile_leaves_no_trace_and_the_old_pyramid(
             raise RuntimeError("a bug")
         return original(*_)
 
-    original = pyramid._render_tile
-    monkeypatch.setattr(pyramid, "_render_tile", failing)
+    original = renderer._render_tile
+    monkeypatch.setattr(renderer, "_render_tile", failing)
     with pytest.raises(RuntimeError):
         render_pyramid(slide, path, jobs=2)
     assert names(slide) == {"slide.svs", "pyramid.tif"}
@@ -84,7 +84,7 @@ def test_nothing_is_visible_while_it_is_written(slide: Slide) -> None:
 
 
 def test_a_page_that_cannot_be_read_back_is_an_error(slide: Slide, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pyramid, "tiled_pages", lambda _: ())
+    monkeypatch.setattr(renderer, "tiled_pages", lambda _: ())
     with pytest.raises(UnavailableError, match="read back"):
         render_pyramid(slide, slide.path.with_name("pyramid.tif"), jobs=1)
     assert names(slide) == {"slide.svs"}
@@ -116,7 +116,7 @@ def test_only_a_few_tasks_run_ahead_of_the_writer() -> None:
 
     with ThreadPoolExecutor(2) as pool:
         tasks: Iterator = (begin for _ in range(1000))
-        for written, _ in enumerate(pyramid._in_order(pool, tasks, ahead=4)):
+        for written, _ in enumerate(renderer._in_order(pool, tasks, ahead=4)):
             most = max(most, begun - written)
     assert begun == 1000
     assert most <= 4 + 1
@@ -124,12 +124,12 @@ def test_only_a_few_tasks_run_ahead_of_the_writer() -> None:
 
 def test_tasks_are_cut_to_a_few_tiles(slide: Slide, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    original = pyramid._render_run
+    original = renderer._render_run
     monkeypatch.setattr(
-        pyramid,
+        renderer,
         "_render_run",
         lambda slide, level_dz, row, cols: sizes.append(len(cols)) or original(slide, level_dz, row, cols),
     )
-    monkeypatch.setattr(pyramid, "TILES_A_TASK", 3)
+    monkeypatch.setattr(renderer, "TILES_A_TASK", 3)
     render_pyramid(replace(slide, levels={}, native=frozenset()), slide.path.with_name("p.tif"), jobs=1)
     assert max(sizes) == 3

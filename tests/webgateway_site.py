@@ -17,7 +17,7 @@ from slides import Pixels, Plan, write_slide
 from vsv import installation
 from vsv.errors import SettingsError
 from vsv.installation import Installation
-from vsv.pyramid import render_pyramid
+from vsv.pyramids.renderer import render_pyramid
 from vsv.settings import Settings
 from vsv.storage.slide_files import SlideFiles
 

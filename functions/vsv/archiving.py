@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vsv.complete_pyramid import check_complete, complete
 from vsv.errors import (
     ConflictError,
     FileMissingError,
@@ -24,6 +23,7 @@ from vsv.errors import (
 )
 from vsv.inspection import checksum
 from vsv.installation import Installation
+from vsv.pyramids.self_contained import check_complete, complete
 from vsv.records.models import JobRecord, SlideRecord, Status
 from vsv.review import BY_ADMINS
 from vsv.runs import UNDER_WAY

@@ -11,7 +11,7 @@ from vsv.errors import FileMissingError, TransferError, UnavailableError, Unread
 from vsv.extraction import extract
 from vsv.inspection import checksum, inspect
 from vsv.installation import Installation
-from vsv.pyramid import Progress, render_pyramid
+from vsv.pyramids.renderer import Progress, render_pyramid
 from vsv.records.models import ImportRecord, ImportState
 from vsv.runs import DISK, NOT_THE_ONE, UNDER_WAY, is_object, record_failure
 from vsv.stored_slides import is_sha256

@@ -20,7 +20,7 @@ from vsv.publishing.plans import Plan, stage_folder
 from vsv.publishing.policy import Policy, read_policy
 from vsv.publishing.report import Report
 from vsv.publishing.shifting import days_earlier
-from vsv.pyramid import render_pyramid
+from vsv.pyramids.renderer import render_pyramid
 from vsv.records.models import SlideRecord
 from vsv.rendering.associated_images import encode, make_thumbnail
 from vsv.rendering.regions import region

@@ -139,7 +139,7 @@ def _write_decoded(
     pool: ThreadPoolExecutor,
 ) -> None:
     """Write a level of JPEG 2000 tiles, each decoded once, and the levels above it."""
-    from vsv.jpeg2000_pyramid import Tree  # noqa: PLC0415  cold start: few slides are JPEG 2000
+    from vsv.pyramids.jpeg2000_renderer import Tree  # noqa: PLC0415  cold start: few slides are JPEG 2000
 
     tree = Tree.of(slide, levels_dz)
     pages[0] = replace(pages[0], subsampling=tree.subsampling)

@@ -1,0 +1,1 @@
+"""Rendering of the levels that a slide lacks."""
