@@ -11,7 +11,7 @@ from vsv.errors import VsvError
 from vsv.idle_slides import idle
 from vsv.installation import Installation
 from vsv.records.models import JobRecord, JobState
-from vsv.review import Decider
+from vsv.workflow.transitions import Decider
 
 from local.cli_options import OPERATOR, data_option, existing
 from local.finishing import JobFailedError, finish

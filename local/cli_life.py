@@ -8,7 +8,7 @@ from vsv import life
 from vsv.errors import SlideNotFoundError, VsvError
 from vsv.installation import Installation
 from vsv.records.models import JobKind, Status
-from vsv.review import change
+from vsv.workflow.transitions import change
 
 from local.cli_options import OPERATOR, data_option, existing
 from local.finishing import JobFailedError, finish

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import platformdirs
 from vsv.installation import Installation
-from vsv.review import Decider
+from vsv.workflow.transitions import Decider
 
 from local.standalone import standalone
 

@@ -9,8 +9,8 @@ from vsv import daily
 from vsv.errors import VsvError
 from vsv.installation import Installation
 from vsv.job_runs import run_due
-from vsv.jobs import OF_FILES
 from vsv.records.models import JobKind
+from vsv.workflow.job_queue import OF_FILES
 
 from local.restored import HARMLESS, rests
 

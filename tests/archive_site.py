@@ -9,8 +9,8 @@ from serve_label.handler import lambda_handler as serve_label
 from vsv import job_runs, life
 from vsv.installation import Installation
 from vsv.records.models import JobRecord, SlideRecord
-from vsv.review import Decider
 from vsv.storage.numeric_ids import give_number
+from vsv.workflow.transitions import Decider
 
 from local.events import http_event
 

@@ -16,7 +16,7 @@ from vsv import job_runs, life
 from vsv.clock import now_utc
 from vsv.installation import Installation
 from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status
-from vsv.review import Decider, change
+from vsv.workflow.transitions import Decider, change
 
 from local.standalone import standalone
 

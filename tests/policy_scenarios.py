@@ -20,15 +20,16 @@ import boto3
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from small_slides import OLD, put, slide_bytes
-from vsv import import_steps, installation, jobs, life, purging, runs
+from vsv import import_steps, installation, life, purging, runs
 from vsv.barcodes.reader import Barcode
 from vsv.clock import now_utc
 from vsv.daily import LOOKS
 from vsv.errors import UnreadableSlideError
 from vsv.installation import Installation
 from vsv.records.models import ImportRecord, ImportState, JobKind, JobRecord, JobState, Status
-from vsv.review import Decider, change
 from vsv.storage.slide_files import OPENED
+from vsv.workflow import job_queue
+from vsv.workflow.transitions import Decider, change
 
 from local.events import http_event
 from tests.cloudformation import GIVEN, REGION, Function, arn
@@ -171,7 +172,7 @@ class World:
     def become(self, changes: Mapping[str, Any]) -> None:
         """Let the slide's record say this, and let no job of it wait."""
         with self.unrecorded() as here:
-            for job in jobs.slide_jobs(here, IMAGE_ID):
+            for job in job_queue.slide_jobs(here, IMAGE_ID):
                 here.jobs.advance(job, {"state": JobState.DONE})
             here.slides.update(IMAGE_ID, changes, by="eve")
 

@@ -14,7 +14,7 @@ import pytest
 from archive_site import ADMIN, archived, brought, history, record, restored
 from running import Site, site
 from small_slides import other_scan, put, slide_bytes
-from vsv import archiving, job_runs, jobs, life
+from vsv import archiving, job_runs, life
 from vsv.errors import (
     ConflictError,
     FileMissingError,
@@ -27,10 +27,11 @@ from vsv.errors import (
 from vsv.installation import Installation
 from vsv.records.models import ImportState, JobKind, JobState, Status
 from vsv.rendering.masks import read_mask, store_mask
-from vsv.review import Decider, change
 from vsv.storage.archive_marker import NOTE, read_note
 from vsv.storage.folder_object_store import FolderVault
 from vsv.storage.object_store import Stored
+from vsv.workflow import job_queue
+from vsv.workflow.transitions import Decider, change
 
 CONTENT = slide_bytes()
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -283,7 +284,7 @@ def test_one_in_the_scanners_folder(tmp_path: Path) -> None:
         assert here.bring("a.svs", CONTENT) == 202
         with pytest.raises(ConflictError, match="not ours"):
             life.archive(here.here, ID, ADMIN)
-        job = jobs.request(here.here, ID, JobKind.ARCHIVE, "test")
+        job = job_queue.request(here.here, ID, JobKind.ARCHIVE, "test")
         assert "not ours" in (job_runs.run(here.here, job).error or "")
         assert original(here).is_symlink()
         assert (here.scanner / "a.svs").read_bytes() == CONTENT

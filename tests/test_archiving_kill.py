@@ -12,15 +12,16 @@ import pytest
 from archive_site import ADMIN, answers, brought, record
 from running import ROOT, Site, site
 from small_slides import slide_bytes
-from vsv import archiving, job_runs, jobs, life
+from vsv import archiving, job_runs, life
 from vsv.import_steps import render
 from vsv.installation import Installation
 from vsv.pyramids.self_contained import check_complete
 from vsv.records.models import JobKind, JobState, Status
-from vsv.review import change
 from vsv.storage import atomic_write
 from vsv.storage.archive_marker import read_note
 from vsv.storage.object_store import Stored
+from vsv.workflow import job_queue
+from vsv.workflow.transitions import change
 
 ROUNDS = int(os.environ.get("VSV_KILL_ROUNDS", "6"))
 CONTENT = slide_bytes(side=3000)
@@ -62,7 +63,7 @@ def check_safe(here: Installation) -> None:
 
 def check_ended(here: Installation) -> None:
     """Finish what is waiting, and check that record and files say the same."""
-    for job in jobs.slide_jobs(here, ID):
+    for job in job_queue.slide_jobs(here, ID):
         if job.kind in KINDS and job.state is JobState.WAITING:
             assert job_runs.run(here, job).state is JobState.DONE
     found, is_here = record(here, ID), here.files.slide(ID).exists()

@@ -18,9 +18,9 @@ from running import ROOT, Site, server, site, wait_until
 from small_slides import other_scan, put, slide_bytes
 from vsv.errors import UnavailableError
 from vsv.records.models import Status
-from vsv.review import change
 from vsv.storage import atomic_write
 from vsv.storage.slide_files import SlideFiles
+from vsv.workflow.transitions import change
 
 from local import backup as backup_module
 from local.backup_store import BackupStore

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from vsv import jobs, life
+from vsv import life
 from vsv.installation import Installation
 from vsv.records.models import JobKind, JobRecord, JobState, Status
-from vsv.review import Decider, change
+from vsv.workflow import job_queue
+from vsv.workflow.transitions import Decider, change
 
 from local.cli import main
 from local.job_worker import JobWorker
@@ -139,7 +140,7 @@ class TestServer:
             finally:
                 worker.stop()
             assert len(registry.asked) == 1
-            jobs.request(here, "1", JobKind.PURGE, "Eve")
+            job_queue.request(here, "1", JobKind.PURGE, "Eve")
             time.sleep(0.1)
             stopped = here.jobs.get("1", JobKind.PURGE)
             assert stopped
@@ -172,7 +173,7 @@ class TestServer:
 
 def test_a_list_of_jobs_does_not_repeat_a_policys_secret(data: Path) -> None:
     detail = {"name": "STUDY-1", "policy": 'dates = "shift"\nshift_key = "0123456789abcdef"'}
-    found(data, lambda here: jobs.request(here, "1", JobKind.PUBLISH, "Eve", detail))
+    found(data, lambda here: job_queue.request(here, "1", JobKind.PUBLISH, "Eve", detail))
     result = run(data, "jobs", "--json")
     (listed,) = json.loads(result.stdout)
     assert listed["Detail"] == {"name": "STUDY-1"}

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from review_slides.handler import lambda_handler
-from vsv import installation, job_runs, job_steps, jobs
+from vsv import installation, job_runs, job_steps
 from vsv.errors import NotYetError, UnreadableSlideError
 from vsv.installation import Installation
 from vsv.records.models import JobKind, JobState
+from vsv.workflow import job_queue
 
 from local.standalone import standalone
 from tests.store_records import slide, slide_job
@@ -170,7 +171,7 @@ class TestWhatBecame:
 
     def test_jobs_come_in_pages(self, here: Installation) -> None:
         for number in range(25):
-            jobs.request(here, f"i{number:02d}", JobKind.ARCHIVE, "eve")
+            job_queue.request(here, f"i{number:02d}", JobKind.ARCHIVE, "eve")
         first = ask("listJobs")
         rest = ask("listJobs", nextToken=first["nextToken"], limit=100)
         ids = [job["ImageID"] for job in first["items"] + rest["items"]]

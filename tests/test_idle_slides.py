@@ -12,11 +12,12 @@ from archive_site import archived, restored
 from review_slides.handler import lambda_handler
 from running import site
 from small_slides import slide_bytes
-from vsv import idle_slides, jobs
+from vsv import idle_slides
 from vsv.idle_slides import LOOKED, idle, request_idle
 from vsv.installation import Installation
 from vsv.records.models import JobKind, Status
 from vsv.storage.slide_files import OPENED
+from vsv.workflow import job_queue
 
 from local.standalone import standalone
 from tests.store_records import slide
@@ -123,7 +124,7 @@ def test_they_are_asked_for_and_one_that_cannot_be_does_not_stop_the_others(
     other = replace(here, settings=replace(here.settings, archive=str(tmp_path / "elsewhere")))
     for image_id in ("1", "2", "3"):
         put(here, image_id, 200)
-    jobs.request(here, "2", JobKind.RESTORE, "dr.k")
+    job_queue.request(here, "2", JobKind.RESTORE, "dr.k")
     assert {job.image_id for job in request_idle(other, NOW)} == {"1", "3"}
     assert {job.by for job in request_idle(other, NOW)} == {idle_slides.BY}
 

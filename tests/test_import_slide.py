@@ -14,7 +14,7 @@ from import_slide.handler import lambda_handler as import_slide
 from running import Site, check_whole, site
 from small_slides import OLD, other_scan, put, slide_bytes
 from vsv.records.models import ImportState, Status
-from vsv.review import Decider, change
+from vsv.workflow.transitions import Decider, change
 
 from local.events import http_event
 

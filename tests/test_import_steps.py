@@ -16,9 +16,9 @@ from vsv.errors import FileMissingError, NotFoundError, VersionConflictError
 from vsv.installation import current
 from vsv.pyramids import renderer
 from vsv.records.models import ImportRecord, ImportState, Status
-from vsv.review import Decider, change
 from vsv.storage import atomic_write
 from vsv.storage.slide_files import Claim
+from vsv.workflow.transitions import Decider, change
 
 from local.sqlite import SqliteImportStore, SqliteSlideStore
 from tests.store_records import slide_import

@@ -11,7 +11,7 @@ from serve_image.handler import lambda_handler as serve_image
 from small_slides import OLD, other_scan, put, slide_bytes
 from vsv.errors import ConflictError
 from vsv.records.models import Status
-from vsv.review import Decider, change
+from vsv.workflow.transitions import Decider, change
 
 from local.events import http_event
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from vsv import job_runs, job_steps, jobs
+from vsv import job_runs, job_steps
 from vsv.clock import later, now_utc
 from vsv.errors import (
     ConflictError,
@@ -17,6 +17,7 @@ from vsv.errors import (
 from vsv.installation import Installation
 from vsv.records.models import JobKind, JobRecord, JobState
 from vsv.storage.slide_lock import locked
+from vsv.workflow import job_queue
 
 from local.standalone import standalone
 from tests.store_records import slide
@@ -69,34 +70,34 @@ def run_all(here: Installation) -> list[JobRecord]:
 
 class TestAsking:
     def test_asked_for_twice_is_asked_for_once(self, here: Installation) -> None:
-        first = jobs.request(here, "1", ARCHIVE, "Eve", {"a": "b"})
-        assert jobs.request(here, "1", ARCHIVE, "Ann", {"a": "b"}) == first
+        first = job_queue.request(here, "1", ARCHIVE, "Eve", {"a": "b"})
+        assert job_queue.request(here, "1", ARCHIVE, "Ann", {"a": "b"}) == first
         assert (first.by, first.state, first.attempts) == ("Eve", JobState.WAITING, 0)
 
     def test_the_same_in_another_way_is_a_conflict(self, here: Installation) -> None:
-        jobs.request(here, "1", ARCHIVE, "Eve", {"a": "b"})
+        job_queue.request(here, "1", ARCHIVE, "Eve", {"a": "b"})
         with pytest.raises(ConflictError, match="in another way"):
-            jobs.request(here, "1", ARCHIVE, "Eve", {"a": "c"})
+            job_queue.request(here, "1", ARCHIVE, "Eve", {"a": "c"})
 
     def test_a_slide_waits_for_one_job_of_its_files_at_a_time(
         self, here: Installation, steps: dict[JobKind, Step]
     ) -> None:
         steps[ARCHIVE] = Step({})
-        jobs.request(here, "1", ARCHIVE, "Eve")
+        job_queue.request(here, "1", ARCHIVE, "Eve")
         with pytest.raises(ConflictError, match="ARCHIVE"):
-            jobs.request(here, "1", RESTORE, "Eve")
-        jobs.request(here, "1", SEND, "Eve")  # reads a record only
+            job_queue.request(here, "1", RESTORE, "Eve")
+        job_queue.request(here, "1", SEND, "Eve")  # reads a record only
         job_runs.run_due(here, [ARCHIVE], lambda: True)
-        assert jobs.request(here, "1", RESTORE, "Eve").state is JobState.WAITING
+        assert job_queue.request(here, "1", RESTORE, "Eve").state is JobState.WAITING
 
     def test_what_has_failed_can_be_asked_for_again(
         self, here: Installation, steps: dict[JobKind, Step]
     ) -> None:
         steps[ARCHIVE] = Step(UnreadableSlideError("it is damaged"), {"fine": "now"})
-        first = jobs.request(here, "1", ARCHIVE, "Eve")
+        first = job_queue.request(here, "1", ARCHIVE, "Eve")
         assert [job.state for job in run_all(here)] == [JobState.FAILED]
         assert stored(here).error == "it is damaged"
-        second = jobs.request(here, "1", ARCHIVE, "Eve")
+        second = job_queue.request(here, "1", ARCHIVE, "Eve")
         assert second.run_id != first.run_id
         assert [(job.state, job.result) for job in run_all(here)] == [(JobState.DONE, {"fine": "now"})]
 
@@ -106,7 +107,7 @@ class TestRunning:
         self, here: Installation, steps: dict[JobKind, Step]
     ) -> None:
         steps[ARCHIVE] = Step(UnavailableError("the archive is away"), {})
-        jobs.request(here, "1", ARCHIVE, "Eve")
+        job_queue.request(here, "1", ARCHIVE, "Eve")
         pauses = []
         for attempt in range(1, 4):
             steps[ARCHIVE].outcomes[:] = [UnavailableError("the archive is away")]
@@ -129,7 +130,7 @@ class TestRunning:
     def test_patience_ends(self, here: Installation, steps: dict[JobKind, Step]) -> None:
         steps[ARCHIVE] = Step(OSError(28, "No space left on device"))
         here.slides.update("1", {"original": "ARCHIVING"}, by="Eve")
-        jobs.request(here, "1", ARCHIVE, "Eve")
+        job_queue.request(here, "1", ARCHIVE, "Eve")
         for _ in range(job_runs.ATTEMPTS):
             make_due(here)
             run_all(here)
@@ -150,7 +151,7 @@ class TestRunning:
             raise KilledError
 
         monkeypatch.setattr(job_steps, "step", lambda _kind: killed)
-        jobs.request(here, "1", ARCHIVE, "Eve")
+        job_queue.request(here, "1", ARCHIVE, "Eve")
         for attempt in (1, 2):
             make_due(here)
             with pytest.raises(KilledError):
@@ -170,7 +171,7 @@ class TestRunning:
         self, here: Installation, steps: dict[JobKind, Step]
     ) -> None:
         steps[RESTORE] = Step(NotYetError("it thaws", 5 * 3600))
-        jobs.request(here, "1", RESTORE, "Eve")
+        job_queue.request(here, "1", RESTORE, "Eve")
         for _ in range(job_runs.ATTEMPTS + 2):
             make_due(here, RESTORE)
             (job,) = run_all(here)
@@ -182,7 +183,7 @@ class TestRunning:
         self, here: Installation, steps: dict[JobKind, Step], caplog: pytest.LogCaptureFixture
     ) -> None:
         steps[ARCHIVE] = Step(RuntimeError("/secret/path"))
-        jobs.request(here, "1", ARCHIVE, "Eve")
+        job_queue.request(here, "1", ARCHIVE, "Eve")
         (job,) = run_all(here)
         assert job.state is JobState.WAITING
         assert "secret" not in str(job.error)
@@ -192,7 +193,7 @@ class TestRunning:
         self, here: Installation, steps: dict[JobKind, Step]
     ) -> None:
         steps[ARCHIVE] = Step({})
-        job = jobs.request(here, "1", ARCHIVE, "Eve")
+        job = job_queue.request(here, "1", ARCHIVE, "Eve")
         with locked(here.files, "1"):
             with pytest.raises(UnavailableError, match="something else"):
                 job_runs.run(here, job)
@@ -205,9 +206,9 @@ class TestRunning:
         self, here: Installation, steps: dict[JobKind, Step]
     ) -> None:
         steps[ARCHIVE] = Step(UnreadableSlideError("no"), {})
-        first = jobs.request(here, "1", ARCHIVE, "Eve")
+        first = job_queue.request(here, "1", ARCHIVE, "Eve")
         run_all(here)
-        jobs.request(here, "1", ARCHIVE, "Eve")
+        job_queue.request(here, "1", ARCHIVE, "Eve")
         with pytest.raises(VersionConflictError):
             job_runs.run(here, first)
         assert steps[ARCHIVE].runs == 1
@@ -217,7 +218,7 @@ class TestRunning:
     ) -> None:
         steps[ARCHIVE] = Step(UnavailableError("away"))
         for image_id in ("1", "2"):
-            jobs.request(here, image_id, ARCHIVE, "Eve")
+            job_queue.request(here, image_id, ARCHIVE, "Eve")
         first = job_runs.runs(here, JobKind, lambda: True)
         assert next(first).image_id == "1"
         assert [job.image_id for job in run_all(here)] == ["2"]
@@ -228,10 +229,10 @@ class TestRunning:
         self, here: Installation, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         here.slides.update("1", {"delivery": "WAITING"}, by="Eve")
-        first = jobs.request(here, "1", SEND, "Eve", {"version": "1"})
+        first = job_queue.request(here, "1", SEND, "Eve", {"version": "1"})
 
         def replaced(here: Installation, _job: JobRecord) -> Mapping[str, str]:
-            jobs.request(here, "1", SEND, "Eve", {"version": "2"}, instead=True)
+            job_queue.request(here, "1", SEND, "Eve", {"version": "2"}, instead=True)
             raise UnreadableSlideError("no")
 
         monkeypatch.setattr(job_steps, "step", lambda _kind: replaced)
@@ -246,14 +247,14 @@ class TestRunning:
         self, here: Installation, steps: dict[JobKind, Step]
     ) -> None:
         steps[ARCHIVE] = Step({})
-        jobs.request(here, "1", ARCHIVE, "Eve")
+        job_queue.request(here, "1", ARCHIVE, "Eve")
         here.jobs.advance(stored(here), {"next_at": later(timedelta(days=400))})
         assert [job.state for job in run_all(here)] == [JobState.DONE]
 
     def test_there_is_an_end_when_time_is_up(self, here: Installation, steps: dict[JobKind, Step]) -> None:
         steps[ARCHIVE] = Step({})
         for image_id in ("1", "2", "3"):
-            jobs.request(here, image_id, ARCHIVE, "Eve")
+            job_queue.request(here, image_id, ARCHIVE, "Eve")
         left = [True, True, False]
         assert len(job_runs.run_due(here, JobKind, lambda: left.pop(0))) == 2
         assert len(run_all(here)) == 1

@@ -14,12 +14,13 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.events.models import EventPattern
 from observed import _metrics
 from running import ROOT
-from vsv import daily, installation, job_runs, jobs, purging
+from vsv import daily, installation, job_runs, purging
 from vsv.errors import BadRequestError, UnavailableError
 from vsv.installation import Installation
 from vsv.records.models import JobKind, JobRecord, JobState, Status
-from vsv.review import Decider, change
 from vsv.settings import Settings
+from vsv.workflow import job_queue
+from vsv.workflow.transitions import Decider, change
 
 from local.standalone import standalone
 from tests.cloudformation import ACCOUNT, REGION, Template, template
@@ -59,7 +60,7 @@ def here(tmp_path: Path) -> Iterator[Installation]:
 
 
 def ask(here: Installation, image_id: str = "1", kind: JobKind = JobKind.PURGE) -> JobRecord:
-    return jobs.request(here, image_id, kind, "Eve")
+    return job_queue.request(here, image_id, kind, "Eve")
 
 
 def stored(here: Installation, image_id: str = "1", kind: JobKind = JobKind.PURGE) -> JobRecord:

@@ -16,7 +16,7 @@ from small_slides import other_scan, slide_bytes
 from vsv.aws.dynamodb.records import DynamoSlideStore
 from vsv.errors import BadRequestError
 from vsv.records.models import SlideRecord, Status
-from vsv.review import change
+from vsv.workflow.transitions import change
 
 from local.cli import main
 from local.cli_options import OPERATOR

@@ -11,7 +11,7 @@ import pytest
 from running import Site
 from small_slides import slide_bytes
 from vsv.records.models import Status
-from vsv.review import Decider, change
+from vsv.workflow.transitions import Decider, change
 
 from local import static
 from local.app import App

@@ -8,7 +8,7 @@ from slides import Plan, write_slide
 from small_slides import slide_bytes
 from vsv.barcodes.reader import Barcode
 from vsv.records.models import SlideRecord, Status
-from vsv.review import Decider, change
+from vsv.workflow.transitions import Decider, change
 
 from tests.store_records import slide
 

@@ -43,10 +43,10 @@ from vsv.installation import Installation
 from vsv.publishing.leaks import check
 from vsv.publishing.policy import Policy
 from vsv.records.models import JobKind, JobState, Status
-from vsv.review import Decider, change
 from vsv.storage import atomic_write
 from vsv.storage.numeric_ids import give_number
 from vsv.storage.slide_files import Claim
+from vsv.workflow.transitions import Decider, change
 
 from local.events import http_event
 from tests.test_graphql_events import event, user

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from vsv import archiving, job_runs, jobs, life, purging
+from vsv import archiving, job_runs, life, purging
 from vsv.errors import (
     BadRequestError,
     ConflictError,
@@ -17,8 +17,9 @@ from vsv.inspection import checksum
 from vsv.installation import Installation
 from vsv.purging import DAY_S
 from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status
-from vsv.review import Decider, change
 from vsv.storage.slide_files import SlideFiles
+from vsv.workflow import job_queue
+from vsv.workflow.transitions import Decider, change
 
 from local.standalone import standalone
 from tests.store_records import slide
@@ -151,7 +152,7 @@ def test_the_archives_copy_goes_last(here: Installation, monkeypatch: pytest.Mon
         with pytest.raises(KeyboardInterrupt):
             job_runs.run(here, job)
     assert here.archive.find(key) is not None
-    (again,) = jobs.slide_jobs(here, "1")
+    (again,) = job_queue.slide_jobs(here, "1")
     assert job_runs.run(here, again).state is JobState.DONE
     assert here.archive.find(key) is None
 
@@ -164,7 +165,7 @@ def test_a_purge_that_begins_while_a_slide_is_brought_back_takes_nothing(
 
     def unhide_then_purge(files: SlideFiles, image_id: str) -> None:
         unhide(files, image_id)
-        job = jobs.request(here, "1", JobKind.PURGE, "Eve")
+        job = job_queue.request(here, "1", JobKind.PURGE, "Eve")
         with pytest.raises(UnavailableError):
             ended.append(job_runs.run(here, job))
 
@@ -212,7 +213,7 @@ class TestAsking:
             change(here, "1", UNDELETE, ADMIN)
 
     def test_what_was_brought_back_is_not_purged(self, here: Installation) -> None:
-        job = jobs.request(here, "1", JobKind.PURGE, "Eve")
+        job = job_queue.request(here, "1", JobKind.PURGE, "Eve")
         ended = job_runs.run(here, job)
         assert (ended.state, ended.error) == (JobState.FAILED, "This slide is not deleted: it is kept.")
         assert here.files.slide("1").read_bytes() == b"slide"

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from running import server, site
 from vsv import life
 from vsv.records.models import JobKind, JobState, Status
-from vsv.review import Decider, change
+from vsv.workflow.transitions import Decider, change
 
 from local.cli import main
 from local.job_worker import JobWorker

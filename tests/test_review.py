@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vsv import review
 from vsv.errors import ForbiddenError, IllegalTransitionError, SlideNotFoundError, VersionConflictError
 from vsv.installation import Installation
 from vsv.records.models import Status
-from vsv.review import BY_ADMINS, BY_TECHNICIANS, Decider, change, check_transition
 from vsv.storage.slide_files import SlideFiles
+from vsv.workflow import transitions
+from vsv.workflow.transitions import BY_ADMINS, BY_TECHNICIANS, Decider, change, check_transition
 
 from local.standalone import standalone
 from tests.store_records import slide
@@ -83,7 +83,7 @@ class TestChange:
     ) -> None:
         """Somebody deletes the slide between the look and the write."""
         here.slides.put_new(slide("1", status=GOOD))
-        look = review._stored
+        look = transitions._stored
 
         def look_then_lose(here: Installation, image_id: str, expected: int | None) -> object:
             stored = look(here, image_id, expected)
@@ -91,7 +91,7 @@ class TestChange:
                 here.slides.update(image_id, {"status": DELETED}, by="Eve")
             return stored
 
-        monkeypatch.setattr(review, "_stored", look_then_lose)
+        monkeypatch.setattr(transitions, "_stored", look_then_lose)
         with pytest.raises(IllegalTransitionError, match="DELETED"):
             change(here, "1", {"status": SENT}, TECHNICIAN)
 

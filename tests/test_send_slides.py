@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from send_slides import handler
-from vsv import deliveries, jobs
+from vsv import deliveries
 from vsv.deliveries import CONNECT_S, WHOLE_S
 from vsv.destinations import MOST
 from vsv.installation import Installation
 from vsv.records.models import JobKind, JobRecord, JobState, Status
-from vsv.review import Decider, change
+from vsv.workflow import job_queue
+from vsv.workflow.transitions import Decider, change
 
 from local.standalone import standalone
 from tests.cloudformation import functions
@@ -74,7 +75,7 @@ def test_a_slide_is_sent_only_once_its_destination_has_said_so(
 
 
 def test_files_are_left_to_others(here: Installation) -> None:
-    jobs.request(here, "1", JobKind.PURGE, "Eve")
+    job_queue.request(here, "1", JobKind.PURGE, "Eve")
     handler.lambda_handler({}, Context())
     left = here.jobs.get("1", JobKind.PURGE)
     assert left

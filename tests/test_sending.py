@@ -14,7 +14,7 @@ from vsv.destinations import Destination, destinations_in, read_destinations
 from vsv.errors import SettingsError, UnavailableError
 from vsv.installation import Installation
 from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status
-from vsv.review import Decider, change
+from vsv.workflow.transitions import Decider, change
 
 from local.standalone import standalone
 from tests.dynamo_tables import mocked_dynamodb

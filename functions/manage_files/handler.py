@@ -12,7 +12,7 @@ from observed import observed
 from vsv.daily import LOOKS
 from vsv.errors import BadRequestError
 from vsv.installation import Installation, current
-from vsv.jobs import OF_FILES
+from vsv.workflow.job_queue import OF_FILES
 
 log = logging.getLogger(__name__)
 

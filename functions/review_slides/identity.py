@@ -12,7 +12,7 @@ from typing import Any
 
 from vsv.errors import ForbiddenError
 from vsv.groups import ADMINS, READERS, WRITERS
-from vsv.review import Decider
+from vsv.workflow.transitions import Decider
 
 MAX_NAME = 100
 

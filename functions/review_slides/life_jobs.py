@@ -3,10 +3,11 @@
 from typing import Any
 
 from aws_lambda_powertools.event_handler.graphql_appsync.router import Router
-from vsv import jobs, life
+from vsv import life
 from vsv.errors import InvalidQueryError
 from vsv.installation import current
 from vsv.records.models import JobState
+from vsv.workflow import job_queue
 
 from review_slides import arguments, identity, wire
 from review_slides.wire import Fields
@@ -53,7 +54,7 @@ def purge_slide(**given: Any) -> Fields:
 def slide_jobs(**given: Any) -> list[Fields]:
     """Give the latest job of each kind for a slide."""
     identity.writer()
-    return [wire.job(one) for one in jobs.slide_jobs(current(), arguments.image_id(given))]
+    return [wire.job(one) for one in job_queue.slide_jobs(current(), arguments.image_id(given))]
 
 
 @router.resolver(type_name="Query", field_name="listJobs")

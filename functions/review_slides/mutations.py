@@ -3,11 +3,12 @@
 from typing import Any
 
 from aws_lambda_powertools.event_handler.graphql_appsync.router import Router
-from vsv import importing, review
+from vsv import importing
 from vsv.errors import BadRequestError, SlideNotFoundError, VsvError
 from vsv.installation import current
 from vsv.names import checked_filename
 from vsv.records.models import SlideRecord
+from vsv.workflow import transitions
 
 from review_slides import arguments, identity, wire
 from review_slides.failures import failure_of
@@ -43,7 +44,7 @@ def _result(given: arguments.Arguments, caller: Caller) -> Fields:
 
 def _updated(given: arguments.Arguments, caller: Caller) -> SlideRecord:
     image_id, changes = arguments.image_id(given), arguments.slide_changes(given)
-    return review.change(current(), image_id, changes, caller.decider, arguments.expected_version(given))
+    return transitions.change(current(), image_id, changes, caller.decider, arguments.expected_version(given))
 
 
 @router.resolver(type_name="Mutation", field_name="assignSlide")
@@ -52,7 +53,7 @@ def assign_slide(**given: Any) -> Fields:
     caller, image_id = identity.writer(), arguments.image_id(given)
     changes = {"reviewer": arguments.text(given.get("reviewer"), "Reviewer")}
     version = arguments.expected_version(given)
-    return wire.slide(review.change(current(), image_id, changes, caller.decider, version))
+    return wire.slide(transitions.change(current(), image_id, changes, caller.decider, version))
 
 
 @router.resolver(type_name="Mutation", field_name="retryImport")

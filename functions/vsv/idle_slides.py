@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from vsv import jobs
 from vsv.errors import VsvError
 from vsv.installation import Installation
 from vsv.records.models import JobKind, JobRecord, SlideRecord, Status
+from vsv.workflow import job_queue
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def request_idle(here: Installation, now: datetime | None = None) -> list[JobRec
         return asked  # nothing would be gained
     for record in idle(here, settings.archive_after_days, now or datetime.now(UTC)):
         try:
-            asked.append(jobs.request(here, record.image_id, JobKind.ARCHIVE, BY))
+            asked.append(job_queue.request(here, record.image_id, JobKind.ARCHIVE, BY))
         except VsvError as error:  # one slide does not stop the others
             log.warning("slide %s is not archived now: %s", record.image_id, error)
     return asked

@@ -14,10 +14,10 @@ from vsv import job_steps
 from vsv.clock import later, now_utc
 from vsv.errors import NotYetError, UnavailableError, VersionConflictError, VsvError
 from vsv.installation import Installation
-from vsv.jobs import OF_FILES, due
 from vsv.records.models import JobKind, JobRecord, JobState
 from vsv.runs import DISK
 from vsv.storage.slide_lock import locked
+from vsv.workflow.job_queue import OF_FILES, due
 
 log = logging.getLogger(__name__)
 

@@ -3,14 +3,14 @@
 Each is a job: asked for here, done by ``job_runs``. Sending is asked for by marking a slide SENT (``review``).
 """
 
-from vsv import jobs
 from vsv.errors import BadRequestError, ConflictError, ForbiddenError, InvalidNameError, SlideNotFoundError
 from vsv.installation import Installation
 from vsv.names import is_image_id
 from vsv.publishing.plans import is_ours, read_plan
 from vsv.publishing.study_names import refusal, told_by_name
 from vsv.records.models import JobKind, JobRecord, SlideRecord, Status
-from vsv.review import Decider, check_transition
+from vsv.workflow import job_queue
+from vsv.workflow.transitions import Decider, check_transition
 
 
 def publish(here: Installation, image_id: str, name: object, who: Decider, policy: str = "") -> JobRecord:
@@ -32,7 +32,7 @@ def publish(here: Installation, image_id: str, name: object, who: Decider, polic
     if record.status is not Status.PUBLISHED:
         check_transition(record.status, Status.PUBLISHED, who)
     detail = {"name": published_as} | ({"policy": policy} if policy else {})
-    return jobs.request(here, image_id, JobKind.PUBLISH, who.name, detail)
+    return job_queue.request(here, image_id, JobKind.PUBLISH, who.name, detail)
 
 
 def withdraw(here: Installation, image_id: str, who: Decider) -> JobRecord:
@@ -42,7 +42,7 @@ def withdraw(here: Installation, image_id: str, who: Decider) -> JobRecord:
     name = record.published_as or begun
     if name is None:
         raise ConflictError("This slide is not published.")
-    return jobs.request(here, image_id, JobKind.WITHDRAW, who.name, {"name": name})
+    return job_queue.request(here, image_id, JobKind.WITHDRAW, who.name, {"name": name})
 
 
 def archive(here: Installation, image_id: str, who: Decider) -> JobRecord:
@@ -52,7 +52,7 @@ def archive(here: Installation, image_id: str, who: Decider) -> JobRecord:
         raise ConflictError("This slide's original lies in the scanner's folder: it is not ours to move.")
     if record.original != "ARCHIVED":
         check_transition(record.status, Status.ARCHIVED, who)
-    return jobs.request(here, image_id, JobKind.ARCHIVE, who.name)
+    return job_queue.request(here, image_id, JobKind.ARCHIVE, who.name)
 
 
 def restore(here: Installation, image_id: str, who: Decider) -> JobRecord:
@@ -60,7 +60,7 @@ def restore(here: Installation, image_id: str, who: Decider) -> JobRecord:
     record = _record(here, image_id, who)
     if record.original not in {"ARCHIVED", "RESTORING"}:
         raise ConflictError("This slide's original is not in the archive.")
-    return jobs.request(here, image_id, JobKind.RESTORE, who.name)
+    return job_queue.request(here, image_id, JobKind.RESTORE, who.name)
 
 
 def purge(here: Installation, image_id: str, confirmed: object, who: Decider) -> JobRecord:
@@ -74,7 +74,7 @@ def purge(here: Installation, image_id: str, confirmed: object, who: Decider) ->
         raise ConflictError("Only a deleted slide can be purged.")
     if record.published_as is not None:
         raise ConflictError("This slide is published: withdraw its copy first.")
-    return jobs.request(here, image_id, JobKind.PURGE, who.name, {"because": "it was asked for"})
+    return job_queue.request(here, image_id, JobKind.PURGE, who.name, {"because": "it was asked for"})
 
 
 def _checked_name(name: object) -> str:

@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from vsv import archiving, jobs
+from vsv import archiving
 from vsv.errors import ConflictError, SlideNotFoundError, VsvError
 from vsv.installation import Installation
 from vsv.records.models import JobKind, JobRecord, SlideRecord, Status
 from vsv.storage import atomic_write, nfs
 from vsv.storage.slide_files import SlideFiles
+from vsv.workflow import job_queue
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def request_due(here: Installation, now_s: float | None = None) -> list[JobRecor
         try:
             if waited_s(here.files, record, moment) >= here.settings.grace_days * DAY_S:
                 detail = {"because": GRACE_OVER}
-                asked.append(jobs.request(here, record.image_id, JobKind.PURGE, GRACE_OVER, detail))
+                asked.append(job_queue.request(here, record.image_id, JobKind.PURGE, GRACE_OVER, detail))
         except (VsvError, OSError) as error:  # one slide does not stop the others
             log.warning("slide %s is not purged now: %s", record.image_id, type(error).__name__)
     return asked

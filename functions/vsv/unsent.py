@@ -1,8 +1,8 @@
 """Slides that wait to be sent and that nobody sends: a kill between the mark and the request leaves such."""
 
-from vsv import jobs
 from vsv.installation import Installation
 from vsv.records.models import JobKind, JobRecord, JobState, Status
+from vsv.workflow import job_queue
 
 
 def request_unsent(here: Installation) -> list[JobRecord]:
@@ -14,7 +14,7 @@ def request_unsent(here: Installation) -> list[JobRecord]:
             if record.delivery == "WAITING" and not _is_asked_for(here, record.image_id):
                 version = {"version": str(record.version)}
                 by = record.modified_by or "vsv"
-                asked.append(jobs.request(here, record.image_id, JobKind.SEND, by, version))
+                asked.append(job_queue.request(here, record.image_id, JobKind.SEND, by, version))
         if (token := page.next_token) is None:
             return asked
 

@@ -34,11 +34,11 @@ from vsv.publishing.policy import read_policy
 from vsv.publishing.staging import DESCRIPTION, PARTS, clear, make
 from vsv.publishing.study_names import refusal, told_by_name
 from vsv.records.models import JobRecord, SlideRecord, Status
-from vsv.review import BY_ADMINS
 from vsv.runs import DISK
 from vsv.storage import atomic_write
 from vsv.storage.numeric_ids import give_number
 from vsv.storage.slide_files import SLIDE
+from vsv.workflow.transitions import BY_ADMINS
 
 _ATTEMPTS = 5
 

@@ -23,7 +23,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from vsv import jobs
 from vsv.clock import now_utc
 from vsv.errors import (
     ConflictError,
@@ -35,6 +34,7 @@ from vsv.errors import (
 from vsv.installation import Installation
 from vsv.records.models import JobKind, JobState, SlideRecord, Status
 from vsv.storage.slide_lock import locked
+from vsv.workflow import job_queue
 
 NEW, GOOD, BAD, SENT = Status.NEW, Status.GOOD, Status.BAD, Status.SENT
 PUBLISHED, ARCHIVED, DELETED = Status.PUBLISHED, Status.ARCHIVED, Status.DELETED
@@ -163,7 +163,7 @@ def _to_send(
         record = here.slides.update(stored.image_id, changes, by=who.name, expected_version=stored.version)
     # What is sent is fixed with its first attempt: another version of the record is another delivery.
     version = {"version": str(record.version)}
-    jobs.request(here, stored.image_id, JobKind.SEND, who.name, version, instead=True)
+    job_queue.request(here, stored.image_id, JobKind.SEND, who.name, version, instead=True)
     return record
 
 

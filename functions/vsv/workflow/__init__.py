@@ -1,0 +1,1 @@
+"""Review transitions of slides, and the queue of jobs."""
