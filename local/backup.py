@@ -19,10 +19,10 @@ from pathlib import Path
 
 from vsv.clock import now_utc
 from vsv.errors import BadRequestError, NotFoundError, UnavailableError
+from vsv.ingest.stored_slides import is_sha256
 from vsv.records.models import SlideRecord, Status
 from vsv.storage import atomic_write
 from vsv.storage.slide_files import CLAIM, SLIDE
-from vsv.stored_slides import is_sha256
 
 from local.backup_store import BackupStore, Entry, Manifest
 from local.standalone import DATABASE

@@ -16,7 +16,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 from vsv.errors import ConflictError, NotFoundError, TransferError, UnreadableSlideError
-from vsv.inspection import checksum
+from vsv.ingest.validation import checksum
 from vsv.storage import atomic_write
 
 MANIFEST = "manifest.json"

@@ -22,7 +22,7 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 from vsv.clock import now_utc
 from vsv.errors import NotFoundError, UnavailableError
-from vsv.runs import DISK
+from vsv.ingest.runs import DISK
 from vsv.storage import atomic_write
 
 from local.bulk import Outcome, Result

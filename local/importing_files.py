@@ -9,8 +9,8 @@ from pathlib import Path
 from threading import Condition, Event
 
 from vsv.errors import InvalidNameError
-from vsv.importing import Receipt, Safety, receive, retry
-from vsv.inspection import checksum
+from vsv.ingest.receive import Receipt, Safety, receive, retry
+from vsv.ingest.validation import checksum
 from vsv.installation import Installation
 from vsv.records.models import ImportRecord, ImportState
 

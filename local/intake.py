@@ -26,10 +26,10 @@ from vsv.errors import (
     VersionConflictError,
     VsvError,
 )
+from vsv.ingest.progress import NotedProgress
+from vsv.ingest.runs import NOT_THE_ONE, current_run, record_failure
 from vsv.installation import Installation
-from vsv.progress import NotedProgress
 from vsv.records.models import ImportRecord, ImportState
-from vsv.runs import NOT_THE_ONE, current_run, record_failure
 from vsv.storage.slide_files import SlideFiles
 
 from local import transfer

@@ -5,7 +5,7 @@ from functools import partial
 from threading import Event
 
 from filelock import Timeout
-from vsv.import_steps import render
+from vsv.ingest.steps import render
 from vsv.installation import Installation
 from vsv.records.models import SlideRecord, Status
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vsv.errors import FileChangingError, FileMissingError, TransferError, UnavailableError
-from vsv.inspection import checksum
+from vsv.ingest.validation import checksum
 from vsv.pyramids.renderer import Progress
 from vsv.storage import atomic_write
 from vsv.storage.slide_files import SlideFiles

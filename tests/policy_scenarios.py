@@ -20,11 +20,12 @@ import boto3
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from small_slides import OLD, put, slide_bytes
-from vsv import import_steps, installation, life, purging, runs
+from vsv import installation, life, purging
 from vsv.barcodes.reader import Barcode
 from vsv.clock import now_utc
 from vsv.daily import LOOKS
 from vsv.errors import UnreadableSlideError
+from vsv.ingest import runs, steps
 from vsv.installation import Installation
 from vsv.records.models import ImportRecord, ImportState, JobKind, JobRecord, JobState, Status
 from vsv.storage.slide_files import OPENED
@@ -149,20 +150,18 @@ class World:
     def inspected(self, name: str = NAME, content: bytes | None = None) -> dict[str, Any]:
         """Let a run be inspected; give the extraction's event."""
         event = self.transferred(name, content)
-        self._after(event, import_steps.inspect_run)
+        self._after(event, steps.inspect_run)
         return event
 
     def extracted(self, name: str = NAME) -> dict[str, Any]:
         """Let a run have its record; give the rendering's event."""
         event = self.inspected(name)
-        self._after(event, import_steps.extract_run)
+        self._after(event, steps.extract_run)
         return event | {"imageId": "1004486"}
 
     def imported(self, name: str = NAME) -> None:
         """Let a slide be ready."""
-        self._after(
-            self.extracted(name), lambda here, run: import_steps.render_run(here, run, lambda *_: None)
-        )
+        self._after(self.extracted(name), lambda here, run: steps.render_run(here, run, lambda *_: None))
 
     def decided(self, status: Status) -> None:
         """Let an Admin have given the slide this status."""
@@ -282,7 +281,7 @@ def inspect_file(world: World) -> None:
 @scenario("ExtractMetadataFunction")
 def extract_metadata(world: World) -> None:
     event = world.inspected(content=slide_bytes(label=True))
-    with patch("vsv.extraction.read_label", lambda _: Barcode("S26-1-A", "Code 128", "zxing")):
+    with patch("vsv.ingest.extraction.read_label", lambda _: Barcode("S26-1-A", "Code 128", "zxing")):
         assert world.call(event)["imageId"] == "1004486"
         world.call(event)  # again, as after a lost answer
 

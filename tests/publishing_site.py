@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vsv.clock import now_utc
-from vsv.extraction import case_id
+from vsv.ingest.extraction import case_id
 from vsv.installation import Installation
 from vsv.publishing.steps import publish_step, withdraw_step
 from vsv.pyramids.renderer import render_pyramid

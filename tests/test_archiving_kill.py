@@ -13,7 +13,7 @@ from archive_site import ADMIN, answers, brought, record
 from running import ROOT, Site, site
 from small_slides import slide_bytes
 from vsv import archiving, job_runs, life
-from vsv.import_steps import render
+from vsv.ingest.steps import render
 from vsv.installation import Installation
 from vsv.pyramids.self_contained import check_complete
 from vsv.records.models import JobKind, JobState, Status

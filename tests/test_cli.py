@@ -148,7 +148,7 @@ def test_import_leaves_the_original_as_it_was(filled: Shell) -> None:
 def test_import_again_tries_what_failed(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     path = put(shell.scanner, "a.svs")
     with monkeypatch.context() as patched:
-        patched.setattr("vsv.extraction.read_scan", lambda _path: 1 / 0)
+        patched.setattr("vsv.ingest.extraction.read_scan", lambda _path: 1 / 0)
         assert shell.run("import", path).exit_code == 1
     assert shell.run("import", path).exit_code == 0
 

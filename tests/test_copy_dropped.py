@@ -16,8 +16,8 @@ from copy_dropped.dropping import copy_in
 from moto import mock_aws
 from running import Site
 from small_slides import slide_bytes
-from vsv.dropped import DroppedObject
 from vsv.errors import BadRequestError, FileMissingError, TransferError, UnavailableError
+from vsv.ingest.drop_object import DroppedObject
 from vsv.records.models import ImportRecord, ImportState
 
 BUCKET, REGION = "drop-in", "eu-central-1"

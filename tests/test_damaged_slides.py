@@ -23,7 +23,7 @@ from slides import (
     write_slide,
 )
 from vsv.errors import VsvError
-from vsv.inspection import inspect
+from vsv.ingest.validation import inspect
 from vsv.rendering.tiles import Tiling, render_tile
 from vsv.slides import openslide_reader
 from vsv.slides.slide import open_slide

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from running import Site
 from vsv.errors import UnavailableError
-from vsv.importing import retry
+from vsv.ingest.receive import retry
 from vsv.records.models import ImportState
 
 from local import intake

@@ -12,7 +12,7 @@ from running import Site, site
 from slides import LIBRARY, Plan, label_image, write_slide
 from small_slides import OLD, put, slide_bytes
 from vsv.errors import InvalidNameError
-from vsv.extraction import MAX_TAGS_BYTES, candidate_ids, case_id
+from vsv.ingest.extraction import MAX_TAGS_BYTES, candidate_ids, case_id
 from vsv.names import checked_image_id
 from vsv.records.models import SlideRecord
 from vsv.storage.slide_files import Claim
@@ -23,7 +23,7 @@ RED = np.zeros((150, 120, 3), np.uint8) + np.array([255, 0, 0], np.uint8)
 @pytest.fixture(autouse=True)
 def no_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read no barcodes: these labels have none, and looking for them takes its time."""
-    monkeypatch.setattr("vsv.extraction.read_label", lambda _image: None)
+    monkeypatch.setattr("vsv.ingest.extraction.read_label", lambda _image: None)
 
 
 def write_label(path: Path, pixels: NDArray[np.uint8], description: str | None, kind: int) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vsv import progress
-from vsv.importing import receive
+from vsv.ingest import progress
+from vsv.ingest.receive import receive
 from vsv.records.models import ImportState
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect

@@ -6,8 +6,8 @@ import pytest
 from running import Site
 from slides import patch_item
 from small_slides import OLD, put, slide_bytes
-from vsv import importing
 from vsv.errors import NotFoundError, UnavailableError
+from vsv.ingest import receive
 from vsv.records.models import ImportRecord, ImportState
 
 SIZE = len(slide_bytes())
@@ -62,18 +62,18 @@ def test_a_mended_file_of_the_same_size_is_imported(here: Site) -> None:
 
 def test_a_failed_import_can_be_tried_again(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("vsv.extraction.read_scan", lambda _path: 1 / 0)
+        patched.setattr("vsv.ingest.extraction.read_scan", lambda _path: 1 / 0)
         assert here.bring() == 422
     assert here.post("a.svs", SIZE)[1]["error"] == "an unexpected error stopped it: see the log"
-    importing.retry(here.here, "a.svs")
+    receive.retry(here.here, "a.svs")
     here.finish()
     assert here.post("a.svs", SIZE)[0] == 200
     with pytest.raises(NotFoundError):
-        importing.retry(here.here, "b.svs")
+        receive.retry(here.here, "b.svs")
 
 
 @pytest.mark.parametrize(
-    "where", ["vsv.storage.atomic_write.flush", "local.transfer._copy_bytes", "vsv.extraction.encode"]
+    "where", ["vsv.storage.atomic_write.flush", "local.transfer._copy_bytes", "vsv.ingest.extraction.encode"]
 )
 def test_a_disk_that_refuses_is_waited_for(here: Site, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     def refuse(*_: object) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from running import wait_until
 from small_slides import OLD, other_scan, put, slide_bytes
-from vsv import importing
 from vsv.errors import TransferError, UnavailableError, UnreadableSlideError
+from vsv.ingest import receive
+from vsv.ingest.latency import scan_to_viewable
+from vsv.ingest.runs import NOT_THE_ONE
 from vsv.records.models import ImportState
-from vsv.runs import NOT_THE_ONE
-from vsv.waits import scan_to_viewable
 
 from tests.import_machine import Machine, definition, machine
 
@@ -156,7 +156,7 @@ class TestFromTheScanner:
     ) -> None:
         assert aws.bring("a.svs", bytes(SIZE))[0] == 422
         put(aws.scanner, "a.svs", modified=OLD)  # not even its time tells
-        importing.retry(aws.here, "a.svs")
+        receive.retry(aws.here, "a.svs")
         aws.deliver()
         aws.finish()
         check_ready(aws)
@@ -196,10 +196,10 @@ class TestFromTheScanner:
             put(incoming.parent, "a.svs", b"the next scan")
             return read_scan(*_)  # type: ignore[arg-type]
 
-        from vsv.extraction import read_scan  # noqa: PLC0415  patched below
+        from vsv.ingest.extraction import read_scan  # noqa: PLC0415  patched below
 
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr("vsv.extraction.read_scan", write_again)
+            patched.setattr("vsv.ingest.extraction.read_scan", write_again)
             aws.bring()
         check_ready(aws)
         assert incoming.read_bytes() == b"the next scan"
@@ -277,7 +277,7 @@ class TestWhatCanPass:
         assert aws.functions.calls.count("render_pyramid") == 31
 
     def test_a_full_disk_is_waited_for(self, aws: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-        from vsv.extraction import encode  # noqa: PLC0415  patched below
+        from vsv.ingest.extraction import encode  # noqa: PLC0415  patched below
 
         left = [OSError(28, "No space left on device", "/secret/path")] * 2
 
@@ -286,7 +286,7 @@ class TestWhatCanPass:
                 raise left.pop()
             return encode(image)
 
-        monkeypatch.setattr("vsv.extraction.encode", refuse)
+        monkeypatch.setattr("vsv.ingest.extraction.encode", refuse)
         assert aws.bring()[0] == 200
         assert aws.functions.calls.count("extract_metadata") == 3
 
@@ -332,7 +332,7 @@ class TestWhatCannotPass:
         assert aws.bring()[0] == 422
         assert len(aws.records()) == 1
         (aws.scanner / "a.svs").unlink()  # it was safe here before its pyramid was rendered
-        importing.retry(aws.here, "a.svs")
+        receive.retry(aws.here, "a.svs")
         aws.deliver()
         aws.finish()
         check_ready(aws)
@@ -360,7 +360,7 @@ class TestStarting:
     ) -> None:
         put(aws.scanner, "a.svs")
         an_hour_ago = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
-        monkeypatch.setattr("vsv.importing.now_utc", lambda: an_hour_ago)
+        monkeypatch.setattr("vsv.ingest.receive.now_utc", lambda: an_hour_ago)
         with monkeypatch.context() as lost:
             lost.setattr(Machine, "deliver", lambda self: setattr(self, "_seen", len(self._stream())))
             lost.setattr("vsv.aws.stream_import_starter.StreamStarter.start", lambda _self, _run: None)
@@ -399,7 +399,7 @@ class TestStarting:
         aws.tell_of_the_end(status=status)
         run = aws.run()
         assert (run.state, reason in (run.error or "")) == (ImportState.FAILED, True)
-        importing.retry(aws.here, "a.svs")
+        receive.retry(aws.here, "a.svs")
         aws.deliver()
         aws.finish()
         check_ready(aws)
@@ -415,13 +415,13 @@ class TestStarting:
         aws.sfn.stop_execution(executionArn=aws.executions()[0]["executionArn"])
         aws.datasync.held = False
         aws.finish()
-        importing.retry(aws.here, "a.svs")
+        receive.retry(aws.here, "a.svs")
         aws.deliver(again=True)
         assert len(aws.executions()) == 1  # it may still be at work
         week_ago = (datetime.now(UTC) - timedelta(days=7)).isoformat()
         aws.here.imports.advance("a.svs", aws.run().run_id, {"started_at": week_ago})
         if again == "retry":
-            importing.retry(aws.here, "a.svs")
+            receive.retry(aws.here, "a.svs")
             aws.deliver()
         else:
             assert aws.post("a.svs", SIZE)[0] == 202
@@ -506,7 +506,7 @@ class TestDroppedObjects:
         aws.finish()
         check_failed(aws, "the copy differs")
         aws.functions.failures.clear()
-        importing.retry(aws.here, "a.svs")
+        receive.retry(aws.here, "a.svs")
         aws.deliver()
         aws.finish()
         check_ready(aws)

@@ -195,7 +195,7 @@ def test_no_200_for_a_rescan_of_the_same_size_before_its_own_record_exists(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("vsv.extraction._record", full)
+        patched.setattr("vsv.ingest.extraction._record", full)
         assert here.settle("a.svs", SIZE) == 202
     assert set(answers) == {202}
     assert rescan.exists()

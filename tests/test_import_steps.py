@@ -11,8 +11,8 @@ from inspect_file.handler import lambda_handler as inspect_file
 from render_pyramid.handler import lambda_handler as render_pyramid
 from running import DEADLINE_S, Site, check_whole, site, wait_until
 from small_slides import OLD, put, slide_bytes
-from vsv import import_steps
 from vsv.errors import FileMissingError, NotFoundError, VersionConflictError
+from vsv.ingest import steps
 from vsv.installation import current
 from vsv.pyramids import renderer
 from vsv.records.models import ImportRecord, ImportState, Status
@@ -150,14 +150,14 @@ def test_a_slide_that_is_deleted_while_it_is_rendered_stays_deleted(
     here: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrived, go_on = Event(), Event()
-    render = import_steps.render_pyramid
+    render = steps.render_pyramid
 
     def slow(*arguments: Any) -> object:
         arrived.set()
         assert go_on.wait(DEADLINE_S)
         return render(*arguments)
 
-    monkeypatch.setattr(import_steps, "render_pyramid", slow)
+    monkeypatch.setattr(steps, "render_pyramid", slow)
     put(here.scanner, "a.svs")
     here.post("a.svs", SIZE)
     assert arrived.wait(DEADLINE_S)
@@ -179,7 +179,7 @@ def test_render_without_a_slide_is_refused(here: Site) -> None:
     run = here.here.imports.get("a.svs")
     assert run is not None
     with pytest.raises(FileMissingError):
-        import_steps.render_run(current(), run, lambda _done, _total: None)
+        steps.render_run(current(), run, lambda _done, _total: None)
 
 
 def begun(here: Site, **fields: Any) -> ImportRecord:
@@ -194,7 +194,7 @@ def test_a_dropped_objects_run_takes_no_file_of_the_scanners(here: Site) -> None
     incoming = put(here.here.files.root / "incoming", "a.svs")
     run = begun(here, source="s3://drop-in/a.svs?versionId=1")
     with pytest.raises(FileMissingError):
-        import_steps.inspect_run(here.here, run)
+        steps.inspect_run(here.here, run)
     assert incoming.exists()
 
 
@@ -202,7 +202,7 @@ def test_an_id_that_was_claimed_for_other_content_is_not_used(here: Site) -> Non
     run = begun(here, image_id="1004486")
     here.here.files.claim("1004486", Claim("a.svs", SIZE, "a" * 64))  # before it was brought once more
     put(here.here.files.root / "incoming", "a.svs")
-    run = import_steps.extract_run(here.here, import_steps.inspect_run(here.here, run))
+    run = steps.extract_run(here.here, steps.inspect_run(here.here, run))
     assert run.image_id not in {None, "1004486"}
     assert [record.image_id for record in here.records()] == [run.image_id]
     assert not here.here.files.slide("1004486").exists()

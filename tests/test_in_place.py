@@ -94,7 +94,7 @@ def test_an_original_that_is_gone_is_404(here: Site) -> None:
 def test_an_original_that_changes_during_its_import_gives_no_record_of_two_slides(
     here: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vsv import extraction  # noqa: PLC0415  patched below
+    from vsv.ingest import extraction  # noqa: PLC0415  patched below
 
     write_pictures = extraction._write_pictures
 

@@ -73,7 +73,7 @@ def test_images_are_packed_with_records_and_nothing_of_imports() -> None:
     of_jobs = {"vsv.job_runs", "vsv.aws.dynamodb.jobs", "vsv.storage.slide_lock", "vsv.destinations"}
     assert not held & {
         "vsv.aws.stream_import_starter",
-        "vsv.importing",
+        "vsv.ingest.receive",
         "vsv.barcodes.reader",
         "observed",
         *of_jobs,

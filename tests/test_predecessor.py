@@ -19,7 +19,7 @@ ADMIN = Decider("Eve", is_admin=True)
 def label(monkeypatch: pytest.MonkeyPatch) -> list[Barcode | None]:
     """Give what is read on the next labels."""
     read: list[Barcode | None] = [None]
-    monkeypatch.setattr("vsv.extraction.read_label", lambda _image: read[0])
+    monkeypatch.setattr("vsv.ingest.extraction.read_label", lambda _image: read[0])
     return read
 
 

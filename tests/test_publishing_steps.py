@@ -38,7 +38,7 @@ from vsv.errors import (
     UnsupportedError,
     VsvError,
 )
-from vsv.inspection import checksum
+from vsv.ingest.validation import checksum
 from vsv.installation import Installation
 from vsv.publishing.leaks import check
 from vsv.publishing.policy import Policy

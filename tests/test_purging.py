@@ -13,7 +13,7 @@ from vsv.errors import (
     SlideNotFoundError,
     UnavailableError,
 )
-from vsv.inspection import checksum
+from vsv.ingest.validation import checksum
 from vsv.installation import Installation
 from vsv.purging import DAY_S
 from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from receive_dropped.handler import lambda_handler
 from running import Site, site
 from vsv import installation
-from vsv.dropped import DroppedObject
 from vsv.errors import AlreadyExistsError, BadRequestError, UnavailableError
+from vsv.ingest.drop_object import DroppedObject
 from vsv.records.models import ImportRecord, ImportState
 
 from tests.store_records import slide_import

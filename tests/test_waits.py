@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
+from vsv.ingest.latency import scan_to_viewable, transfer
 from vsv.records.models import ImportRecord, ImportState, SlideRecord
-from vsv.waits import scan_to_viewable, transfer
 
 STARTED = "2026-11-21T10:00:00.000000Z"
 NOW = datetime(2026, 11, 21, 10, 30, tzinfo=UTC)

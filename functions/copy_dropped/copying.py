@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError
-from vsv.dropped import DroppedObject
 from vsv.errors import FileMissingError, TransferError, UnavailableError
+from vsv.ingest.drop_object import DroppedObject
 from vsv.storage import atomic_write
 
 RANGE = 64 << 20

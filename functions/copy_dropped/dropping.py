@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from vsv.dropped import DroppedObject
+from vsv.ingest.drop_object import DroppedObject
+from vsv.ingest.progress import NotedProgress
 from vsv.installation import Installation
-from vsv.progress import NotedProgress
 from vsv.records.models import ImportRecord
 from vsv.storage import atomic_write
 

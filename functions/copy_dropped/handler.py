@@ -4,9 +4,9 @@ from functools import cache, partial
 from typing import Any
 
 from observed import observed
-from vsv.dropped import DroppedObject
+from vsv.ingest.drop_object import DroppedObject
+from vsv.ingest.runs import current_run
 from vsv.installation import current
-from vsv.runs import current_run
 
 from copy_dropped.copying import s3_client
 from copy_dropped.dropping import copy_in

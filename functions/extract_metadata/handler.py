@@ -3,11 +3,11 @@
 from typing import Any
 
 from observed import failures_counted, minutes, observed
-from vsv.import_steps import extract_run
+from vsv.ingest.latency import scan_to_viewable
+from vsv.ingest.runs import current_run
+from vsv.ingest.steps import extract_run
 from vsv.installation import current
 from vsv.metric_names import SCAN_TO_VIEWABLE_MINUTES
-from vsv.runs import current_run
-from vsv.waits import scan_to_viewable
 
 
 @observed

@@ -3,11 +3,11 @@
 from typing import Any
 
 from observed import failures_counted, minutes, observed
-from vsv.import_steps import inspect_run
+from vsv.ingest.latency import transfer
+from vsv.ingest.runs import current_run
+from vsv.ingest.steps import inspect_run
 from vsv.installation import current
 from vsv.metric_names import TRANSFER_MINUTES
-from vsv.runs import current_run
-from vsv.waits import transfer
 
 
 @observed

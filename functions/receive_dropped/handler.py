@@ -9,9 +9,9 @@ import logging
 from typing import Any
 
 from observed import observed
-from vsv.dropped import DroppedObject
 from vsv.errors import BadRequestError
-from vsv.importing import receive_object
+from vsv.ingest.drop_object import DroppedObject
+from vsv.ingest.receive import receive_object
 from vsv.installation import current
 from vsv.settings import required
 

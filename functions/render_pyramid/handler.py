@@ -5,11 +5,11 @@ from typing import Any
 
 from observed import count, failures_counted, observed
 from vsv.errors import VersionConflictError
-from vsv.import_steps import render_run, render_stored
+from vsv.ingest.progress import NotedProgress
+from vsv.ingest.runs import current_run, is_object
+from vsv.ingest.steps import render_run, render_stored
 from vsv.installation import Installation, current
 from vsv.metric_names import IMPORTS_READY
-from vsv.progress import NotedProgress
-from vsv.runs import current_run, is_object
 
 from render_pyramid.marking import mark_imported, s3_client
 

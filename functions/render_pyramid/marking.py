@@ -6,8 +6,8 @@ Source: "PutObjectTagging", Amazon S3 API reference; "Lifecycle rule filters", A
 import logging
 from typing import Any
 
-from vsv.dropped import DroppedObject
 from vsv.errors import UnavailableError
+from vsv.ingest.drop_object import DroppedObject
 
 MARK = {"Key": "vsv", "Value": "imported"}  # stacks/storage.yaml has it in the bucket's rule
 # Nothing to mark, or nothing that another attempt could mend.

@@ -3,8 +3,8 @@
 from typing import Any
 
 from aws_lambda_powertools.event_handler.graphql_appsync.router import Router
-from vsv import importing
 from vsv.errors import BadRequestError, SlideNotFoundError, VsvError
+from vsv.ingest import receive
 from vsv.installation import current
 from vsv.names import checked_filename
 from vsv.records.models import SlideRecord
@@ -61,7 +61,7 @@ def retry_import(**given: Any) -> Fields | None:
     """Start a failed import again and give it; one that has not failed is given as it is."""
     identity.writer()
     filename = checked_filename(given.get("Filename"))
-    importing.retry(current(), filename)
+    receive.retry(current(), filename)
     run = current().imports.get(filename)
     return None if run is None else wire.imported(run)
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vsv.ingest.runs import MAX_FILE_SIZE
 from vsv.names import is_image_id, is_slide_filename
 from vsv.records.models import ImportRecord, ImportState
-from vsv.runs import MAX_FILE_SIZE
 
 
 @dataclass(frozen=True, slots=True)

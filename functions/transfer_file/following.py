@@ -12,9 +12,9 @@ from typing import Any
 
 from vsv.aws.datasync import Execution, TransferTask, fitting
 from vsv.errors import TransferError
+from vsv.ingest.runs import is_object
 from vsv.records.models import ImportRecord, ImportState
 from vsv.records.stores import ImportStore
-from vsv.runs import is_object
 
 # Quick at first, since most files take a few minutes; then slower, for days in all: an execution of the state machine
 # must not have more than 25,000 events, and a round is 11 of them.

@@ -5,11 +5,11 @@ from typing import Any
 
 from observed import minutes, observed
 from vsv.aws.datasync import DataSyncTask
+from vsv.ingest.latency import transfer
+from vsv.ingest.runs import current_run
 from vsv.installation import current
 from vsv.metric_names import TRANSFER_MINUTES
-from vsv.runs import current_run
 from vsv.settings import required
-from vsv.waits import transfer
 
 from transfer_file.following import Following, follow
 

@@ -21,16 +21,16 @@ from vsv.errors import (
     UnavailableError,
     VersionConflictError,
 )
-from vsv.inspection import checksum
+from vsv.ingest.runs import UNDER_WAY
+from vsv.ingest.stored_slides import is_sha256
+from vsv.ingest.validation import checksum
 from vsv.installation import Installation
 from vsv.pyramids.self_contained import check_complete, complete
 from vsv.records.models import JobRecord, SlideRecord, Status
-from vsv.runs import UNDER_WAY
 from vsv.storage import atomic_write, nfs
 from vsv.storage.archive_marker import NOTE, Archived, read_note, write_note
 from vsv.storage.object_store import Stored
 from vsv.storage.slide_files import SLIDE
-from vsv.stored_slides import is_sha256
 from vsv.workflow.transitions import BY_ADMINS
 
 log = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from typing import Any
 from vsv import job_steps
 from vsv.clock import later, now_utc
 from vsv.errors import NotYetError, UnavailableError, VersionConflictError, VsvError
+from vsv.ingest.runs import DISK
 from vsv.installation import Installation
 from vsv.records.models import JobKind, JobRecord, JobState
-from vsv.runs import DISK
 from vsv.storage.slide_lock import locked
 from vsv.workflow.job_queue import OF_FILES, due
 

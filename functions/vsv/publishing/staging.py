@@ -11,7 +11,7 @@ import numpy as np
 
 from vsv.errors import CorruptTileError, LeakError, UnreadableSlideError
 from vsv.formats.random_access import OpenFile
-from vsv.inspection import checksum
+from vsv.ingest.validation import checksum
 from vsv.installation import Installation
 from vsv.publishing.accounting import account
 from vsv.publishing.copying import write_copy

@@ -16,7 +16,8 @@ from vsv.errors import (
     VersionConflictError,
     VsvError,
 )
-from vsv.inspection import checksum
+from vsv.ingest.runs import DISK
+from vsv.ingest.validation import checksum
 from vsv.installation import Installation
 from vsv.names import checked_image_id
 from vsv.publishing.plans import (
@@ -34,7 +35,6 @@ from vsv.publishing.policy import read_policy
 from vsv.publishing.staging import DESCRIPTION, PARTS, clear, make
 from vsv.publishing.study_names import refusal, told_by_name
 from vsv.records.models import JobRecord, SlideRecord, Status
-from vsv.runs import DISK
 from vsv.storage import atomic_write
 from vsv.storage.numeric_ids import give_number
 from vsv.storage.slide_files import SLIDE

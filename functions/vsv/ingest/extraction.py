@@ -16,9 +16,9 @@ from PIL import Image
 from vsv.barcodes.reader import Barcode, read_label
 from vsv.clock import now_utc
 from vsv.errors import AlreadyExistsError, FileChangingError, FileMissingError
+from vsv.ingest.rescans import predecessor
 from vsv.installation import Installation
 from vsv.names import is_image_id
-from vsv.predecessor import predecessor
 from vsv.records.models import ImportRecord, SlideRecord
 from vsv.rendering.associated_images import encode, make_thumbnail, read_associated
 from vsv.rendering.icc import profile_of
