@@ -23,11 +23,11 @@ PYTHON_VERSION = "3.13"
 # records for IIIF's manifests and for imgData; labels are files that lie ready, and need none of it. The two
 # functions that run jobs leave out each other's steps, which ``vsv.job_steps`` would import.
 LEFT_OUT = {
-    "manage_files": ("vsv.sending", "vsv.destinations"),
+    "manage_files": ("vsv.delivery.sending", "vsv.delivery.destinations"),
     "send_slides": ("vsv.archiving", "vsv.publishing", "vsv.publishing.steps", "vsv.purging", "vsv.storage.object_store"),
-    "serve_image": ("vsv.aws.stream_import_starter", "vsv.aws.dynamodb.jobs", "vsv.destinations", "vsv.storage.object_store"),
+    "serve_image": ("vsv.aws.stream_import_starter", "vsv.aws.dynamodb.jobs", "vsv.delivery.destinations", "vsv.storage.object_store"),
     "serve_label": (
-        "vsv.aws.dynamodb.records", "vsv.aws.dynamodb.jobs", "vsv.aws.stream_import_starter", "vsv.destinations", "vsv.storage.object_store", "vsv.storage.numeric_ids",
+        "vsv.aws.dynamodb.records", "vsv.aws.dynamodb.jobs", "vsv.aws.stream_import_starter", "vsv.delivery.destinations", "vsv.storage.object_store", "vsv.storage.numeric_ids",
         "vsv.slides.openslide_reader", "vsv.slides.image_reader", "vsv.formats.openjpeg",
     ),
 }  # fmt: skip

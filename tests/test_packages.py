@@ -70,7 +70,7 @@ def test_images_are_packed_with_records_and_nothing_of_imports() -> None:
         "vsv.slides.openslide_reader",
         "vsv.aws.dynamodb.records",
     } <= held
-    of_jobs = {"vsv.job_runs", "vsv.aws.dynamodb.jobs", "vsv.storage.slide_lock", "vsv.destinations"}
+    of_jobs = {"vsv.job_runs", "vsv.aws.dynamodb.jobs", "vsv.storage.slide_lock", "vsv.delivery.destinations"}
     assert not held & {
         "vsv.aws.stream_import_starter",
         "vsv.ingest.receive",
@@ -106,8 +106,8 @@ def test_each_that_runs_jobs_is_packed_with_the_steps_of_its_own() -> None:
         "vsv.aws.s3_object_store",
         "vsv.storage.slide_lock",
     } <= files
-    assert {"vsv.sending", "vsv.deliveries", "vsv.destinations"} <= sending
-    assert not files & {"vsv.sending", "vsv.deliveries"}
+    assert {"vsv.delivery.sending", "vsv.delivery.transports", "vsv.delivery.destinations"} <= sending
+    assert not files & {"vsv.delivery.sending", "vsv.delivery.transports"}
     assert not sending & {"vsv.archiving", "vsv.publishing", "vsv.purging", "vsv.daily"}
 
 

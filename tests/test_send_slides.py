@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from send_slides import handler
-from vsv import deliveries
-from vsv.deliveries import CONNECT_S, WHOLE_S
-from vsv.destinations import MOST
+from vsv.delivery import transports
+from vsv.delivery.destinations import MOST
+from vsv.delivery.transports import CONNECT_S, WHOLE_S
 from vsv.installation import Installation
 from vsv.records.models import JobKind, JobRecord, JobState, Status
 from vsv.workflow import job_queue
@@ -26,7 +26,7 @@ ANN = Decider("Ann", is_admin=False)
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    monkeypatch.setattr(deliveries, "SILENCE_S", 0.3)
+    monkeypatch.setattr(transports, "SILENCE_S", 0.3)
     with serving() as registry:
         yield registry
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vsv import daily, deliveries, job_runs
+from vsv import daily, job_runs
 from vsv.clock import now_utc
-from vsv.deliveries import deliver
-from vsv.destinations import Destination, destinations_in, read_destinations
+from vsv.delivery import transports
+from vsv.delivery.destinations import Destination, destinations_in, read_destinations
+from vsv.delivery.transports import deliver
 from vsv.errors import SettingsError, UnavailableError
 from vsv.installation import Installation
 from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status
@@ -27,8 +28,8 @@ TO_SEND = {"status": Status.SENT}
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    monkeypatch.setattr(deliveries, "SILENCE_S", 0.3)
-    monkeypatch.setattr(deliveries, "WHOLE_S", 0.6)
+    monkeypatch.setattr(transports, "SILENCE_S", 0.3)
+    monkeypatch.setattr(transports, "WHOLE_S", 0.6)
     with serving() as registry:
         yield registry
 
@@ -225,7 +226,7 @@ class TestNotSent:
 
 def test_a_bucket_takes_it() -> None:
     with mocked_dynamodb():
-        s3 = deliveries._s3()
+        s3 = transports._s3()
         s3.create_bucket(Bucket="lake", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         for _ in range(2):
             deliver(Destination("lake", bucket="s3://lake/slides"), "1-abc", b'{"a": 1}')

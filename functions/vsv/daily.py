@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from vsv import idle_slides, purging, unsent
+from vsv import idle_slides, purging
+from vsv.delivery import unsent
 from vsv.installation import Installation
 from vsv.records.models import JobRecord
 

@@ -17,7 +17,7 @@ from vsv.slides.slide_cache import Library
 from vsv.storage.slide_files import SlideFiles
 
 if TYPE_CHECKING:  # cold start: a tile has no record
-    from vsv.destinations import Destination
+    from vsv.delivery.destinations import Destination
     from vsv.records.models import ImportRecord
     from vsv.records.stores import ImportStore, JobStore, SlideStore
     from vsv.storage.numeric_ids import Numbers
@@ -93,7 +93,7 @@ class Installation:
     @property
     def destinations(self) -> tuple[Destination, ...]:
         """Where slides' metadata is sent to, read anew each time: it may be changed while this runs."""
-        from vsv.destinations import destinations_in  # noqa: PLC0415  cold start
+        from vsv.delivery.destinations import destinations_in  # noqa: PLC0415  cold start
 
         return destinations_in(required(self.settings.destinations, "VSV_DESTINATIONS"))
 

@@ -50,7 +50,7 @@ def _purge() -> Step:
 
 
 def _send() -> Step:
-    from vsv.sending import send_step  # noqa: PLC0415
+    from vsv.delivery.sending import send_step  # noqa: PLC0415
 
     return send_step
 

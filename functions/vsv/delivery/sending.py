@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from vsv.clock import now_utc
-from vsv.deliveries import deliver
+from vsv.delivery.transports import deliver
 from vsv.errors import (
     ConflictError,
     SlideNotFoundError,

@@ -11,7 +11,7 @@ from typing import Any
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from vsv.destinations import Destination
+from vsv.delivery.destinations import Destination
 from vsv.errors import BadRequestError, UnavailableError
 from vsv.storage import atomic_write
 

@@ -1,0 +1,1 @@
+"""Slides' metadata, sent to a lab's registries."""
