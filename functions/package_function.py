@@ -24,7 +24,7 @@ PYTHON_VERSION = "3.13"
 # functions that run jobs leave out each other's steps, which ``vsv.job_steps`` would import.
 LEFT_OUT = {
     "manage_files": ("vsv.delivery.sending", "vsv.delivery.destinations"),
-    "send_slides": ("vsv.archiving", "vsv.publishing", "vsv.publishing.steps", "vsv.purging", "vsv.storage.object_store"),
+    "send_slides": ("vsv.archiving", "vsv.deidentification", "vsv.deidentification.steps", "vsv.purging", "vsv.storage.object_store"),
     "serve_image": ("vsv.aws.stream_import_starter", "vsv.aws.dynamodb.jobs", "vsv.delivery.destinations", "vsv.storage.object_store"),
     "serve_label": (
         "vsv.aws.dynamodb.records", "vsv.aws.dynamodb.jobs", "vsv.aws.stream_import_starter", "vsv.delivery.destinations", "vsv.storage.object_store", "vsv.storage.numeric_ids",

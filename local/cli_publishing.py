@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 from vsv import life
+from vsv.deidentification.phi_scan import check
+from vsv.deidentification.plan import policy_text, read_plan
+from vsv.deidentification.policy import MAX_BYTES, Policy, read_policy
+from vsv.deidentification.report import Report
+from vsv.deidentification.staging import DESCRIPTION
 from vsv.errors import FileMissingError, SlideNotFoundError
 from vsv.installation import Installation
 from vsv.names import checked_image_id
-from vsv.publishing.leaks import check
-from vsv.publishing.plans import policy_text, read_plan
-from vsv.publishing.policy import MAX_BYTES, Policy, read_policy
-from vsv.publishing.report import Report
-from vsv.publishing.staging import DESCRIPTION
 from vsv.records.models import JobState
 from vsv.storage.slide_files import SlideFiles
 

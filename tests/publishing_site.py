@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from vsv.clock import now_utc
+from vsv.deidentification.steps import publish_step, withdraw_step
 from vsv.ingest.extraction import case_id
 from vsv.installation import Installation
-from vsv.publishing.steps import publish_step, withdraw_step
 from vsv.pyramids.renderer import render_pyramid
 from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status, job_id
 from vsv.storage.slide_files import Claim

@@ -101,14 +101,14 @@ def test_each_that_runs_jobs_is_packed_with_the_steps_of_its_own() -> None:
     files, sending = (set(package_function.modules_of(one)) for one in ("manage_files", "send_slides"))
     assert {
         "vsv.archiving",
-        "vsv.publishing.steps",
+        "vsv.deidentification.steps",
         "vsv.purging",
         "vsv.aws.s3_object_store",
         "vsv.storage.slide_lock",
     } <= files
     assert {"vsv.delivery.sending", "vsv.delivery.transports", "vsv.delivery.destinations"} <= sending
     assert not files & {"vsv.delivery.sending", "vsv.delivery.transports"}
-    assert not sending & {"vsv.archiving", "vsv.publishing", "vsv.purging", "vsv.daily"}
+    assert not sending & {"vsv.archiving", "vsv.deidentification", "vsv.purging", "vsv.daily"}
 
 
 def test_what_has_the_edge_forget_is_packed_without_files() -> None:

@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner, Result
 from identified_slides import SECRETS, all_secrets, contains, write_identified
 from publishing_site import publishing, store
-from vsv.publishing.copying import write_copy
-from vsv.publishing.policy import Policy
+from vsv.deidentification.copy_writer import write_copy
+from vsv.deidentification.policy import Policy
 
 from local.cli import main
 

@@ -34,11 +34,11 @@ from slides import (
     write_slide,
 )
 from small_slides import slide_bytes
+from vsv.deidentification.byte_audit import account
+from vsv.deidentification.copy_writer import write_copy
+from vsv.deidentification.policy import Policy
 from vsv.errors import UnavailableError, UnreadableSlideError, UnsupportedError
 from vsv.formats.random_access import OpenFile
-from vsv.publishing.accounting import account
-from vsv.publishing.copying import write_copy
-from vsv.publishing.policy import Policy
 
 MUSTERMANN = b"mustermann"
 PLANS = {

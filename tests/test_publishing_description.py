@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from vsv.deidentification.date_shift import KEY_FILE, days_earlier
+from vsv.deidentification.image_description import rebuild, shifted_date
+from vsv.deidentification.policy import Policy, read_policy
 from vsv.errors import BadRequestError
-from vsv.publishing.description import rebuild, shifted_date
-from vsv.publishing.policy import Policy, read_policy
-from vsv.publishing.shifting import KEY_FILE, days_earlier
 
 KEEP_ALL = Policy(dates="shift", time="keep", scanner_serial="keep", keep_keys=("Filtered", "Parmset"))
 HEAD = "Aperio Image Library v11.2.1 \r\n46000x32914 [42673,5576 2220x2967] (240x240) JPEG/RGB Q=30"

@@ -23,16 +23,16 @@ from identified_slides import (
     write_identified,
 )
 from slides import JPEG2000_RGB, damage_tables, patch, patch_item, replace_tile, tile_bytes
+from vsv.deidentification.byte_audit import account
+from vsv.deidentification.copy_writer import write_copy
+from vsv.deidentification.identifiers import identifying_values
+from vsv.deidentification.multi_search import Needles, bare, patterns_of
+from vsv.deidentification.phi_scan import How, check, require_clean
+from vsv.deidentification.policy import Policy
+from vsv.deidentification.pseudonyms import told_by_name
 from vsv.errors import LeakError
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff_writer import TiffWriter
-from vsv.publishing.accounting import account
-from vsv.publishing.copying import write_copy
-from vsv.publishing.identifying import identifying_values
-from vsv.publishing.leaks import How, check, require_clean
-from vsv.publishing.needles import Needles, bare, patterns_of
-from vsv.publishing.policy import Policy
-from vsv.publishing.study_names import told_by_name
 from vsv.records.models import SlideRecord
 
 from local.sample import SLIDE_ID, write_sample_slide
@@ -129,7 +129,7 @@ def test_a_value_across_two_blocks_is_found(pair: tuple[Path, Path], monkeypatch
     at = pair[1].stat().st_size
     append(pair[1], text)
     for block in range(at + 1, at + len(text), 5):  # each cut takes a search of the whole file
-        monkeypatch.setattr("vsv.publishing.leaks._BLOCK", block)
+        monkeypatch.setattr("vsv.deidentification.phi_scan._BLOCK", block)
         assert "description key User" in leaks(pair, None)
 
 
@@ -229,7 +229,7 @@ def test_in_a_large_file_only_the_rest_is_searched_for_short_texts(
     pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Among gigabytes of pixels four letters occur by chance."""
-    monkeypatch.setattr("vsv.publishing.leaks._MAX_CHANCE", 1e-30)
+    monkeypatch.setattr("vsv.deidentification.phi_scan._MAX_CHANCE", 1e-30)
     found = check(*pair, Policy(), slide("7", reviewer="Anna", note="x" * 60))
     assert found.searched[How.OUTSIDE] > found.searched[How.EVERYWHERE] > 0
     assert found.leaks == ()

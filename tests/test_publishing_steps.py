@@ -25,6 +25,8 @@ from running import ROOT
 from serve_image.handler import lambda_handler as serve_image
 from slides import JPEG2000_RGB, replace_tile, tile_bytes
 from vsv import job_runs, life
+from vsv.deidentification.phi_scan import check
+from vsv.deidentification.policy import Policy
 from vsv.errors import (
     AlreadyExistsError,
     BadRequestError,
@@ -40,8 +42,6 @@ from vsv.errors import (
 )
 from vsv.ingest.validation import checksum
 from vsv.installation import Installation
-from vsv.publishing.leaks import check
-from vsv.publishing.policy import Policy
 from vsv.records.models import JobKind, JobState, Status
 from vsv.storage import atomic_write
 from vsv.storage.numeric_ids import give_number
@@ -316,7 +316,7 @@ class TestRefused:
 
     def test_a_leak(self, here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
         """Should the copier ever forget something, the search finds it and nothing is put out."""
-        from vsv.publishing import staging  # noqa: PLC0415
+        from vsv.deidentification import staging  # noqa: PLC0415
 
         def careless(source: Path, target: Path, *more: Any) -> Any:
             report = copy(source, target, *more)
@@ -328,7 +328,7 @@ class TestRefused:
         self.refused(here, LeakError, "still holds")
 
     def test_other_pixels(self, here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-        from vsv.publishing import staging  # noqa: PLC0415
+        from vsv.deidentification import staging  # noqa: PLC0415
 
         def careless(source: Path, target: Path, *more: Any) -> Any:
             report = copy(source, target, *more)
@@ -466,7 +466,7 @@ class TestDisk:
     def test_deleted_while_it_was_published_it_is_taken_back(
         self, here: Installation, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from vsv.publishing import steps  # noqa: PLC0415
+        from vsv.deidentification import steps  # noqa: PLC0415
 
         put = steps._put_in_place
 
@@ -486,7 +486,7 @@ class TestBegun:
 
     @pytest.fixture(autouse=True)
     def begun(self, here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-        from vsv.publishing import steps  # noqa: PLC0415
+        from vsv.deidentification import steps  # noqa: PLC0415
 
         class KilledError(BaseException):
             pass

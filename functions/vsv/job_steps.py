@@ -20,13 +20,13 @@ def step(kind: JobKind) -> Step:
 
 
 def _publish() -> Step:
-    from vsv.publishing.steps import publish_step  # noqa: PLC0415
+    from vsv.deidentification.steps import publish_step  # noqa: PLC0415
 
     return publish_step
 
 
 def _withdraw() -> Step:
-    from vsv.publishing.steps import withdraw_step  # noqa: PLC0415
+    from vsv.deidentification.steps import withdraw_step  # noqa: PLC0415
 
     return withdraw_step
 

@@ -3,11 +3,11 @@
 Each is a job: asked for here, done by ``job_runs``. Sending is asked for by marking a slide SENT (``review``).
 """
 
+from vsv.deidentification.plan import is_ours, read_plan
+from vsv.deidentification.pseudonyms import refusal, told_by_name
 from vsv.errors import BadRequestError, ConflictError, ForbiddenError, InvalidNameError, SlideNotFoundError
 from vsv.installation import Installation
 from vsv.names import is_image_id
-from vsv.publishing.plans import is_ours, read_plan
-from vsv.publishing.study_names import refusal, told_by_name
 from vsv.records.models import JobKind, JobRecord, SlideRecord, Status
 from vsv.workflow import job_queue
 from vsv.workflow.transitions import Decider, check_transition

@@ -105,7 +105,7 @@ def purge_step(here: Installation, job: JobRecord) -> Mapping[str, str]:
 
 def _undo_publishing(here: Installation, image_id: str) -> None:
     """Take a copy back that a killed job has begun: once the slide's files are gone, nothing tells of it."""
-    from vsv.publishing.steps import undo  # noqa: PLC0415  brings numpy, and most slides have no copy
+    from vsv.deidentification.steps import undo  # noqa: PLC0415  brings numpy, and most slides have no copy
 
     undo(here, image_id)
 

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
+from vsv.deidentification.byte_audit import account
+from vsv.deidentification.copy_writer import write_copy
+from vsv.deidentification.date_shift import days_earlier
+from vsv.deidentification.phi_scan import require_clean
+from vsv.deidentification.plan import Plan, stage_folder
+from vsv.deidentification.policy import Policy, read_policy
+from vsv.deidentification.report import Report
 from vsv.errors import CorruptTileError, LeakError, UnreadableSlideError
 from vsv.formats.random_access import OpenFile
 from vsv.ingest.validation import checksum
 from vsv.installation import Installation
-from vsv.publishing.accounting import account
-from vsv.publishing.copying import write_copy
-from vsv.publishing.leaks import require_clean
-from vsv.publishing.plans import Plan, stage_folder
-from vsv.publishing.policy import Policy, read_policy
-from vsv.publishing.report import Report
-from vsv.publishing.shifting import days_earlier
 from vsv.pyramids.renderer import render_pyramid
 from vsv.records.models import SlideRecord
 from vsv.rendering.associated_images import encode, make_thumbnail

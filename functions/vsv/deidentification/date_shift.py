@@ -7,8 +7,8 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from vsv.deidentification.policy import Policy
 from vsv.errors import UnavailableError
-from vsv.publishing.policy import Policy
 from vsv.storage import atomic_write
 
 KEY_FILE = "publishing.key"

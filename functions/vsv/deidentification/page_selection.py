@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from vsv.deidentification.policy import Policy
 from vsv.errors import UnreadableSlideError, UnsupportedError
 from vsv.formats.aperio_description import is_aperio
 from vsv.formats.random_access import OpenFile
@@ -15,7 +16,6 @@ from vsv.formats.tiff import (
     Page,
     spans,
 )
-from vsv.publishing.policy import Policy
 from vsv.rendering.associated_images import NAMES_BY_SUBFILE_TYPE, shows_tissue
 
 JPEG2000 = frozenset((COMPRESSION_JPEG2000_YCBCR, COMPRESSION_JPEG2000_RGB))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from vsv.publishing.policy import Policy
+from vsv.deidentification.policy import Policy
 
 MAX_FIELDS = 500
 MAX_STAGES = 8

@@ -9,15 +9,15 @@ from itertools import islice
 from pathlib import Path, PurePath
 
 from vsv.barcodes.reader import read_label
+from vsv.deidentification import scrub_icc
+from vsv.deidentification.image_description import HEAD, Field, rebuild
+from vsv.deidentification.policy import Policy
+from vsv.deidentification.pseudonyms import written_days
+from vsv.deidentification.tag_allowlist import DESCRIPTION, PLACES, PROFILE, TABLES, is_text, tag_name, value
 from vsv.errors import UnreadableSlideError
 from vsv.formats.aperio_description import parse_tags, scan_time
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import Entry, Reader, directories, read_pages
-from vsv.publishing import profiles
-from vsv.publishing.description import HEAD, Field, rebuild
-from vsv.publishing.kept_tags import DESCRIPTION, PLACES, PROFILE, TABLES, is_text, tag_name, value
-from vsv.publishing.policy import Policy
-from vsv.publishing.study_names import written_days
 from vsv.records.models import SlideRecord
 from vsv.rendering.associated_images import read_associated
 from vsv.rendering.icc import MAX_BYTES
@@ -147,7 +147,7 @@ def _pointed_to(reader: Reader, entries: dict[int, Entry]) -> Iterator[int]:
 
 def _in_profile(data: bytes) -> Iterator[Value]:
     with suppress(ValueError):
-        for element in profiles.elements(data):
+        for element in scrub_icc.elements(data):
             if not element.makes_colour:
                 yield from (Value("ICC profile", text) for text in _texts(element.content[8:]))
 

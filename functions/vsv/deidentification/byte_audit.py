@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from vsv.deidentification import scrub_icc, scrub_jpeg, scrub_jpeg2000
+from vsv.deidentification.image_description import rebuild
+from vsv.deidentification.page_selection import JPEG2000, MAX_TILES, choose
+from vsv.deidentification.policy import Policy
+from vsv.deidentification.tag_allowlist import ALLOWED, DESCRIPTION, PLACES, PROFILE, TABLES, tag_name
 from vsv.errors import UnreadableSlideError
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import MAX_PAGES, Entry, Page, Reader, read_pages, spans
-from vsv.publishing import codestreams, jpeg_streams, profiles
-from vsv.publishing.chosen_pages import JPEG2000, MAX_TILES, choose
-from vsv.publishing.description import rebuild
-from vsv.publishing.kept_tags import ALLOWED, DESCRIPTION, PLACES, PROFILE, TABLES, tag_name
-from vsv.publishing.policy import Policy
 from vsv.slides.levels import MAX_TILE_BYTES
 
 _MAX_GAP = 7  # structures begin at multiples of eight
@@ -86,10 +86,10 @@ def _wrong_values(reader: Reader, page: Page, entries: dict[int, Entry], policy:
         yield "words of the description"
     try:
         tables = _bytes(reader, entries, TABLES)
-        if tables and jpeg_streams.cleaned(tables, tables=True)[0] != tables:
+        if tables and scrub_jpeg.cleaned(tables, tables=True)[0] != tables:
             yield tag_name(TABLES)
         profile = _bytes(reader, entries, PROFILE)
-        if profile and profiles.rebuilt(profile) != profile:
+        if profile and scrub_icc.rebuilt(profile) != profile:
             yield tag_name(PROFILE)
     except (ValueError, UnreadableSlideError):
         yield "a tag that cannot be read"
@@ -106,7 +106,7 @@ def _wrong_block(reader: Reader, page: Page, at: int, length: int) -> Iterator[s
             yield "a tile of impossible length"
         return
     block = reader.read(at, length)
-    clean = codestreams.cleaned if page.compression in JPEG2000 else jpeg_streams.cleaned
+    clean = scrub_jpeg2000.cleaned if page.compression in JPEG2000 else scrub_jpeg.cleaned
     try:
         kept, removed = clean(block)
     except UnreadableSlideError:

@@ -8,6 +8,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from vsv.deidentification.plan import (
+    Plan,
+    check_free,
+    is_ours,
+    new_plan,
+    note_path,
+    policy_text,
+    read_plan,
+    stage_folder,
+    write_plan,
+)
+from vsv.deidentification.policy import read_policy
+from vsv.deidentification.pseudonyms import refusal, told_by_name
+from vsv.deidentification.staging import DESCRIPTION, PARTS, clear, make
 from vsv.errors import (
     BadRequestError,
     ConflictError,
@@ -20,20 +34,6 @@ from vsv.ingest.runs import DISK
 from vsv.ingest.validation import checksum
 from vsv.installation import Installation
 from vsv.names import checked_image_id
-from vsv.publishing.plans import (
-    Plan,
-    check_free,
-    is_ours,
-    new_plan,
-    note_path,
-    policy_text,
-    read_plan,
-    stage_folder,
-    write_plan,
-)
-from vsv.publishing.policy import read_policy
-from vsv.publishing.staging import DESCRIPTION, PARTS, clear, make
-from vsv.publishing.study_names import refusal, told_by_name
 from vsv.records.models import JobRecord, SlideRecord, Status
 from vsv.storage import atomic_write
 from vsv.storage.numeric_ids import give_number

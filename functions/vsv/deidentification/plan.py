@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from vsv.clock import now_utc
+from vsv.deidentification.policy import MAX_BYTES
 from vsv.errors import AlreadyExistsError, BadRequestError, UnavailableError
 from vsv.installation import Installation
-from vsv.publishing.policy import MAX_BYTES
 from vsv.storage import atomic_write, nfs
 from vsv.storage.slide_files import CLAIM, Claim, SlideFiles
 

@@ -6,8 +6,8 @@ Source: ITU-T T.800, annex A: marker segments.
 
 import struct
 
+from vsv.deidentification.scrub_jpeg import TRAILING
 from vsv.errors import CorruptTileError
-from vsv.publishing.jpeg_streams import TRAILING
 
 COMMENT = "JPEG 2000 comment"
 _SOC, _EOC, _SOT_BYTES = b"\xff\x4f", b"\xff\xd9", b"\xff\x90"

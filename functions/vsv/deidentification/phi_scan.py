@@ -12,15 +12,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from vsv.deidentification.byte_audit import account
+from vsv.deidentification.identifiers import Value, identifying_values, on_purpose
+from vsv.deidentification.image_description import rebuild
+from vsv.deidentification.multi_search import Needles, bare, patterns_of
+from vsv.deidentification.page_selection import choose
+from vsv.deidentification.policy import Policy
 from vsv.errors import LeakError
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import Page, read_pages, spans
-from vsv.publishing.accounting import account
-from vsv.publishing.chosen_pages import choose
-from vsv.publishing.description import rebuild
-from vsv.publishing.identifying import Value, identifying_values, on_purpose
-from vsv.publishing.needles import Needles, bare, patterns_of
-from vsv.publishing.policy import Policy
 from vsv.records.models import SlideRecord
 
 _BLOCK = 4 << 20

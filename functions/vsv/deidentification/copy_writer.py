@@ -7,16 +7,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
+from vsv.deidentification import scrub_icc, scrub_jpeg, scrub_jpeg2000
+from vsv.deidentification.image_description import HEAD, rebuild
+from vsv.deidentification.page_selection import JPEG2000, Ranges, choose, pictures_left_out
+from vsv.deidentification.policy import Policy
+from vsv.deidentification.report import Findings, Report
+from vsv.deidentification.tag_allowlist import (
+    ALLOWED,
+    DESCRIPTION,
+    PROFILE,
+    TABLES,
+    structure,
+    tag_name,
+    value,
+)
 from vsv.errors import CorruptTileError, UnavailableError, UnreadableSlideError
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import MAX_TABLES_BYTES, Entry, Page, Reader, directories, read_pages, spans
 from vsv.formats.tiff_writer import Tags, TiffWriter
-from vsv.publishing import codestreams, jpeg_streams, profiles
-from vsv.publishing.chosen_pages import JPEG2000, Ranges, choose, pictures_left_out
-from vsv.publishing.description import HEAD, rebuild
-from vsv.publishing.kept_tags import ALLOWED, DESCRIPTION, PROFILE, TABLES, structure, tag_name, value
-from vsv.publishing.policy import Policy
-from vsv.publishing.report import Findings, Report
 from vsv.rendering.icc import MAX_BYTES
 from vsv.slides.levels import MAX_TILE_BYTES
 from vsv.storage import atomic_write
@@ -88,7 +96,7 @@ class _Original:
     def _tables(self, entry: Entry) -> bytes:
         self._check_is_free(entry.at, entry.length)
         try:
-            tables, removed = jpeg_streams.cleaned(value(self.reader, entry, MAX_TABLES_BYTES), tables=True)
+            tables, removed = scrub_jpeg.cleaned(value(self.reader, entry, MAX_TABLES_BYTES), tables=True)
         except CorruptTileError as error:
             raise UnreadableSlideError(f"the slide's JPEG tables cannot be copied: {error}") from error
         self.findings.note("coded", removed)
@@ -99,7 +107,7 @@ class _Original:
         try:
             if self.policy.icc == "drop" or entry.length > MAX_BYTES:
                 raise ValueError("not wanted")
-            found = profiles.rebuilt(value(self.reader, entry, MAX_BYTES))
+            found = scrub_icc.rebuilt(value(self.reader, entry, MAX_BYTES))
         except ValueError:
             self.findings.note("tags", [tag_name(PROFILE)])
             return b""
@@ -122,7 +130,7 @@ class _Original:
                 "damaged TIFF: its tiles overlap, together they are larger than the file"
             )
         try:
-            clean = codestreams.cleaned if page.compression in JPEG2000 else jpeg_streams.cleaned
+            clean = scrub_jpeg2000.cleaned if page.compression in JPEG2000 else scrub_jpeg.cleaned
             block, removed = clean(self.reader.read(at, length))
         except UnreadableSlideError as error:
             _refuse(page, index, str(error), error)
