@@ -12,7 +12,7 @@ from typing import Any
 from observed import count, count_bytes, count_kind, minutes
 from vsv.clock import now_utc
 from vsv.installation import Installation
-from vsv.job_runs import runs
+from vsv.lifecycle.job_runner import runs
 from vsv.metric_names import BYTES_PURGED, FILES_PURGED, JOB_DONE, JOB_FAILED, JOB_WAIT_MINUTES
 from vsv.records.models import JobKind, JobRecord, JobState
 from vsv.workflow.job_queue import due

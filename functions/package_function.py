@@ -21,10 +21,10 @@ PYTHON_VERSION = "3.13"
 # What functions that show slides leave out: ``vsv.installation`` would import these when it is asked for a record, a
 # number, an archive, a destination or to start an import, and ``vsv.slides.slide`` when it opens a slide. Images need
 # records for IIIF's manifests and for imgData; labels are files that lie ready, and need none of it. The two
-# functions that run jobs leave out each other's steps, which ``vsv.job_steps`` would import.
+# functions that run jobs leave out each other's steps, which ``vsv.lifecycle.job_registry`` would import.
 LEFT_OUT = {
     "manage_files": ("vsv.delivery.sending", "vsv.delivery.destinations"),
-    "send_slides": ("vsv.archiving", "vsv.deidentification", "vsv.deidentification.steps", "vsv.purging", "vsv.storage.object_store"),
+    "send_slides": ("vsv.lifecycle.archiving", "vsv.deidentification", "vsv.deidentification.steps", "vsv.lifecycle.purging", "vsv.storage.object_store"),
     "serve_image": ("vsv.aws.stream_import_starter", "vsv.aws.dynamodb.jobs", "vsv.delivery.destinations", "vsv.storage.object_store"),
     "serve_label": (
         "vsv.aws.dynamodb.records", "vsv.aws.dynamodb.jobs", "vsv.aws.stream_import_starter", "vsv.delivery.destinations", "vsv.storage.object_store", "vsv.storage.numeric_ids",

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from vsv import life
 from vsv.errors import VsvError
-from vsv.idle_slides import idle
 from vsv.installation import Installation
+from vsv.lifecycle import requests
+from vsv.lifecycle.archive_policy import idle
 from vsv.records.models import JobRecord, JobState
 from vsv.workflow.transitions import Decider
 
@@ -41,7 +41,7 @@ def archive(
         if dry_run:
             click.echo("\n".join([*wanted, f"{len(list(wanted))} to archive"]))
             return
-        done = [_told(here, image_id, life.archive, "is archived") for image_id in wanted]
+        done = [_told(here, image_id, requests.archive, "is archived") for image_id in wanted]
     sys.exit(0 if all(done) else 1)
 
 
@@ -51,7 +51,7 @@ def archive(
 def unarchive(image_ids: tuple[str, ...], data: Path) -> None:
     """Bring originals back from the archive. Some archives take hours; ask again, or leave it to a running server."""
     with existing(data) as here:
-        done = [_told(here, image_id, life.restore, "is restored") for image_id in image_ids]
+        done = [_told(here, image_id, requests.restore, "is restored") for image_id in image_ids]
     sys.exit(0 if all(done) else 1)
 
 

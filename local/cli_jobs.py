@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from vsv import daily
 from vsv.installation import Installation
-from vsv.job_runs import run_due
+from vsv.lifecycle import daily_schedule
+from vsv.lifecycle.job_runner import run_due
 from vsv.records.models import JobKind, JobRecord, JobState
 
 from local.cli_options import data_option, existing, json_option
@@ -70,7 +70,7 @@ def run_jobs(data: Path) -> None:
     """
     with existing(data) as here:
         check_in_use(data)
-        daily.look(here)
+        daily_schedule.look(here)
         done = run_due(here, _kinds(here), lambda: True)
     for job in done:
         click.echo(_line(job) + _removed(job))

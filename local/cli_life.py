@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 import click
-from vsv import life
 from vsv.errors import SlideNotFoundError, VsvError
 from vsv.installation import Installation
+from vsv.lifecycle import requests
 from vsv.records.models import JobKind, Status
 from vsv.workflow.transitions import change
 
@@ -42,7 +42,7 @@ def delete(image_id: str, data: Path, undo: bool, purge: bool, yes: bool) -> Non
 
 def _purged(here: Installation, image_id: str, yes: bool) -> str:
     typed = image_id if yes else click.prompt("This cannot be undone. Type the ImageID to go on")
-    job = finish(here, life.purge(here, image_id, typed, OPERATOR), click.echo)
+    job = finish(here, requests.purge(here, image_id, typed, OPERATOR), click.echo)
     result = job.result or {}
     return (
         f"Slide {image_id} was purged: {result.get('files') or 'no files'} ({result.get('bytes', 0)} bytes)"

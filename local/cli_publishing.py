@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import click
-from vsv import life
 from vsv.deidentification.phi_scan import check
 from vsv.deidentification.plan import policy_text, read_plan
 from vsv.deidentification.policy import MAX_BYTES, Policy, read_policy
@@ -13,6 +12,7 @@ from vsv.deidentification.report import Report
 from vsv.deidentification.staging import DESCRIPTION
 from vsv.errors import FileMissingError, SlideNotFoundError
 from vsv.installation import Installation
+from vsv.lifecycle import requests
 from vsv.names import checked_image_id
 from vsv.records.models import JobState
 from vsv.storage.slide_files import SlideFiles
@@ -32,7 +32,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def publish(image_id: str, name: str, data: Path, policy: Path | None, as_json: bool) -> None:
     """Publish a copy of a slide without patient data as NAME, its ID in a study."""
     with existing(data) as here:
-        job = life.publish(here, image_id, name, OPERATOR, "" if policy is None else _text(policy))
+        job = requests.publish(here, image_id, name, OPERATOR, "" if policy is None else _text(policy))
         done = finish(here, job, quiet(as_json)).state is JobState.DONE
         described = _described(here.files, name) if done else {}
     if as_json:
@@ -62,7 +62,7 @@ def withdraw(image_id: str, data: Path, yes: bool) -> None:
     """Take a slide's published copy back, at once. Its name is not given again."""
     with existing(data) as here:
         yes or click.confirm(f"Withdraw the published copy of slide {image_id}?", abort=True)
-        job = finish(here, life.withdraw(here, image_id, OPERATOR), click.echo)
+        job = finish(here, requests.withdraw(here, image_id, OPERATOR), click.echo)
     if job.state is JobState.DONE:
         click.echo(f"Slide {image_id} is published no longer: {(job.result or {}).get('name')} is gone")
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from vsv.errors import UnavailableError
 from vsv.installation import Installation
-from vsv.job_runs import run
+from vsv.lifecycle.job_runner import run
 from vsv.records.models import JobRecord, JobState
 
 from local.restored import HARMLESS, check_in_use

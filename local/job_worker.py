@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Iterable
 from threading import Event, Thread
 
-from vsv import daily
 from vsv.errors import VsvError
 from vsv.installation import Installation
-from vsv.job_runs import run_due
+from vsv.lifecycle import daily_schedule
+from vsv.lifecycle.job_runner import run_due
 from vsv.records.models import JobKind
 from vsv.workflow.job_queue import OF_FILES
 
@@ -62,7 +62,7 @@ class JobWorker:
         # By a clock that does not jump: how long a slide has waited is counted from one look to the next.
         if time.monotonic() - self._looked >= DAY_SECONDS:
             self._looked = time.monotonic()
-            for job in daily.look(self._here):
+            for job in daily_schedule.look(self._here):
                 log.info("%s: %s", job.job_id, (job.detail or {}).get("because", ""))
         self._run(OF_FILES)
 

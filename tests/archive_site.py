@@ -6,8 +6,8 @@ from typing import Any
 from running import Site
 from serve_image.handler import lambda_handler as serve_image
 from serve_label.handler import lambda_handler as serve_label
-from vsv import job_runs, life
 from vsv.installation import Installation
+from vsv.lifecycle import job_runner, requests
 from vsv.records.models import JobRecord, SlideRecord
 from vsv.storage.numeric_ids import give_number
 from vsv.workflow.transitions import Decider
@@ -20,12 +20,12 @@ Answer = tuple[int, str, tuple[tuple[str, str], ...]]
 
 def archived(here: Installation, image_id: str) -> JobRecord:
     """Archive a slide as an Admin does, and give the job."""
-    return job_runs.run(here, life.archive(here, image_id, ADMIN))
+    return job_runner.run(here, requests.archive(here, image_id, ADMIN))
 
 
 def restored(here: Installation, image_id: str) -> JobRecord:
     """Restore a slide as an Admin does, and give the job."""
-    return job_runs.run(here, life.restore(here, image_id, ADMIN))
+    return job_runner.run(here, requests.restore(here, image_id, ADMIN))
 
 
 def record(here: Installation, image_id: str) -> SlideRecord:

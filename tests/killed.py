@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vsv import job_runs, life
 from vsv.clock import now_utc
 from vsv.installation import Installation
+from vsv.lifecycle import job_runner, requests
 from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status
 from vsv.workflow.transitions import Decider, change
 
@@ -41,7 +41,7 @@ def _is_here(here: Installation, record: SlideRecord) -> bool:
 # A published name is never given twice, so it is an argument.
 TRANSITIONS: Mapping[str, Transition] = {
     "publish": Transition(
-        lambda here, image_id, name: life.publish(here, image_id, name, ADMIN),
+        lambda here, image_id, name: requests.publish(here, image_id, name, ADMIN),
         JobKind.PUBLISH,
         lambda here, record: (
             record.status is Status.PUBLISHED
@@ -51,14 +51,14 @@ TRANSITIONS: Mapping[str, Transition] = {
         ),
     ),
     "withdraw": Transition(
-        lambda here, image_id, _name: life.withdraw(here, image_id, ADMIN),
+        lambda here, image_id, _name: requests.withdraw(here, image_id, ADMIN),
         JobKind.WITHDRAW,
         lambda here, record: (
             (record.status, record.published_as) == (Status.GOOD, None) and _is_here(here, record)
         ),
     ),
     "archive": Transition(
-        lambda here, image_id, _name: life.archive(here, image_id, ADMIN),
+        lambda here, image_id, _name: requests.archive(here, image_id, ADMIN),
         JobKind.ARCHIVE,
         lambda here, record: (
             (record.status, record.original) == (Status.ARCHIVED, "ARCHIVED")
@@ -66,7 +66,7 @@ TRANSITIONS: Mapping[str, Transition] = {
         ),
     ),
     "restore": Transition(
-        lambda here, image_id, _name: life.restore(here, image_id, ADMIN),
+        lambda here, image_id, _name: requests.restore(here, image_id, ADMIN),
         JobKind.RESTORE,
         lambda here, record: record.status is Status.GOOD and _is_here(here, record),
     ),
@@ -88,7 +88,7 @@ TRANSITIONS: Mapping[str, Transition] = {
         lambda here, record: record.status is Status.NEW and _is_here(here, record),
     ),
     "purge": Transition(
-        lambda here, image_id, _name: life.purge(here, image_id, image_id, ADMIN),
+        lambda here, image_id, _name: requests.purge(here, image_id, image_id, ADMIN),
         JobKind.PURGE,
         lambda _here, record: record.original == "PURGED",
     ),
@@ -114,7 +114,7 @@ def _begin(here: Installation, image_id: str, step: str, name: str) -> None:
     if transition.kind is not None:
         job = here.jobs.get(image_id, transition.kind)
         assert job is not None
-        job_runs.run(here, job)
+        job_runner.run(here, job)
 
 
 @dataclass
@@ -189,7 +189,7 @@ class Drill:
         with self.opened() as here:
             job = here.jobs.get(self.image_id, transition.kind) if transition.kind is not None else None
             if job is not None and job.state is JobState.WAITING:
-                job = job_runs.run(here, here.jobs.advance(job, {"next_at": now_utc()}))
+                job = job_runner.run(here, here.jobs.advance(job, {"next_at": now_utc()}))
                 assert job.state is JobState.DONE, f"{step}: {job.error}"
             if not transition.is_complete(here, self._record(here)):
                 began = time.monotonic()

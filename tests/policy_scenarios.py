@@ -20,13 +20,14 @@ import boto3
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from small_slides import OLD, put, slide_bytes
-from vsv import installation, life, purging
+from vsv import installation
 from vsv.barcodes.reader import Barcode
 from vsv.clock import now_utc
-from vsv.daily import LOOKS
 from vsv.errors import UnreadableSlideError
 from vsv.ingest import runs, steps
 from vsv.installation import Installation
+from vsv.lifecycle import purging, requests
+from vsv.lifecycle.daily_schedule import LOOKS
 from vsv.records.models import ImportRecord, ImportState, JobKind, JobRecord, JobState, Status
 from vsv.storage.slide_files import OPENED
 from vsv.workflow import job_queue
@@ -364,7 +365,7 @@ def manage_files(world: World) -> None:
     world.decided(Status.DELETED)
     for look in LOOKS:
         world.call({"look": look})
-    with patch("vsv.purging.waited_s", lambda *_: 8 * purging.DAY_S):
+    with patch("vsv.lifecycle.purging.waited_s", lambda *_: 8 * purging.DAY_S):
         assert world.call({"look": "deleted"}) == {"asked": 1}
     world.call(WOKEN)
     assert world.job(JobKind.PURGE).state is JobState.DONE
@@ -375,14 +376,14 @@ def archive_and_restore(world: World) -> None:
     sha256 = hashlib.sha256(slide_bytes()).hexdigest()
     bucket, place = unfinished_uploads("ArchiveBucketName", f"originals/{IMAGE_ID}/slide.svs", sha256)
     with world.unrecorded() as here:
-        life.archive(here, IMAGE_ID, ADMIN)
+        requests.archive(here, IMAGE_ID, ADMIN)
     with small_parts():
         world.call(WOKEN)
     assert world.job(JobKind.ARCHIVE).state is JobState.DONE, world.job(JobKind.ARCHIVE)
     told = bucket.head_object(**place)
     assert told["StorageClass"] == "INTELLIGENT_TIERING"
     with world.unrecorded() as here:
-        life.restore(here, IMAGE_ID, ADMIN)
+        requests.restore(here, IMAGE_ID, ADMIN)
     frozen = {
         "s3:HeadObject": lambda _: {**told, "StorageClass": "GLACIER"},
         "s3:RestoreObject": lambda _: {},
@@ -409,12 +410,12 @@ def unfinished_uploads(bucket: str, key: str, sha256: str = "") -> tuple[Any, di
 def publish_and_withdraw(world: World) -> None:
     """Publish in parts; withdraw what is there, and what was not put there wholly."""
     with world.unrecorded() as here:
-        life.publish(here, IMAGE_ID, "STUDY-1", ADMIN)
+        requests.publish(here, IMAGE_ID, "STUDY-1", ADMIN)
     with small_parts():
         world.call(WOKEN)
     assert world.job(JobKind.PUBLISH).state is JobState.DONE, world.job(JobKind.PUBLISH)
     with world.unrecorded() as here:
-        life.withdraw(here, IMAGE_ID, ADMIN)
+        requests.withdraw(here, IMAGE_ID, ADMIN)
     unfinished_uploads("PublishBucketName", "published/STUDY-1.svs")
     world.call(WOKEN)
     assert world.job(JobKind.WITHDRAW).state is JobState.DONE

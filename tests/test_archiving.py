@@ -14,7 +14,6 @@ import pytest
 from archive_site import ADMIN, archived, brought, history, record, restored
 from running import Site, site
 from small_slides import other_scan, put, slide_bytes
-from vsv import archiving, job_runs, life
 from vsv.errors import (
     ConflictError,
     FileMissingError,
@@ -25,6 +24,7 @@ from vsv.errors import (
     UnreadableSlideError,
 )
 from vsv.installation import Installation
+from vsv.lifecycle import archiving, job_runner, requests
 from vsv.records.models import ImportState, JobKind, JobState, Status
 from vsv.rendering.masks import read_mask, store_mask
 from vsv.storage.archive_marker import NOTE, read_note
@@ -194,7 +194,7 @@ def test_deleted_undeleted_and_purged_it_goes_from_the_archive_too(here: Site) -
     with pytest.raises(SlideNotFoundError):
         here.here.library.slide(ID)
     assert here.here.files.stored_size(ID) == len(CONTENT)
-    job = job_runs.run(here.here, life.restore(here.here, ID, ADMIN))
+    job = job_runner.run(here.here, requests.restore(here.here, ID, ADMIN))
     assert (job.state, record(here.here, ID).original) == (JobState.FAILED, "ARCHIVED")
     change(here.here, ID, {"status": Status.NEW}, ADMIN)
     assert here.here.library.slide(ID).grid.width_px == 600
@@ -202,7 +202,7 @@ def test_deleted_undeleted_and_purged_it_goes_from_the_archive_too(here: Site) -
     assert record(here.here, ID).status is Status.NEW
     archived(here.here, ID)
     change(here.here, ID, {"status": Status.DELETED}, ADMIN)
-    job = job_runs.run(here.here, life.purge(here.here, ID, ID, ADMIN))
+    job = job_runner.run(here.here, requests.purge(here.here, ID, ID, ADMIN))
     assert job.state is JobState.DONE
     assert here.here.archive.find(archiving.key_of(ID)) is None
     assert here.here.files.stored_size(ID) is None
@@ -212,7 +212,7 @@ def test_restored_and_purged_it_goes_from_the_archive_too(here: Site) -> None:
     archived(here.here, ID)
     restored(here.here, ID)
     change(here.here, ID, {"status": Status.DELETED}, ADMIN)
-    job_runs.run(here.here, life.purge(here.here, ID, ID, ADMIN))
+    job_runner.run(here.here, requests.purge(here.here, ID, ID, ADMIN))
     assert here.here.archive.find(archiving.key_of(ID)) is None
 
 
@@ -223,11 +223,11 @@ def test_a_deletion_while_it_is_copied_is_no_loss(here: Site, monkeypatch: pytes
         put_before(vault, source, key, sha256)
         change(here.here, ID, {"status": Status.DELETED}, ADMIN)
 
-    job = life.archive(here.here, ID, ADMIN)
+    job = requests.archive(here.here, ID, ADMIN)
     with monkeypatch.context() as patched:
         patched.setattr(FolderVault, "put", deleted_meanwhile)
-        assert job_runs.run(here.here, job).state is JobState.WAITING
-    job = job_runs.run(here.here, job)
+        assert job_runner.run(here.here, job).state is JobState.WAITING
+    job = job_runner.run(here.here, job)
     assert (job.state, job.error) == (JobState.FAILED, "A slide that is DELETED is not archived.")
     assert record(here.here, ID).original is None
     change(here.here, ID, {"status": Status.NEW}, ADMIN)
@@ -283,9 +283,9 @@ def test_one_in_the_scanners_folder(tmp_path: Path) -> None:
     with site(tmp_path, in_place=True) as here:
         assert here.bring("a.svs", CONTENT) == 202
         with pytest.raises(ConflictError, match="not ours"):
-            life.archive(here.here, ID, ADMIN)
+            requests.archive(here.here, ID, ADMIN)
         job = job_queue.request(here.here, ID, JobKind.ARCHIVE, "test")
-        assert "not ours" in (job_runs.run(here.here, job).error or "")
+        assert "not ours" in (job_runner.run(here.here, job).error or "")
         assert original(here).is_symlink()
         assert (here.scanner / "a.svs").read_bytes() == CONTENT
 
@@ -293,7 +293,7 @@ def test_one_in_the_scanners_folder(tmp_path: Path) -> None:
 def test_one_that_was_deleted(here: Site) -> None:
     change(here.here, ID, {"status": Status.DELETED}, ADMIN)
     with pytest.raises(IllegalTransitionError):
-        life.archive(here.here, ID, ADMIN)
+        requests.archive(here.here, ID, ADMIN)
 
 
 # What fails
@@ -325,28 +325,28 @@ def with_archive(here: Installation, method: str, outcome: Any) -> Installation:
 
 @pytest.mark.parametrize("method", ["put", "find"])
 def test_an_archive_that_fails_keeps_the_job_waiting_and_the_original_here(here: Site, method: str) -> None:
-    job = life.archive(here.here, ID, ADMIN)
+    job = requests.archive(here.here, ID, ADMIN)
     bad = with_archive(here.here, method, UnavailableError("the bucket for copies does not answer now"))
-    job = job_runs.run(bad, job)
+    job = job_runner.run(bad, job)
     assert (job.state, job.error) == (JobState.WAITING, "the bucket for copies does not answer now")
     assert original(here).read_bytes() == CONTENT
     assert record(here.here, ID).original == "ARCHIVING"
     assert record(here.here, ID).status is Status.GOOD
-    assert job_runs.run(here.here, job).state is JobState.DONE
+    assert job_runner.run(here.here, job).state is JobState.DONE
 
 
 @pytest.mark.parametrize("found", [None, Stored(1, SHA256), Stored(len(CONTENT), "0" * 64)])
 def test_an_archive_that_does_not_have_it_is_not_believed(here: Site, found: Stored | None) -> None:
-    job = life.archive(here.here, ID, ADMIN)
-    job = job_runs.run(with_archive(here.here, "find", found), job)
+    job = requests.archive(here.here, ID, ADMIN)
+    job = job_runner.run(with_archive(here.here, "find", found), job)
     assert job.state is JobState.WAITING
     assert original(here).read_bytes() == CONTENT
 
 
 def test_given_up_the_record_says_that_it_is_here(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_runs, "ATTEMPTS", 1)
-    job = life.archive(here.here, ID, ADMIN)
-    job = job_runs.run(with_archive(here.here, "put", UnavailableError("the archive is full")), job)
+    monkeypatch.setattr(job_runner, "ATTEMPTS", 1)
+    job = requests.archive(here.here, ID, ADMIN)
+    job = job_runner.run(with_archive(here.here, "put", UnavailableError("the archive is full")), job)
     assert (job.state, job.error) == (JobState.FAILED, "the archive is full")
     assert record(here.here, ID).original is None
 
@@ -359,10 +359,10 @@ def test_a_disk_that_refuses_loses_nothing(
     def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    job = life.archive(here.here, ID, ADMIN)
+    job = requests.archive(here.here, ID, ADMIN)
     with monkeypatch.context() as patched:
-        patched.setattr(f"vsv.archiving.{place}", refuse)
-        assert job_runs.run(here.here, job).state is JobState.WAITING
+        patched.setattr(f"vsv.lifecycle.archiving.{place}", refuse)
+        assert job_runner.run(here.here, job).state is JobState.WAITING
     copies = [
         path
         for path in (original(here), here.here.files.root / "archive" / ID / "slide.svs")
@@ -370,20 +370,20 @@ def test_a_disk_that_refuses_loses_nothing(
     ]
     assert [path.read_bytes() for path in copies] == [CONTENT] * len(copies)
     assert copies
-    assert job_runs.run(here.here, job).state is JobState.DONE
+    assert job_runner.run(here.here, job).state is JobState.DONE
 
 
 def test_a_full_disk_at_the_return_leaves_the_archives_copy(
     here: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archived(here.here, ID)
-    job = life.restore(here.here, ID, ADMIN)
+    job = requests.restore(here.here, ID, ADMIN)
     bad = with_archive(here.here, "fetch", UnavailableError("the data folder is full: make room there"))
-    job = job_runs.run(bad, job)
+    job = job_runner.run(bad, job)
     assert (job.state, record(here.here, ID).original) == (JobState.WAITING, "RESTORING")
     assert "full" in (job.error or "")
     assert here.here.library.slide(ID).grid.width_px == 600
-    assert job_runs.run(here.here, job).state is JobState.DONE
+    assert job_runner.run(here.here, job).state is JobState.DONE
 
 
 def test_what_the_archive_lost_is_told_and_the_slide_is_still_shown(here: Site) -> None:
@@ -425,20 +425,20 @@ def test_a_note_that_says_nothing_is_none(here: Site, text: bytes) -> None:
 
 def test_a_thaw_is_waited_for_and_expected_when_it_was_expected(here: Site) -> None:
     archived(here.here, ID)
-    job = life.restore(here.here, ID, ADMIN)
+    job = requests.restore(here.here, ID, ADMIN)
     frozen = with_archive(here.here, "fetch", NotYetError("up to 5 hours", 5 * 3600.0))
-    job = job_runs.run(frozen, job)
+    job = job_runner.run(frozen, job)
     assert (job.state, job.attempts) == (JobState.WAITING, 0)
     first = datetime.fromisoformat(job.expected_at or "")
     assert abs(first - datetime.now(UTC) - timedelta(hours=5)) < timedelta(minutes=1)
-    job = job_runs.run(frozen, job)
+    job = job_runner.run(frozen, job)
     assert abs(datetime.fromisoformat(job.expected_at or "") - first) < timedelta(seconds=5)
     assert record(here.here, ID).original == "RESTORING"
     late = replace(job, expected_at="2020-01-01T00:00:00.000000Z")
     with pytest.raises(NotYetError) as told:
         archiving.restore_step(frozen, late)
     assert told.value.seconds == archiving.LOOK_S
-    assert job_runs.run(here.here, job).state is JobState.DONE
+    assert job_runner.run(here.here, job).state is JobState.DONE
     assert record(here.here, ID).original is None
 
 
@@ -453,7 +453,7 @@ def test_a_record_that_others_keep_changing_is_waited_for(
         def update(self, *_: object, **__: object) -> None:
             raise VersionConflictError("faster")
 
-    job = life.archive(here.here, ID, ADMIN)
+    job = requests.archive(here.here, ID, ADMIN)
     busy = replace(here.here)
     busy.__dict__["slides"] = Busy()
     with pytest.raises(UnavailableError, match="keep changing"):
@@ -464,16 +464,16 @@ def test_a_record_that_others_keep_changing_is_waited_for(
 def test_only_admins_ask(here: Site) -> None:
     from vsv.errors import ForbiddenError  # noqa: PLC0415
 
-    for ask in (life.archive, life.restore):
+    for ask in (requests.archive, requests.restore):
         with pytest.raises(ForbiddenError):
             ask(here.here, ID, Decider("t", is_admin=False))
 
 
 def test_nothing_is_archived_of_a_slide_that_has_no_files(here: Site) -> None:
-    job = life.archive(here.here, ID, ADMIN)
+    job = requests.archive(here.here, ID, ADMIN)
     for path in here.here.files.folder(ID).iterdir():
         path.unlink()
-    assert job_runs.run(here.here, job).error == "no original is stored for this slide"
+    assert job_runner.run(here.here, job).error == "no original is stored for this slide"
     with pytest.raises(FileMissingError):
         archiving._fetch(here.here, job, record(here.here, ID))
 

@@ -12,9 +12,9 @@ import pytest
 from archive_site import ADMIN, answers, brought, record
 from running import ROOT, Site, site
 from small_slides import slide_bytes
-from vsv import archiving, job_runs, life
 from vsv.ingest.steps import render
 from vsv.installation import Installation
+from vsv.lifecycle import archiving, job_runner, requests
 from vsv.pyramids.self_contained import check_complete
 from vsv.records.models import JobKind, JobState, Status
 from vsv.storage import atomic_write
@@ -65,7 +65,7 @@ def check_ended(here: Installation) -> None:
     """Finish what is waiting, and check that record and files say the same."""
     for job in job_queue.slide_jobs(here, ID):
         if job.kind in KINDS and job.state is JobState.WAITING:
-            assert job_runs.run(here, job).state is JobState.DONE
+            assert job_runner.run(here, job).state is JobState.DONE
     found, is_here = record(here, ID), here.files.slide(ID).exists()
     assert found.original == (None if is_here else "ARCHIVED")
     assert found.status is (Status.GOOD if is_here else Status.ARCHIVED)
@@ -131,7 +131,7 @@ def test_killed_before_each_flush_it_completes(
 def _is_killed(here: Installation, monkeypatch: pytest.MonkeyPatch, kind: JobKind, moment: int) -> bool:
     """Run a job until its flushes are used up; tell whether they were."""
     if kind is JobKind.RESTORE:
-        job_runs.run(here, life.archive(here, ID, ADMIN))
+        job_runner.run(here, requests.archive(here, ID, ADMIN))
     flush, left = atomic_write.flush, iter(range(moment))
 
     def flush_or_die(path: Path) -> None:
@@ -139,11 +139,11 @@ def _is_killed(here: Installation, monkeypatch: pytest.MonkeyPatch, kind: JobKin
             raise KilledError
         flush(path)
 
-    job = (life.restore if kind is JobKind.RESTORE else life.archive)(here, ID, ADMIN)
+    job = (requests.restore if kind is JobKind.RESTORE else requests.archive)(here, ID, ADMIN)
     with monkeypatch.context() as patched:
         patched.setattr(atomic_write, "flush", flush_or_die)
         try:
-            job_runs.run(here, job)
+            job_runner.run(here, job)
         except KilledError:
             return True
     return False
@@ -151,7 +151,7 @@ def _is_killed(here: Installation, monkeypatch: pytest.MonkeyPatch, kind: JobKin
 
 def _begin_again(here: Installation, kind: JobKind) -> None:
     if kind is JobKind.ARCHIVE:
-        job_runs.run(here, life.restore(here, ID, ADMIN))
+        job_runner.run(here, requests.restore(here, ID, ADMIN))
     here.library.forget(ID)
     render(here, ID, lambda _done, _all: None, jobs=1)
     here.archive.remove(archiving.key_of(ID))

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from vsv import life
 from vsv.installation import Installation
+from vsv.lifecycle import requests
 from vsv.records.models import JobKind, JobRecord, JobState, Status
 from vsv.workflow import job_queue
 from vsv.workflow.transitions import Decider, change
@@ -135,7 +135,7 @@ class TestServer:
                 change(here, "1", {"status": Status.SENT}, ADMIN)
                 assert self.eventually(here, "1", JobKind.SEND).state is JobState.DONE
                 change(here, "2", {"status": Status.DELETED}, ADMIN)
-                life.purge(here, "2", "2", ADMIN)
+                requests.purge(here, "2", "2", ADMIN)
                 assert self.eventually(here, "2", JobKind.PURGE).state is JobState.DONE
             finally:
                 worker.stop()
@@ -158,13 +158,13 @@ class TestServer:
         def broken(_here: Installation) -> list[JobRecord]:
             raise RuntimeError("broken")
 
-        monkeypatch.setattr("vsv.daily.look", broken)
+        monkeypatch.setattr("vsv.lifecycle.daily_schedule.look", broken)
         with standalone(data) as (here, _intake):
             worker = JobWorker(here)
             worker.start()
             try:
                 change(here, "2", {"status": Status.DELETED}, ADMIN)
-                life.purge(here, "2", "2", ADMIN)
+                requests.purge(here, "2", "2", ADMIN)
                 assert self.eventually(here, "2", JobKind.PURGE).state is JobState.DONE
             finally:
                 worker.stop()

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from review_slides.handler import lambda_handler
-from vsv import installation, job_runs, job_steps
+from vsv import installation
 from vsv.errors import NotYetError, UnreadableSlideError
 from vsv.installation import Installation
+from vsv.lifecycle import job_registry, job_runner
 from vsv.records.models import JobKind, JobState
 from vsv.workflow import job_queue
 
@@ -60,8 +61,8 @@ def run_step(here: Installation, monkeypatch: pytest.MonkeyPatch, outcome: Any) 
             raise outcome
         return outcome
 
-    monkeypatch.setattr(job_steps, "step", lambda _kind: step)
-    assert job_runs.run_due(here, JobKind, lambda: True)
+    monkeypatch.setattr(job_registry, "step", lambda _kind: step)
+    assert job_runner.run_due(here, JobKind, lambda: True)
 
 
 class TestAsking:

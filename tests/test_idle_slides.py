@@ -12,9 +12,9 @@ from archive_site import archived, restored
 from review_slides.handler import lambda_handler
 from running import site
 from small_slides import slide_bytes
-from vsv import idle_slides
-from vsv.idle_slides import LOOKED, idle, request_idle
 from vsv.installation import Installation
+from vsv.lifecycle import archive_policy
+from vsv.lifecycle.archive_policy import LOOKED, idle, request_idle
 from vsv.records.models import JobKind, Status
 from vsv.storage.slide_files import OPENED
 from vsv.workflow import job_queue
@@ -126,7 +126,7 @@ def test_they_are_asked_for_and_one_that_cannot_be_does_not_stop_the_others(
         put(here, image_id, 200)
     job_queue.request(here, "2", JobKind.RESTORE, "dr.k")
     assert {job.image_id for job in request_idle(other, NOW)} == {"1", "3"}
-    assert {job.by for job in request_idle(other, NOW)} == {idle_slides.BY}
+    assert {job.by for job in request_idle(other, NOW)} == {archive_policy.BY}
 
 
 def test_into_the_data_folder_itself_nothing_goes_unasked(here: Installation) -> None:

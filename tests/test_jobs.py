@@ -5,7 +5,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from vsv import job_runs, job_steps
 from vsv.clock import later, now_utc
 from vsv.errors import (
     ConflictError,
@@ -15,6 +14,7 @@ from vsv.errors import (
     VersionConflictError,
 )
 from vsv.installation import Installation
+from vsv.lifecycle import job_registry, job_runner
 from vsv.records.models import JobKind, JobRecord, JobState
 from vsv.storage.slide_lock import locked
 from vsv.workflow import job_queue
@@ -50,7 +50,7 @@ class Step:
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> dict[JobKind, Step]:
     made: dict[JobKind, Step] = {}
-    monkeypatch.setattr(job_steps, "step", lambda kind: made[kind])
+    monkeypatch.setattr(job_registry, "step", lambda kind: made[kind])
     return made
 
 
@@ -65,7 +65,7 @@ def make_due(here: Installation, kind: JobKind = ARCHIVE) -> None:
 
 
 def run_all(here: Installation) -> list[JobRecord]:
-    return job_runs.run_due(here, JobKind, lambda: True)
+    return job_runner.run_due(here, JobKind, lambda: True)
 
 
 class TestAsking:
@@ -87,7 +87,7 @@ class TestAsking:
         with pytest.raises(ConflictError, match="ARCHIVE"):
             job_queue.request(here, "1", RESTORE, "Eve")
         job_queue.request(here, "1", SEND, "Eve")  # reads a record only
-        job_runs.run_due(here, [ARCHIVE], lambda: True)
+        job_runner.run_due(here, [ARCHIVE], lambda: True)
         assert job_queue.request(here, "1", RESTORE, "Eve").state is JobState.WAITING
 
     def test_what_has_failed_can_be_asked_for_again(
@@ -124,17 +124,17 @@ class TestRunning:
 
     def test_the_pauses_grow_up_to_an_hour(self) -> None:
         for attempts, longest in ((1, 10), (2, 20), (5, 160), (9, 2560), (10, 3600), (500, 3600)):
-            pause = job_runs._pause(attempts).total_seconds()
+            pause = job_runner._pause(attempts).total_seconds()
             assert longest / 2 <= pause <= longest
 
     def test_patience_ends(self, here: Installation, steps: dict[JobKind, Step]) -> None:
         steps[ARCHIVE] = Step(OSError(28, "No space left on device"))
         here.slides.update("1", {"original": "ARCHIVING"}, by="Eve")
         job_queue.request(here, "1", ARCHIVE, "Eve")
-        for _ in range(job_runs.ATTEMPTS):
+        for _ in range(job_runner.ATTEMPTS):
             make_due(here)
             run_all(here)
-        assert steps[ARCHIVE].runs == job_runs.ATTEMPTS
+        assert steps[ARCHIVE].runs == job_runner.ATTEMPTS
         assert stored(here).state is JobState.FAILED
         assert "disk full" in (stored(here).error or "")
         record = here.slides.get("1")
@@ -150,7 +150,7 @@ class TestRunning:
         def killed(_here: Installation, _job: JobRecord) -> Mapping[str, str]:
             raise KilledError
 
-        monkeypatch.setattr(job_steps, "step", lambda _kind: killed)
+        monkeypatch.setattr(job_registry, "step", lambda _kind: killed)
         job_queue.request(here, "1", ARCHIVE, "Eve")
         for attempt in (1, 2):
             make_due(here)
@@ -159,7 +159,7 @@ class TestRunning:
             assert stored(here).attempts == attempt
             assert stored(here).next_at > now_utc()
         here.slides.update("1", {"original": "ARCHIVING"}, by="Eve")
-        here.jobs.advance(stored(here), {"attempts": job_runs.ATTEMPTS})
+        here.jobs.advance(stored(here), {"attempts": job_runner.ATTEMPTS})
         make_due(here)
         assert [job.state for job in run_all(here)] == [JobState.FAILED]
         assert "time or memory" in str(stored(here).error)
@@ -172,7 +172,7 @@ class TestRunning:
     ) -> None:
         steps[RESTORE] = Step(NotYetError("it thaws", 5 * 3600))
         job_queue.request(here, "1", RESTORE, "Eve")
-        for _ in range(job_runs.ATTEMPTS + 2):
+        for _ in range(job_runner.ATTEMPTS + 2):
             make_due(here, RESTORE)
             (job,) = run_all(here)
             assert (job.state, job.attempts, job.error) == (JobState.WAITING, 0, None)
@@ -196,7 +196,7 @@ class TestRunning:
         job = job_queue.request(here, "1", ARCHIVE, "Eve")
         with locked(here.files, "1"):
             with pytest.raises(UnavailableError, match="something else"):
-                job_runs.run(here, job)
+                job_runner.run(here, job)
             assert run_all(here) == []
             assert stored(here).attempts == 0
         assert [job.state for job in run_all(here)] == [JobState.DONE]
@@ -210,7 +210,7 @@ class TestRunning:
         run_all(here)
         job_queue.request(here, "1", ARCHIVE, "Eve")
         with pytest.raises(VersionConflictError):
-            job_runs.run(here, first)
+            job_runner.run(here, first)
         assert steps[ARCHIVE].runs == 1
 
     def test_one_that_somebody_else_has_tried_since_it_was_listed_is_left_alone(
@@ -219,7 +219,7 @@ class TestRunning:
         steps[ARCHIVE] = Step(UnavailableError("away"))
         for image_id in ("1", "2"):
             job_queue.request(here, image_id, ARCHIVE, "Eve")
-        first = job_runs.runs(here, JobKind, lambda: True)
+        first = job_runner.runs(here, JobKind, lambda: True)
         assert next(first).image_id == "1"
         assert [job.image_id for job in run_all(here)] == ["2"]
         assert list(first) == []
@@ -235,9 +235,9 @@ class TestRunning:
             job_queue.request(here, "1", SEND, "Eve", {"version": "2"}, instead=True)
             raise UnreadableSlideError("no")
 
-        monkeypatch.setattr(job_steps, "step", lambda _kind: replaced)
+        monkeypatch.setattr(job_registry, "step", lambda _kind: replaced)
         with pytest.raises(VersionConflictError):
-            job_runs.run(here, first)
+            job_runner.run(here, first)
         record = here.slides.get("1")
         assert record
         assert record.delivery == "WAITING"
@@ -256,10 +256,10 @@ class TestRunning:
         for image_id in ("1", "2", "3"):
             job_queue.request(here, image_id, ARCHIVE, "Eve")
         left = [True, True, False]
-        assert len(job_runs.run_due(here, JobKind, lambda: left.pop(0))) == 2
+        assert len(job_runner.run_due(here, JobKind, lambda: left.pop(0))) == 2
         assert len(run_all(here)) == 1
 
 
 def test_each_kind_has_a_step() -> None:
     for kind in JobKind:
-        assert callable(job_steps.step(kind))
+        assert callable(job_registry.step(kind))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from small_slides import put, slide_bytes
-from vsv import job_runs, life
+from vsv.lifecycle import job_runner, requests
 from vsv.records.models import JobKind, JobState, Status
 
 from local.cli import main
@@ -70,7 +70,7 @@ def test_a_purge_killed_at_any_moment_leaves_no_half_slide_that_could_be_brought
             folder.mkdir()
             for name in ("import.json", "slide.svs", "pyramid.tif", *(f"mask-{n}.png" for n in range(300))):
                 (folder / name).write_bytes(b"x" * 1000)
-            job = life.purge(here, image_id, image_id, ADMIN)
+            job = requests.purge(here, image_id, image_id, ADMIN)
         purging = replace(drill, image_id=image_id)
         purging.kill("purge", "")
         with drill.opened() as here:
@@ -80,7 +80,7 @@ def test_a_purge_killed_at_any_moment_leaves_no_half_slide_that_could_be_brought
             due = here.jobs.get(image_id, JobKind.PURGE)
             assert due
             assert due.run_id == job.run_id
-            ended = job_runs.run(here, due) if due.state is JobState.WAITING else due
+            ended = job_runner.run(here, due) if due.state is JobState.WAITING else due
             assert ended.state is JobState.DONE
             assert [path.name for path in folder.iterdir()] == ["import.json"]
             record = here.slides.get(image_id)

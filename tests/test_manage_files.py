@@ -14,9 +14,10 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.events.models import EventPattern
 from observed import _metrics
 from running import ROOT
-from vsv import daily, installation, job_runs, purging
+from vsv import installation
 from vsv.errors import BadRequestError, UnavailableError
 from vsv.installation import Installation
+from vsv.lifecycle import daily_schedule, job_runner, purging
 from vsv.records.models import JobKind, JobRecord, JobState, Status
 from vsv.settings import Settings
 from vsv.workflow import job_queue
@@ -159,7 +160,7 @@ class TestLooks:
             create_tables(client, "slides", "imports")
             (tmp_path / "mounted").mkdir()
             with_nothing(tmp_path / "mounted")
-            assert {call({"look": name})["asked"] for name in daily.LOOKS} == {0}
+            assert {call({"look": name})["asked"] for name in daily_schedule.LOOKS} == {0}
             installation.use(None)
 
     @pytest.mark.parametrize("name", ["", "everything", "__class__", 1, ["deleted"], {}])
@@ -170,11 +171,11 @@ class TestLooks:
     def test_each_is_a_call_of_its_own_once_a_day(self) -> None:
         rule = LIFE.value(LIFE.properties("DailyLooksRule"))
         asked = [json.loads(target["Input"]) for target in rule["Targets"]]
-        assert asked == [{"look": name} for name in sorted(daily.LOOKS)]
+        assert asked == [{"look": name} for name in sorted(daily_schedule.LOOKS)]
         assert rule["ScheduleExpression"].startswith("cron(")
         guide = (ROOT / "docs/operating.md").read_text()
         [told] = [part for part in guide.split("\n\n") if part.startswith("**Looks again.**")]
-        assert all(f"`{name}`" in told for name in daily.LOOKS)
+        assert all(f"`{name}`" in told for name in daily_schedule.LOOKS)
 
 
 def with_nothing(data: Path) -> Installation:
@@ -215,7 +216,9 @@ class TestMetrics:
         """Told by two, the alarm would not hear that one of them is silent; and what is not sent waits, too."""
         monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "f")
         monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "vsv")
-        monkeypatch.setattr(job_runs.job_steps, "step", lambda _kind: pytest.fail("nothing of files is due"))
+        monkeypatch.setattr(
+            job_runner.job_steps, "step", lambda _kind: pytest.fail("nothing of files is due")
+        )
         job = here.jobs.advance(ask(here, kind=JobKind.SEND), {"expected_at": "2026-01-01T00:00:00.000000Z"})
         try:
             monkeypatch.setattr(send_slides.handler, "NEEDS_MS", 1_000_000)  # no time: it only looks
@@ -266,7 +269,7 @@ class TestWaking:
         def away(*_: Any) -> Any:
             raise UnavailableError("not now")
 
-        monkeypatch.setattr(job_runs.job_steps, "step", lambda _kind: away)
+        monkeypatch.setattr(job_runner.job_steps, "step", lambda _kind: away)
         ask(on_aws)
         call({})
         assert stored(on_aws).attempts == 1

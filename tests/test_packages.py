@@ -70,7 +70,12 @@ def test_images_are_packed_with_records_and_nothing_of_imports() -> None:
         "vsv.slides.openslide_reader",
         "vsv.aws.dynamodb.records",
     } <= held
-    of_jobs = {"vsv.job_runs", "vsv.aws.dynamodb.jobs", "vsv.storage.slide_lock", "vsv.delivery.destinations"}
+    of_jobs = {
+        "vsv.lifecycle.job_runner",
+        "vsv.aws.dynamodb.jobs",
+        "vsv.storage.slide_lock",
+        "vsv.delivery.destinations",
+    }
     assert not held & {
         "vsv.aws.stream_import_starter",
         "vsv.ingest.receive",
@@ -81,7 +86,7 @@ def test_images_are_packed_with_records_and_nothing_of_imports() -> None:
     assert not held & {
         "vsv.storage.object_store",
         "vsv.aws.s3_object_store",
-        "vsv.archiving",
+        "vsv.lifecycle.archiving",
         "vsv.pyramids.self_contained",
     }
 
@@ -100,15 +105,20 @@ def test_labels_are_packed_without_records() -> None:
 def test_each_that_runs_jobs_is_packed_with_the_steps_of_its_own() -> None:
     files, sending = (set(package_function.modules_of(one)) for one in ("manage_files", "send_slides"))
     assert {
-        "vsv.archiving",
+        "vsv.lifecycle.archiving",
         "vsv.deidentification.steps",
-        "vsv.purging",
+        "vsv.lifecycle.purging",
         "vsv.aws.s3_object_store",
         "vsv.storage.slide_lock",
     } <= files
     assert {"vsv.delivery.sending", "vsv.delivery.transports", "vsv.delivery.destinations"} <= sending
     assert not files & {"vsv.delivery.sending", "vsv.delivery.transports"}
-    assert not sending & {"vsv.archiving", "vsv.deidentification", "vsv.purging", "vsv.daily"}
+    assert not sending & {
+        "vsv.lifecycle.archiving",
+        "vsv.deidentification",
+        "vsv.lifecycle.purging",
+        "vsv.lifecycle.daily_schedule",
+    }
 
 
 def test_what_has_the_edge_forget_is_packed_without_files() -> None:

@@ -24,7 +24,6 @@ from review_slides.handler import lambda_handler as review_slides
 from running import ROOT
 from serve_image.handler import lambda_handler as serve_image
 from slides import JPEG2000_RGB, replace_tile, tile_bytes
-from vsv import job_runs, life
 from vsv.deidentification.phi_scan import check
 from vsv.deidentification.policy import Policy
 from vsv.errors import (
@@ -42,6 +41,7 @@ from vsv.errors import (
 )
 from vsv.ingest.validation import checksum
 from vsv.installation import Installation
+from vsv.lifecycle import job_runner, requests
 from vsv.records.models import JobKind, JobState, Status
 from vsv.storage import atomic_write
 from vsv.storage.numeric_ids import give_number
@@ -194,7 +194,7 @@ def test_nobody_can_change_it(here: Installation) -> None:
     listed = review_slides(event("Query", "listSlides", {}, eve), None)
     assert [slide["ImageID"] for slide in listed["items"]] == [ID]
     with pytest.raises(SlideNotFoundError):
-        life.publish(here, NAME, "STUDY-7-0002", ADMIN)
+        requests.publish(here, NAME, "STUDY-7-0002", ADMIN)
 
 
 @pytest.mark.parametrize("codec", [JPEG2000_RGB])
@@ -520,15 +520,15 @@ class TestBegun:
         self.gone(here)
 
     def test_it_can_be_withdrawn(self, here: Installation) -> None:
-        job = job_runs.run(here, life.withdraw(here, ID, ADMIN))
+        job = job_runner.run(here, requests.withdraw(here, ID, ADMIN))
         assert (job.state, job.result) == (JobState.DONE, {"name": NAME})
         self.gone(here)
         with pytest.raises(ConflictError, match="not published"):
-            life.withdraw(here, ID, ADMIN)
+            requests.withdraw(here, ID, ADMIN)
 
     def test_a_purge_takes_it_back(self, here: Installation) -> None:
         change(here, ID, {"status": Status.DELETED}, ADMIN)
-        job = job_runs.run(here, life.purge(here, ID, ID, ADMIN))
+        job = job_runner.run(here, requests.purge(here, ID, ID, ADMIN))
         assert job.state is JobState.DONE
         self.gone(here)
         assert here.files.stored_size(ID) is None

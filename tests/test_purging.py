@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from vsv import archiving, job_runs, life, purging
 from vsv.errors import (
     BadRequestError,
     ConflictError,
@@ -15,7 +14,8 @@ from vsv.errors import (
 )
 from vsv.ingest.validation import checksum
 from vsv.installation import Installation
-from vsv.purging import DAY_S
+from vsv.lifecycle import archiving, job_runner, purging, requests
+from vsv.lifecycle.purging import DAY_S
 from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status
 from vsv.storage.slide_files import SlideFiles
 from vsv.workflow import job_queue
@@ -51,7 +51,7 @@ def record(here: Installation, image_id: str = "1") -> SlideRecord:
 def look(here: Installation, day: float) -> list[JobRecord]:
     """Look as the daily job does, and run what it asks for."""
     purging.request_due(here, START + day * DAY_S)
-    return job_runs.run_due(here, [JobKind.PURGE], lambda: True)
+    return job_runner.run_due(here, [JobKind.PURGE], lambda: True)
 
 
 def test_files_go_after_seven_days_and_the_report_names_them(here: Installation) -> None:
@@ -142,7 +142,7 @@ def test_the_archives_copy_goes_last(here: Installation, monkeypatch: pytest.Mon
     change(here, "1", DELETE, ADMIN)
     source, key = here.files.deleted_folder("1") / "slide.svs", archiving.key_of("1")
     here.archive.put(source, key, checksum(source))
-    job = life.purge(here, "1", "1", ADMIN)
+    job = requests.purge(here, "1", "1", ADMIN)
 
     def killed(_files: SlideFiles, _image_id: str) -> None:
         raise KeyboardInterrupt
@@ -150,10 +150,10 @@ def test_the_archives_copy_goes_last(here: Installation, monkeypatch: pytest.Mon
     with monkeypatch.context() as patched:
         patched.setattr(SlideFiles, "purge", killed)
         with pytest.raises(KeyboardInterrupt):
-            job_runs.run(here, job)
+            job_runner.run(here, job)
     assert here.archive.find(key) is not None
     (again,) = job_queue.slide_jobs(here, "1")
-    assert job_runs.run(here, again).state is JobState.DONE
+    assert job_runner.run(here, again).state is JobState.DONE
     assert here.archive.find(key) is None
 
 
@@ -167,11 +167,11 @@ def test_a_purge_that_begins_while_a_slide_is_brought_back_takes_nothing(
         unhide(files, image_id)
         job = job_queue.request(here, "1", JobKind.PURGE, "Eve")
         with pytest.raises(UnavailableError):
-            ended.append(job_runs.run(here, job))
+            ended.append(job_runner.run(here, job))
 
     monkeypatch.setattr(SlideFiles, "unhide", unhide_then_purge)
     assert change(here, "1", UNDELETE, ADMIN).status is Status.NEW
-    assert [job.state for job in job_runs.run_due(here, [JobKind.PURGE], lambda: True)] == [JobState.FAILED]
+    assert [job.state for job in job_runner.run_due(here, [JobKind.PURGE], lambda: True)] == [JobState.FAILED]
     assert here.files.slide("1").read_bytes() == b"slide"
 
 
@@ -183,7 +183,7 @@ def test_a_published_slide_is_kept(here: Installation) -> None:
     for day in range(9):
         assert look(here, day) == []
     with pytest.raises(ConflictError, match="withdraw"):
-        life.purge(here, "1", "1", ADMIN)
+        requests.purge(here, "1", "1", ADMIN)
 
 
 class TestAsking:
@@ -191,38 +191,38 @@ class TestAsking:
         change(here, "1", DELETE, ADMIN)
         for wrong in ("2", "", None, 1):
             with pytest.raises(BadRequestError, match="second time"):
-                life.purge(here, "1", wrong, ADMIN)
-        job = life.purge(here, "1", "1", ADMIN)
-        assert job_runs.run(here, job).state is JobState.DONE
+                requests.purge(here, "1", wrong, ADMIN)
+        job = requests.purge(here, "1", "1", ADMIN)
+        assert job_runner.run(here, job).state is JobState.DONE
         assert here.files.stored_size("1") is None
         with pytest.raises(SlideNotFoundError, match="purged"):
             change(here, "1", UNDELETE, ADMIN)
 
     def test_it_is_for_admins_and_deleted_slides(self, here: Installation) -> None:
         with pytest.raises(ForbiddenError):
-            life.purge(here, "1", "1", TECHNICIAN)
+            requests.purge(here, "1", "1", TECHNICIAN)
         with pytest.raises(ConflictError, match="deleted"):
-            life.purge(here, "1", "1", ADMIN)
+            requests.purge(here, "1", "1", ADMIN)
         with pytest.raises(SlideNotFoundError):
-            life.purge(here, "9", "9", ADMIN)
+            requests.purge(here, "9", "9", ADMIN)
 
     def test_what_is_being_purged_is_not_brought_back(self, here: Installation) -> None:
         change(here, "1", DELETE, ADMIN)
-        life.purge(here, "1", "1", ADMIN)
+        requests.purge(here, "1", "1", ADMIN)
         with pytest.raises(ConflictError, match="being purged"):
             change(here, "1", UNDELETE, ADMIN)
 
     def test_what_was_brought_back_is_not_purged(self, here: Installation) -> None:
         job = job_queue.request(here, "1", JobKind.PURGE, "Eve")
-        ended = job_runs.run(here, job)
+        ended = job_runner.run(here, job)
         assert (ended.state, ended.error) == (JobState.FAILED, "This slide is not deleted: it is kept.")
         assert here.files.slide("1").read_bytes() == b"slide"
 
     def test_a_kill_between_files_and_record_is_made_good(self, here: Installation) -> None:
         change(here, "1", DELETE, ADMIN)
-        job = life.purge(here, "1", "1", ADMIN)
+        job = requests.purge(here, "1", "1", ADMIN)
         here.files.purge("1")
-        assert job_runs.run(here, job).state is JobState.DONE
+        assert job_runner.run(here, job).state is JobState.DONE
         assert record(here).original == "PURGED"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from running import server, site
-from vsv import life
+from vsv.lifecycle import requests
 from vsv.records.models import JobKind, JobState, Status
 from vsv.workflow.transitions import Decider, change
 
@@ -87,7 +87,7 @@ def test_a_server_runs_no_jobs_of_it_and_says_so(
 
 def test_what_an_admin_asks_for_waits(drill: Path) -> None:
     with standalone(drill) as (here, _intake):
-        life.purge(here, ID, ID, ADMIN)
+        requests.purge(here, ID, ID, ADMIN)
     assert run(drill, "jobs").output.startswith("PURGE")
     assert original(drill.parent).exists()
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vsv import daily, job_runs
 from vsv.clock import now_utc
 from vsv.delivery import transports
 from vsv.delivery.destinations import Destination, destinations_in, read_destinations
 from vsv.delivery.transports import deliver
 from vsv.errors import SettingsError, UnavailableError
 from vsv.installation import Installation
+from vsv.lifecycle import daily_schedule, job_runner
 from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status
 from vsv.workflow.transitions import Decider, change
 
@@ -66,7 +66,7 @@ def job(here: Installation) -> JobRecord:
 
 def run(here: Installation) -> JobRecord:
     here.jobs.advance(job(here), {"next_at": now_utc()})
-    (done,) = job_runs.run_due(here, [JobKind.SEND], lambda: True)
+    (done,) = job_runner.run_due(here, [JobKind.SEND], lambda: True)
     return done
 
 
@@ -158,7 +158,7 @@ class TestNotSent:
     def test_patience_ends_in_a_dead_letter(self, here: Installation, registry: Registry) -> None:
         registry.answers[:] = [status(500)]
         change(here, "1", TO_SEND, ANN)
-        for _ in range(job_runs.ATTEMPTS):
+        for _ in range(job_runner.ATTEMPTS):
             ended = run(here)
         assert ended.state is JobState.FAILED
         assert [j.image_id for j in here.jobs.by_state(JobState.FAILED).items] == ["1"]
@@ -202,7 +202,7 @@ class TestNotSent:
         change(here, "1", TO_SEND, ANN)
         run(here)
         killed = here.jobs.advance(job(here), {"state": JobState.WAITING, "result": job(here).result})
-        assert job_runs.run(here, killed).state is JobState.DONE
+        assert job_runner.run(here, killed).state is JobState.DONE
         assert len(registry.asked) == 1
         assert record(here).status is Status.SENT
 
@@ -210,11 +210,11 @@ class TestNotSent:
         self, here: Installation, registry: Registry
     ) -> None:
         here.slides.update("1", {"delivery": "WAITING"}, by="Ann")
-        assert [(j.image_id, j.kind, j.by) for j in daily.look(here)] == [("1", JobKind.SEND, "Ann")]
-        assert daily.look(here) == []  # asked for already
+        assert [(j.image_id, j.kind, j.by) for j in daily_schedule.look(here)] == [("1", JobKind.SEND, "Ann")]
+        assert daily_schedule.look(here) == []  # asked for already
         assert run(here).state is JobState.DONE
         assert record(here).status is Status.SENT
-        assert daily.look(here) == []
+        assert daily_schedule.look(here) == []
 
     def test_a_folder_that_is_gone_waits(self, here: Installation, tmp_path: Path) -> None:
         write_destinations(tmp_path / "data", {"name": "b", "folder": str(tmp_path / "nowhere")})
@@ -293,7 +293,7 @@ class TestDestinations:
 def test_what_is_sent_names_no_more_than_a_registry_needs(here: Installation, registry: Registry) -> None:
     here.slides.put_new(replace(FULL_SLIDE, image_id="2", status=Status.GOOD, delivery=None))
     change(here, "2", TO_SEND, ANN)
-    job_runs.run_due(here, [JobKind.SEND], lambda: True)
+    job_runner.run_due(here, [JobKind.SEND], lambda: True)
     (sent,) = (document["slide"] for _p, _h, document in registry.asked)
     assert not {"Tags", "Note", "Reviewer", "PublishedAs", "ModifiedBy"} & sent.keys()
     assert sent["Barcode"] == FULL_SLIDE.barcode

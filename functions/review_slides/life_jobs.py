@@ -3,9 +3,9 @@
 from typing import Any
 
 from aws_lambda_powertools.event_handler.graphql_appsync.router import Router
-from vsv import life
 from vsv.errors import InvalidQueryError
 from vsv.installation import current
+from vsv.lifecycle import requests
 from vsv.records.models import JobState
 from vsv.workflow import job_queue
 
@@ -19,35 +19,35 @@ router = Router()
 def publish_slide(**given: Any) -> Fields:
     """Ask for a copy without patient data."""
     who, image_id = identity.admin().decider, arguments.image_id(given)
-    return wire.job(life.publish(current(), image_id, given.get("name"), who))
+    return wire.job(requests.publish(current(), image_id, given.get("name"), who))
 
 
 @router.resolver(type_name="Mutation", field_name="withdrawSlide")
 def withdraw_slide(**given: Any) -> Fields:
     """Ask for the published copy to be taken back."""
     who, image_id = identity.admin().decider, arguments.image_id(given)
-    return wire.job(life.withdraw(current(), image_id, who))
+    return wire.job(requests.withdraw(current(), image_id, who))
 
 
 @router.resolver(type_name="Mutation", field_name="archiveSlide")
 def archive_slide(**given: Any) -> Fields:
     """Ask for the original to be moved to the archive."""
     who, image_id = identity.admin().decider, arguments.image_id(given)
-    return wire.job(life.archive(current(), image_id, who))
+    return wire.job(requests.archive(current(), image_id, who))
 
 
 @router.resolver(type_name="Mutation", field_name="restoreSlide")
 def restore_slide(**given: Any) -> Fields:
     """Ask for the original to be brought back."""
     who, image_id = identity.admin().decider, arguments.image_id(given)
-    return wire.job(life.restore(current(), image_id, who))
+    return wire.job(requests.restore(current(), image_id, who))
 
 
 @router.resolver(type_name="Mutation", field_name="purgeSlide")
 def purge_slide(**given: Any) -> Fields:
     """Ask for a deleted slide's files to be removed now."""
     who, image_id = identity.admin().decider, arguments.image_id(given)
-    return wire.job(life.purge(current(), image_id, given.get("confirm"), who))
+    return wire.job(requests.purge(current(), image_id, given.get("confirm"), who))
 
 
 @router.resolver(type_name="Query", field_name="slideJobs")

@@ -6,7 +6,7 @@ from typing import Any
 from deployment import Deployment, ask
 from openslide import OpenSlide
 from slides import Plan, write_slide
-from vsv.daily import LOOKS
+from vsv.lifecycle.daily_schedule import LOOKS
 
 # What the jobs table's stream sends; what it holds does not matter.
 WOKEN = {"Records": [{"eventName": "INSERT"}]}

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
-from vsv import idle_slides, purging
 from vsv.delivery import unsent
 from vsv.installation import Installation
+from vsv.lifecycle import archive_policy, purging
 from vsv.records.models import JobRecord
 
 
@@ -18,7 +18,7 @@ def _leftovers(here: Installation) -> list[JobRecord]:
 LOOKS: Mapping[str, Callable[[Installation], list[JobRecord]]] = {
     "leftovers": _leftovers,
     "deleted": purging.request_due,
-    "idle": idle_slides.request_idle,
+    "idle": archive_policy.request_idle,
     "unsent": unsent.request_unsent,
 }
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from vsv import archiving
 from vsv.errors import ConflictError, SlideNotFoundError, VsvError
 from vsv.installation import Installation
+from vsv.lifecycle import archiving
 from vsv.records.models import JobKind, JobRecord, SlideRecord, Status
 from vsv.storage import atomic_write, nfs
 from vsv.storage.slide_files import SlideFiles

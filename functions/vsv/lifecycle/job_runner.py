@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from vsv import job_steps
 from vsv.clock import later, now_utc
 from vsv.errors import NotYetError, UnavailableError, VersionConflictError, VsvError
 from vsv.ingest.runs import DISK
 from vsv.installation import Installation
+from vsv.lifecycle import job_registry
 from vsv.records.models import JobKind, JobRecord, JobState
 from vsv.storage.slide_lock import locked
 from vsv.workflow.job_queue import OF_FILES, due
@@ -86,7 +86,7 @@ def _pause(attempts: int) -> timedelta:
 def _outcome(here: Installation, job: JobRecord) -> dict[str, Any]:
     """Run a job's step and give what it changes of the job."""
     try:
-        result = job_steps.step(job.kind)(here, job)
+        result = job_registry.step(job.kind)(here, job)
     except NotYetError as error:
         then = later(timedelta(seconds=error.seconds))
         return {"attempts": 0, "next_at": min(then, later(LOOK)), "expected_at": then, "error": None}
@@ -113,6 +113,6 @@ def _ended(here: Installation, job: JobRecord, changes: Mapping[str, Any]) -> Jo
     if state is JobState.FAILED:
         _stored(here, job)  # raises: the record then speaks of the new request
         log.warning("%s failed: %s", job.job_id, changes["error"])
-        job_steps.give_up(here, job)
+        job_registry.give_up(here, job)
     ended = {} if state is JobState.WAITING else {"next_at": now_utc()}
     return here.jobs.advance(job, {**ended, **changes})

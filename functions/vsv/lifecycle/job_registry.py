@@ -32,19 +32,19 @@ def _withdraw() -> Step:
 
 
 def _archive() -> Step:
-    from vsv.archiving import archive_step  # noqa: PLC0415
+    from vsv.lifecycle.archiving import archive_step  # noqa: PLC0415
 
     return archive_step
 
 
 def _restore() -> Step:
-    from vsv.archiving import restore_step  # noqa: PLC0415
+    from vsv.lifecycle.archiving import restore_step  # noqa: PLC0415
 
     return restore_step
 
 
 def _purge() -> Step:
-    from vsv.purging import purge_step  # noqa: PLC0415
+    from vsv.lifecycle.purging import purge_step  # noqa: PLC0415
 
     return purge_step
 
