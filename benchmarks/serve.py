@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vsv.installation import Installation
+from vsv.runtime import Installation
 
 from benchmarks.big_slide import REAL_SLIDE, write_big_slide
 from benchmarks.imported import imported

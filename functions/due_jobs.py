@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any
 
 from observed import count, count_bytes, count_kind, minutes
-from vsv.clock import now_utc
-from vsv.installation import Installation
 from vsv.lifecycle.job_runner import runs
-from vsv.metric_names import BYTES_PURGED, FILES_PURGED, JOB_DONE, JOB_FAILED, JOB_WAIT_MINUTES
+from vsv.metrics import BYTES_PURGED, FILES_PURGED, JOB_DONE, JOB_FAILED, JOB_WAIT_MINUTES
 from vsv.records.models import JobKind, JobRecord, JobState
+from vsv.runtime import Installation
+from vsv.timestamps import now_utc
 from vsv.workflow.job_queue import due
 
 

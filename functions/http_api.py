@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from vsv import errors
-from vsv.haste import WouldWaitError
+from vsv.nonblocking import WouldWaitError
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from functools import cache, wraps
 from typing import Any
 
 from vsv.errors import UnreadableSlideError
-from vsv.metric_names import BY_KIND, BYTES, COUNTS, IMPORTS_FAILED, MINUTES, NAMESPACE
+from vsv.metrics import BY_KIND, BYTES, COUNTS, IMPORTS_FAILED, MINUTES, NAMESPACE
 
 Handler = Callable[[Any, Any], Any]
 

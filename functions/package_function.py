@@ -18,7 +18,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PYTHON_VERSION = "3.13"
-# What functions that show slides leave out: ``vsv.installation`` would import these when it is asked for a record, a
+# What functions that show slides leave out: ``vsv.runtime`` would import these when it is asked for a record, a
 # number, an archive, a destination or to start an import, and ``vsv.slides.slide`` when it opens a slide. Images need
 # records for IIIF's manifests and for imgData; labels are files that lie ready, and need none of it. The two
 # functions that run jobs leave out each other's steps, which ``vsv.lifecycle.job_registry`` would import.

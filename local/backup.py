@@ -17,12 +17,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from vsv.clock import now_utc
 from vsv.errors import BadRequestError, NotFoundError, UnavailableError
 from vsv.ingest.stored_slides import is_sha256
 from vsv.records.models import SlideRecord, Status
 from vsv.storage import atomic_write
 from vsv.storage.slide_files import CLAIM, SLIDE
+from vsv.timestamps import now_utc
 
 from local.backup_store import BackupStore, Entry, Manifest
 from local.standalone import DATABASE

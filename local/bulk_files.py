@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 
-from vsv.names import MAX_FILENAME, SLIDE_SUFFIXES, is_slide_filename
+from vsv.identifiers import MAX_FILENAME, SLIDE_SUFFIXES, is_slide_filename
 
 MAX_DEPTH = 64
 UNREADABLE = "it cannot be read"

@@ -20,10 +20,10 @@ from threading import Lock
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
-from vsv.clock import now_utc
 from vsv.errors import NotFoundError, UnavailableError
 from vsv.ingest.runs import DISK
 from vsv.storage import atomic_write
+from vsv.timestamps import now_utc
 
 from local.bulk import Outcome, Result
 

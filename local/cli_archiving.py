@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 from vsv.errors import VsvError
-from vsv.installation import Installation
 from vsv.lifecycle import requests
 from vsv.lifecycle.archive_policy import idle
 from vsv.records.models import JobRecord, JobState
+from vsv.runtime import Installation
 from vsv.workflow.transitions import Decider
 
 from local.cli_options import OPERATOR, data_option, existing

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from vsv.installation import Installation
 from vsv.lifecycle import daily_schedule
 from vsv.lifecycle.job_runner import run_due
 from vsv.records.models import JobKind, JobRecord, JobState
+from vsv.runtime import Installation
 
 from local.cli_options import data_option, existing, json_option
 from local.restored import check_in_use

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 from vsv.errors import SlideNotFoundError, VsvError
-from vsv.installation import Installation
 from vsv.lifecycle import requests
 from vsv.records.models import JobKind, Status
+from vsv.runtime import Installation
 from vsv.workflow.transitions import change
 
 from local.cli_options import OPERATOR, data_option, existing

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from vsv.installation import Installation, on_aws
 from vsv.records.models import Status
+from vsv.runtime import Installation, on_aws
 from vsv.settings import from_environment
 
 from local.cli_options import data_option, existing

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 import platformdirs
-from vsv.installation import Installation
+from vsv.runtime import Installation
 from vsv.workflow.transitions import Decider
 
 from local.standalone import standalone

@@ -11,10 +11,10 @@ from vsv.deidentification.policy import MAX_BYTES, Policy, read_policy
 from vsv.deidentification.report import Report
 from vsv.deidentification.staging import DESCRIPTION
 from vsv.errors import FileMissingError, SlideNotFoundError
-from vsv.installation import Installation
+from vsv.identifiers import checked_image_id
 from vsv.lifecycle import requests
-from vsv.names import checked_image_id
 from vsv.records.models import JobState
+from vsv.runtime import Installation
 from vsv.storage.slide_files import SlideFiles
 
 from local.cli_options import OPERATOR, data_option, existing, json_option, quiet

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from vsv.errors import UnavailableError
-from vsv.installation import Installation
 from vsv.rendering.tiles import render_tile
+from vsv.runtime import Installation
 from vsv.slides.slide import Slide
 from vsv.storage import atomic_write
 

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 
 from vsv.errors import UnavailableError
-from vsv.installation import Installation
 from vsv.lifecycle.job_runner import run
 from vsv.records.models import JobRecord, JobState
+from vsv.runtime import Installation
 
 from local.restored import HARMLESS, check_in_use
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from http_api import Request, Response
 from serve_image.handler import serve
-from vsv.haste import at_once as in_haste
+from vsv.nonblocking import at_once as in_haste
 
 _NOTHING: Mapping[str, str] = {}
 

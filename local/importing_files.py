@@ -11,8 +11,8 @@ from threading import Condition, Event
 from vsv.errors import InvalidNameError
 from vsv.ingest.receive import Receipt, Safety, receive, retry
 from vsv.ingest.validation import checksum
-from vsv.installation import Installation
 from vsv.records.models import ImportRecord, ImportState
+from vsv.runtime import Installation
 
 from local.bulk import Outcome, Result, Task, pause
 from local.bulk_files import UNREADABLE, Found, misnamed, slide_files

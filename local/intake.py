@@ -28,8 +28,8 @@ from vsv.errors import (
 )
 from vsv.ingest.progress import NotedProgress
 from vsv.ingest.runs import NOT_THE_ONE, current_run, record_failure
-from vsv.installation import Installation
 from vsv.records.models import ImportRecord, ImportState
+from vsv.runtime import Installation
 from vsv.storage.slide_files import SlideFiles
 
 from local import transfer

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from threading import Event, Thread
 
 from vsv.errors import VsvError
-from vsv.installation import Installation
 from vsv.lifecycle import daily_schedule
 from vsv.lifecycle.job_runner import run_due
 from vsv.records.models import JobKind
+from vsv.runtime import Installation
 from vsv.workflow.job_queue import OF_FILES
 
 from local.restored import HARMLESS, rests

@@ -7,9 +7,9 @@ from typing import Any
 
 from http_api import Request, Response, answer, json_response
 from vsv.errors import InvalidQueryError, SlideNotFoundError
-from vsv.installation import Installation, current
-from vsv.names import checked_image_id
+from vsv.identifiers import checked_image_id
 from vsv.records.models import ImportRecord, ImportState, Status
+from vsv.runtime import Installation, current
 
 # What a list shows; tags can be long and a source is a path of this machine.
 _HIDDEN = {"Tags", "Source", "SourceModified", "RunID", "Checksum"}

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from review_slides import wire
 from vsv.errors import UnavailableError
-from vsv.installation import current
+from vsv.runtime import current
 
 from local.sqlite import SqliteSlideStore
 

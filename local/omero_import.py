@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from vsv.errors import BadRequestError, UnavailableError
-from vsv.installation import Installation
 from vsv.records.models import SlideRecord, Status
+from vsv.runtime import Installation
 from vsv.storage import atomic_write
 from vsv.storage.slide_files import SLIDE
 

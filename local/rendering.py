@@ -6,8 +6,8 @@ from threading import Event
 
 from filelock import Timeout
 from vsv.ingest.steps import render
-from vsv.installation import Installation
 from vsv.records.models import SlideRecord, Status
+from vsv.runtime import Installation
 
 from local.bulk import Outcome, Result, StoppedError, Task
 from local.bulk_runs import Run

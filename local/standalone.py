@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from vsv import installation
+from vsv import runtime
 from vsv.errors import SettingsError
-from vsv.installation import ImportStarter, Installation
+from vsv.runtime import ImportStarter, Installation
 from vsv.settings import Settings, number
 
 from local.handover import Handover
@@ -64,11 +64,11 @@ def _being(data: Path, make_starter: Callable[[], ImportStarter]) -> Iterator[In
         make_jobs=lambda: SqliteJobStore(database),
     )
     here.files.prepare()
-    installation.use(here)
+    runtime.use(here)
     try:
         yield here
     finally:
-        installation.use(None)
+        runtime.use(None)
         database.close()
 
 

@@ -11,7 +11,7 @@ from stat import S_ISREG
 from threading import Event, Thread
 
 from vsv.errors import VsvError
-from vsv.names import is_slide_filename
+from vsv.identifiers import is_slide_filename
 
 log = logging.getLogger(__name__)
 

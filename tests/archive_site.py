@@ -6,9 +6,9 @@ from typing import Any
 from running import Site
 from serve_image.handler import lambda_handler as serve_image
 from serve_label.handler import lambda_handler as serve_label
-from vsv.installation import Installation
 from vsv.lifecycle import job_runner, requests
 from vsv.records.models import JobRecord, SlideRecord
+from vsv.runtime import Installation
 from vsv.storage.numeric_ids import give_number
 from vsv.workflow.transitions import Decider
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import httpx
 import uvicorn
-from vsv.installation import Installation
+from vsv.runtime import Installation
 from websockets.sync.client import ClientConnection, connect
 
 from local.app import App

@@ -33,14 +33,14 @@ from running import ROOT, wait_until
 from small_slides import put
 from start_import import handler as start_import
 from transfer_file import handler as transfer_file
-from vsv import installation
+from vsv import runtime
 from vsv.aws.datasync import DataSyncTask
 from vsv.aws.dynamodb.jobs import DynamoJobStore
 from vsv.aws.dynamodb.records import DynamoImportStore, DynamoSlideStore
 from vsv.aws.step_functions import StateMachine
 from vsv.aws.stream_import_starter import StreamStarter
-from vsv.installation import Installation
 from vsv.records.models import ImportRecord, SlideRecord
+from vsv.runtime import Installation
 from vsv.settings import Settings
 
 from local.events import http_event
@@ -250,12 +250,12 @@ def machine(folder: Path) -> Iterator[Machine]:
             lambda _self, name, _q, body, _h, headers: functions.invoke(name, body, headers),
         )
         made = _deployed(folder, functions, patch)
-        installation.use(made.here)
+        runtime.use(made.here)
         try:
             yield made
             made.finish()
         finally:
-            installation.use(None)
+            runtime.use(None)
 
 
 def _patch_environment(patch: pytest.MonkeyPatch) -> None:

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vsv.clock import now_utc
-from vsv.installation import Installation
 from vsv.lifecycle import job_runner, requests
 from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status
+from vsv.runtime import Installation
+from vsv.timestamps import now_utc
 from vsv.workflow.transitions import Decider, change
 
 from local.standalone import standalone

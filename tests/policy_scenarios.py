@@ -20,16 +20,16 @@ import boto3
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from small_slides import OLD, put, slide_bytes
-from vsv import installation
+from vsv import runtime
 from vsv.barcodes.reader import Barcode
-from vsv.clock import now_utc
 from vsv.errors import UnreadableSlideError
 from vsv.ingest import runs, steps
-from vsv.installation import Installation
 from vsv.lifecycle import purging, requests
 from vsv.lifecycle.daily_schedule import LOOKS
 from vsv.records.models import ImportRecord, ImportState, JobKind, JobRecord, JobState, Status
+from vsv.runtime import Installation
 from vsv.storage.slide_files import OPENED
+from vsv.timestamps import now_utc
 from vsv.workflow import job_queue
 from vsv.workflow.transitions import Decider, change
 
@@ -99,7 +99,7 @@ class World:
     def unrecorded(self) -> Iterator[Installation]:
         """Be the whole installation, unrecorded."""
         with self._environment(ALL_SETTINGS | {"VSV_DATA": "/mnt/slides"}):
-            yield installation.current()
+            yield runtime.current()
 
     @contextmanager
     def _environment(self, settings: Mapping[str, str]) -> Iterator[None]:
@@ -107,10 +107,10 @@ class World:
         kept |= {**settings, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
         if "VSV_DATA" in settings:
             kept["VSV_DATA"] = str(self.data)
-        installation.use(None)
+        runtime.use(None)
         with patch.dict(os.environ, kept, clear=True):
             yield
-        installation.use(None)
+        runtime.use(None)
 
     def _files(self) -> dict[Path, tuple[int, int]]:
         # Who only shows slides may not write, and notes nothing then.

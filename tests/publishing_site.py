@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vsv.clock import now_utc
 from vsv.deidentification.steps import publish_step, withdraw_step
 from vsv.ingest.extraction import case_id
-from vsv.installation import Installation
 from vsv.pyramids.renderer import render_pyramid
 from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status, job_id
+from vsv.runtime import Installation
 from vsv.storage.slide_files import Claim
+from vsv.timestamps import now_utc
 
 from local.standalone import standalone
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from import_slide.handler import lambda_handler as import_slide
 from small_slides import put
-from vsv.installation import Installation
 from vsv.records.models import ImportState, SlideRecord
+from vsv.runtime import Installation
 from vsv.slides.slide import open_slide
 
 from local.events import http_event

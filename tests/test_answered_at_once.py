@@ -10,12 +10,12 @@ from connections import Clock, connected
 from opened import opened
 from profiles import matrix_profile
 from slides import Plan, write_slide
-from vsv import installation
-from vsv.haste import WouldWaitError, at_once
-from vsv.installation import Installation
+from vsv import runtime
+from vsv.nonblocking import WouldWaitError, at_once
 from vsv.rendering import draw
 from vsv.rendering.colour_management import Colour
 from vsv.rendering.image_request import View
+from vsv.runtime import Installation
 from vsv.storage.slide_files import SlideFiles
 
 from local import images
@@ -71,8 +71,8 @@ class TestOnTheLoop:
 
 
 def test_a_conversion_goes_the_long_way(here: Installation) -> None:
-    installation.use(replace(here, settings=replace(here.settings, icc="srgb")))
-    installation.current().library.slide("A")
+    runtime.use(replace(here, settings=replace(here.settings, icc="srgb")))
+    runtime.current().library.slide("A")
     assert images.at_once("GET", NATIVE, HOST) is None
 
 

@@ -23,10 +23,10 @@ from vsv.errors import (
     UnavailableError,
     UnreadableSlideError,
 )
-from vsv.installation import Installation
 from vsv.lifecycle import archiving, job_runner, requests
 from vsv.records.models import ImportState, JobKind, JobState, Status
 from vsv.rendering.masks import read_mask, store_mask
+from vsv.runtime import Installation
 from vsv.storage.archive_marker import NOTE, read_note
 from vsv.storage.folder_object_store import FolderVault
 from vsv.storage.object_store import Stored

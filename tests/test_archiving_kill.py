@@ -13,10 +13,10 @@ from archive_site import ADMIN, answers, brought, record
 from running import ROOT, Site, site
 from small_slides import slide_bytes
 from vsv.ingest.steps import render
-from vsv.installation import Installation
 from vsv.lifecycle import archiving, job_runner, requests
 from vsv.pyramids.self_contained import check_complete
 from vsv.records.models import JobKind, JobState, Status
+from vsv.runtime import Installation
 from vsv.storage import atomic_write
 from vsv.storage.archive_marker import read_note
 from vsv.storage.object_store import Stored

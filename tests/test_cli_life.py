@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from vsv.installation import Installation
 from vsv.lifecycle import requests
 from vsv.records.models import JobKind, JobRecord, JobState, Status
+from vsv.runtime import Installation
 from vsv.workflow import job_queue
 from vsv.workflow.transitions import Decider, change
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from opened import decoded
 from serve_image.handler import lambda_handler
 from slides import JPEG2000_RGB, Plan, encode_tile, texture, write_slide
-from vsv import installation
-from vsv.installation import Installation
+from vsv import runtime
 from vsv.pyramids.renderer import render_pyramid
+from vsv.runtime import Installation
 from vsv.settings import Settings
 from vsv.storage.slide_files import SlideFiles
 
@@ -39,9 +39,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlideFiles]:
     for name in ("label", "macro"):
         here.files.associated("A", name).write_bytes(b"patient data")
     here.files.associated("A", "thumbnail").write_bytes(THUMBNAIL)
-    installation.use(here)
+    runtime.use(here)
     yield here.files
-    installation.use(None)
+    runtime.use(None)
 
 
 def ask(
@@ -236,7 +236,7 @@ def test_tiles_that_will_look_different_are_not_kept_for_ever(files: SlideFiles)
     address = "/DeepZoom/J_files/9/0_0.jpeg"
     before = ask(address)
     assert before["headers"]["cache-control"] == "private, max-age=60"
-    here = installation.current()
+    here = runtime.current()
     render_pyramid(here.library.slide("J"), here.files.pyramid("J"), jobs=1)
     here.library._slides.clear()
     after = ask(address)
@@ -253,9 +253,9 @@ def test_no_path_in_an_answer(files: SlideFiles, tmp_path: Path) -> None:
 def test_an_edge_that_knows_who_asks_may_keep_tiles_for_all(
     files: SlideFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = installation.current()
+    here = runtime.current()
     monkeypatch.setattr(
-        installation,
+        runtime,
         "_in_use",
         replace(here, settings=Settings(files.root, allow_origin="", tile_caching="public")),
     )

@@ -12,8 +12,8 @@ from running import Site, site
 from slides import LIBRARY, Plan, label_image, write_slide
 from small_slides import OLD, put, slide_bytes
 from vsv.errors import InvalidNameError
+from vsv.identifiers import checked_image_id
 from vsv.ingest.extraction import MAX_TAGS_BYTES, candidate_ids, case_id
-from vsv.names import checked_image_id
 from vsv.records.models import SlideRecord
 from vsv.storage.slide_files import Claim
 

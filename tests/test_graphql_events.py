@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from review_slides.failures import ERROR_TYPES, ReviewError
 from review_slides.filters import read_filter
 from review_slides.handler import lambda_handler
-from vsv import errors, installation
+from vsv import errors, runtime
 from vsv.errors import UnavailableError
-from vsv.installation import Installation
 from vsv.records.models import ImportState, Status
 from vsv.records.stores import Page
+from vsv.runtime import Installation
 from vsv.settings import Settings
 
 from local.standalone import standalone
@@ -590,12 +590,12 @@ class TestErrors:
             ask("countSlides")
 
     def test_missing_settings_are_not_the_clients_affair(self, tmp_path: Path) -> None:
-        installation.use(installation.on_aws(Settings(data=tmp_path)))
+        runtime.use(runtime.on_aws(Settings(data=tmp_path)))
         try:
             with refused("INTERNAL"):
                 ask("countSlides")
         finally:
-            installation.use(None)
+            runtime.use(None)
 
     def test_an_unknown_field_is_an_error(self, here: Installation) -> None:
         with refused("INTERNAL"):

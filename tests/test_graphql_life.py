@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from review_slides.handler import lambda_handler
-from vsv import installation
+from vsv import runtime
 from vsv.errors import NotYetError, UnreadableSlideError
-from vsv.installation import Installation
 from vsv.lifecycle import job_registry, job_runner
 from vsv.records.models import JobKind, JobState
+from vsv.runtime import Installation
 from vsv.workflow import job_queue
 
 from local.standalone import standalone
@@ -246,13 +246,13 @@ class TestGrace:
             assert ask("getSlide", ImageID=image_id)["GoesAt"] is None
 
     def test_the_period_is_a_setting(self, here: Installation) -> None:
-        installation.use(replace(here, settings=replace(here.settings, grace_days=0.5)))
+        runtime.use(replace(here, settings=replace(here.settings, grace_days=0.5)))
         assert ask("getSlide", ImageID="gone")["GoesAt"] == "2026-11-21T18:10:58.000042Z"
 
 
 def test_with_a_registry_a_slide_waits_for_its_word(here: Installation, tmp_path: Path) -> None:
     settings = replace(here.settings, destinations=str(tmp_path / "destinations.json"))
-    installation.use(replace(here, settings=settings))
+    runtime.use(replace(here, settings=settings))
     asked = update(ImageID="good", Status="SENT")
     assert (asked["Status"], asked["Delivery"]) == ("GOOD", "WAITING")
     (job,) = ask("slideJobs", ImageID="good")

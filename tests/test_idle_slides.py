@@ -12,10 +12,10 @@ from archive_site import archived, restored
 from review_slides.handler import lambda_handler
 from running import site
 from small_slides import slide_bytes
-from vsv.installation import Installation
 from vsv.lifecycle import archive_policy
 from vsv.lifecycle.archive_policy import LOOKED, idle, request_idle
 from vsv.records.models import JobKind, Status
+from vsv.runtime import Installation
 from vsv.storage.slide_files import OPENED
 from vsv.workflow import job_queue
 

@@ -18,10 +18,10 @@ from PIL import Image
 from serve_image.handler import lambda_handler
 from slides import Plan, write_slide
 from store_records import slide as slide_record
-from vsv import installation
-from vsv.installation import Installation
+from vsv import runtime
 from vsv.pyramids.renderer import render_pyramid
 from vsv.rendering.image_request import MAX_AREA_PX
+from vsv.runtime import Installation
 from vsv.settings import Settings
 from vsv.storage.slide_files import SlideFiles
 
@@ -53,9 +53,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlideFiles]:
     for image_id in ("A", "2"):
         here.files.folder(image_id).mkdir()
         write_slide(here.files.slide(image_id), Plan(1293, 1051))
-    installation.use(here)
+    runtime.use(here)
     yield here.files
-    installation.use(None)
+    runtime.use(None)
 
 
 pytestmark = pytest.mark.usefixtures("files")
@@ -134,12 +134,12 @@ class TestInfo:
         assert info["id"] == f"https://{HOST}/iiif/A"
 
     def test_the_site_as_it_is_set(self) -> None:
-        before = installation.current()
-        installation.use(replace(before, settings=replace(before.settings, site="https://lab.example")))
+        before = runtime.current()
+        runtime.use(replace(before, settings=replace(before.settings, site="https://lab.example")))
         try:
             assert document("/iiif/A/info.json")["id"] == "https://lab.example/iiif/A"
         finally:
-            installation.use(before)
+            runtime.use(before)
 
     @pytest.mark.parametrize("host", ["", 'a"b', "a/b", "a b", "x" * 300])
     def test_hosts_that_are_none(self, host: str) -> None:
@@ -190,12 +190,12 @@ class TestManifest:
         assert own["label"] == {"none": ["S21-77-A1"]}
 
     def test_a_site_that_is_named_reads_it(self) -> None:
-        before, site = installation.current(), "https://viewer.example"
-        installation.use(replace(before, settings=replace(before.settings, allow_origin=site)))
+        before, site = runtime.current(), "https://viewer.example"
+        runtime.use(replace(before, settings=replace(before.settings, allow_origin=site)))
         try:
             assert document("/iiif/A/manifest.json", origin=site)["label"] == {"none": ["S21-77-A1"]}
         finally:
-            installation.use(before)
+            runtime.use(before)
 
     def test_without_a_record_it_shows_the_slide_alone(self) -> None:
         assert document("/iiif/2/manifest.json")["label"] == {"none": ["2"]}
@@ -258,7 +258,7 @@ class TestPictures:
     def test_with_the_pyramid_pictures_stay_what_they_were(self, files: SlideFiles) -> None:
         path = "/iiif/A/full/500,/0/default.png"
         before = decoded(body(ask(path)))
-        here = installation.current()
+        here = runtime.current()
         render_pyramid(here.library.slide("A"), files.pyramid("A"))
         here.library.forget("A")
         try:
@@ -299,12 +299,12 @@ class TestRefusals:
         assert "Traceback" not in answer["body"]
 
     def test_who_may_not_read_images_reads_no_errors(self) -> None:
-        before = installation.current()
-        installation.use(replace(before, settings=replace(before.settings, allow_origin="")))
+        before = runtime.current()
+        runtime.use(replace(before, settings=replace(before.settings, allow_origin="")))
         try:
             assert "access-control-allow-origin" not in ask("/iiif/B/info.json")["headers"]
         finally:
-            installation.use(before)
+            runtime.use(before)
 
     def test_the_limit_is_named(self) -> None:
         assert str(MAX_AREA_PX) in ask("/iiif/A/full/^9999,9999/0/default.jpg")["body"]
@@ -320,7 +320,7 @@ def test_the_real_slide(real_slide: Path, files: SlideFiles) -> None:
     files.folder("real").mkdir()
     shutil.copy(real_slide, files.slide("real"))
     try:
-        here = installation.current()
+        here = runtime.current()
         whole = here.library.slide("real").grid
         found = decoded(body(ask("/iiif/real/500,700,600,400/300,200/0/default.png")))
         expected = Image.fromarray(stored_level(real_slide, 0)[700:1100, 500:1100]).reduce(2)

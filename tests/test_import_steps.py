@@ -13,9 +13,9 @@ from running import DEADLINE_S, Site, check_whole, site, wait_until
 from small_slides import OLD, put, slide_bytes
 from vsv.errors import FileMissingError, NotFoundError, VersionConflictError
 from vsv.ingest import steps
-from vsv.installation import current
 from vsv.pyramids import renderer
 from vsv.records.models import ImportRecord, ImportState, Status
+from vsv.runtime import current
 from vsv.storage import atomic_write
 from vsv.storage.slide_files import Claim
 from vsv.workflow.transitions import Decider, change

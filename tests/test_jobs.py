@@ -5,7 +5,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from vsv.clock import later, now_utc
 from vsv.errors import (
     ConflictError,
     NotYetError,
@@ -13,10 +12,11 @@ from vsv.errors import (
     UnreadableSlideError,
     VersionConflictError,
 )
-from vsv.installation import Installation
 from vsv.lifecycle import job_registry, job_runner
 from vsv.records.models import JobKind, JobRecord, JobState
+from vsv.runtime import Installation
 from vsv.storage.slide_lock import locked
+from vsv.timestamps import later, now_utc
 from vsv.workflow import job_queue
 
 from local.standalone import standalone

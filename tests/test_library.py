@@ -9,7 +9,7 @@ import pytest
 from opened import tile
 from slides import JPEG2000_RGB, Plan, write_slide
 from vsv.errors import ConflictError, InvalidNameError, SlideNotFoundError, UnreadableSlideError
-from vsv.haste import WouldWaitError, at_once
+from vsv.nonblocking import WouldWaitError, at_once
 from vsv.pyramids.renderer import render_pyramid
 from vsv.rendering.tiles import render_tile
 from vsv.slides import slide_cache

@@ -14,11 +14,11 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.events.models import EventPattern
 from observed import _metrics
 from running import ROOT
-from vsv import installation
+from vsv import runtime
 from vsv.errors import BadRequestError, UnavailableError
-from vsv.installation import Installation
 from vsv.lifecycle import daily_schedule, job_runner, purging
 from vsv.records.models import JobKind, JobRecord, JobState, Status
+from vsv.runtime import Installation
 from vsv.settings import Settings
 from vsv.workflow import job_queue
 from vsv.workflow.transitions import Decider, change
@@ -161,7 +161,7 @@ class TestLooks:
             (tmp_path / "mounted").mkdir()
             with_nothing(tmp_path / "mounted")
             assert {call({"look": name})["asked"] for name in daily_schedule.LOOKS} == {0}
-            installation.use(None)
+            runtime.use(None)
 
     @pytest.mark.parametrize("name", ["", "everything", "__class__", 1, ["deleted"], {}])
     def test_what_is_no_look_is_refused(self, here: Installation, name: Any) -> None:
@@ -181,8 +181,8 @@ class TestLooks:
 def with_nothing(data: Path) -> Installation:
     """Be an installation on AWS without a slide."""
     names = {"slides_table": "slides", "review_table": "slides-review", "imports_table": "imports"}
-    here = installation.on_aws(Settings(data=data, jobs_table="slides-jobs", **names))
-    installation.use(here)
+    here = runtime.on_aws(Settings(data=data, jobs_table="slides-jobs", **names))
+    runtime.use(here)
     return here
 
 
@@ -252,7 +252,7 @@ class TestWaking:
             here = with_nothing(tmp_path)
             put_slide(here, "1")
             yield here
-            installation.use(None)
+            runtime.use(None)
 
     def test_what_is_asked_for_wakes_and_what_is_worked_on_does_not(self, on_aws: Installation) -> None:
         ask(on_aws)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from slides import Plan
 from vsv.errors import AlreadyExistsError, BadRequestError, SlideNotFoundError, TooLargeError
-from vsv.installation import Installation
 from vsv.rendering import masks
 from vsv.rendering.masks import import_mask, store_mask
+from vsv.runtime import Installation
 from webgateway_site import NAMED, NUMBER, ask, body, put_slide, rgba, served
 
 from local.cli import main

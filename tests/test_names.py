@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from vsv.errors import InvalidNameError, VsvError
-from vsv.names import checked_filename, checked_image_id, is_image_id, is_slide_filename
+from vsv.identifiers import checked_filename, checked_image_id, is_image_id, is_slide_filename
 from vsv.storage.slide_files import SlideFiles
 
 HOSTILE_PIECES = [

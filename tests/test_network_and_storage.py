@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from vsv.names import MAX_FILENAME
+from vsv.identifiers import MAX_FILENAME
 
 from tests.cloudformation import Node, Template, nested_templates
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from running import Site
 from small_slides import slide_bytes
 from vsv.errors import InvalidNameError, SlideNotFoundError, UnavailableError
-from vsv.names import is_image_id
+from vsv.identifiers import is_image_id
 from vsv.storage import numeric_ids
 from vsv.storage.numeric_ids import END, FIRST_GIVEN, Numbers, candidates, give_number, parse_number
 from vsv.storage.slide_files import SlideFiles

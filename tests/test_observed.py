@@ -8,7 +8,7 @@ import sys
 import pytest
 from observed import count, minutes
 from running import ROOT
-from vsv import metric_names
+from vsv import metrics
 
 PROGRAM = """
 import logging, sys
@@ -73,14 +73,14 @@ def test_elsewhere_nothing_is_written_and_powertools_is_not_imported() -> None:
 
 
 def test_a_metric_that_the_dashboard_does_not_know_is_refused() -> None:
-    for name in metric_names.COUNTS:
+    for name in metrics.COUNTS:
         count(name)
-    for name in metric_names.MINUTES:
+    for name in metrics.MINUTES:
         minutes(name, 1)
     with pytest.raises(ValueError, match="metric_names"):
         count("ImportsReadyy")
     with pytest.raises(ValueError, match="metric_names"):
-        minutes(metric_names.IMPORTS_READY, 1)
+        minutes(metrics.IMPORTS_READY, 1)
 
 
 def test_the_tile_function_answers_without_powertools_and_without_what_a_tile_does_not_need() -> None:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from vsv.installation import Installation
 from vsv.records.models import SlideRecord
 from vsv.rendering.channels import NAMES
+from vsv.runtime import Installation
 from vsv.storage.numeric_ids import candidates
 from webgateway_site import HEIGHT, NAMED, NUMBER, SMALL, WIDTH, ask, body, picture, served
 

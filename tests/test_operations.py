@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from running import ROOT
-from vsv import metric_names
+from vsv import metrics
 from vsv.records.models import JobKind
 
 from tests.cloudformation import ACCOUNT, nested_templates, root_template, template
@@ -76,14 +76,14 @@ ALARM, COMPOSITE = "AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"
 
 def own_metrics() -> dict[tuple[str, ...], set[str]]:
     """Give what our functions count, and what is counted in their logs."""
-    for_all = {*metric_names.COUNTS, *metric_names.BYTES, *metric_names.MINUTES, *metric_names.BY_KIND}
+    for_all = {*metrics.COUNTS, *metrics.BYTES, *metrics.MINUTES, *metrics.BY_KIND}
     logged = {
         one["MetricName"]
         for r in OPERATIONS.resources("AWS::Logs::MetricFilter").values()
         for one in r["Properties"]["MetricTransformations"]
         if one["MetricNamespace"] == "VSV"
     }
-    return {("service",): for_all, ("Kind", "service"): set(metric_names.BY_KIND), (): logged}
+    return {("service",): for_all, ("Kind", "service"): set(metrics.BY_KIND), (): logged}
 
 
 def is_published(metric: "Metric") -> bool:
@@ -163,7 +163,7 @@ def test_what_the_dashboard_shows_is_there() -> None:
 
 def test_the_dashboard_shows_every_kind_of_job() -> None:
     lines = [line for widget in dashboard() for line in widget["properties"].get("metrics", [])]
-    for name in metric_names.BY_KIND:
+    for name in metrics.BY_KIND:
         assert {line[3] for line in lines if line[:3] == ["VSV", name, "Kind"]} == set(JobKind)
 
 

@@ -16,8 +16,8 @@ from running import Site, check_whole, site
 from serve_image.handler import lambda_handler
 from slides import Plan, texture, write_slide
 from vsv.errors import UnreadableSlideError
+from vsv.identifiers import ORDINARY_SUFFIXES
 from vsv.ingest.validation import inspect
-from vsv.names import ORDINARY_SUFFIXES
 from vsv.pyramids.renderer import render_pyramid
 from vsv.records.models import ImportState
 from vsv.rendering.colour_management import Colour, colour_state

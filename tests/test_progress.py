@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from vsv.errors import UnavailableError
 from vsv.ingest.progress import EVERY_S, NotedProgress
-from vsv.installation import Installation
+from vsv.runtime import Installation
 from vsv.storage.slide_files import SlideFiles
 
 from local import transfer

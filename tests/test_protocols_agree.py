@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from opened import box_mean, decoded, grey_levels_apart, stored_level
 from PIL import Image
 from slides import Pixels
-from vsv import installation
+from vsv import runtime
 from webgateway_site import HEIGHT, LEVELS, NUMBER, WIDTH, ask, body, served
 
 HOST = {"host": "slides.example"}
@@ -42,7 +42,7 @@ def omero(query: str) -> bytes:
 @cache
 def openslides(shift: int) -> Pixels:
     """Give a level's pixels as OpenSlide's full resolution gives them."""
-    return box_mean(stored_level(installation.current().files.slide(NUMBER), 0), shift)
+    return box_mean(stored_level(runtime.current().files.slide(NUMBER), 0), shift)
 
 
 @cache

@@ -40,9 +40,9 @@ from vsv.errors import (
     VsvError,
 )
 from vsv.ingest.validation import checksum
-from vsv.installation import Installation
 from vsv.lifecycle import job_runner, requests
 from vsv.records.models import JobKind, JobState, Status
+from vsv.runtime import Installation
 from vsv.storage import atomic_write
 from vsv.storage.numeric_ids import give_number
 from vsv.storage.slide_files import Claim

@@ -13,10 +13,10 @@ from vsv.errors import (
     UnavailableError,
 )
 from vsv.ingest.validation import checksum
-from vsv.installation import Installation
 from vsv.lifecycle import archiving, job_runner, purging, requests
 from vsv.lifecycle.purging import DAY_S
 from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status
+from vsv.runtime import Installation
 from vsv.storage.slide_files import SlideFiles
 from vsv.workflow import job_queue
 from vsv.workflow.transitions import Decider, change

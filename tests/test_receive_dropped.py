@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from receive_dropped.handler import lambda_handler
 from running import Site, site
-from vsv import installation
+from vsv import runtime
 from vsv.errors import AlreadyExistsError, BadRequestError, UnavailableError
 from vsv.ingest.drop_object import DroppedObject
 from vsv.records.models import ImportRecord, ImportState
@@ -44,7 +44,7 @@ def here(tmp_path: Path) -> Iterator[Site]:
         starter = Waiting()
         settings = replace(running.here.settings, drop_bucket="drop-in")
         running.here = replace(running.here, settings=settings, make_starter=lambda: starter)  # type: ignore[arg-type,return-value]
-        installation.use(running.here)
+        runtime.use(running.here)
         yield running
 
 

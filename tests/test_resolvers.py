@@ -12,7 +12,7 @@ from review_slides.failures import ERROR_TYPES, ReviewError
 from review_slides.handler import lambda_handler
 from review_slides.identity import READERS
 from running import ROOT
-from vsv.installation import Installation
+from vsv.runtime import Installation
 
 from local.graphql.limits import MAX_DEPTH, MAX_ROOT_FIELDS
 from local.graphql.schema import SCHEMA

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from vsv.errors import ForbiddenError, IllegalTransitionError, SlideNotFoundError, VersionConflictError
-from vsv.installation import Installation
 from vsv.records.models import Status
+from vsv.runtime import Installation
 from vsv.storage.slide_files import SlideFiles
 from vsv.workflow import transitions
 from vsv.workflow.transitions import BY_ADMINS, BY_TECHNICIANS, Decider, change, check_transition

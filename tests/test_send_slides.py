@@ -10,8 +10,8 @@ from send_slides import handler
 from vsv.delivery import transports
 from vsv.delivery.destinations import MOST
 from vsv.delivery.transports import CONNECT_S, WHOLE_S
-from vsv.installation import Installation
 from vsv.records.models import JobKind, JobRecord, JobState, Status
+from vsv.runtime import Installation
 from vsv.workflow import job_queue
 from vsv.workflow.transitions import Decider, change
 

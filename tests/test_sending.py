@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vsv.clock import now_utc
 from vsv.delivery import transports
 from vsv.delivery.destinations import Destination, destinations_in, read_destinations
 from vsv.delivery.transports import deliver
 from vsv.errors import SettingsError, UnavailableError
-from vsv.installation import Installation
 from vsv.lifecycle import daily_schedule, job_runner
 from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status
+from vsv.runtime import Installation
+from vsv.timestamps import now_utc
 from vsv.workflow.transitions import Decider, change
 
 from local.standalone import standalone

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from serve_label.handler import lambda_handler
 from slides import Plan, encode_tile, texture, write_slide
-from vsv import installation
-from vsv.installation import Installation
+from vsv import runtime
+from vsv.runtime import Installation
 from vsv.settings import Settings
 
 EVENTS = Path(__file__).parent / "events"
@@ -32,14 +32,14 @@ def here(tmp_path: Path) -> Iterator[Installation]:
     made.files.folder("A").mkdir()
     write_slide(made.files.slide("A"), Plan(300, 200, associated="none"))
     made.files.associated("A", "label").write_bytes(LABEL)
-    installation.use(made)
+    runtime.use(made)
     yield made
-    installation.use(None)
+    runtime.use(None)
 
 
 @pytest.fixture
 def edge(here: Installation) -> None:
-    installation.use(replace(here, settings=replace(here.settings, edge_secret=SECRET)))
+    runtime.use(replace(here, settings=replace(here.settings, edge_secret=SECRET)))
 
 
 def ask(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from vsv.errors import SettingsError
-from vsv.installation import Installation, on_aws
+from vsv.runtime import Installation, on_aws
 from vsv.settings import distribution_from_environment, from_environment, required, session_from_environment
 
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-a1b2c3"

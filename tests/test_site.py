@@ -16,7 +16,7 @@ from running import ROOT
 from serve_image.handler import PROTOCOLS, lambda_handler
 from serve_image.own_pages import VARY
 from slides import Plan, write_slide
-from vsv import installation
+from vsv import runtime
 from vsv.settings import Settings
 
 from local.events import http_event
@@ -58,13 +58,13 @@ def function_arn(name: str) -> str:
 @pytest.fixture
 def slide_a(tmp_path: Path) -> Iterator[None]:
     """Serve the slide A."""
-    here = installation.on_aws(Settings(tmp_path / "data", tile_caching="public", allow_origin=""))
+    here = runtime.on_aws(Settings(tmp_path / "data", tile_caching="public", allow_origin=""))
     here.files.prepare()
     here.files.folder("A").mkdir()
     write_slide(here.files.slide("A"), Plan(300, 200))
-    installation.use(here)
+    runtime.use(here)
     yield
-    installation.use(None)
+    runtime.use(None)
 
 
 SITE_ARN = f"arn:aws:cloudfront::123456789012:distribution/{ref('Site')}"

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from start_import import handler
 from vsv.aws.stream_import_starter import StreamStarter
-from vsv.clock import now_utc
 from vsv.errors import SettingsError, UnavailableError, VersionConflictError
 from vsv.records.models import ImportRecord, ImportState
+from vsv.timestamps import now_utc
 
 from tests.store_records import slide_import
 

@@ -13,7 +13,7 @@ from small_slides import put
 from transfer_file.following import Following, follow
 from vsv.aws.datasync import FILTER_BYTES, DataSyncTask, Execution, fitting, pattern_of
 from vsv.errors import TransferError, UnavailableError, VersionConflictError
-from vsv.names import is_slide_filename
+from vsv.identifiers import is_slide_filename
 from vsv.records.models import ImportRecord, ImportState
 from vsv.records.stores import ImportStore
 

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from vsv import installation
+from vsv import runtime
 from vsv.aws.s3_object_store import S3Vault
 from vsv.errors import (
     ConflictError,
@@ -235,7 +235,7 @@ def test_what_names_no_bucket_is_refused(where: str) -> None:
 
 
 def test_an_installation_without_an_archive_says_which_setting_is_missing(tmp_path: Path) -> None:
-    here = installation.on_aws(from_environment({"VSV_DATA": str(tmp_path)}))
+    here = runtime.on_aws(from_environment({"VSV_DATA": str(tmp_path)}))
     with pytest.raises(SettingsError, match="VSV_ARCHIVE"):
         _ = here.archive
     with pytest.raises(SettingsError, match="VSV_PUBLISHED"):
@@ -244,7 +244,7 @@ def test_an_installation_without_an_archive_says_which_setting_is_missing(tmp_pa
 
 def test_an_installations_archive_is_where_and_how_its_settings_say(s3: LikeS3, tmp_path: Path) -> None:
     environment = {"VSV_ARCHIVE": f"s3://{BUCKET}/originals", "VSV_ARCHIVE_CLASS": "GLACIER_IR"}
-    here = installation.on_aws(from_environment(environment))
+    here = runtime.on_aws(from_environment(environment))
     source, sha256 = written(tmp_path / "a", 100)
     here.archive.put(source, KEY, sha256)
     told = s3.head_object(Bucket=BUCKET, Key=f"originals/{KEY}")

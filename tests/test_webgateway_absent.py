@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from vsv.installation import Installation
+from vsv.runtime import Installation
 from webgateway_site import NUMBER, ask, body, document, served
 
 

@@ -13,9 +13,9 @@ from opened import decibels, stored_level
 from serve_image.webgateway_channels import rendering
 from slides import Pixels
 from vsv.errors import InvalidQueryError, UnsupportedError
-from vsv.installation import Installation
 from vsv.rendering.channel_rendering import recoloured
 from vsv.rendering.channels import NATURAL, PRIMARIES, Channel, Rendering
+from vsv.runtime import Installation
 from webgateway_site import NUMBER, ask, picture, region, served
 
 ADDRESS = f"render_image_region/{NUMBER}/0/0/"

@@ -13,11 +13,11 @@ import pytest
 from opened import decibels, decoded, stored_level
 from PIL import Image
 from slides import TAGS, Plan, texture
-from vsv.clock import now_utc
 from vsv.errors import UnavailableError
-from vsv.installation import Installation
 from vsv.records.models import SlideRecord
+from vsv.runtime import Installation
 from vsv.storage.numeric_ids import candidates
+from vsv.timestamps import now_utc
 from webgateway_site import (
     HEIGHT,
     NAMED,

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from opened import decibels, decoded, stored_level
 from PIL import Image
 from slides import JPEG2000_RGB, Pixels, Plan
-from vsv.installation import Installation
 from vsv.pyramids.renderer import render_pyramid
+from vsv.runtime import Installation
 from vsv.slides.deepzoom_grid import Grid
 from webgateway_site import (
     HEIGHT,

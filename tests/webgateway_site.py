@@ -14,10 +14,10 @@ from opened import decoded
 from PIL import Image
 from serve_image.handler import lambda_handler
 from slides import Pixels, Plan, write_slide
-from vsv import installation
+from vsv import runtime
 from vsv.errors import SettingsError
-from vsv.installation import Installation
 from vsv.pyramids.renderer import render_pyramid
+from vsv.runtime import Installation
 from vsv.settings import Settings
 from vsv.storage.slide_files import SlideFiles
 
@@ -44,11 +44,11 @@ def served(data: Path) -> Iterator[Installation]:
         put_slide(here.files, image_id, plan)
     render_pyramid(here.library.slide(NUMBER), here.files.pyramid(NUMBER), jobs=1)
     here.library.forget(NUMBER)
-    installation.use(here)
+    runtime.use(here)
     try:
         yield here
     finally:
-        installation.use(None)
+        runtime.use(None)
 
 
 def put_slide(files: SlideFiles, image_id: str, plan: Plan) -> Path:

@@ -5,8 +5,8 @@ from typing import Any
 
 from vsv.ingest.drop_object import DroppedObject
 from vsv.ingest.progress import NotedProgress
-from vsv.installation import Installation
 from vsv.records.models import ImportRecord
+from vsv.runtime import Installation
 from vsv.storage import atomic_write
 
 from copy_dropped.copying import ObjectCopy

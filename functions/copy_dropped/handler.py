@@ -6,7 +6,7 @@ from typing import Any
 from observed import observed
 from vsv.ingest.drop_object import DroppedObject
 from vsv.ingest.runs import current_run
-from vsv.installation import current
+from vsv.runtime import current
 
 from copy_dropped.copying import s3_client
 from copy_dropped.dropping import copy_in

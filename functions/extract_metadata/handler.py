@@ -6,8 +6,8 @@ from observed import failures_counted, minutes, observed
 from vsv.ingest.latency import scan_to_viewable
 from vsv.ingest.runs import current_run
 from vsv.ingest.steps import extract_run
-from vsv.installation import current
-from vsv.metric_names import SCAN_TO_VIEWABLE_MINUTES
+from vsv.metrics import SCAN_TO_VIEWABLE_MINUTES
+from vsv.runtime import current
 
 
 @observed

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vsv.names import is_image_id
+from vsv.identifiers import is_image_id
 from vsv.records.models import Status
 from vsv.storage.numeric_id_hash import candidates
 

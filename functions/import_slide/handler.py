@@ -8,8 +8,8 @@ from typing import Any
 from http_api import Request, Response, answer, json_response
 from observed import observed
 from vsv.ingest.receive import Safety, receive
-from vsv.installation import current
 from vsv.records.models import ImportState
+from vsv.runtime import current
 
 
 @observed

@@ -6,8 +6,8 @@ from observed import failures_counted, minutes, observed
 from vsv.ingest.latency import transfer
 from vsv.ingest.runs import current_run
 from vsv.ingest.steps import inspect_run
-from vsv.installation import current
-from vsv.metric_names import TRANSFER_MINUTES
+from vsv.metrics import TRANSFER_MINUTES
+from vsv.runtime import current
 
 
 @observed

@@ -10,8 +10,8 @@ from typing import Any
 from due_jobs import run_due_jobs, tell_longest_wait
 from observed import observed
 from vsv.errors import BadRequestError
-from vsv.installation import Installation, current
 from vsv.lifecycle.daily_schedule import LOOKS
+from vsv.runtime import Installation, current
 from vsv.workflow.job_queue import OF_FILES
 
 log = logging.getLogger(__name__)

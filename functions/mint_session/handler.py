@@ -7,7 +7,7 @@ from typing import Any
 from http_api import Request, Response, answer, json_response
 from observed import observed
 from vsv.errors import ForbiddenError
-from vsv.groups import READERS
+from vsv.roles import READERS
 from vsv.settings import session_from_environment
 
 from mint_session.cookies import LIFETIME, cleared, signed

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vsv.names import is_image_id, is_slide_filename
+from vsv.identifiers import is_image_id, is_slide_filename
 from vsv.records.models import ImportState
 
 # Subscribers get what the mutation selects, no more: all, but LabelURL,

@@ -12,7 +12,7 @@ from observed import observed
 from vsv.errors import BadRequestError
 from vsv.ingest.drop_object import DroppedObject
 from vsv.ingest.receive import receive_object
-from vsv.installation import current
+from vsv.runtime import current
 from vsv.settings import required
 
 log = logging.getLogger(__name__)

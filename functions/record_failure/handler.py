@@ -9,8 +9,8 @@ from typing import Any
 from observed import count, observed
 from vsv.errors import BadRequestError, NotFoundError, VersionConflictError
 from vsv.ingest.runs import UNDER_WAY, current_run, record_failure
-from vsv.installation import current
-from vsv.metric_names import IMPORTS_FAILED
+from vsv.metrics import IMPORTS_FAILED
+from vsv.runtime import current
 
 from record_failure.reasons import failure_of
 

@@ -8,8 +8,8 @@ from vsv.errors import VersionConflictError
 from vsv.ingest.progress import NotedProgress
 from vsv.ingest.runs import current_run, is_object
 from vsv.ingest.steps import render_run, render_stored
-from vsv.installation import Installation, current
-from vsv.metric_names import IMPORTS_READY
+from vsv.metrics import IMPORTS_READY
+from vsv.runtime import Installation, current
 
 from render_pyramid.marking import mark_imported, s3_client
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vsv.errors import InvalidQueryError
-from vsv.names import checked_image_id
+from vsv.identifiers import checked_image_id
 from vsv.records.models import Status
 from vsv.records.review_index import moment
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vsv.errors import ForbiddenError
-from vsv.groups import ADMINS, READERS, WRITERS
+from vsv.roles import ADMINS, READERS, WRITERS
 from vsv.workflow.transitions import Decider
 
 MAX_NAME = 100

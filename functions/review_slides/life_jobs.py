@@ -4,9 +4,9 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler.graphql_appsync.router import Router
 from vsv.errors import InvalidQueryError
-from vsv.installation import current
 from vsv.lifecycle import requests
 from vsv.records.models import JobState
+from vsv.runtime import current
 from vsv.workflow import job_queue
 
 from review_slides import arguments, identity, wire

@@ -4,10 +4,10 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler.graphql_appsync.router import Router
 from vsv.errors import BadRequestError, SlideNotFoundError, VsvError
+from vsv.identifiers import checked_filename
 from vsv.ingest import receive
-from vsv.installation import current
-from vsv.names import checked_filename
 from vsv.records.models import SlideRecord
+from vsv.runtime import current
 from vsv.workflow import transitions
 
 from review_slides import arguments, identity, wire

@@ -4,11 +4,11 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler.graphql_appsync.router import Router
 from vsv.errors import InvalidQueryError
-from vsv.installation import current
-from vsv.names import is_image_id
+from vsv.identifiers import is_image_id
 from vsv.records.models import ImportState, SlideRecord, Status
 from vsv.records.pagination import check_limit
 from vsv.records.stores import Page, SlideQuery
+from vsv.runtime import current
 from vsv.storage.slide_files import SlideFiles
 
 from review_slides import arguments, identity, wire

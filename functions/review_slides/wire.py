@@ -4,9 +4,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from vsv.installation import current
 from vsv.records.models import ImportRecord, JobRecord, JobState, SlideRecord, Status
 from vsv.records.stores import Page
+from vsv.runtime import current
 
 T = TypeVar("T")
 Fields = dict[str, Any]

@@ -8,8 +8,8 @@ from typing import Any
 
 from due_jobs import run_due_jobs
 from observed import observed
-from vsv.installation import current
 from vsv.records.models import JobKind
+from vsv.runtime import current
 
 # Ten destinations that hang for 65 s each, one after the other: the last of them is to get its turn as well.
 NEEDS_MS = 700_000

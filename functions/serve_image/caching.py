@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from http_api import Request, Response, content_etag, is_unchanged, tagged
-from vsv.installation import Installation
+from vsv.runtime import Installation
 
 IMMUTABLE = "max-age=31536000, immutable"
 REVALIDATE = "no-cache"

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 
 from http_api import Request, Response, content_etag, is_unchanged, tagged, whole
 from vsv.errors import InvalidQueryError, InvalidTileAddressError
-from vsv.installation import Installation
-from vsv.names import checked_image_id
+from vsv.identifiers import checked_image_id
 from vsv.rendering.colour_management import (
     PASSTHROUGH,
     Colour,
@@ -21,6 +20,7 @@ from vsv.rendering.colour_management import (
     effective_intent,
 )
 from vsv.rendering.tiles import MIME_TYPES, OWN_TILING, Tiling, render_tile
+from vsv.runtime import Installation
 from vsv.slides.slide import Slide
 
 from serve_image import caching

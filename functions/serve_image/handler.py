@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from http_api import Request, Response, answer
 from vsv.errors import NotFoundError, VsvError
-from vsv.installation import Installation, current
+from vsv.runtime import Installation, current
 
 from serve_image import caching
 

@@ -9,10 +9,10 @@ from urllib.parse import unquote
 
 from http_api import Request, Response, content_etag, tagged
 from vsv.errors import InvalidTileAddressError
-from vsv.installation import Installation
-from vsv.names import checked_image_id
+from vsv.identifiers import checked_image_id
 from vsv.rendering.colour_management import colour_asked, colour_state, effective_intent
 from vsv.rendering.image_request import View, halvings
+from vsv.runtime import Installation
 from vsv.slides.slide import Slide
 
 from serve_image import caching

@@ -3,8 +3,8 @@
 import logging
 
 from vsv.errors import SettingsError, UnavailableError
-from vsv.installation import Installation
 from vsv.records.models import SlideRecord
+from vsv.runtime import Installation
 
 log = logging.getLogger(__name__)
 

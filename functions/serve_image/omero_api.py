@@ -7,7 +7,7 @@ what.
 
 from http_api import Request, Response
 from vsv.errors import InvalidTileAddressError, NotFoundError
-from vsv.installation import Installation
+from vsv.runtime import Installation
 from vsv.slides.slide import Slide
 from vsv.storage.numeric_ids import parse_number
 

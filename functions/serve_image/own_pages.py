@@ -1,7 +1,7 @@
 """Whose page asks: any site may show slides where the deployment lets it, but not read whose they are."""
 
 from http_api import Request
-from vsv.installation import Installation
+from vsv.runtime import Installation
 
 VARY = "Origin, Sec-Fetch-Site"
 

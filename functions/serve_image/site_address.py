@@ -4,7 +4,7 @@ import re
 
 from http_api import Request
 from vsv.errors import InvalidTileAddressError
-from vsv.installation import Installation
+from vsv.runtime import Installation
 
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}", re.ASCII)
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from http_api import Request, Response, tagged
 from vsv.errors import InvalidTileAddressError, NotFoundError
-from vsv.installation import Installation
+from vsv.runtime import Installation
 from vsv.storage.numeric_ids import parse_number
 
 from serve_image import caching

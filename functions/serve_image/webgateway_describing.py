@@ -2,8 +2,8 @@
 
 from http_api import Request, Response
 from vsv.formats.aperio_description import positive_number
-from vsv.installation import Installation
 from vsv.records.models import SlideRecord
+from vsv.runtime import Installation
 from vsv.slides.slide import Slide
 
 from serve_image.known_records import record_of

@@ -6,7 +6,7 @@ from typing import Any
 
 from http_api import Request, Response, tagged
 from vsv.errors import InvalidQueryError
-from vsv.installation import Installation
+from vsv.runtime import Installation
 
 from serve_image import caching
 from serve_image.own_pages import VARY

@@ -18,10 +18,10 @@ from vsv.errors import (
     TooLargeError,
     UnreadableSlideError,
 )
-from vsv.installation import Installation
 from vsv.rendering.channels import COUNT
 from vsv.rendering.colour_management import Colour, colour_asked, effective_intent
 from vsv.rendering.image_request import MAX_AREA_PX, View
+from vsv.runtime import Installation
 from vsv.slides.slide import Slide
 from vsv.storage.numeric_ids import parse_number
 

@@ -9,10 +9,10 @@ from typing import Any
 from http_api import Request, Response, answer, content_etag, tagged
 from observed import count, observed
 from vsv.errors import ForbiddenError, InvalidTileAddressError
-from vsv.groups import WRITERS
-from vsv.installation import current
-from vsv.metric_names import LABEL_REFUSED
-from vsv.names import checked_image_id
+from vsv.identifiers import checked_image_id
+from vsv.metrics import LABEL_REFUSED
+from vsv.roles import WRITERS
+from vsv.runtime import current
 
 PREFIX = "/DeepZoom/"
 EDGE_HEADER = "x-vsv-edge"

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vsv.identifiers import is_image_id, is_slide_filename
 from vsv.ingest.runs import MAX_FILE_SIZE
-from vsv.names import is_image_id, is_slide_filename
 from vsv.records.models import ImportRecord, ImportState
 
 

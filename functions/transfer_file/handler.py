@@ -7,8 +7,8 @@ from observed import minutes, observed
 from vsv.aws.datasync import DataSyncTask
 from vsv.ingest.latency import transfer
 from vsv.ingest.runs import current_run
-from vsv.installation import current
-from vsv.metric_names import TRANSFER_MINUTES
+from vsv.metrics import TRANSFER_MINUTES
+from vsv.runtime import current
 from vsv.settings import required
 
 from transfer_file.following import Following, follow

@@ -20,7 +20,7 @@ from graphql import (
 )
 from review_slides.failures import ReviewError
 from review_slides.handler import lambda_handler
-from vsv.groups import READERS
+from vsv.roles import READERS
 
 from local.graphql.schema import allows, load_schema
 

@@ -14,7 +14,7 @@ from mint_session.handler import _signing_key
 from moto import mock_aws
 from playwright.sync_api import Browser, Page, Route, expect
 from running import site
-from vsv import installation
+from vsv import runtime
 
 from tests.aws_site.asgi import served
 from tests.aws_site.login import Login
@@ -50,7 +50,7 @@ def aws(browser: Browser, sample: bytes, tmp_path_factory: pytest.TempPathFactor
         settings = replace(
             here.here.settings, edge_secret=EDGE_SECRET, tile_caching="public", allow_origin=""
         )
-        installation.use(replace(here.here, settings=settings))
+        runtime.use(replace(here.here, settings=settings))
         with served(Login) as login, served(lambda origin: _site(origin, login, patch)) as made:
             yield made
 

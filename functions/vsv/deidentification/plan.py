@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vsv.clock import now_utc
 from vsv.deidentification.policy import MAX_BYTES
 from vsv.errors import AlreadyExistsError, BadRequestError, UnavailableError
-from vsv.installation import Installation
+from vsv.runtime import Installation
 from vsv.storage import atomic_write, nfs
 from vsv.storage.slide_files import CLAIM, Claim, SlideFiles
+from vsv.timestamps import now_utc
 
 NOTE, POLICY_FILE = "publishing.json", "publishing.toml"
 STAGE = "publishing"

@@ -19,11 +19,11 @@ from vsv.deidentification.report import Report
 from vsv.errors import CorruptTileError, LeakError, UnreadableSlideError
 from vsv.formats.random_access import OpenFile
 from vsv.ingest.validation import checksum
-from vsv.installation import Installation
 from vsv.pyramids.renderer import render_pyramid
 from vsv.records.models import SlideRecord
 from vsv.rendering.associated_images import encode, make_thumbnail
 from vsv.rendering.regions import region
+from vsv.runtime import Installation
 from vsv.slides.slide import Slide, open_slide
 from vsv.storage import atomic_write
 from vsv.storage.slide_files import SLIDE

@@ -30,11 +30,11 @@ from vsv.errors import (
     VersionConflictError,
     VsvError,
 )
+from vsv.identifiers import checked_image_id
 from vsv.ingest.runs import DISK
 from vsv.ingest.validation import checksum
-from vsv.installation import Installation
-from vsv.names import checked_image_id
 from vsv.records.models import JobRecord, SlideRecord, Status
+from vsv.runtime import Installation
 from vsv.storage import atomic_write
 from vsv.storage.numeric_ids import give_number
 from vsv.storage.slide_files import SLIDE

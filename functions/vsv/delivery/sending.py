@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from vsv.clock import now_utc
 from vsv.delivery.transports import deliver
 from vsv.errors import (
     ConflictError,
@@ -18,8 +17,9 @@ from vsv.errors import (
     VersionConflictError,
     VsvError,
 )
-from vsv.installation import Installation
 from vsv.records.models import JobRecord, SlideRecord, Status
+from vsv.runtime import Installation
+from vsv.timestamps import now_utc
 
 SCHEMA = "virtual-slide-viewer/slide/1"
 # What a registry needs to file a slide. Notes and reviewers are the lab's own; tags can hold anything.

@@ -1,7 +1,7 @@
 """Slides that wait to be sent and that nobody sends: a kill between the mark and the request leaves such."""
 
-from vsv.installation import Installation
 from vsv.records.models import JobKind, JobRecord, JobState, Status
+from vsv.runtime import Installation
 from vsv.workflow import job_queue
 
 

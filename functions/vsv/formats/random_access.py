@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from vsv.errors import FileMissingError, UnavailableError
-from vsv.haste import WouldWaitError, in_haste
+from vsv.nonblocking import WouldWaitError, in_haste
 
 # Only Linux tells whether a read would have to wait for the disk.
 _NO_WAIT = getattr(os, "RWF_NOWAIT", None)

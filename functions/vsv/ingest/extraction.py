@@ -14,14 +14,13 @@ from pathlib import Path, PurePath
 from PIL import Image
 
 from vsv.barcodes.reader import Barcode, read_label
-from vsv.clock import now_utc
 from vsv.errors import AlreadyExistsError, FileChangingError, FileMissingError
+from vsv.identifiers import is_image_id
 from vsv.ingest.rescans import predecessor
-from vsv.installation import Installation
-from vsv.names import is_image_id
 from vsv.records.models import ImportRecord, SlideRecord
 from vsv.rendering.associated_images import encode, make_thumbnail, read_associated
 from vsv.rendering.icc import profile_of
+from vsv.runtime import Installation
 from vsv.slides.image_reader import is_plain
 from vsv.slides.properties import Scan, read_scan
 from vsv.slides.slide import open_slide
@@ -29,6 +28,7 @@ from vsv.storage import atomic_write
 from vsv.storage.archive_marker import read_note
 from vsv.storage.numeric_ids import give_number
 from vsv.storage.slide_files import Claim, store_original
+from vsv.timestamps import now_utc
 
 MAX_TAGS_BYTES = 100_000  # half of what a store takes as one record
 

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 
 from vsv.errors import UnavailableError, VersionConflictError
-from vsv.installation import Installation
 from vsv.records.models import ImportRecord
+from vsv.runtime import Installation
 
 # A person sees no difference, and a store is spared a write a tile.
 EVERY_S = 0.5

@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from vsv.clock import now_utc
 from vsv.errors import (
     AlreadyExistsError,
     BadRequestError,
     NotFoundError,
     UnavailableError,
 )
+from vsv.identifiers import checked_filename
 from vsv.ingest.drop_object import DroppedObject
 from vsv.ingest.runs import DISK, MAX_FILE_SIZE, UNDER_WAY, is_object
 from vsv.ingest.stored_slides import is_sha256, is_summed_in_part, is_whole, slide_of, slides_named
-from vsv.installation import Installation
-from vsv.names import checked_filename
 from vsv.records.models import ImportRecord, ImportState, SlideRecord
+from vsv.runtime import Installation
+from vsv.timestamps import now_utc
 
 ATTEMPTS = 5  # to begin an object's import where others begin at the same moment
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from vsv.installation import Installation
 from vsv.records.models import SlideRecord, Status
+from vsv.runtime import Installation
 
 # Nobody scans a slide this often; what lies beyond is not looked at.
 MOST = 100

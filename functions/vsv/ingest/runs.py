@@ -1,9 +1,9 @@
 """Runs of imports, as their records tell: which one is current, whether it is under way, that it failed."""
 
 from vsv.errors import NotFoundError, VersionConflictError
-from vsv.installation import Installation
-from vsv.names import checked_filename
+from vsv.identifiers import checked_filename
 from vsv.records.models import ImportRecord, ImportState
+from vsv.runtime import Installation
 
 MAX_FILE_SIZE = 1 << 44
 UNDER_WAY = (ImportState.TRANSFERRING, ImportState.IMPORTING)

@@ -12,9 +12,9 @@ from vsv.ingest.extraction import extract
 from vsv.ingest.runs import DISK, NOT_THE_ONE, UNDER_WAY, is_object, record_failure
 from vsv.ingest.stored_slides import is_sha256
 from vsv.ingest.validation import checksum, inspect
-from vsv.installation import Installation
 from vsv.pyramids.renderer import Progress, render_pyramid
 from vsv.records.models import ImportRecord, ImportState
+from vsv.runtime import Installation
 
 
 def inspect_run(here: Installation, run: ImportRecord, *, arrived: bool = True) -> ImportRecord:

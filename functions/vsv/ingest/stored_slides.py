@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from vsv.errors import ConflictError, NotFoundError, UnreadableSlideError
-from vsv.installation import Installation
 from vsv.records.models import ImportRecord, SlideRecord
+from vsv.runtime import Installation
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 

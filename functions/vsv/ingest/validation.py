@@ -6,7 +6,7 @@ from pathlib import Path
 from vsv.errors import FileChangingError, FileMissingError, TransferError, UnreadableSlideError
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import is_tiff, last_byte, read_pages
-from vsv.names import ORDINARY_SUFFIXES
+from vsv.identifiers import ORDINARY_SUFFIXES
 from vsv.slides.image_reader import check, is_plain
 from vsv.slides.openslide_reader import opened
 

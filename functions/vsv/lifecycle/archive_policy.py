@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from vsv.errors import VsvError
-from vsv.installation import Installation
 from vsv.records.models import JobKind, JobRecord, SlideRecord, Status
+from vsv.runtime import Installation
 from vsv.workflow import job_queue
 
 log = logging.getLogger(__name__)

@@ -24,9 +24,9 @@ from vsv.errors import (
 from vsv.ingest.runs import UNDER_WAY
 from vsv.ingest.stored_slides import is_sha256
 from vsv.ingest.validation import checksum
-from vsv.installation import Installation
 from vsv.pyramids.self_contained import check_complete, complete
 from vsv.records.models import JobRecord, SlideRecord, Status
+from vsv.runtime import Installation
 from vsv.storage import atomic_write, nfs
 from vsv.storage.archive_marker import NOTE, Archived, read_note, write_note
 from vsv.storage.object_store import Stored

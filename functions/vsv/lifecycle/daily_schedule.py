@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 
 from vsv.delivery import unsent
-from vsv.installation import Installation
 from vsv.lifecycle import archive_policy, purging
 from vsv.records.models import JobRecord
+from vsv.runtime import Installation
 
 
 def _leftovers(here: Installation) -> list[JobRecord]:

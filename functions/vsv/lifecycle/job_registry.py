@@ -8,8 +8,8 @@ look later, any other of ours its end.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from vsv.installation import Installation
 from vsv.records.models import JobKind, JobRecord
+from vsv.runtime import Installation
 
 Step = Callable[[Installation, JobRecord], Mapping[str, str]]
 

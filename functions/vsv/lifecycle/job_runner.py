@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from vsv.clock import later, now_utc
 from vsv.errors import NotYetError, UnavailableError, VersionConflictError, VsvError
 from vsv.ingest.runs import DISK
-from vsv.installation import Installation
 from vsv.lifecycle import job_registry
 from vsv.records.models import JobKind, JobRecord, JobState
+from vsv.runtime import Installation
 from vsv.storage.slide_lock import locked
+from vsv.timestamps import later, now_utc
 from vsv.workflow.job_queue import OF_FILES, due
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from vsv.errors import ConflictError, SlideNotFoundError, VsvError
-from vsv.installation import Installation
 from vsv.lifecycle import archiving
 from vsv.records.models import JobKind, JobRecord, SlideRecord, Status
+from vsv.runtime import Installation
 from vsv.storage import atomic_write, nfs
 from vsv.storage.slide_files import SlideFiles
 from vsv.workflow import job_queue

@@ -6,9 +6,9 @@ Each is a job: asked for here, done by ``job_runs``. Sending is asked for by mar
 from vsv.deidentification.plan import is_ours, read_plan
 from vsv.deidentification.pseudonyms import refusal, told_by_name
 from vsv.errors import BadRequestError, ConflictError, ForbiddenError, InvalidNameError, SlideNotFoundError
-from vsv.installation import Installation
-from vsv.names import is_image_id
+from vsv.identifiers import is_image_id
 from vsv.records.models import JobKind, JobRecord, SlideRecord, Status
+from vsv.runtime import Installation
 from vsv.workflow import job_queue
 from vsv.workflow.transitions import Decider, check_transition
 

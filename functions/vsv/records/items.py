@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol, Self
 
-from vsv.clock import now_utc
 from vsv.errors import InvalidQueryError
 from vsv.records.models import ImportRecord, JobRecord, SlideRecord
 from vsv.records.pagination import MAX_KEY_BYTES, is_key
+from vsv.timestamps import now_utc
 
 Item = dict[str, Any]
 RecordType = type[Any]  # SlideRecord, ImportRecord or JobRecord

@@ -20,7 +20,7 @@ from PIL import Image
 from vsv.errors import CorruptTileError, ImageNotFoundError
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import Array
-from vsv.haste import may_wait
+from vsv.nonblocking import may_wait
 from vsv.rendering.colour_management import INTENTS
 from vsv.slides.slide import Origin, Slide
 

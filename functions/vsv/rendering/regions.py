@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from vsv.errors import CorruptTileError
-from vsv.haste import may_wait
+from vsv.nonblocking import may_wait
 from vsv.slides.deepzoom_grid import shrunk
 from vsv.slides.levels import Level
 from vsv.slides.pixels import Pixels, blank, box_reduce, extend, tile_pixels

@@ -8,7 +8,7 @@ from vsv.errors import UnreadableSlideError
 from vsv.formats.aperio_description import ScanTime, is_aperio, parse_tags, positive_number, scan_time
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import COMPRESSION_NAMES, Page, read_pages
-from vsv.names import is_image_id
+from vsv.identifiers import is_image_id
 from vsv.slides import image_reader
 from vsv.slides.openslide_reader import opened
 from vsv.slides.slide import COMPLETE

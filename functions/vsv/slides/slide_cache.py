@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from vsv.errors import FileMissingError, SlideNotFoundError
-from vsv.haste import in_haste, may_wait
+from vsv.nonblocking import in_haste, may_wait
 from vsv.slides.slide import Slide, open_slide, stamp_of
 from vsv.storage.slide_files import SlideFiles
 

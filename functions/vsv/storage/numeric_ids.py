@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from threading import Lock
 
 from vsv.errors import InvalidNameError, SlideNotFoundError, UnavailableError
-from vsv.names import is_image_id
+from vsv.identifiers import is_image_id
 from vsv.storage.numeric_id_hash import END, FIRST_GIVEN, candidates, has_own
 from vsv.storage.owner_files import owner, take
 from vsv.storage.slide_files import SlideFiles

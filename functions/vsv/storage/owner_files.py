@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from vsv.names import is_image_id
+from vsv.identifiers import is_image_id
 from vsv.storage import atomic_write
 
 _END = "\n"  # what lacks it was being written when its writer was killed

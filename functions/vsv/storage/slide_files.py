@@ -17,8 +17,8 @@ from vsv.errors import (
     SlideNotFoundError,
     TransferError,
 )
-from vsv.haste import may_wait
-from vsv.names import checked_filename, checked_image_id, checked_run_id
+from vsv.identifiers import checked_filename, checked_image_id, checked_run_id
+from vsv.nonblocking import may_wait
 from vsv.storage import atomic_write, nfs
 from vsv.storage.archive_marker import NOTE, ORIGINAL, original_size
 

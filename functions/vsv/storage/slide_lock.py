@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from filelock import FileLock, Timeout
 
 from vsv.errors import UnavailableError
+from vsv.identifiers import checked_image_id
 from vsv.ingest.runs import DISK
-from vsv.names import checked_image_id
 from vsv.storage.slide_files import SlideFiles
 
 BUSY = "something else is being done with this slide: try again when it is finished"

@@ -7,10 +7,10 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 
-from vsv.clock import later, now_utc
 from vsv.errors import ConflictError
-from vsv.installation import Installation
 from vsv.records.models import JobKind, JobRecord, JobState, job_id
+from vsv.runtime import Installation
+from vsv.timestamps import later, now_utc
 
 # A job that is due later than this was put off by a clock that was wrong.
 FARTHEST = timedelta(days=1)

@@ -23,7 +23,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from vsv.clock import now_utc
 from vsv.errors import (
     ConflictError,
     ForbiddenError,
@@ -31,9 +30,10 @@ from vsv.errors import (
     SlideNotFoundError,
     VersionConflictError,
 )
-from vsv.installation import Installation
 from vsv.records.models import JobKind, JobState, SlideRecord, Status
+from vsv.runtime import Installation
 from vsv.storage.slide_lock import locked
+from vsv.timestamps import now_utc
 from vsv.workflow import job_queue
 
 NEW, GOOD, BAD, SENT = Status.NEW, Status.GOOD, Status.BAD, Status.SENT
