@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import Any
 
-from http_api import MAX_BODY_BYTES
 from import_slide.handler import lambda_handler as import_slide
+from lambda_support.http import MAX_BODY_BYTES
 from serve_image.handler import PROTOCOLS
 from serve_image.handler import lambda_handler as serve_image
 from serve_label.handler import lambda_handler as serve_label

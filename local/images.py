@@ -5,7 +5,7 @@ The handler's own logic answers; what would have to wait or to work goes to a th
 
 from collections.abc import Iterable, Mapping
 
-from http_api import Request, Response
+from lambda_support.http import Request, Response
 from serve_image.handler import serve
 from vsv.nonblocking import at_once as in_haste
 

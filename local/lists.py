@@ -5,7 +5,7 @@ For scripts on this machine that want no GraphQL; the page and everybody else re
 
 from typing import Any
 
-from http_api import Request, Response, answer, json_response
+from lambda_support.http import Request, Response, answer, json_response
 from vsv.errors import InvalidQueryError, SlideNotFoundError
 from vsv.identifiers import checked_image_id
 from vsv.records.models import ImportRecord, ImportState, Status

@@ -7,7 +7,7 @@ from typing import Any
 
 import http_api
 import pytest
-from http_api import STATUS_BY_ERROR, Request, Response, answer
+from lambda_support.http import STATUS_BY_ERROR, Request, Response, answer
 from vsv import errors
 from vsv.errors import VsvError
 

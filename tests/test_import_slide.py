@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from http_api import MAX_BODY_BYTES
 from import_slide.handler import lambda_handler as import_slide
+from lambda_support.http import MAX_BODY_BYTES
 from running import Site, check_whole, site
 from small_slides import OLD, other_scan, put, slide_bytes
 from vsv.records.models import ImportState, Status

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import send_slides.handler
-from due_jobs import longest_wait
+from lambda_support.job_batches import longest_wait
+from lambda_support.observability import _metrics
 from manage_files import handler
 from moto.dynamodb.models import dynamodb_backends
 from moto.events.models import EventPattern
-from observed import _metrics
 from running import ROOT
 from vsv import runtime
 from vsv.errors import BadRequestError, UnavailableError

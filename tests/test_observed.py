@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from observed import count, minutes
+from lambda_support.observability import count, minutes
 from running import ROOT
 from vsv import metrics
 

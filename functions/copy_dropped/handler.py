@@ -3,7 +3,7 @@
 from functools import cache, partial
 from typing import Any
 
-from observed import observed
+from lambda_support.observability import observed
 from vsv.ingest.drop_object import DroppedObject
 from vsv.ingest.runs import current_run
 from vsv.runtime import current

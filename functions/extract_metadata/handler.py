@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from observed import failures_counted, minutes, observed
+from lambda_support.observability import failures_counted, minutes, observed
 from vsv.ingest.latency import scan_to_viewable
 from vsv.ingest.runs import current_run
 from vsv.ingest.steps import extract_run

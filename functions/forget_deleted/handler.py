@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from observed import observed
+from lambda_support.observability import observed
 from vsv.settings import distribution_from_environment
 
 from forget_deleted.deletions import Deletion, deletions

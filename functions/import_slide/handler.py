@@ -5,8 +5,8 @@ A scanner's scheduled task deletes its local file when an answer names it: see `
 
 from typing import Any
 
-from http_api import Request, Response, answer, json_response
-from observed import observed
+from lambda_support.http import Request, Response, answer, json_response
+from lambda_support.observability import observed
 from vsv.ingest.receive import Safety, receive
 from vsv.records.models import ImportState
 from vsv.runtime import current

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from observed import failures_counted, minutes, observed
+from lambda_support.observability import failures_counted, minutes, observed
 from vsv.ingest.latency import transfer
 from vsv.ingest.runs import current_run
 from vsv.ingest.steps import inspect_run

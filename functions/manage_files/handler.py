@@ -7,8 +7,8 @@ than there is time for is ended by Lambda, and goes on where it was in the next 
 import logging
 from typing import Any
 
-from due_jobs import run_due_jobs, tell_longest_wait
-from observed import observed
+from lambda_support.job_batches import run_due_jobs, tell_longest_wait
+from lambda_support.observability import observed
 from vsv.errors import BadRequestError
 from vsv.lifecycle.daily_schedule import LOOKS
 from vsv.runtime import Installation, current

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from http_api import Request, Response, answer, json_response
-from observed import observed
+from lambda_support.http import Request, Response, answer, json_response
+from lambda_support.observability import observed
 from vsv.errors import ForbiddenError
 from vsv.roles import READERS
 from vsv.settings import session_from_environment

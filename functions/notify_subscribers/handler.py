@@ -9,7 +9,7 @@ import logging
 from contextlib import closing
 from typing import Any
 
-from observed import observed
+from lambda_support.observability import observed
 from vsv.errors import UnavailableError
 from vsv.settings import graphql_from_environment
 

@@ -8,7 +8,7 @@ after it was imported, and keeps what never was.
 import logging
 from typing import Any
 
-from observed import observed
+from lambda_support.observability import observed
 from vsv.errors import BadRequestError
 from vsv.ingest.drop_object import DroppedObject
 from vsv.ingest.receive import receive_object

@@ -6,7 +6,7 @@ An execution that was stopped or has timed out runs none of its own states any m
 import logging
 from typing import Any
 
-from observed import count, observed
+from lambda_support.observability import count, observed
 from vsv.errors import BadRequestError, NotFoundError, VersionConflictError
 from vsv.ingest.runs import UNDER_WAY, current_run, record_failure
 from vsv.metrics import IMPORTS_FAILED

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from observed import count, failures_counted, observed
+from lambda_support.observability import count, failures_counted, observed
 from vsv.errors import VersionConflictError
 from vsv.ingest.progress import NotedProgress
 from vsv.ingest.runs import current_run, is_object

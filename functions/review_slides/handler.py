@@ -3,7 +3,7 @@
 from typing import Any
 
 from aws_lambda_powertools.event_handler import AppSyncResolver
-from observed import observed
+from lambda_support.observability import observed
 
 from review_slides import identity, life_jobs, mutations, queries
 from review_slides.failures import told

@@ -6,8 +6,8 @@ its destination has said that it has it.
 
 from typing import Any
 
-from due_jobs import run_due_jobs
-from observed import observed
+from lambda_support.job_batches import run_due_jobs
+from lambda_support.observability import observed
 from vsv.records.models import JobKind
 from vsv.runtime import current
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from http_api import Request, Response, content_etag, is_unchanged, tagged
+from lambda_support.http import Request, Response, content_etag, is_unchanged, tagged
 from vsv.runtime import Installation
 
 IMMUTABLE = "max-age=31536000, immutable"

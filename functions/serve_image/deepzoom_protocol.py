@@ -8,7 +8,7 @@
 import re
 from collections.abc import Mapping
 
-from http_api import Request, Response, content_etag, is_unchanged, tagged, whole
+from lambda_support.http import Request, Response, content_etag, is_unchanged, tagged, whole
 from vsv.errors import InvalidQueryError, InvalidTileAddressError
 from vsv.identifiers import checked_image_id
 from vsv.rendering.colour_management import (

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any, Protocol
 
-from http_api import Request, Response, answer
+from lambda_support.http import Request, Response, answer
 from vsv.errors import NotFoundError, VsvError
 from vsv.runtime import Installation, current
 

@@ -7,7 +7,7 @@ IIIF Image API 2.1, section 5 (content types).
 import json
 from urllib.parse import unquote
 
-from http_api import Request, Response, content_etag, tagged
+from lambda_support.http import Request, Response, content_etag, tagged
 from vsv.errors import InvalidTileAddressError
 from vsv.identifiers import checked_image_id
 from vsv.rendering.colour_management import colour_asked, colour_state, effective_intent

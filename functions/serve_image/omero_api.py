@@ -5,7 +5,7 @@ OMERO keeps beside them are empty. Source: OMERO.web 5.31's ``omeroweb.api``. ``
 what.
 """
 
-from http_api import Request, Response
+from lambda_support.http import Request, Response
 from vsv.errors import InvalidTileAddressError, NotFoundError
 from vsv.runtime import Installation
 from vsv.slides.slide import Slide

@@ -1,6 +1,6 @@
 """Whose page asks: any site may show slides where the deployment lets it, but not read whose they are."""
 
-from http_api import Request
+from lambda_support.http import Request
 from vsv.runtime import Installation
 
 VARY = "Origin, Sec-Fetch-Site"

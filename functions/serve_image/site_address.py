@@ -2,7 +2,7 @@
 
 import re
 
-from http_api import Request
+from lambda_support.http import Request
 from vsv.errors import InvalidTileAddressError
 from vsv.runtime import Installation
 

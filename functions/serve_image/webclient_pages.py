@@ -6,7 +6,7 @@ QuPath's OMERO extension takes such links, and learns from the start page as who
 import re
 from urllib.parse import quote
 
-from http_api import Request, Response, tagged
+from lambda_support.http import Request, Response, tagged
 from vsv.errors import InvalidTileAddressError, NotFoundError
 from vsv.runtime import Installation
 from vsv.storage.numeric_ids import parse_number

@@ -1,6 +1,6 @@
 """Where the texts of OMERO's documents come from: the slide's record, or its own file where there are no records."""
 
-from http_api import Request, Response
+from lambda_support.http import Request, Response
 from vsv.formats.aperio_description import positive_number
 from vsv.records.models import SlideRecord
 from vsv.runtime import Installation

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from http_api import Request, Response, tagged
+from lambda_support.http import Request, Response, tagged
 from vsv.errors import InvalidQueryError
 from vsv.runtime import Installation
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from http_api import Request, Response
+from lambda_support.http import Request, Response
 from vsv.errors import (
     ConflictError,
     ImageNotFoundError,

@@ -6,8 +6,8 @@ No cache keeps them, and no page of another origin may read them.
 import hmac
 from typing import Any
 
-from http_api import Request, Response, answer, content_etag, tagged
-from observed import count, observed
+from lambda_support.http import Request, Response, answer, content_etag, tagged
+from lambda_support.observability import count, observed
 from vsv.errors import ForbiddenError, InvalidTileAddressError
 from vsv.identifiers import checked_image_id
 from vsv.metrics import LABEL_REFUSED

@@ -8,7 +8,7 @@ import logging
 from functools import cache
 from typing import Any
 
-from observed import observed
+from lambda_support.observability import observed
 from vsv.aws.step_functions import StateMachine
 from vsv.errors import UnavailableError
 from vsv.settings import from_environment, required

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from observed import minutes, observed
+from lambda_support.observability import minutes, observed
 from vsv.aws.datasync import DataSyncTask
 from vsv.ingest.latency import transfer
 from vsv.ingest.runs import current_run

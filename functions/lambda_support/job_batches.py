@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from observed import count, count_bytes, count_kind, minutes
 from vsv.lifecycle.job_runner import runs
 from vsv.metrics import BYTES_PURGED, FILES_PURGED, JOB_DONE, JOB_FAILED, JOB_WAIT_MINUTES
 from vsv.records.models import JobKind, JobRecord, JobState
 from vsv.runtime import Installation
 from vsv.timestamps import now_utc
 from vsv.workflow.job_queue import due
+
+from lambda_support.observability import count, count_bytes, count_kind, minutes
 
 
 def run_due_jobs(here: Installation, kinds: Iterable[JobKind], context: Any, needs_ms: int) -> dict[str, Any]:

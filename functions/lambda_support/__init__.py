@@ -1,0 +1,1 @@
+"""What Lambda handlers share: HTTP events and responses, observability, batches of jobs."""
