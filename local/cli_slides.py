@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import click
-from serve_image.webgateway_channels import read_color
+from serve_image.omero.channels import read_color
 from vsv.errors import SlideNotFoundError
 from vsv.records.models import Status
 from vsv.rendering.masks import import_mask

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from serve_image.iiif_grammar import Dialect, read, read_region, read_rotation, read_size
+from serve_image.iiif.parameters import Dialect, read, read_region, read_rotation, read_size
 from vsv.errors import BadRequestError, InvalidQueryError, TooLargeError, UnsupportedError
 from vsv.rendering.image_request import MAX_AREA_PX
 

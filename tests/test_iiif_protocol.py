@@ -173,7 +173,7 @@ class TestManifest:
     def test_the_picture_of_a_large_slide_is_said_to_be_as_large_as_it_is(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("serve_image.iiif_grammar.MAX_AREA_PX", 1 << 18)
+        monkeypatch.setattr("serve_image.iiif.parameters.MAX_AREA_PX", 1 << 18)
         canvas = document("/iiif/A/manifest.json")["items"][0]
         painted = canvas["items"][0]["items"][0]["body"]
         with Image.open(io.BytesIO(body(ask(painted["id"].removeprefix(f"http://{HOST}"))))) as image:

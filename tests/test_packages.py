@@ -130,7 +130,7 @@ def test_what_has_the_edge_forget_is_packed_without_files() -> None:
 def test_a_tile_loads_neither_records_nor_boto3() -> None:
     code = (
         "import sys, importlib; importlib.import_module('serve_image.handler');"
-        "importlib.import_module('serve_image.deepzoom_protocol');"
+        "importlib.import_module('serve_image.deepzoom.protocol');"
         "print(sorted(sys.modules.keys() & {'boto3', 'botocore', 'vsv.aws.dynamodb.records', 'vsv.records.models', 'vsv.storage.numeric_ids'}))"
     )
     command = [sys.executable, "-c", code]

@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from running import Answer, Server, server, site
-from serve_image.webgateway_documents import About, image_data
+from serve_image.omero.documents import About, image_data
 from small_slides import slide_bytes
 from vsv.records.models import SlideRecord
 from vsv.slides.deepzoom_grid import Grid

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opened import decibels, stored_level
-from serve_image.webgateway_channels import rendering
+from serve_image.omero.channels import rendering
 from slides import Pixels
 from vsv.errors import InvalidQueryError, UnsupportedError
 from vsv.rendering.channel_rendering import recoloured

@@ -46,30 +46,30 @@ def serve(request: Request) -> Response:
 # Imported where they are spoken: a cold start for Deep Zoom must not wait for the others.
 @cache
 def _deepzoom() -> ImageProtocol:
-    from serve_image import deepzoom_protocol  # noqa: PLC0415
+    from serve_image.deepzoom import protocol  # noqa: PLC0415
 
-    return deepzoom_protocol
+    return protocol
 
 
 @cache
 def _iiif() -> ImageProtocol:
-    from serve_image import iiif_protocol  # noqa: PLC0415
+    from serve_image.iiif import protocol  # noqa: PLC0415
 
-    return iiif_protocol
+    return protocol
 
 
 @cache
 def _webgateway() -> ImageProtocol:
-    from serve_image import webgateway_protocol  # noqa: PLC0415
+    from serve_image.omero import webgateway  # noqa: PLC0415
 
-    return webgateway_protocol
+    return webgateway
 
 
 @cache
 def _omero_api() -> ImageProtocol:
-    from serve_image import omero_api  # noqa: PLC0415
+    from serve_image.omero import json_api  # noqa: PLC0415
 
-    return omero_api
+    return json_api
 
 
 PROTOCOLS = {

@@ -9,7 +9,7 @@ from vsv.records.models import SlideRecord
 from vsv.rendering.image_request import MAX_AREA_PX, MAX_SIDE_PX
 from vsv.slides.deepzoom_grid import Grid
 
-from serve_image.iiif_grammar import FORMATS, Dialect, read_size
+from serve_image.iiif.parameters import FORMATS, Dialect, read_size
 
 IMAGE_CONTEXT = "http://iiif.io/api/image/{version}/context.json"
 PRESENTATION_CONTEXT = "http://iiif.io/api/presentation/3/context.json"

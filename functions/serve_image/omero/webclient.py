@@ -12,8 +12,8 @@ from vsv.runtime import Installation
 from vsv.storage.numeric_ids import parse_number
 
 from serve_image import caching
-from serve_image.omero_documents import FULL_NAME, USER
-from serve_image.webgateway_grammar import text
+from serve_image.omero.json_api_documents import FULL_NAME, USER
+from serve_image.omero.parameters import text
 
 _SHOWN = re.compile(r"image-(\d{1,16})\Z", re.ASCII)
 # The comment is what the extension looks for in OMERO.web's script (WebclientApi.USER_ID_PATTERN).

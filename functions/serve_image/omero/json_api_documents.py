@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from vsv.rendering.channels import COUNT
 from vsv.slides.deepzoom_grid import Grid
 
-from serve_image.webgateway_documents import About, scanned_s
+from serve_image.omero.documents import About, scanned_s
 
 SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 LIMIT, MAX_LIMIT = 200, 500  # OMERO's omero.web.api.limit and max_limit

@@ -12,7 +12,7 @@ from typing import Any
 from vsv.rendering.channels import FULL, NAMES, PRIMARIES
 from vsv.slides.deepzoom_grid import Grid
 
-from serve_image.webgateway_grammar import levels
+from serve_image.omero.parameters import levels
 
 MAX_KEY_PARTS = 8
 _BORDER_PX = 2  # between the panels of OMERO's split view

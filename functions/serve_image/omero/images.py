@@ -8,7 +8,7 @@ from vsv.rendering.image_request import View, halvings, level_box
 from vsv.rendering.tiles import Tiling, render_tile
 from vsv.slides.slide import Slide
 
-from serve_image.webgateway_grammar import Asked
+from serve_image.omero.parameters import Asked
 
 MIME_TYPES = {"jpg": "image/jpeg", "png": "image/png", "tif": "image/tiff"}
 

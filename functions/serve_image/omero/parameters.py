@@ -13,7 +13,7 @@ from vsv.rendering.channels import Rendering
 from vsv.rendering.image_request import View
 from vsv.slides.deepzoom_grid import Grid
 
-from serve_image.webgateway_channels import rendering
+from serve_image.omero.channels import rendering
 
 MAX_TEXT = {"c": 2000, "maps": 8000, "id": 1000}
 MAX_OTHER_TEXT = 200

@@ -26,14 +26,14 @@ from vsv.slides.slide import Slide
 from vsv.storage.numeric_ids import parse_number
 
 from serve_image import caching
-from serve_image import webclient_pages as webclient
-from serve_image import webgateway_absent as absent
-from serve_image import webgateway_images as images
-from serve_image.webgateway_channels import read_color
-from serve_image.webgateway_describing import describe
-from serve_image.webgateway_documents import histogram
-from serve_image.webgateway_grammar import flips, region_asked, text, whole_number
-from serve_image.webgateway_json import json_answer
+from serve_image.omero import images as images
+from serve_image.omero import unsupported as absent
+from serve_image.omero import webclient as webclient
+from serve_image.omero.channels import read_color
+from serve_image.omero.documents import histogram
+from serve_image.omero.json_responses import json_answer
+from serve_image.omero.metadata import describe
+from serve_image.omero.parameters import flips, region_asked, text, whole_number
 
 MAX_ADDRESS = 200
 THUMBNAIL_PX = 96

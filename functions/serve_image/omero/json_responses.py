@@ -9,8 +9,8 @@ from vsv.errors import InvalidQueryError
 from vsv.runtime import Installation
 
 from serve_image import caching
+from serve_image.omero.parameters import text
 from serve_image.own_pages import VARY
-from serve_image.webgateway_grammar import text
 
 _CALLBACK = re.compile(r"[a-zA-Z_$][0-9a-zA-Z_$]{0,99}\Z", re.ASCII)
 

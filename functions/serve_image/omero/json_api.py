@@ -11,11 +11,11 @@ from vsv.runtime import Installation
 from vsv.slides.slide import Slide
 from vsv.storage.numeric_ids import parse_number
 
-from serve_image import omero_documents as documents
+from serve_image.omero import json_api_documents as documents
+from serve_image.omero.json_responses import json_answer
+from serve_image.omero.metadata import about
+from serve_image.omero.parameters import whole_number
 from serve_image.site_address import site_address
-from serve_image.webgateway_describing import about
-from serve_image.webgateway_grammar import whole_number
-from serve_image.webgateway_json import json_answer
 
 PREFIX = "/api/"
 MAX_ADDRESS = 200

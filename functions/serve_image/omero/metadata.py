@@ -7,9 +7,9 @@ from vsv.runtime import Installation
 from vsv.slides.slide import Slide
 
 from serve_image.known_records import record_of
+from serve_image.omero.documents import About, image_data, part_of
+from serve_image.omero.json_responses import json_answer
 from serve_image.own_pages import is_own_page
-from serve_image.webgateway_documents import About, image_data, part_of
-from serve_image.webgateway_json import json_answer
 
 Found = tuple[int, str, Slide]
 

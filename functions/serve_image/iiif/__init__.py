@@ -1,0 +1,1 @@
+"""The IIIF Image and Presentation APIs."""

@@ -1,0 +1,1 @@
+"""OMERO: webgateway, webclient links and the JSON API."""
