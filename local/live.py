@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from review_slides import wire
+from review_slides import serializers
 from vsv.errors import UnavailableError
 from vsv.runtime import current
 
@@ -125,5 +125,7 @@ def _changes_since(seq: int | None) -> tuple[int, list[Changed]]:
     newest, keys = here.slides.changes_since(seq)
     slides = here.slides.get_many([key for kind, key in keys if kind == "slide"])
     imports = [here.imports.get(key) for kind, key in keys if kind == "import"]
-    found = [Changed("slide", record.image_id, wire.slide(record)) for record in slides]
-    return newest, found + [Changed("import", r.filename, wire.imported(r)) for r in imports if r is not None]
+    found = [Changed("slide", record.image_id, serializers.slide(record)) for record in slides]
+    return newest, found + [
+        Changed("import", r.filename, serializers.imported(r)) for r in imports if r is not None
+    ]

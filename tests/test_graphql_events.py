@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from review_slides.failures import ERROR_TYPES, ReviewError
 from review_slides.filters import read_filter
+from review_slides.graphql_errors import ERROR_TYPES, ReviewError
 from review_slides.handler import lambda_handler
 from vsv import errors, runtime
 from vsv.errors import UnavailableError

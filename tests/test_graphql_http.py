@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from graphql import GraphQLObjectType, get_introspection_query
-from review_slides import wire
+from review_slides import serializers
 
 from local.graphql import limits
 from local.graphql.execution import prepare, run
@@ -254,9 +254,9 @@ class TestDirectives:
 def test_records_have_the_fields_of_the_schema() -> None:
     types = load_schema().type_map
     records = {
-        "Slide": wire.slide(FULL_SLIDE) | {"LabelURL": None},
-        "Import": wire.imported(FULL_IMPORT),
-        "Job": wire.job(FULL_JOB),
+        "Slide": serializers.slide(FULL_SLIDE) | {"LabelURL": None},
+        "Import": serializers.imported(FULL_IMPORT),
+        "Job": serializers.job(FULL_JOB),
     }
     for name, fields in records.items():
         assert isinstance(types[name], GraphQLObjectType)

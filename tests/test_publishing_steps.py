@@ -19,7 +19,7 @@ import openslide
 import pytest
 from identified_slides import SECRETS, Secret, all_secrets, contains, write_identified
 from publishing_site import BARCODE, publish, publishing, store, withdraw
-from review_slides.failures import ReviewError
+from review_slides.graphql_errors import ReviewError
 from review_slides.handler import lambda_handler as review_slides
 from running import ROOT
 from serve_image.handler import lambda_handler as serve_image

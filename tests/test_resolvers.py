@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from graphql import ObjectTypeDefinitionNode, parse, value_from_ast_untyped
-from review_slides.failures import ERROR_TYPES, ReviewError
+from review_slides.graphql_errors import ERROR_TYPES, ReviewError
 from review_slides.handler import lambda_handler
 from review_slides.identity import READERS
 from running import ROOT

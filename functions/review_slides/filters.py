@@ -8,7 +8,7 @@ from typing import Any
 
 from vsv.errors import InvalidQueryError
 
-from review_slides.wire import Fields
+from review_slides.serializers import Fields
 
 MAX_OPERAND = 1000
 _NUMBERS = frozenset({"MPP"})

@@ -5,17 +5,17 @@ from typing import Any
 from aws_lambda_powertools.event_handler import AppSyncResolver
 from lambda_support.observability import observed
 
-from review_slides import identity, life_jobs, mutations, queries
-from review_slides.failures import told
+from review_slides import identity, job_resolvers, mutation_resolvers, query_resolvers
+from review_slides.graphql_errors import told
 
 
 @observed
 def lambda_handler(event: dict[str, Any] | list[dict[str, Any]], context: Any) -> Any:
     """Give the field's value; every failure is raised as one sentence that begins with its type."""
     app = AppSyncResolver()  # one an event: it keeps the event, and the standalone server has many threads
-    app.include_router(queries.router)
-    app.include_router(mutations.router)
-    app.include_router(life_jobs.router)
+    app.include_router(query_resolvers.router)
+    app.include_router(mutation_resolvers.router)
+    app.include_router(job_resolvers.router)
     first = event[0] if isinstance(event, list) else event
     with told(context), identity.asking(first):
         return app.resolve(event, context)

@@ -20,7 +20,7 @@ from graphql import (
     specified_rules,
     validate,
 )
-from review_slides.failures import INTERNAL
+from review_slides.graphql_errors import INTERNAL
 
 from local.graphql.limits import MAX_TOKENS, CostRule
 from local.graphql.resolving import Request, executable

@@ -18,7 +18,7 @@ from graphql import (
     GraphQLResolveInfo,
     GraphQLSchema,
 )
-from review_slides.failures import ReviewError
+from review_slides.graphql_errors import ReviewError
 from review_slides.handler import lambda_handler
 from vsv.roles import READERS
 

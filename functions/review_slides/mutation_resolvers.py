@@ -10,10 +10,10 @@ from vsv.records.models import SlideRecord
 from vsv.runtime import current
 from vsv.workflow import transitions
 
-from review_slides import arguments, identity, wire
-from review_slides.failures import failure_of
+from review_slides import arguments, identity, serializers
+from review_slides.graphql_errors import failure_of
 from review_slides.identity import Caller
-from review_slides.wire import Fields
+from review_slides.serializers import Fields
 
 router = Router()
 
@@ -21,7 +21,7 @@ router = Router()
 @router.resolver(type_name="Mutation", field_name="updateSlide")
 def update_slide(**given: Any) -> Fields:
     """Change a slide and give it, as everybody may have it: subscribers get the same answer."""
-    return wire.slide(_updated(given.get("input") or {}, identity.writer()))
+    return serializers.slide(_updated(given.get("input") or {}, identity.writer()))
 
 
 @router.resolver(type_name="Mutation", field_name="updateSlides")
@@ -36,7 +36,7 @@ def update_slides(**given: Any) -> list[Fields]:
 def _result(given: arguments.Arguments, caller: Caller) -> Fields:
     answered = {"ImageID": given.get("ImageID"), "slide": None, "error": None, "errorType": None}
     try:
-        return answered | {"slide": wire.slide(_updated(given, caller), sees_patients=True)}
+        return answered | {"slide": serializers.slide(_updated(given, caller), sees_patients=True)}
     except VsvError as error:
         failure = failure_of(error)
         return answered | {"error": failure.message, "errorType": failure.error_type}
@@ -53,7 +53,7 @@ def assign_slide(**given: Any) -> Fields:
     caller, image_id = identity.writer(), arguments.image_id(given)
     changes = {"reviewer": arguments.text(given.get("reviewer"), "Reviewer")}
     version = arguments.expected_version(given)
-    return wire.slide(transitions.change(current(), image_id, changes, caller.decider, version))
+    return serializers.slide(transitions.change(current(), image_id, changes, caller.decider, version))
 
 
 @router.resolver(type_name="Mutation", field_name="retryImport")
@@ -63,7 +63,7 @@ def retry_import(**given: Any) -> Fields | None:
     filename = checked_filename(given.get("Filename"))
     receive.retry(current(), filename)
     run = current().imports.get(filename)
-    return None if run is None else wire.imported(run)
+    return None if run is None else serializers.imported(run)
 
 
 @router.resolver(type_name="Mutation", field_name="reportImportProgress")
@@ -81,4 +81,4 @@ def report_slide_update(**given: Any) -> Fields:
     record = current().slides.get(arguments.image_id(given))
     if record is None:
         raise SlideNotFoundError("There is no slide with this ImageID.")
-    return wire.slide(record)
+    return serializers.slide(record)

@@ -9,8 +9,8 @@ from vsv.records.models import JobState
 from vsv.runtime import current
 from vsv.workflow import job_queue
 
-from review_slides import arguments, identity, wire
-from review_slides.wire import Fields
+from review_slides import arguments, identity, serializers
+from review_slides.serializers import Fields
 
 router = Router()
 
@@ -19,42 +19,42 @@ router = Router()
 def publish_slide(**given: Any) -> Fields:
     """Ask for a copy without patient data."""
     who, image_id = identity.admin().decider, arguments.image_id(given)
-    return wire.job(requests.publish(current(), image_id, given.get("name"), who))
+    return serializers.job(requests.publish(current(), image_id, given.get("name"), who))
 
 
 @router.resolver(type_name="Mutation", field_name="withdrawSlide")
 def withdraw_slide(**given: Any) -> Fields:
     """Ask for the published copy to be taken back."""
     who, image_id = identity.admin().decider, arguments.image_id(given)
-    return wire.job(requests.withdraw(current(), image_id, who))
+    return serializers.job(requests.withdraw(current(), image_id, who))
 
 
 @router.resolver(type_name="Mutation", field_name="archiveSlide")
 def archive_slide(**given: Any) -> Fields:
     """Ask for the original to be moved to the archive."""
     who, image_id = identity.admin().decider, arguments.image_id(given)
-    return wire.job(requests.archive(current(), image_id, who))
+    return serializers.job(requests.archive(current(), image_id, who))
 
 
 @router.resolver(type_name="Mutation", field_name="restoreSlide")
 def restore_slide(**given: Any) -> Fields:
     """Ask for the original to be brought back."""
     who, image_id = identity.admin().decider, arguments.image_id(given)
-    return wire.job(requests.restore(current(), image_id, who))
+    return serializers.job(requests.restore(current(), image_id, who))
 
 
 @router.resolver(type_name="Mutation", field_name="purgeSlide")
 def purge_slide(**given: Any) -> Fields:
     """Ask for a deleted slide's files to be removed now."""
     who, image_id = identity.admin().decider, arguments.image_id(given)
-    return wire.job(requests.purge(current(), image_id, given.get("confirm"), who))
+    return serializers.job(requests.purge(current(), image_id, given.get("confirm"), who))
 
 
 @router.resolver(type_name="Query", field_name="slideJobs")
 def slide_jobs(**given: Any) -> list[Fields]:
     """Give the latest job of each kind for a slide."""
     identity.writer()
-    return [wire.job(one) for one in job_queue.slide_jobs(current(), arguments.image_id(given))]
+    return [serializers.job(one) for one in job_queue.slide_jobs(current(), arguments.image_id(given))]
 
 
 @router.resolver(type_name="Query", field_name="listJobs")
@@ -65,4 +65,4 @@ def list_jobs(**given: Any) -> Fields:
     if state not in list(JobState):
         raise InvalidQueryError(f"state must be one of {', '.join(JobState)}.")
     page = current().jobs.by_state(JobState(state), arguments.limit(given), arguments.token(given))
-    return wire.connection(page, wire.job)
+    return serializers.connection(page, serializers.job)

@@ -11,9 +11,9 @@ from vsv.records.stores import Page, SlideQuery
 from vsv.runtime import current
 from vsv.storage.slide_files import SlideFiles
 
-from review_slides import arguments, identity, wire
+from review_slides import arguments, identity, serializers
 from review_slides.filters import Test, case_wanted, read_filter
-from review_slides.wire import Fields
+from review_slides.serializers import Fields
 
 router = Router()
 
@@ -25,7 +25,7 @@ MAX_READS, MAX_LOOKED_AT = 10, 1000
 
 
 def _slide(record: SlideRecord) -> Fields:
-    return wire.slide(record, sees_patients=identity.caller().may_write)
+    return serializers.slide(record, sees_patients=identity.caller().may_write)
 
 
 @router.resolver(type_name="Query", field_name="getSlide")
@@ -95,7 +95,7 @@ def query_slides_by_status(**given: Any) -> Fields:
     if status is None:
         raise InvalidQueryError("Status is missing.")
     page = current().slides.by_status(status, arguments.limit(given), arguments.token(given))
-    return wire.connection(page, _slide)
+    return serializers.connection(page, _slide)
 
 
 @router.resolver(type_name="Query", field_name="searchSlides")
@@ -109,7 +109,7 @@ def search_slides(**given: Any) -> Fields:
         until=arguments.scan_date(given, "scanDateTo"),
     )
     page = current().slides.search(query, arguments.limit(given), arguments.token(given))
-    return wire.connection(page, _slide)
+    return serializers.connection(page, _slide)
 
 
 @router.resolver(type_name="Query", field_name="countSlides")
@@ -125,7 +125,7 @@ def slide_history(**given: Any) -> Fields:
     identity.writer()
     image_id = arguments.image_id(given)
     page = current().slides.history(image_id, arguments.limit(given), arguments.token(given))
-    return wire.connection(page, lambda change: change.to_item())
+    return serializers.connection(page, lambda change: change.to_item())
 
 
 @router.resolver(type_name="Query", field_name="listImports")
@@ -135,10 +135,10 @@ def list_imports(**given: Any) -> Fields:
     imports, state = current().imports, given.get("state")
     limit, token = arguments.limit(given), arguments.token(given)
     if state is None:
-        return wire.connection(imports.list_all(limit, token), wire.imported)
+        return serializers.connection(imports.list_all(limit, token), serializers.imported)
     if state not in list(ImportState):
         raise InvalidQueryError(f"state must be one of {', '.join(ImportState)}.")
-    return wire.connection(imports.by_state(ImportState(state), limit, token), wire.imported)
+    return serializers.connection(imports.by_state(ImportState(state), limit, token), serializers.imported)
 
 
 @router.batch_resolver(type_name="Slide", field_name="LabelURL")
