@@ -25,9 +25,9 @@ from vsv.rendering.tiles import MIME_TYPES
 
 from benchmarks.imported import imported
 from benchmarks.measured import Cost, run
-from local.events import http_event
-from local.sample import write_sample_slide
-from local.standalone import standalone
+from vsv_local.composition import standalone
+from vsv_local.sample.slide import write_sample_slide
+from vsv_local.server.api_gateway_events import http_event
 
 FUNCTIONS = Path(__file__).resolve().parents[1] / "functions"
 IMPORT = "import serve_image.handler"

@@ -3,8 +3,8 @@
 from pathlib import Path
 from threading import Event
 
-from local.importing_files import FileImporter
-from local.standalone import standalone
+from vsv_local.bulk.importing import FileImporter
+from vsv_local.composition import standalone
 
 
 def imported(data: Path, path: Path, *, in_place: bool = False) -> str:

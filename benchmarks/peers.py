@@ -97,7 +97,7 @@ def _launch(
 
 
 def _vsv(case: Case, port: int) -> list["subprocess.Popen[bytes]"]:
-    program = (sys.executable, "-c", "from local.cli import main; main()", "serve")
+    program = (sys.executable, "-c", "from vsv_local.cli.main import main; main()", "serve")
     paths = os.pathsep.join((str(ROOT / "functions"), str(ROOT)))
     return [_launch(case, [*program, "--data", case.data, "--port", port], {"PYTHONPATH": paths})]
 

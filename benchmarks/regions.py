@@ -21,8 +21,8 @@ from vsv.slides.slide import Slide, open_slide
 
 from benchmarks.big_slide import REAL_SLIDE, write_big_slide
 from benchmarks.imported import imported
-from local.sample import write_sample_slide
-from local.standalone import standalone
+from vsv_local.composition import standalone
+from vsv_local.sample.slide import write_sample_slide
 
 # Side of the region at full resolution, and of the picture.
 CASES = ((4096, 2048), (4096, 4096), (4096, 1500), (2048, 1024), (1024, 512), (512, 512), (8192, 1024))

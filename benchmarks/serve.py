@@ -26,8 +26,8 @@ from benchmarks.big_slide import REAL_SLIDE, write_big_slide
 from benchmarks.imported import imported
 from benchmarks.peers import BARE, OURS, PEERS, Case, Peer, running
 from benchmarks.session import tiles, views
-from local.sample import write_sample_slide
-from local.standalone import standalone
+from vsv_local.composition import standalone
+from vsv_local.sample.slide import write_sample_slide
 
 CONNECTIONS = 16
 _WARMING_SECONDS = 2

@@ -22,8 +22,8 @@ from vsv.records.models import SlideRecord, Status
 from vsv.records.review_index import writes
 from vsv.records.stores import Page, SlideQuery
 
-from local import sqlite_review
-from local.sqlite import SqliteSlideStore, open_database
+from vsv_local.stores import review_index
+from vsv_local.stores.sqlite_records import SqliteSlideStore, open_database
 
 READS = 15
 BEGUN = datetime(2016, 1, 4, 7, tzinfo=UTC)
@@ -80,7 +80,7 @@ def fill(path: Path, rows: int) -> float:
                     json.dumps(item, separators=(",", ":")),
                 ),
             )
-            sqlite_review.apply(connection, writes(None, item))
+            review_index.apply(connection, writes(None, item))
     return time.perf_counter() - begun
 
 

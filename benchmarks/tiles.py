@@ -25,8 +25,8 @@ from vsv.slides.slide_cache import Library
 from benchmarks.big_slide import REAL_SLIDE
 from benchmarks.imported import imported
 from benchmarks.profiled import write_profiled
-from local.events import http_event
-from local.standalone import standalone
+from vsv_local.composition import standalone
+from vsv_local.server.api_gateway_events import http_event
 
 Address = tuple[int, int, int]
 

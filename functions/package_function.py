@@ -24,10 +24,17 @@ PYTHON_VERSION = "3.13"
 # functions that run jobs leave out each other's steps, which ``vsv.lifecycle.job_registry`` would import.
 LEFT_OUT = {
     "manage_files": ("vsv.delivery.sending", "vsv.delivery.destinations"),
-    "send_slides": ("vsv.lifecycle.archiving", "vsv.deidentification", "vsv.deidentification.steps", "vsv.lifecycle.purging", "vsv.storage.object_store"),
-    "serve_image": ("vsv.aws.stream_import_starter", "vsv.aws.dynamodb.jobs", "vsv.delivery.destinations", "vsv.storage.object_store"),
+    "send_slides": (
+        "vsv.lifecycle.archiving", "vsv.deidentification", "vsv.deidentification.steps", "vsv.lifecycle.purging",
+        "vsv.storage.object_store",
+    ),
+    "serve_image": (
+        "vsv.aws.stream_import_starter", "vsv.aws.dynamodb.jobs",
+        "vsv.delivery.destinations", "vsv.storage.object_store",
+    ),
     "serve_label": (
-        "vsv.aws.dynamodb.records", "vsv.aws.dynamodb.jobs", "vsv.aws.stream_import_starter", "vsv.delivery.destinations", "vsv.storage.object_store", "vsv.storage.numeric_ids",
+        "vsv.aws.dynamodb.records", "vsv.aws.dynamodb.jobs", "vsv.aws.stream_import_starter",
+        "vsv.delivery.destinations", "vsv.storage.object_store", "vsv.storage.numeric_ids",
         "vsv.slides.openslide_reader", "vsv.slides.image_reader", "vsv.formats.openjpeg",
     ),
 }  # fmt: skip

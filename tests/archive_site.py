@@ -12,7 +12,7 @@ from vsv.runtime import Installation
 from vsv.storage.numeric_ids import give_number
 from vsv.workflow.transitions import Decider
 
-from local.events import http_event
+from vsv_local.server.api_gateway_events import http_event
 
 ADMIN = Decider("dr.k", is_admin=True)
 Answer = tuple[int, str, tuple[tuple[str, str], ...]]

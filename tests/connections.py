@@ -6,8 +6,8 @@ from unittest.mock import Mock
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from local.app import App
-from local.tile_protocol import TileProtocol
+from vsv_local.server.app import App
+from vsv_local.server.tile_fast_path import TileProtocol
 
 
 class Clock:

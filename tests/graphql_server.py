@@ -17,9 +17,9 @@ import uvicorn
 from vsv.runtime import Installation
 from websockets.sync.client import ClientConnection, connect
 
-from local.app import App
-from local.graphql.websocket import SUBPROTOCOL
-from local.standalone import standalone
+from vsv_local.composition import standalone
+from vsv_local.graphql.websocket import SUBPROTOCOL
+from vsv_local.server.app import App
 
 T = TypeVar("T")
 WAIT_S = 20  # for what must come; a test that passes never waits this long

@@ -43,9 +43,9 @@ from vsv.records.models import ImportRecord, SlideRecord
 from vsv.runtime import Installation
 from vsv.settings import Settings
 
-from local.events import http_event
 from tests.dynamo_tables import OneRequestAtATime, create_tables
 from tests.fake_datasync import TASK_ARN, FakeDataSync
+from vsv_local.server.api_gateway_events import http_event
 
 REGION = "eu-central-1"
 BUCKET = "drop-in"

@@ -18,7 +18,7 @@ from vsv.runtime import Installation
 from vsv.timestamps import now_utc
 from vsv.workflow.transitions import Decider, change
 
-from local.standalone import standalone
+from vsv_local.composition import standalone
 
 ROOT = Path(__file__).resolve().parents[1]
 ADMIN = Decider("Eve", is_admin=True)

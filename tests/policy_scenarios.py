@@ -33,11 +33,11 @@ from vsv.timestamps import now_utc
 from vsv.workflow import job_queue
 from vsv.workflow.transitions import Decider, change
 
-from local.events import http_event
 from tests.cloudformation import GIVEN, REGION, Function, arn
 from tests.recorded_calls import Answers, Right, recording
 from tests.registry import serving
 from tests.store_records import slide_import
+from vsv_local.server.api_gateway_events import http_event
 
 NAME, SIZE, IMAGE_ID = "a.svs", len(slide_bytes()), "1004486"
 ADMIN = Decider("eve", is_admin=True)

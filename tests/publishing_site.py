@@ -18,7 +18,7 @@ from vsv.runtime import Installation
 from vsv.storage.slide_files import Claim
 from vsv.timestamps import now_utc
 
-from local.standalone import standalone
+from vsv_local.composition import standalone
 
 # What changes the disk; reading is no moment of its own.
 _CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.chmod", "os.truncate"}

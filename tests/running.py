@@ -18,9 +18,9 @@ from vsv.records.models import ImportState, SlideRecord
 from vsv.runtime import Installation
 from vsv.slides.slide import open_slide
 
-from local.events import http_event
-from local.intake import Intake
-from local.standalone import standalone
+from vsv_local.composition import standalone
+from vsv_local.ingest.import_runner import Intake
+from vsv_local.server.api_gateway_events import http_event
 
 ROOT = Path(__file__).resolve().parents[1]
 DEADLINE_S = 60.0
@@ -114,7 +114,14 @@ class Server:
 
     def __init__(self, data: Path, *arguments: str) -> None:
         self.log = data.with_name(f"{data.name}.log")
-        command = [sys.executable, "-c", "from local.cli import main; main()", "serve", "--port", "0"]
+        command = [
+            sys.executable,
+            "-c",
+            "from vsv_local.cli.main import main; main()",
+            "serve",
+            "--port",
+            "0",
+        ]
         environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}"}
         # One process where it does not matter: starting is quicker.
         if "--workers" not in arguments:

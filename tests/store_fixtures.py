@@ -10,9 +10,9 @@ from vsv.aws.dynamodb.jobs import DynamoJobStore
 from vsv.aws.dynamodb.records import DynamoImportStore, DynamoSlideStore
 from vsv.records.stores import ImportStore, JobStore, SlideStore
 
-from local.sqlite import SqliteImportStore, SqliteJobStore, SqliteSlideStore, open_database
 from tests.dynamo_tables import create_tables, mocked_dynamodb
 from tests.store_records import Stores
+from vsv_local.stores.sqlite_records import SqliteImportStore, SqliteJobStore, SqliteSlideStore, open_database
 
 TABLE_NUMBERS = itertools.count()
 

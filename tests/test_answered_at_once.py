@@ -18,8 +18,8 @@ from vsv.rendering.image_request import View
 from vsv.runtime import Installation
 from vsv.storage.slide_files import SlideFiles
 
-from local import images
-from local.standalone import standalone
+from vsv_local.composition import standalone
+from vsv_local.server import event_loop_tiles
 
 SIZE = (700, 533)
 FULL = 10
@@ -45,16 +45,16 @@ def put(files: SlideFiles) -> None:
 @pytest.mark.usefixtures("here")
 class TestOnTheLoop:
     def test_a_stored_tile_is_answered(self) -> None:
-        images.at_once("GET", NATIVE, HOST)  # where the tiles lie may have to be read first
-        answer = images.at_once("GET", NATIVE, HOST)
+        event_loop_tiles.at_once("GET", NATIVE, HOST)  # where the tiles lie may have to be read first
+        answer = event_loop_tiles.at_once("GET", NATIVE, HOST)
         assert answer is not None
         assert (answer.status, answer.headers["content-type"]) == (200, "image/jpeg")
-        head, body = images.head_and_body(answer)
+        head, body = event_loop_tiles.head_and_body(answer)
         assert head.endswith(b"content-length: %d\r\n\r\n" % len(body))
         assert body.startswith(b"\xff\xd8")
-        again = images.at_once("GET", NATIVE, {**HOST, "if-none-match": answer.headers["etag"]})
+        again = event_loop_tiles.at_once("GET", NATIVE, {**HOST, "if-none-match": answer.headers["etag"]})
         assert again is not None
-        assert (again.status, images.head_and_body(again)[1]) == (304, b"")
+        assert (again.status, event_loop_tiles.head_and_body(again)[1]) == (304, b"")
 
     @pytest.mark.parametrize(
         "path",
@@ -67,13 +67,13 @@ class TestOnTheLoop:
         ],
     )
     def test_all_else_goes_the_long_way(self, path: str) -> None:
-        assert images.at_once("GET", path, HOST) is None
+        assert event_loop_tiles.at_once("GET", path, HOST) is None
 
 
 def test_a_conversion_goes_the_long_way(here: Installation) -> None:
     runtime.use(replace(here, settings=replace(here.settings, icc="srgb")))
     runtime.current().library.slide("A")
-    assert images.at_once("GET", NATIVE, HOST) is None
+    assert event_loop_tiles.at_once("GET", NATIVE, HOST) is None
 
 
 def test_drawing_in_haste_breaks_off(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_drawing_in_haste_breaks_off(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("here")
 def test_a_connection_is_closed_when_it_was_idle_for_long() -> None:
-    images.at_once("GET", NATIVE, HOST)  # where the tiles lie may have to be read first
+    event_loop_tiles.at_once("GET", NATIVE, HOST)  # where the tiles lie may have to be read first
     clock, transport = Clock(), Mock()
     connection = connected(clock, transport)
     connection.data_received(ASKED)
@@ -103,7 +103,7 @@ def test_a_connection_is_closed_when_it_was_idle_for_long() -> None:
 
 @pytest.mark.usefixtures("here")
 def test_a_request_under_way_is_waited_for() -> None:
-    images.at_once("GET", NATIVE, HOST)
+    event_loop_tiles.at_once("GET", NATIVE, HOST)
     clock, transport = Clock(), Mock()
     connection = connected(clock, transport)
     connection.data_received(ASKED)

@@ -40,7 +40,7 @@ ID = "1004486"
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setattr("local.intake.RETRY_DELAYS_S", ())
+    monkeypatch.setattr("vsv_local.ingest.import_runner.RETRY_DELAYS_S", ())
     monkeypatch.setattr("vsv.slides.slide_cache.RECHECK_SECONDS", 0.0)
     with site(tmp_path) as running:
         brought(running, CONTENT)

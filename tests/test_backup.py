@@ -22,10 +22,10 @@ from vsv.storage import atomic_write
 from vsv.storage.slide_files import SlideFiles
 from vsv.workflow.transitions import change
 
-from local import backup as backup_module
-from local.backup_store import BackupStore
-from local.cli import main
-from local.cli_options import OPERATOR
+from vsv_local.backup import backup as backup_module
+from vsv_local.backup.backup_folder import BackupStore
+from vsv_local.cli.main import main
+from vsv_local.cli.options import OPERATOR
 
 ADDRESSES = (
     "/slides",
@@ -187,7 +187,9 @@ def test_a_lost_original_is_not_lost_from_the_backup_too(
     filled: Path, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
     """The next night's backup must not let go of what may be the only copy by now."""
-    monkeypatch.setattr("local.backup_store._linked", lambda _source, _part: None)  # as on another disk
+    monkeypatch.setattr(
+        "vsv_local.backup.backup_folder._linked", lambda _source, _part: None
+    )  # as on another disk
     backed_up(filled)
     path = filled / "data" / lost
     path.unlink() if path.is_file() else shutil.rmtree(path)
@@ -204,7 +206,9 @@ def test_a_lost_original_is_not_lost_from_the_backup_too(
 def test_a_lost_archive_is_not_lost_from_the_backup_too(
     filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("local.backup_store._linked", lambda _source, _part: None)  # as on another disk
+    monkeypatch.setattr(
+        "vsv_local.backup.backup_folder._linked", lambda _source, _part: None
+    )  # as on another disk
     assert vsv(filled, "archive", "1004486").exit_code == 0
     backed_up(filled)
     shutil.rmtree(filled / "data/archive/1004486")
@@ -227,7 +231,9 @@ def test_others_cannot_read_it_whatever_its_folder_lets_them(filled: Path) -> No
 def test_a_rotten_original_does_not_replace_the_good_one(
     filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("local.backup_store._linked", lambda _source, _part: None)  # as on another disk
+    monkeypatch.setattr(
+        "vsv_local.backup.backup_folder._linked", lambda _source, _part: None
+    )  # as on another disk
     backed_up(filled)
     original = filled / "data/slides/1004486/slide.svs"
     original.chmod(0o644)
@@ -300,7 +306,7 @@ def test_a_full_disk_leaves_the_backup_before(filled: Path, monkeypatch: pytest.
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("local.backup_store._linked", full)
+        patched.setattr("vsv_local.backup.backup_folder._linked", full)
         result = vsv(filled, "backup", filled / "backup")
     assert (result.exit_code, "disk full" in result.output) == (1, True)
     with monkeypatch.context() as patched:
@@ -351,7 +357,7 @@ def killed(folder: Path, command: str, at: int) -> bool:
     program = (
         "import os, signal, sys\nfrom pathlib import Path\nn, replace = [int(sys.argv.pop(1))], Path.replace\n"
         "def counted(self, target):\n    n[0] -= 1\n    if n[0] == 0: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return replace(self, target)\nPath.replace = counted\nfrom local.cli import main\nmain()"
+        "    return replace(self, target)\nPath.replace = counted\nfrom vsv_local.cli.main import main\nmain()"
     )
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}"}
     arguments = [

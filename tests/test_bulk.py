@@ -18,13 +18,13 @@ from small_slides import other_scan, put, slide_bytes
 from vsv.errors import UnavailableError
 from vsv.storage import atomic_write
 
-from local import bulk_files, bulk_runs
-from local.bulk import Outcome, StoppedError, Task, duration, shown, work_through
-from local.bulk import Result as Ended
-from local.bulk_files import slide_files
-from local.bulk_runs import End, Kind, Run, is_alive, stored_runs
-from local.cli import main
-from local.intake import import_lock
+from vsv_local.bulk import file_discovery, run_records
+from vsv_local.bulk.file_discovery import slide_files
+from vsv_local.bulk.parallel_work import Outcome, StoppedError, Task, duration, shown, work_through
+from vsv_local.bulk.parallel_work import Result as Ended
+from vsv_local.bulk.run_records import End, Kind, Run, is_alive, stored_runs
+from vsv_local.cli.main import main
+from vsv_local.ingest.import_runner import import_lock
 
 
 def vsv(folder: Path, *arguments: str | Path) -> Result:
@@ -43,7 +43,7 @@ def fill(folder: Path, count: int, side: int = 600) -> Path:
 
 def start(folder: Path, *arguments: str | Path) -> "subprocess.Popen[str]":
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}"}
-    program = [sys.executable, "-c", "from local.cli import main; main()"]
+    program = [sys.executable, "-c", "from vsv_local.cli.main import main; main()"]
     return subprocess.Popen(
         [*program, *map(str, arguments), "--data", str(folder / "data")],
         env=environment,
@@ -78,7 +78,7 @@ class TestFinding:
         assert names([tmp_path / "data"], tmp_path / "data") == []
 
     def test_a_folder_too_deep_is_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(bulk_files, "MAX_DEPTH", 2)
+        monkeypatch.setattr(file_discovery, "MAX_DEPTH", 2)
         put(tmp_path / "in/1/2", "deep.svs", b"x")
         assert names([tmp_path / "in"], tmp_path / "data") == [("2", False)]
 
@@ -122,7 +122,7 @@ class TestWork:
         assert done == []
 
     def test_tasks_are_made_as_they_are_needed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("local.bulk.AHEAD", 10)
+        monkeypatch.setattr("vsv_local.bulk.parallel_work.AHEAD", 10)
         made = 0
 
         def tasks() -> Iterator[Task]:
@@ -154,7 +154,7 @@ class TestRuns:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         clock = [1000.0]
-        monkeypatch.setattr("local.bulk_runs.time.monotonic", lambda: clock[0])
+        monkeypatch.setattr("vsv_local.bulk.run_records.time.monotonic", lambda: clock[0])
         with Run(tmp_path, Kind.IMPORT, files=12, amount=1600, threads=1) as run:
             for number in range(10):
                 run.begin(f"s{number}", 100)
@@ -178,11 +178,11 @@ class TestRuns:
         (tmp_path / "runs").mkdir()
         for text in ("", "[]", "{}", '{"end": null, "kind": "import", "now": []}', "\xff"):
             (tmp_path / "runs" / f"99999999-{len(text)}.json").write_text(text)
-        for _ in range(bulk_runs.KEPT + 5):
+        for _ in range(run_records.KEPT + 5):
             with Run(tmp_path, Kind.RENDER, files=0, amount=0, threads=1) as run:
                 run.close(End.DONE)
-        assert len(list(stored_runs(tmp_path))) == bulk_runs.KEPT
-        assert len(list((tmp_path / "runs").glob("2*.lock"))) == bulk_runs.KEPT
+        assert len(list(stored_runs(tmp_path))) == run_records.KEPT
+        assert len(list((tmp_path / "runs").glob("2*.lock"))) == run_records.KEPT
 
     def test_a_run_is_alive_as_long_as_its_process_and_no_longer(self, tmp_path: Path) -> None:
         with Run(tmp_path, Kind.RENDER, files=3, amount=0, threads=1) as run:

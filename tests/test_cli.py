@@ -14,9 +14,9 @@ from serve_image.handler import lambda_handler as serve_image
 from small_slides import OLD, other_scan, put, slide_bytes
 from vsv.errors import UnavailableError
 
-from local.cli import main
-from local.events import http_answer, http_event
-from local.standalone import standalone
+from vsv_local.cli.main import main
+from vsv_local.composition import standalone
+from vsv_local.server.api_gateway_events import http_answer, http_event
 
 COMMANDS = (
     "add-mask", "serve", "import", "list", "show", "render", "status", "export-deepzoom", "delete", "send", "jobs",
@@ -51,7 +51,7 @@ class Shell:
 @pytest.fixture
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     monkeypatch.delenv("VSV_DATA", raising=False)
-    monkeypatch.setattr("local.intake.RETRY_DELAYS_S", ())
+    monkeypatch.setattr("vsv_local.ingest.import_runner.RETRY_DELAYS_S", ())
     yield Shell(tmp_path)
 
 
@@ -108,7 +108,7 @@ def test_import_says_of_a_file_that_may_not_be_read_that_this_is_so(
     def refuse(source: Path, *_rest: object) -> str:
         raise PermissionError(errno.EACCES, "Permission denied", str(source))
 
-    monkeypatch.setattr("local.transfer._copy_bytes", refuse)
+    monkeypatch.setattr("vsv_local.ingest.transfer._copy_bytes", refuse)
     assert f"FAILED  {path}: the file may not be read: give the account" in shell.run("import", path).output
 
 
@@ -120,7 +120,7 @@ def test_import_ends_where_not_even_its_trouble_can_be_noted(
     def refuse(*_rest: object) -> None:
         raise UnavailableError("the records' disk is full: make room")
 
-    monkeypatch.setattr("local.sqlite.SqliteImportStore.advance", refuse)
+    monkeypatch.setattr("vsv_local.stores.sqlite_records.SqliteImportStore.advance", refuse)
     assert f"FAILED  {path}: the records' disk is full: make room" in shell.run("import", path).output
 
 

@@ -11,7 +11,7 @@ from small_slides import slide_bytes
 from vsv.records.models import Status
 from vsv.storage.slide_files import OPENED
 
-from local.cli import main
+from vsv_local.cli.main import main
 
 ID = "1004486"
 

@@ -14,11 +14,11 @@ from vsv.runtime import Installation
 from vsv.workflow import job_queue
 from vsv.workflow.transitions import Decider, change
 
-from local.cli import main
-from local.job_worker import JobWorker
-from local.standalone import standalone
 from tests.registry import Registry, status
 from tests.store_records import slide
+from vsv_local.cli.main import main
+from vsv_local.composition import standalone
+from vsv_local.server.job_threads import JobWorker
 
 ADMIN = Decider("Eve", is_admin=True)
 
@@ -127,7 +127,7 @@ class TestServer:
     def test_it_works_on_what_is_asked_for(
         self, data: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("local.job_worker.LOOK_SECONDS", 0.02)
+        monkeypatch.setattr("vsv_local.server.job_threads.LOOK_SECONDS", 0.02)
         with standalone(data) as (here, _intake):
             worker = JobWorker(here)
             worker.start()
@@ -153,7 +153,7 @@ class TestServer:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        monkeypatch.setattr("local.job_worker.LOOK_SECONDS", 0.02)
+        monkeypatch.setattr("vsv_local.server.job_threads.LOOK_SECONDS", 0.02)
 
         def broken(_here: Installation) -> list[JobRecord]:
             raise RuntimeError("broken")

@@ -45,8 +45,8 @@ from vsv.rendering.tiles import Tiling, render_tile
 from vsv.slides.slide import Slide
 from vsv.storage.numeric_ids import give_number
 
-from local.events import http_event
-from local.standalone import standalone
+from vsv_local.composition import standalone
+from vsv_local.server.api_gateway_events import http_event
 
 SRGB = Colour("srgb")
 SIZE = (700, 533)
@@ -238,7 +238,8 @@ class TestWhatStaysAsStored:
         """Nor is anything imported that only colours and pixels need."""
         slide = profiled(tmp_path, matrix_profile())
         program = (
-            "import sys; from pathlib import Path; from vsv.slides.slide import open_slide; from vsv.rendering.tiles import *;"
+            "import sys; from pathlib import Path; from vsv.slides.slide import open_slide;"
+            "from vsv.rendering.tiles import *;"
             "n = Path('none'); s = open_slide(Path(sys.argv[1]), n, n); render_tile(s, s.max_level, 0, 0, 'jpeg');"
             "sys.exit(bool({'numpy', 'PIL', 'vsv.rendering.icc'} & set(sys.modules)))"
         )

@@ -8,19 +8,19 @@ from vsv.errors import UnavailableError
 from vsv.ingest.receive import retry
 from vsv.records.models import ImportState
 
-from local import intake
+from vsv_local.ingest import import_runner
 
 
 def test_a_step_is_counted_as_a_death_until_it_has_returned(
     here: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inspect, during = intake.inspect_file, []
+    inspect, during = import_runner.inspect_file, []
 
     def look(event: dict[str, Any], context: Any) -> dict[str, Any]:
         during.append(here.here.imports.get("a.svs").deaths)
         return inspect(event, context)
 
-    monkeypatch.setattr(intake, "inspect_file", look)
+    monkeypatch.setattr(import_runner, "inspect_file", look)
     assert here.bring("a.svs") == 200
     assert during == [1]
     assert here.here.imports.get("a.svs").deaths == 0
@@ -30,9 +30,9 @@ def test_a_file_that_was_too_deadly_is_left_alone_until_somebody_retries(
     here: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(intake, "inspect_file", _refuse)
+        patched.setattr(import_runner, "inspect_file", _refuse)
         assert here.bring("a.svs") == 202
-        patched.setattr(intake, "MAX_DEATHS", 0)
+        patched.setattr(import_runner, "MAX_DEATHS", 0)
         assert here.bring("a.svs") == 422
     run = here.here.imports.get("a.svs")
     assert run.state is ImportState.FAILED

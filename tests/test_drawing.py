@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from slides import JPEG2000_RGB, Pixels, Plan, write_slide
 from vsv.errors import InvalidQueryError, TooLargeError
 from vsv.pyramids.renderer import render_pyramid
-from vsv.rendering import draw
+from vsv.rendering import draw as draw_module
 from vsv.rendering.draw import STRIP_PX, draw, scaled
 from vsv.rendering.image_request import (
     MAX_AREA_PX,
@@ -224,7 +224,7 @@ def test_a_squeezed_picture_is_not_made_from_all_of_a_large_slide(
         assert (box[2] - box[0]) * (box[3] - box[1]) <= MAX_SOURCE_PX
         raise LookupError
 
-    monkeypatch.setattr(draw.regions, "region", region)
+    monkeypatch.setattr(draw_module.regions, "region", region)
     with pytest.raises(LookupError):
         scaled(large, view)
 

@@ -5,13 +5,12 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
-import http_api
 import pytest
-from lambda_support.http import STATUS_BY_ERROR, Request, Response, answer
+from lambda_support.http import STATUS_BY_ERROR, Request, Response, answer, json_response
 from vsv import errors
 from vsv.errors import VsvError
 
-from local.events import http_event
+from vsv_local.server.api_gateway_events import http_event
 
 EVENT = http_event("GET", "/", "", ())
 
@@ -43,7 +42,7 @@ def test_every_error_has_a_status_and_every_status_an_error() -> None:
 
 
 def test_no_error_of_ours_is_defined_elsewhere() -> None:
-    import local.cli  # noqa: F401, PLC0415  brings in everything
+    import vsv_local.cli.main  # noqa: F401, PLC0415  brings in everything
 
     assert [e for e in tree(VsvError) if e.__module__.startswith(("vsv.", "local."))] == ours()
 
@@ -139,5 +138,5 @@ def test_what_lambda_cannot_send_is_413_there_and_nowhere_else(
 
 
 def test_errors_are_not_cached() -> None:
-    result = answer(EVENT, None, lambda _request: http_api.json_response(404, {}))
+    result = answer(EVENT, None, lambda _request: json_response(404, {}))
     assert result["headers"]["cache-control"] == "no-store"

@@ -18,8 +18,8 @@ from vsv.records.stores import Page
 from vsv.runtime import Installation
 from vsv.settings import Settings
 
-from local.standalone import standalone
 from tests.store_records import FULL_SLIDE, slide, slide_import
+from vsv_local.composition import standalone
 
 IAM = {
     "accountId": "123456789012",

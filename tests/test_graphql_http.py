@@ -10,12 +10,12 @@ import pytest
 from graphql import GraphQLObjectType, get_introspection_query
 from review_slides import serializers
 
-from local.graphql import limits
-from local.graphql.execution import prepare, run
-from local.graphql.resolving import Request, User
-from local.graphql.schema import load_schema
 from tests.graphql_server import Server, run_apart, running_server
 from tests.store_records import FULL_IMPORT, FULL_JOB, FULL_SLIDE, slide
+from vsv_local.graphql import limits
+from vsv_local.graphql.execution import prepare, run
+from vsv_local.graphql.resolving import Request, User
+from vsv_local.graphql.schema import load_schema
 
 # As Amplify writes and sends them: named operations, every field, nulls and undefined variables.
 FIELDS = "CaseID ImageID SlideID ScanDate AppMag MPP height width Status Filename"

@@ -14,7 +14,6 @@ from vsv.records.models import JobKind, JobState
 from vsv.runtime import Installation
 from vsv.workflow import job_queue
 
-from local.standalone import standalone
 from tests.store_records import slide, slide_job
 from tests.test_graphql_events import (
     ADMIN,
@@ -28,6 +27,7 @@ from tests.test_graphql_events import (
     refused,
     update,
 )
+from vsv_local.composition import standalone
 
 PUBLISH = ("publishSlide", {"ImageID": "good", "name": "STUDY-7"})
 WITHDRAW = ("withdrawSlide", {"ImageID": "out"})

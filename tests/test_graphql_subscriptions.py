@@ -18,13 +18,12 @@ from vsv.records.models import ImportState
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from local import live
-from local.graphql import sockets, websocket
-from local.graphql.websocket import Connection
-from local.live import Changed, FellBehindError, Follower, Live
 from tests.graphql_server import Client, Server, run_apart, running_server
 from tests.slides import Plan, write_slide
 from tests.store_records import slide, slide_import
+from vsv_local.graphql import change_feed, sockets, websocket
+from vsv_local.graphql.change_feed import Changed, FellBehindError, Follower, Live
+from vsv_local.graphql.websocket import Connection
 
 ROOT = Path(__file__).parent.parent
 ON_UPDATE = """
@@ -116,7 +115,7 @@ class TestChanges:
             "-W",
             "error",
             "-c",
-            "from local.cli import main; main()",
+            "from vsv_local.cli.main import main; main()",
             "delete",
             "b",
             "--yes",
@@ -302,7 +301,7 @@ class TestSlowFollowers:
     def test_who_misses_too_much_is_told(self) -> None:
         async def scenario() -> None:
             follower = Follower("slide", lambda _fields: True)
-            for number in range(live.MAX_WAITING + 1):
+            for number in range(change_feed.MAX_WAITING + 1):
                 follower.offer(self.changed(f"{number}"))
             with pytest.raises(FellBehindError):
                 await follower.next()

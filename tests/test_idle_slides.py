@@ -19,9 +19,9 @@ from vsv.runtime import Installation
 from vsv.storage.slide_files import OPENED
 from vsv.workflow import job_queue
 
-from local.standalone import standalone
 from tests.store_records import slide
 from tests.test_graphql_events import PATHOLOGIST, event
+from vsv_local.composition import standalone
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 DAYS = 180.0

@@ -73,7 +73,12 @@ def test_a_failed_import_can_be_tried_again(here: Site, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    "where", ["vsv.storage.atomic_write.flush", "local.transfer._copy_bytes", "vsv.ingest.extraction.encode"]
+    "where",
+    [
+        "vsv.storage.atomic_write.flush",
+        "vsv_local.ingest.transfer._copy_bytes",
+        "vsv.ingest.extraction.encode",
+    ],
 )
 def test_a_disk_that_refuses_is_waited_for(here: Site, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     def refuse(*_: object) -> None:
@@ -95,7 +100,9 @@ def test_a_disk_that_refuses_is_waited_for(here: Site, monkeypatch: pytest.Monke
 def test_a_full_disk_is_seen_before_gigabytes_are_written(
     here: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("local.transfer.shutil.disk_usage", lambda _path: type("Usage", (), {"free": 1})())
+    monkeypatch.setattr(
+        "vsv_local.ingest.transfer.shutil.disk_usage", lambda _path: type("Usage", (), {"free": 1})()
+    )
     assert here.bring() == 202
     assert "no room" in (here.here.imports.get("a.svs").error or "")  # type: ignore[union-attr]
 
@@ -104,7 +111,7 @@ def test_a_copy_that_differs_from_what_was_read_is_thrown_away(
     here: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("local.transfer.checksum", lambda _path: "0" * 64)
+        patched.setattr("vsv_local.ingest.transfer.checksum", lambda _path: "0" * 64)
         assert here.bring() == 202
         assert list((here.here.files.root / "incoming").iterdir()) == []
     assert here.settle("a.svs", SIZE) == 200
@@ -162,7 +169,7 @@ def test_a_lock_that_cannot_be_made_ends_the_run_for_now(here: Site, monkeypatch
         raise OSError(30, "Read-only file system", "/secret/path")
 
     with monkeypatch.context() as patched:
-        patched.setattr("local.intake.import_lock", refuse)
+        patched.setattr("vsv_local.ingest.import_runner.import_lock", refuse)
         assert here.bring() == 202
         assert "secret" not in (here.here.imports.get("a.svs").error or "")  # type: ignore[union-attr]
     assert here.settle("a.svs", SIZE) == 200

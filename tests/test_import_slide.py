@@ -16,7 +16,7 @@ from small_slides import OLD, other_scan, put, slide_bytes
 from vsv.records.models import ImportState, Status
 from vsv.workflow.transitions import Decider, change
 
-from local.events import http_event
+from vsv_local.server.api_gateway_events import http_event
 
 SIZE = len(slide_bytes())
 SHA256 = hashlib.sha256(slide_bytes()).hexdigest()
@@ -219,7 +219,7 @@ def test_a_source_that_cannot_be_read_is_no_reason_for_a_200(
     def refuse(*_: object) -> bool:
         raise PermissionError(13, "Permission denied", "/secret/path")
 
-    monkeypatch.setattr("local.transfer.same_content", refuse)
+    monkeypatch.setattr("vsv_local.ingest.transfer.same_content", refuse)
     status, answer = here.post("a.svs", SIZE)
     assert status == 503
     assert "secret" not in json.dumps(answer)

@@ -20,8 +20,8 @@ from vsv.storage import atomic_write
 from vsv.storage.slide_files import Claim
 from vsv.workflow.transitions import Decider, change
 
-from local.sqlite import SqliteImportStore, SqliteSlideStore
 from tests.store_records import slide_import
+from vsv_local.stores.sqlite_records import SqliteImportStore, SqliteSlideStore
 
 SIZE = len(slide_bytes())
 

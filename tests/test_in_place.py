@@ -13,14 +13,14 @@ from vsv.errors import ConflictError
 from vsv.records.models import Status
 from vsv.workflow.transitions import Decider, change
 
-from local.events import http_event
+from vsv_local.server.api_gateway_events import http_event
 
 SIZE = len(slide_bytes())
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setattr("local.intake.RETRY_DELAYS_S", ())
+    monkeypatch.setattr("vsv_local.ingest.import_runner.RETRY_DELAYS_S", ())
     monkeypatch.setattr("vsv.slides.slide_cache.RECHECK_SECONDS", 0.0)
     with site(tmp_path, in_place=True) as running:
         yield running

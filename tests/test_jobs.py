@@ -19,8 +19,8 @@ from vsv.storage.slide_lock import locked
 from vsv.timestamps import later, now_utc
 from vsv.workflow import job_queue
 
-from local.standalone import standalone
 from tests.store_records import slide
+from vsv_local.composition import standalone
 
 ARCHIVE, RESTORE, SEND = JobKind.ARCHIVE, JobKind.RESTORE, JobKind.SEND
 

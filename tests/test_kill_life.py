@@ -17,10 +17,10 @@ from small_slides import put, slide_bytes
 from vsv.lifecycle import job_runner, requests
 from vsv.records.models import JobKind, JobState, Status
 
-from local.cli import main
-from local.standalone import standalone
 from tests.killed import ADMIN, LIFE, Drill
 from tests.store_records import slide
+from vsv_local.cli.main import main
+from vsv_local.composition import standalone
 
 RUNS = int(os.environ.get("VSV_KILL_RUNS", "9"))
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc for the moment to kill")

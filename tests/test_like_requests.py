@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from slides import Plan, write_slide
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from local import images
-from local.standalone import standalone
-from local.tile_protocol import TileProtocol
+from vsv_local.composition import standalone
+from vsv_local.server import event_loop_tiles
+from vsv_local.server.tile_fast_path import TileProtocol
 
 FULL = 10
 TILE = f"/DeepZoom/A_files/{FULL}/0_0.jpeg"
@@ -32,7 +32,7 @@ def _slide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         write_slide(here.files.slide("A"), Plan(700, 533))
         here.library.slide("A")
         for path in (TILE, OTHER):
-            images.at_once("GET", path, {})  # where the tiles lie may have to be read first
+            event_loop_tiles.at_once("GET", path, {})  # where the tiles lie may have to be read first
         yield
 
 

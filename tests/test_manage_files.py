@@ -23,10 +23,10 @@ from vsv.settings import Settings
 from vsv.workflow import job_queue
 from vsv.workflow.transitions import Decider, change
 
-from local.standalone import standalone
 from tests.cloudformation import ACCOUNT, REGION, Template, template
 from tests.dynamo_tables import create_tables, mocked_dynamodb
 from tests.store_records import slide
+from vsv_local.composition import standalone
 
 ADMIN = Decider("Eve", is_admin=True)
 LIFE, STORAGE = template(ROOT / "stacks/life.yaml"), template(ROOT / "stacks/storage.yaml")

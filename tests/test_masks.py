@@ -17,7 +17,7 @@ from vsv.rendering.masks import import_mask, store_mask
 from vsv.runtime import Installation
 from webgateway_site import NAMED, NUMBER, ask, body, put_slide, rgba, served
 
-from local.cli import main
+from vsv_local.cli.main import main
 
 BITS = np.random.default_rng(1).random((37, 53)) < 0.4
 YELLOW, CLEAR = (255, 255, 0, 255), (0, 0, 0, 0)

@@ -16,7 +16,7 @@ from mint_session import handler, signing_key
 from mint_session.handler import lambda_handler
 from moto import mock_aws
 
-from local.events import http_event
+from vsv_local.server.api_gateway_events import http_event
 
 SITE, KEY_ID = "https://slides.example.org", "K2JCJMDEHXQW5F"
 KEYS = [rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2)]

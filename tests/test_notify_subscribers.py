@@ -19,10 +19,10 @@ from notify_subscribers.notices import IMPORT_FIELDS, REPORT_IMPORT, REPORT_SLID
 from vsv.errors import SettingsError, UnavailableError
 from vsv.settings import graphql_from_environment
 
-from local.graphql.schema import load_schema
-from local.standalone import standalone
 from tests.store_records import FULL_SLIDE
 from tests.test_graphql_events import IAM, change
+from vsv_local.composition import standalone
+from vsv_local.graphql.schema import load_schema
 
 RECORDED = Path(__file__).parent / "stream_records"
 SLIDE, IMPORT = (json.loads((RECORDED / f"{kind}.json").read_text()) for kind in ("slide", "import"))

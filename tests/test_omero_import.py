@@ -18,10 +18,10 @@ from vsv.errors import BadRequestError
 from vsv.records.models import SlideRecord, Status
 from vsv.workflow.transitions import change
 
-from local.cli import main
-from local.cli_options import OPERATOR
-from local.omero_import import MAX_NAME, Wanted, _plain, _unfit, write_import
 from tests.dynamo_tables import create_tables, mocked_dynamodb
+from vsv_local.cli.main import main
+from vsv_local.cli.options import OPERATOR
+from vsv_local.export.omero_import import MAX_NAME, Wanted, _plain, _unfit, write_import
 
 WANTED = Wanted(folder="/OMERO/vsv", project="Slides")
 

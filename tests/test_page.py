@@ -13,8 +13,8 @@ from small_slides import slide_bytes
 from vsv.records.models import Status
 from vsv.workflow.transitions import Decider, change
 
-from local import static
-from local.app import App
+from vsv_local.server import static
+from vsv_local.server.app import App
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -178,7 +178,7 @@ def test_one_slide_is_shown_until_it_is_deleted(listed: Site) -> None:
 def test_an_unexpected_error_becomes_500_with_a_request_id_and_no_more(
     here: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("local.lists._unfinished", lambda *_: 1 / 0)
+    monkeypatch.setattr("vsv_local.server.json_api._unfinished", lambda *_: 1 / 0)
     status, _, body = ask("/imports")
     assert status == 500
     assert json.loads(body)["error"].startswith("internal error, request ")
@@ -189,7 +189,7 @@ def test_a_client_that_hangs_up_is_no_request(here: Site) -> None:
     async def receive() -> dict[str, Any]:
         return {"type": "http.disconnect"}
 
-    from local.app import _body  # noqa: PLC0415  the only way to hang up here
+    from vsv_local.server.app import _body  # noqa: PLC0415  the only way to hang up here
 
     assert asyncio.run(_body(receive)) is None
 

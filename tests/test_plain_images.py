@@ -26,7 +26,7 @@ from vsv.rendering.image_request import View
 from vsv.rendering.tiles import Tiling
 from vsv.slides import image_reader
 
-from local.events import http_event
+from vsv_local.server.api_gateway_events import http_event
 
 KINDS = kinds()
 SUFFIXES = {"PNG": ".png", "JPE": ".jpg", "TIF": ".tif", "Big": ".tiff", "one": ".png", "a l": ".png"}

@@ -12,11 +12,11 @@ import boto3
 import pytest
 from graphql import GraphQLObjectType
 
-from local.graphql.schema import load_schema
 from tests.cloudformation import GIVEN, REGION, Function, Statement, functions, nested_templates
 from tests.dynamo_tables import create_tables, mocked_dynamodb
 from tests.policy_scenarios import REVIEWS, SCENARIOS, World
 from tests.recorded_calls import Right
+from vsv_local.graphql.schema import load_schema
 
 WITH_CODE = [function for function in functions() if function.folder]
 IN_THE_VPC = (

@@ -9,13 +9,13 @@ from pathlib import Path
 from running import DEADLINE_S, ROOT, check_whole, server, site, wait_until
 from small_slides import OLD, other_scan, put, slide_bytes
 
-from local import importing_files
+from vsv_local.bulk import importing
 
 SIZE = len(slide_bytes())
 
 
 def start_import(data: Path, *files: Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", "from local.cli import main; main()", "import", "--json"]
+    command = [sys.executable, "-c", "from vsv_local.cli.main import main; main()", "import", "--json"]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}"}
     return subprocess.Popen(
         [*command, "--data", str(data), *map(str, files)],
@@ -37,7 +37,7 @@ def test_a_server_and_two_commands_that_import_the_same_files_make_one_slide_of_
         )
         for command in commands:
             told = json.loads(command.communicate(timeout=DEADLINE_S)[0])
-            assert {outcome["Error"] for outcome in told} <= {None, importing_files._UNFINISHED}
+            assert {outcome["Error"] for outcome in told} <= {None, importing._UNFINISHED}
         wait_until(lambda: b'"items": []' in running.ask("/imports").body, "all imports ended")
     with site(tmp_path) as here:
         assert sorted(record.filename for record in here.records()) == [path.name for path in files]

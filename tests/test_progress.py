@@ -10,9 +10,9 @@ from vsv.ingest.progress import EVERY_S, NotedProgress
 from vsv.runtime import Installation
 from vsv.storage.slide_files import SlideFiles
 
-from local import transfer
-from local.standalone import standalone
 from tests.store_records import slide_import
+from vsv_local.composition import standalone
+from vsv_local.ingest import transfer
 
 
 @pytest.fixture

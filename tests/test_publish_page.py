@@ -13,8 +13,9 @@ from click.testing import CliRunner
 from moto import mock_aws
 from vsv.errors import SettingsError, UnavailableError
 
-from local import publish_page, static
-from local.publish_page import main, publish
+from vsv_local.export import page_publisher
+from vsv_local.export.page_publisher import main, publish
+from vsv_local.server import static
 
 BUCKET, STACK, REGION = "page-of-a-hospital", "vsv-dev", "eu-central-1"
 OUTPUTS = {
@@ -183,18 +184,18 @@ def test_a_library_is_never_forgotten_at_the_edge(
 def test_an_interrupted_publication_is_finished_by_the_next(
     cloud: Cloud, web: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put = publish_page._put
+    put = page_publisher._put
 
-    def break_off(s3: Any, bucket: str, file: publish_page.WebFile) -> None:
+    def break_off(s3: Any, bucket: str, file: page_publisher.WebFile) -> None:
         if file.key == "index.html":
             raise ClientError({"Error": {"Code": "SlowDown", "Message": "slow down"}}, "PutObject")
         put(s3, bucket, file)
 
-    monkeypatch.setattr(publish_page, "_put", break_off)
+    monkeypatch.setattr(page_publisher, "_put", break_off)
     with pytest.raises(UnavailableError, match=r"half published.*SlowDown.*Run this again"):
         cloud.publish()
     assert "config.json" not in cloud.listed()  # a page whose settings are there is a whole page
-    monkeypatch.setattr(publish_page, "_put", put)
+    monkeypatch.setattr(page_publisher, "_put", put)
     assert cloud.publish() == ["uploaded index.html", "uploaded config.json"]
 
 
@@ -218,7 +219,7 @@ class TestRefusals:
 
     def test_outputs_that_are_missing_are_named(self, cloud: Cloud, web: Path) -> None:
         cloud.deploy({"WebBucketName": BUCKET, "SiteUrl": OUTPUTS["SiteUrl"]})
-        missing = [name for name in publish_page.OUTPUTS if name not in {"WebBucketName", "SiteUrl"}]
+        missing = [name for name in page_publisher.OUTPUTS if name not in {"WebBucketName", "SiteUrl"}]
         with pytest.raises(SettingsError, match=f"has no {', '.join(missing)}: deploy"):
             cloud.publish()
         assert cloud.listed() == set()
@@ -235,15 +236,15 @@ class TestRefusals:
                 return {"Stacks": [{"StackStatus": status}]}
 
         with pytest.raises(SettingsError, match=status):
-            publish_page._outputs(Deploying(), STACK)
+            page_publisher._outputs(Deploying(), STACK)
 
     def test_a_bucket_that_is_not_the_pages(self, cloud: Cloud, web: Path) -> None:
         s3 = cloud.client("s3")
-        for number in range(publish_page.MAX_FOREIGN + 1):
+        for number in range(page_publisher.MAX_FOREIGN + 1):
             s3.put_object(Bucket=BUCKET, Key=f"slides/{number}.svs", Body=b"")
         with pytest.raises(SettingsError, match="not the page's: nothing was done"):
             cloud.publish()
-        assert len(cloud.listed()) == publish_page.MAX_FOREIGN + 1
+        assert len(cloud.listed()) == page_publisher.MAX_FOREIGN + 1
 
 
 def test_the_command_says_in_one_sentence_what_to_do(cloud: Cloud, web: Path) -> None:

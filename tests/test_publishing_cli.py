@@ -10,7 +10,7 @@ from publishing_site import publishing, store
 from vsv.deidentification.copy_writer import write_copy
 from vsv.deidentification.policy import Policy
 
-from local.cli import main
+from vsv_local.cli.main import main
 
 ID, NAME = "1004486", "STUDY-7-0001"
 

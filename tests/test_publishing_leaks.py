@@ -35,8 +35,8 @@ from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff_writer import TiffWriter
 from vsv.records.models import SlideRecord
 
-from local.sample import SLIDE_ID, write_sample_slide
 from tests.store_records import slide
+from vsv_local.sample.slide import SLIDE_ID, write_sample_slide
 
 DEFAULT = Policy()
 RECORD = slide(

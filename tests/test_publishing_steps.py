@@ -48,8 +48,8 @@ from vsv.storage.numeric_ids import give_number
 from vsv.storage.slide_files import Claim
 from vsv.workflow.transitions import Decider, change
 
-from local.events import http_event
 from tests.test_graphql_events import event, user
+from vsv_local.server.api_gateway_events import http_event
 
 ID, NAME = "1004486", "STUDY-7-0001"
 ADMIN = Decider("Eve", is_admin=True)

@@ -21,8 +21,8 @@ from vsv.storage.slide_files import SlideFiles
 from vsv.workflow import job_queue
 from vsv.workflow.transitions import Decider, change
 
-from local.standalone import standalone
 from tests.store_records import slide
+from vsv_local.composition import standalone
 
 ADMIN, TECHNICIAN = Decider("Eve", is_admin=True), Decider("Ann", is_admin=False)
 DELETE, UNDELETE = {"status": Status.DELETED}, {"status": Status.NEW}

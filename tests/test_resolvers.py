@@ -14,13 +14,13 @@ from review_slides.identity import READERS
 from running import ROOT
 from vsv.runtime import Installation
 
-from local.graphql.limits import MAX_DEPTH, MAX_ROOT_FIELDS
-from local.graphql.schema import SCHEMA
-from local.standalone import standalone
 from tests.cloudformation import template
 from tests.javascript import needs_node, run
 from tests.store_records import slide
 from tests.test_graphql_events import NOBODY, PATHOLOGIST, TECHNICIAN, user
+from vsv_local.composition import standalone
+from vsv_local.graphql.limits import MAX_DEPTH, MAX_ROOT_FIELDS
+from vsv_local.graphql.schema import SCHEMA
 
 REVIEW = template(ROOT / "stacks/review.yaml")
 RESOLVERS = ROOT / "stacks/resolvers"

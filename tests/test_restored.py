@@ -11,10 +11,10 @@ from vsv.lifecycle import requests
 from vsv.records.models import JobKind, JobState, Status
 from vsv.workflow.transitions import Decider, change
 
-from local.cli import main
-from local.job_worker import JobWorker
-from local.standalone import standalone
 from tests.registry import Registry
+from vsv_local.cli.main import main
+from vsv_local.composition import standalone
+from vsv_local.server.job_threads import JobWorker
 
 ADMIN = Decider("Eve", is_admin=True)
 ID = "1004486"
@@ -64,7 +64,7 @@ def test_its_copy_purges_nothing_that_both_share(drill: Path, command: list[str]
 def test_a_server_runs_no_jobs_of_it_and_says_so(
     drill: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("local.job_worker.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("vsv_local.server.job_threads.LOOK_SECONDS", 0.01)
     with standalone(drill) as (here, _intake):
         change(here, ID, {"status": Status.NEW}, ADMIN)
         change(here, ID, {"status": Status.GOOD}, ADMIN)

@@ -13,8 +13,8 @@ from vsv.storage.slide_files import SlideFiles
 from vsv.workflow import transitions
 from vsv.workflow.transitions import BY_ADMINS, BY_TECHNICIANS, Decider, change, check_transition
 
-from local.standalone import standalone
 from tests.store_records import slide
+from vsv_local.composition import standalone
 
 TECHNICIAN, ADMIN = Decider("Ann", is_admin=False), Decider("Eve", is_admin=True)
 NEW, GOOD, BAD, SENT = Status.NEW, Status.GOOD, Status.BAD, Status.SENT

@@ -7,8 +7,8 @@ import tifffile
 import zxingcpp
 from PIL import Image
 
-from local import sample
-from local.sample import SLIDE_ID, write_sample_slide
+from vsv_local.sample import slide
+from vsv_local.sample.slide import SLIDE_ID, write_sample_slide
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(sample, "_write_page", fail)
+    monkeypatch.setattr(slide, "_write_page", fail)
     with pytest.raises(OSError, match="disk full"):
         write_sample_slide(tmp_path / "sample.svs")
     assert list(tmp_path.iterdir()) == []

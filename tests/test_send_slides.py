@@ -15,11 +15,11 @@ from vsv.runtime import Installation
 from vsv.workflow import job_queue
 from vsv.workflow.transitions import Decider, change
 
-from local.standalone import standalone
 from tests.cloudformation import functions
 from tests.registry import Registry, serving, status
 from tests.store_records import slide
 from tests.test_manage_files import DONE, Context
+from vsv_local.composition import standalone
 
 ANN = Decider("Ann", is_admin=False)
 

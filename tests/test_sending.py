@@ -17,10 +17,10 @@ from vsv.runtime import Installation
 from vsv.timestamps import now_utc
 from vsv.workflow.transitions import Decider, change
 
-from local.standalone import standalone
 from tests.dynamo_tables import mocked_dynamodb
 from tests.registry import Registry, break_off, drip, hang, serving, status
 from tests.store_records import FULL_SLIDE, slide
+from vsv_local.composition import standalone
 
 ANN = Decider("Ann", is_admin=False)
 TO_SEND = {"status": Status.SENT}

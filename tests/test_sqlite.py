@@ -18,16 +18,16 @@ from vsv.errors import AlreadyExistsError, SettingsError, SlideNotFoundError, Un
 from vsv.records.models import ImportState, Status
 from vsv.records.stores import Page, SlideQuery
 
-from local import sqlite, sqlite_database, sqlite_review
-from local.sqlite import Database, SqliteImportStore, SqliteSlideStore, open_database
 from tests.store_records import FULL_SLIDE, slide, slide_import
+from vsv_local.stores import review_index, sqlite_database, sqlite_records
+from vsv_local.stores.sqlite_records import Database, SqliteImportStore, SqliteSlideStore, open_database
 
 ROOT = Path(__file__).parent.parent
 # Another process: opens the file, says "ready", waits for a line, then runs the task given as code.
 OTHER_PROCESS = """
 import sys
 from pathlib import Path
-from local.sqlite import SqliteSlideStore, open_database
+from vsv_local.stores.sqlite_records import SqliteSlideStore, open_database
 from tests.store_records import slide
 with open_database(Path(sys.argv[1])) as database:
     store = SqliteSlideStore(database)
@@ -366,7 +366,7 @@ def test_a_file_without_review_index_gets_one(path: Path) -> None:
 
 
 def test_the_feed_keeps_its_end_only(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_review, "FEED_LENGTH", 5)
+    monkeypatch.setattr(review_index, "FEED_LENGTH", 5)
     slides, imports = SqliteSlideStore(database), SqliteImportStore(database)
     begin, _ = slides.changes_since(None)
     for number in range(9):
@@ -390,7 +390,7 @@ def test_a_later_page_costs_what_the_first_one_does(database: Database) -> None:
     with database.writing() as connection:
         for number in range(1500):
             item = slide(f"{number:04d}", slide_id=f"S{number:04d}", case_id=f"C{number:04d}").to_item()
-            sqlite._write_slide(connection, None, item)
+            sqlite_records._write_slide(connection, None, item)
     slides.put_new(slide("history"))
     for number in range(300):
         slides.update("history", {"note": f"{number}"}, by="me")

@@ -17,9 +17,9 @@ from vsv.identifiers import is_slide_filename
 from vsv.records.models import ImportRecord, ImportState
 from vsv.records.stores import ImportStore
 
-from local.sqlite import SqliteImportStore, open_database
 from tests.fake_datasync import MODEL, PHASES, TASK_ARN, FakeDataSync, check_shape
 from tests.store_records import slide_import
+from vsv_local.stores.sqlite_records import SqliteImportStore, open_database
 
 A = [{"FilterType": "SIMPLE_PATTERN", "Value": "/a.svs"}]
 Z = [{"FilterType": "SIMPLE_PATTERN", "Value": "/z.svs"}]

@@ -9,9 +9,9 @@ from running import server, wait_until
 from small_slides import OLD, put, slide_bytes
 from vsv.errors import SettingsError
 
-from local import watcher
-from local.server import Address, serve
-from local.watcher import OLD_SECONDS, QUIET_SECONDS, Watcher
+from vsv_local.ingest import watcher
+from vsv_local.ingest.watcher import OLD_SECONDS, QUIET_SECONDS, Watcher
+from vsv_local.server.main import Address, serve
 
 
 class Clock:

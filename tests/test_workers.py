@@ -14,7 +14,7 @@ from running import ROOT, Answer, Server, server, site, wait_until
 from small_slides import put, slide_bytes
 from vsv.errors import SettingsError
 
-from local.workers import check_count, default_count
+from vsv_local.server.supervisor import check_count, default_count
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="several processes need Linux")
 TILE = "/DeepZoom/1004486_files/10/0_0.jpeg"
@@ -101,7 +101,7 @@ def test_none_outlives_the_main_process_and_the_port_is_free(running: Server, en
 
 def test_a_second_server_on_the_same_port_is_told_so(running: Server, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}"}
-    command = [sys.executable, "-c", "from local.cli import main; main()", "serve", "--workers", "2"]
+    command = [sys.executable, "-c", "from vsv_local.cli.main import main; main()", "serve", "--workers", "2"]
     told = subprocess.run(
         [*command, "--data", str(tmp_path / "other"), "--port", str(running.port)],
         check=False, env=environment, capture_output=True, text=True, timeout=60,

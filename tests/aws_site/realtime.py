@@ -11,11 +11,11 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Any
 
-from local.graphql.execution import RefusedError, prepare
-from local.graphql.resolving import Request, User
-from local.graphql.subscribing import follow
-from local.live import Live
 from tests.aws_site.asgi import Receive, Scope, Send
+from vsv_local.graphql.change_feed import Live
+from vsv_local.graphql.execution import RefusedError, prepare
+from vsv_local.graphql.resolving import Request, User
+from vsv_local.graphql.subscribing import follow
 
 TIMEOUT_MS = 300_000
 UNAUTHORIZED = {"errors": [{"errorType": "UnauthorizedException", "message": "Permission denied"}]}

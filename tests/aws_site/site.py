@@ -14,10 +14,6 @@ from serve_image.handler import PROTOCOLS
 from serve_image.handler import lambda_handler as serve_image
 from serve_label.handler import lambda_handler as serve_label
 
-from local import static
-from local.events import http_answer, http_event
-from local.graphql import endpoint
-from local.graphql.resolving import User
 from tests.aws_site.asgi import (
     Answer,
     Receive,
@@ -34,6 +30,10 @@ from tests.aws_site.edge import authorizer, opens
 from tests.aws_site.login import CLIENT, ISSUER, Login
 from tests.aws_site.realtime import Realtime
 from tests.graphql_server import run_apart
+from vsv_local.graphql import endpoint
+from vsv_local.graphql.resolving import User
+from vsv_local.server import static
+from vsv_local.server.api_gateway_events import http_answer, http_event
 
 EDGE_SECRET = "a-secret-of-the-edge"
 GRAPHQL_HOST = "abcdefghij.appsync-api.eu-central-1.amazonaws.com"

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from local.sample import write_sample_slide
 from tests.browser.standalone_server import ROOT, StandaloneServer, with_image_id
 from tests.slides import Plan, write_slide
+from vsv_local.sample.slide import write_sample_slide
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed: scripts/setup dev")
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Page, expect, sync_playwright
 
-from local import sample
-from local.sample_tissue import paint_tissue
 from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.browser.review import choose, edit, row, view, wait_until_drawn
 from tests.browser.standalone_server import ROOT, StandaloneServer, with_image_id
 from tests.browser.test_life import job, pretend
+from vsv_local.sample import slide
+from vsv_local.sample.tissue import paint_tissue
 
 SIZES = {"1366": (1366, 768), "1920": (1920, 1080)}
 CASES = [
@@ -59,9 +59,9 @@ def _fill(server: StandaloneServer, folder: Path) -> None:
     tissue = paint_tissue(4000, 3000)
     for at, name in enumerate(CASES):
         turned = np.ascontiguousarray(tissue[:: (-1) ** at, :: (-1) ** (at // 2)])
-        sample.SLIDE_ID = name
-        sample.paint_tissue = lambda width, height, turned=turned: turned  # type: ignore[assignment]
-        sample.write_sample_slide(folder / "made.svs")
+        slide.SLIDE_ID = name
+        slide.paint_tissue = lambda width, height, turned=turned: turned  # type: ignore[assignment]
+        slide.write_sample_slide(folder / "made.svs")
         content = with_image_id((folder / "made.svs").read_bytes(), str(6_000_001 + at))
         time = f"Time = {9 + at // 6:02}:{at * 7 % 60:02}:00".encode()
         server.drop(f"{name}.svs", content.replace(b"Time = 09:30:00", time))

@@ -11,7 +11,7 @@ from boto3.dynamodb.types import TypeSerializer
 from built import Running, function, run
 from dynamo_tables import create_tables
 
-from local.events import http_event
+from vsv_local.server.api_gateway_events import http_event
 
 REGION = "eu-central-1"
 EDGE_SECRET = "what only the edge knows, and long enough"

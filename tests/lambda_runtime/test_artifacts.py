@@ -54,7 +54,7 @@ def test_every_module_is_compiled_and_nothing_else_is_packed(built: Function) ->
 def test_the_tile_function_holds_only_what_showing_slides_needs() -> None:
     (tiles,) = (built for built in functions() if built.logical_id == "ServeImageFunction")
     held = {path.stem for path in tiles.arm64.rglob("*.py")}
-    assert not held & {"importing", "barcode", "observed", "state_machine", "stream_starter"}
+    assert not held & {"receive", "reader", "observability", "step_functions", "stream_import_starter"}
     assert size(tiles.arm64) < 950_000
     assert tiles.layers == ("ImagingLayer", "ToolsLayer")
 

@@ -19,8 +19,8 @@ from slides import Plan, write_slide
 from vsv.storage.numeric_id_hash import candidates
 
 from benchmarks.label_images import code_image
-from local.events import http_event
 from tests.aws_site.edge import opens
+from vsv_local.server.api_gateway_events import http_event
 
 
 def check_tiles(deployment: Deployment, image_id: str, slide: Path, tile: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from built import Function, functions, run
 
-from local.events import http_event
+from vsv_local.server.api_gateway_events import http_event
 
 SETTINGS = {
     "VSV_SLIDES_TABLE": "none",

@@ -16,7 +16,7 @@ from vsv.runtime import Installation
 from vsv.slides.slide import Slide
 
 from serve_image import caching
-from serve_image.iiif import documents as documents
+from serve_image.iiif import documents
 from serve_image.iiif.parameters import Asked, Dialect, read
 from serve_image.known_records import record_of
 from serve_image.own_pages import VARY, is_own_page

@@ -1,6 +1,7 @@
 """OMERO's webgateway: ``/webgateway/…`` and ``/webclient/…`` as OMERO.web and its image region microservice answer.
 
-An image is addressed by its number (``vsv/storage/numeric_ids.py``); the slash at the end of an address may be left out.
+An image is addressed by its number (``vsv/storage/numeric_ids.py``). The slash at the end of an address may be
+left out.
 ``docs/protocols.md`` has every address and parameter.
 """
 
@@ -26,9 +27,8 @@ from vsv.slides.slide import Slide
 from vsv.storage.numeric_ids import parse_number
 
 from serve_image import caching
-from serve_image.omero import images as images
+from serve_image.omero import images, webclient
 from serve_image.omero import unsupported as absent
-from serve_image.omero import webclient as webclient
 from serve_image.omero.channels import read_color
 from serve_image.omero.documents import histogram
 from serve_image.omero.json_responses import json_answer

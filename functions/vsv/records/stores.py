@@ -1,4 +1,4 @@
-"""What the domain asks of its record stores; ``dynamodb.py`` and ``local/sqlite.py`` answer.
+"""What the domain asks of its record stores; ``dynamodb.py`` and ``vsv_local/stores/sqlite_records.py`` answer.
 
 Paging: ``limit`` is 1 to 1000; ``token`` is None for the first page, then the previous page's ``next_token``
 (opaque, None on the last page). A token that the store did not issue for that same query raises InvalidTokenError.

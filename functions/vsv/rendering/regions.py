@@ -62,10 +62,7 @@ def _part(slide: Slide, level_dz: int, box: Box) -> Pixels:
     shift = _halvings(slide, total) if source_dz is None else source_dz - level_dz
     if shift > MAX_DCT_SHIFT:
         return _far_reduced(slide, level_dz, box, shift)
-    from vsv.slides import (
-        image_reader,  # noqa: PLC0415  cold start: OpenSlide is a fifth of it
-        openslide_reader,  # noqa: PLC0415  cold start: OpenSlide is a fifth of it
-    )
+    from vsv.slides import image_reader, openslide_reader  # noqa: PLC0415  cold start: OpenSlide is a fifth of it
 
     left, top, right, bottom = box
     read = image_reader.read_box if slide.origin == "ordinary" else openslide_reader.read_box

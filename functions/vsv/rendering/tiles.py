@@ -115,10 +115,7 @@ def _encoded_region(slide: Slide, level_dz: int, fmt: str, box: tuple[int, int, 
 
 
 def _converted(slide: Slide, level_dz: int, fmt: str, box: tuple[int, int, int, int], intent: str) -> bytes:
-    from vsv.rendering import (
-        icc,  # noqa: PLC0415  cold start
-        regions,  # noqa: PLC0415  cold start
-    )
+    from vsv.rendering import icc, regions  # noqa: PLC0415  cold start
     from vsv.slides import pixels  # noqa: PLC0415  cold start
 
     data = icc.converted(slide, regions.region(slide, level_dz, box), intent)

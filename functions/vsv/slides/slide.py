@@ -225,10 +225,7 @@ def _native_grid(pages: tuple[Page, ...]) -> Grid:
 
 
 def _rendered_grid(path: Path, origin: Origin) -> Grid:
-    from vsv.slides import (
-        image_reader,  # noqa: PLC0415  cold start: most slides never need them
-        openslide_reader,  # noqa: PLC0415  cold start: most slides never need them
-    )
+    from vsv.slides import image_reader, openslide_reader  # noqa: PLC0415  cold start: most slides never need them
 
     if origin == "ordinary":
         return Grid(*image_reader.dimensions(path), DEFAULT_TILE_SIZE)

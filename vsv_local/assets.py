@@ -1,0 +1,14 @@
+"""Files that travel with the package: the page and the GraphQL schema.
+
+In a checkout they lie at its top; a wheel holds them beside this module, where its build puts them (hatch_build.py).
+"""
+
+from pathlib import Path
+
+_PACKAGED = Path(__file__).resolve().with_name("assets")
+_CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+def asset(name: str) -> Path:
+    """Return the path of a packaged file or folder, such as ``web`` or ``schema.graphql``."""
+    return (_PACKAGED if _PACKAGED.is_dir() else _CHECKOUT) / name

@@ -1,0 +1,274 @@
+"""``vsv backup``: a standalone installation's data folder, copied while it is in use.
+
+The records come first, by SQLite's own online backup, then the files: an import stores its record last, so every
+record of the copy has had its files by then, and they are never written to again. They may be moved meanwhile
+(hidden, archived, purged): so each record's original is looked for in the end, and where one is missing it all
+begins again, which copies next to nothing. What was hidden or brought back meanwhile is put where its record says.
+"""
+
+import errno
+import json
+import os
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from vsv.errors import BadRequestError, NotFoundError, UnavailableError
+from vsv.ingest.stored_slides import is_sha256
+from vsv.records.models import SlideRecord, Status
+from vsv.storage import atomic_write
+from vsv.storage.slide_files import CLAIM, SLIDE
+from vsv.timestamps import now_utc
+
+from vsv_local.backup.backup_folder import BackupStore, Entry, Manifest
+from vsv_local.composition import DATABASE
+
+# What a running import, a lock or a look at a run needs, and a restored folder does not: whatever was not imported
+# yet is still where it came from. The database has its own way.
+LEFT_OUT = ("incoming", "taken", "locks", "runs", DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
+# Files here are made once and replaced by rename, never written to: they can be linked.
+LINKED = ("slides", "deleted", "archive", "published")
+# An original goes there before it leaves its slide's folder: looked at last, it is found in one of both.
+_LAST = ("archive", "published")
+# Of the backup's disk; any other trouble is one file's.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+ATTEMPTS = 3
+NO_DISK = "the backup could not be written: is its disk full, read only or gone?"
+
+Progress = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class Report:
+    """What a backup did.
+
+    ``troubles`` names slides or files and what is wrong with them, ``in_place`` counts originals that lie elsewhere
+    and are not in the backup, ``elsewhere`` names folders that are links. ``same_disk``: a backup on the file system
+    of the data folder takes no room, and does not outlive it.
+    """
+
+    files: int = 0
+    copied: int = 0
+    bytes_copied: int = 0
+    in_place: int = 0
+    same_disk: bool = False
+    elsewhere: list[str] = field(default_factory=list)
+    troubles: dict[str, str] = field(default_factory=dict)
+
+
+def back_up(data: Path, target: Path, *, with_originals: bool, progress: Progress) -> Report:
+    """Bring the backup in ``target`` up to date; ``progress`` is told bytes as they are done with.
+
+    Raises NotFoundError, BadRequestError where one folder lies in the other, ConflictError while another backup is
+    made, UnavailableError where it cannot be written: the backup before then stays as it was.
+    """
+    if not (data / DATABASE).is_file():
+        raise NotFoundError("there is no data folder with records to back up")
+    source, store = data.resolve(), BackupStore(target.resolve())
+    if store.root.is_relative_to(source) or source.is_relative_to(store.root):
+        raise BadRequestError("a backup must lie outside the data folder, best on another disk")
+    with _plain_errors(), store.held():
+        store.sweep()
+        for _ in range(ATTEMPTS):
+            backup = _Backup(source, store, with_originals, progress)
+            manifest = backup.make()
+            if not backup.is_missing_any:
+                break
+        store.finish(manifest)
+    return backup.report
+
+
+class _Backup:
+    """One attempt."""
+
+    def __init__(self, data: Path, store: BackupStore, with_originals: bool, progress: Progress) -> None:
+        self._data, self._store, self._with_originals = data, store, with_originals
+        self._progress = progress
+        before = store.manifest()
+        self._before = {entry.path: entry for entry in before.entries} if before else {}
+        self._entries: dict[str, Entry] = {}
+        self.report = Report()
+        self.is_missing_any = False
+
+    def make(self) -> Manifest:
+        made_at = now_utc()
+        with self._records() as snapshot:
+            self._entries[DATABASE] = self._stored(snapshot, DATABASE, may_link=False)
+            for path in self._paths(self._data):
+                self._add(path)
+            for record in _recorded(snapshot):
+                self._check(record)
+        self.report.files = len(self._entries)
+        self.report.same_disk = self._data.stat().st_dev == self._store.root.stat().st_dev
+        return Manifest(made_at, tuple(self._entries[path] for path in sorted(self._entries)))
+
+    @contextmanager
+    def _records(self) -> Iterator[Path]:
+        """Copy the records as they are at one moment, while others write."""
+        path = self._store.root / f"records{atomic_write.PART_SUFFIX}"
+        try:
+            path.unlink(missing_ok=True)
+            with (
+                closing(sqlite3.connect(f"{(self._data / DATABASE).as_uri()}?mode=rw", uri=True)) as live,
+                closing(sqlite3.connect(path)) as copy,
+            ):
+                live.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")  # one file, no log beside it
+                if copy.execute("PRAGMA quick_check").fetchone() != ("ok",):
+                    raise UnavailableError(
+                        "the records are damaged: restore them from the backup before this one"
+                    )
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _paths(self, folder: Path) -> Iterator[Path]:
+        """Give all files and links, without what is left out and what is half written."""
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: (entry.name in _LAST, entry.name))
+        for entry in found:
+            path = folder / entry.name
+            if entry.name.endswith(atomic_write.PART_SUFFIX) or (
+                folder == self._data and entry.name in LEFT_OUT
+            ):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                try:
+                    yield from self._paths(path)
+                except FileNotFoundError:
+                    continue  # moved meanwhile
+            else:
+                yield path
+
+    def _add(self, path: Path) -> None:
+        name = path.relative_to(self._data).as_posix()
+        try:
+            state = path.lstat()
+            if stat.S_ISLNK(state.st_mode):
+                self._add_link(path, name)
+            elif stat.S_ISREG(state.st_mode):
+                self._entries[name] = self._stored(path, name, may_link=name.split("/")[0] in LINKED)
+        except FileNotFoundError:
+            return  # moved or removed meanwhile: it is looked for in the end
+        except OSError as error:
+            if error.errno in _FULL:
+                raise
+            self.report.troubles[name] = "it cannot be read"
+            if (before := self._before.get(name)) is not None:
+                self._entries[name] = before
+
+    def _add_link(self, path: Path, name: str) -> None:
+        if path.is_dir():
+            self.report.elsewhere.append(name)
+        elif self._with_originals:
+            self._entries[name] = self._stored(path, name, may_link=False)
+            return
+        else:
+            self.report.in_place += 1
+        state = path.lstat()
+        link = str(path.readlink())
+        self._entries[name] = Entry(name, 0, state.st_mtime_ns, stat.S_IMODE(state.st_mode), link=link)
+
+    def _stored(self, path: Path, name: str, *, may_link: bool) -> Entry:
+        """Have a file's content in the backup; what is as it was the last time is not read again."""
+        state, before = path.stat(), self._entries.get(name) or self._before.get(name)
+        entry = Entry(name, state.st_size, state.st_mtime_ns, stat.S_IMODE(state.st_mode))
+        is_known = before is not None and (before.size, before.modified) == (entry.size, entry.modified)
+        if before is not None and is_known and self._store.has(before.sha256, entry.size):
+            digest = before.sha256
+        else:
+            digest = self._store.keep(path, may_link=may_link)
+            self.report.copied += 1
+            self.report.bytes_copied += entry.size
+        self._progress(entry.size)
+        return replace(entry, sha256=digest)
+
+    def _check(self, record: SlideRecord) -> None:
+        """Look for a record's claim and original in this backup, and compare it with what was imported."""
+        hidden, shown = f"deleted/{record.image_id}", f"slides/{record.image_id}"
+        folder, other = (hidden, shown) if record.status is Status.DELETED else (shown, hidden)
+        if f"{folder}/{SLIDE}" not in self._entries:
+            self._look_again(folder, other)
+        if f"{other}/{CLAIM}" in self._entries:
+            self._rename(other, folder)
+        original = self._entries.get(f"{folder}/{SLIDE}")
+        if f"{folder}/{CLAIM}" not in self._entries or (
+            original is None and not self._may_be_gone(folder, record)
+        ):
+            self.is_missing_any = True
+            self.report.troubles[record.image_id] = "its original is not in the data folder"
+            self._keep_before(record.image_id, folder, other)
+        elif original is not None and original.sha256 and is_sha256(record.checksum or ""):
+            self._compare(record, original)
+        elif original is None and record.original != "PURGED":
+            self._check_archived(record.image_id)
+
+    def _look_again(self, *folders: str) -> None:
+        for folder in folders:
+            with suppress(FileNotFoundError):
+                for path in self._paths(self._data / folder):
+                    self._add(path)
+
+    def _rename(self, old: str, new: str) -> None:
+        """Put a slide that was hidden or brought back meanwhile where its record says."""
+        for name in [name for name in self._entries if name.startswith(f"{old}/")]:
+            renamed = new + name.removeprefix(old)
+            self._entries.setdefault(renamed, replace(self._entries.pop(name), path=renamed))
+
+    def _may_be_gone(self, folder: str, record: SlideRecord) -> bool:
+        """Tell whether an original is away on purpose: archived, or purged."""
+        return record.original == "PURGED" or f"{folder}/archived.json" in self._entries
+
+    def _check_archived(self, image_id: str) -> None:
+        """Keep what the backup has of an archive that lay in the data folder, where that original is gone there."""
+        place = f"archive/{image_id}"
+        if f"{place}/{SLIDE}" in self._before and f"{place}/{SLIDE}" not in self._entries:
+            self.report.troubles[image_id] = "its archived original is not in the data folder any more"
+            self._keep_before(image_id, place, place)
+
+    def _keep_before(self, image_id: str, folder: str, other: str) -> None:
+        """Keep what the backup has of a slide that was lost here: it may be the only copy by now."""
+        for place in (folder, other):
+            for entry in self._before_in.get(place, ()):
+                name = folder + entry.path.removeprefix(place)
+                if entry.link is not None or self._store.has(entry.sha256, entry.size):
+                    self._entries.setdefault(name, replace(entry, path=name))
+        if f"{folder}/{SLIDE}" in self._entries:
+            self.report.troubles[image_id] += "; the backup keeps the one that it has"
+
+    @cached_property
+    def _before_in(self) -> Mapping[str, list[Entry]]:
+        """What the backup before has of each slide's folder."""
+        found: dict[str, list[Entry]] = {}
+        for path, entry in self._before.items():
+            found.setdefault("/".join(path.split("/")[:2]), []).append(entry)
+        return found
+
+    def _compare(self, record: SlideRecord, original: Entry) -> None:
+        assert record.checksum is not None
+        if original.sha256 == record.checksum:
+            return
+        self.report.troubles[record.image_id] = "its original is not what was imported any more"
+        if self._store.has(record.checksum, record.file_size):  # an earlier backup has the good one
+            self._entries[original.path] = replace(original, sha256=record.checksum, size=record.file_size)
+            self.report.troubles[record.image_id] += "; the backup keeps the good one that it has"
+
+
+def _recorded(database: Path) -> Iterator[SlideRecord]:
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+        for (item,) in connection.execute("SELECT item FROM slides"):
+            yield SlideRecord.from_item(json.loads(item))
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise UnavailableError("the records cannot be read or copied now: check both disks") from error
+    except OSError as error:
+        raise UnavailableError(NO_DISK) from error

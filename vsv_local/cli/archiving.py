@@ -1,0 +1,70 @@
+"""The commands that move originals: archive, unarchive."""
+
+import sys
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from vsv.errors import VsvError
+from vsv.lifecycle import requests
+from vsv.lifecycle.archive_policy import idle
+from vsv.records.models import JobRecord, JobState
+from vsv.runtime import Installation
+from vsv.workflow.transitions import Decider
+
+from vsv_local.cli.finishing import JobFailedError, finish
+from vsv_local.cli.options import OPERATOR, data_option, existing
+
+Ask = Callable[[Installation, str, Decider], JobRecord]
+
+
+@click.command()
+@click.argument("image_ids", nargs=-1)
+@data_option
+@click.option("--idle", "idle_ones", is_flag=True, help="All that nobody has opened for long.")
+@click.option(
+    "--days", type=click.FloatRange(1), help="How long that is, in days; $VSV_ARCHIVE_AFTER_DAYS, else 180."
+)
+@click.option("--dry-run", is_flag=True, help="Only tell which they would be.")
+def archive(
+    image_ids: tuple[str, ...], data: Path, idle_ones: bool, days: float | None, dry_run: bool
+) -> None:
+    """Move originals to the archive. The slides stay viewable; VSV_ARCHIVE says where the archive is."""
+    if bool(image_ids) == idle_ones:
+        raise click.UsageError("name the slides to archive, or say --idle")
+    with existing(data) as here:
+        wanted: Iterable[str] = image_ids
+        if idle_ones:
+            found = idle(here, days or here.settings.archive_after_days, datetime.now(UTC), noted=not dry_run)
+            wanted = [record.image_id for record in found]
+        if dry_run:
+            click.echo("\n".join([*wanted, f"{len(list(wanted))} to archive"]))
+            return
+        done = [_told(here, image_id, requests.archive, "is archived") for image_id in wanted]
+    sys.exit(0 if all(done) else 1)
+
+
+@click.command()
+@click.argument("image_ids", nargs=-1, required=True)
+@data_option
+def unarchive(image_ids: tuple[str, ...], data: Path) -> None:
+    """Bring originals back from the archive. Some archives take hours; ask again, or leave it to a running server."""
+    with existing(data) as here:
+        done = [_told(here, image_id, requests.restore, "is restored") for image_id in image_ids]
+    sys.exit(0 if all(done) else 1)
+
+
+def _told(here: Installation, image_id: str, ask: Ask, done: str) -> bool:
+    """Do it and say how that went; one that fails does not stop the others."""
+    try:
+        job = finish(
+            here, ask(here, image_id, OPERATOR), lambda text: click.echo(f"Slide {image_id}: {text}")
+        )
+    except (VsvError, JobFailedError) as error:
+        click.echo(f"Slide {image_id}: {error}", err=True)
+        return False
+    if job.state is JobState.DONE:
+        size = int((job.result or {}).get("bytes", 0))
+        click.echo(f"Slide {image_id} {done} ({size / 1e6:.1f} MB)")
+    return True

@@ -1,0 +1,51 @@
+"""The command line ``vsv``: a small lab's way to everything that the system does."""
+
+import logging
+import os
+from typing import Any
+
+import click
+from vsv.errors import VsvError
+
+from vsv_local.cli import archiving, backup, importing, jobs, lifecycle, omero, publishing, serving, slides
+from vsv_local.cli.finishing import JobFailedError
+
+
+class _Commands(click.Group):
+    """Turns the domain's errors into one sentence and exit status 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (VsvError, JobFailedError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="virtual-slide-viewer", prog_name="vsv")
+def main() -> None:
+    """Import, look after and serve whole-slide images."""
+    logging.basicConfig(format="%(levelname)s %(message)s", level=os.environ.get("VSV_LOG", "WARNING"))
+
+
+main.add_command(serving.serve)
+main.add_command(importing.import_files)
+main.add_command(importing.render)
+main.add_command(importing.status)
+main.add_command(slides.list_slides)
+main.add_command(slides.show)
+main.add_command(lifecycle.delete)
+main.add_command(lifecycle.send)
+main.add_command(archiving.archive)
+main.add_command(archiving.unarchive)
+main.add_command(publishing.publish)
+main.add_command(publishing.withdraw)
+main.add_command(publishing.check_published)
+main.add_command(jobs.jobs)
+main.add_command(jobs.run_jobs)
+main.add_command(slides.export_deepzoom)
+main.add_command(slides.add_mask)
+main.add_command(backup.backup)
+main.add_command(backup.restore)
+main.add_command(backup.take_over)
+main.add_command(omero.omero_import)

@@ -1,0 +1,77 @@
+"""``vsv omero-import``."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from vsv.records.models import Status
+from vsv.runtime import Installation, on_aws
+from vsv.settings import from_environment
+
+from vsv_local.cli.options import data_option, existing
+from vsv_local.export.omero_import import Report, Wanted, write_import
+
+
+@click.command("omero-import")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@data_option
+@click.option(
+    "--aws", is_flag=True, help="Take the records from DynamoDB, and --data for the mounted EFS folder."
+)
+@click.option("--omero-data", help="The data folder as OMERO's server sees it, such as /OMERO/vsv.")
+@click.option(
+    "--project", default="Slides", show_default=True, help="OMERO's project for the cases' datasets."
+)
+@click.option("--status", type=click.Choice(list(Status), case_sensitive=False), help="Only these.")
+@click.option("--case", "case_id", help="Only this case's slides.")
+@click.option("--new-only", is_flag=True, help="Only slides that were not written into FOLDER before.")
+@click.option("--with-notes", is_flag=True, help="Write reviewers and their notes, too.")
+@click.option(
+    "--image-suffix",
+    default=" [0]",
+    show_default=True,
+    help="What OMERO adds to the main image's name where a file holds label or macro as well.",
+)
+def omero_import(  # noqa: PLR0913  one parameter an option
+    folder: Path,
+    data: Path,
+    aws: bool,
+    omero_data: str | None,
+    project: str,
+    status: str | None,
+    case_id: str | None,
+    new_only: bool,
+    with_notes: bool,
+    image_suffix: str,
+) -> None:
+    """Write into FOLDER what OMERO needs to register slides in place: docs/omero.md has the commands."""
+    wanted = Wanted(
+        folder=omero_data or data.resolve().as_posix(),
+        project=project,
+        suffix=image_suffix,
+        status=Status(status.upper()) if status else None,
+        case_id=case_id,
+        new_only=new_only,
+        with_notes=with_notes,
+    )
+    with _on_aws(data) if aws else existing(data) as here:
+        report = write_import(here, folder, wanted)
+    click.echo(_told(report))
+
+
+@contextmanager
+def _on_aws(data: Path) -> Iterator[Installation]:
+    """Be the installation whose tables the environment names; raises SettingsError where it does not."""
+    yield on_aws(from_environment(os.environ | {"VSV_DATA": str(data)}))
+
+
+def _told(report: Report) -> str:
+    told = [f"{report.written} slide{'' if report.written == 1 else 's'} to register"]
+    if report.known:
+        told.append(f"{report.known} were written before")
+    told += [f"{count} left out: {why}" for why, count in report.left_out.items()]
+    if report.gone:
+        told.append(f"{report.gone} of those written before cannot be seen in OMERO now: gone.csv lists them")
+    return "\n".join(told)

@@ -1,0 +1,56 @@
+"""What the commands share: the options ``--data`` and ``--json``, and opening the data folder."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import platformdirs
+from vsv.runtime import Installation
+from vsv.workflow.transitions import Decider
+
+from vsv_local.composition import standalone
+
+# Whoever has the data folder in hand may do everything with it.
+OPERATOR = Decider("vsv", is_admin=True)
+
+
+def _default_data() -> Path:
+    return Path(os.environ.get("VSV_DATA") or platformdirs.user_data_path("vsv", appauthor=False))
+
+
+def data_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--data`` to a command."""
+    return click.option(
+        "--data",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=_default_data,
+        show_default="$VSV_DATA, else a folder of your own",
+        help="The folder that holds everything.",
+    )(command)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--json`` to a command."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")(command)
+
+
+def missing(data: Path) -> str:
+    """Say that there is no such data folder, to somebody whose slides may well be in another one."""
+    return f"there is no data folder {data}: say with --data, or VSV_DATA, which one the server said that it uses"
+
+
+@contextmanager
+def existing(data: Path) -> Iterator[Installation]:
+    """Open a data folder that is there: a mistyped --data must not look like an empty one."""
+    if not data.is_dir():
+        raise click.ClickException(missing(data))
+    with standalone(data) as (here, _intake):
+        yield here
+
+
+def quiet(as_json: bool) -> Callable[[str], None]:
+    """Give what talks to a person: on standard error where standard output is a script's."""
+    return lambda text: click.echo(text, err=as_json)

@@ -1,0 +1,112 @@
+"""``vsv publish``, ``vsv withdraw`` and ``vsv check-published``: slides that leave without patient data."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+from vsv.deidentification.phi_scan import check
+from vsv.deidentification.plan import policy_text, read_plan
+from vsv.deidentification.policy import MAX_BYTES, Policy, read_policy
+from vsv.deidentification.report import Report
+from vsv.deidentification.staging import DESCRIPTION
+from vsv.errors import FileMissingError, SlideNotFoundError
+from vsv.identifiers import checked_image_id
+from vsv.lifecycle import requests
+from vsv.records.models import JobState
+from vsv.runtime import Installation
+from vsv.storage.slide_files import SlideFiles
+
+from vsv_local.cli.finishing import finish
+from vsv_local.cli.options import OPERATOR, data_option, existing, json_option, quiet
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("image_id")
+@click.argument("name")
+@data_option
+@click.option("--policy", type=_FILE, help="What is kept; publishing.toml of the data folder if not given.")
+@json_option
+def publish(image_id: str, name: str, data: Path, policy: Path | None, as_json: bool) -> None:
+    """Publish a copy of a slide without patient data as NAME, its ID in a study."""
+    with existing(data) as here:
+        job = requests.publish(here, image_id, name, OPERATOR, "" if policy is None else _text(policy))
+        done = finish(here, job, quiet(as_json)).state is JobState.DONE
+        described = _described(here.files, name) if done else {}
+    if as_json:
+        click.echo(json.dumps(described, indent=2))
+    elif done:
+        click.echo(f"Slide {image_id} is published as {name}")
+        click.echo(Report.from_item(described["removed"]).text())
+
+
+def _text(path: Path) -> str:
+    """Read a policy file, so that what is wrong with it is told here and not by a job."""
+    text = path.read_bytes()[: MAX_BYTES + 1].decode("utf-8", "replace")
+    read_policy(text)
+    return text
+
+
+def _described(files: SlideFiles, name: str) -> dict[str, dict[str, list[str]]]:
+    found: dict[str, dict[str, list[str]]] = json.loads((files.folder(name) / DESCRIPTION).read_bytes())
+    return found
+
+
+@click.command()
+@click.argument("image_id")
+@data_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def withdraw(image_id: str, data: Path, yes: bool) -> None:
+    """Take a slide's published copy back, at once. Its name is not given again."""
+    with existing(data) as here:
+        yes or click.confirm(f"Withdraw the published copy of slide {image_id}?", abort=True)
+        job = finish(here, requests.withdraw(here, image_id, OPERATOR), click.echo)
+    if job.state is JobState.DONE:
+        click.echo(f"Slide {image_id} is published no longer: {(job.result or {}).get('name')} is gone")
+
+
+@click.command("check-published")
+@click.argument("original")
+@click.argument("published")
+@data_option
+@click.option("--policy", type=_FILE, help="By which the slide was published.")
+@json_option
+def check_published(original: str, published: str, data: Path, policy: Path | None, as_json: bool) -> None:
+    """Search a published file's bytes for what its original tells; the exit status is 1 where something is found.
+
+    ORIGINAL and PUBLISHED are files, or a stored slide's ImageID and its published name: then what its record tells
+    is searched as well.
+    """
+    asked = None if policy is None else read_policy(_text(policy))
+    if Path(original).is_file() and Path(published).is_file():
+        found = check(Path(original), Path(published), asked or Policy())
+    else:
+        if Path(original).is_file():
+            raise FileMissingError(
+                f"there is no file {published}: two files are compared, or two slides here"
+            )
+        with existing(data) as here:
+            record = here.slides.get(original)
+            if record is None:
+                raise SlideNotFoundError(f"there is neither a file nor a slide {original}")
+            copy, by = _copy(here, published), asked or _policy_of(here, original)
+            found = check(here.files.slide(original), copy, by, record)
+    click.echo(json.dumps(found.to_item(), indent=2) if as_json else found.text())
+    sys.exit(1 if found.leaks else 0)
+
+
+def _copy(here: Installation, published: str) -> Path:
+    path = Path(published)
+    if not path.is_file():
+        path = here.files.slide(checked_image_id(published))
+    if not path.is_file():
+        raise FileMissingError(f"there is neither a file nor a published slide {published}")
+    return path
+
+
+def _policy_of(here: Installation, image_id: str) -> Policy:
+    """Give the policy by which a slide is published, else the data folder's."""
+    plan = read_plan(here.files, image_id)
+    return read_policy(policy_text(here, None) if plan is None else plan.policy)

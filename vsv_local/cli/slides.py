@@ -1,0 +1,86 @@
+"""The commands that look at slides and change single ones: list, show, delete, export-deepzoom, add-mask."""
+
+import json
+from pathlib import Path
+
+import click
+from serve_image.omero.channels import read_color
+from vsv.errors import SlideNotFoundError
+from vsv.records.models import Status
+from vsv.rendering.masks import import_mask
+from vsv.storage.numeric_ids import give_number
+
+from vsv_local.bulk.rendering import all_slides
+from vsv_local.cli.options import data_option, existing, json_option
+from vsv_local.export import deepzoom
+
+
+@click.command("list")
+@data_option
+@click.option("--status", type=click.Choice(list(Status), case_sensitive=False), help="Only these.")
+@json_option
+def list_slides(data: Path, status: str | None, as_json: bool) -> None:
+    """List the slides."""
+    with existing(data) as here:
+        records = [
+            r for r in all_slides(here) if (r.status == status if status else r.status != Status.DELETED)
+        ]
+    if as_json:
+        click.echo(json.dumps([record.to_item() for record in records], indent=2, ensure_ascii=False))
+        return
+    for record in records:
+        size = f"{record.width}×{record.height}"
+        click.echo(
+            f"{record.image_id:<20} {record.slide_id or '':<24} {record.status:<9} {record.scan_date or '':<25}"
+            f" {size:>14}  {record.filename}"
+        )
+    click.echo(f"{len(records)} slide{'' if len(records) == 1 else 's'}", err=True)
+
+
+@click.command()
+@click.argument("image_id")
+@data_option
+@json_option
+def show(image_id: str, data: Path, as_json: bool) -> None:
+    """Show everything that is stored about a slide."""
+    with existing(data) as here:
+        record = here.slides.get(image_id)
+        if record is None:
+            raise SlideNotFoundError(f"there is no slide {image_id}")
+        number = give_number(here.files, image_id)
+    item = record.to_item()
+    if as_json:
+        click.echo(json.dumps(item, indent=2, ensure_ascii=False))
+        return
+    for name, value in item.items():
+        if name != "Tags":
+            click.echo(f"{name:<15} {value}")
+    click.echo(f"{'OMERO number':<15} {number}")
+    if record.barcode is None:
+        click.echo(f"{'Barcode':<15} (not read)")
+    for name, value in item.get("Tags", {}).items():
+        click.echo(f"  {name:<22} {value.splitlines()[0] if value else ''}")
+
+
+@click.command("export-deepzoom")
+@click.argument("image_id")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@data_option
+def export_deepzoom(image_id: str, folder: Path, data: Path) -> None:
+    """Write the classic FOLDER/IMAGEID.dzi and IMAGEID_files/ for programs that want them."""
+    with existing(data) as here:
+        tiles = deepzoom.export_deepzoom(here, image_id, folder)
+    click.echo(f"{tiles} tiles in {folder / (image_id + '_files')}")
+
+
+@click.command("add-mask")
+@click.argument("image_id")
+@click.argument("shape", type=click.IntRange(1))
+@click.argument("picture", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--color", default="FFFF00", show_default=True, help="RRGGBB or RRGGBBAA.")
+@data_option
+def add_mask(image_id: str, shape: int, picture: Path, color: str, data: Path) -> None:
+    """Store a picture as a slide's mask number SHAPE: what is not black in it belongs to the mask."""
+    with existing(data) as here:
+        import_mask(here.files, image_id, shape, picture, read_color(color))
+    click.echo(f"Mask {shape} of slide {image_id} is stored")

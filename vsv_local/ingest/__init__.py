@@ -1,0 +1,1 @@
+"""The standalone import machine: watched folders, transfer, import threads."""

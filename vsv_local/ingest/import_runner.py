@@ -1,0 +1,234 @@
+"""The standalone import machine: what DataSync and Step Functions do on AWS, on threads of this process.
+
+It calls the same step handlers in the same order. A file lock for each import keeps the server and the command
+line out of each other's way; a killed process drops its locks, and whoever comes next takes up its runs.
+"""
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from extract_metadata.handler import lambda_handler as extract_metadata
+from filelock import FileLock, Timeout
+from inspect_file.handler import lambda_handler as inspect_file
+from render_pyramid.handler import lambda_handler as render_pyramid
+from vsv.errors import (
+    FileMissingError,
+    UnavailableError,
+    UnreadableSlideError,
+    VersionConflictError,
+    VsvError,
+)
+from vsv.ingest.progress import NotedProgress
+from vsv.ingest.runs import NOT_THE_ONE, current_run, record_failure
+from vsv.records.models import ImportRecord, ImportState
+from vsv.runtime import Installation
+from vsv.storage.slide_files import SlideFiles
+
+from vsv_local.ingest import transfer
+from vsv_local.ingest.handoff import Source
+
+log = logging.getLogger(__name__)
+
+IMPORT_THREADS = 2  # copying waits for disks; a second slide need not wait for the first one's
+MAX_DEATHS = 50  # in a row, of one run; a restart that was asked for counts too
+RETRY_DELAYS_S = (0.5, 2.0)
+_UNDER_WAY = (ImportState.TRANSFERRING, ImportState.IMPORTING)
+
+
+class Intake(Source):
+    """Brings files from folders of this machine into the data folder and imports them."""
+
+    def __init__(
+        self,
+        here: Callable[[], Installation],
+        folders: Sequence[Path] = (),
+        *,
+        in_place: bool = False,
+        threads: int = IMPORT_THREADS,
+    ) -> None:
+        super().__init__(folders)
+        self._here = here
+        self.in_place = in_place
+        self._busy: set[str] = set()
+        self._unnoted: dict[str, str] = {}
+        self._busy_lock = Lock()
+        self._importers = ThreadPoolExecutor(threads, "import")
+        # One at a time: a pyramid takes all cores, and slides can be looked at before theirs.
+        self._renderers = ThreadPoolExecutor(1, "render")
+
+    def _note(self, run: ImportRecord, changes: dict[str, Any]) -> None:
+        try:
+            self._here().imports.advance(run.filename, run.run_id, changes)
+        except VersionConflictError:
+            return  # a newer run knows better
+        except VsvError as error:
+            self._unnoted[run.run_id] = str(error)
+            log.warning("%s: this could not be noted: %s", run.filename, error)
+
+    def start(self, run: ImportRecord) -> None:
+        """Queue a run, unless this process works on it already."""
+        with self._busy_lock:
+            if run.run_id in self._busy:
+                return
+            self._busy.add(run.run_id)
+            self._unnoted.pop(run.run_id, None)
+        self._submit(self._importers, self._import, run)
+
+    def resume(self) -> None:
+        """Take up the runs that a killed process left under way."""
+        for state in _UNDER_WAY:
+            token = None
+            while True:
+                page = self._here().imports.by_state(state, limit=100, token=token)
+                for run in page.items:
+                    self.start(run)
+                if (token := page.next_token) is None:
+                    break
+
+    def take_up(self, filename: str) -> None:
+        """Take up the run of a file that a worker was asked to import; what fails now is left to ``resume``."""
+        try:
+            run = self._here().imports.get(filename)
+        except VsvError as error:
+            log.warning("%s waits: %s", filename, error)
+            return
+        if run is not None and run.state in _UNDER_WAY:
+            self.start(run)
+
+    def is_busy(self) -> bool:
+        """Tell whether any run is under way in this process."""
+        with self._busy_lock:
+            return bool(self._busy)
+
+    def works_on(self, run: ImportRecord) -> bool:
+        """Tell whether this process works on a run, or is about to."""
+        with self._busy_lock:
+            return run.run_id in self._busy
+
+    def unnoted(self, run: ImportRecord) -> str | None:
+        """Tell why the last try at a run could not even be noted, as on a disk that is full."""
+        return self._unnoted.get(run.run_id)
+
+    def close(self) -> None:
+        """Finish the steps under way and take up no more."""
+        self._importers.shutdown(cancel_futures=True)
+        self._renderers.shutdown(cancel_futures=True)
+
+    def _import(self, run: ImportRecord) -> None:
+        if self._run_steps(run, (self._transfer, inspect_file, extract_metadata)):
+            log.info("%s is here and can be looked at", run.filename)
+            self._submit(self._renderers, self._render, run)
+        else:
+            self._done(run)
+
+    def _submit(
+        self, pool: ThreadPoolExecutor, work: Callable[[ImportRecord], None], run: ImportRecord
+    ) -> None:
+        try:
+            pool.submit(work, run)
+        except RuntimeError:
+            self._done(run)  # closing: the next start takes it up
+
+    def _render(self, run: ImportRecord) -> None:
+        if self._run_steps(run, (render_pyramid,)):
+            log.info("%s is ready", run.filename)
+        self._done(run)
+
+    def _done(self, run: ImportRecord) -> None:
+        with self._busy_lock:
+            self._busy.discard(run.run_id)
+
+    def _run_steps(self, run: ImportRecord, steps: Sequence[Callable[[dict[str, Any], Any], Any]]) -> bool:
+        """Run steps in order; tell whether all of them passed. Nothing escapes: this is a thread's last frame."""
+        event = {"filename": run.filename, "size": run.size, "runId": run.run_id}
+        try:
+            with import_lock(self._here().files, run.filename), self._survived(run):
+                for step in steps:
+                    _with_retries(step, event)
+            return True
+        except Timeout:
+            log.info("%s is being imported by another process", run.filename)
+        except VersionConflictError:
+            log.info("%s: a newer import has taken this one's place", run.filename)
+        except UnreadableSlideError as error:
+            log.warning("%s failed: %s", run.filename, error)
+        except (UnavailableError, OSError) as error:
+            log.warning("%s waits: %s", run.filename, error)
+            waits_for = str(error) if isinstance(error, VsvError) else "the data folder cannot be used now"
+            self._note(run, {"error": waits_for})
+        except Exception as error:
+            log.exception("%s failed", run.filename)
+            reason = (
+                str(error) if isinstance(error, VsvError) else "an unexpected error stopped it: see the log"
+            )
+            self._note(run, {"state": ImportState.FAILED, "error": reason})
+        return False
+
+    @contextmanager
+    def _survived(self, run: ImportRecord) -> Iterator[None]:
+        """Count the run's deaths: a file that ends the process each time must not stop all others for ever."""
+        here = self._here()
+        deaths = current_run(here, run.filename, run.run_id).deaths
+        if deaths >= MAX_DEATHS:
+            message = f"the program ended {deaths} times while it worked on this file: it is left alone now"
+            record_failure(here, run, message)
+            raise UnreadableSlideError(message)
+        here.imports.advance(run.filename, run.run_id, {"deaths": deaths + 1})
+        try:
+            yield
+        finally:
+            self._note(run, {"deaths": 0})
+
+    def _transfer(self, event: dict[str, Any], _context: Any) -> None:
+        """Bring the file in, unless a run before this one has."""
+        here = self._here()
+        run = here.imports.get(event["filename"])
+        if run is None or run.run_id != event["runId"]:
+            raise VersionConflictError("a newer import of this file has taken this one's place")
+        if run.image_id is not None and here.files.stored_size(run.image_id) == run.size:
+            return
+        places = here.files.taken(run.filename, run.run_id), here.files.incoming(run.filename)
+        if run.checksum is not None and any(path.exists() for path in places):
+            return
+        source = self.folders.path_for(run)
+        if source is None:
+            raise FileMissingError(
+                "the file left the scanner's folder before it was copied: scan the slide again"
+            )
+        copy = partial(transfer.copy, progress=NotedProgress(here, run))
+        bring = transfer.link if self.in_place else copy
+        brought = bring(source, here.files, run.filename, run.size)
+        if not self.in_place and run.expected not in {None, brought.checksum}:
+            record_failure(here, run, NOT_THE_ONE)
+            raise UnreadableSlideError(NOT_THE_ONE)
+        here.imports.advance(
+            run.filename, run.run_id, {"checksum": brought.checksum, "source_modified": brought.modified}
+        )
+
+
+def import_lock(files: SlideFiles, filename: str) -> FileLock:
+    """Give the lock of whoever works on a file of this name; entering it raises Timeout where it is held."""
+    folder = files.root / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    name = hashlib.sha256(filename.encode()).hexdigest()[:32]
+    return FileLock(folder / f"{name}.lock", timeout=0)
+
+
+def _with_retries(step: Callable[[dict[str, Any], Any], Any], event: dict[str, Any]) -> None:
+    """Run a step; what may pass is tried again after a pause."""
+    for delay_s in RETRY_DELAYS_S:
+        try:
+            step(event, None)
+            return
+        except UnavailableError as error:
+            log.info("%s: trying again: %s", event["filename"], error)
+            time.sleep(delay_s)
+    step(event, None)

@@ -1,0 +1,1 @@
+"""The standalone server: HTTP, tiles on the event loop, worker processes, job threads."""

@@ -1,0 +1,155 @@
+"""The standalone server: watches folders, imports what appears, serves slides to browsers."""
+
+import json
+import logging
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from import_slide.handler import lambda_handler as import_slide
+from vsv.barcodes.reader import libdmtx_missing
+from vsv.errors import SettingsError
+from vsv.storage.slide_files import FOLDERS
+
+from vsv_local.backup.restored_marker import RESTS, rests
+from vsv_local.composition import standalone
+from vsv_local.ingest.watcher import Watcher
+from vsv_local.server import static
+from vsv_local.server.api_gateway_events import http_event
+from vsv_local.server.job_threads import JobWorker
+from vsv_local.server.supervisor import Workers, check_count
+from vsv_local.server.uvicorn_server import make_server
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the server listens, and the further names that it answers to."""
+
+    host: str
+    port: int
+    names: tuple[str, ...] = ()
+
+    @property
+    def url(self) -> str:
+        """What to point a browser at."""
+        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104  shown, not bound
+        return f"http://{shown}:{self.port}/"
+
+
+def serve(
+    data: Path,
+    folders: Sequence[Path],
+    address: Address,
+    *,
+    in_place: bool,
+    say: Callable[[str], None],
+    workers: int = 1,
+) -> None:
+    """Serve until interrupted; raises SettingsError where the address or a folder cannot be used.
+
+    ``workers`` processes serve, apart from this one; a single one is this one.
+    """
+    check_count(workers)
+    for folder in folders:
+        if not folder.is_dir():
+            raise SettingsError(f"there is no folder {folder}")
+        if any(folder.resolve().is_relative_to((data / own).resolve()) for own in FOLDERS):
+            raise SettingsError(
+                f"{folder} is part of the data folder: watch the folder that the scanner writes to"
+            )
+    sockets = _listen(address, workers)
+    address = replace(address, port=sockets[0].getsockname()[1])
+    with ExitStack() as open_things:
+        for listening in sockets:
+            open_things.enter_context(listening)
+        here, intake = open_things.enter_context(standalone(data, folders, in_place=in_place))
+        here.files.sweep()
+        watcher = Watcher(folders, post, intake.resume)
+        watcher.start()
+        open_things.callback(watcher.stop)
+        job_worker = JobWorker(here)
+        job_worker.start()
+        open_things.callback(job_worker.stop)
+        _greet(address, data, folders, in_place, say)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        if workers == 1:
+            _run(address, sockets[0])
+        else:
+            names = [address.host, *address.names]
+            _watch_workers(Workers(sockets, data, folders, names, intake.take_up))
+
+
+def post(filename: str, size: int) -> bool:
+    """Post a file as the scanner does; tell whether the answer is final."""
+    body = json.dumps({"filename": filename, "size": size}).encode()
+    result = import_slide(http_event("POST", "/ImportSlide", "", (), body), None)
+    if result["statusCode"] >= 400 and result["statusCode"] != 422:
+        log.warning("%s: %s", filename, json.loads(result["body"]).get("error"))
+    return result["statusCode"] in {200, 400, 422} or json.loads(result["body"]).get("state") == "READY"
+
+
+def _listen(address: Address, count: int) -> list[socket.socket]:
+    """Bind before anything is promised: a taken port must not be found out after the greeting."""
+    only = _bound(address)
+    if count == 1:
+        return [only]
+    # It has shown that nobody else is there: sockets that share a port would not notice.
+    address = replace(address, port=only.getsockname()[1])
+    only.close()
+    return [_bound(address, shared=True) for _ in range(count)]
+
+
+def _bound(address: Address, *, shared: bool = False) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        if shared:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listening.bind((address.host, address.port))
+        if shared:
+            listening.listen(BACKLOG)  # who comes before its worker is there waits
+    except OSError as error:
+        listening.close()
+        raise SettingsError(
+            f"port {address.port} on {address.host} cannot be used ({error.strerror}):"
+            " stop what uses it, or choose another with --port"
+        ) from error
+    return listening
+
+
+def _greet(
+    address: Address, data: Path, folders: Sequence[Path], in_place: bool, say: Callable[[str], None]
+) -> None:
+    how = "served in place from" if in_place else "imported from"
+    for folder in folders:
+        say(f"Slides are {how} {folder}")
+    say(f"{'Everything made of them is' if folders else 'Slides are'} kept in {data}")
+    if rests(data):
+        say(f"It {RESTS}")
+    if not static.libraries_installed():
+        say(
+            "The page's libraries are not installed: the list works, viewing does not."
+            " Run scripts/web once (needs npm)."
+        )
+    if (missing := libdmtx_missing()) is not None:
+        say(missing)
+    say(f"\n  Open {address.url} in a browser. Ctrl+C stops.\n")
+
+
+def _run(address: Address, listening: socket.socket) -> None:
+    # uvicorn raises the signal again when it has stopped: either ends the block in order.
+    with suppress(KeyboardInterrupt):
+        make_server((address.host, *address.names)).run(sockets=[listening])
+
+
+def _watch_workers(workers: Workers) -> None:
+    with suppress(KeyboardInterrupt), workers:
+        workers.watch()

@@ -1,0 +1,74 @@
+"""The page's files, served from this machine: no content delivery network, no inline script."""
+
+import json
+import mimetypes
+from pathlib import Path
+
+from vsv_local.assets import asset
+
+WEB = asset("web")
+# Where people log in, and how: only an installation on AWS has it (vsv_local/export/page_publisher.py).
+CONFIG = "/config.json"
+_BUILDS = {
+    "openseadragon": "build/openseadragon/openseadragon.min.js",
+    "oidc-client-ts": "dist/browser/oidc-client-ts.min.js",
+}
+SECURITY_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-cache",
+}
+_SERVED = {".html", ".css", ".js", ".svg", ".png"}
+
+
+def _libraries() -> dict[str, Path]:
+    """Give the libraries' files by their addresses, which change with their versions."""
+    versions = json.loads((WEB / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    return {
+        f"/vendor/{name}-{versions[name]}.min.js": WEB / "node_modules" / name / build
+        for name, build in _BUILDS.items()
+    }
+
+
+LIBRARIES = _libraries()
+
+
+def libraries_installed() -> bool:
+    """Tell whether OpenSeadragon and what logging in needs are here."""
+    return all(path.is_file() for path in LIBRARIES.values())
+
+
+def find(address: str) -> Path | None:
+    """Give the file behind an address of the page, or None; nothing but the page and its libraries is ever found."""
+    if address == "/":
+        return WEB / "index.html"
+    parts = address[1:].split("/")
+    if len(parts) > 2 or not all(_is_plain(part) for part in parts):
+        return None
+    found = LIBRARIES.get(address) or WEB.joinpath(*parts)
+    return found if found.suffix in _SERVED and found.is_file() else None
+
+
+def addresses() -> list[str]:
+    """Give the address of every file that makes the page, libraries included."""
+    own = [f"/{path.relative_to(WEB).as_posix()}" for path in (*WEB.glob("*"), *WEB.glob("*/*"))]
+    return [one for one in (*sorted(own), *LIBRARIES) if find(one)]
+
+
+def _is_plain(part: str) -> bool:
+    return (
+        0 < len(part) <= 80 and part.isascii() and not part.startswith(".") and not set(part) & set("\\:%\0")
+    )
+
+
+def content_type(path: Path) -> str:
+    """Give the media type that a browser needs."""
+    if path.suffix == ".js":
+        return "text/javascript; charset=utf-8"
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind

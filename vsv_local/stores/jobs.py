@@ -1,0 +1,68 @@
+"""Job records in SQLite; ``sqlite.py`` says what holds for all of them."""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from vsv.errors import AlreadyExistsError, VersionConflictError
+from vsv.records.items import Item, job_changes, new_item
+from vsv.records.models import JobKind, JobRecord, JobState, job_id
+from vsv.records.stores import Page
+
+from vsv_local.stores.items import Order, changed, find, page, to_json
+from vsv_local.stores.sqlite_database import Database
+
+_JOB = "SELECT item FROM jobs WHERE job_id = ?"
+_BY_STATE = Order(
+    JobRecord,
+    "jobs by state",
+    2,
+    "SELECT item, next_at, job_id FROM jobs WHERE state = ? AND (next_at, job_id) > (?, ?) "
+    "ORDER BY next_at, job_id LIMIT ?",
+)
+
+
+class SqliteJobStore:
+    """The jobs in an open database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, image_id: str, kind: JobKind) -> JobRecord | None:
+        """Give the latest job of this kind for this slide, or None."""
+        with self._database.reading() as connection:
+            item = find(connection, _JOB, job_id(image_id, kind))
+        return None if item is None else JobRecord.from_item(item)
+
+    def start(self, record: JobRecord, *, replaces: str | None) -> None:
+        """Store a new request in the place of ``replaces``; raises AlreadyExistsError if another one is there."""
+        item = new_item(record)
+        with self._database.writing() as connection:
+            stored = find(connection, _JOB, record.job_id)
+            if stored == item:  # this very request, told twice
+                return
+            if (stored["RunID"] if stored else None) != replaces:
+                raise AlreadyExistsError("This was asked for meanwhile: look how it goes.")
+            _write(connection, item)
+
+    def advance(self, job: JobRecord, changes: Mapping[str, Any]) -> JobRecord:
+        """Change some attributes of this very request; raises VersionConflictError if another has its place."""
+        fields = job_changes(changes)
+        with self._database.writing() as connection:
+            item = find(connection, _JOB, job.job_id)
+            if item is None or item["RunID"] != job.run_id:
+                raise VersionConflictError("This was asked for anew meanwhile.")
+            item = changed(item, fields)
+            _write(connection, item)
+        return JobRecord.from_item(item)
+
+    def by_state(self, state: JobState, limit: int = 20, token: str | None = None) -> Page[JobRecord]:
+        """Give a page of the jobs in this state, by NextAt."""
+        return page(self._database, _BY_STATE, (str(state),), limit, token)
+
+
+def _write(connection: sqlite3.Connection, item: Item) -> None:
+    connection.execute(
+        "REPLACE INTO jobs (job_id, state, next_at, item) VALUES (?, ?, ?, ?)",
+        (item["JobID"], item["State"], item["NextAt"], to_json(item)),
+    )
