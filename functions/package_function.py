@@ -3,8 +3,8 @@
     python3 package_function.py ServeImageFunction FOLDER
 
 What is needed is read from the imports themselves, those inside functions included, so that nothing is forgotten
-and a package holds nothing else. Where there is a ``python3.13`` the modules are compiled too: Lambda
-cannot write ``.pyc`` files and would compile at every cold start.
+and a package holds nothing else; no name of a module stands here but those of ``BY_REQUEST``. Where there is a
+``python3.13`` the modules are compiled too: Lambda cannot write ``.pyc`` files and would compile at every cold start.
 """
 
 import ast
@@ -13,31 +13,15 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PYTHON_VERSION = "3.13"
-# What functions that show slides leave out: ``vsv.runtime`` would import these when it is asked for a record, a
-# number, an archive, a destination or to start an import, and ``vsv.slides.slide`` when it opens a slide. Images need
-# records for IIIF's manifests and for imgData; labels are files that lie ready, and need none of it. The two
-# functions that run jobs leave out each other's steps, which ``vsv.lifecycle.job_registry`` would import.
-LEFT_OUT = {
-    "manage_files": ("vsv.delivery.sending", "vsv.delivery.destinations"),
-    "send_slides": (
-        "vsv.lifecycle.archiving", "vsv.deidentification", "vsv.deidentification.steps", "vsv.lifecycle.purging",
-        "vsv.storage.object_store",
-    ),
-    "serve_image": (
-        "vsv.aws.stream_import_starter", "vsv.aws.dynamodb.jobs",
-        "vsv.delivery.destinations", "vsv.storage.object_store",
-    ),
-    "serve_label": (
-        "vsv.aws.dynamodb.records", "vsv.aws.dynamodb.jobs", "vsv.aws.stream_import_starter",
-        "vsv.delivery.destinations", "vsv.storage.object_store", "vsv.storage.numeric_ids",
-        "vsv.slides.openslide_reader", "vsv.slides.image_reader", "vsv.formats.openjpeg",
-    ),
-}  # fmt: skip
+# Modules that bring everything together, in functions that each import one thing: ``make_slides`` the slide records.
+# Of these a package takes those whose name it asks for: ``services.slides`` in any of its modules, or
+# ``JobKind.SEND`` in the function's own folder.
+BY_REQUEST = {"vsv.runtime": "make_", "vsv.lifecycle.job_registry": "step_"}
 
 
 def folder_of(logical_id: str) -> str:
@@ -47,23 +31,71 @@ def folder_of(logical_id: str) -> str:
 
 
 def modules_of(function: str, root: Path = HERE) -> dict[str, Path]:
-    """Give the modules that a function's handler needs, by name, with their files under ``root``.
+    """Return the modules that a function's handler needs, by name, with their files under ``root``.
 
-    Raises FileNotFoundError where there is no such function.
+    Raise FileNotFoundError where there is no such function.
     """
-    left_out = LEFT_OUT.get(function, ())
     found: dict[str, Path] = {}
-    waiting = [f"{function}.handler"]
+    waiting = {f"{function}.handler"}
     while waiting:
-        name = waiting.pop()
-        path = _file_of(name, root)
-        if name in found or name in left_out or path is None:
-            continue
-        found[name] = path
-        waiting += [*_parents(name), *imported(path.read_text(encoding="utf-8"))]
+        _follow(waiting, found, root)
+        waiting = set(_requested(function, found)) - found.keys()
+        waiting = {name for name in waiting if _file_of(name, root)}
     if f"{function}.handler" not in found:
         raise FileNotFoundError(f"there is no function {function}: no {function}/handler.py")
     return dict(sorted(found.items()))
+
+
+def _follow(names: Iterable[str], found: dict[str, Path], root: Path) -> None:
+    """Add these modules, and all that they import, to those found."""
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        path = _file_of(name, root)
+        if name in found or path is None:
+            continue
+        found[name] = path
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if name in BY_REQUEST:
+            tree.body = [node for node in tree.body if not isinstance(node, ast.FunctionDef)]
+        waiting += [*_parents(name), *imported(tree)]
+
+
+def _requested(function: str, found: Mapping[str, Path]) -> Iterator[str]:
+    """Yield what the modules of ``BY_REQUEST`` import for the names that this package asks for."""
+    services, kinds = set[str](), set[str]()
+    for name, path in found.items():
+        services |= _attributes(path, _is_services)
+        if name.startswith(f"{function}."):
+            kinds |= _attributes(path, lambda base: base == "JobKind")
+    for module in BY_REQUEST.keys() & found.keys():
+        asked = {f"{BY_REQUEST[module]}{name.lower()}" for name in services | kinds}
+        for node in _called(ast.parse(found[module].read_text(encoding="utf-8")), asked):
+            yield from imported(node)
+
+
+def _is_services(base: str) -> bool:
+    return base == "current()" or base.endswith("services")
+
+
+def _attributes(path: Path, is_wanted: Callable[[str], bool]) -> set[str]:
+    """Return the names of attributes that a module reads of what is wanted."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return {
+        node.attr for node in nodes if isinstance(node, ast.Attribute) and is_wanted(ast.unparse(node.value))
+    }
+
+
+def _called(tree: ast.Module, names: set[str]) -> list[ast.FunctionDef]:
+    """Return the functions of these names, and those of the same module that they call."""
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    wanted, waiting = dict[str, ast.FunctionDef](), names & functions.keys()
+    while waiting:
+        name = waiting.pop()
+        wanted[name] = functions[name]
+        called = {node.id for node in ast.walk(functions[name]) if isinstance(node, ast.Name)}
+        waiting |= (called & functions.keys()) - wanted.keys()
+    return list(wanted.values())
 
 
 def _parents(name: str) -> list[str]:
@@ -78,12 +110,12 @@ def _file_of(name: str, root: Path) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def imported(source: str) -> Iterator[str]:
-    """Give the names that a module imports, wherever in it; of ``from a import b`` both a and a.b.
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Yield the names that a module or function imports, wherever in it; of ``from a import b`` both a and a.b.
 
-    Imports for type checkers alone are left out. A relative import is refused: there are none in this project.
+    Imports for type checkers alone are left out. Raise ValueError for a relative import: there are none here.
     """
-    waiting: list[ast.AST] = [ast.parse(source)]
+    waiting = [tree]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.Import):

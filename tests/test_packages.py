@@ -1,12 +1,16 @@
 """What a function's package and a layer are made of."""
 
+import ast
 import importlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from manage_files import handler as manage_files
 from running import ROOT
+from vsv.records.models import JobKind
+from vsv.workflow.job_queue import OF_FILES
 
 sys.path.append(str(ROOT / "layers"))
 package_function = importlib.import_module("package_function")
@@ -53,7 +57,7 @@ def test_imports_inside_functions_are_followed_and_those_for_type_checkers_are_n
 
 def test_a_relative_import_is_refused() -> None:
     with pytest.raises(ValueError, match="relative"):
-        list(package_function.imported("from . import x"))
+        list(package_function.imported(ast.parse("from . import x")))
 
 
 def test_a_function_is_found_by_its_name_in_the_template() -> None:
@@ -119,6 +123,30 @@ def test_each_that_runs_jobs_is_packed_with_the_steps_of_its_own() -> None:
         "vsv.lifecycle.purging",
         "vsv.lifecycle.daily_schedule",
     }
+
+
+def test_each_kind_of_job_is_named_by_the_function_that_runs_it() -> None:
+    assert set(manage_files.KINDS) == set(OF_FILES)
+    assert {*manage_files.KINDS, JobKind.SEND} == set(JobKind)
+
+
+def test_a_function_is_packed_with_the_services_that_its_modules_use_and_no_others(tmp_path: Path) -> None:
+    (tmp_path / "vsv").mkdir()
+    (tmp_path / "f").mkdir()
+    for package in ("vsv", "f"):
+        (tmp_path / package / "__init__.py").touch()
+    (tmp_path / "vsv/runtime.py").write_text(
+        "import always\n"
+        "def current():\n    import never\n"
+        "def make_slides(settings):\n    import slides\n    return _opened()\n"
+        "def _opened():\n    import opened\n"
+        "def make_jobs(settings):\n    import jobs\n"
+    )
+    for name in ("always", "never", "slides", "opened", "jobs"):
+        (tmp_path / f"{name}.py").touch()
+    (tmp_path / "f/handler.py").write_text("from vsv.runtime import current\nfound = current().slides\n")
+    held = set(package_function.modules_of("f", tmp_path))
+    assert held == {"f", "f.handler", "vsv", "vsv.runtime", "always", "slides", "opened"}
 
 
 def test_what_has_the_edge_forget_is_packed_without_files() -> None:

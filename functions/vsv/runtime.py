@@ -1,153 +1,84 @@
-"""The parts that one running installation is made of; handlers ask here for theirs.
+"""Puts an installation together, and keeps the one that this process is.
 
-On AWS they are made of the environment at first use. The standalone server and the command line hand in their own
-with ``use``; then everything else runs the same code.
+On AWS the services are made of the environment at first use. The standalone server and the command line hand in their
+own with ``use``; then everything else runs the same code.
+
+Each ``make_…`` function imports what it makes: a cold start loads only what it uses, and a function's package holds
+what a maker imports only where its modules use that service (``package_function.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from functools import cache, cached_property
-from typing import TYPE_CHECKING, Protocol
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vsv.errors import SettingsError
+from vsv.services import ImportStarter, Makers, Services
 from vsv.settings import Settings, from_environment, required
-from vsv.slides.slide_cache import Library
-from vsv.storage.slide_files import SlideFiles
 
 if TYPE_CHECKING:  # cold start: a tile has no record
+    from collections.abc import Callable
+
     from vsv.delivery.destinations import Destination
-    from vsv.records.models import ImportRecord
     from vsv.records.stores import ImportStore, JobStore, SlideStore
-    from vsv.storage.numeric_ids import Numbers
-    from vsv.storage.object_store import Vault
+    from vsv.slides.slide_cache import SlideCache
+    from vsv.storage.numeric_ids import NumericIds
+    from vsv.storage.object_store import ObjectStore
+    from vsv.storage.slide_files import SlideFiles
+
+_BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?\Z", re.ASCII)
+
+_in_use: Services | None = None
 
 
-class ImportStarter(Protocol):
-    """Sets an import going, and knows what can be known of its source from here."""
-
-    def describe_source(self, filename: str, size: int) -> str | None:
-        """Tell where the file comes from, for the record; raises FileMissingError if it plainly is not there."""
-
-    def new_source(
-        self, filename: str, size: int, known: Collection[str], run: ImportRecord | None
-    ) -> str | None:
-        """Give the folder in which a file of that name and size has content of none of the ``known`` checksums.
-
-        None where there is none or it cannot be seen. ``run`` is the latest one of that name and size.
-        Raises FileChangingError where the file is there with other sizes only.
-        """
-
-    def start(self, run: ImportRecord) -> None:
-        """Set this run going; starting it twice is the same as once."""
-
-    def has_ended(self, run: ImportRecord) -> bool:
-        """Tell whether nothing can be at work on this run any more, whatever its record says."""
-
-
-@dataclass(frozen=True)
-class Installation:
-    """One installation. Its parts are made when they are first needed: a tile needs no database."""
-
-    settings: Settings
-    make_slides: Callable[[], SlideStore]
-    make_imports: Callable[[], ImportStore]
-    make_starter: Callable[[], ImportStarter]
-    make_jobs: Callable[[], JobStore]
-
-    @cached_property
-    def files(self) -> SlideFiles:
-        """The data folder; raises SettingsError where there is none."""
-        if self.settings.data is None:
-            raise SettingsError("the setting VSV_DATA is missing: the folder where slides are stored")
-        return SlideFiles(self.settings.data)
-
-    @cached_property
-    def library(self) -> Library:
-        """The opened slides."""
-        return Library(self.files)
-
-    @cached_property
-    def numbers(self) -> Numbers:
-        """The slides by number."""
-        from vsv.storage.numeric_ids import Numbers  # noqa: PLC0415  cold start
-
-        return Numbers(self.files)
-
-    @cached_property
-    def slides(self) -> SlideStore:
-        """The slide records."""
-        return self.make_slides()
-
-    @cached_property
-    def imports(self) -> ImportStore:
-        """The import records."""
-        return self.make_imports()
-
-    @cached_property
-    def jobs(self) -> JobStore:
-        """The job records."""
-        return self.make_jobs()
-
-    @property
-    def destinations(self) -> tuple[Destination, ...]:
-        """Where slides' metadata is sent to, read anew each time: it may be changed while this runs."""
-        from vsv.delivery.destinations import destinations_in  # noqa: PLC0415  cold start
-
-        return destinations_in(required(self.settings.destinations, "VSV_DESTINATIONS"))
-
-    @cached_property
-    def archive(self) -> Vault:
-        """Where originals are kept that were archived; raises SettingsError where there is no archive."""
-        from vsv.storage.object_store import vault_at  # noqa: PLC0415  cold start: boto3, where it is a bucket
-
-        settings = self.settings
-        return vault_at(required(settings.archive, "VSV_ARCHIVE"), settings.archive_class)
-
-    @cached_property
-    def published(self) -> Vault:
-        """Where published copies are kept besides here; raises SettingsError where that is nowhere."""
-        from vsv.storage.object_store import vault_at  # noqa: PLC0415  cold start: boto3, where it is a bucket
-
-        return vault_at(required(self.settings.published, "VSV_PUBLISHED"))
-
-    @cached_property
-    def starter(self) -> ImportStarter:
-        """What sets imports going."""
-        return self.make_starter()
-
-
-_in_use: Installation | None = None
-
-
-def use(installation: Installation | None) -> None:
-    """Let this process be that installation; None forgets it."""
+def use(services: Services | None) -> None:
+    """Make these the services of this process; None forgets them."""
     global _in_use  # noqa: PLW0603  Lambda hands a handler nothing but its event
-    _in_use = installation
+    _in_use = services
 
 
-def current() -> Installation:
-    """Give the installation that this process is; raises SettingsError where AWS's settings are missing."""
+def current() -> Services:
+    """Return this process's services; raise SettingsError where AWS's settings are missing."""
     if _in_use is None:
         use(on_aws(from_environment()))
     assert _in_use is not None
     return _in_use
 
 
-def on_aws(settings: Settings) -> Installation:
-    """Put an installation together from AWS's services."""
-    imports = cache(lambda: _import_store(settings))
-    return Installation(
+def on_aws(settings: Settings) -> Services:
+    """Return the services of an installation on AWS."""
+    imports = cache(lambda: make_imports(settings))
+    return assemble(
         settings,
-        make_slides=lambda: _slide_store(settings),
-        make_imports=imports,
-        make_starter=lambda: _stream_starter(imports()),
-        make_jobs=lambda: _job_store(settings),
+        slides=lambda: make_slides(settings),
+        imports=imports,
+        starter=lambda: make_starter(imports()),
+        jobs=lambda: make_jobs(settings),
     )
 
 
-def _slide_store(settings: Settings) -> SlideStore:
+def assemble(
+    settings: Settings,
+    *,
+    slides: Callable[[], SlideStore],
+    imports: Callable[[], ImportStore],
+    starter: Callable[[], ImportStarter],
+    jobs: Callable[[], JobStore],
+) -> Services:
+    """Return an installation with these stores and this starter; the other services are the same everywhere."""
+    return Services(settings, slides, imports, starter, jobs, _makers())
+
+
+def _makers() -> Makers:
+    return Makers(
+        make_files, make_slide_cache, make_numeric_ids, make_destinations, make_archive, make_published
+    )
+
+
+def make_slides(settings: Settings) -> SlideStore:
+    """Return the slide records in DynamoDB; raise SettingsError that names a missing table."""
     # Named first: the tile function may have neither tables nor boto3.
     slides = required(settings.slides_table, "VSV_SLIDES_TABLE")
     review = required(settings.review_table, "VSV_REVIEW_TABLE")
@@ -156,19 +87,79 @@ def _slide_store(settings: Settings) -> SlideStore:
     return DynamoSlideStore(slides, review_table=review)
 
 
-def _import_store(settings: Settings) -> ImportStore:
+def make_imports(settings: Settings) -> ImportStore:
+    """Return the import records in DynamoDB; raise SettingsError that names a missing table."""
     from vsv.aws.dynamodb.records import DynamoImportStore  # noqa: PLC0415  cold start: boto3
 
     return DynamoImportStore(required(settings.imports_table, "VSV_IMPORTS_TABLE"))
 
 
-def _job_store(settings: Settings) -> JobStore:
+def make_jobs(settings: Settings) -> JobStore:
+    """Return the job records in DynamoDB; raise SettingsError that names a missing table."""
     from vsv.aws.dynamodb.jobs import DynamoJobStore  # noqa: PLC0415  cold start: boto3
 
     return DynamoJobStore(required(settings.jobs_table, "VSV_JOBS_TABLE"))
 
 
-def _stream_starter(imports: ImportStore) -> ImportStarter:
+def make_starter(imports: ImportStore) -> ImportStarter:
+    """Return what starts imports on AWS: a record in the imports table's stream."""
     from vsv.aws.stream_import_starter import StreamStarter  # noqa: PLC0415  cold start: records
 
     return StreamStarter(imports)
+
+
+def make_files(settings: Settings) -> SlideFiles:
+    """Return the data folder; raise SettingsError where there is none."""
+    from vsv.storage.slide_files import SlideFiles  # noqa: PLC0415  cold start: sessions have no files
+
+    if settings.data is None:
+        raise SettingsError("the setting VSV_DATA is missing: the folder where slides are stored")
+    return SlideFiles(settings.data)
+
+
+def make_slide_cache(files: SlideFiles) -> SlideCache:
+    """Return the cache of opened slides."""
+    from vsv.slides.slide_cache import SlideCache  # noqa: PLC0415  cold start: labels need no slide
+
+    return SlideCache(files)
+
+
+def make_numeric_ids(files: SlideFiles) -> NumericIds:
+    """Return the slides by number."""
+    from vsv.storage.numeric_ids import NumericIds  # noqa: PLC0415  cold start
+
+    return NumericIds(files)
+
+
+def make_destinations(settings: Settings) -> tuple[Destination, ...]:
+    """Return the registries; raise SettingsError where none are set."""
+    from vsv.delivery.destinations import destinations_in  # noqa: PLC0415  cold start
+
+    return destinations_in(required(settings.destinations, "VSV_DESTINATIONS"))
+
+
+def make_archive(settings: Settings) -> ObjectStore:
+    """Return the archive; raise SettingsError where there is none."""
+    return make_object_store(required(settings.archive, "VSV_ARCHIVE"), settings.archive_class)
+
+
+def make_published(settings: Settings) -> ObjectStore:
+    """Return where published copies are stored; raise SettingsError where that is nowhere."""
+    return make_object_store(required(settings.published, "VSV_PUBLISHED"))
+
+
+def make_object_store(where: str, storage_class: str = "STANDARD") -> ObjectStore:
+    """Return the store that a setting names, a folder or ``s3://bucket/prefix``; raise SettingsError."""
+    if not where.startswith("s3:"):
+        from vsv.storage.folder_object_store import FolderObjectStore  # noqa: PLC0415  on AWS there are buckets
+
+        return FolderObjectStore(Path(where))
+    from vsv.storage.object_store import is_key  # noqa: PLC0415  cold start
+
+    bucket = _BUCKET.match(where)
+    prefix = (bucket[2] or "").strip("/") if bucket else ""
+    if bucket is None or (prefix and not is_key(prefix)):
+        raise SettingsError("a bucket for copies is named as s3://bucket or s3://bucket/prefix")
+    from vsv.aws.s3_object_store import S3ObjectStore  # noqa: PLC0415  cold start: boto3
+
+    return S3ObjectStore(bucket[1], prefix, storage_class)

@@ -9,59 +9,68 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from vsv.records.models import JobKind, JobRecord
-from vsv.runtime import Installation
+from vsv.services import Services
 
-Step = Callable[[Installation, JobRecord], Mapping[str, str]]
+Step = Callable[[Services, JobRecord], Mapping[str, str]]
 
 
 def step(kind: JobKind) -> Step:
-    """Give a kind's step; only what is needed is imported."""
+    """Return a kind's step.
+
+    Each ``step_…`` function imports its own: a function's package holds those of the kinds that its folder names.
+    """
     return _STEPS[kind]()
 
 
-def _publish() -> Step:
+def step_publish() -> Step:
+    """Return the step that makes a published copy."""
     from vsv.deidentification.steps import publish_step  # noqa: PLC0415
 
     return publish_step
 
 
-def _withdraw() -> Step:
+def step_withdraw() -> Step:
+    """Return the step that withdraws a published copy."""
     from vsv.deidentification.steps import withdraw_step  # noqa: PLC0415
 
     return withdraw_step
 
 
-def _archive() -> Step:
+def step_archive() -> Step:
+    """Return the step that moves an original to the archive."""
     from vsv.lifecycle.archiving import archive_step  # noqa: PLC0415
 
     return archive_step
 
 
-def _restore() -> Step:
+def step_restore() -> Step:
+    """Return the step that brings an archived original back."""
     from vsv.lifecycle.archiving import restore_step  # noqa: PLC0415
 
     return restore_step
 
 
-def _purge() -> Step:
+def step_purge() -> Step:
+    """Return the step that removes a deleted slide's files."""
     from vsv.lifecycle.purging import purge_step  # noqa: PLC0415
 
     return purge_step
 
 
-def _send() -> Step:
+def step_send() -> Step:
+    """Return the step that sends metadata to the registries."""
     from vsv.delivery.sending import send_step  # noqa: PLC0415
 
     return send_step
 
 
 _STEPS: Mapping[JobKind, Callable[[], Step]] = {
-    JobKind.PUBLISH: _publish,
-    JobKind.WITHDRAW: _withdraw,
-    JobKind.ARCHIVE: _archive,
-    JobKind.RESTORE: _restore,
-    JobKind.PURGE: _purge,
-    JobKind.SEND: _send,
+    JobKind.PUBLISH: step_publish,
+    JobKind.WITHDRAW: step_withdraw,
+    JobKind.ARCHIVE: step_archive,
+    JobKind.RESTORE: step_restore,
+    JobKind.PURGE: step_purge,
+    JobKind.SEND: step_send,
 }
 
 # What a record says while a job is under way, and what it says instead once that was given up.
@@ -72,12 +81,12 @@ _GIVEN_UP: Mapping[JobKind, tuple[str, str, str | None]] = {
 }
 
 
-def give_up(here: Installation, job: JobRecord) -> None:
+def give_up(services: Services, job: JobRecord) -> None:
     """Let the slide's record say that nothing is under way any more."""
-    record = here.slides.get(job.image_id)
+    record = services.slides.get(job.image_id)
     if record is None or job.kind not in _GIVEN_UP:
         return
     attribute, under_way, instead = _GIVEN_UP[job.kind]
     if getattr(record, attribute) == under_way:
         changes: dict[str, Any] = {attribute: instead}
-        here.slides.update(job.image_id, changes, by=job.by)
+        services.slides.update(job.image_id, changes, by=job.by)

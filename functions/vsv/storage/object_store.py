@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from vsv.errors import InvalidNameError, SettingsError, UnavailableError
+from vsv.errors import InvalidNameError, UnavailableError
 from vsv.storage.atomic_write import PART_SUFFIX
 
 MAX_KEY = 512
@@ -19,7 +19,6 @@ _PART = r"[A-Za-z0-9_-](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?"
 _KEY = re.compile(rf"{_PART}(?:/{_PART}){{0,7}}\Z")
 # What a vault's own files beside a stored one end in.
 KEPT_SUFFIXES = (".sha256", PART_SUFFIX)
-_BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?\Z", re.ASCII)
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -32,7 +31,7 @@ class Stored:
     sha256: str
 
 
-class Vault(Protocol):
+class ObjectStore(Protocol):
     """Keeps files; each method raises InvalidNameError for an impossible key and UnavailableError while it cannot."""
 
     def put(self, source: Path, key: str, sha256: str) -> None:
@@ -54,26 +53,16 @@ class Vault(Protocol):
         """Remove a stored file; a missing one is no error."""
 
 
+def is_key(text: str) -> bool:
+    """Return whether a text is one to eight plain names between slashes."""
+    return _KEY.match(text) is not None
+
+
 def checked_key(key: object) -> str:
     """Give a key back, plain names between slashes; raises InvalidNameError."""
-    if not isinstance(key, str) or len(key) > MAX_KEY or not _KEY.match(key) or key.endswith(KEPT_SUFFIXES):
+    if not isinstance(key, str) or len(key) > MAX_KEY or not is_key(key) or key.endswith(KEPT_SUFFIXES):
         raise InvalidNameError("a stored file's key is one to eight plain names between slashes")
     return key
-
-
-def vault_at(where: str, storage_class: str = "STANDARD") -> Vault:
-    """Give the vault that a setting names, a folder or ``s3://bucket/prefix``; raises SettingsError."""
-    if not where.startswith("s3:"):
-        from vsv.storage.folder_object_store import FolderVault  # noqa: PLC0415  cold start: on AWS there are buckets
-
-        return FolderVault(Path(where))
-    bucket = _BUCKET.match(where)
-    prefix = (bucket[2] or "").strip("/") if bucket else ""
-    if bucket is None or (prefix and not _KEY.match(prefix)):
-        raise SettingsError("a bucket for copies is named as s3://bucket or s3://bucket/prefix")
-    from vsv.aws.s3_object_store import S3Vault  # noqa: PLC0415  cold start: boto3
-
-    return S3Vault(bucket[1], prefix, storage_class)
 
 
 def part_of(target: Path) -> Path:

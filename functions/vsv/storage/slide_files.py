@@ -18,7 +18,7 @@ from vsv.errors import (
     TransferError,
 )
 from vsv.identifiers import checked_filename, checked_image_id, checked_run_id
-from vsv.nonblocking import may_wait
+from vsv.nonblocking import check_may_wait
 from vsv.storage import atomic_write, nfs
 from vsv.storage.archive_marker import NOTE, ORIGINAL, original_size
 
@@ -27,6 +27,8 @@ SLIDE, CLAIM, IN_PLACE = ORIGINAL, "import.json", "in_place.json"
 # Its modification time is when the slide was last opened.
 OPENED, OPENED_SECONDS = "opened", 3600.0
 FOLDERS = ("incoming", "taken", "slides", "deleted")
+# What people are told where the operating system refuses.
+DISK = "the data folder cannot be used now: is the disk full, read only or gone?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ class SlideFiles:
 
     def read_associated(self, image_id: str, name: str) -> bytes:
         """Read the label, thumbnail or macro; raises SlideNotFoundError, ImageNotFoundError or FileMissingError."""
-        may_wait()
+        check_may_wait()
         try:
             return self.associated(image_id, name).read_bytes()
         except FileNotFoundError as error:

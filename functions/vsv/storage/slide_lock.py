@@ -7,8 +7,7 @@ from filelock import FileLock, Timeout
 
 from vsv.errors import UnavailableError
 from vsv.identifiers import checked_image_id
-from vsv.ingest.runs import DISK
-from vsv.storage.slide_files import SlideFiles
+from vsv.storage.slide_files import DISK, SlideFiles
 
 BUSY = "something else is being done with this slide: try again when it is finished"
 
