@@ -359,7 +359,7 @@ def test_given_up_the_record_says_that_it_is_here(services: Site, monkeypatch: p
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
-@pytest.mark.parametrize("place", ["write_note", "durable.flush", "complete"])
+@pytest.mark.parametrize("place", ["write_note", "atomic_write.flush", "complete"])
 def test_a_disk_that_refuses_loses_nothing(
     services: Site, monkeypatch: pytest.MonkeyPatch, number: int, place: str
 ) -> None:

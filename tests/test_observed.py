@@ -13,7 +13,7 @@ from vsv import metrics
 PROGRAM = """
 import logging, sys
 sys.path.insert(0, "functions")
-from observed import count, minutes, observed
+from lambda_support.observability import count, minutes, observed
 
 class Context:
     function_name, memory_limit_in_mb, invoked_function_arn, aws_request_id = "f", 128, "arn", "request-1"
@@ -21,7 +21,7 @@ class Context:
 @observed
 def handler(event, context):
     logging.getLogger("vsv.rendering.tiles").warning("a tile")
-    logging.getLogger("http_api").warning("an answer")
+    logging.getLogger("lambda_support.http").warning("an answer")
     count("ImportsReady")
     minutes("TransferMinutes", 1.5)
     if event.get("fails"):

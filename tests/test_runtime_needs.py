@@ -19,8 +19,8 @@ class Refuse:
 
 sys.meta_path.insert(0, Refuse())
 from pathlib import Path
-from local.cli import main
-from local.sample import write_sample_slide
+from vsv_local.cli.main import main
+from vsv_local.sample.slide import write_sample_slide
 folder = Path(sys.argv[2])
 write_sample_slide(folder / "sample.svs")
 main(["import", str(folder / "sample.svs"), "--data", str(folder / "data")])

@@ -203,9 +203,9 @@ def test_a_disk_that_refuses_is_named_and_keeps_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: str
 ) -> None:
     vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
-    for name in ("folder_vault._copied", "durable.flush", "durable.write"):
+    for name in ("folder_object_store._copied", "atomic_write.flush", "atomic_write.write"):
         with monkeypatch.context() as patched:
-            patched.setattr(f"vsv.{name}", _refuse(number))
+            patched.setattr(f"vsv.storage.{name}", _refuse(number))
             with pytest.raises(UnavailableError, match=told):
                 vault.put(source, KEY, sha256)
         assert vault.find(KEY) is None

@@ -20,8 +20,8 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[LikeS3]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.setattr("moto.settings.S3_UPLOAD_PART_MIN_SIZE", 1)
     monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1, raising=False)
-    for module, name in (("s3_parts", "SMALLEST_PART"), ("s3_vault", "RANGE")):
-        monkeypatch.setattr(f"vsv.{module}.{name}", PART)
+    for module, name in (("s3_multipart", "SMALLEST_PART"), ("s3_object_store", "RANGE")):
+        monkeypatch.setattr(f"vsv.aws.{module}.{name}", PART)
     monkeypatch.setattr("vsv.aws.s3_multipart.MIB", 1)
     with mock_aws():
         client = boto3.client("s3", region_name=REGION)
