@@ -13,7 +13,7 @@ from slides import Plan, write_slide
 from vsv import runtime
 from vsv.nonblocking import WouldWaitError, non_blocking
 from vsv.rendering import draw
-from vsv.rendering.colour_management import Colour
+from vsv.rendering.colour_request import Colour
 from vsv.rendering.image_request import View
 from vsv.services import Services
 from vsv.storage.slide_files import SlideFiles

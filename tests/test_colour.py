@@ -36,12 +36,14 @@ from serve_image.handler import lambda_handler
 from slides import JPEG2000_RGB, Pixels, Plan, texture, write_slide
 from vsv.errors import InvalidQueryError
 from vsv.pyramids.renderer import render_pyramid
-from vsv.rendering.colour_management import AS_STORED, Colour, colour_asked, colour_state
-from vsv.rendering.colour_management import INTENTS as OUR_INTENTS
+from vsv.rendering.colour_management import colour_state
+from vsv.rendering.colour_request import AS_STORED, Colour, colour_asked
+from vsv.rendering.colour_request import INTENTS as OUR_INTENTS
 from vsv.rendering.draw import draw
 from vsv.rendering.icc import MAX_BYTES, Profile, _opened, profile_of
 from vsv.rendering.image_request import View
 from vsv.rendering.tiles import Tiling, render_tile
+from vsv.slides.openslide_reader import OpenSlideReader
 from vsv.slides.slide import Slide
 from vsv.storage.numeric_ids import give_number
 
@@ -274,7 +276,7 @@ class TestOpenSlidesSlides:
         with tifffile.TiffWriter(path) as tiff:
             tiff.write(texture(*SIZE), tile=(256, 256), photometric="rgb", iccprofile=matrix_profile())
         slide = opened(path)
-        assert slide.origin == "other"
+        assert type(slide.reader) is OpenSlideReader
         expected = adobe_to_srgb(whole_level(slide, slide.max_level))
         assert apart(whole_level(slide, slide.max_level, "png", Tiling(colour=SRGB)), expected) <= 1
 

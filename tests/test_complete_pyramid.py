@@ -21,7 +21,8 @@ from vsv.formats.random_access import OpenFile
 from vsv.pyramids import self_contained
 from vsv.pyramids.renderer import render_pyramid
 from vsv.pyramids.self_contained import check_complete, complete
-from vsv.slides.slide import COMPLETE, tiled_pages
+from vsv.slides.properties import COMPLETE
+from vsv.slides.slide import tiled_pages
 from vsv.storage import atomic_write
 
 SECRETS = (b"CMU-1", b"SS1302", b"12/29/09", b"1004486", b"a.svs")

@@ -25,7 +25,7 @@ from slides import (
 from vsv.errors import VsvError
 from vsv.ingest.validation import inspect
 from vsv.rendering.tiles import Tiling, render_tile
-from vsv.slides import openslide_reader
+from vsv.slides import openslide_handles
 from vsv.slides.slide import open_slide
 
 PLAN = Plan(1293, 1051, bigtiff=True, downsamples=(1,))
@@ -150,7 +150,7 @@ def test_an_error_that_another_thread_met_does_not_blank_our_tile(tmp_path: Path
     before = stored_level(path, 0)
     replace_tile(path, 0, BAD, b"garbage" * 100)
     slide = opened(path)
-    shared = openslide_reader.opened(path)
+    shared = openslide_handles.opened(path)
     with pytest.raises(OpenSlideError):
         shared.read_region((256, 256), 0, (256, 256))
     assert np.array_equal(tile(slide, slide.max_level, 2, 1, "png"), before[256:512, 512:768])

@@ -21,7 +21,7 @@ from vsv.formats import openjpeg
 from vsv.formats.jpeg2000 import read_codestream
 from vsv.pyramids import renderer
 from vsv.pyramids.renderer import render_pyramid
-from vsv.slides import jpeg2000_reader, openslide_reader
+from vsv.slides import jpeg2000_reader, openslide_handles
 from vsv.slides.pixels import tile_pixels
 
 # Written by opj_compress from ``texture(256, 256)``: YCbCr, chroma of half the width, as scanners write 33003.
@@ -60,7 +60,7 @@ def no_openslide(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("OpenSlide was asked")
 
-    monkeypatch.setattr(openslide_reader, "opened", refuse)
+    monkeypatch.setattr(openslide_handles, "opened", refuse)
 
 
 def test_pillow_and_imagecodecs_bring_a_decoder() -> None:

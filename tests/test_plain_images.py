@@ -20,11 +20,14 @@ from vsv.identifiers import ORDINARY_SUFFIXES
 from vsv.ingest.validation import inspect
 from vsv.pyramids.renderer import render_pyramid
 from vsv.records.models import ImportState
-from vsv.rendering.colour_management import Colour, colour_state
+from vsv.rendering.colour_management import colour_state
+from vsv.rendering.colour_request import Colour
 from vsv.rendering.draw import draw
 from vsv.rendering.image_request import View
 from vsv.rendering.tiles import Tiling
 from vsv.slides import image_reader
+from vsv.slides.aperio_reader import AperioJpegReader
+from vsv.slides.openslide_reader import OpenSlideReader
 
 from vsv_local.server.api_gateway_events import http_event
 
@@ -44,7 +47,7 @@ class TestPixels:
         path, expected = written(tmp_path, kind), KINDS[kind][1]
         inspect(path, path.stat().st_size)
         slide = opened(path)
-        assert (slide.origin, slide.levels) == ("ordinary", {})
+        assert (type(slide.reader), slide.levels) == (image_reader.ImageReader, {})
         assert (slide.grid.height_px, slide.grid.width_px) == expected.shape[:2]
         found = whole_level(slide, slide.max_level)
         tolerance = 4 if "turned" in kind or kind == "JPEG in grey" else 1
@@ -246,7 +249,7 @@ def test_a_slide_in_a_tiff_stays_a_slide(tmp_path: Path) -> None:
     """Aperio's by its description, others because OpenSlide knows them."""
     aperio = write_slide(tmp_path / "a.tif", Plan())
     other = write_slide(tmp_path / "b.tif", Plan(description="another", associated="none"))
-    assert [opened(path).origin for path in (aperio, other)] == ["aperio", "other"]
+    assert [type(opened(path).reader) for path in (aperio, other)] == [AperioJpegReader, OpenSlideReader]
 
 
 def test_suffixes_say_what_may_be_an_ordinary_image() -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from slides import JPEG2000_RGB, JPEG2000_YCBCR, LIBRARY, Plan, replace_tile, write_slide
 from vsv.pyramids.renderer import Rendered, missing_levels, render_pyramid
 from vsv.rendering.tiles import render_tile
-from vsv.slides import pixels
+from vsv.slides import jpeg_pixels
 
 FORMS = {
     "aperio": Plan(1293, 1051),
@@ -114,7 +114,7 @@ def test_full_tiles_of_the_pyramid_are_passed_through(
 ) -> None:
     slide, path, result = rendered
     after = opened(slide, path)
-    monkeypatch.setattr(pixels, "decode", None)
+    monkeypatch.setattr(jpeg_pixels, "decode", None)
     for level_dz in result.levels_dz:
         width_px, height_px = after.grid.level_size(level_dz)
         if min(width_px, height_px) >= after.grid.tile_size:

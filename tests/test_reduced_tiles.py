@@ -10,8 +10,8 @@ from PIL import Image
 from slides import JPEG2000_RGB, Chroma, Pixels, Plan, write_slide
 from vsv.rendering.draw import scaled
 from vsv.rendering.image_request import View
-from vsv.slides.levels import JpegLevel
-from vsv.slides.slide import MAX_DCT_SHIFT, Slide
+from vsv.slides.levels import MAX_DCT_SHIFT, JpegLevel
+from vsv.slides.slide import Slide
 
 FORMS = {
     "rgb": Plan(1293, 1051),

@@ -12,9 +12,9 @@ from PIL import Image
 from slides import JPEG2000_RGB, JPEG2000_YCBCR, LIBRARY, TAGS, Plan, label_image, macro_image, write_slide
 from vsv.errors import UnreadableSlideError
 from vsv.formats.aperio_description import ScanTime, parse_tags, positive_number, scan_time
-from vsv.rendering import associated_images
 from vsv.rendering.associated_images import encode, make_thumbnail, read_associated
-from vsv.slides.properties import read_scan
+from vsv.slides import associated_images as slides_associated_images
+from vsv.slides.readers import read_scan
 
 
 def described(tmp_path: Path, tags: str) -> Path:
@@ -168,7 +168,7 @@ def test_pages_without_description_are_found_on_slides_too_large_for_pillow(
     """Pillow refuses to open what may be a decompression bomb, by its first page: the slide itself."""
     path = write_slide(tmp_path / "a.svs", Plan(645, 523, associated="undescribed"))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50_000)
-    monkeypatch.setattr(associated_images, "_from_openslide", lambda *_: None)
+    monkeypatch.setattr(slides_associated_images, "_from_openslide", lambda *_: None)
     found = read_associated(path)
     assert np.array_equal(np.asarray(found["label"]), np.asarray(label_image()))
     assert np.array_equal(np.asarray(found["macro"]), np.asarray(macro_image()))

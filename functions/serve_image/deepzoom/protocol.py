@@ -11,14 +11,8 @@ from collections.abc import Mapping
 from lambda_support.http import Request, Response, content_etag, is_unchanged, tagged, whole
 from vsv.errors import InvalidQueryError, InvalidTileAddressError
 from vsv.identifiers import checked_image_id
-from vsv.rendering.colour_management import (
-    PASSTHROUGH,
-    Colour,
-    ColourState,
-    colour_asked,
-    colour_state,
-    effective_intent,
-)
+from vsv.rendering.colour_management import ColourState, colour_state, effective_intent
+from vsv.rendering.colour_request import PASSTHROUGH, Colour, colour_asked
 from vsv.rendering.tiles import MIME_TYPES, OWN_TILING, Tiling, render_tile
 from vsv.services import Services
 from vsv.slides.slide import Slide

@@ -10,7 +10,8 @@ from urllib.parse import unquote
 from lambda_support.http import Request, Response, content_etag, tagged
 from vsv.errors import InvalidTileAddressError
 from vsv.identifiers import checked_image_id
-from vsv.rendering.colour_management import colour_asked, colour_state, effective_intent
+from vsv.rendering.colour_management import colour_state, effective_intent
+from vsv.rendering.colour_request import colour_asked
 from vsv.rendering.image_request import View, halvings
 from vsv.services import Services
 from vsv.slides.slide import Slide

@@ -3,7 +3,7 @@
 import base64
 
 from vsv.errors import InvalidQueryError
-from vsv.rendering.colour_management import Colour
+from vsv.rendering.colour_request import Colour
 from vsv.rendering.image_request import View, halvings, level_box
 from vsv.rendering.tiles import Tiling, render_tile
 from vsv.slides.slide import Slide

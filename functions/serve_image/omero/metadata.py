@@ -41,7 +41,7 @@ def _from_record(number: int, slide: Slide, record: SlideRecord) -> About:
 
 
 def _from_file(number: int, image_id: str, slide: Slide) -> About:
-    from vsv.slides.properties import read_scan  # noqa: PLC0415  cold start: OpenSlide
+    from vsv.slides.readers import read_scan  # noqa: PLC0415  cold start: OpenSlide
 
     scan = read_scan(slide.path)
     return About(

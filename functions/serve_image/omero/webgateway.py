@@ -20,7 +20,8 @@ from vsv.errors import (
     UnreadableSlideError,
 )
 from vsv.rendering.channels import COUNT
-from vsv.rendering.colour_management import Colour, colour_asked, effective_intent
+from vsv.rendering.colour_management import effective_intent
+from vsv.rendering.colour_request import Colour, colour_asked
 from vsv.rendering.image_request import MAX_AREA_PX, View
 from vsv.services import Services
 from vsv.slides.slide import Slide

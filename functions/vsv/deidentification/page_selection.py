@@ -16,7 +16,7 @@ from vsv.formats.tiff import (
     Page,
     spans,
 )
-from vsv.rendering.associated_images import NAMES_BY_SUBFILE_TYPE, shows_tissue
+from vsv.slides.associated_images import NAMES_BY_SUBFILE_TYPE, shows_tissue
 
 JPEG2000 = frozenset((COMPRESSION_JPEG2000_YCBCR, COMPRESSION_JPEG2000_RGB))
 CODED = JPEG2000 | {COMPRESSION_JPEG}

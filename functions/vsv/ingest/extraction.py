@@ -22,7 +22,8 @@ from vsv.rendering.associated_images import encode, make_thumbnail, read_associa
 from vsv.rendering.icc import profile_of
 from vsv.services import Services
 from vsv.slides.image_reader import is_plain
-from vsv.slides.properties import Scan, read_scan
+from vsv.slides.properties import Scan
+from vsv.slides.readers import read_scan
 from vsv.slides.slide import open_slide
 from vsv.storage import atomic_write
 from vsv.storage.archive_marker import read_note

@@ -7,8 +7,10 @@ from vsv.errors import FileChangingError, FileMissingError, TransferError, Unrea
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import is_tiff, last_byte, read_pages
 from vsv.identifiers import ORDINARY_SUFFIXES
-from vsv.slides.image_reader import check, is_plain
-from vsv.slides.openslide_reader import opened
+from vsv.slides.image_reader import ImageReader, is_plain
+from vsv.slides.openslide_reader import OpenSlideReader
+from vsv.slides.reader import SlideReader
+from vsv.slides.readers import reader_of
 
 # A hundred times a large slide. More is a damaged or hostile header, and would be rendered for days.
 MAX_PIXELS = 1 << 40
@@ -69,15 +71,10 @@ def _check_whole(path: Path, size: int) -> None:
 
 
 def _check_opens(path: Path) -> None:
-    if path.suffix.lower() in ORDINARY_SUFFIXES and is_plain(path):
-        check(path)
-        return
-    try:
-        slide = opened(path)
-    except UnreadableSlideError as error:
-        raise UnreadableSlideError(
-            "the file is not a slide that can be shown: scan the slide again"
-        ) from error
-    width_px, height_px = slide.dimensions
+    """Check that the reader of the file's content opens the file; an image that is named like a slide is none."""
+    reader: SlideReader = reader_of(path)
+    if isinstance(reader, ImageReader) and path.suffix.lower() not in ORDINARY_SUFFIXES:
+        reader = OpenSlideReader(path)
+    width_px, height_px = reader.check()
     if width_px * height_px > MAX_PIXELS:
         raise UnreadableSlideError(f"impossible image size {width_px}×{height_px}")

@@ -18,10 +18,11 @@ from vsv.errors import CorruptTileError
 from vsv.formats.jpeg import abbreviate
 from vsv.formats.jpeg2000 import Codestream
 from vsv.formats.openjpeg import Plane, Planes
+from vsv.rendering import encoding
+from vsv.rendering.encoding import Coding
 from vsv.slides import jpeg2000_reader, pixels
 from vsv.slides.deepzoom_grid import Grid
 from vsv.slides.levels import Jpeg2000Level
-from vsv.slides.pixels import Coding
 from vsv.slides.slide import Slide
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class Tree:
     def of(cls, slide: Slide, levels_dz: tuple[int, ...]) -> "Tree":
         """Prepare the levels ``levels_dz``, the first of which the slide holds as JPEG 2000."""
         level = slide.decoded[levels_dz[0]]
-        codings = tuple(pixels.rendered_coding(slide, dz) for dz in levels_dz)
+        codings = tuple(encoding.rendered_coding(slide, dz) for dz in levels_dz)
         header = _first_header(level)
         ycbcr = level.ycbcr or (header is not None and header.transformed)
         chroma = header.chroma if header is not None and level.ycbcr else (1, 1)
@@ -155,7 +156,7 @@ class Tree:
 
     def _encoded(self, tile: Tile, coding: Coding, *, whole: bool) -> bytes:
         if not self.ycbcr:
-            return _abbreviated(pixels.encode_jpeg(_interleaved(tile), coding))
+            return _abbreviated(encoding.encode_jpeg(_interleaved(tile), coding))
         if not whole and coding.chroma == "420":
             half = self.grid.tile_size // 2
             small = np.empty((2, half, half), np.uint8)

@@ -17,10 +17,10 @@ from vsv.errors import UnavailableError
 from vsv.formats.jpeg import abbreviate
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff_writer import PageLayout, TiffWriter
-from vsv.rendering import regions
+from vsv.rendering import encoding, regions
 from vsv.slides import pixels
-from vsv.slides.levels import JpegLevel, jpeg_level
-from vsv.slides.slide import MAX_DCT_SHIFT, Slide, matching_level, tiled_pages
+from vsv.slides.levels import MAX_DCT_SHIFT, JpegLevel, jpeg_level, matching_level
+from vsv.slides.slide import Slide, tiled_pages
 from vsv.storage import atomic_write
 
 # Tiles that one task renders: enough to hide the cost of a task, few enough to keep all cores at work.
@@ -114,7 +114,7 @@ def _is_read_with(slide: Slide, source_dz: int, level_dz: int) -> bool:
 
 
 def _layout(slide: Slide, level_dz: int, subfile_type: int) -> PageLayout:
-    size, coding = slide.grid.tile_size, pixels.rendered_coding(slide, level_dz)
+    size, coding = slide.grid.tile_size, encoding.rendered_coding(slide, level_dz)
     return PageLayout(
         *slide.grid.level_size(level_dz),
         _tables(size, coding),
@@ -125,9 +125,9 @@ def _layout(slide: Slide, level_dz: int, subfile_type: int) -> PageLayout:
 
 
 @lru_cache(maxsize=8)
-def _tables(size: int, coding: pixels.Coding) -> bytes:
+def _tables(size: int, coding: encoding.Coding) -> bytes:
     """Give the JPEG tables that all tiles of a coding share."""
-    return abbreviate(pixels.encode_jpeg(pixels.blank(size, size), coding))[0]
+    return abbreviate(encoding.encode_jpeg(pixels.blank(size, size), coding))[0]
 
 
 def _write_decoded(
@@ -197,4 +197,4 @@ def _render_run(slide: Slide, level_dz: int, row: int, cols: range) -> list[byte
 def _render_tile(slide: Slide, level_dz: int, col: int, row: int) -> bytes:
     size = slide.grid.tile_size
     tile = pixels.extend(regions.level_tile(slide, level_dz, col, row), size, size)
-    return abbreviate(pixels.encode_jpeg(tile, pixels.rendered_coding(slide, level_dz)))[1]
+    return abbreviate(encoding.encode_jpeg(tile, encoding.rendered_coding(slide, level_dz)))[1]

@@ -23,8 +23,9 @@ from vsv.formats.tiff import COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, last_byte
 from vsv.formats.tiff_writer import Tags, TiffWriter
 from vsv.rendering.icc import stored_profile
 from vsv.slides.levels import JpegLevel
-from vsv.slides.properties import Scan, read_scan
-from vsv.slides.slide import COMPLETE, Slide, is_complete, tiled_pages
+from vsv.slides.properties import COMPLETE, Scan
+from vsv.slides.readers import read_scan
+from vsv.slides.slide import Slide, is_complete, tiled_pages
 from vsv.storage import atomic_write
 
 _ASCII, _SHORT, _LONG, _RATIONAL, _UNDEFINED = 2, 3, 4, 5, 7

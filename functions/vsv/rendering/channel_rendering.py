@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from vsv.rendering.channels import Rendering, tables
-from vsv.rendering.colour_management import AS_STORED, Colour
+from vsv.rendering.colour_request import AS_STORED, Colour
 from vsv.rendering.draw import coloured, draw, encode, scaled, turned
 from vsv.rendering.image_request import View
 from vsv.slides.pixels import Pixels

@@ -4,44 +4,12 @@ What is asked for and what is served, without a pixel: a tile that is passed thr
 Lambda function's first answer should not wait for it.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vsv.errors import InvalidQueryError
+from vsv.rendering.colour_request import PASSTHROUGH, SRGB, Colour
 from vsv.slides.slide import Slide
 
-PASSTHROUGH, SRGB = "passthrough", "srgb"
 NAMESPACE = "urn:x-vsv:colour"
-CHOICES = (PASSTHROUGH, SRGB)
-# In the order of ICC's numbers, 0 to 3.
-INTENTS = ("perceptual", "relative", "saturation", "absolute")
-
-
-@dataclass(frozen=True, slots=True)
-class Colour:
-    """The colours wanted. ``intent`` is the rendering intent; None means the one that the profile recommends."""
-
-    icc: str = PASSTHROUGH
-    intent: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.icc not in CHOICES:
-            raise InvalidQueryError(f"icc must be one of {', '.join(CHOICES)}")
-        if self.intent is not None and self.intent not in INTENTS:
-            raise InvalidQueryError(f"intent must be one of {', '.join(INTENTS)}")
-
-
-AS_STORED = Colour()
-
-
-def colour_asked(query: Mapping[str, str], default: str) -> Colour:
-    """Read ``icc`` and ``intent`` of a query, or the deployment's default; raises InvalidQueryError."""
-    return Colour(query.get("icc") or default, query.get("intent") or None)
-
-
-def _may_have_profile(slide: Slide) -> bool:
-    """Tell whether there is anything to look for; Aperio's slides, most of all, are known not to have one."""
-    return slide.origin != "aperio" or slide.icc is not None
 
 
 def effective_intent(slide: Slide, colour: Colour) -> str | None:
@@ -49,7 +17,7 @@ def effective_intent(slide: Slide, colour: Colour) -> str | None:
 
     That is so without a profile that can be used, and where the profile says that the pixels are sRGB already.
     """
-    if colour.icc == PASSTHROUGH or not _may_have_profile(slide):
+    if colour.icc == PASSTHROUGH or not slide.reader.may_have_profile:
         return None
     from vsv.rendering.icc import profile_of  # noqa: PLC0415  cold start
 
@@ -92,7 +60,7 @@ class ColourState:
 def colour_state(slide: Slide, colour: Colour) -> ColourState:
     """Tell what colours a slide has, and which are served where ``colour`` is asked for."""
     none = ColourState(None, is_srgb=False, intent=None)
-    if not _may_have_profile(slide):
+    if not slide.reader.may_have_profile:
         return none
     from vsv.rendering.icc import profile_of  # noqa: PLC0415  cold start
 

@@ -8,11 +8,11 @@ import numpy as np
 from PIL import Image
 
 from vsv.errors import InvalidQueryError
-from vsv.rendering import regions
-from vsv.rendering.colour_management import AS_STORED, Colour, effective_intent
+from vsv.rendering import encoding, regions
+from vsv.rendering.colour_management import effective_intent
+from vsv.rendering.colour_request import AS_STORED, Colour
 from vsv.rendering.image_request import SUPPORT, View, halvings, level_box, stored_tile
 from vsv.rendering.tiles import Tiling, render_tile
-from vsv.slides import pixels
 from vsv.slides.pixels import Pixels
 from vsv.slides.slide import Slide
 
@@ -130,7 +130,7 @@ _TONES: dict[str, Callable[[Image.Image], Image.Image]] = {
 def encode(image: Image.Image, fmt: str, quality: int = QUALITY) -> bytes:
     """Encode a picture; ``quality`` is libjpeg's and WebP's, 1 to 100."""
     if fmt == "jpg" and image.mode == "RGB":
-        return pixels.encode_jpeg(np.asarray(image), pixels.Coding(quality, "444"))
+        return encoding.encode_jpeg(np.asarray(image), encoding.Coding(quality, "444"))
     out = io.BytesIO()
     if fmt == "jpg":
         image.convert("L").save(out, "JPEG", quality=quality)

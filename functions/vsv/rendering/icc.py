@@ -8,7 +8,6 @@ import hashlib
 import io
 import logging
 from functools import lru_cache
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -18,11 +17,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from vsv.errors import CorruptTileError, ImageNotFoundError
-from vsv.formats.random_access import OpenFile
-from vsv.formats.tiff import Array
 from vsv.nonblocking import check_may_wait
-from vsv.rendering.colour_management import INTENTS
-from vsv.slides.slide import Origin, Slide
+from vsv.rendering.colour_request import INTENTS
+from vsv.slides.reader import SlideReader
+from vsv.slides.slide import Slide
 
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsProfile, ImageCmsTransform
@@ -131,13 +129,13 @@ def _grid() -> Pixels:
 
 def profile_of(slide: Slide) -> Profile | None:
     """Give the slide's profile; None where it has none, or one that cannot be used."""
-    return _profile_at(slide.path, slide.stamp, slide.origin, slide.icc)
+    return _profile_at(slide.reader, slide.stamp)
 
 
 @lru_cache(maxsize=MAX_KEPT)
-def _profile_at(path: Path, _stamp: str, origin: Origin, place: Array | None) -> Profile | None:
+def _profile_at(reader: SlideReader, _stamp: str) -> Profile | None:
     check_may_wait()
-    data = _read(path, origin, place)
+    data = _read(reader)
     return None if data is None else _shared(data)
 
 
@@ -173,7 +171,7 @@ def converted(slide: Slide, pixels: Pixels, intent: str) -> Pixels:
 
 def converted_jpeg(slide: Slide, data: bytes, intent: str) -> bytes:
     """Give a JPEG of the slide's, its thumbnail, as sRGB; raises CorruptTileError where it cannot be decoded."""
-    from vsv.slides.pixels import RECODED, encode_jpeg  # noqa: PLC0415
+    from vsv.rendering.encoding import RECODED, encode_jpeg  # noqa: PLC0415
 
     try:
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
@@ -185,33 +183,19 @@ def converted_jpeg(slide: Slide, data: bytes, intent: str) -> bytes:
 
 def stored_profile(slide: Slide) -> bytes:
     """Give the slide's profile for whoever wants the file; raises ImageNotFoundError without one."""
-    data = _read(slide.path, slide.origin, slide.icc)
+    data = _read(slide.reader)
     if data is None:
         raise ImageNotFoundError("this slide has no ICC profile")
     return data
 
 
-def _read(path: Path, origin: Origin, place: Array | None) -> bytes | None:
-    """Give the stored profile; None where there is none, or one that is not to be had."""
+def _read(reader: SlideReader) -> bytes | None:
+    """Return the stored profile; None where there is none, or one that cannot be read."""
     try:
-        return _stored(path, origin, place)
+        return reader.icc_profile(_checked_size)
     except ValueError as error:
         log.warning("colours are served as stored: %s", error)
         return None
-
-
-def _stored(path: Path, origin: Origin, place: Array | None) -> bytes | None:
-    if origin == "aperio":
-        return None if place is None else OpenFile(path).read(place.at, _checked_size(place.count))
-    if origin == "ordinary":
-        from vsv.slides.image_reader import profile  # noqa: PLC0415
-
-        found = profile(path)
-        _checked_size(len(found or b""))
-        return found
-    from vsv.slides.openslide_reader import read_profile  # noqa: PLC0415
-
-    return read_profile(path, _checked_size)
 
 
 def _checked_size(size: int) -> int:

@@ -16,9 +16,9 @@ from PIL import Image
 from vsv.errors import CorruptTileError
 from vsv.nonblocking import check_may_wait
 from vsv.slides.deepzoom_grid import shrunk
-from vsv.slides.levels import Level
+from vsv.slides.levels import MAX_DCT_SHIFT, Level
 from vsv.slides.pixels import Pixels, blank, box_reduce, extend, tile_pixels
-from vsv.slides.slide import MAX_DCT_SHIFT, Slide
+from vsv.slides.slide import Slide
 
 log = logging.getLogger(__name__)
 
@@ -59,27 +59,15 @@ def _grid_parts(box: Box, size: int) -> Iterator[Box]:
 def _part(slide: Slide, level_dz: int, box: Box) -> Pixels:
     """Give a part of one tile of a level that OpenSlide or an image is read for, or lies far above its source."""
     source_dz, total = slide.source_level(level_dz), slide.max_level - level_dz
-    shift = _halvings(slide, total) if source_dz is None else source_dz - level_dz
+    shift = slide.reader.halvings(total) if source_dz is None else source_dz - level_dz
     if shift > MAX_DCT_SHIFT:
         return _far_reduced(slide, level_dz, box, shift)
-    from vsv.slides import image_reader, openslide_reader  # noqa: PLC0415  cold start: OpenSlide is a fifth of it
-
-    left, top, right, bottom = box
-    read = image_reader.read_box if slide.origin == "ordinary" else openslide_reader.read_box
     try:
-        return read(slide.path, total, left, top, right - left, bottom - top)
+        return slide.reader.region(total, box)
     except CorruptTileError as error:
+        left, top, right, bottom = box
         log.warning("background for a part of level %d at %d,%d: %s", level_dz, left, top, error)
         return blank(right - left, bottom - top)
-
-
-def _halvings(slide: Slide, total: int) -> int:
-    """Tell how many halvings lie between what the reader would read and a level: an ordinary image has but one."""
-    if slide.origin == "ordinary":
-        return total
-    from vsv.slides import openslide_reader  # noqa: PLC0415  cold start
-
-    return openslide_reader.halvings(slide.path, total)
 
 
 def _far_reduced(slide: Slide, level_dz: int, box: Box, shift: int) -> Pixels:

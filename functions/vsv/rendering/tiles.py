@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from vsv.errors import CorruptTileError, InvalidQueryError
-from vsv.rendering.colour_management import AS_STORED, Colour, effective_intent
+from vsv.rendering.colour_management import effective_intent
+from vsv.rendering.colour_request import AS_STORED, Colour
 from vsv.rendering.tile_cache import DrawnTiles
 from vsv.slides.deepzoom_grid import Grid
 from vsv.slides.slide import Slide
@@ -90,33 +91,33 @@ def _verbatim(slide: Slide, level_dz: int, col: int, row: int) -> bytes | None:
 @lru_cache(maxsize=8)
 def background_tile(size: int) -> bytes:
     """Give the tile that stands for a damaged one: white, as glass is."""
-    from vsv.slides import pixels  # noqa: PLC0415  cold start
+    from vsv.rendering import encoding  # noqa: PLC0415  cold start
+    from vsv.slides.pixels import blank  # noqa: PLC0415  cold start
 
-    return pixels.encode_jpeg(pixels.blank(size, size), pixels.REDUCED)
+    return encoding.encode_jpeg(blank(size, size), encoding.REDUCED)
 
 
 def _encoded(slide: Slide, level_dz: int, fmt: str, col: int, row: int) -> bytes:
-    from vsv.rendering import regions  # noqa: PLC0415  cold start
-    from vsv.slides import pixels  # noqa: PLC0415  cold start
+    from vsv.rendering import encoding, regions  # noqa: PLC0415  cold start
 
     data = regions.level_tile(slide, level_dz, col, row)
     if fmt == "png":
-        return pixels.encode_png(data)
+        return encoding.encode_png(data)
     stored = level_dz in slide.levels
-    return pixels.encode_jpeg(data, pixels.RECODED if stored else pixels.rendered_coding(slide, level_dz))
+    return encoding.encode_jpeg(
+        data, encoding.RECODED if stored else encoding.rendered_coding(slide, level_dz)
+    )
 
 
 def _encoded_region(slide: Slide, level_dz: int, fmt: str, box: tuple[int, int, int, int]) -> bytes:
-    from vsv.rendering import regions  # noqa: PLC0415  cold start
-    from vsv.slides import pixels  # noqa: PLC0415  cold start
+    from vsv.rendering import encoding, regions  # noqa: PLC0415  cold start
 
     data = regions.region(slide, level_dz, box)
-    return pixels.encode_png(data) if fmt == "png" else pixels.encode_jpeg(data, pixels.RECODED)
+    return encoding.encode_png(data) if fmt == "png" else encoding.encode_jpeg(data, encoding.RECODED)
 
 
 def _converted(slide: Slide, level_dz: int, fmt: str, box: tuple[int, int, int, int], intent: str) -> bytes:
-    from vsv.rendering import icc, regions  # noqa: PLC0415  cold start
-    from vsv.slides import pixels  # noqa: PLC0415  cold start
+    from vsv.rendering import encoding, icc, regions  # noqa: PLC0415  cold start
 
     data = icc.converted(slide, regions.region(slide, level_dz, box), intent)
-    return pixels.encode_png(data) if fmt == "png" else pixels.encode_jpeg(data, pixels.RECODED)
+    return encoding.encode_png(data) if fmt == "png" else encoding.encode_jpeg(data, encoding.RECODED)

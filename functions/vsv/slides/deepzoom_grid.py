@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 from vsv.errors import TileNotFoundError
 
+# Where a slide's own tiles are no squares, or it has none.
+DEFAULT_TILE_SIZE = 256
+
 
 @dataclass(frozen=True, slots=True)
 class Grid:

@@ -7,7 +7,8 @@ turned as its EXIF orientation says, over white where it is transparent.
 import io
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
@@ -19,7 +20,11 @@ from vsv.errors import UnavailableError, UnreadableSlideError
 from vsv.formats.aperio_description import is_aperio
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import is_tiff, read_pages
+from vsv.slides.deepzoom_grid import DEFAULT_TILE_SIZE, Grid
+from vsv.slides.levels import Level
 from vsv.slides.pixels import box_reduce
+from vsv.slides.properties import Scan
+from vsv.slides.reader import Box, Source
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +55,69 @@ _decoded: OrderedDict[tuple[int, int, int, int], Pixels] = OrderedDict()
 _lock = Lock()
 
 
+@dataclass(frozen=True, eq=False)
+class ImageReader:
+    """A PNG, JPEG or TIFF image that is no slide; its only level is full resolution."""
+
+    path: Path
+    may_have_profile: bool = True
+
+    @classmethod
+    def of(cls, source: Source) -> "ImageReader | None":
+        """Return the reader of an ordinary image, None for slides."""
+        return cls(source.path) if is_plain(source.path) else None
+
+    def grid(self) -> Grid:
+        """Return the image's size with tiles of 256; raise UnreadableSlideError."""
+        return Grid(*dimensions(self.path), DEFAULT_TILE_SIZE)
+
+    def levels(self, grid: Grid) -> Mapping[int, Level]:
+        """Return no level: the image is decoded whole."""
+        del grid
+        return {}
+
+    def halvings(self, shift: int) -> int:
+        """Return ``shift``: only full resolution is there."""
+        return shift
+
+    def region(self, shift: int, box: Box) -> Pixels:
+        """Return a box of full resolution halved ``shift`` times; raise UnreadableSlideError."""
+        left, top, right, bottom = box
+        return read_box(self.path, shift, left, top, right - left, bottom - top)
+
+    def associated_images(self) -> dict[str, Image.Image]:
+        """Return none: an image has no label."""
+        return {}
+
+    def icc_profile(self, check_size: Callable[[int], object]) -> bytes | None:
+        """Return the profile that the decoded pixels are to be seen by; raise ValueError by ``check_size``."""
+        found = profile(self.path)
+        check_size(len(found or b""))
+        return found
+
+    def properties(self) -> Scan:
+        """Return size and kind; an image says nothing else of itself."""
+        width_px, height_px = dimensions(self.path)
+        kind, mode = description(self.path)
+        return Scan(
+            width_px=width_px,
+            height_px=height_px,
+            tile_size=None,
+            compression=kind,
+            tags={"Format": kind, "Pixels": mode},
+            image_id=None,
+            time=None,
+            app_mag=None,
+            mpp=None,
+            scanner_id=None,
+        )
+
+    def check(self) -> tuple[int, int]:
+        """Return width and height once all pixels are decoded; raise UnreadableSlideError."""
+        height_px, width_px = pixels(self.path).shape[:2]
+        return width_px, height_px
+
+
 def is_plain(path: Path) -> bool:
     """Tell whether a file is an ordinary image and no slide, by its content."""
     file = OpenFile(path)
@@ -58,17 +126,12 @@ def is_plain(path: Path) -> bool:
 
 def _is_plain_tiff(path: Path, file: OpenFile) -> bool:
     """Tell whether a TIFF is whole and no slide; a damaged slide stays one, and is refused as such."""
-    from vsv.slides.openslide_reader import is_known  # noqa: PLC0415  neither PNG nor JPEG needs it
+    from vsv.slides.openslide_handles import is_known  # noqa: PLC0415  neither PNG nor JPEG needs it
 
     try:
         return not is_aperio(read_pages(file)[0].description) and not is_known(path)
     except UnreadableSlideError:
         return False
-
-
-def check(path: Path) -> None:
-    """Decode an ordinary image to its end; raises UnreadableSlideError with a reason for people."""
-    pixels(path)
 
 
 def dimensions(path: Path) -> tuple[int, int]:

@@ -1,6 +1,10 @@
 """Stored levels: one TIFF page whose tiles are found by arithmetic and a few small reads."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from vsv.errors import CorruptTileError
 from vsv.formats.jpeg import Completer, tables_prefix
@@ -15,7 +19,19 @@ from vsv.formats.tiff import (
     Page,
 )
 from vsv.formats.tile_offsets import TileSpans
+from vsv.slides.deepzoom_grid import Grid
 
+if TYPE_CHECKING:  # cold start: a passed-through tile needs no numpy
+    import numpy as np
+    import numpy.typing as npt
+
+    Pixels = npt.NDArray[np.uint8]
+
+# libjpeg reduces while decoding by up to 8, at a fraction of the cost; what lies beyond is averaged.
+MAX_DCT_SHIFT = 3
+# Aperio rounds its levels' sizes down where Deep Zoom rounds up, and its ratios are then slightly off (4.0003).
+# A level that is this close is the Deep Zoom level: over the whole slide it is at most this many pixels away.
+LEVEL_TOLERANCE_PX = 2
 # A JPEG tile larger than its raw pixels many times over is a lie in the directory, not a tile.
 MAX_TILE_BYTES = 16 << 20
 # Beyond what file systems hold; the operating system takes no position much above.
@@ -56,6 +72,15 @@ class JpegLevel:
         """Give the whole stored tile as a JPEG; raises CorruptTileError where there is none that can be shown."""
         return self.completer.complete(self.stored(row * self.page.columns + col))
 
+    def decoded(self, col: int, row: int, shift: int) -> tuple[Pixels, int]:
+        """Return a whole tile's RGB pixels, padding included, halved up to ``shift`` times, and the halvings left.
+
+        Raise CorruptTileError.
+        """
+        from vsv.slides import jpeg_pixels  # noqa: PLC0415  cold start: numpy
+
+        return jpeg_pixels.decoded(self, col, row, shift)
+
     def stored(self, index: int) -> bytes:
         """Give what is stored of the page's tile ``index``; raises CorruptTileError where there is nothing."""
         return _stored(self.file, self.spans, index)
@@ -85,12 +110,22 @@ class Jpeg2000Level:
         """Side of a tile in pixels."""
         return self.page.tile_width_px
 
+    def decoded(self, col: int, row: int, shift: int) -> tuple[Pixels, int]:
+        """Return a whole tile's RGB pixels, padding included, halved up to ``shift`` times, and the halvings left.
+
+        Raise CorruptTileError.
+        """
+        from vsv.slides import jpeg2000_reader  # noqa: PLC0415  cold start: few slides are JPEG 2000
+
+        return jpeg2000_reader.tile_pixels(self, col, row, shift)
+
     def codestream(self, col: int, row: int) -> bytes:
         """Give the stored tile; raises CorruptTileError where there is none."""
         return _stored(self.file, self.spans, row * self.page.columns + col)
 
 
 Level = JpegLevel | Jpeg2000Level
+Kind = TypeVar("Kind", JpegLevel, Jpeg2000Level)
 
 
 def _stored(file: OpenFile, spans: TileSpans, index: int) -> bytes:
@@ -141,3 +176,42 @@ def jpeg2000_level(file: OpenFile, page: Page) -> Jpeg2000Level:
     """Prepare a page of JPEG 2000 tiles for reading."""
     ycbcr = page.compression == COMPRESSION_JPEG2000_YCBCR
     return Jpeg2000Level(file, page, ycbcr, TileSpans(file, page))
+
+
+def tiled(pages: tuple[Page, ...]) -> tuple[Page, ...]:
+    """Return those of a TIFF's pages that are made of tiles."""
+    return tuple(page for page in pages if page.is_tiled)
+
+
+def native_grid(pages: tuple[Page, ...]) -> Grid:
+    """Return the grid of the first tiled page, full resolution."""
+    first = tiled(pages)[0]
+    return Grid(first.width_px, first.height_px, first.tile_width_px)
+
+
+def levels_on(
+    grid: Grid, pages: tuple[Page, ...], usable: Callable[[Page], bool], prepare: Callable[[Page], Kind]
+) -> dict[int, Kind]:
+    """Return the levels that usable pages hold, by Deep Zoom level; a page that cannot be prepared is left out."""
+    found: dict[int, Kind] = {}
+    for page in filter(usable, tiled(pages)):
+        level_dz = matching_level(grid, page)
+        if level_dz is None or level_dz in found:
+            continue
+        try:
+            found[level_dz] = prepare(page)
+        except CorruptTileError:
+            continue  # the level is rendered from the others instead
+    return found
+
+
+def matching_level(grid: Grid, page: Page) -> int | None:
+    """Return the Deep Zoom level that a tiled page holds, or None."""
+    if page.tile_width_px != grid.tile_size:
+        return None
+    for level_dz in range(grid.max_level, -1, -1):
+        width_px, height_px = grid.level_size(level_dz)
+        slack = LEVEL_TOLERANCE_PX if max(width_px, height_px) > grid.tile_size else 0
+        if abs(page.width_px - width_px) <= slack and abs(page.height_px - height_px) <= slack:
+            return level_dz
+    return None

@@ -1,12 +1,9 @@
 """Pixels of slides that cannot be passed through nor decoded here: every other format that OpenSlide opens."""
 
 import math
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,66 +11,86 @@ from openslide import PROPERTY_NAME_BACKGROUND_COLOR, OpenSlide, OpenSlideError
 from PIL import Image
 from PIL.ImageCms import PyCMSError
 
-from vsv.errors import CorruptTileError, UnavailableError, UnreadableSlideError
+from vsv.errors import CorruptTileError, UnreadableSlideError
+from vsv.formats.aperio_description import positive_number
+from vsv.formats.tiff import Page
+from vsv.slides.associated_images import openslide_images
+from vsv.slides.deepzoom_grid import DEFAULT_TILE_SIZE, Grid
+from vsv.slides.levels import Level
+from vsv.slides.openslide_handles import asked, opened
+from vsv.slides.properties import Scan, compression_name
+from vsv.slides.reader import Box
 
 Pixels = npt.NDArray[np.uint8]
-Answer = TypeVar("Answer")
 
-# Each open slide holds file handles and OpenSlide's own tile cache.
-MAX_OPEN = 8
 # Level ratios are slightly off (4.0003): a level that close is the right one, not the next finer.
 LEVEL_SLACK = 1.01
 PROPERTY_NAME_ICC_SIZE = "openslide.icc-size"
-_open: OrderedDict[tuple[Path, int, int, int, int], OpenSlide] = OrderedDict()
-_lock = Lock()
+MAX_PROPERTIES, MAX_KEY, MAX_VALUE = 200, 100, 2000
 
 
-def opened(path: Path) -> OpenSlide:
-    """Open a slide, or give the one already open; raises UnreadableSlideError."""
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise UnavailableError("the slide's file cannot be opened now") from error
-    # The next file of this name is another slide, even where it was given the same time.
-    key = (path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-    with _lock:
-        slide = _open.pop(key, None)
-        if slide is None or not _usable(slide):
-            slide = _open_anew(path)
-        _open[key] = slide
-        while len(_open) > MAX_OPEN:
-            # Not closed here: another thread may be reading it, and the last reference closes it.
-            _open.popitem(last=False)
-    return slide
+@dataclass(frozen=True, eq=False)
+class OpenSlideReader:
+    """A slide that OpenSlide opens; ``page`` is its first page where the file is a TIFF."""
 
+    path: Path
+    page: Page | None = None
+    may_have_profile: bool = True
 
-def _usable(slide: OpenSlide) -> bool:
-    """Tell whether no read has failed: OpenSlide refuses everything to a slide object that has met an error."""
-    try:
-        return bool(slide.level_count)
-    except OpenSlideError:
-        return False
+    def grid(self) -> Grid:
+        """Return full size, with OpenSlide's tiles where they are square; raise UnreadableSlideError."""
+        width_px, height_px, tile_size = dimensions(self.path)
+        return Grid(width_px, height_px, tile_size or DEFAULT_TILE_SIZE)
 
+    def levels(self, grid: Grid) -> Mapping[int, Level]:
+        """Return no level: tiles of other vendors may overlap or be placed by other tags."""
+        del grid
+        return {}
 
-def _asked(path: Path, question: Callable[[OpenSlide], Answer]) -> Answer:
-    """Ask the shared slide object, then, should that have met an error, perhaps another thread's, one of our own."""
-    try:
-        return question(opened(path))
-    except OpenSlideError:
-        with _open_anew(path) as own:
-            return question(own)
+    def halvings(self, shift: int) -> int:
+        """Return how many halvings lie between the level that OpenSlide would read and the one wanted."""
+        return halvings(self.path, shift)
 
+    def region(self, shift: int, box: Box) -> Pixels:
+        """Return a box over the slide's background; raise CorruptTileError where OpenSlide cannot read it."""
+        left, top, right, bottom = box
+        return read_box(self.path, shift, left, top, right - left, bottom - top)
 
-def _open_anew(path: Path) -> OpenSlide:
-    try:
-        return OpenSlide(path)
-    except OpenSlideError as error:
-        raise UnreadableSlideError("no slide reader can open this file") from error
+    def associated_images(self) -> dict[str, Image.Image]:
+        """Return the label, thumbnail and macro that OpenSlide names."""
+        return openslide_images(self.path)
 
+    def icc_profile(self, check_size: Callable[[int], object]) -> bytes | None:
+        """Return the profile; raise ValueError where it is damaged or too large."""
+        return read_profile(self.path, check_size)
 
-def is_known(path: Path) -> bool:
-    """Tell whether the file looks like a slide of any format that OpenSlide reads."""
-    return OpenSlide.detect_format(path) is not None
+    def properties(self) -> Scan:
+        """Return OpenSlide's properties; raise UnreadableSlideError where the file does not open."""
+        slide = opened(self.path)
+        width_px, height_px = slide.dimensions
+        properties = dict(sorted(slide.properties.items())[:MAX_PROPERTIES])
+        power = positive_number(properties.get("openslide.objective-power"))
+        return Scan(
+            width_px=width_px,
+            height_px=height_px,
+            tile_size=self.page.tile_width_px or None if self.page else None,
+            compression=compression_name(self.page) if self.page else None,
+            tags={key[:MAX_KEY]: value[:MAX_VALUE] for key, value in properties.items()},
+            image_id=None,
+            time=None,
+            app_mag=None if power is None else f"{power:g}",
+            mpp=positive_number(properties.get("openslide.mpp-x")),
+            scanner_id=None,
+        )
+
+    def check(self) -> tuple[int, int]:
+        """Return width and height; raise UnreadableSlideError where OpenSlide does not open the file."""
+        try:
+            return opened(self.path).dimensions
+        except UnreadableSlideError as error:
+            raise UnreadableSlideError(
+                "the file is not a slide that can be shown: scan the slide again"
+            ) from error
 
 
 def read_profile(path: Path, check_size: Callable[[int], object]) -> bytes | None:
@@ -99,7 +116,7 @@ def dimensions(path: Path) -> tuple[int, int, int | None]:
 
 def halvings(path: Path, shift: int) -> int:
     """Tell how many halvings lie between the level that OpenSlide would read and the one wanted."""
-    source = _asked(path, lambda slide: _Source.of(slide, shift))
+    source = asked(path, lambda slide: _Source.of(slide, shift))
     return max(0, round(math.log2(source.scale)))
 
 
@@ -130,7 +147,7 @@ def read_box(path: Path, shift: int, left: int, top: int, width_px: int, height_
     """
     corner, size = (left, top), (width_px, height_px)
     try:
-        return np.asarray(_asked(path, lambda slide: _read(slide, shift, corner, size)))
+        return np.asarray(asked(path, lambda slide: _read(slide, shift, corner, size)))
     except OpenSlideError as error:
         raise CorruptTileError("OpenSlide cannot read this part of the slide") from error
 

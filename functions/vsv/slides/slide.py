@@ -1,40 +1,33 @@
 """A slide as the tile server sees it: which Deep Zoom level is stored where."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
 
-from vsv.errors import CorruptTileError, FileMissingError, UnreadableSlideError
-from vsv.formats.aperio_description import is_aperio
+from vsv.errors import FileMissingError, UnreadableSlideError
 from vsv.formats.random_access import OpenFile
-from vsv.formats.tiff import Array, Page, is_tiff, read_pages
+from vsv.formats.tiff import Page, read_pages
+from vsv.slides.aperio_reader import AperioJpegReader
 from vsv.slides.deepzoom_grid import Grid
 from vsv.slides.levels import (
+    MAX_DCT_SHIFT,
     Jpeg2000Level,
     JpegLevel,
     Level,
-    can_decode,
     can_pass_through,
-    jpeg2000_level,
     jpeg_level,
+    levels_on,
+    matching_level,
+    native_grid,
+    tiled,
 )
+from vsv.slides.properties import COMPLETE
+from vsv.slides.reader import SlideReader, Source
+from vsv.slides.readers import reader_of
 from vsv.storage import nfs
 from vsv.storage.archive_marker import read_note
 
-# How the first page of a pyramid says that it holds all levels, and needs no original.
-COMPLETE = "vsv complete pyramid"
-# Who reads what cannot be passed through, and where an ICC profile is: our own TIFF reader knows Aperio's.
-Origin = Literal["aperio", "other", "ordinary"]
-Kind = TypeVar("Kind", JpegLevel, Jpeg2000Level)
-
-DEFAULT_TILE_SIZE = 256
-# Aperio rounds its levels' sizes down where Deep Zoom rounds up, and its ratios are then slightly off (4.0003).
-# A level that is this close is the Deep Zoom level: over the whole slide it is at most this many pixels away.
-LEVEL_TOLERANCE_PX = 2
-# libjpeg reduces while decoding by up to 8, at a fraction of the cost; what lies beyond is averaged.
-MAX_DCT_SHIFT = 3
 # The most stored tiles that are read for one tile: the coarsest levels of a slide with one level would take all.
 MAX_SOURCE_TILES = 1024
 
@@ -45,9 +38,9 @@ class Slide:
 
     ``levels`` holds what is stored as JPEG tiles of the grid's size, by Deep Zoom level; ``native`` tells which
     of them the original has. ``decoded`` holds an Aperio slide's levels of JPEG 2000 tiles, which are decoded here.
-    Where both lack full resolution the pixels come through OpenSlide, or from an ordinary image. ``icc`` is where
-    an Aperio slide's ICC profile lies. Where the pyramid is complete, ``path`` is the pyramid's, and the original is
-    not looked at. ``stored_ns`` is when the original's file was written, in nanoseconds since the epoch.
+    Where both lack full resolution ``reader`` reads the pixels. Where the pyramid is complete, ``path`` is the
+    pyramid's, and the original is not looked at. ``stored_ns`` is when the original's file was written, in
+    nanoseconds since the epoch.
     """
 
     path: Path
@@ -56,8 +49,7 @@ class Slide:
     native: frozenset[int]
     stamp: str
     thumbnail: Path
-    origin: Origin = "aperio"
-    icc: Array | None = None
+    reader: SlideReader
     decoded: Mapping[int, Jpeg2000Level] = field(default_factory=dict)
     stored_ns: int = 0
 
@@ -76,7 +68,7 @@ class Slide:
         """Choose the stored level to render from: this one, else the nearest finer one that the original has.
 
         A rendered level has lost a little already, so it serves only where the originals are beyond the reach
-        of DCT scaling and resolution levels. None: through OpenSlide.
+        of DCT scaling and resolution levels. None: by the reader.
         """
         if level_dz in self.levels or level_dz in self.decoded:
             return level_dz
@@ -137,22 +129,16 @@ def open_slide(slide: Path, pyramid: Path, thumbnail: Path) -> Slide:
     stamp, (_, stored_ns) = stamp_of(slide, pyramid), _original(slide)
     rendered, its_pages = _rendered(pyramid)
     if rendered is not None and is_complete(its_pages):
-        grid = _native_grid(its_pages)
-        levels, icc = _match(grid, rendered, its_pages), its_pages[0].icc
-        return Slide(pyramid, grid, levels, frozenset(levels), stamp, thumbnail, icc=icc, stored_ns=stored_ns)
-    file = _opened_original(slide)
-    # A damaged TIFF ends here: OpenSlide would believe it, and ask for gigabytes.
-    every = read_pages(file) if is_tiff(file) else ()
-    pages, origin = _tiled(every), _origin(slide, every)
-    is_native, is_decoded = _is_native(pages), _is_decoded(pages)
-    grid = _native_grid(pages) if is_native or is_decoded else _rendered_grid(slide, origin)
-    native = _match(grid, file, pages) if is_native else {}
-    decoded = (
-        _assigned(grid, pages, can_decode, lambda page: jpeg2000_level(file, page)) if is_decoded else {}
-    )
+        grid, levels = native_grid(its_pages), _match(native_grid(its_pages), rendered, its_pages)
+        reader: SlideReader = AperioJpegReader(Source(pyramid, rendered, its_pages))
+        return Slide(pyramid, grid, levels, frozenset(levels), stamp, thumbnail, reader, stored_ns=stored_ns)
+    reader = _original_reader(slide)
+    grid = reader.grid()
+    stored = reader.levels(grid)
+    native = {dz: level for dz, level in stored.items() if isinstance(level, JpegLevel)}
+    decoded = {dz: level for dz, level in stored.items() if isinstance(level, Jpeg2000Level)}
     levels = {**({} if rendered is None else _match(grid, rendered, its_pages)), **native}
-    icc = every[0].icc if origin == "aperio" else None
-    return Slide(slide, grid, levels, frozenset(native), stamp, thumbnail, origin, icc, decoded, stored_ns)
+    return Slide(slide, grid, levels, frozenset(native), stamp, thumbnail, reader, decoded, stored_ns)
 
 
 def _rendered(pyramid: Path) -> tuple[OpenFile | None, tuple[Page, ...]]:
@@ -167,14 +153,14 @@ def is_complete(pages: tuple[Page, ...]) -> bool:
     """Tell whether these pages of a pyramid hold every level, and need no original."""
     if not pages or not pages[0].description.startswith(COMPLETE):
         return False
-    grid = _native_grid(pages)
+    grid = native_grid(pages)
     held = {matching_level(grid, page) for page in filter(can_pass_through, pages)}
     return held.issuperset(range(grid.level_count))
 
 
-def _opened_original(slide: Path) -> OpenFile:
+def _original_reader(slide: Path) -> SlideReader:
     try:
-        return OpenFile(slide)
+        return reader_of(slide)
     except FileMissingError as error:
         if read_note(slide.parent) is None:
             raise
@@ -183,83 +169,13 @@ def _opened_original(slide: Path) -> OpenFile:
         ) from error
 
 
-def _origin(path: Path, pages: tuple[Page, ...]) -> Origin:
-    if pages and is_aperio(pages[0].description):
-        return "aperio"
-    from vsv.slides.image_reader import is_plain  # noqa: PLC0415  cold start: most slides are Aperio's
-
-    return "ordinary" if is_plain(path) else "other"
-
-
 def tiled_pages(file: OpenFile) -> tuple[Page, ...]:
     """Give the tiled pages of a TIFF; none where it is damaged or none at all."""
     try:
-        return _tiled(read_pages(file))
+        return tiled(read_pages(file))
     except UnreadableSlideError:
         return ()
 
 
-def _tiled(pages: tuple[Page, ...]) -> tuple[Page, ...]:
-    return tuple(page for page in pages if page.is_tiled)
-
-
-def _is_native(pages: tuple[Page, ...]) -> bool:
-    """Tell whether full resolution can be passed through.
-
-    Only Aperio's layout is read here: other vendors' tiles may overlap or be placed by other tags.
-    """
-    return bool(pages) and is_aperio(pages[0].description) and can_pass_through(pages[0])
-
-
-def _is_decoded(pages: tuple[Page, ...]) -> bool:
-    """Tell whether full resolution is Aperio's JPEG 2000 and can be decoded here."""
-    if not (pages and is_aperio(pages[0].description) and can_decode(pages[0])):
-        return False
-    from vsv.formats import openjpeg  # noqa: PLC0415  cold start: few slides are JPEG 2000
-
-    return openjpeg.available()
-
-
-def _native_grid(pages: tuple[Page, ...]) -> Grid:
-    return Grid(pages[0].width_px, pages[0].height_px, pages[0].tile_width_px)
-
-
-def _rendered_grid(path: Path, origin: Origin) -> Grid:
-    from vsv.slides import image_reader, openslide_reader  # noqa: PLC0415  cold start: most slides never need them
-
-    if origin == "ordinary":
-        return Grid(*image_reader.dimensions(path), DEFAULT_TILE_SIZE)
-    width_px, height_px, tile_size = openslide_reader.dimensions(path)
-    return Grid(width_px, height_px, tile_size or DEFAULT_TILE_SIZE)
-
-
 def _match(grid: Grid, file: OpenFile, pages: tuple[Page, ...]) -> dict[int, JpegLevel]:
-    return _assigned(grid, pages, can_pass_through, lambda page: jpeg_level(file, page))
-
-
-def _assigned(
-    grid: Grid, pages: tuple[Page, ...], usable: Callable[[Page], bool], prepare: Callable[[Page], Kind]
-) -> dict[int, Kind]:
-    """Assign pages to the Deep Zoom levels that they hold."""
-    found: dict[int, Kind] = {}
-    for page in filter(usable, pages):
-        level_dz = matching_level(grid, page)
-        if level_dz is None or level_dz in found:
-            continue
-        try:
-            found[level_dz] = prepare(page)
-        except CorruptTileError:
-            continue  # the level is rendered from the others instead
-    return found
-
-
-def matching_level(grid: Grid, page: Page) -> int | None:
-    """Give the Deep Zoom level that a tiled page holds, or None."""
-    if page.tile_width_px != grid.tile_size:
-        return None
-    for level_dz in range(grid.max_level, -1, -1):
-        width_px, height_px = grid.level_size(level_dz)
-        slack = LEVEL_TOLERANCE_PX if max(width_px, height_px) > grid.tile_size else 0
-        if abs(page.width_px - width_px) <= slack and abs(page.height_px - height_px) <= slack:
-            return level_dz
-    return None
+    return levels_on(grid, pages, can_pass_through, lambda page: jpeg_level(file, page))

@@ -1,0 +1,62 @@
+"""Which reader a slide file has. A new format is a module with its reader, and a line in ``KINDS``."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from vsv.errors import UnreadableSlideError
+from vsv.formats.random_access import OpenFile
+from vsv.formats.tiff import is_tiff, read_pages
+from vsv.slides.aperio_reader import AperioJpeg2000Reader, AperioJpegReader, AperioReader
+from vsv.slides.properties import COMPLETE, Scan, aperio_properties
+from vsv.slides.reader import SlideReader, Source
+
+
+def _image(source: Source) -> SlideReader | None:
+    from vsv.slides.image_reader import ImageReader  # noqa: PLC0415  cold start: most slides are Aperio's
+
+    return ImageReader.of(source)
+
+
+def _openslide(source: Source) -> SlideReader:
+    from vsv.slides.openslide_reader import OpenSlideReader  # noqa: PLC0415  cold start: a fifth of it
+
+    return OpenSlideReader(source.path, source.pages[0] if source.pages else None)
+
+
+# The first that returns a reader has the file; OpenSlide is asked last and says by itself what it cannot open.
+KINDS: tuple[Callable[[Source], SlideReader | None], ...] = (
+    AperioJpegReader.of,
+    AperioJpeg2000Reader.of,
+    AperioReader.of,
+    _image,
+    _openslide,
+)
+
+
+def reader_of(path: Path, *, strict: bool = True) -> SlideReader:
+    """Return the reader of a slide's file; raise FileMissingError.
+
+    ``strict``: raise UnreadableSlideError where a TIFF is damaged, because OpenSlide would believe such a file and
+    ask for gigabytes. Else OpenSlide is asked.
+    """
+    source = source_of(path, strict=strict)
+    return next(reader for kind in KINDS if (reader := kind(source)) is not None)
+
+
+def source_of(path: Path, *, strict: bool) -> Source:
+    """Return what detection sees of a file; raise as ``reader_of`` does."""
+    file = OpenFile(path)
+    try:
+        return Source(path, file, read_pages(file) if is_tiff(file) else ())
+    except UnreadableSlideError:
+        if strict:
+            raise
+        return Source(path, file, ())
+
+
+def read_scan(path: Path) -> Scan:
+    """Return a slide's description, or what a complete pyramid says of its slide; raise UnreadableSlideError."""
+    pages = source_of(path, strict=False).pages
+    if pages and pages[0].description.startswith(COMPLETE):
+        return aperio_properties(pages[0])
+    return reader_of(path, strict=False).properties()
