@@ -7,9 +7,11 @@ The contract of that answer, and where each part of it is held to:
    archived, opens: ``Facts.slides`` holds no others (``stored_slides.is_whole``).
 2. Where the scanner named a checksum, the slide has that content: CASES 2 and 3, ``Facts.candidates``.
 3. Where the scanner's folder can be seen, it holds no other content under that name and size: CASES 4 to 6.
-4. A run that failed or is under way confirms no slide but its own: CASES 1 and 7, RUN_CASES.
+4. Where no slide has exactly a named checksum, a run that failed confirms nothing, and one that is under way its own
+   slide alone: CASES 4 and 7, RUN_CASES.
 5. The stored file is not a mere link to the scanner's own: ``safety``.
 
+Known gap in 2: while an object's import is under way, its own slide is confirmed whatever checksum was named.
 Everything here is pure: ``receive`` gathers the facts, and the costly ones only when a decision asks for them.
 """
 
