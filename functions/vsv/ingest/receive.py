@@ -21,7 +21,7 @@ from vsv.ingest.drop_object import DroppedObject
 from vsv.ingest.runs import DISK, MAX_FILE_SIZE, UNDER_WAY, is_object
 from vsv.ingest.stored_slides import is_sha256, is_whole, slide_of, slides_named
 from vsv.records.models import ImportRecord, ImportState, SlideRecord
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.timestamps import now_utc
 
 ATTEMPTS = 5  # to begin an object's import where others begin at the same moment
@@ -37,52 +37,52 @@ class Receipt:
     image_id: str | None = None
 
 
-def receive(here: Installation, filename: object, size: object, sha256: object = None) -> Receipt:
+def receive(services: Services, filename: object, size: object, sha256: object = None) -> Receipt:
     """Answer whether a file is safely here; where it is not known yet, start its import.
 
     Raises InvalidNameError and BadRequestError for impossible input, FileMissingError where the source plainly is
     not there, FileChangingError where it has another size now.
     """
     filename, size, digest = checked_filename(filename), _checked_size(size), _checked_digest(sha256)
-    latest = here.imports.get(filename)
-    slides = tuple(slide for slide in slides_named(here, filename) if is_whole(here, slide, size))
-    return _received(here, Facts(filename, size, digest, latest, slides))
+    latest = services.imports.get(filename)
+    slides = tuple(slide for slide in slides_named(services, filename) if is_whole(services, slide, size))
+    return _received(services, Facts(filename, size, digest, latest, slides))
 
 
-def _received(here: Installation, facts: Facts) -> Receipt:
+def _received(services: Services, facts: Facts) -> Receipt:
     """Carry out what ``deletion_rule`` decides; looks at the scanner's folder only where that can matter."""
     decision = decide(facts)
     if decision is Decision.LOOK_AT_SOURCE:
-        facts = _with_source(here, facts)
+        facts = _with_source(services, facts)
         decision = decide(facts)
     if decision is Decision.FOLLOW_RUN and facts.latest is not None:
-        return _follow_run(here, facts, facts.latest)
+        return _follow_run(services, facts, facts.latest)
     if decision is Decision.CONFIRM:
-        return _safe_receipt(here, facts.confirmed_slide)
+        return _safe_receipt(services, facts.confirmed_slide)
     source, expected = facts.new_source, facts.checksum
-    return begin(here, facts.filename, facts.size, facts.latest, source=source, expected=expected)
+    return begin(services, facts.filename, facts.size, facts.latest, source=source, expected=expected)
 
 
-def _with_source(here: Installation, facts: Facts) -> Facts:
-    source = here.starter.new_source(facts.filename, facts.size, facts.known_checksums, facts.run)
+def _with_source(services: Services, facts: Facts) -> Facts:
+    source = services.starter.new_source(facts.filename, facts.size, facts.known_checksums, facts.run)
     return replace(facts, is_source_seen=True, new_source=source)
 
 
-def _follow_run(here: Installation, facts: Facts, run: ImportRecord) -> Receipt:
+def _follow_run(services: Services, facts: Facts, run: ImportRecord) -> Receipt:
     """Report a run that has failed or is under way, after taking it further where it stands still."""
-    facts = replace(facts, is_lost=_is_lost(here, run))
+    facts = replace(facts, is_lost=_is_lost(services, run))
     decision = decide_run(facts)
     if decision is Decision.REPORT_FAILURE:
         return _receipt_for(run)
     if decision is Decision.RESTART:
-        return _restart_import(here, run, facts.own_slide)
-    here.starter.start(run)  # heals a start that was lost; twice is the same as once
+        return _restart_import(services, run, facts.own_slide)
+    services.starter.start(run)  # heals a start that was lost; twice is the same as once
     if decision is Decision.CONFIRM_OWN and facts.own_slide is not None:
-        return _safe_receipt(here, facts.own_slide, run.state)
+        return _safe_receipt(services, facts.own_slide, run.state)
     return Receipt(Safety.NOT_YET, run.state, run.error)
 
 
-def receive_object(here: Installation, dropped: DroppedObject, size: object) -> Receipt | None:
+def receive_object(services: Services, dropped: DroppedObject, size: object) -> Receipt | None:
     """Start the import of a version of an object, unless it was asked for already; None for an earlier version.
 
     Another version under the same key is another scan, whatever its size. An object is told of once and does not ask
@@ -93,22 +93,22 @@ def receive_object(here: Installation, dropped: DroppedObject, size: object) -> 
         with suppress(
             AlreadyExistsError
         ):  # another import has just begun: it may be of a later version, or of this
-            return _decided(here, filename, size, dropped)
+            return _decided(services, filename, size, dropped)
     raise UnavailableError("other imports of a file of this name begin all the time")
 
 
-def _decided(here: Installation, filename: str, size: int, dropped: DroppedObject) -> Receipt | None:
-    latest = here.imports.get(filename)
+def _decided(services: Services, filename: str, size: int, dropped: DroppedObject) -> Receipt | None:
+    latest = services.imports.get(filename)
     known = _object_of(latest)
     if known is not None and dropped.is_older_than(known):
         return None
     if latest is not None and (latest.source, latest.size) == (dropped.source, size):
         if latest.state in UNDER_WAY:
-            here.starter.start(latest)
+            services.starter.start(latest)
         return _receipt_for(latest)
-    if latest is not None and _is_in_the_way(here, latest, dropped):
+    if latest is not None and _is_in_the_way(services, latest, dropped):
         raise UnavailableError("another file of this name is being imported")
-    return _begin(here, filename, size, latest, source=dropped.source)
+    return _begin(services, filename, size, latest, source=dropped.source)
 
 
 def _object_of(run: ImportRecord | None) -> DroppedObject | None:
@@ -116,28 +116,28 @@ def _object_of(run: ImportRecord | None) -> DroppedObject | None:
     return DroppedObject.from_source(source) if source is not None and is_object(source) else None
 
 
-def _is_in_the_way(here: Installation, run: ImportRecord, dropped: DroppedObject) -> bool:
+def _is_in_the_way(services: Services, run: ImportRecord, dropped: DroppedObject) -> bool:
     """Return whether a run that may still be worked on imports another file than a version of this object."""
     known = _object_of(run)
     is_version = known is not None and (known.bucket, known.key) == (dropped.bucket, dropped.key)
-    return run.state in UNDER_WAY and not is_version and not here.starter.has_ended(run)
+    return run.state in UNDER_WAY and not is_version and not services.starter.has_ended(run)
 
 
-def retry(here: Installation, filename: str) -> Receipt:
+def retry(services: Services, filename: str) -> Receipt:
     """Start an import again that failed, whatever it failed of, or that ended unnoticed; others are left alone."""
-    run = here.imports.get(checked_filename(filename))
+    run = services.imports.get(checked_filename(filename))
     if run is None:
         raise NotFoundError("this import is not known")
-    if run.state is not ImportState.FAILED and not _is_lost(here, run):
+    if run.state is not ImportState.FAILED and not _is_lost(services, run):
         return Receipt(Safety.NOT_YET, run.state, run.error)
-    return _restart_import(here, run, slide_of(here, run))
+    return _restart_import(services, run, slide_of(services, run))
 
 
-def _is_lost(here: Installation, run: ImportRecord) -> bool:
-    return run.state in UNDER_WAY and here.starter.has_ended(run)
+def _is_lost(services: Services, run: ImportRecord) -> bool:
+    return run.state in UNDER_WAY and services.starter.has_ended(run)
 
 
-def _restart_import(here: Installation, run: ImportRecord, slide: SlideRecord | None) -> Receipt:
+def _restart_import(services: Services, run: ImportRecord, slide: SlideRecord | None) -> Receipt:
     """Begin again with what a run was about.
 
     A slide that is stored whole is kept: by now it may be the only copy, since only its pyramid was missing.
@@ -147,7 +147,7 @@ def _restart_import(here: Installation, run: ImportRecord, slide: SlideRecord | 
         kept |= {"image_id": slide.image_id, "checksum": run.checksum, "source_modified": run.source_modified}
     if slide is not None or is_object(run.source):
         kept["source"] = run.source
-    return begin(here, run.filename, run.size, run, **kept)
+    return begin(services, run.filename, run.size, run, **kept)
 
 
 def _checked_size(size: object) -> int:
@@ -168,30 +168,30 @@ def _receipt_for(run: ImportRecord) -> Receipt:
     return Receipt(Safety.NOT_YET, run.state, run.error, run.image_id)
 
 
-def _safe_receipt(here: Installation, slide: SlideRecord, state: ImportState = ImportState.READY) -> Receipt:
-    found = safety(is_in_place=here.files.in_place(slide.image_id))
+def _safe_receipt(services: Services, slide: SlideRecord, state: ImportState = ImportState.READY) -> Receipt:
+    found = safety(is_in_place=services.files.in_place(slide.image_id))
     return Receipt(found, state, image_id=slide.image_id)
 
 
 def begin(
-    here: Installation, filename: str, size: int, earlier: ImportRecord | None, **known: Any
+    services: Services, filename: str, size: int, earlier: ImportRecord | None, **known: Any
 ) -> Receipt:
     """Start a run in the place of the ``earlier`` one, for whoever asks again where another was quicker.
 
     ``known`` are attributes that it begins with.
     """
     try:
-        return _begin(here, filename, size, earlier, **known)
+        return _begin(services, filename, size, earlier, **known)
     except AlreadyExistsError:
         return Receipt(Safety.NOT_YET, ImportState.TRANSFERRING)
 
 
 def _begin(
-    here: Installation, filename: str, size: int, earlier: ImportRecord | None, **known: Any
+    services: Services, filename: str, size: int, earlier: ImportRecord | None, **known: Any
 ) -> Receipt:
     """Start a run; raises AlreadyExistsError where the ``earlier`` one is not the stored one any more."""
-    known["source"] = known.get("source") or here.starter.describe_source(filename, size)
-    _prepare(here)
+    known["source"] = known.get("source") or services.starter.describe_source(filename, size)
+    _prepare(services)
     now = now_utc()
     run = ImportRecord(
         filename=filename,
@@ -202,13 +202,13 @@ def _begin(
         updated_at=now,
         **known,
     )
-    here.imports.start(run, replaces=earlier.run_id if earlier else None)
-    here.starter.start(run)
+    services.imports.start(run, replaces=earlier.run_id if earlier else None)
+    services.starter.start(run)
     return Receipt(Safety.NOT_YET, run.state)
 
 
-def _prepare(here: Installation) -> None:
+def _prepare(services: Services) -> None:
     try:
-        here.files.prepare()  # a transfer needs the folder that it writes to
+        services.files.prepare()  # a transfer needs the folder that it writes to
     except OSError as error:
         raise UnavailableError(DISK) from error
