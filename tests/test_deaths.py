@@ -11,28 +11,28 @@ from vsv.records.models import ImportState
 from vsv_local.ingest import import_runner
 
 
-def test_a_step_is_counted_as_a_death_until_it_has_returned(
+def test_step_is_counted_as_a_crash_until_it_has_returned(
     services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inspect, during = import_runner.inspect_file, []
 
     def look(event: dict[str, Any], context: Any) -> dict[str, Any]:
-        during.append(services.services.imports.get("a.svs").deaths)
+        during.append(services.services.imports.get("a.svs").consecutive_crashes)
         return inspect(event, context)
 
     monkeypatch.setattr(import_runner, "inspect_file", look)
     assert services.bring("a.svs") == 200
     assert during == [1]
-    assert services.services.imports.get("a.svs").deaths == 0
+    assert services.services.imports.get("a.svs").consecutive_crashes == 0
 
 
-def test_a_file_that_was_too_deadly_is_left_alone_until_somebody_retries(
+def test_file_that_crashed_the_process_too_often_is_left_alone_until_somebody_retries(
     services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(import_runner, "inspect_file", _refuse)
         assert services.bring("a.svs") == 202
-        patched.setattr(import_runner, "MAX_DEATHS", 0)
+        patched.setattr(import_runner, "MAX_CONSECUTIVE_CRASHES", 0)
         assert services.bring("a.svs") == 422
     run = services.services.imports.get("a.svs")
     assert run.state is ImportState.FAILED

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from lambda_support.http import STATUS_BY_ERROR, Request, Response, answer, json_response
+from lambda_support.http import STATUS_BY_KIND, Request, Response, answer, json_response
 from vsv import errors
-from vsv.errors import VsvError
+from vsv.errors import ErrorKind, VsvError
 
 from vsv_local.server.api_gateway_events import http_event
 
@@ -37,8 +37,19 @@ def answered(error: BaseException, context: object = None) -> tuple[int, str]:
     return result["statusCode"], result["body"]
 
 
-def test_every_error_has_a_status_and_every_status_an_error() -> None:
-    assert set(STATUS_BY_ERROR) == set(ours())
+def stated_kind(error: type[VsvError]) -> ErrorKind | None:
+    """Return the kind that a type or one of its parents states; the root's is for types that were forgotten."""
+    parents = [parent for parent in error.__mro__ if issubclass(parent, VsvError) and parent is not VsvError]
+    return next((vars(parent)["kind"] for parent in parents if "kind" in vars(parent)), None)
+
+
+@pytest.mark.parametrize("error", ours()[1:], ids=lambda error: error.__name__)
+def test_every_error_below_the_root_states_a_kind_or_inherits_one(error: type[VsvError]) -> None:
+    assert stated_kind(error) is error.kind
+
+
+def test_every_kind_has_a_status_and_an_error() -> None:
+    assert set(STATUS_BY_KIND) == set(ErrorKind) == {error.kind for error in ours()}
 
 
 def test_no_error_of_ours_is_defined_elsewhere() -> None:
@@ -50,15 +61,15 @@ def test_no_error_of_ours_is_defined_elsewhere() -> None:
 @pytest.mark.parametrize("error", ours(), ids=lambda error: error.__name__)
 def test_each_is_answered_with_its_status_in_json(error: type[VsvError]) -> None:
     status, body = answered(error("what is wrong"))
-    assert status == STATUS_BY_ERROR[error]
+    assert status == STATUS_BY_KIND[error.kind]
     assert set(json.loads(body)) == {"error"}
 
 
 @pytest.mark.parametrize("error", ours(), ids=lambda error: error.__name__)
 def test_a_more_special_error_has_a_status_of_its_parents_class(error: type[VsvError]) -> None:
     parent = error.__mro__[1]
-    if parent in STATUS_BY_ERROR and parent is not VsvError:
-        assert STATUS_BY_ERROR[error] == STATUS_BY_ERROR[parent]
+    if issubclass(parent, VsvError) and parent is not VsvError:
+        assert STATUS_BY_KIND[error.kind] == STATUS_BY_KIND[parent.kind]
 
 
 @pytest.mark.parametrize(
@@ -82,6 +93,7 @@ def test_an_error_type_that_was_forgotten_is_500_too() -> None:
 
     try:
         status, body = answered(ForgottenError("secret"))
+        assert stated_kind(ForgottenError) is None
     finally:
         del ForgottenError
     assert (status, "secret" in body) == (500, False)

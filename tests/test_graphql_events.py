@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from review_slides.filters import read_filter
-from review_slides.graphql_errors import ERROR_TYPES, ReviewError
+from review_slides.graphql_errors import ERROR_TYPE_BY_KIND, ReviewError
 from review_slides.handler import lambda_handler
 from vsv import errors, runtime
 from vsv.errors import UnavailableError
@@ -487,7 +487,8 @@ class TestErrors:
         def tree(kind: type[errors.VsvError]) -> set[type[errors.VsvError]]:
             return {kind}.union(*(tree(below) for below in kind.__subclasses__()))
 
-        assert set(ERROR_TYPES) == tree(errors.VsvError)
+        assert {error.kind for error in tree(errors.VsvError)} == set(ERROR_TYPE_BY_KIND)
+        assert set(ERROR_TYPE_BY_KIND) == set(errors.ErrorKind)
 
     @pytest.mark.parametrize(
         "arguments",

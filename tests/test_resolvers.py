@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from graphql import ObjectTypeDefinitionNode, parse, value_from_ast_untyped
-from review_slides.graphql_errors import ERROR_TYPES, ReviewError
+from review_slides.graphql_errors import ERROR_TYPE_BY_KIND, ReviewError
 from review_slides.handler import lambda_handler
 from review_slides.identity import READERS
 from running import ROOT
@@ -211,7 +211,7 @@ class TestFields:
 
     @pytest.mark.parametrize("code", [FIELD, LABEL_URL])
     def test_every_type_of_error_is_known(self, tmp_path: Path, code: str) -> None:
-        types = sorted(set(ERROR_TYPES.values()))
+        types = sorted(set(ERROR_TYPE_BY_KIND.values()))
         asked = context("Query", "getSlide", TECHNICIAN)
         calls = [("response", asked | {"error": {"message": f"{one}: it is: so"}}) for one in types]
         assert run(code, tmp_path, *calls) == [{"error": "it is: so", "errorType": one} for one in types]

@@ -7,7 +7,8 @@ from typing import Any
 
 from lambda_support.http import Request, Response, answer, json_response
 from lambda_support.observability import observed
-from vsv.ingest.receive import Safety, receive
+from vsv.ingest.deletion_rule import Safety
+from vsv.ingest.receive import receive
 from vsv.records.models import ImportState
 from vsv.runtime import current
 

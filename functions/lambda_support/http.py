@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from vsv import errors
+from vsv.errors import ErrorKind
 from vsv.nonblocking import WouldWaitError
 
 log = logging.getLogger(__name__)
@@ -23,34 +24,16 @@ MAX_BODY_BYTES = 64 * 1024
 # developer guide: 6 MB; Lambda's own message says 6,291,556 bytes).
 MAX_ANSWER_BYTES = 6_291_556 - 32 * 1024
 
-STATUS_BY_ERROR: dict[type[errors.VsvError], int] = {
-    errors.VsvError: 500,
-    errors.BadRequestError: 400,
-    errors.InvalidNameError: 400,
-    errors.InvalidTileAddressError: 400,
-    errors.InvalidQueryError: 400,
-    errors.TooLargeError: 400,
-    errors.AnswerTooLargeError: 413,
-    errors.UnsupportedError: 501,
-    errors.InvalidTokenError: 400,
-    errors.IllegalTransitionError: 400,
-    errors.ForbiddenError: 403,
-    errors.NotFoundError: 404,
-    errors.SlideNotFoundError: 404,
-    errors.TileNotFoundError: 404,
-    errors.ImageNotFoundError: 404,
-    errors.FileMissingError: 404,
-    errors.ConflictError: 409,
-    errors.AlreadyExistsError: 409,
-    errors.VersionConflictError: 409,
-    errors.UnreadableSlideError: 422,
-    errors.CorruptTileError: 422,
-    errors.LeakError: 422,
-    errors.UnavailableError: 503,
-    errors.TransferError: 503,
-    errors.NotYetError: 503,
-    errors.FileChangingError: 503,
-    errors.SettingsError: 500,
+STATUS_BY_KIND: dict[ErrorKind, int] = {
+    ErrorKind.BAD_REQUEST: 400,
+    ErrorKind.NOT_FOUND: 404,
+    ErrorKind.CONFLICT: 409,
+    ErrorKind.FORBIDDEN: 403,
+    ErrorKind.TOO_LARGE: 413,
+    ErrorKind.UNSUPPORTED: 501,
+    ErrorKind.UNREADABLE: 422,
+    ErrorKind.UNAVAILABLE: 503,
+    ErrorKind.INTERNAL: 500,
 }
 
 Event = Mapping[str, Any]
@@ -199,7 +182,7 @@ def answered(handle: Callable[[], Response], request_id: str) -> Response:
     try:
         return handle()
     except errors.VsvError as error:
-        status = STATUS_BY_ERROR.get(type(error), 500)
+        status = STATUS_BY_KIND[error.kind]
         if status == 500:
             return _internal_error(request_id)
         if status > 500:

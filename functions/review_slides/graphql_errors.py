@@ -9,39 +9,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from vsv import errors
+from vsv.errors import ErrorKind, VsvError
 
 log = logging.getLogger(__name__)
 
 INTERNAL = "INTERNAL"
-ERROR_TYPES: dict[type[errors.VsvError], str] = {
-    errors.VsvError: INTERNAL,
-    errors.BadRequestError: "BAD_REQUEST",
-    errors.InvalidNameError: "BAD_REQUEST",
-    errors.InvalidTileAddressError: "BAD_REQUEST",
-    errors.InvalidQueryError: "BAD_REQUEST",
-    errors.TooLargeError: "BAD_REQUEST",
-    errors.AnswerTooLargeError: "BAD_REQUEST",
-    errors.UnsupportedError: "BAD_REQUEST",
-    errors.InvalidTokenError: "BAD_REQUEST",
-    errors.IllegalTransitionError: "BAD_REQUEST",
-    errors.ForbiddenError: "Unauthorized",  # what AppSync itself says where a directive refuses
-    errors.NotFoundError: "NOT_FOUND",
-    errors.SlideNotFoundError: "NOT_FOUND",
-    errors.TileNotFoundError: "NOT_FOUND",
-    errors.ImageNotFoundError: "NOT_FOUND",
-    errors.FileMissingError: "NOT_FOUND",
-    errors.ConflictError: "CONFLICT",
-    errors.AlreadyExistsError: "CONFLICT",
-    errors.VersionConflictError: "CONFLICT",
-    errors.UnreadableSlideError: "UNREADABLE",
-    errors.CorruptTileError: "UNREADABLE",
-    errors.LeakError: "UNREADABLE",
-    errors.UnavailableError: "UNAVAILABLE",
-    errors.TransferError: "UNAVAILABLE",
-    errors.NotYetError: "UNAVAILABLE",
-    errors.FileChangingError: "UNAVAILABLE",
-    errors.SettingsError: INTERNAL,
+ERROR_TYPE_BY_KIND: dict[ErrorKind, str] = {
+    ErrorKind.BAD_REQUEST: "BAD_REQUEST",
+    ErrorKind.NOT_FOUND: "NOT_FOUND",
+    ErrorKind.CONFLICT: "CONFLICT",
+    ErrorKind.FORBIDDEN: "Unauthorized",  # what AppSync itself says where a directive refuses
+    ErrorKind.TOO_LARGE: "BAD_REQUEST",
+    ErrorKind.UNSUPPORTED: "BAD_REQUEST",
+    ErrorKind.UNREADABLE: "UNREADABLE",
+    ErrorKind.UNAVAILABLE: "UNAVAILABLE",
+    ErrorKind.INTERNAL: INTERNAL,
 }
 
 
@@ -58,7 +40,7 @@ def told(context: Any) -> Iterator[None]:
     """Turn every failure into one that gives nothing away; what nobody expected is logged with its request."""
     try:
         yield
-    except errors.VsvError as error:
+    except VsvError as error:
         failure = failure_of(error)
         if failure.error_type in {INTERNAL, "UNAVAILABLE"}:
             log.warning("%s: %s", type(error).__name__, error)
@@ -69,6 +51,6 @@ def told(context: Any) -> Iterator[None]:
         raise ReviewError(INTERNAL, f"internal error, request {request_id}") from None
 
 
-def failure_of(error: errors.VsvError) -> ReviewError:
+def failure_of(error: VsvError) -> ReviewError:
     """Give what a client is told of one of the domain's errors."""
-    return ReviewError(ERROR_TYPES[type(error)], str(error))
+    return ReviewError(ERROR_TYPE_BY_KIND[error.kind], str(error))

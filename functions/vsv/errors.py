@@ -1,16 +1,38 @@
 """Everything that can go wrong, as one tree that knows no HTTP.
 
 Messages are read by technicians and scripts: they say what is wrong and what to do, and never hold a path,
-a traceback or a secret. ``http_api.STATUS_BY_ERROR`` maps each type to a status; a test walks this tree.
+a traceback or a secret. Each type has a ``kind``, its own or its parent's: ``lambda_support.http`` maps kinds to
+statuses, ``review_slides.graphql_errors`` to GraphQL error types. A test walks this tree.
 """
+
+from enum import Enum
+from typing import ClassVar
+
+
+class ErrorKind(Enum):
+    """What an error means to whoever asked, whatever the protocol."""
+
+    BAD_REQUEST = "bad request"
+    NOT_FOUND = "not found"
+    CONFLICT = "conflict"
+    FORBIDDEN = "forbidden"
+    TOO_LARGE = "too large"
+    UNSUPPORTED = "unsupported"
+    UNREADABLE = "unreadable"
+    UNAVAILABLE = "unavailable"
+    INTERNAL = "internal"
 
 
 class VsvError(Exception):
-    """Base of every error that the domain raises on purpose."""
+    """Base of every error that the domain raises on purpose; what states no other kind is answered as internal."""
+
+    kind: ClassVar[ErrorKind] = ErrorKind.INTERNAL
 
 
 class BadRequestError(VsvError):
     """The request itself is wrong; sending it again will not help."""
+
+    kind = ErrorKind.BAD_REQUEST
 
 
 class InvalidNameError(BadRequestError):
@@ -32,9 +54,13 @@ class TooLargeError(BadRequestError):
 class AnswerTooLargeError(VsvError):
     """An answer of more bytes than can be sent."""
 
+    kind = ErrorKind.TOO_LARGE
+
 
 class UnsupportedError(VsvError):
     """A request that a protocol's specification allows and that is not served here."""
+
+    kind = ErrorKind.UNSUPPORTED
 
 
 class InvalidTokenError(BadRequestError):
@@ -48,9 +74,13 @@ class IllegalTransitionError(BadRequestError):
 class ForbiddenError(VsvError):
     """Who asks does not belong to a group that may do this."""
 
+    kind = ErrorKind.FORBIDDEN
+
 
 class NotFoundError(VsvError):
     """The thing asked for does not exist."""
+
+    kind = ErrorKind.NOT_FOUND
 
 
 class SlideNotFoundError(NotFoundError):
@@ -72,6 +102,8 @@ class FileMissingError(NotFoundError):
 class ConflictError(VsvError):
     """The stored state is not what the caller believed."""
 
+    kind = ErrorKind.CONFLICT
+
 
 class AlreadyExistsError(ConflictError):
     """A record with this key is already stored."""
@@ -84,6 +116,8 @@ class VersionConflictError(ConflictError):
 class UnreadableSlideError(VsvError):
     """The file is not a slide that can be shown; retrying the same bytes will not help."""
 
+    kind = ErrorKind.UNREADABLE
+
 
 class CorruptTileError(UnreadableSlideError):
     """One tile's bytes are not the JPEG tile that the file's directory promises."""
@@ -91,6 +125,8 @@ class CorruptTileError(UnreadableSlideError):
 
 class UnavailableError(VsvError):
     """Something outside is not working now (disk, network, store): try again later."""
+
+    kind = ErrorKind.UNAVAILABLE
 
 
 class TransferError(UnavailableError):
@@ -112,6 +148,10 @@ class FileChangingError(UnavailableError):
 class SettingsError(VsvError):
     """The deployment lacks a setting, or one has an impossible value."""
 
+    kind = ErrorKind.INTERNAL
+
 
 class LeakError(VsvError):
     """A copy that was to be published holds something that it must not: nothing was published."""
+
+    kind = ErrorKind.UNREADABLE

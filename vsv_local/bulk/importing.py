@@ -9,7 +9,8 @@ from pathlib import Path
 from threading import Condition, Event
 
 from vsv.errors import InvalidNameError
-from vsv.ingest.receive import Receipt, Safety, receive, retry
+from vsv.ingest.deletion_rule import Safety
+from vsv.ingest.receive import Receipt, receive, retry
 from vsv.ingest.validation import checksum
 from vsv.records.models import ImportRecord, ImportState
 from vsv.services import Services

@@ -38,7 +38,7 @@ from vsv_local.ingest.handoff import Source
 log = logging.getLogger(__name__)
 
 IMPORT_THREADS = 2  # copying waits for disks; a second slide need not wait for the first one's
-MAX_DEATHS = 50  # in a row, of one run; a restart that was asked for counts too
+MAX_CONSECUTIVE_CRASHES = 50  # of one run; a restart that was asked for counts too
 RETRY_DELAYS_S = (0.5, 2.0)
 _UNDER_WAY = (ImportState.TRANSFERRING, ImportState.IMPORTING)
 
@@ -174,18 +174,18 @@ class Intake(Source):
 
     @contextmanager
     def _survived(self, run: ImportRecord) -> Iterator[None]:
-        """Count the run's deaths: a file that ends the process each time must not stop all others for ever."""
+        """Count the run's crashes: a file that ends the process each time must not stop all others for ever."""
         services = self._services()
-        deaths = current_run(services, run.filename, run.run_id).deaths
-        if deaths >= MAX_DEATHS:
-            message = f"the program ended {deaths} times while it worked on this file: it is left alone now"
+        crashes = current_run(services, run.filename, run.run_id).consecutive_crashes
+        if crashes >= MAX_CONSECUTIVE_CRASHES:
+            message = f"the program ended {crashes} times while it worked on this file: it is left alone now"
             record_failure(services, run, message)
             raise UnreadableSlideError(message)
-        services.imports.advance(run.filename, run.run_id, {"deaths": deaths + 1})
+        services.imports.advance(run.filename, run.run_id, {"consecutive_crashes": crashes + 1})
         try:
             yield
         finally:
-            self._note(run, {"deaths": 0})
+            self._note(run, {"consecutive_crashes": 0})
 
     def _transfer(self, event: dict[str, Any], _context: Any) -> None:
         """Bring the file in, unless a run before this one has."""

@@ -1,13 +1,12 @@
-"""The way in: is a file safely here, else start its import; try one again.
+"""The way in: answer whether a file is safely here, else start its import; try an import again.
 
-The steps of an import are in ``import_steps``: this module opens slides at most, and needs no pixels.
+The rule is in ``deletion_rule``, the steps of an import in ``steps``: this module opens slides at most, and needs no
+pixels.
 """
 
 import secrets
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vsv.errors import (
@@ -17,23 +16,16 @@ from vsv.errors import (
     UnavailableError,
 )
 from vsv.identifiers import checked_filename
+from vsv.ingest.deletion_rule import Decision, Facts, Safety, decide, decide_run, safety
 from vsv.ingest.drop_object import DroppedObject
 from vsv.ingest.runs import MAX_FILE_SIZE, UNDER_WAY, is_object
-from vsv.ingest.stored_slides import is_sha256, is_summed_in_part, is_whole, slide_of, slides_named
+from vsv.ingest.stored_slides import is_sha256, is_whole, slide_of, slides_named
 from vsv.records.models import ImportRecord, ImportState, SlideRecord
 from vsv.services import Services
 from vsv.storage.slide_files import DISK
 from vsv.timestamps import now_utc
 
 ATTEMPTS = 5  # to begin an object's import where others begin at the same moment
-
-
-class Safety(Enum):
-    """What may be done with the scanner's copy of a file."""
-
-    SAFE = "stored and readable here: the scanner's copy may go"
-    IN_PLACE = "imported, but the scanner's copy is the only one"
-    NOT_YET = "under way or failed: the scanner's copy must stay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,36 +46,41 @@ def receive(services: Services, filename: object, size: object, sha256: object =
     """
     filename, size, digest = checked_filename(filename), _checked_size(size), _checked_digest(sha256)
     latest = services.imports.get(filename)
-    stored = [slide for slide in slides_named(services, filename) if is_whole(services, slide, size)]
-    if latest is not None and is_object(latest.source) and latest.state in UNDER_WAY:
-        return _unfinished(services, latest, stored)  # the scanner asks again; the object does not
-    return _received(services, filename, size, digest, latest, stored)
+    slides = tuple(slide for slide in slides_named(services, filename) if is_whole(services, slide, size))
+    return _received(services, Facts(filename, size, digest, latest, slides))
 
 
-def _received(
-    services: Services,
-    filename: str,
-    size: int,
-    digest: str | None,
-    latest: ImportRecord | None,
-    stored: list[SlideRecord],
-) -> Receipt:
-    run = latest if latest is not None and latest.size == size else None
-    if digest is not None:
-        if found := [slide for slide in stored if slide.checksum == digest]:
-            return _safe(services, found[0])
-        stored = [slide for slide in stored if is_summed_in_part(slide)]
-        if not stored and not _may_bring(run, digest):
-            return begin(services, filename, size, latest, expected=digest)
-    if (source := _unknown_source(services, filename, size, run, stored)) is not None:
-        return begin(services, filename, size, latest, source=source, expected=digest)
-    if run is not None and run.state is not ImportState.READY:
-        return _unfinished(services, run, stored)
-    if not stored:
-        return begin(services, filename, size, latest, expected=digest)
-    return _safe(
-        services, next((s for s in stored if run is not None and s.image_id == run.image_id), stored[0])
-    )
+def _received(services: Services, facts: Facts) -> Receipt:
+    """Carry out what ``deletion_rule`` decides; looks at the scanner's folder only where that can matter."""
+    decision = decide(facts)
+    if decision is Decision.LOOK_AT_SOURCE:
+        facts = _with_source(services, facts)
+        decision = decide(facts)
+    if decision is Decision.FOLLOW_RUN and facts.latest is not None:
+        return _follow_run(services, facts, facts.latest)
+    if decision is Decision.CONFIRM:
+        return _safe_receipt(services, facts.confirmed_slide)
+    source, expected = facts.new_source, facts.checksum
+    return begin(services, facts.filename, facts.size, facts.latest, source=source, expected=expected)
+
+
+def _with_source(services: Services, facts: Facts) -> Facts:
+    source = services.starter.new_source(facts.filename, facts.size, facts.known_checksums, facts.run)
+    return replace(facts, is_source_seen=True, new_source=source)
+
+
+def _follow_run(services: Services, facts: Facts, run: ImportRecord) -> Receipt:
+    """Report a run that has failed or is under way, after taking it further where it stands still."""
+    facts = replace(facts, is_lost=_is_lost(services, run))
+    decision = decide_run(facts)
+    if decision is Decision.REPORT_FAILURE:
+        return _receipt_for(run)
+    if decision is Decision.RESTART:
+        return _restart_import(services, run, facts.own_slide)
+    services.starter.start(run)  # heals a start that was lost; twice is the same as once
+    if decision is Decision.CONFIRM_OWN and facts.own_slide is not None:
+        return _safe_receipt(services, facts.own_slide, run.state)
+    return Receipt(Safety.NOT_YET, run.state, run.error)
 
 
 def receive_object(services: Services, dropped: DroppedObject, size: object) -> Receipt | None:
@@ -103,19 +100,28 @@ def receive_object(services: Services, dropped: DroppedObject, size: object) -> 
 
 def _decided(services: Services, filename: str, size: int, dropped: DroppedObject) -> Receipt | None:
     latest = services.imports.get(filename)
-    if latest is None:
-        return _begin(services, filename, size, None, source=dropped.source)
-    known = DroppedObject.from_source(latest.source or "") if is_object(latest.source) else None
+    known = _object_of(latest)
     if known is not None and dropped.is_older_than(known):
         return None
-    if (latest.source, latest.size) == (dropped.source, size):
+    if latest is not None and (latest.source, latest.size) == (dropped.source, size):
         if latest.state in UNDER_WAY:
             services.starter.start(latest)
-        return _as_it_is(latest)
-    is_version = known is not None and (known.bucket, known.key) == (dropped.bucket, dropped.key)
-    if latest.state in UNDER_WAY and not is_version and not services.starter.has_ended(latest):
+        return _receipt_for(latest)
+    if latest is not None and _is_in_the_way(services, latest, dropped):
         raise UnavailableError("another file of this name is being imported")
     return _begin(services, filename, size, latest, source=dropped.source)
+
+
+def _object_of(run: ImportRecord | None) -> DroppedObject | None:
+    source = run.source if run is not None else None
+    return DroppedObject.from_source(source) if source is not None and is_object(source) else None
+
+
+def _is_in_the_way(services: Services, run: ImportRecord, dropped: DroppedObject) -> bool:
+    """Return whether a run that may still be worked on imports another file than a version of this object."""
+    known = _object_of(run)
+    is_version = known is not None and (known.bucket, known.key) == (dropped.bucket, dropped.key)
+    return run.state in UNDER_WAY and not is_version and not services.starter.has_ended(run)
 
 
 def retry(services: Services, filename: str) -> Receipt:
@@ -125,14 +131,14 @@ def retry(services: Services, filename: str) -> Receipt:
         raise NotFoundError("this import is not known")
     if run.state is not ImportState.FAILED and not _is_lost(services, run):
         return Receipt(Safety.NOT_YET, run.state, run.error)
-    return _anew(services, run, slide_of(services, run))
+    return _restart_import(services, run, slide_of(services, run))
 
 
 def _is_lost(services: Services, run: ImportRecord) -> bool:
     return run.state in UNDER_WAY and services.starter.has_ended(run)
 
 
-def _anew(services: Services, run: ImportRecord, slide: SlideRecord | None) -> Receipt:
+def _restart_import(services: Services, run: ImportRecord, slide: SlideRecord | None) -> Receipt:
     """Begin again with what a run was about.
 
     A slide that is stored whole is kept: by now it may be the only copy, since only its pyramid was missing.
@@ -159,46 +165,13 @@ def _checked_digest(sha256: object) -> str | None:
     return sha256.lower()
 
 
-def _may_bring(run: ImportRecord | None, digest: str) -> bool:
-    if run is None or run.state is ImportState.READY:
-        return False
-    return run.checksum in {None, digest} and run.expected in {None, digest}
-
-
-def _unknown_source(
-    services: Services, filename: str, size: int, run: ImportRecord | None, stored: Sequence[SlideRecord]
-) -> str | None:
-    """Give the folder with content of that name and size that is neither stored nor being imported.
-
-    A rescan may have the same name and even the same size. Where the source cannot be seen from here: None.
-    """
-    known = {slide.checksum for slide in stored if slide.checksum}
-    if run is not None and run.state is not ImportState.READY:
-        if run.state in UNDER_WAY and run.checksum is None:
-            return None  # being read now: what it holds is seen at the next call
-        known |= {run.checksum} if run.checksum else set()
-    return services.starter.new_source(filename, size, known, run)
-
-
-def _unfinished(services: Services, run: ImportRecord, stored: Sequence[SlideRecord]) -> Receipt:
-    """Give the state of a run; its slide may be safe already while its pyramid is still being rendered."""
-    if run.state is ImportState.FAILED:
-        return _as_it_is(run)
-    # This run's own slide: another of that name and size may be an earlier scan.
-    own = [s for s in stored if s.image_id == run.image_id and s.checksum == run.checksum]
-    if services.starter.has_ended(run):
-        return _anew(services, run, own[0] if own else None)
-    services.starter.start(run)  # heals a start that was lost; twice is the same as once
-    return _safe(services, own[0], run.state) if own else Receipt(Safety.NOT_YET, run.state, run.error)
-
-
-def _as_it_is(run: ImportRecord) -> Receipt:
+def _receipt_for(run: ImportRecord) -> Receipt:
     return Receipt(Safety.NOT_YET, run.state, run.error, run.image_id)
 
 
-def _safe(services: Services, slide: SlideRecord, state: ImportState = ImportState.READY) -> Receipt:
-    in_place = services.files.in_place(slide.image_id)
-    return Receipt(Safety.IN_PLACE if in_place else Safety.SAFE, state, image_id=slide.image_id)
+def _safe_receipt(services: Services, slide: SlideRecord, state: ImportState = ImportState.READY) -> Receipt:
+    found = safety(is_in_place=services.files.in_place(slide.image_id))
+    return Receipt(found, state, image_id=slide.image_id)
 
 
 def begin(

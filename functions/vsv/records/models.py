@@ -133,7 +133,7 @@ class ImportRecord(_Record):
     On AWS ``source`` is the drop-in bucket's object, None for the scanner's folder behind DataSync.
     ``expected`` is the checksum that the scanner named: no other content will do.
     ``progress`` is 0 to 1 within the state, None where it is not known.
-    ``deaths`` counts how often in a row the process ended while it worked on this run.
+    ``consecutive_crashes`` counts how often in a row the process ended while it worked on this run.
     """
 
     filename: str = _wire("Filename")
@@ -147,7 +147,7 @@ class ImportRecord(_Record):
     expected: str | None = _wire("Expected", None)
     source: str | None = _wire("Source", None)
     source_modified: int | None = _wire("SourceModified", None)
-    deaths: int = _wire("Deaths", 0)
+    consecutive_crashes: int = _wire("Deaths", 0)
     started_at: str = _wire("StartedAt")
     updated_at: str = _wire("UpdatedAt")
 

@@ -1,0 +1,193 @@
+"""The rule for deleting the scanner's file: whether its copy may go, as tables of cases.
+
+A scheduled task at the scanner calls ``POST /ImportSlide`` again and again; a 200 makes it delete its file.
+The contract of that answer, and where each part of it is held to:
+
+1. A slide is recorded under that filename and that size, its stored file has that size and, unless it was deleted or
+   archived, opens: ``Facts.slides`` holds no others (``stored_slides.is_whole``).
+2. Where the scanner named a checksum, the slide has that content: CASES 2 and 3, ``Facts.candidates``.
+3. Where the scanner's folder can be seen, it holds no other content under that name and size: CASES 4 to 6.
+4. Where no slide has exactly a named checksum, a run that failed confirms nothing, and one that is under way its own
+   slide alone: CASES 4 and 7, RUN_CASES.
+5. The stored file is not a mere link to the scanner's own: ``safety``.
+
+Known gap in 2: while an object's import is under way, its own slide is confirmed whatever checksum was named.
+Everything here is pure: ``receive`` gathers the facts, and the costly ones only when a decision asks for them.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from vsv.ingest.runs import UNDER_WAY, is_object
+from vsv.ingest.stored_slides import is_summed_in_part
+from vsv.records.models import ImportRecord, ImportState, SlideRecord
+
+
+class Safety(Enum):
+    """What may be done with the scanner's copy of a file."""
+
+    SAFE = "stored and readable here: the scanner's copy may go"
+    IN_PLACE = "imported, but the scanner's copy is the only one"
+    NOT_YET = "under way or failed: the scanner's copy must stay"
+
+
+class Decision(Enum):
+    """What is done when a scanner asks about a file."""
+
+    CONFIRM = "confirm a slide that is stored"
+    START = "start an import in the latest run's place"
+    LOOK_AT_SOURCE = "look into the scanner's folder, then decide again"
+    FOLLOW_RUN = "decide by RUN_CASES"
+    REPORT_FAILURE = "report why the run failed"
+    RESTART = "start an import again with what the run was about"
+    CONFIRM_OWN = "confirm the run's own slide"
+    WAIT = "report that the run is under way"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known about a file when its scanner asks.
+
+    ``checksum`` is the SHA-256 that the scanner named, if any. ``latest`` is the latest run of the filename, whatever
+    its size. ``slides`` are those recorded under that filename and size and stored whole. ``new_source`` is the
+    folder in which content was seen that is none of ``known_checksums``. ``is_lost`` says that nothing works on
+    ``latest`` any more.
+    """
+
+    filename: str
+    size: int
+    checksum: str | None
+    latest: ImportRecord | None
+    slides: Sequence[SlideRecord]
+    is_source_seen: bool = False
+    new_source: str | None = None
+    is_lost: bool = False
+
+    @property
+    def run(self) -> ImportRecord | None:
+        """Return the latest run where it is of that size; of another size it is about another scan."""
+        return self.latest if self.latest is not None and self.latest.size == self.size else None
+
+    @property
+    def exact(self) -> Sequence[SlideRecord]:
+        """Return the slides with the checksum that the scanner named."""
+        return [
+            slide for slide in self.slides if self.checksum is not None and slide.checksum == self.checksum
+        ]
+
+    @property
+    def candidates(self) -> Sequence[SlideRecord]:
+        """Return the slides that may be the scanner's file where none has exactly the checksum that was named."""
+        return [slide for slide in self.slides if self.checksum is None or is_summed_in_part(slide)]
+
+    @property
+    def confirmed_slide(self) -> SlideRecord:
+        """Return the slide that CONFIRM is about: the latest run's own, if it is among those that fit."""
+        if self.exact:
+            return self.exact[0]
+        own = (slide for slide in self.candidates if self.run and slide.image_id == self.run.image_id)
+        return next(own, self.candidates[0])
+
+    @property
+    def own_slide(self) -> SlideRecord | None:
+        """Return the slide that the latest run has stored: another of that name and size may be an earlier scan."""
+        among, run = self.slides if _is_object_under_way(self) else self.candidates, self.latest
+        own = (s for s in among if run and (s.image_id, s.checksum) == (run.image_id, run.checksum))
+        return next(own, None)
+
+    @property
+    def known_checksums(self) -> Collection[str]:
+        """Return the checksums of what is stored or being imported: a rescan may have the same name and size."""
+        known = {slide.checksum for slide in self.candidates if slide.checksum}
+        if self.run is not None and self.run.state is not ImportState.READY and self.run.checksum:
+            known.add(self.run.checksum)
+        return known
+
+
+def _is_object_under_way(facts: Facts) -> bool:
+    latest = facts.latest
+    return latest is not None and is_object(latest.source) and latest.state in UNDER_WAY
+
+
+def _cannot_be_this_content(facts: Facts) -> bool:
+    return facts.checksum is not None and not facts.candidates and not _may_bring(facts.run, facts.checksum)
+
+
+def _may_bring(run: ImportRecord | None, checksum: str) -> bool:
+    if run is None or run.state is ImportState.READY:
+        return False
+    return run.checksum in {None, checksum} and run.expected in {None, checksum}
+
+
+def _is_being_read(facts: Facts) -> bool:
+    return facts.run is not None and facts.run.state in UNDER_WAY and facts.run.checksum is None
+
+
+def _is_unfinished(facts: Facts) -> bool:
+    return facts.run is not None and facts.run.state is not ImportState.READY
+
+
+def _has_failed(facts: Facts) -> bool:
+    return facts.latest is not None and facts.latest.state is ImportState.FAILED
+
+
+def _always(_facts: Facts) -> bool:
+    return True
+
+
+class Case(NamedTuple):
+    """One row of the rule: in words, as a condition on the facts, and what is decided where it holds."""
+
+    words: str
+    holds: Callable[[Facts], bool]
+    decision: Decision
+
+
+# The first case that holds decides.
+CASES = (
+    Case("1 a dropped object's import is under way: an object is not dropped again, a scanner asks again",
+         _is_object_under_way, Decision.FOLLOW_RUN),
+    Case("2 a stored slide has the checksum that was named",
+         lambda facts: bool(facts.exact), Decision.CONFIRM),
+    Case("3 no stored slide can have the checksum that was named, nor can the run bring it",
+         _cannot_be_this_content, Decision.START),
+    Case("4 the run is reading the file now: its content can be compared when the scanner asks again",
+         _is_being_read, Decision.FOLLOW_RUN),
+    Case("5 the scanner's folder may hold other content of that name and size",
+         lambda facts: not facts.is_source_seen, Decision.LOOK_AT_SOURCE),
+    Case("6 it does: content that is neither stored nor being imported",
+         lambda facts: facts.new_source is not None, Decision.START),
+    Case("7 the run has failed or is under way",
+         _is_unfinished, Decision.FOLLOW_RUN),
+    Case("8 no slide of that name and size is stored whole",
+         lambda facts: not facts.candidates, Decision.START),
+    Case("9 a slide of that name and size is stored whole",
+         _always, Decision.CONFIRM),
+)  # fmt: skip
+RUN_CASES = (
+    Case("1 the run has failed",
+         _has_failed, Decision.REPORT_FAILURE),
+    Case("2 nothing works on the run any more, and its end was not recorded",
+         lambda facts: facts.is_lost, Decision.RESTART),
+    Case("3 the run's own slide is stored whole: only its pyramid is missing",
+         lambda facts: facts.own_slide is not None, Decision.CONFIRM_OWN),
+    Case("4 the run is under way",
+         _always, Decision.WAIT),
+)  # fmt: skip
+
+
+def decide(facts: Facts) -> Decision:
+    """Return what is done about a file by CASES."""
+    return next(case.decision for case in CASES if case.holds(facts))
+
+
+def decide_run(facts: Facts) -> Decision:
+    """Return what is done by RUN_CASES about the latest run, which has failed or is under way."""
+    return next(case.decision for case in RUN_CASES if case.holds(facts))
+
+
+def safety(*, is_in_place: bool) -> Safety:
+    """Return what may be done with the scanner's copy of a confirmed slide, which may be the original itself."""
+    return Safety.IN_PLACE if is_in_place else Safety.SAFE
