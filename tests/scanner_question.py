@@ -83,12 +83,12 @@ class Parts:
             in_place=self._ask("in_place", lambda slide: slide.is_in_place),
             prepare=lambda: self.calls.append("prepare"),
         )
-        library = SimpleNamespace(slide=self._open)
+        slide_cache = SimpleNamespace(slide=self._open)
         starter = SimpleNamespace(
             describe_source=self._describe_source, new_source=self._new_source, start=self._start,
             has_ended=self._has_ended,
         )  # fmt: skip
-        return SimpleNamespace(imports=imports, slides=slides, files=files, library=library, starter=starter)
+        return SimpleNamespace(imports=imports, slides=slides, files=files, slide_cache=slide_cache, starter=starter)
 
     def _ask(self, name: str, answer: Callable[[Stored], Any]) -> Callable[[str], Any]:
         def ask(image_id: str) -> Any:
