@@ -5,13 +5,12 @@ The contract of that answer, and where each part of it is held to:
 
 1. A slide is recorded under that filename and that size, its stored file has that size and, unless it was deleted or
    archived, opens: ``Facts.slides`` holds no others (``stored_slides.is_whole``).
-2. Where the scanner named a checksum, the slide has that content: CASES 2 and 3, ``Facts.candidates``.
+2. Where the scanner named a checksum, the slide has that content: CASES 2 and 3, RUN_CASES 3.
 3. Where the scanner's folder can be seen, it holds no other content under that name and size: CASES 4 to 6.
 4. Where no slide has exactly a named checksum, a run that failed confirms nothing, and one that is under way its own
    slide alone: CASES 4 and 7, RUN_CASES.
 5. The stored file is not a mere link to the scanner's own: ``safety``.
 
-Known gap in 2: while an object's import is under way, its own slide is confirmed whatever checksum was named.
 Everything here is pure: ``receive`` gathers the facts, and the costly ones only when a decision asks for them.
 """
 
@@ -133,6 +132,12 @@ def _has_failed(facts: Facts) -> bool:
     return facts.latest is not None and facts.latest.state is ImportState.FAILED
 
 
+def _is_own_slide_stored(facts: Facts) -> bool:
+    """Return whether the run's own slide is whole and, where a checksum was named, may have that content."""
+    own = facts.own_slide
+    return own is not None and (own in facts.exact or own in facts.candidates)
+
+
 def _always(_facts: Facts) -> bool:
     return True
 
@@ -172,7 +177,7 @@ RUN_CASES = (
     Case("2 nothing works on the run any more, and its end was not recorded",
          lambda facts: facts.is_lost, Decision.RESTART),
     Case("3 the run's own slide is stored whole: only its pyramid is missing",
-         lambda facts: facts.own_slide is not None, Decision.CONFIRM_OWN),
+         _is_own_slide_stored, Decision.CONFIRM_OWN),
     Case("4 the run is under way",
          _always, Decision.WAIT),
 )  # fmt: skip
