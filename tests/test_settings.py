@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lambda_support.settings import distribution_from_environment, session_from_environment
 from vsv.errors import SettingsError
 from vsv.runtime import Installation, on_aws
-from vsv.settings import distribution_from_environment, from_environment, required, session_from_environment
+from vsv.settings import from_environment, required
 
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-a1b2c3"
 SESSION = {
