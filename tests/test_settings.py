@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 from lambda_support.settings import distribution_from_environment, session_from_environment
 from running import ROOT
 from vsv.errors import SettingsError
-from vsv.runtime import Installation, on_aws
+from vsv.runtime import on_aws
+from vsv.services import Services
 from vsv.settings import ARCHIVE_CLASSES, BOTH, ONE_MACHINE, Settings, declared, from_environment, required
 
 from tests.cloudformation import functions, root_template
@@ -100,16 +101,14 @@ def test_they_are_read_from_the_environment() -> None:
 @pytest.mark.parametrize(
     ("part", "name"),
     [
-        (lambda here: here.files, "VSV_DATA"),
-        (lambda here: here.imports, "VSV_IMPORTS_TABLE"),
-        (lambda here: here.slides, "VSV_SLIDES_TABLE"),
-        (lambda here: here.starter, "VSV_IMPORTS_TABLE"),
-        (lambda here: required(here.settings.drop_bucket, "VSV_DROP_BUCKET"), "VSV_DROP_BUCKET"),
+        (lambda services: services.files, "VSV_DATA"),
+        (lambda services: services.imports, "VSV_IMPORTS_TABLE"),
+        (lambda services: services.slides, "VSV_SLIDES_TABLE"),
+        (lambda services: services.starter, "VSV_IMPORTS_TABLE"),
+        (lambda services: required(services.settings.drop_bucket, "VSV_DROP_BUCKET"), "VSV_DROP_BUCKET"),
     ],
 )
-def test_what_is_missing_is_named_when_it_is_needed(
-    part: Callable[[Installation], object], name: str
-) -> None:
+def test_what_is_missing_is_named_when_it_is_needed(part: Callable[[Services], object], name: str) -> None:
     with pytest.raises(SettingsError, match=name):
         part(on_aws(from_environment({})))
 
@@ -269,9 +268,9 @@ def test_settings_shows_what_an_installation_has(data: Path, monkeypatch: pytest
     monkeypatch.setenv("VSV_GRACE_DAYS", "30")
     monkeypatch.setenv("VSV_TILE_CACHING", "public")  # of AWS: one machine does not read it
     before = shown(data)
-    with standalone(data) as (here, _intake):
+    with standalone(data) as (services, _intake):
         for name, setting in declared(Settings):
-            value = getattr(here.settings, name)
+            value = getattr(services.settings, name)
             if setting.applies in {BOTH, ONE_MACHINE}:
                 assert before[setting.variable][0] == (
                     f"{value:g}" if isinstance(value, float) else str(value)

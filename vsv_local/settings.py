@@ -103,9 +103,9 @@ def effective_settings(environment: Mapping[str, str], data: Path, source: str) 
 
 def unread_settings(environment: Mapping[str, str]) -> Iterator[Setting]:
     """Yield the settings of other places, AWS or the scanner's computer, that the environment has."""
-    here = {DATA, LOG, *(setting for _, setting in one_machine_settings())}
+    services = {DATA, LOG, *(setting for _, setting in one_machine_settings())}
     for variable, setting in known_settings().items():
-        if variable in environment and variable.startswith("VSV_") and setting not in here:
+        if variable in environment and variable.startswith("VSV_") and setting not in services:
             yield setting
 
 
