@@ -88,7 +88,9 @@ class Parts:
             describe_source=self._describe_source, new_source=self._new_source, start=self._start,
             has_ended=self._has_ended,
         )  # fmt: skip
-        return SimpleNamespace(imports=imports, slides=slides, files=files, slide_cache=slide_cache, starter=starter)
+        return SimpleNamespace(
+            imports=imports, slides=slides, files=files, slide_cache=slide_cache, starter=starter
+        )
 
     def _ask(self, name: str, answer: Callable[[Stored], Any]) -> Callable[[str], Any]:
         def ask(image_id: str) -> Any:

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from graphql import GraphQLInputObjectType, GraphQLObjectType, OperationDefinitionNode, parse, validate
 from graphql.execution.values import get_variable_values
+from lambda_support.settings import graphql_from_environment
 from notify_subscribers.handler import lambda_handler
 from notify_subscribers.notices import IMPORT_FIELDS, REPORT_IMPORT, REPORT_SLIDE
 from vsv.errors import SettingsError, UnavailableError
-from vsv.settings import graphql_from_environment
 
 from tests.store_records import FULL_SLIDE
 from tests.test_graphql_events import IAM, change

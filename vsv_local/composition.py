@@ -4,11 +4,12 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from vsv import runtime
 from vsv.errors import SettingsError
 from vsv.services import ImportStarter, Services
-from vsv.settings import Settings, number
+from vsv.settings import DATA_FOLDER, Settings, one_machine_settings
 
 from vsv_local.ingest.handoff import Handover
 from vsv_local.ingest.import_runner import IMPORT_THREADS, Intake
@@ -42,12 +43,6 @@ def worker_installation(
         yield services
 
 
-def _destinations(data: Path) -> str:
-    """Give the file of destinations: where the setting says, else in the data folder, where there is one."""
-    path = data / "destinations.json"
-    return os.environ.get("VSV_DESTINATIONS") or (str(path.resolve()) if path.exists() else "")
-
-
 @contextmanager
 def _being(data: Path, make_starter: Callable[[], ImportStarter]) -> Iterator[Services]:
     try:
@@ -73,26 +68,21 @@ def _being(data: Path, make_starter: Callable[[], ImportStarter]) -> Iterator[Se
 
 
 def _settings(data: Path) -> Settings:
-    return Settings(
-        data=data,
-        allow_origin=os.environ.get("VSV_ALLOW_ORIGIN", "*"),
-        site=os.environ.get("VSV_SITE", ""),
-        icc=os.environ.get("VSV_ICC") or "passthrough",
-        grace_days=number(os.environ, "VSV_GRACE_DAYS", 7.0),
-        destinations=_destinations(data),
-        archive=_kept_at("VSV_ARCHIVE", data / "archive"),
-        published=_kept_at("VSV_PUBLISHED", data / "published"),
-        archive_class=os.environ.get("VSV_ARCHIVE_CLASS") or "INTELLIGENT_TIERING",
-        archive_after_days=number(os.environ, "VSV_ARCHIVE_AFTER_DAYS", 180.0),
-    )
+    """Read the settings of one machine; raises SettingsError."""
+    values: dict[str, Any] = {"data": data}
+    for name, setting in one_machine_settings():
+        value, source = setting.read(os.environ, data)
+        values[name] = _kept_at(value, source) if name in ("archive", "published") else value
+    return Settings(**values)
 
 
-def _kept_at(name: str, default: Path) -> str:
-    """Give where copies are kept. A folder of one's own choice is never made: its disk may not be mounted."""
-    if where := os.environ.get(name):
-        return where if where.startswith("s3:") else str(Path(where).expanduser().absolute())
-    try:
-        default.mkdir(exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"the data folder {default.parent} cannot be written to") from error
-    return str(default)
+def _kept_at(where: str, source: str) -> str:
+    """Return where copies are kept, having made the folder of the data folder; raises SettingsError."""
+    # A folder that a setting names is never made: its disk may not be mounted.
+    if source == DATA_FOLDER:
+        folder = Path(where)
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"the data folder {folder.parent} cannot be written to") from error
+    return where

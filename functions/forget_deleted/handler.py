@@ -8,7 +8,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from lambda_support.observability import observed
-from vsv.settings import distribution_from_environment
+from lambda_support.settings import distribution_from_environment
 
 from forget_deleted.deletions import Deletion, deletions
 

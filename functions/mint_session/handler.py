@@ -6,9 +6,9 @@ from typing import Any
 
 from lambda_support.http import Request, Response, answer, json_response
 from lambda_support.observability import observed
+from lambda_support.settings import session_from_environment
 from vsv.errors import ForbiddenError
 from vsv.roles import READERS
-from vsv.settings import session_from_environment
 
 from mint_session.cookies import LIFETIME, cleared, signed
 from mint_session.signing_key import SigningKey

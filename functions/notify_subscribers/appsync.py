@@ -11,9 +11,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
 from botocore.httpsession import URLLib3Session
 from botocore.session import Session
+from lambda_support.settings import GraphQLSettings
 from urllib3.exceptions import HTTPError
 from vsv.errors import UnavailableError
-from vsv.settings import GraphQLSettings
 
 CONNECT_S, READ_S = 2, 5
 MAX_ANSWER = 1 << 20

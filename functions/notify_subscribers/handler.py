@@ -10,8 +10,8 @@ from contextlib import closing
 from typing import Any
 
 from lambda_support.observability import observed
+from lambda_support.settings import graphql_from_environment
 from vsv.errors import UnavailableError
-from vsv.settings import graphql_from_environment
 
 from notify_subscribers.appsync import AppSync
 from notify_subscribers.notices import Notice, notices

@@ -1,184 +1,234 @@
-"""Settings of a deployment, read once from the environment."""
+"""Settings of a deployment: each is declared once, as a field of a model, and read once from the environment."""
+
+from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from vsv.errors import SettingsError
 
+TYPE_CHECKING = False  # as in typing, whose import would take longer than this module's
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
+
+    from _typeshed import DataclassInstance
+
 MIN_SECRET = 16  # characters: fewer could be guessed
-_ORIGIN = re.compile(r"\*||https?://[a-z0-9.:\[\]-]{1,253}", re.ASCII)
-_DAYS = re.compile(r"\d{1,5}(\.\d{1,3})?", re.ASCII)
 # Where an original is kept; GLACIER and DEEP_ARCHIVE take hours to give it back.
 ARCHIVE_CLASSES = ("STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")
-_CLOUDFRONT_ID = re.compile(r"[A-Z0-9]{5,32}", re.ASCII)
+# Where a setting is read.
+ONE_MACHINE, AWS, BOTH, SCANNER = "one machine", "AWS", "one machine and AWS", "the scanner's computer"
+# Where a value comes from.
+DEFAULT, ENVIRONMENT, DATA_FOLDER = "default", "environment", "data folder"
+# Texts, not compiled: a cold start compiles only the patterns of the settings that it has.
+_ORIGIN = r"\*||https?://[a-z0-9.:\[\]-]{1,253}"
+_DAYS = r"\d{1,5}(\.\d{1,3})?"
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)  # what is generated costs a cold start
+class Setting:
+    """The declaration of one setting: its environment variable, and what its value may be.
+
+    ``about``: one line for people. ``applies``: where it is read. ``default_text``: the default in words, where it is
+    not one value. ``parse``: from the variable's text to the value; raises ValueError where the text is not of the
+    ``form``. ``allows``: whether a value is possible, as ``rule`` says. ``form`` and ``rule`` follow "must" in a
+    message; the rule of a setting that is ``needed`` follows "is missing, or not".
+    ``blank``: whether an empty text is a value; otherwise it is the same as none.
+    ``parse_local`` and ``in_folder``: on one machine, how a text is parsed, and the default by the data folder.
+    """
+
+    variable: str
+    about: str
+    default: object = ""
+    applies: str = AWS
+    default_text: str = ""
+    parse: Callable[[str], object] = str
+    form: str = ""
+    allows: Callable[[Any], bool] | None = None
+    rule: str = ""
+    needed: bool = False
+    blank: bool = False
+    secret: bool = False
+    parse_local: Callable[[str], object] | None = None
+    in_folder: Callable[[Path], object] | None = None
+
+    def read(self, environment: Mapping[str, str], folder: Path | None = None) -> tuple[Any, str]:
+        """Return the value and where it comes from; raises SettingsError where the text cannot be parsed.
+
+        ``folder`` is the data folder on one machine, None on AWS.
+        """
+        text = environment.get(self.variable)
+        if text or (self.blank and text is not None):
+            return self._parsed(text, folder), ENVIRONMENT
+        if folder is not None and self.in_folder is not None and (found := self.in_folder(folder)):
+            return found, DATA_FOLDER
+        return self.default, DEFAULT
+
+    def check(self, value: object) -> None:
+        """Raise SettingsError where the value is impossible."""
+        if self.allows is None or self.allows(value):
+            return
+        if not self.needed:
+            raise SettingsError(f"the setting {self.variable} must {self.rule}")
+        raise SettingsError(
+            f"the setting {self.variable} is missing{f', or not {self.rule}' if self.rule else ''}"
+        )
+
+    def _parsed(self, text: str, folder: Path | None) -> object:
+        parse = self.parse if folder is None else self.parse_local or self.parse
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise SettingsError(f"the setting {self.variable} must {self.form}") from error
+
+
+def declare(setting: Setting) -> Any:
+    """Return the field of a model that holds the setting's value."""
+    return field(default=setting.default, repr=not setting.secret, metadata={"setting": setting})
+
+
+def declared(model: DataclassInstance | type[DataclassInstance]) -> Iterator[tuple[str, Setting]]:
+    """Yield the name of each field of a model, and the setting that it holds."""
+    for one in fields(model):
+        yield one.name, one.metadata["setting"]
+
+
+def values_of(model: type[DataclassInstance], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Read the values of a model's fields; raises SettingsError where one cannot be parsed."""
+    return {name: setting.read(environment)[0] for name, setting in declared(model)}
+
+
+class Checked:
+    """The base of all models: a value that a setting does not allow raises SettingsError."""
+
+    __slots__ = ()
+
+    def __post_init__(self: DataclassInstance) -> None:
+        """Check all fields in their order."""
+        for name, setting in declared(self):
+            setting.check(getattr(self, name))
+
+
+def is_origin(text: str) -> bool:
+    """Return whether a text is an origin, ``*`` or empty."""
+    return re.fullmatch(_ORIGIN, text, re.ASCII) is not None
+
+
+def _days(text: str) -> float:
+    if not re.fullmatch(_DAYS, text, re.ASCII):
+        raise ValueError(text)
+    return float(text)
+
+
+def _kept_at(text: str) -> str:
+    """Return where copies are kept: a bucket as it is named, a folder by its whole path."""
+    return text if text.startswith("s3:") else str(Path(text).expanduser().absolute())
+
+
+def _destinations(folder: Path) -> str:
+    path = folder / "destinations.json"
+    return str(path.resolve()) if path.exists() else ""
+
+
+DATA = Setting(
+    "VSV_DATA", "The folder of all files; on AWS the path where EFS is mounted.",
+    None, BOTH, "one machine: a folder of your own", Path,
+)  # fmt: skip
+SITE = Setting(
+    "VSV_SITE", "The origin at which people reach the site; on one machine only where a proxy stands before it.",
+    applies=BOTH, allows=lambda value: value != "*" and is_origin(value),
+    rule="be an origin, such as https://slides.example.org",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What a function must know of its deployment.
+class Settings(Checked):
+    """What a function, or one machine, must know of its deployment."""
 
-    ``data``: the folder of all files (EFS's mount path), None for functions without files. ``slides_table``,
-    ``imports_table``, ``review_table``, ``jobs_table``: DynamoDB tables.
-    ``import_machine``: ARN of the state machine that imports. ``transfer_task``: ARN of the DataSync task that fills
-    ``incoming/``. ``drop_bucket``: the bucket whose new objects are imported.
-    ``allow_origin``: whose pages may read tiles, empty for none but our own. ``tile_caching``: ``public`` where tiles
-    may be kept for all, by an edge that knows who asks. ``edge_secret``: what that edge adds to requests for labels;
-    None where there is no edge. ``site``: the origin at which people reach this, where requests do not tell it
-    (behind a proxy).
-    ``grace_days``: how long a deleted slide can be brought back. ``destinations``: what holds
-    where slides' metadata is sent to, a file or a secret's ARN; empty where there is no such registry.
-    ``archive`` and ``published``: where originals and published copies are kept, a folder or ``s3://bucket/prefix``.
-    ``archive_class``: the storage class of originals in a bucket. ``archive_after_days``: how long a slide must not
-    have been opened to be archived without being asked for.
-    ``icc``: whose colours tiles have where a request does not say, ``passthrough`` (as stored) or ``srgb``.
-    """
-
-    data: Path | None = None
-    slides_table: str = ""
-    imports_table: str = ""
-    review_table: str = ""
-    jobs_table: str = ""
-    import_machine: str = ""
-    transfer_task: str = ""
-    drop_bucket: str = ""
-    allow_origin: str = "*"
-    tile_caching: str = "private"
-    icc: str = "passthrough"
-    grace_days: float = 7.0
-    destinations: str = ""
-    archive: str = ""
-    published: str = ""
-    archive_class: str = "INTELLIGENT_TIERING"
-    archive_after_days: float = 180.0
-    edge_secret: str | None = field(default=None, repr=False)
-    site: str = ""
+    data: Path | None = declare(DATA)
+    slides_table: str = declare(Setting("VSV_SLIDES_TABLE", "The DynamoDB table of slides."))
+    imports_table: str = declare(Setting("VSV_IMPORTS_TABLE", "The DynamoDB table of imports."))
+    review_table: str = declare(Setting("VSV_REVIEW_TABLE", "The DynamoDB table of the review lists."))
+    jobs_table: str = declare(Setting("VSV_JOBS_TABLE", "The DynamoDB table of jobs."))
+    import_machine: str = declare(
+        Setting("VSV_IMPORT_MACHINE", "The ARN of the Step Functions state machine that imports.")
+    )
+    transfer_task: str = declare(
+        Setting("VSV_TRANSFER_TASK", "The ARN of the DataSync task that fills `incoming/`.")
+    )
+    drop_bucket: str = declare(Setting("VSV_DROP_BUCKET", "The bucket whose new objects are imported."))
+    allow_origin: str = declare(Setting(
+        "VSV_ALLOW_ORIGIN",
+        "The site whose pages may read images and labels' texts; `*`: all sites, but no texts; empty: none.",
+        "*", BOTH, allows=is_origin, rule="be *, empty, or an origin", blank=True,
+    ))  # fmt: skip
+    site: str = declare(SITE)
+    tile_caching: str = declare(Setting(
+        "VSV_TILE_CACHING", "`public` where an edge that checks permissions may keep tiles for all users.",
+        "private", allows=lambda value: value in {"private", "public"}, rule="be private or public", blank=True,
+    ))  # fmt: skip
+    icc: str = declare(Setting(
+        "VSV_ICC", "The colours of images where a request does not say: as stored, or converted by the ICC profile.",
+        "passthrough", BOTH, allows=lambda value: value in {"passthrough", "srgb"}, rule="be passthrough or srgb",
+    ))  # fmt: skip
+    grace_days: float = declare(Setting(
+        "VSV_GRACE_DAYS", "How many days a deleted slide can be brought back, before its files are removed.",
+        7.0, BOTH, parse=_days, form="be a number of days, such as 7",
+    ))  # fmt: skip
+    destinations: str = declare(Setting(
+        "VSV_DESTINATIONS", "What lists the registries that slides are sent to: a file, or a secret's ARN.",
+        applies=BOTH, default_text="one machine: `{data}/destinations.json`, if there is one",
+        in_folder=_destinations,
+    ))  # fmt: skip
+    archive: str = declare(Setting(
+        "VSV_ARCHIVE", "Where archived originals are kept: a folder, or `s3://bucket/prefix`.",
+        applies=BOTH, default_text="one machine: `{data}/archive`",
+        parse_local=_kept_at, in_folder=lambda folder: str(folder / "archive"),
+    ))  # fmt: skip
+    published: str = declare(Setting(
+        "VSV_PUBLISHED", "Where de-identified copies are published: a folder, or `s3://bucket/prefix`.",
+        applies=BOTH, default_text="one machine: `{data}/published`",
+        parse_local=_kept_at, in_folder=lambda folder: str(folder / "published"),
+    ))  # fmt: skip
+    archive_class: str = declare(Setting(
+        "VSV_ARCHIVE_CLASS", "The storage class of archived originals in a bucket.",
+        "INTELLIGENT_TIERING", BOTH, allows=lambda value: value in ARCHIVE_CLASSES,
+        rule=f"be one of {', '.join(ARCHIVE_CLASSES)}",
+    ))  # fmt: skip
+    archive_after_days: float = declare(Setting(
+        "VSV_ARCHIVE_AFTER_DAYS", "How many days nobody must have opened a slide for its original to be archived.",
+        180.0, BOTH, parse=_days, form="be a number of days, such as 180",
+        allows=lambda value: value >= 1, rule="be at least 1",
+    ))  # fmt: skip
+    edge_secret: str | None = declare(Setting(
+        "VSV_EDGE_SECRET", "What CloudFront adds to each request for a label, to show that it has passed there.",
+        None, allows=lambda value: value is None or len(value) >= MIN_SECRET,
+        rule=f"have at least {MIN_SECRET} characters", blank=True, secret=True,
+    ))  # fmt: skip
 
     @property
     def sending(self) -> bool:
         """Whether there is a registry that slides are sent to."""
         return bool(self.destinations)
 
-    def __post_init__(self) -> None:
-        """Refuse impossible values; raises SettingsError."""
-        if not _ORIGIN.fullmatch(self.allow_origin):
-            raise SettingsError("the setting VSV_ALLOW_ORIGIN must be *, empty, or an origin")
-        if self.site == "*" or not _ORIGIN.fullmatch(self.site):
-            raise SettingsError("the setting VSV_SITE must be an origin, such as https://slides.example.org")
-        if self.tile_caching not in {"private", "public"}:
-            raise SettingsError("the setting VSV_TILE_CACHING must be private or public")
-        if self.icc not in {"passthrough", "srgb"}:
-            raise SettingsError("the setting VSV_ICC must be passthrough or srgb")
-        if self.archive_class not in ARCHIVE_CLASSES:
-            raise SettingsError(f"the setting VSV_ARCHIVE_CLASS must be one of {', '.join(ARCHIVE_CLASSES)}")
-        if self.archive_after_days < 1:
-            raise SettingsError("the setting VSV_ARCHIVE_AFTER_DAYS must be at least 1")
-        if self.edge_secret is not None and len(self.edge_secret) < MIN_SECRET:
-            raise SettingsError(f"the setting VSV_EDGE_SECRET must have at least {MIN_SECRET} characters")
-
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings of a Lambda function; what a function needs, it asks for with ``required``."""
-    return Settings(
-        data=Path(environment["VSV_DATA"]) if environment.get("VSV_DATA") else None,
-        slides_table=environment.get("VSV_SLIDES_TABLE", ""),
-        imports_table=environment.get("VSV_IMPORTS_TABLE", ""),
-        review_table=environment.get("VSV_REVIEW_TABLE", ""),
-        jobs_table=environment.get("VSV_JOBS_TABLE", ""),
-        import_machine=environment.get("VSV_IMPORT_MACHINE", ""),
-        transfer_task=environment.get("VSV_TRANSFER_TASK", ""),
-        drop_bucket=environment.get("VSV_DROP_BUCKET", ""),
-        allow_origin=environment.get("VSV_ALLOW_ORIGIN", "*"),
-        tile_caching=environment.get("VSV_TILE_CACHING", "private"),
-        grace_days=number(environment, "VSV_GRACE_DAYS", 7.0),
-        destinations=environment.get("VSV_DESTINATIONS", ""),
-        archive=environment.get("VSV_ARCHIVE", ""),
-        published=environment.get("VSV_PUBLISHED", ""),
-        archive_class=environment.get("VSV_ARCHIVE_CLASS") or "INTELLIGENT_TIERING",
-        archive_after_days=number(environment, "VSV_ARCHIVE_AFTER_DAYS", 180.0),
-        icc=environment.get("VSV_ICC") or "passthrough",
-        edge_secret=environment.get("VSV_EDGE_SECRET"),
-        site=environment.get("VSV_SITE", ""),
-    )
+    """Read the settings of a Lambda function; one that must be there is asked for with ``required``."""
+    return Settings(**values_of(Settings, environment))
+
+
+def one_machine_settings() -> Iterator[tuple[str, Setting]]:
+    """Yield the settings that one machine reads once its data folder is known, by the names of their fields."""
+    for name, setting in declared(Settings):
+        if setting.applies != AWS and setting is not DATA:
+            yield name, setting
 
 
 def required(value: str, name: str) -> str:
-    """Give a setting that must be there; raises SettingsError that names it."""
+    """Return a setting that must be there; raises SettingsError that names it."""
     if not value:
         raise SettingsError(f"the setting {name} is missing")
     return value
-
-
-def number(environment: Mapping[str, str], name: str, default: float) -> float:
-    """Read a setting that is a number of days; raises SettingsError."""
-    text = environment.get(name, "")
-    if not text:
-        return default
-    if not _DAYS.fullmatch(text):
-        raise SettingsError(f"the setting {name} must be a number of days, such as {default:g}")
-    return float(text)
-
-
-@dataclass(frozen=True, slots=True)
-class GraphQLSettings:
-    """Where the GraphQL API is, for functions that call it: they need no data folder."""
-
-    url: str
-    region: str
-
-
-def graphql_from_environment(environment: Mapping[str, str] = os.environ) -> GraphQLSettings:
-    """Read where the GraphQL API is; raises SettingsError that names what is missing or wrong."""
-    url, region = environment.get("VSV_GRAPHQL_URL", ""), environment.get("AWS_REGION", "")
-    if not _is_safe(url):
-        raise SettingsError("the setting VSV_GRAPHQL_URL is missing, or not an https address")
-    if not region:
-        raise SettingsError("the setting AWS_REGION is missing")
-    return GraphQLSettings(url, region)
-
-
-@dataclass(frozen=True, slots=True)
-class SessionSettings:
-    """What signed cookies are made of: the site's origin, the signing key's secret (an ARN), the public key's ID."""
-
-    site: str
-    secret: str
-    key_id: str
-
-
-def session_from_environment(environment: Mapping[str, str] = os.environ) -> SessionSettings:
-    """Read what signed cookies are made of; raises SettingsError that names what is missing or wrong."""
-    names = ("VSV_SITE", "VSV_SIGNING_SECRET", "VSV_KEY_ID")
-    site, secret, key_id = (environment.get(name, "") for name in names)
-    if not _is_safe(site) or not _ORIGIN.fullmatch(site):
-        raise SettingsError("the setting VSV_SITE is missing, or not an https origin")
-    if not secret.startswith("arn:"):
-        raise SettingsError("the setting VSV_SIGNING_SECRET is missing, or not an ARN")
-    if not _CLOUDFRONT_ID.fullmatch(key_id):
-        raise SettingsError("the setting VSV_KEY_ID is missing, or not the ID of a CloudFront public key")
-    return SessionSettings(site, secret, key_id)
-
-
-def distribution_from_environment(environment: Mapping[str, str] = os.environ) -> str:
-    """Read the ID of the CloudFront distribution; raises SettingsError where it is missing or wrong."""
-    found = environment.get("VSV_DISTRIBUTION", "")
-    if not _CLOUDFRONT_ID.fullmatch(found):
-        raise SettingsError(
-            "the setting VSV_DISTRIBUTION is missing, or not the ID of a CloudFront distribution"
-        )
-    return found
-
-
-def _is_safe(url: str) -> bool:
-    """Tell whether signed requests may go there: encrypted, or within this machine."""
-    from urllib.parse import urlsplit  # noqa: PLC0415  cold start: a tile asks for no address
-
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return bool(parts.hostname) and (
-        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname == "127.0.0.1")
-    )

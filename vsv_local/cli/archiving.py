@@ -11,6 +11,7 @@ from vsv.lifecycle import requests
 from vsv.lifecycle.archive_policy import idle
 from vsv.records.models import JobRecord, JobState
 from vsv.services import Services
+from vsv.settings import Settings
 from vsv.workflow.transitions import Decider
 
 from vsv_local.cli.finishing import JobFailedError, finish
@@ -24,7 +25,9 @@ Ask = Callable[[Services, str, Decider], JobRecord]
 @data_option
 @click.option("--idle", "idle_ones", is_flag=True, help="All that nobody has opened for long.")
 @click.option(
-    "--days", type=click.FloatRange(1), help="How long that is, in days; $VSV_ARCHIVE_AFTER_DAYS, else 180."
+    "--days",
+    type=click.FloatRange(1),
+    help=f"How long that is, in days; $VSV_ARCHIVE_AFTER_DAYS, else {Settings().archive_after_days:g}.",
 )
 @click.option("--dry-run", is_flag=True, help="Only tell which they would be.")
 def archive(

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from vsv_local.bulk.run_records import End, Kind, Run
 from vsv_local.cli import run_status
 from vsv_local.cli.options import data_option, existing, json_option, quiet
 from vsv_local.composition import standalone
+from vsv_local.settings import is_log_level_set
 
 # See docs/bulk.md for what was measured.
 DEFAULT_IMPORTS = 2
@@ -83,7 +83,7 @@ def _told_once() -> Iterator[None]:
     """Keep the log from saying of each file what the report says."""
     logger = logging.getLogger("vsv_local.ingest.import_runner")
     before = logger.level
-    if "VSV_LOG" not in os.environ:
+    if not is_log_level_set():
         logger.setLevel(logging.ERROR)
     try:
         yield

@@ -1,14 +1,25 @@
 """The command line ``vsv``: a small lab's way to everything that the system does."""
 
 import logging
-import os
 from typing import Any
 
 import click
 from vsv.errors import VsvError
 
-from vsv_local.cli import archiving, backup, importing, jobs, lifecycle, omero, publishing, serving, slides
+from vsv_local.cli import (
+    archiving,
+    backup,
+    importing,
+    jobs,
+    lifecycle,
+    omero,
+    publishing,
+    serving,
+    settings,
+    slides,
+)
 from vsv_local.cli.finishing import JobFailedError
+from vsv_local.settings import log_level
 
 
 class _Commands(click.Group):
@@ -25,7 +36,7 @@ class _Commands(click.Group):
 @click.version_option(package_name="virtual-slide-viewer", prog_name="vsv")
 def main() -> None:
     """Import, look after and serve whole-slide images."""
-    logging.basicConfig(format="%(levelname)s %(message)s", level=os.environ.get("VSV_LOG", "WARNING"))
+    logging.basicConfig(format="%(levelname)s %(message)s", level=log_level("WARNING"))
 
 
 main.add_command(serving.serve)
@@ -49,3 +60,4 @@ main.add_command(backup.backup)
 main.add_command(backup.restore)
 main.add_command(backup.take_over)
 main.add_command(omero.omero_import)
+main.add_command(settings.settings)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 import platformdirs
 from vsv.services import Services
+from vsv.settings import DATA
 from vsv.workflow.transitions import Decider
 
 from vsv_local.composition import standalone
@@ -18,7 +19,7 @@ OPERATOR = Decider("vsv", is_admin=True)
 
 
 def _default_data() -> Path:
-    return Path(os.environ.get("VSV_DATA") or platformdirs.user_data_path("vsv", appauthor=False))
+    return Path(DATA.read(os.environ)[0] or platformdirs.user_data_path("vsv", appauthor=False))
 
 
 def data_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ from vsv_local.cli.options import data_option
 from vsv_local.server import supervisor
 from vsv_local.server.main import Address
 from vsv_local.server.main import serve as run_server
+from vsv_local.settings import log_level
 
 
 @click.command()
@@ -45,7 +46,7 @@ def serve(  # noqa: PLR0913  one parameter an option
     workers: int,
 ) -> None:
     """Serve slides to browsers, and import what appears in the watched folders."""
-    logging.getLogger().setLevel(os.environ.get("VSV_LOG", "INFO"))
+    logging.getLogger().setLevel(log_level("INFO"))
     folders = [*watch, *([_sample_folder(data)] if sample else [])]
     address = Address(host, port, allow_host)
     run_server(data, folders, address, in_place=in_place, say=click.echo, workers=workers)

@@ -16,13 +16,14 @@ import uvicorn
 
 from vsv_local.composition import worker_installation
 from vsv_local.server.uvicorn_server import GRACE_SECONDS, make_server
+from vsv_local.settings import log_level
 
 log = logging.getLogger(__name__)
 
 
 def main(text: str) -> None:
     """Serve until the main process lets go of the lifeline, as it does in dying, too; ``text`` is from there."""
-    logging.basicConfig(format="%(levelname)s %(message)s", level=os.environ.get("VSV_LOG", "INFO"))
+    logging.basicConfig(format="%(levelname)s %(message)s", level=log_level("INFO"))
     told = json.loads(text)
     folders = [Path(folder) for folder in told["folders"]]
     with (

@@ -1,0 +1,136 @@
+"""All settings of the project, and what each of them is on this machine."""
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lambda_support.settings import DistributionSettings, GraphQLSettings, LogSettings, SessionSettings
+from vsv.errors import SettingsError
+from vsv.settings import (
+    DATA,
+    ENVIRONMENT,
+    ONE_MACHINE,
+    SCANNER,
+    Checked,
+    Setting,
+    Settings,
+    declare,
+    declared,
+    one_machine_settings,
+)
+
+MASK = "********"
+LOG = Setting(
+    "VSV_LOG", "How much is logged: `DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`.",
+    None, ONE_MACHINE, "`INFO` for `vsv serve`, else `WARNING`", blank=True,
+)  # fmt: skip
+# Variables that only builds, tests and benchmarks read.
+BUILD_ONLY = {
+    "VSV_ARCH": "The processor that `layers/build.py` builds for.",
+    "VSV_BUILT": "Whether the tests of what was built run; `scripts/aws-build` sets it.",
+    "VSV_LAMBDA_EMULATOR": "The program that emulates Lambda in these tests.",
+    "VSV_LAMBDA_PYTHON": "The Python that these tests run functions with.",
+    "VSV_WITHOUT_LIBDMTX": "Whether the layer for barcodes is built without libdmtx.",
+    "VSV_KILL_ROUNDS": "How many times the tests that kill the server do so.",
+    "VSV_KILL_RUNS": "How many runs `scripts/kill-drill` makes.",
+    "VSV_KILL_SEED": "The seed of its random numbers.",
+    "VSV_PEERS_VENV": "Where `benchmarks/peers.py` finds the programs to compare with.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSettings(Checked):
+    """What the command line and the server read beside the settings of an installation."""
+
+    log: str | None = declare(LOG)
+
+
+@dataclass(frozen=True, slots=True)
+class ScannerSettings(Checked):
+    """What ``scripts/scanner`` reads, which imports nothing of this project."""
+
+    secret: str = declare(Setting(
+        "VSV_SCANNER_SECRET", "The client secret that the scanner's script signs in with; else `--secret-file`.",
+        applies=SCANNER, secret=True,
+    ))  # fmt: skip
+
+
+MODELS = (
+    Settings, CommandSettings, GraphQLSettings, SessionSettings, DistributionSettings, LogSettings, ScannerSettings,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """A setting's value as people may read it, where it comes from, and what is wrong with it."""
+
+    variable: str
+    value: str
+    source: str
+    problem: str | None = None
+
+
+def known_settings() -> dict[str, Setting]:
+    """Return all settings by their variables, each as it is declared first."""
+    found: dict[str, Setting] = {}
+    for model in MODELS:
+        for _, setting in declared(model):
+            found.setdefault(setting.variable, setting)
+    return found
+
+
+def log_level(otherwise: str) -> str:
+    """Return the level to log at: what VSV_LOG says, else that of the command."""
+    level, _ = LOG.read(os.environ)
+    return otherwise if level is None else str(level)
+
+
+def is_log_level_set() -> bool:
+    """Return whether VSV_LOG says how much is logged."""
+    return LOG.read(os.environ)[1] == ENVIRONMENT
+
+
+def effective_settings(environment: Mapping[str, str], data: Path, source: str) -> Iterator[Effective]:
+    """Yield the settings that one machine reads; the data folder comes from ``source``. Nothing is created."""
+    yield Effective(DATA.variable, str(data), source)
+    for _, setting in one_machine_settings():
+        yield _effective(setting, environment, data)
+    log = _effective(LOG, environment, data)
+    yield log if log.value else replace(log, value=LOG.default_text.replace("`", ""))
+
+
+def unread_settings(environment: Mapping[str, str]) -> Iterator[Setting]:
+    """Yield the settings of other places, AWS or the scanner's computer, that the environment has."""
+    services = {DATA, LOG, *(setting for _, setting in one_machine_settings())}
+    for variable, setting in known_settings().items():
+        if variable in environment and variable.startswith("VSV_") and setting not in services:
+            yield setting
+
+
+def unknown_variables(environment: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
+    """Yield the VSV_ variables that nothing reads, each with the nearest name that is read, if one is near."""
+    known = known_settings()
+    for variable in sorted(environment):
+        if variable.startswith("VSV_") and variable not in known and variable not in BUILD_ONLY:
+            yield variable, next(iter(difflib.get_close_matches(variable, known, n=1)), None)
+
+
+def shown(setting: Setting, value: object) -> str:
+    """Return a value as people may read it: a secret is masked, and a number has no needless digits."""
+    if value is None or value == "":
+        return ""
+    if setting.secret:
+        return MASK
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _effective(setting: Setting, environment: Mapping[str, str], data: Path) -> Effective:
+    value, source = environment.get(setting.variable, ""), ENVIRONMENT
+    try:
+        value, source = setting.read(environment, data)
+        setting.check(value)
+    except SettingsError as error:
+        return Effective(setting.variable, shown(setting, value), source, str(error))
+    return Effective(setting.variable, shown(setting, value), source)
