@@ -33,7 +33,7 @@ class UnsupportedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Library:
+class SlideCache:
     """A library: its distributions (its own first), how to have it decode, and what the registry says of it."""
 
     distributions: tuple[str, ...]
@@ -181,12 +181,14 @@ def _openslide() -> Decoder:
 
 
 LIBRARIES = {
-    "vsv (Pillow's libopenjp2)": Library(("Pillow",), lambda: _vsv("PIL"), "2026-10", "yes"),
-    "vsv (imagecodecs' libopenjp2)": Library(("imagecodecs",), lambda: _vsv("imagecodecs"), "2026-10", "yes"),
-    "Pillow": Library(("Pillow",), _pillow, "2026-10", "yes"),
-    "pylibjpeg-openjpeg": Library(("pylibjpeg-openjpeg",), _pylibjpeg, "2026-09", "yes"),
-    "glymur (Pillow's libopenjp2)": Library(("glymur", "lxml"), _glymur, "2026-05", "pure Python"),
-    "imagecodecs": Library(("imagecodecs",), _imagecodecs, "2026-10", "yes"),
-    "PyAV (FFmpeg's decoder)": Library(("av",), _pyav, "2026-10", "yes"),
-    "openslide-bin": Library(("openslide-bin",), _openslide, "2026-06", "yes"),
+    "vsv (Pillow's libopenjp2)": SlideCache(("Pillow",), lambda: _vsv("PIL"), "2026-10", "yes"),
+    "vsv (imagecodecs' libopenjp2)": SlideCache(
+        ("imagecodecs",), lambda: _vsv("imagecodecs"), "2026-10", "yes"
+    ),
+    "Pillow": SlideCache(("Pillow",), _pillow, "2026-10", "yes"),
+    "pylibjpeg-openjpeg": SlideCache(("pylibjpeg-openjpeg",), _pylibjpeg, "2026-09", "yes"),
+    "glymur (Pillow's libopenjp2)": SlideCache(("glymur", "lxml"), _glymur, "2026-05", "pure Python"),
+    "imagecodecs": SlideCache(("imagecodecs",), _imagecodecs, "2026-10", "yes"),
+    "PyAV (FFmpeg's decoder)": SlideCache(("av",), _pyav, "2026-10", "yes"),
+    "openslide-bin": SlideCache(("openslide-bin",), _openslide, "2026-06", "yes"),
 }
