@@ -50,11 +50,11 @@ with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
 RENDER = """
 import sys
 from pathlib import Path
-from vsv import openjpeg
+from vsv.formats import openjpeg
 if sys.argv[3] == "pillow":
-    openjpeg._HOMES = tuple(home for home in openjpeg._HOMES if home[0] == "PIL")
-from vsv.pyramid import render_pyramid
-from vsv.slide import open_slide
+    openjpeg.PACKAGES = ("PIL",)
+from vsv.pyramids.renderer import render_pyramid
+from vsv.slides.slide import open_slide
 nowhere = Path("nowhere")
 render_pyramid(open_slide(Path(sys.argv[1]), nowhere, nowhere), Path(sys.argv[2]))
 """

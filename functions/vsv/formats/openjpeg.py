@@ -1,13 +1,17 @@
-"""OpenJPEG's decoder as Pillow brings it, called without the interpreter's lock.
+"""OpenJPEG's decoder, called by ctypes in the library that Pillow's wheel carries, without the interpreter's lock.
 
-Pillow's wheels for Linux and macOS hold OpenJPEG as a library of its own; Pillow's own door to it decodes one tile
-at a time, however many threads there are. Where the library is missing, of another kind, or does not give the
-pixels of a known picture, ``available`` says so and OpenSlide does the work. Source: openjpeg.h, version 2.5.
+No package that brings an OpenJPEG reduces, keeps subsampled components as stored and leaves out the component
+transform without that lock (docs/performance.md, "OpenJPEG libraries"). So this module calls libopenjp2 itself. It
+relies on a file in a private folder, on the functions in ``SIGNATURES`` and on the layout of two structures:
+tests/test_openjpeg_library.py pins them all. Where no library passes every check of ``load``, ``available`` returns
+False, one line of log says why, and OpenSlide decodes, more slowly.
+Source: openjpeg.h, versions 2.4 and 2.5.
 """
 
 import ctypes
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from ctypes import (
     POINTER,
     Structure,
@@ -32,7 +36,7 @@ from vsv.errors import CorruptTileError
 log = logging.getLogger(__name__)
 
 Plane = npt.NDArray[np.uint8]
-# One array of all where they are of one size.
+# One array of three dimensions where all components are of one size.
 Planes = list[Plane] | npt.NDArray[np.uint8]
 
 _RAW_CODESTREAM = 0  # OPJ_CODEC_J2K
@@ -40,13 +44,12 @@ _NO_MORE = c_size_t(-1).value
 # opj_dparameters_t has some 8 KiB of file names; the first field is the number of resolutions to leave out.
 _PARAMETERS_BYTES = 32768
 _SMALLEST_BUFFER = 64
-# imagecodecs, where somebody has installed it, brings a build that is an eighth faster than Pillow's.
-_HOMES = (
-    ("imagecodecs", "../imagecodecs.libs"),
-    ("PIL", "../pillow.libs"),
-    ("PIL", ".dylibs"),
-)
-_NAMES = ("libopenjp2*.so*", "libopenjp2*.dylib")
+_VERSIONS = {"2.4", "2.5"}
+# Where wheels keep their shared libraries, from the package's folder: of Linux, and of macOS.
+_PRIVATE_FOLDERS = {"imagecodecs": ("../imagecodecs.libs",), "PIL": ("../pillow.libs", ".dylibs")}
+# imagecodecs, a development package, carries a build that is an eighth faster than Pillow's.
+PACKAGES = ("imagecodecs", "PIL")
+_PATTERNS = ("libopenjp2*.so*", "libopenjp2*.dylib")
 # Four by four pixels without loss: the first one, and all others, of each component.
 _KNOWN_PIXELS = ((1, 128), (2, 7), (3, 200))
 _KNOWN_PICTURE = bytes.fromhex(
@@ -60,7 +63,13 @@ _COMPONENT_NUMBERS = (
 )  # fmt: skip
 
 
-class _Component(Structure):
+class UnusableLibraryError(Exception):
+    """A file is not the OpenJPEG that this module knows how to call; the message says why."""
+
+
+class Component(Structure):
+    """opj_image_comp_t: one component of a decoded image, and its samples."""
+
     _fields_ = [
         *((name, c_uint32) for name in _COMPONENT_NUMBERS),
         ("data", POINTER(c_int32)),
@@ -68,11 +77,13 @@ class _Component(Structure):
     ]
 
 
-class _Image(Structure):
+class DecodedImage(Structure):
+    """The beginning of opj_image_t: a decoded image and its components."""
+
     _fields_ = [
         *((name, c_uint32) for name in ["x0", "y0", "x1", "y1", "count"]),
         ("color_space", c_int),
-        ("components", POINTER(_Component)),
+        ("components", POINTER(Component)),
     ]
 
 
@@ -81,9 +92,9 @@ class _Input(Structure):
 
 
 _Read = ctypes.CFUNCTYPE(c_size_t, c_void_p, c_size_t, c_void_p)
-_ImagePointer = POINTER(_Image)
+_ImagePointer = POINTER(DecodedImage)
 # Result and arguments of each function that is called. Handles are pointers.
-_SIGNATURES = {
+SIGNATURES = {
     "opj_version": (c_char_p,),
     "opj_create_decompress": (c_void_p, c_int),
     "opj_destroy_codec": (None, c_void_p),
@@ -102,7 +113,7 @@ _SIGNATURES = {
 
 
 def _read(buffer: int, wanted: int, at: int) -> int:
-    """Hand OpenJPEG the next bytes of a codestream."""
+    """Copy the next bytes of a codestream into OpenJPEG's buffer."""
     source = _Input.from_address(at)
     length: int = min(wanted, source.length - source.at)
     if length <= 0:
@@ -117,49 +128,69 @@ _ALL_COMPONENTS = (c_uint32 * 3)(0, 1, 2)
 
 
 def available() -> bool:
-    """Tell whether OpenJPEG can be called."""
+    """Return whether OpenJPEG can be called."""
     return _library() is not None
 
 
 @cache
 def _library() -> ctypes.CDLL | None:
-    for path in _candidates():
+    """Return the first library that can be used; log once why there is none."""
+    refused = []
+    for path in (path for package in PACKAGES for path in bundled(package)):
         try:
-            library = _prepared(ctypes.CDLL(str(path)))
-        except (OSError, AttributeError):
-            continue
-        if _is_known(library):
-            return library
-    log.info("no OpenJPEG in Pillow: OpenSlide decodes JPEG 2000 slides")
+            return load(path)
+        except UnusableLibraryError as error:
+            refused.append(str(error))
+    reasons = "; ".join(refused) or "Pillow's package holds none"
+    log.warning("OpenSlide decodes JPEG 2000 slides, more slowly: no usable OpenJPEG library (%s)", reasons)
     return None
 
 
-def _candidates() -> Iterator[Path]:
-    for package, folder in _HOMES:
-        try:
-            spec = find_spec(package)
-        except (ImportError, ValueError):
-            continue
-        if spec is None or spec.origin is None:
-            continue
-        for name in _NAMES:
-            yield from sorted((Path(spec.origin).parent / folder).resolve().glob(name))
+def bundled(package: str) -> list[Path]:
+    """Return the libopenjp2 files in the wheel of ``package`` (PIL or imagecodecs), without importing it.
+
+    Wheels keep their shared libraries in a private folder, each under a name with a hash of its content, so that two
+    packages never share one. No public function leads there: only the folder's name and a pattern find the file.
+    """
+    try:
+        spec = find_spec(package)
+    except (ImportError, ValueError):
+        return []
+    if spec is None or spec.origin is None:
+        return []
+    folders = [(Path(spec.origin).parent / folder).resolve() for folder in _PRIVATE_FOLDERS[package]]
+    return [path for folder in folders for pattern in _PATTERNS for path in sorted(folder.glob(pattern))]
 
 
-def _prepared(library: ctypes.CDLL) -> ctypes.CDLL:
-    for name, (result, *arguments) in _SIGNATURES.items():
-        function = getattr(library, name)
-        function.restype, function.argtypes = result, arguments
+def load(path: Path) -> ctypes.CDLL:
+    """Load an OpenJPEG library and check all that is relied on; raises UnusableLibraryError.
+
+    ctypes releases the interpreter's lock while a function of a ``CDLL`` runs.
+    """
+    try:
+        library = ctypes.CDLL(str(path))
+        for name, (result, *arguments) in SIGNATURES.items():
+            function = getattr(library, name)
+            function.restype, function.argtypes = result, arguments
+    except (OSError, AttributeError) as error:
+        raise UnusableLibraryError(f"{path.name}: {error}") from error
+    found = version(library)
+    if found.rpartition(".")[0] not in _VERSIONS:
+        raise UnusableLibraryError(f"{path.name}: unknown version {found}")
+    if not _decodes_known_picture(library):
+        raise UnusableLibraryError(f"{path.name}: wrong pixels for a known picture")
     return library
 
 
-def _is_known(library: ctypes.CDLL) -> bool:
-    """Tell whether the library is of the version whose structures these are, and finds a known picture."""
-    major, minor, *_ = library.opj_version().split(b".")
-    if (major, minor) not in {(b"2", b"4"), (b"2", b"5")}:
-        return False
+def version(library: ctypes.CDLL) -> str:
+    """Return the version that a loaded OpenJPEG library reports, as in 2.5.4."""
+    reported: bytes = library.opj_version()
+    return reported.decode("ascii", "replace")
+
+
+def _decodes_known_picture(library: ctypes.CDLL) -> bool:
     try:
-        planes = _decode(library, _KNOWN_PICTURE, 0)
+        planes = decode_with(library, _KNOWN_PICTURE)
     except CorruptTileError:
         return False
     return [plane.ravel().tolist() for plane in planes] == [
@@ -173,11 +204,21 @@ def decode(data: bytes, reduce: int = 0, *, as_coded: bool = False) -> Planes:
     ``as_coded``: without the component transform at its end. Raises CorruptTileError.
     """
     library = _library()
-    assert library is not None, "whoever decodes has asked whether it is available"
-    return _decode(library, data, reduce, as_coded)
+    assert library is not None, "callers check available() first"
+    return decode_with(library, data, reduce, as_coded=as_coded)
 
 
-def _decode(library: ctypes.CDLL, data: bytes, reduce: int, as_coded: bool = False) -> Planes:
+def decode_with(library: ctypes.CDLL, data: bytes, reduce: int = 0, *, as_coded: bool = False) -> Planes:
+    """Decode as ``decode`` does, with a library that ``load`` returned."""
+    with decoded_image(library, data, reduce, as_coded=as_coded) as image:
+        return _planes([_samples(image.components[index]) for index in range(3)])
+
+
+@contextmanager
+def decoded_image(
+    library: ctypes.CDLL, data: bytes, reduce: int = 0, *, as_coded: bool = False
+) -> Iterator[DecodedImage]:
+    """Decode into OpenJPEG's own memory, which is freed when the context ends; raises CorruptTileError."""
     source = _Input(ctypes.cast(c_char_p(data), c_void_p), len(data), 0)
     stream = library.opj_stream_create(max(len(data), _SMALLEST_BUFFER), 1)
     codec = library.opj_create_decompress(_RAW_CODESTREAM)
@@ -195,7 +236,7 @@ def _decode(library: ctypes.CDLL, data: bytes, reduce: int, as_coded: bool = Fal
             raise CorruptTileError("the tile's JPEG 2000 header is damaged")
         if not library.opj_decode(codec, stream, image):
             raise CorruptTileError("the tile's JPEG 2000 is damaged")
-        return _planes([_samples(image.contents.components[index]) for index in range(3)])
+        yield image.contents
     finally:
         if image:
             library.opj_image_destroy(image)
@@ -207,22 +248,22 @@ def _decode(library: ctypes.CDLL, data: bytes, reduce: int, as_coded: bool = Fal
 
 @cache
 def _parameters(library: ctypes.CDLL, reduce: int) -> ctypes.Array[ctypes.c_char]:
-    """Give the decoder's parameters, which it only reads."""
+    """Return the decoder's parameters, which OpenJPEG only reads."""
     parameters = ctypes.create_string_buffer(_PARAMETERS_BYTES)
     library.opj_set_default_decoder_parameters(parameters)
     c_uint32.from_buffer(parameters).value = reduce
     return parameters
 
 
-def _samples(component: _Component) -> npt.NDArray[np.int32]:
-    """Give a component's samples, which are 32 bits wide and end with the image."""
+def _samples(component: Component) -> npt.NDArray[np.int32]:
+    """Return a component's samples of 32 bits, in OpenJPEG's memory."""
     if not component.data:
         raise CorruptTileError("the tile's JPEG 2000 is damaged")
     return np.ctypeslib.as_array(component.data, (component.height, component.width))
 
 
 def _planes(samples: list[npt.NDArray[np.int32]]) -> Planes:
-    """Copy components of 8 bits."""
+    """Copy samples into arrays of 8 bits."""
     if len({part.shape for part in samples}) > 1:
         return [part.astype(np.uint8) for part in samples]
     out = np.empty((len(samples), *samples[0].shape), np.uint8)
