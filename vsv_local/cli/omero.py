@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from vsv.aws.extra import require_boto3
 from vsv.records.models import Status
 from vsv.runtime import Installation, on_aws
 from vsv.settings import from_environment
@@ -64,6 +65,7 @@ def omero_import(  # noqa: PLR0913  one parameter an option
 @contextmanager
 def _on_aws(data: Path) -> Iterator[Installation]:
     """Be the installation whose tables the environment names; raises SettingsError where it does not."""
+    require_boto3()
     yield on_aws(from_environment(os.environ | {"VSV_DATA": str(data)}))
 
 

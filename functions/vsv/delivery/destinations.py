@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from vsv.aws.extra import require_boto3
 from vsv.errors import SettingsError, UnavailableError
 
 MOST, MAX_BYTES = 10, 64 * 1024
@@ -133,6 +134,7 @@ def _file(path: Path) -> str:
 
 
 def _secret(arn: str) -> str:
+    require_boto3()
     import boto3  # noqa: PLC0415  cold start, and one machine has no secrets
     from botocore.config import Config  # noqa: PLC0415
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415

@@ -11,6 +11,7 @@ from typing import Any
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from vsv.aws.extra import require_boto3
 from vsv.delivery.destinations import Destination
 from vsv.errors import BadRequestError, UnavailableError
 from vsv.storage import atomic_write
@@ -84,6 +85,7 @@ def _drop(destination: Destination, key: str, document: bytes) -> None:
 
 
 def _put(destination: Destination, key: str, document: bytes) -> None:
+    require_boto3()
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  one machine has no buckets
 
     bucket, _slash, prefix = destination.bucket.removeprefix("s3://").partition("/")

@@ -71,6 +71,9 @@ def vault_at(where: str, storage_class: str = "STANDARD") -> Vault:
     prefix = (bucket[2] or "").strip("/") if bucket else ""
     if bucket is None or (prefix and not _KEY.match(prefix)):
         raise SettingsError("a bucket for copies is named as s3://bucket or s3://bucket/prefix")
+    from vsv.aws.extra import require_boto3  # noqa: PLC0415  cold start
+
+    require_boto3()
     from vsv.aws.s3_object_store import S3Vault  # noqa: PLC0415  cold start: boto3
 
     return S3Vault(bucket[1], prefix, storage_class)
