@@ -69,7 +69,7 @@ def test_numpy_starts_no_threads_of_its_own() -> None:
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda: object_store.vault_at("s3://bucket/originals"),
+        lambda: object_store.object_store_at("s3://bucket/originals"),
         lambda: destinations.destinations_in("arn:aws:secretsmanager:eu-west-1:1:secret:registry"),
         lambda: transports.deliver(destinations.Destination("lake", bucket="s3://lake"), "key", b"{}"),
     ],
@@ -100,7 +100,7 @@ def test_archive_to_a_bucket_without_boto3_says_what_to_install(
     with site(tmp_path) as running:
         running.bring("a.svs", slide_bytes())
         (record,) = running.records()
-        running.here.slides.update(record.image_id, {"status": Status.GOOD}, by="test")
+        running.services.slides.update(record.image_id, {"status": Status.GOOD}, by="test")
     monkeypatch.setitem(sys.modules, "boto3", None)
     monkeypatch.setenv("VSV_ARCHIVE", "s3://bucket/originals")
     ended = CliRunner().invoke(main, ["archive", record.image_id, "--data", str(tmp_path / "data")])
