@@ -2,9 +2,9 @@
 
     .venv/bin/python layers/pin.py
 
-The versions are those of requirements.txt, the hashes those that pip reports for the wheels it would install; needs
-the package index. What a layer holds is its ``requirements.txt`` without the hashes: to add a package, add a
-line ``name==version`` there and run this.
+The versions are those of requirements.txt and requirements-aws.txt, the hashes those that pip reports for the wheels
+it would install; needs the package index. What a layer holds is its ``requirements.txt`` without the hashes: to add a
+package, add a line ``name==version`` there and run this.
 """
 
 import json
@@ -13,9 +13,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from build import ARCHITECTURES, LAYERS, wheel_options
+from build_layer import ARCHITECTURES, LAYERS, wheel_options
 
 HERE = Path(__file__).resolve().parent
+PRODUCT = ("requirements.txt", "requirements-aws.txt")
 _PIN = re.compile(r"^([A-Za-z0-9][\w.-]*)==([^\s;\\#]+)", re.ASCII)
 # Where zig itself may run: on whoever's machine builds the layer.
 HOSTS = ("manylinux_2_12_x86_64", "manylinux_2_17_aarch64", "macosx_13_0_x86_64", "macosx_13_0_arm64")
@@ -27,9 +28,14 @@ def pins(requirements: Path) -> dict[str, str]:
     return {match[1].lower().replace("_", "-"): match[2] for match in found if match}
 
 
+def product_pins() -> dict[str, str]:
+    """Return the version of each package that the product needs, on one machine or on AWS."""
+    return {name: version for file in PRODUCT for name, version in pins(HERE.parent / file).items()}
+
+
 def main() -> None:
     """Rewrite every layer's file."""
-    wanted = pins(HERE.parent / "requirements.txt")
+    wanted = product_pins()
     for layer in LAYERS:
         options = [wheel_options(architecture) for architecture in ARCHITECTURES]
         _write(HERE / layer / "requirements.txt", wanted, options)

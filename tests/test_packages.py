@@ -14,7 +14,7 @@ from vsv.workflow.job_queue import OF_FILES
 
 sys.path.append(str(ROOT / "layers"))
 package_function = importlib.import_module("package_function")
-build, pin = importlib.import_module("build"), importlib.import_module("pin")
+build_layer, pin = importlib.import_module("build_layer"), importlib.import_module("pin")
 
 FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py"))
 # What is loaded when a function's module is, by Python itself.
@@ -182,20 +182,20 @@ def test_a_package_is_made_and_runs(tmp_path: Path) -> None:
     assert ran.stdout == "400\n"
 
 
-@pytest.mark.parametrize("layer", build.LAYERS)
+@pytest.mark.parametrize("layer", build_layer.LAYERS)
 def test_a_layer_has_the_versions_of_the_product_each_with_its_hashes(layer: str) -> None:
     path = ROOT / "layers" / layer / "requirements.txt"
-    product, own = pin.pins(ROOT / "requirements.txt"), pin.pins(path)
+    product, own = pin.product_pins(), pin.pins(path)
     assert own
     assert own == {name: product[name] for name in own}
     text = path.read_text()
     assert "://" not in text
     for block in text.split("\n#")[-1].split("==")[1:]:
-        assert 1 <= block.count("--hash=sha256:") <= len(build.ARCHITECTURES)
+        assert 1 <= block.count("--hash=sha256:") <= len(build_layer.ARCHITECTURES)
 
 
 def test_every_layer_has_its_place_in_the_template() -> None:
     template = (ROOT / "stacks/layers.yaml").read_text()
-    for layer in build.LAYERS:
+    for layer in build_layer.LAYERS:
         assert f"{layer.title()}LayerArn:\n" in template
         assert f"  {layer.title()}Layer:\n    Type: AWS::Serverless::LayerVersion\n" in template

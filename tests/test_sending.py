@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from vsv.delivery import transports
 from vsv.delivery.destinations import Destination, destinations_in, read_destinations
@@ -230,7 +231,7 @@ class TestNotSent:
 
 def test_a_bucket_takes_it() -> None:
     with mocked_dynamodb():
-        s3 = transports._s3()
+        s3 = boto3.client("s3")
         s3.create_bucket(Bucket="lake", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         for _ in range(2):
             deliver(Destination("lake", bucket="s3://lake/slides"), "1-abc", b'{"a": 1}')
@@ -284,8 +285,6 @@ class TestDestinations:
             destinations_in(str(tmp_path / "odd.json"))
 
     def test_a_secret_is_read_by_its_arn(self) -> None:
-        import boto3  # noqa: PLC0415
-
         with mocked_dynamodb():
             client = boto3.client("secretsmanager")
             arn = client.create_secret(Name="r", SecretString='[{"name": "a", "folder": "/x"}]')["ARN"]

@@ -1,11 +1,11 @@
 """Files that travel with the package: the page and the GraphQL schema.
 
-In a checkout they lie at its top; a wheel holds them beside this module, where its build puts them (hatch_build.py).
+In a checkout they lie at its top; a wheel holds them in the folder ``packaged`` beside this module (hatch_build.py).
 """
 
 from pathlib import Path
 
-_PACKAGED = Path(__file__).resolve().with_name("assets")
+_PACKAGED = Path(__file__).resolve().with_name("packaged")
 _CHECKOUT = Path(__file__).resolve().parents[1]
 
 

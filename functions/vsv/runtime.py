@@ -160,6 +160,9 @@ def make_object_store(where: str, storage_class: str = "STANDARD") -> ObjectStor
     prefix = (bucket[2] or "").strip("/") if bucket else ""
     if bucket is None or (prefix and not is_key(prefix)):
         raise SettingsError("a bucket for copies is named as s3://bucket or s3://bucket/prefix")
+    from vsv.aws.extra import require_boto3  # noqa: PLC0415  cold start
+
+    require_boto3()
     from vsv.aws.s3_object_store import S3ObjectStore  # noqa: PLC0415  cold start: boto3
 
     return S3ObjectStore(bucket[1], prefix, storage_class)

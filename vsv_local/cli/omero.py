@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from vsv.aws.extra import require_boto3
 from vsv.records.models import Status
 from vsv.runtime import on_aws
 from vsv.services import Services
@@ -65,6 +66,7 @@ def omero_import(  # noqa: PLR0913  one parameter an option
 @contextmanager
 def _on_aws(data: Path) -> Iterator[Services]:
     """Be the installation whose tables the environment names; raises SettingsError where it does not."""
+    require_boto3()
     yield on_aws(from_environment(os.environ | {"VSV_DATA": str(data)}))
 
 

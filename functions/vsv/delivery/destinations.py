@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from vsv.errors import SettingsError, UnavailableError
+from vsv.aws.extra import require_boto3
+from vsv.errors import SettingsError
 
 MOST, MAX_BYTES = 10, 64 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", re.ASCII)
@@ -133,13 +134,7 @@ def _file(path: Path) -> str:
 
 
 def _secret(arn: str) -> str:
-    import boto3  # noqa: PLC0415  cold start, and one machine has no secrets
-    from botocore.config import Config  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+    require_boto3()
+    from vsv.aws.secrets import read_secret  # noqa: PLC0415  cold start, and one machine has no secrets
 
-    config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 2})
-    try:
-        found = boto3.client("secretsmanager", config=config).get_secret_value(SecretId=arn)
-    except (BotoCoreError, ClientError) as error:
-        raise UnavailableError("the secret that holds the destinations cannot be read now") from error
-    return str(found.get("SecretString", ""))
+    return read_secret(arn, "the secret that holds the destinations cannot be read now")

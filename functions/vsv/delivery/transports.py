@@ -6,11 +6,11 @@ An address acknowledges with a status of 200 to 299. Every request carries the s
 
 import time
 from pathlib import Path
-from typing import Any
 
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from vsv.aws.extra import require_boto3
 from vsv.delivery.destinations import Destination
 from vsv.errors import BadRequestError, UnavailableError
 from vsv.storage import atomic_write
@@ -84,21 +84,10 @@ def _drop(destination: Destination, key: str, document: bytes) -> None:
 
 
 def _put(destination: Destination, key: str, document: bytes) -> None:
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  one machine has no buckets
+    require_boto3()
+    from vsv.aws.s3_documents import put_json  # noqa: PLC0415  one machine has no buckets
 
     bucket, _slash, prefix = destination.bucket.removeprefix("s3://").partition("/")
     name = f"{prefix.rstrip('/')}/{key}.json" if prefix else f"{key}.json"
-    try:
-        _s3().put_object(Bucket=bucket, Key=name, Body=document, ContentType="application/json")
-    except (BotoCoreError, ClientError) as error:
-        raise UnavailableError(f"the bucket of {destination.name} cannot be written to now") from error
-
-
-def _s3() -> Any:
-    import boto3  # noqa: PLC0415  one machine has no buckets
-    from botocore.config import Config  # noqa: PLC0415
-
-    retries = {"mode": "standard", "max_attempts": 2}
-    return boto3.client(
-        "s3", config=Config(connect_timeout=CONNECT_S, read_timeout=SILENCE_S, retries=retries)
-    )
+    failed = f"the bucket of {destination.name} cannot be written to now"
+    put_json((bucket, name), document, (CONNECT_S, SILENCE_S), failed)

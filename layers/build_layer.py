@@ -1,6 +1,6 @@
 """Builds one layer into a folder: pinned and hashed wheels for Lambda's platform, whatever machine this is.
 
-    python3 build.py imaging FOLDER
+    python3 build_layer.py imaging FOLDER
 
 ``VSV_ARCH=x86_64`` in the environment builds the twin that the runtime tests run; aarch64 is what is deployed.
 pip is told platform and Python version, so neither Docker nor that Python is needed. Where there is a ``python3.13``
