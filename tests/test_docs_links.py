@@ -83,7 +83,18 @@ def test_test_in_a_guide_exists(page: Page) -> None:
             assert re.search(rf"^ *(def|class|async def) {name}\b", names_in_tests(), re.MULTILINE), span
 
 
-def test_map_names_every_page_once() -> None:
+def test_guide_named_in_a_source_file_exists() -> None:
+    sources = [ROOT / one for one in tree() if re.search(rf"\.({SOURCE}|toml)$", one)]
+    named = {
+        (path, guide)
+        for path in sources
+        for guide in re.findall(r"\bdocs/[\w/-]+\.md", path.read_text("utf-8"))
+    }
+    assert len(named) > 20
+    assert {(path, guide) for path, guide in named if not (ROOT / guide).exists()} == set()
+
+
+def test_map_names_every_page() -> None:
     """A folder's own contents list stands for its pages."""
     index = Page(ROOT / "docs/README.md")
     targets = {(index.path.parent / link.partition("#")[0]).resolve() for link in index.links}
