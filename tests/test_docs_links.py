@@ -83,6 +83,12 @@ def test_test_in_a_guide_exists(page: Page) -> None:
             assert re.search(rf"^ *(def|class|async def) {name}\b", names_in_tests(), re.MULTILINE), span
 
 
+@pytest.mark.parametrize("page", GUIDES, ids=str)
+def test_benchmark_in_a_guide_exists(page: Page) -> None:
+    for name in re.findall(r"-m\s+benchmarks\.(\w+)", page.text):
+        assert (ROOT / f"benchmarks/{name}.py").exists(), name
+
+
 def test_guide_named_in_a_source_file_exists() -> None:
     sources = [ROOT / one for one in tree() if re.search(rf"\.({SOURCE}|toml)$", one)]
     named = {
@@ -95,10 +101,14 @@ def test_guide_named_in_a_source_file_exists() -> None:
 
 
 def test_map_names_every_page() -> None:
-    """A folder's own contents list stands for its pages."""
+    """Decisions and runbooks are many: the contents lists of their folders stand for them."""
     index = Page(ROOT / "docs/README.md")
     targets = {(index.path.parent / link.partition("#")[0]).resolve() for link in index.links}
-    listed = {page.path for page in pages() if page.path.parent == ROOT / "docs"} - {index.path}
+    listed = {
+        page.path
+        for page in pages()
+        if page.path.parent in {ROOT / "docs", ROOT / "docs/operating"} and page.path != index.path
+    }
     folders = {page.path for page in pages() if page.path.name == "README.md"} - {
         index.path,
         ROOT / "README.md",
