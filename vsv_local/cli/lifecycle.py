@@ -7,7 +7,7 @@ import click
 from vsv.errors import SlideNotFoundError, VsvError
 from vsv.lifecycle import requests
 from vsv.records.models import JobKind, Status
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.workflow.transitions import change
 
 from vsv_local.cli.finishing import JobFailedError, finish
@@ -24,25 +24,25 @@ def delete(image_id: str, data: Path, undo: bool, purge: bool, yes: bool) -> Non
     """Hide a slide at once. Its files go after a grace period, in which it can be brought back."""
     if undo and purge:
         raise click.UsageError("--undo and --purge exclude each other")
-    with existing(data) as here:
-        record = here.slides.get(image_id)
+    with existing(data) as services:
+        record = services.slides.get(image_id)
         if record is None:
             raise SlideNotFoundError(f"there is no slide {image_id}")
         if undo and record.status is not Status.DELETED:
             raise click.ClickException(f"slide {image_id} is not deleted")
         if purge:
-            click.echo(_purged(here, image_id, yes))
+            click.echo(_purged(services, image_id, yes))
             return
         undo or yes or click.confirm(f"Delete slide {image_id}?", abort=True)
-        change(here, image_id, {"status": Status.NEW if undo else Status.DELETED}, OPERATOR)
-        days = here.settings.grace_days
+        change(services, image_id, {"status": Status.NEW if undo else Status.DELETED}, OPERATOR)
+        days = services.settings.grace_days
     what = "is back" if undo else f"is deleted; for {days:g} days --undo brings it back"
     click.echo(f"Slide {image_id} {what}")
 
 
-def _purged(here: Installation, image_id: str, yes: bool) -> str:
+def _purged(services: Services, image_id: str, yes: bool) -> str:
     typed = image_id if yes else click.prompt("This cannot be undone. Type the ImageID to go on")
-    job = finish(here, requests.purge(here, image_id, typed, OPERATOR), click.echo)
+    job = finish(services, requests.purge(services, image_id, typed, OPERATOR), click.echo)
     result = job.result or {}
     return (
         f"Slide {image_id} was purged: {result.get('files') or 'no files'} ({result.get('bytes', 0)} bytes)"
@@ -54,28 +54,28 @@ def _purged(here: Installation, image_id: str, yes: bool) -> str:
 @data_option
 def send(image_ids: tuple[str, ...], data: Path) -> None:
     """Send slides' metadata to the registry, and mark them SENT once it has taken them."""
-    with existing(data) as here:
-        sent = [_told(here, image_id) for image_id in image_ids]
+    with existing(data) as services:
+        sent = [_told(services, image_id) for image_id in image_ids]
     sys.exit(0 if all(sent) else 1)
 
 
-def _told(here: Installation, image_id: str) -> bool:
+def _told(services: Services, image_id: str) -> bool:
     """Send a slide and say how that went; one that fails does not stop the others."""
     try:
-        click.echo(f"Slide {image_id} {_sent(here, image_id)}")
+        click.echo(f"Slide {image_id} {_sent(services, image_id)}")
     except (VsvError, JobFailedError) as error:
         click.echo(f"Slide {image_id}: {error}", err=True)
         return False
     return True
 
 
-def _sent(here: Installation, image_id: str) -> str:
-    before = here.slides.get(image_id)
+def _sent(services: Services, image_id: str) -> str:
+    before = services.slides.get(image_id)
     if before is not None and before.status is Status.SENT:
         return "is SENT already: to send it once more, mark it good first"
-    record = change(here, image_id, {"status": Status.SENT}, OPERATOR)
-    job = here.jobs.get(image_id, JobKind.SEND)
+    record = change(services, image_id, {"status": Status.SENT}, OPERATOR)
+    job = services.jobs.get(image_id, JobKind.SEND)
     if record.status is Status.SENT or job is None:
         return "is marked SENT"
-    job = finish(here, job, click.echo)
+    job = finish(services, job, click.echo)
     return "is SENT" if job.result and job.state == "DONE" else "waits for the registry"
