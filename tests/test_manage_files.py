@@ -173,9 +173,10 @@ class TestLooks:
         asked = [json.loads(target["Input"]) for target in rule["Targets"]]
         assert asked == [{"look": name} for name in sorted(daily_schedule.LOOKS)]
         assert rule["ScheduleExpression"].startswith("cron(")
-        guide = (ROOT / "docs/operating.md").read_text()
-        [told] = [part for part in guide.split("\n\n") if part.startswith("**Looks again.**")]
-        assert all(f"`{name}`" in told for name in daily_schedule.LOOKS)
+        guide = (ROOT / "docs/operating/runbooks/letters-waiting.md").read_text()
+        [_, section] = guide.split("## Repeat a daily look\n")
+        explained = section.partition("\n## ")[0]
+        assert all(f"`{name}`" in explained for name in daily_schedule.LOOKS)
 
 
 def with_nothing(data: Path) -> Services:

@@ -14,7 +14,8 @@ from vsv.records.models import JobKind
 from tests.cloudformation import ACCOUNT, nested_templates, root_template, template
 
 OPERATIONS = template(ROOT / "stacks/operations.yaml")
-GUIDE = (ROOT / "docs/operating.md").read_text()
+GUIDE_PAGES = sorted((ROOT / "docs/operating").rglob("*.md"))
+GUIDE = "\n".join(page.read_text() for page in GUIDE_PAGES)
 
 # What AWS publishes: namespace, dimensions, names. The document's title stands above each namespace.
 AWS_METRICS: dict[str, dict[tuple[str, ...], set[str]]] = {
@@ -205,26 +206,60 @@ def test_every_alarm_reaches_a_person_once() -> None:
     assert all(one["AlarmActions"] for one in composites().values())
 
 
-def test_every_message_says_where_to_read_on_and_the_guide_says_what_to_do() -> None:
-    headings = set(re.findall(r"^### (.+)$", GUIDE, re.MULTILINE))
-    told = [
-        one["AlarmDescription"]
-        for one in (*alarms().values(), *composites().values())
-        if "AlarmActions" in one
-    ]
-    rules = OPERATIONS.resources("AWS::Events::Rule").values()
-    told += [
-        OPERATIONS.value(target["InputTransformer"]["InputTemplate"])
-        for rule in rules
-        for target in rule["Properties"]["Targets"]
-        if "InputTransformer" in target
-    ]
-    sections = [re.search(r"docs/operating\.md, ([\w ]+)\.", one) for one in told]
-    assert all(sections), told
-    assert {one[1] for one in sections if one} <= headings
-    for name, alarm in alarms().items():
-        short = alarm["AlarmName"].removeprefix("vsv ").lower()
-        assert short in GUIDE.lower() or "AlarmActions" in alarm, name
+def messages() -> dict[str, str]:
+    """Return what each e-mail says, by the name of its alarm or rule."""
+    sent = {
+        name: alarm["AlarmDescription"]
+        for name, alarm in (*alarms().items(), *composites().items())
+        if "AlarmActions" in alarm
+    }
+    for name, rule in OPERATIONS.resources("AWS::Events::Rule").items():
+        for target in rule["Properties"]["Targets"]:
+            if "InputTransformer" in target:
+                sent[name] = OPERATIONS.value(target["InputTransformer"]["InputTemplate"])
+    return sent
+
+
+def runbook(message: str) -> str:
+    """Return the text of the page that a message names."""
+    named = re.search(r"docs/operating/runbooks/[a-z-]+\.md", message)
+    assert named, message
+    return (ROOT / named[0]).read_text()
+
+
+def short_name(alarm: dict[str, Any]) -> str:
+    """Return the name of an alarm without the system's."""
+    name: str = alarm["AlarmName"]
+    return name.removeprefix("vsv ")
+
+
+@pytest.mark.parametrize("name", sorted(messages()))
+def test_runbook_of_each_message_exists_and_says_what_to_do(name: str) -> None:
+    page = runbook(messages()[name])
+    assert page.startswith("# Alarm ")
+    assert re.search(r"^## ", page, re.MULTILINE) or "| what to do |" in page
+
+
+def test_each_alarm_that_sends_a_message_has_a_page_of_its_own() -> None:
+    sending = {k: v for k, v in (*alarms().items(), *composites().items()) if "AlarmActions" in v}
+    pages = {name: runbook(alarm["AlarmDescription"]) for name, alarm in sending.items()}
+    assert len(set(pages.values())) == len(pages) == len(list((ROOT / "docs/operating/runbooks").iterdir()))
+    for name, alarm in sending.items():
+        assert f'Alarm "{short_name(alarm)}"' in pages[name].splitlines()[0]
+
+
+def test_each_alarm_of_a_composite_is_explained_on_the_page_of_the_composite() -> None:
+    for composite in composites().values():
+        page = runbook(composite["AlarmDescription"])
+        for child in re.findall(r'ALARM\("(\w+)"\)', composite["AlarmRule"]):
+            name = re.escape(short_name(alarms()[child]))
+            assert re.search(rf"^(## {name}$|- \*\*{name}:\*\*)", page, re.MULTILINE), child
+
+
+def test_contents_list_names_every_runbook() -> None:
+    contents = (ROOT / "docs/operating/README.md").read_text()
+    for page in (ROOT / "docs/operating/runbooks").iterdir():
+        assert f"(runbooks/{page.name})" in contents
 
 
 @pytest.mark.skipif(not (ROOT / "template.yaml").exists(), reason="the other stacks are not here")

@@ -28,7 +28,7 @@ LOG = Setting(
 )  # fmt: skip
 # Variables that only builds, tests and benchmarks read.
 BUILD_ONLY = {
-    "VSV_ARCH": "The processor that `layers/build.py` builds for.",
+    "VSV_ARCH": "The processor that `layers/build_layer.py` builds for.",
     "VSV_BUILT": "Whether the tests of what was built run; `scripts/aws-build` sets it.",
     "VSV_LAMBDA_EMULATOR": "The program that emulates Lambda in these tests.",
     "VSV_LAMBDA_PYTHON": "The Python that these tests run functions with.",

@@ -28,7 +28,7 @@ class Deletion:
         """Give the slide's addresses as CloudFront matches them, and no other slide's whose ID begins alike.
 
         CloudFront takes 15 such paths at a time, so these are seven: two slides. What they leave out ends by itself
-        within a day (``docs/operating.md``): OMERO's smaller pictures, and a slide whose first number was taken.
+        within a day (``docs/operating/edge.md``): OMERO's smaller pictures, and a slide whose first number was taken.
         Source: "Invalidation quotas", Amazon CloudFront developer guide.
         """
         number = next(candidates(self.image_id))

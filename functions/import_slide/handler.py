@@ -1,6 +1,6 @@
 """POST /ImportSlide: is this file safely here? If not, start or report its import.
 
-A scanner's scheduled task deletes its local file when an answer names it: see ``docs/decisions.md``.
+A scanner's scheduled task deletes its local file when an answer names it: see ``docs/decisions/import.md``.
 """
 
 from typing import Any
