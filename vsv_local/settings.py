@@ -29,6 +29,7 @@ LOG = Setting(
 # Variables that only builds, tests and benchmarks read.
 BUILD_ONLY = {
     "VSV_ARCH": "The processor that `layers/build_layer.py` builds for.",
+    "VSV_DIST": "The folder of the wheel that `scripts/package` tries.",
     "VSV_BUILT": "Whether the tests of what was built run; `scripts/aws-build` sets it.",
     "VSV_LAMBDA_EMULATOR": "The program that emulates Lambda in these tests.",
     "VSV_LAMBDA_PYTHON": "The Python that these tests run functions with.",
