@@ -23,7 +23,7 @@ from PIL import Image
 from vsv.formats import openjpeg
 
 Decoder = Callable[[bytes, int, bool], Sequence[npt.NDArray[np.uint8]]]
-_TILE_422 = Path(__file__).resolve().parents[1] / "tests/tile_422.j2k"
+_TILE_422 = Path(__file__).resolve().parents[1] / "tests/data/tile_422.j2k"
 # Some 1.5 bits a pixel, as scanners write.
 _COMPRESSION = 16
 

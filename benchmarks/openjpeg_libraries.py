@@ -2,7 +2,7 @@
 
     PYTHONPATH=functions .venv-peers/bin/python -m benchmarks.openjpeg_libraries [--rounds N] [--source SLIDE]
 
-Two tiles of 256×256 pixels: ``tests/tile_422.j2k`` (YCbCr, chroma of half the width) and one of a real slide's
+Two tiles of 256×256 pixels: ``tests/data/tile_422.j2k`` (YCbCr, chroma of half the width) and one of a real slide's
 pixels, coded by Pillow as Aperio codes 33005 (RGB, transformed, 9/7); without ``--source``'s file, the first tile's
 light stands for them. A library that is not installed is skipped: imagecodecs and PyAV need Python 3.12, so make
 ``.venv-peers`` with 3.13, which Lambda has. What each can do is tried, not looked up.
@@ -32,7 +32,7 @@ from vsv.formats.jpeg2000 import read_codestream
 from benchmarks.jpeg2000_libraries import LIBRARIES, Decoder, UnsupportedError, rgb_tile
 from benchmarks.measured import run
 
-TILE_422 = Path(__file__).resolve().parents[1] / "tests/tile_422.j2k"
+TILE_422 = Path(__file__).resolve().parents[1] / "tests/data/tile_422.j2k"
 REAL_SLIDE = Path(__file__).resolve().parents[2] / "shared/data/CMU-1-Small-Region.svs"
 SIDE_PX = 256
 ROUNDING = 2

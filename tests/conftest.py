@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from running import Site, site
 
-from tests.registry import Registry, serving
+from tests.support.paths import REAL_SLIDE
+from tests.support.servers.registry import Registry, serving
+from tests.support.servers.running import Site, site
 
 # A busy machine is slow, and that is no failure; the same examples everywhere, so that a failure can be repeated.
 settings.register_profile("steady", deadline=None, derandomize=True)
@@ -17,8 +18,6 @@ settings.load_profile("steady")
 # In a shell's background Ctrl+C is ignored by the tests, and by each server that they start and stop by it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-REAL_SLIDE = Path(__file__).resolve().parents[2] / "shared/data/CMU-1-Small-Region.svs"
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.browser.standalone_server import ROOT, StandaloneServer, with_image_id
-from tests.slides import Plan, write_slide
+from tests.browser.standalone_server import StandaloneServer, with_image_id
+from tests.support.paths import ROOT
+from tests.support.slides.aperio import Plan, write_slide
 from vsv_local.sample.slide import write_sample_slide
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed: scripts/setup dev")

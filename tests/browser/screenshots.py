@@ -11,8 +11,9 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.browser.review import choose, edit, row, view, wait_until_drawn
-from tests.browser.standalone_server import ROOT, StandaloneServer, with_image_id
+from tests.browser.standalone_server import StandaloneServer, with_image_id
 from tests.browser.test_life import job, pretend
+from tests.support.paths import ROOT
 from vsv_local.sample import slide
 from vsv_local.sample.tissue import paint_tissue
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import httpx
 
-ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 30.0
 LONG_AGO = 1_000_000_000  # a file as old as this is taken at the next look
 

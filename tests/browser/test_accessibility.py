@@ -5,7 +5,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import SAMPLE_ID, Pages, Slides
 from tests.browser.review import choose, edit, field, row, view, violations
-from tests.browser.standalone_server import ROOT, StandaloneServer
+from tests.browser.standalone_server import StandaloneServer
+from tests.support.paths import ROOT
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import SAMPLE_ID, Pages
 from tests.browser.other_viewers import Traffic, deep_zoom_tile, other_site, tiles_of
 from tests.browser.pixels import middle, reduced, settled, stored
-from tests.browser.standalone_server import ROOT, StandaloneServer
+from tests.browser.standalone_server import StandaloneServer
+from tests.support.paths import ROOT
 
 MIRADOR = ROOT / "web/node_modules/mirador/dist/mirador.min.js"
 VERSION = "4.0.0"

@@ -13,16 +13,16 @@ from cryptography.hazmat.primitives import serialization
 from mint_session.handler import _signing_key
 from moto import mock_aws
 from playwright.sync_api import Browser, Page, Route, expect
-from running import site
 from vsv import runtime
 
-from tests.aws_site.asgi import served
-from tests.aws_site.login import Login
-from tests.aws_site.site import EDGE_SECRET, LABELS, AwsSite
 from tests.browser.conftest import SAMPLE_ID, Pages
 from tests.browser.review import choose, edit, field, row, search, status, view, violations
 from tests.browser.standalone_server import with_image_id
 from tests.browser.test_accessibility import axe as axe  # noqa: PLC0414  a fixture
+from tests.support.aws_site.asgi import served
+from tests.support.aws_site.login import Login
+from tests.support.aws_site.site import EDGE_SECRET, LABELS, AwsSite
+from tests.support.servers.running import site
 
 SET = "mutation Set($input: UpdateSlideInput!) { updateSlide(input: $input) { ImageID } }"
 KEY_ID = "K2JCJMDEHXQW5F"

@@ -9,7 +9,8 @@ from playwright.sync_api import Page
 from tests.browser.conftest import SAMPLE_ID, Pages
 from tests.browser.other_viewers import SIZE, Traffic, deep_zoom_tile, other_site, tiles_of
 from tests.browser.pixels import Pixels, decoded, reduced, settled, stored
-from tests.browser.standalone_server import ROOT, StandaloneServer
+from tests.browser.standalone_server import StandaloneServer
+from tests.support.paths import ROOT
 
 OPENSEADRAGON = ROOT / "web/node_modules/openseadragon/build/openseadragon/openseadragon.min.js"
 CENTRE, ENLARGED = (2048, 1535.5), 4  # where four tiles meet

@@ -6,7 +6,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import SAMPLE_ID, Pages, Slides
 from tests.browser.pixels import Pixels, difference, middle, settled, stored
 from tests.browser.review import choose, in_list_order, notice, row, view, wait_until_drawn
-from tests.browser.standalone_server import ROOT, StandaloneServer
+from tests.browser.standalone_server import StandaloneServer
+from tests.support.paths import ROOT
 
 REAL = ROOT.parent / "shared/data/CMU-1-Small-Region.svs"
 REAL_ID = "1004486"

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from running import ROOT
 
+from tests.support.paths import ROOT
 from vsv_local.server import static
 
 DEADLINE_S = 120

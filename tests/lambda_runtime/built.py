@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from running import ROOT
+
+from tests.support.paths import ROOT
 
 BUILT = ROOT / ".aws-sam"
 LAYERS = ("Imaging", "Barcode", "Tools", "Signing")

@@ -13,8 +13,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from deployment import Deployment
 from moto.server import ThreadedMotoServer
+
+from tests.lambda_runtime.deployment import Deployment
 
 if "VSV_BUILT" not in os.environ:  # the plain test suite: nothing is built
     collect_ignore_glob = ["test_*.py"]

@@ -8,9 +8,9 @@ from typing import Any
 
 import boto3
 from boto3.dynamodb.types import TypeSerializer
-from built import Running, function, run
-from dynamo_tables import create_tables
 
+from tests.lambda_runtime.built import Running, function, run
+from tests.support.aws.dynamo_tables import create_tables
 from vsv_local.server.api_gateway_events import http_event
 
 REGION = "eu-central-1"

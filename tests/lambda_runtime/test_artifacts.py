@@ -8,7 +8,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from built import BUILT, LAYERS, PYTHON, Function, functions, layer_folder
+
+from tests.lambda_runtime.built import BUILT, LAYERS, PYTHON, Function, functions, layer_folder
 
 # "Lambda quotas", AWS Lambda developer guide: function and layers together, unzipped.
 MAX_UNZIPPED_BYTES = 250 * 1000 * 1000

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from built import PYTHON, function, layer_folder
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from deployment import EDGE_SECRET, Deployment, ask
 from openslide import OpenSlide
 from PIL import Image
-from slides import Plan, write_slide
 from vsv.storage.numeric_id_hash import candidates
 
 from benchmarks.label_images import code_image
-from tests.aws_site.edge import opens
+from tests.lambda_runtime.built import PYTHON, function, layer_folder
+from tests.lambda_runtime.deployment import EDGE_SECRET, Deployment, ask
+from tests.support.aws_site.edge import opens
+from tests.support.slides.aperio import Plan, write_slide
 from vsv_local.server.api_gateway_events import http_event
 
 

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from deployment import Deployment, ask
 from openslide import OpenSlide
-from slides import Plan, write_slide
 from vsv.lifecycle.daily_schedule import LOOKS
+
+from tests.lambda_runtime.deployment import Deployment, ask
+from tests.support.slides.aperio import Plan, write_slide
 
 # What the jobs table's stream sends; what it holds does not matter.
 WOKEN = {"Records": [{"eventName": "INSERT"}]}

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from built import Function, functions, run
 
+from tests.lambda_runtime.built import Function, functions, run
 from vsv_local.server.api_gateway_events import http_event
 
 SETTINGS = {

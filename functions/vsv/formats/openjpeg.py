@@ -3,8 +3,8 @@
 No package that brings an OpenJPEG reduces, keeps subsampled components as stored and leaves out the component
 transform without that lock (docs/performance.md, "OpenJPEG libraries"). So this module calls libopenjp2 itself. It
 relies on a file in a private folder, on the functions in ``SIGNATURES`` and on the layout of two structures:
-tests/test_openjpeg_library.py pins them all. Where no library passes every check of ``load``, ``available`` returns
-False, one line of log says why, and OpenSlide decodes, more slowly.
+tests/formats/test_openjpeg_library.py pins them all. Where no library passes every check of ``load``, ``available``
+returns False, one line of log says why, and OpenSlide decodes, more slowly.
 Source: openjpeg.h, versions 2.4 and 2.5.
 """
 

@@ -1,0 +1,264 @@
+"""What only the DynamoDB stores have: how items lie in the table, batches, and boto3's errors."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from vsv.aws.dynamodb.records import DynamoImportStore, DynamoSlideStore
+from vsv.aws.dynamodb.table import BATCH_ATTEMPTS, BATCH_SIZE
+from vsv.errors import AlreadyExistsError, UnavailableError
+from vsv.records.models import ImportState, Status
+from vsv.records.stores import SlideQuery
+
+from tests.support.aws.dynamo_tables import create_tables, mocked_dynamodb
+from tests.support.stores.store_records import FULL_SLIDE, slide, slide_import
+
+
+class Wrapped:
+    """A client of which a test replaces some operations."""
+
+    def __init__(self, client: Any, **operations: Any) -> None:
+        self._client = client
+        self._operations = operations
+
+    def __getattr__(self, name: str) -> Any:
+        return self._operations.get(name) or getattr(self._client, name)
+
+
+@pytest.fixture
+def client() -> Iterator[Any]:
+    with mocked_dynamodb() as client:
+        create_tables(client, "slides", "imports")
+        yield client
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    seconds: list[float] = []
+    monkeypatch.setattr("vsv.aws.dynamodb.table.time.sleep", seconds.append)
+    return seconds
+
+
+def raw_item(client: Any, image_id: str) -> dict[str, Any]:
+    item: dict[str, Any] = client.get_item(TableName="slides", Key={"ImageID": {"S": image_id}})["Item"]
+    return item
+
+
+def test_items_have_the_names_and_types_of_the_wire(client: Any) -> None:
+    DynamoSlideStore("slides", client).put_new(FULL_SLIDE)
+    item = raw_item(client, FULL_SLIDE.image_id)
+    assert item["MPP"] == {"N": "0.2498"}
+    assert item["FileSize"] == {"N": str(2**40 + 1)}
+    assert item["Status"] == {"S": "NEW"}
+    assert item["Tags"]["M"]["empty"] == {"S": ""}
+    assert item.keys() == FULL_SLIDE.to_item().keys()
+
+
+def test_a_slide_without_slide_id_is_indexed_by_its_image_id(client: Any) -> None:
+    store = DynamoSlideStore("slides", client)
+    store.put_new(slide())
+    assert raw_item(client, "image-1")["SlideID"] == {"S": "image-1"}
+    store.update("image-1", {"slide_id": "S1"}, by="me")
+    assert "NoSlideID" not in raw_item(client, "image-1")
+    store.update("image-1", {"slide_id": None}, by="me")
+    assert raw_item(client, "image-1")["NoSlideID"] == {"BOOL": True}
+
+
+def test_fields_of_a_newer_version_stay(client: Any) -> None:
+    store = DynamoSlideStore("slides", client)
+    store.put_new(slide())
+    client.put_item(TableName="slides", Item=raw_item(client, "image-1") | {"Stain": {"N": "1.5"}})
+    store.update("image-1", {"status": Status.GOOD}, by="me")
+    assert raw_item(client, "image-1")["Stain"] == {"N": "1.5"}
+
+
+def test_batches_ask_for_each_slide_once(client: Any) -> None:
+    sizes: list[int] = []
+
+    def batch_get_item(**request: Any) -> Any:
+        keys = [key["ImageID"]["S"] for key in request["RequestItems"]["slides"]["Keys"]]
+        assert len(set(keys)) == len(keys)
+        sizes.append(len(keys))
+        return client.batch_get_item(**request)
+
+    store = DynamoSlideStore("slides", Wrapped(client, batch_get_item=batch_get_item))
+    names = [f"image-{number}" for number in range(250)]
+    assert store.get_many(names + names) == []
+    assert sizes == [BATCH_SIZE, BATCH_SIZE, 50]
+
+
+def test_what_a_batch_left_out_is_asked_for_again(client: Any, pauses: list[float]) -> None:
+    def only_the_first(**request: Any) -> Any:
+        keys = request["RequestItems"]["slides"]["Keys"]
+        answer = client.batch_get_item(RequestItems={"slides": {"Keys": keys[:1]}})
+        rest = {"slides": {"Keys": keys[1:]}} if keys[1:] else {}
+        return answer | {"UnprocessedKeys": rest}
+
+    store = DynamoSlideStore("slides", Wrapped(client, batch_get_item=only_the_first))
+    for name in "abc":
+        store.put_new(slide(name))
+    assert [record.image_id for record in store.get_many(["c", "a", "b", "c"])] == ["c", "a", "b", "c"]
+    assert pauses == [0.05, 0.1]
+
+
+def test_a_batch_is_not_asked_for_forever(client: Any, pauses: list[float]) -> None:
+    def nothing(**request: Any) -> Any:
+        return {"Responses": {}, "UnprocessedKeys": request["RequestItems"]}
+
+    store = DynamoSlideStore("slides", Wrapped(client, batch_get_item=nothing))
+    with pytest.raises(UnavailableError):
+        store.get_many(["a"])
+    assert len(pauses) == BATCH_ATTEMPTS - 1
+
+
+def test_a_page_may_be_cut_short_by_its_size(client: Any) -> None:
+    """DynamoDB ends a page at 1 MB, whatever the limit, and says where to go on."""
+
+    def two_at_most(**request: Any) -> Any:
+        return client.query(**(request | {"Limit": 2}))
+
+    store = DynamoSlideStore("slides", Wrapped(client, query=two_at_most))
+    for name in "abc":
+        store.put_new(slide(name))
+    first = store.by_status(Status.NEW)
+    second = store.by_status(Status.NEW, token=first.next_token)
+    assert [[r.image_id for r in page.items] for page in (first, second)] == [["a", "b"], ["c"]]
+    assert second.next_token is None
+
+
+def test_a_start_whose_answer_was_lost_is_not_a_conflict(client: Any) -> None:
+    def twice(**request: Any) -> Any:
+        client.put_item(**request)
+        return client.put_item(**request)
+
+    store = DynamoImportStore("imports", Wrapped(client, put_item=twice))
+    store.start(slide_import(), replaces=None)
+    with pytest.raises(AlreadyExistsError):
+        store.start(slide_import(run_id="run-2"), replaces=None)
+    store.start(slide_import(run_id="run-2"), replaces="run-1")
+    assert store.get("a.svs") == slide_import(run_id="run-2")
+
+
+def client_error(code: str) -> ClientError:
+    message = "arn:aws:dynamodb:eu-central-1:123456789012:table/secret"
+    return ClientError({"Error": {"Code": code, "Message": message}}, "Operation")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        client_error("ProvisionedThroughputExceededException"),
+        client_error("ThrottlingException"),
+        client_error("ResourceNotFoundException"),
+        client_error("AccessDeniedException"),
+        client_error("InternalServerError"),
+        EndpointConnectionError(endpoint_url="https://dynamodb.secret.example"),
+    ],
+)
+def test_errors_are_told_in_plain_words(error: Exception) -> None:
+    def fail(**_: Any) -> Any:
+        raise error
+
+    names = [
+        "get_item",
+        "put_item",
+        "update_item",
+        "delete_item",
+        "batch_get_item",
+        "query",
+        "scan",
+        "transact_write_items",
+    ]
+    failing = Wrapped(None, **dict.fromkeys(names, fail))
+    slides, imports = DynamoSlideStore("secret", failing), DynamoImportStore("secret", failing)
+    calls: list[Callable[[], Any]] = [
+        lambda: slides.get("a"),
+        lambda: slides.get_many(["a"]),
+        lambda: slides.put_new(slide()),
+        lambda: slides.update("a", {}, by="me"),
+        lambda: slides.remove("a"),
+        slides.list_all,
+        lambda: slides.by_status(Status.NEW),
+        lambda: imports.start(slide_import(), replaces=None),
+        lambda: imports.advance("a", "run-1", {}),
+        lambda: imports.by_state(ImportState.READY),
+    ]
+    for call in calls:
+        with pytest.raises(UnavailableError) as caught:
+            call()
+        assert not any(word in str(caught.value) for word in ("secret", "arn:", "http"))
+
+
+def test_a_missing_table_is_told_in_plain_words(client: Any) -> None:
+    with pytest.raises(UnavailableError, match=r"^The record store refuses requests now"):
+        DynamoSlideStore("no-such-table", client).get("a")
+
+
+def cancelled(*codes: str) -> ClientError:
+    reasons = [{"Code": code} for code in codes]
+    response: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+    return ClientError(response, "TransactWriteItems")
+
+
+def test_a_write_that_met_another_is_tried_again(client: Any, pauses: list[float]) -> None:
+    errors = [cancelled("None", "TransactionConflict"), cancelled("ThrottlingError")] * 2
+
+    def busy(**request: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return client.transact_write_items(**request)
+
+    store = DynamoSlideStore("slides", Wrapped(client, transact_write_items=busy))
+    store.put_new(slide())
+    assert len(pauses) == 4
+    errors.append(cancelled("TransactionConflict"))
+    assert store.update("image-1", {"status": "GOOD"}, by="me").version == 2
+    errors.append(cancelled("TransactionConflict"))
+    store.remove("image-1")
+    assert sum(store.counts().values()) == 0
+
+
+def test_a_write_is_not_tried_forever(client: Any, pauses: list[float]) -> None:
+    def busy(**_: Any) -> Any:
+        raise cancelled("TransactionConflict")
+
+    DynamoSlideStore("slides", client).put_new(slide())
+    store = DynamoSlideStore("slides", Wrapped(client, transact_write_items=busy))
+    calls: list[Callable[[], Any]] = [
+        lambda: store.put_new(slide("b")),
+        lambda: store.update("image-1", {}, by="me"),
+        lambda: store.remove("image-1"),
+    ]
+    for call in calls:
+        with pytest.raises(UnavailableError, match="overloaded"):
+            call()
+
+
+def test_record_and_index_are_one_transaction(client: Any) -> None:
+    sent: list[list[Any]] = []
+
+    def transact(**request: Any) -> Any:
+        sent.append(request["TransactItems"])
+        return client.transact_write_items(**request)
+
+    store = DynamoSlideStore("slides", Wrapped(client, transact_write_items=transact))
+    store.put_new(FULL_SLIDE)
+    fields = {"status": Status.GOOD, "case_id": "other", "slide_id": "other", "note": None, "reviewer": None}
+    store.update(FULL_SLIDE.image_id, fields, by="me")
+    store.remove(FULL_SLIDE.image_id)
+    assert len(sent) == 3
+    assert max(map(len, sent)) <= 25  # far from DynamoDB's bound of 100
+    assert [next(iter(requests[0].values()))["TableName"] for requests in sent] == ["slides"] * 3
+
+
+def test_rows_are_read_on_where_dynamodb_ended_a_page(client: Any) -> None:
+    """A page ends at 1 MB, whatever the limit: more is read until the limit or the end."""
+
+    def one_at_most(**request: Any) -> Any:
+        return client.query(**(request | {"Limit": 1}))
+
+    for name in "abc":
+        DynamoSlideStore("slides", client).put_new(slide(name, slide_id="S"))
+    store = DynamoSlideStore("slides", Wrapped(client, query=one_at_most))
+    assert [r.image_id for r in store.search(SlideQuery("s")).items] == ["a", "b", "c"]

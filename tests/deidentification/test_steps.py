@@ -1,0 +1,612 @@
+"""Published slides are served under their new name and nothing else of them; every step survives its process."""
+
+import base64
+import errno
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import openslide
+import pytest
+from review_slides.graphql_errors import ReviewError
+from review_slides.handler import lambda_handler as review_slides
+from serve_image.handler import lambda_handler as serve_image
+from vsv.deidentification.phi_scan import check
+from vsv.deidentification.policy import Policy
+from vsv.errors import (
+    AlreadyExistsError,
+    BadRequestError,
+    ConflictError,
+    ImageNotFoundError,
+    InvalidNameError,
+    LeakError,
+    SlideNotFoundError,
+    UnavailableError,
+    UnreadableSlideError,
+    UnsupportedError,
+    VsvError,
+)
+from vsv.ingest.validation import checksum
+from vsv.lifecycle import job_runner, requests
+from vsv.records.models import JobKind, JobState, Status
+from vsv.services import Services
+from vsv.storage import atomic_write
+from vsv.storage.numeric_ids import give_number
+from vsv.storage.slide_files import Claim
+from vsv.workflow.transitions import Decider, change
+
+from tests.http.test_graphql_events import event, user
+from tests.support.paths import ROOT
+from tests.support.servers.publishing_site import BARCODE, publish, publishing, store, withdraw
+from tests.support.slides.aperio import JPEG2000_RGB, replace_tile, tile_bytes
+from tests.support.slides.identified import SECRETS, Secret, all_secrets, contains, write_identified
+from vsv_local.server.api_gateway_events import http_event
+
+ID, NAME = "1004486", "STUDY-7-0001"
+ADMIN = Decider("Eve", is_admin=True)
+DEATHS = int(os.environ.get("VSV_KILL_ROUNDS", "8"))
+
+
+@cache
+def content(plan: Secret = Secret()) -> bytes:  # noqa: B008
+    with TemporaryDirectory() as folder:
+        return write_identified(Path(folder) / "a.svs", plan).read_bytes()
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    with publishing(tmp_path / "data") as services:
+        store(services, ID, content())
+        yield services
+
+
+def record(services: Services, image_id: str = ID) -> Any:
+    found = services.slides.get(image_id)
+    assert found
+    return found
+
+
+def get(path: str) -> tuple[int, str, bytes]:
+    address, _, query = path.partition("?")
+    answer = serve_image(http_event("GET", address, query, ((b"host", b"localhost"),)), None)
+    body = answer["body"]
+    return (
+        answer["statusCode"],
+        json.dumps(answer["headers"]),
+        base64.b64decode(body) if answer.get("isBase64Encoded") else body.encode(),
+    )
+
+
+def out(services: Services, suffix: str = "svs") -> Path:
+    return services.files.root / "published" / f"{NAME}.{suffix}"
+
+
+def test_a_slide_is_published(services: Services) -> None:
+    result = publish(services, ID, NAME)
+    folder = services.files.folder(NAME)
+    assert result == {"name": NAME, "sha256": checksum(folder / "slide.svs")}
+    assert {path.name for path in folder.iterdir()} == {
+        "import.json", "slide.svs", "pyramid.tif", "thumbnail.jpeg", "published.json",
+    }  # fmt: skip
+    assert out(services).read_bytes() == (folder / "slide.svs").read_bytes()
+    assert out(services, "json").read_bytes() == (folder / "published.json").read_bytes()
+    found = record(services)
+    assert (found.status, found.status_before, found.published_as) == (Status.PUBLISHED, "GOOD", NAME)
+    changes = {(c.field, c.new, c.by) for c in services.slides.history(ID).items}
+    assert {("Status", "PUBLISHED", "Eve"), ("PublishedAs", NAME, "Eve")} <= changes
+    assert check(services.files.slide(ID), folder / "slide.svs", Policy(), found).leaks == ()
+    assert list((services.files.root / "publishing").iterdir()) == []
+    assert services.slides.get(NAME) is None
+
+
+def test_nothing_in_its_files_points_back(services: Services) -> None:
+    publish(services, ID, NAME)
+    places = [*services.files.folder(NAME).iterdir(), *(services.files.root / "published").iterdir()]
+    for path in places:
+        for secret in (*all_secrets(), ID, BARCODE, "Quincy", "Kildare", "2009"):
+            assert not contains(path.read_bytes(), secret), (path.name, secret)
+    described = json.loads(out(services, "json").read_bytes())
+    assert set(described) == {"name", "when", "sha256", "size", "removed"}
+    assert (described["name"], described["sha256"]) == (NAME, checksum(out(services)))
+    assert described["removed"]["pages"] == ["label", "macro"]
+
+
+def test_its_pyramid_is_the_originals_own_file(services: Services) -> None:
+    publish(services, ID, NAME)
+    assert services.files.pyramid(NAME).samefile(services.files.pyramid(ID))
+
+
+def test_nothing_that_is_answered_tells_when_the_slide_was_rendered(services: Services) -> None:
+    scanned = 1_262_080_755_123_456_789
+    os.utime(services.files.pyramid(ID), ns=(scanned, scanned))
+    publish(services, ID, NAME)
+    address = f"/DeepZoom/{NAME}_files/9/0_0.jpeg"
+    answer = serve_image(http_event("GET", address, "", ((b"host", b"localhost"),)), None)
+    assert answer["statusCode"] == 200
+    assert f"{scanned:x}" not in answer["headers"]["etag"]
+    assert services.files.pyramid(NAME).stat().st_mtime_ns != scanned
+
+
+def test_a_pyramid_that_holds_more_than_pixels_is_rendered_anew(services: Services) -> None:
+    tile = tile_bytes(services.files.pyramid(ID), 0, 0)
+    replace_tile(services.files.pyramid(ID), 0, 0, tile[:2] + b"\xff\xfe\x00\x0cmustermann" + tile[2:])
+    publish(services, ID, NAME)
+    assert not contains(services.files.pyramid(NAME).read_bytes(), "mustermann")
+
+
+def test_without_a_pyramid_one_is_rendered(services: Services) -> None:
+    services.files.pyramid(ID).unlink()
+    publish(services, ID, NAME)
+    slide = services.slide_cache.slide(NAME)
+    assert set(slide.levels) == set(range(slide.grid.level_count))
+
+
+def test_all_protocols_serve_it_as_the_original(services: Services) -> None:
+    publish(services, ID, NAME)
+    one, other = services.slide_cache.slide(ID), services.slide_cache.slide(NAME)
+    assert one.grid == other.grid
+    for level in range(one.grid.level_count):
+        columns, rows = one.grid.tile_counts(level)
+        for address in {(0, 0), (columns - 1, rows - 1)}:
+            tile = f"_files/{level}/{address[0]}_{address[1]}.jpeg"
+            first, second = get(f"/DeepZoom/{ID}{tile}"), get(f"/DeepZoom/{NAME}{tile}")
+            assert (first[0], second[0]) == (200, 200)
+            assert first[2] == second[2]
+    number = give_number(services.files, NAME)
+    for address in (
+        f"/DeepZoom/{NAME}.dzi",
+        f"/DeepZoom/{NAME}_files/thumbnail.jpeg",
+        f"/iiif/{NAME}/info.json",
+        f"/iiif/{NAME}/manifest.json",
+        f"/iiif/2/{NAME}/info.json",
+        f"/iiif/{NAME}/0,0,300,300/150,/0/default.jpg",
+        f"/webgateway/imgData/{number}/",
+        f"/webgateway/render_image_region/{number}/0/0/?tile=0,0,0,256,256",
+        f"/webgateway/render_thumbnail/{number}/",
+    ):
+        status, headers, body = get(address)
+        assert status == 200, address
+        for secret in (*all_secrets(), ID, BARCODE, "Quincy", "Kildare"):
+            assert not contains(body + headers.encode(), secret), (address, secret)
+    for name in ("label", "macro"):
+        with pytest.raises(ImageNotFoundError):
+            services.files.read_associated(NAME, name)
+
+
+def test_nobody_can_change_it(services: Services) -> None:
+    publish(services, ID, NAME)
+    for changes in ({"status": Status.DELETED}, {"note": "x"}, {"slide_id": "x"}):
+        with pytest.raises(SlideNotFoundError):
+            change(services, NAME, changes, ADMIN)
+    eve = user("Admins", "Technicians", name="eve")
+    asked = event("Mutation", "updateSlide", {"input": {"ImageID": NAME, "SlideID": "x"}}, eve)
+    with pytest.raises(ReviewError, match="no slide"):
+        review_slides(asked, None)
+    listed = review_slides(event("Query", "listSlides", {}, eve), None)
+    assert [slide["ImageID"] for slide in listed["items"]] == [ID]
+    with pytest.raises(SlideNotFoundError):
+        requests.publish(services, NAME, "STUDY-7-0002", ADMIN)
+
+
+@pytest.mark.parametrize("codec", [JPEG2000_RGB])
+def test_a_jpeg_2000_slide_is_published(codec: int, tmp_path: Path) -> None:
+    with publishing(tmp_path / "data") as services:
+        store(services, ID, content(Secret(codec=codec)))
+        publish(services, ID, NAME)
+        with (
+            openslide.OpenSlide(services.files.slide(ID)) as one,
+            openslide.OpenSlide(out(services)) as other,
+        ):
+            for level, size in enumerate(one.level_dimensions):
+                first, second = (np.asarray(s.read_region((0, 0), level, size)) for s in (one, other))
+                assert np.array_equal(first, second)
+
+
+def test_the_real_slide_is_published(real_slide: Path, tmp_path: Path) -> None:
+    with publishing(tmp_path / "data") as services:
+        store(services, ID, real_slide.read_bytes())
+        publish(services, ID, NAME)
+        for path in services.files.folder(NAME).iterdir():
+            for secret in ("CMU-1", "CPAPERIOCS", "b414003d", ID, "12/29/09", "09:59:15"):
+                assert not contains(path.read_bytes(), secret)
+
+
+def test_an_original_in_place_is_published(tmp_path: Path) -> None:
+    with publishing(tmp_path / "data") as services:
+        store(services, ID, content())
+        scanned = tmp_path / "scanned.svs"
+        services.files.slide(ID).rename(scanned)
+        services.files.slide(ID).symlink_to(scanned)
+        services.files.note_original(ID, scanned.stat().st_size, scanned.stat().st_mtime_ns)
+        publish(services, ID, NAME)
+        assert not services.files.slide(NAME).is_symlink()
+        scanned.touch()
+        os.utime(scanned, (1, 1))
+        withdraw(services, ID)
+        with pytest.raises(ConflictError, match="changed since"):
+            publish(services, ID, "STUDY-7-0002")
+
+
+def test_publishing_again_is_the_same(services: Services) -> None:
+    first = publish(services, ID, NAME)
+    version, inode = record(services).version, services.files.slide(NAME).stat().st_ino
+    assert publish(services, ID, NAME) == first
+    assert (record(services).version, services.files.slide(NAME).stat().st_ino) == (version, inode)
+
+
+def test_a_policy_is_the_requests_else_the_data_folders(services: Services) -> None:
+    (services.files.root / "publishing.toml").write_text('time = "keep"')
+    publish(services, ID, NAME)
+    assert contains(out(services).read_bytes(), SECRETS["Time"])
+    withdraw(services, ID)
+    publish(services, ID, "STUDY-7-0002", 'dates = "shift"')
+    with openslide.OpenSlide(services.files.slide("STUDY-7-0002")) as slide:
+        assert "aperio.Time" not in slide.properties
+        assert slide.properties["aperio.Date"] != SECRETS["Date"]
+        assert len(slide.properties["aperio.Date"]) == len(SECRETS["Date"])
+
+
+class TestRefused:
+    def refused(self, services: Services, error: type[VsvError], says: str, name: str = NAME) -> None:
+        before = sorted(path.name for path in (services.files.root / "slides").iterdir())
+        with pytest.raises(error, match=says):
+            publish(services, ID, name)
+        assert sorted(path.name for path in (services.files.root / "slides").iterdir()) == before
+        assert list((services.files.root / "published").iterdir()) == []
+        assert list((services.files.root / "publishing").glob("*")) == []
+        assert record(services).published_as is None
+
+    @pytest.mark.parametrize("name", ["", "a/b", "..", "x" * 65, "CON"])
+    def test_a_name_that_is_none(self, services: Services, name: str) -> None:
+        self.refused(services, InvalidNameError, "ImageID is", name)
+
+    @pytest.mark.parametrize("name", [ID, "S12-34567-A1-x", "study-20091229", "s12-34567-a1-b"])
+    def test_a_name_that_tells_something(self, services: Services, name: str) -> None:
+        self.refused(services, BadRequestError, "must not hold what it is called here", name)
+
+    def test_another_slides_name(self, services: Services) -> None:
+        store(services, NAME, content())
+        self.refused(services, AlreadyExistsError, "another slide")
+
+    def test_a_name_that_is_being_imported(self, services: Services) -> None:
+        services.files.claim(NAME, Claim("x.svs", 1, "x"))
+        self.refused(services, AlreadyExistsError, "another slide")
+
+    def test_a_deleted_slides_name(self, services: Services) -> None:
+        store(services, NAME, content())
+        change(services, NAME, {"status": Status.DELETED}, ADMIN)
+        self.refused(services, AlreadyExistsError, "withdrawn or deleted")
+
+    def test_an_original_in_the_archive(self, services: Services) -> None:
+        services.slides.update(ID, {"original": "ARCHIVED"}, by="Eve")
+        self.refused(services, ConflictError, "restore it first")
+
+    def test_a_deleted_slide(self, services: Services) -> None:
+        change(services, ID, {"status": Status.DELETED}, ADMIN)
+        self.refused(services, ConflictError, "is deleted")
+
+    @pytest.mark.parametrize("status", [Status.NEW, Status.BAD])
+    def test_a_slide_that_is_good_no_longer(self, services: Services, status: Status) -> None:
+        """It was when its publication was asked for."""
+        services.slides.update(ID, {"status": status}, by="Ann")
+        self.refused(services, ConflictError, f"{status} is not published")
+
+    def test_a_slide_that_is_not_known(self, services: Services) -> None:
+        with pytest.raises(SlideNotFoundError):
+            publish(services, "nobody", NAME)
+
+    def test_a_policy_that_is_wrong(self, services: Services) -> None:
+        (services.files.root / "publishing.toml").write_text("dates = 1")
+        self.refused(services, BadRequestError, "dates must be")
+
+    def test_a_slide_of_another_format(self, services: Services) -> None:
+        data = content().replace(b"Aperio Image", b"Nobody Image")
+        services.files.slide(ID).write_bytes(data)
+        self.refused(services, UnsupportedError, "own program")
+
+    def test_a_damaged_slide(self, services: Services) -> None:
+        replace_tile(services.files.slide(ID), 0, 3, b"nothing")
+        self.refused(services, UnreadableSlideError, "tile 3 of page 0")
+
+    def test_a_leak(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Should the copier ever forget something, the search finds it and nothing is put out."""
+        from vsv.deidentification import staging  # noqa: PLC0415
+
+        def careless(source: Path, target: Path, *more: Any) -> Any:
+            report = copy(source, target, *more)
+            target.write_bytes(target.read_bytes() + SECRETS["User"].encode())
+            return report
+
+        copy = staging.write_copy
+        monkeypatch.setattr(staging, "write_copy", careless)
+        self.refused(services, LeakError, "still holds")
+
+    def test_other_pixels(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+        from vsv.deidentification import staging  # noqa: PLC0415
+
+        def careless(source: Path, target: Path, *more: Any) -> Any:
+            report = copy(source, target, *more)
+            replace_tile(target, 0, 0, tile_bytes(target, 0, 1))
+            return report
+
+        copy = staging.write_copy
+        monkeypatch.setattr(staging, "write_copy", careless)
+        monkeypatch.setattr(staging, "require_clean", lambda *_: None)
+        self.refused(services, UnreadableSlideError, "other pixels")
+
+    def test_a_second_name(self, services: Services) -> None:
+        publish(services, ID, NAME)
+        with pytest.raises(ConflictError, match="under another name"):
+            publish(services, ID, "STUDY-7-0002")
+
+    def test_another_policy(self, services: Services) -> None:
+        publish(services, ID, NAME)
+        with pytest.raises(ConflictError, match="another policy"):
+            publish(services, ID, NAME, 'time = "keep"')
+
+
+class TestWithdraw:
+    def test_it_is_gone_everywhere(self, services: Services) -> None:
+        publish(services, ID, NAME)
+        assert get(f"/DeepZoom/{NAME}.dzi")[0] == 200
+        assert withdraw(services, ID) == {"name": NAME}
+        assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
+        assert get(f"/DeepZoom/{ID}.dzi")[0] == 200
+        assert list((services.files.root / "published").iterdir()) == []
+        assert [path.name for path in services.files.deleted_folder(NAME).iterdir()] == ["import.json"]
+        found = record(services)
+        assert (found.status, found.status_before, found.published_as) == (Status.GOOD, None, None)
+        assert services.files.pyramid(ID).exists()
+        assert withdraw(services, ID) == {}
+
+    def test_its_name_is_never_given_again(self, services: Services) -> None:
+        publish(services, ID, NAME)
+        withdraw(services, ID)
+        with pytest.raises(AlreadyExistsError, match="was the name"):
+            publish(services, ID, NAME)
+        assert publish(services, ID, "STUDY-7-0002")["name"] == "STUDY-7-0002"
+
+    def test_a_vault_that_refuses_is_tried_again_and_nobody_sees_it_meanwhile(
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        publish(services, ID, NAME)
+
+        def refuse(_key: str) -> None:
+            raise UnavailableError("not now")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(services.published, "remove", refuse)
+            with pytest.raises(UnavailableError):
+                withdraw(services, ID)
+        assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
+        assert record(services).published_as == NAME
+        assert withdraw(services, ID) == {"name": NAME}
+        assert not out(services).exists()
+
+    def test_a_slide_that_was_archived_meanwhile_stays_so(self, services: Services) -> None:
+        publish(services, ID, NAME)
+        changes = {"status": Status.ARCHIVED, "status_before": "PUBLISHED", "original": "ARCHIVED"}
+        services.slides.update(ID, changes, by="Eve")
+        services.files.slide(ID).unlink()
+        withdraw(services, ID)
+        found = record(services)
+        assert (found.status, found.status_before, found.published_as) == (Status.ARCHIVED, "GOOD", None)
+
+
+class TestDisk:
+    def nothing_is_out(self, services: Services) -> None:
+        assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
+        assert not out(services).exists()
+        assert record(services).published_as is None
+        assert (
+            hashlib.sha256(services.files.slide(ID).read_bytes()).digest()
+            == hashlib.sha256(content()).digest()
+        )
+
+    def test_a_disk_that_refuses_at_any_write_leaves_nothing_half(
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        flush, left = atomic_write.flush, 0
+
+        def refuse(path: Path) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise OSError((errno.ENOSPC, errno.EROFS, errno.EIO)[failing % 3], "no")
+            flush(path)
+
+        monkeypatch.setattr(atomic_write, "flush", refuse)
+        for failing in range(1, 40):
+            left = failing
+            try:
+                publish(services, ID, NAME)
+            except UnavailableError as error:
+                assert "disk" in str(error) or "folder" in str(error)
+                if record(services).published_as is None and not services.files.slide(NAME).exists():
+                    assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
+            else:
+                break
+        else:
+            raise AssertionError("it never ended")
+        assert failing > 5
+        assert record(services).published_as == NAME
+        assert checksum(out(services)) == checksum(services.files.slide(NAME))
+
+    def test_a_vault_that_is_not_there(self, services: Services) -> None:
+        (services.files.root / "published").rmdir()
+        with pytest.raises(UnavailableError):
+            publish(services, ID, NAME)
+        self.nothing_is_out(services)
+        (services.files.root / "published").mkdir()
+        assert publish(services, ID, NAME)["name"] == NAME
+
+    def test_a_vault_that_has_another_file_of_that_name(self, services: Services) -> None:
+        out(services).write_bytes(b"somebody's")
+        with pytest.raises(ConflictError):
+            publish(services, ID, NAME)
+        assert out(services).read_bytes() == b"somebody's"
+        assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
+        assert record(services).published_as is None
+
+    def test_what_was_begun_under_another_name_is_taken_back(self, services: Services) -> None:
+        out(services).write_bytes(b"somebody's")
+        with pytest.raises(ConflictError):
+            publish(services, ID, NAME)
+        out(services).unlink()
+        publish(services, ID, "STUDY-7-0002")
+        assert record(services).published_as == "STUDY-7-0002"
+        assert services.files.is_hidden(NAME)
+        assert sorted(p.name for p in (services.files.root / "published").glob("STUDY-7-0001*")) == []
+
+    def test_deleted_while_it_was_published_it_is_taken_back(
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from vsv.deidentification import steps  # noqa: PLC0415
+
+        put = steps._put_in_place
+
+        def deleted_then(*arguments: Any) -> None:
+            put(*arguments)
+            services.slides.update(ID, {"status": Status.DELETED}, by="Ann")
+
+        monkeypatch.setattr(steps, "_put_in_place", deleted_then)
+        with pytest.raises(ConflictError, match="taken back"):
+            publish(services, ID, NAME)
+        assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
+        assert list((services.files.root / "published").iterdir()) == []
+
+
+class TestBegun:
+    """Killed between the last of the files and the record: nobody can withdraw what no record tells of."""
+
+    @pytest.fixture(autouse=True)
+    def begun(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+        from vsv.deidentification import steps  # noqa: PLC0415
+
+        class KilledError(BaseException):
+            pass
+
+        def killed(*_: Any) -> None:
+            raise KilledError
+
+        with monkeypatch.context() as patched:
+            patched.setattr(steps, "_record", killed)
+            with pytest.raises(KilledError):
+                publish(services, ID, NAME)
+        assert get(f"/DeepZoom/{NAME}.dzi")[0] == 200
+        assert record(services).published_as is None
+
+    def gone(self, services: Services) -> None:
+        assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
+        assert list((services.files.root / "published").iterdir()) == []
+        assert list((services.files.root / "publishing").iterdir()) == []
+        assert services.files.is_hidden(NAME)
+
+    def test_deleted_before_it_is_run_again_it_is_taken_back(self, services: Services) -> None:
+        change(services, ID, {"status": Status.DELETED}, ADMIN)
+        with pytest.raises(ConflictError, match="is deleted"):
+            publish(services, ID, NAME)
+        self.gone(services)
+
+    def test_marked_bad_before_it_is_run_again_it_is_taken_back(self, services: Services) -> None:
+        change(services, ID, {"status": Status.BAD}, ADMIN)
+        with pytest.raises(ConflictError, match="BAD"):
+            publish(services, ID, NAME)
+        self.gone(services)
+
+    def test_it_can_be_withdrawn(self, services: Services) -> None:
+        job = job_runner.run(services, requests.withdraw(services, ID, ADMIN))
+        assert (job.state, job.result) == (JobState.DONE, {"name": NAME})
+        self.gone(services)
+        with pytest.raises(ConflictError, match="not published"):
+            requests.withdraw(services, ID, ADMIN)
+
+    def test_a_purge_takes_it_back(self, services: Services) -> None:
+        change(services, ID, {"status": Status.DELETED}, ADMIN)
+        job = job_runner.run(services, requests.purge(services, ID, ID, ADMIN))
+        assert job.state is JobState.DONE
+        self.gone(services)
+        assert services.files.stored_size(ID) is None
+
+    def test_what_another_has_put_there_since_stays(self, services: Services) -> None:
+        services.published.remove(f"{NAME}.svs")
+        other = services.files.root / "other"
+        other.write_bytes(b"another installation's")
+        services.published.put(other, f"{NAME}.svs", checksum(other))
+        change(services, ID, {"status": Status.BAD}, ADMIN)
+        with pytest.raises(ConflictError):
+            publish(services, ID, NAME)
+        assert out(services).read_bytes() == b"another installation's"
+        assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
+
+
+def _run(data: Path, kind: JobKind, event: int) -> int:
+    script = ROOT / "tests" / "publishing_site.py"
+    paths = os.pathsep.join(str(path) for path in (ROOT / "functions", ROOT, ROOT / "tests"))
+    environment = {**os.environ, "PYTHONPATH": paths, "PYTHONWARNINGS": "error"}
+    command = [sys.executable, str(script), str(data), ID, str(kind), NAME, str(event)]
+    ran = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
+    assert ran.returncode in {0, -9}, ran.stderr
+    return ran.returncode
+
+
+def _check_consistent(services: Services, sha256: str) -> None:
+    """Check what holds at every moment: what can be seen is whole, and what the record tells of is out."""
+    assert services.files.slide(ID).read_bytes() == content()
+    if services.files.slide(NAME).exists():
+        assert checksum(services.files.slide(NAME)) == sha256
+    stored = services.published.find(f"{NAME}.svs")
+    assert stored is None or stored.sha256 == sha256
+    if services.files.slide(NAME).exists():
+        assert stored is not None
+    found = record(services)
+    assert (found.status is Status.PUBLISHED) == (found.published_as == NAME)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Make a data folder with a slide, once, and the checksum of its copy."""
+    folder = tmp_path_factory.mktemp("reference")
+    with publishing(folder / "data") as services:
+        store(services, ID, content())
+    shutil.copytree(folder, folder / "trial", ignore=shutil.ignore_patterns("trial"))
+    with publishing(folder / "trial" / "data") as services:
+        return folder, publish(services, ID, NAME)["sha256"]
+
+
+@pytest.mark.parametrize("kind", [JobKind.PUBLISH, JobKind.WITHDRAW])
+def test_killed_before_any_change_of_the_disk_it_completes_when_it_is_run_again(
+    kind: JobKind, reference: tuple[Path, str], tmp_path: Path
+) -> None:
+    base, sha256 = reference
+    if kind is JobKind.WITHDRAW:
+        base = base / "trial"
+    moments = [1 + round(step * (70 if kind is JobKind.PUBLISH else 12) / DEATHS) for step in range(DEATHS)]
+    killed = 0
+    for number, moment in enumerate(moments):
+        folder = tmp_path / str(number)
+        shutil.copytree(base, folder, ignore=shutil.ignore_patterns("trial"))
+        code = _run(folder / "data", kind, moment)
+        killed += code != 0
+        with publishing(folder / "data") as services:
+            if kind is JobKind.PUBLISH:
+                _check_consistent(services, sha256)
+                assert publish(services, ID, NAME)["sha256"] == sha256
+                _check_consistent(services, sha256)
+                assert record(services).published_as == NAME
+            else:
+                withdraw(services, ID)
+                assert record(services).published_as is None
+                assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
+                assert list((services.files.root / "published").iterdir()) == []
+        shutil.rmtree(folder)
+    assert killed >= len(moments) // 3

@@ -1,0 +1,167 @@
+"""The doors of the APIs: who may come in, by which token, how often; and what a browser of another site may not."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from graphql import (
+    DirectiveNode,
+    FieldDefinitionNode,
+    NamedTypeNode,
+    Node,
+    ObjectTypeDefinitionNode,
+    parse,
+    value_from_ast_untyped,
+)
+
+from tests.support.aws.cloudformation import nested_templates
+from tests.support.paths import ROOT
+
+BY_NAME = {str(template): template for template in nested_templates()}
+IDENTITY, IMPORTS, REVIEW, WEB = (BY_NAME[name] for name in ("identity", "imports", "review", "web"))
+TYPES = {
+    one.name.value: one
+    for one in parse((ROOT / "schema.graphql").read_text()).definitions
+    if isinstance(one, ObjectTypeDefinitionNode)
+}
+PEOPLE, SYSTEM = "aws_cognito_user_pools", "aws_iam"
+
+
+class TestHttpApi:
+    @pytest.mark.parametrize(
+        ("template", "authorizer", "client"),
+        [(IMPORTS, "ScannerAuthorizer", "ScannerClientId"), (WEB, "PeopleAuthorizer", "PeopleClient")],
+        ids=["scanners", "people"],
+    )
+    def test_a_token_is_of_the_pool_and_for_the_right_client(
+        self, template: Any, authorizer: str, client: str
+    ) -> None:
+        """A scanner's token names no audience; then API Gateway compares its client_id ("JWT authorizers")."""
+        asked = template.properties(authorizer)
+        assert (asked["AuthorizerType"], asked["IdentitySource"]) == (
+            "JWT",
+            ["$request.header.Authorization"],
+        )
+        assert asked["JwtConfiguration"] == {
+            "Audience": [{"Ref": client}],
+            "Issuer": {"Ref": "UserPoolIssuer"},
+        }
+
+    def test_the_issuer_is_written_as_tokens_write_it(self) -> None:
+        issuer = IDENTITY.value(IDENTITY.outputs["UserPoolIssuer"]["Value"])
+        assert issuer == "https://cognito-idp.eu-central-1.amazonaws.com/UserPool"
+
+    def test_scanners_have_a_door_of_their_own(self) -> None:
+        doors = {
+            template.properties(name)["AuthorizerId"]["Ref"]: template.properties(name)["RouteKey"]
+            for template in (IMPORTS, WEB)
+            for name in template.resources("AWS::ApiGatewayV2::Route")
+        }
+        assert doors["ScannerAuthorizer"] == "POST /ImportSlide"
+        assert doors.keys() == {"ScannerAuthorizer", "PeopleAuthorizer"}
+
+    def test_a_scanners_client_gets_tokens_by_its_secret_alone_and_for_an_hour(self) -> None:
+        client = IDENTITY.properties("ScannerClient")
+        assert client["GenerateSecret"] is True
+        assert client["ExplicitAuthFlows"] == ["ALLOW_REFRESH_TOKEN_AUTH"]
+        assert (client["AccessTokenValidity"], client["TokenValidityUnits"]) == (1, {"AccessToken": "hours"})
+        server = IDENTITY.properties("ResourceServer")
+        scopes = [f"{server['Identifier']}/{one['ScopeName']}" for one in server["Scopes"]]
+        assert (
+            scopes
+            == client["AllowedOAuthScopes"]
+            == IMPORTS.properties("ImportSlideRoute")["AuthorizationScopes"]
+        )
+
+    def test_requests_are_throttled(self) -> None:
+        settings = IDENTITY.value(IDENTITY.properties("HttpApiStage")["DefaultRouteSettings"])
+        assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == (50, 200)
+
+    def test_no_other_site_may_ask_by_a_browser(self) -> None:
+        assert "CorsConfiguration" not in IDENTITY.properties("HttpApi")
+
+    def test_the_hospitals_issuer_is_there_when_it_is_given(self) -> None:
+        without = replace(IDENTITY, given={})
+        assert not without.holds(without.resources()["OidcProvider"]["Condition"])
+        assert without.value(without.outputs["OidcProviderName"]["Value"]) == ""
+        given = {
+            "OidcIssuer": "https://login.example",
+            "OidcSecretArn": "arn:of:the:secret",
+            "OidcClientId": "vsv",
+        }
+        details = replace(IDENTITY, given=given).value(IDENTITY.properties("OidcProvider")["ProviderDetails"])
+        assert details["client_secret"] == "{{resolve:secretsmanager:arn:of:the:secret}}"  # never a parameter
+        assert (details["oidc_issuer"], details["client_id"]) == ("https://login.example", "vsv")
+        providers = replace(WEB, given={"OidcProviderName": "Hospital"}).value(
+            WEB.properties("PeopleClient")["SupportedIdentityProviders"]
+        )
+        assert providers == ["COGNITO", "Hospital"]
+
+
+class TestGraphql:
+    def test_people_come_by_the_pool_and_the_system_by_its_role(self) -> None:
+        api = REVIEW.properties("GraphqlApi")
+        assert api["AuthenticationType"] == "AMAZON_COGNITO_USER_POOLS"
+        assert api["UserPoolConfig"]["UserPoolId"] == {"Ref": "UserPoolId"}
+        assert api["AdditionalAuthenticationProviders"] == [{"AuthenticationType": "AWS_IAM"}]
+
+    def test_it_is_traced_bounded_and_takes_a_firewall(self) -> None:
+        api = REVIEW.properties("GraphqlApi")
+        assert api["XrayEnabled"] is True
+        assert 0 < api["QueryDepthLimit"] <= 75
+        assert 0 < api["ResolverCountLimit"] <= 10_000
+        wall = replace(REVIEW, given={"ApiWebAclArn": "arn:of:the:acl"})
+        assert wall.holds(wall.resources()["GraphqlFirewall"]["Condition"])
+        assert wall.value(wall.properties("GraphqlFirewall")["WebACLArn"]) == "arn:of:the:acl"
+        assert wall.properties("GraphqlFirewall")["ResourceArn"]["Fn::GetAtt"][0] == "GraphqlApi"
+
+    @pytest.mark.parametrize("field", list(TYPES["Mutation"].fields), ids=lambda one: str(one.name.value))
+    def test_whoever_changes_something_is_in_a_group_that_may(self, field: FieldDefinitionNode) -> None:
+        found = directives(field)
+        assert found
+        for groups in (found[PEOPLE],) if PEOPLE in found else ():
+            assert groups in (["Technicians", "Admins"], ["Admins"])
+
+    @pytest.mark.parametrize("kind", ["Query", "Subscription"])
+    def test_whoever_reads_comes_by_the_pool_alone(self, kind: str) -> None:
+        for field in TYPES[kind].fields:
+            assert directives(field).keys() - {"aws_subscribe"} == {PEOPLE}, field.name.value
+
+    @pytest.mark.parametrize("kind", ["Query", "Mutation", "Subscription"])
+    def test_whoever_may_ask_may_read_the_whole_answer(self, kind: str) -> None:
+        """AppSync refuses the fields of a type that does not name the way that the caller came."""
+        for field in TYPES[kind].fields:
+            ways = {way for way in directives(field) if way in (PEOPLE, SYSTEM)}
+            for name in reached(field):
+                assert ways <= (directives(TYPES[name]).keys() or {PEOPLE}), (field.name.value, name)
+
+
+def directives(node: FieldDefinitionNode | ObjectTypeDefinitionNode) -> dict[str, Any]:
+    """Give directives by name, with the groups that they ask for."""
+    return {one.name.value: groups(one) for one in node.directives or ()}
+
+
+def groups(directive: DirectiveNode) -> Any:
+    named = {one.name.value: one.value for one in directive.arguments or ()}
+    return value_from_ast_untyped(named["cognito_groups"]) if "cognito_groups" in named else None
+
+
+def reached(field: FieldDefinitionNode) -> set[str]:
+    """Give the types of a field's answer, through and through."""
+    found: set[str] = set()
+    left = list(named(field.type))
+    while left:
+        name = left.pop()
+        if name in TYPES and name not in found:
+            found.add(name)
+            left += [inner for one in TYPES[name].fields for inner in named(one.type)]
+    return found
+
+
+def named(node: Node) -> Iterator[str]:
+    """Give the name within a type's brackets and exclamation marks."""
+    if isinstance(node, NamedTypeNode):
+        yield node.name.value
+    elif (inner := getattr(node, "type", None)) is not None:
+        yield from named(inner)

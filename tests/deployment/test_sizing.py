@@ -1,0 +1,43 @@
+"""What docs/sizing.md derives is what is deployed, and nothing that is logged stays for ever."""
+
+import re
+from itertools import zip_longest
+
+import pytest
+
+from tests.support.aws.cloudformation import Template, functions, nested_templates
+from tests.support.paths import ROOT
+
+
+def derived() -> dict[str, tuple[int, int]]:
+    """Give memory (MB) and timeout (s) of each function as the guide has them; a row may name several."""
+    text = (ROOT / "docs/sizing.md").read_text()
+    table = text.partition("## Memory and timeouts")[2].partition("\n## ")[0]
+    found = dict[str, tuple[int, int]]()
+    for names, memory, seconds in re.findall(r"(?m)^\| ([A-Z][\w, ]+) \| (\d+) \| ([\d, ]+) \|", table):
+        times = [int(each) for each in seconds.split(",")]
+        for name, time in zip_longest(names.split(", "), times, fillvalue=times[-1]):
+            found[f"{name}Function"] = (int(memory), time)
+    return found
+
+
+def test_memory_and_time_are_those_that_the_guide_derives() -> None:
+    deployed = {
+        one.name: (one.properties["MemorySize"], one.properties["Timeout"])
+        for one in functions()
+        if one.folder
+    }
+    assert derived() == deployed
+
+
+def test_rendering_has_all_the_processors_that_there_are() -> None:
+    """10,240 MB are six. Source: "Configure Lambda function memory", AWS Lambda developer guide."""
+    (rendering,) = (one for one in functions() if one.name == "RenderPyramidFunction")
+    assert (rendering.properties["MemorySize"], rendering.properties["Timeout"]) == (10_240, 900)
+
+
+@pytest.mark.parametrize("template", nested_templates(), ids=str)
+def test_no_log_is_kept_for_ever(template: Template) -> None:
+    for name in template.resources("AWS::Logs::LogGroup"):
+        kept = template.properties(name)["RetentionInDays"]
+        assert kept in ({"Ref": "LogDays"}, {"Ref": "AccessLogDays"}), name

@@ -1,0 +1,205 @@
+"""TIFF directories: what real slides say is read, what hostile files claim is refused."""
+
+import struct
+from pathlib import Path
+
+import pytest
+import tifffile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from vsv.errors import UnavailableError, UnreadableSlideError
+from vsv.formats import tiff
+from vsv.formats.random_access import OpenFile
+from vsv.formats.tiff import last_byte, read_pages
+from vsv.formats.tile_offsets import TileSpans
+
+from tests.support.slides.aperio import (
+    JPEG2000_RGB,
+    LIBRARY,
+    Plan,
+    damage_tables,
+    patch,
+    patch_item,
+    tile_bytes,
+    write_slide,
+)
+
+FORMS = {
+    "classic": Plan(),
+    "big": Plan(bigtiff=True),
+    "classic big-endian": Plan(byteorder=">"),
+    "big big-endian": Plan(bigtiff=True, byteorder=">"),
+    "240": Plan(tile=240, chroma="420"),
+    "jpeg 2000": Plan(codec=JPEG2000_RGB),
+}
+
+
+@pytest.fixture(scope="module", params=FORMS)
+def slide(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_slide(tmp_path_factory.mktemp("tiff") / "slide.svs", FORMS[request.param])
+
+
+def test_pages_are_what_tifffile_reads(slide: Path) -> None:
+    with tifffile.TiffFile(slide) as other:
+        pages = read_pages(OpenFile(slide))
+        assert len(pages) == len(other.pages)
+        for page, expected in zip(pages, other.pages, strict=True):
+            assert (page.width_px, page.height_px) == (expected.imagewidth, expected.imagelength)
+            assert page.is_tiled == expected.is_tiled
+            assert (page.tile_width_px, page.tile_height_px) == (expected.tilewidth, expected.tilelength)
+            assert (page.compression, page.photometric) == (expected.compression, expected.photometric)
+            assert (page.samples, page.bits_per_sample) == (expected.samplesperpixel, 8)
+            assert page.subfile_type == expected.subfiletype
+            assert page.description == expected.description
+            assert page.jpeg_tables == (expected.jpegtables or b"")
+
+
+def test_tiles_lie_where_tifffile_finds_them(slide: Path) -> None:
+    file = OpenFile(slide)
+    with tifffile.TiffFile(slide) as other:
+        for page, expected in zip(read_pages(file), other.pages, strict=True):
+            spans = [TileSpans(file, page).span(i) for i in range(page.offsets.count)]
+            assert spans == list(zip(expected.dataoffsets, expected.databytecounts, strict=True))
+            assert last_byte(file, page) == max(sum(span) for span in spans)
+
+
+def test_the_real_slide(real_slide: Path) -> None:
+    pages = read_pages(OpenFile(real_slide))
+    assert [(p.width_px, p.height_px, p.is_tiled) for p in pages] == [
+        (2220, 2967, True),
+        (574, 768, False),
+        (387, 463, False),
+        (1280, 431, False),
+    ]
+    assert (pages[0].columns, pages[0].rows, pages[0].photometric) == (10, 13, tiff.PHOTOMETRIC_RGB)
+
+
+def test_a_page_without_description(tmp_path: Path) -> None:
+    path = write_slide(tmp_path / "a.svs", Plan(associated="undescribed"))
+    assert [page.description for page in read_pages(OpenFile(path))][-2:] == ["", ""]
+
+
+def test_line_ends_and_odd_bytes_in_descriptions_are_kept(tmp_path: Path) -> None:
+    path = write_slide(tmp_path / "a.svs", Plan(description=f"{LIBRARY}a\r\nb|X = 1"))
+    patch(path, path.read_bytes().index(b"a\r\nb|X"), b"\xe9")
+    assert read_pages(OpenFile(path))[0].description == f"{LIBRARY}\ufffd\r\nb|X = 1"
+
+
+def test_a_description_with_pictures_in_it_costs_a_bounded_read(tmp_path: Path) -> None:
+    path = write_slide(tmp_path / "a.svs", Plan(description=LIBRARY + "x" * 3_000_000))
+    assert read_pages(OpenFile(path))[0].description == LIBRARY + "x" * (
+        tiff.DESCRIPTION_BYTES - len(LIBRARY)
+    )
+
+
+def made(*entries: tuple[int, int, int, int], count: int | None = None, following: int = 0) -> bytes:
+    """Make a classic little-endian TIFF of one directory of (tag, type, count, value)."""
+    body = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    count = len(entries) if count is None else count
+    return b"II*\0" + struct.pack("<IH", 8, count) + body + struct.pack("<I", following)
+
+
+SIZE = (256, 4, 1, 512), (257, 4, 1, 512)
+TILED = (322, 4, 1, 256), (323, 4, 1, 256)
+LISTS = (324, 4, 4, 0), (325, 4, 4, 0)
+
+
+def test_a_smallest_directory_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(made(*SIZE, *TILED, *LISTS))
+    (page,) = read_pages(OpenFile(path))
+    assert (page.columns, page.rows) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"II*\0",
+        b"II*\0\0\0\0\0",
+        b"GIF89a" + bytes(100),
+        b"MM\0\x2b\0\x04\0\0" + bytes(100),
+        b"II+\0\x08\0\0\0",
+        b"II*\0\xff\xff\xff\xff" + bytes(100),
+        made(),
+        made(*SIZE, count=60000),
+        made(*SIZE, *LISTS, *TILED, following=8),
+        made(*SIZE, *LISTS, *TILED, following=1 << 31),
+        made(*TILED, *LISTS),
+        made((256, 2, 1, 512), SIZE[1], *TILED, *LISTS),
+        made((256, 4, 0, 512), SIZE[1], *TILED, *LISTS),
+        made((256, 4, 1, 0), SIZE[1], *TILED, *LISTS),
+        made((256, 4, 1, 0xFFFFFFFF), SIZE[1], *TILED, *LISTS),
+        made(*SIZE, (322, 4, 1, 256), *LISTS),
+        made(*SIZE, (322, 4, 1, 1 << 20), TILED[1], *LISTS),
+        made(*SIZE, *TILED),
+        made(*SIZE, *TILED, (324, 4, 3, 0), (325, 4, 3, 0)),
+        made(*SIZE, *TILED, (324, 4, 4, 1 << 30), (325, 4, 4, 0)),
+        made(*SIZE, *TILED, (324, 4, 0xFFFFFFFF, 0), (325, 4, 4, 0)),
+        made(*SIZE, *TILED, (324, 12, 4, 0), (325, 4, 4, 0)),
+        made(*SIZE, *TILED, *LISTS, (270, 2, 0xFFFFFFF, 8)),
+        made(*SIZE, *TILED, *LISTS, (347, 7, 0xFFFFFFF, 8)),
+    ],
+)
+def test_impossible_headers_are_refused_with_a_reason(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(data)
+    with pytest.raises(UnreadableSlideError, match=r"\w+ \w+"):
+        read_pages(OpenFile(path))
+
+
+def test_a_circle_of_directories_ends(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(made(*SIZE, *TILED, *LISTS, following=8))
+    with pytest.raises(UnreadableSlideError, match="circle"):
+        read_pages(OpenFile(path))
+
+
+def test_many_directories_with_one_long_list_are_refused(tmp_path: Path) -> None:
+    """A file of a megabyte that would cost a loop over 50 million tiles."""
+    tiles, pages, directory_bytes = 200_000, 250, 2 + 6 * 12 + 4
+    lists_at = 8 + pages * directory_bytes
+    entries = (*SIZE, *TILED, (324, 4, tiles, lists_at), (325, 4, tiles, lists_at))
+    chain = [
+        made(*entries, following=8 + i * directory_bytes if i < pages else 0)[8:] for i in range(1, pages + 1)
+    ]
+    path = tmp_path / "a.tif"
+    path.write_bytes(b"II*\0\x08\0\0\0" + b"".join(chain) + bytes(4 * tiles))
+    with pytest.raises(UnreadableSlideError, match="more tiles"):
+        read_pages(OpenFile(path))
+
+
+def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
+    path = write_slide(tmp_path / "a.svs")
+    file = OpenFile(path)
+    pages = read_pages(file)
+    with path.open("r+b") as shrinking:
+        shrinking.truncate(100)
+    with pytest.raises(UnreadableSlideError, match="truncated"):
+        last_byte(file, pages[0])
+
+
+def test_a_read_that_the_disk_refuses_may_be_tried_again(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError):
+        OpenFile(tmp_path).read(0, 1)  # a folder opens, but cannot be read
+
+
+@given(data=st.binary(max_size=400) | st.binary(max_size=400).map(lambda tail: b"II*\0\x08\0\0\0" + tail))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_are_refused_or_read(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "any.tif"
+    path.write_bytes(data)
+    try:
+        read_pages(OpenFile(path))
+    except UnreadableSlideError as error:
+        assert str(tmp_path) not in str(error)
+
+
+def test_helpers_change_what_they_say(tmp_path: Path) -> None:
+    path = write_slide(tmp_path / "a.svs")
+    patch_item(path, 0, "TileByteCounts", 2, 0)
+    damage_tables(path, 0, b"XX")
+    page = read_pages(OpenFile(path))[0]
+    assert TileSpans(OpenFile(path), page).span(2)[1] == 0
+    assert page.jpeg_tables.startswith(b"XX")
+    assert len(tile_bytes(path, 0, 1)) == TileSpans(OpenFile(path), page).span(1)[1]

@@ -1,0 +1,249 @@
+"""Events of the drop-in bucket: what becomes an import, and what is refused once and for all."""
+
+import copy
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from receive_dropped.handler import lambda_handler
+from vsv import runtime
+from vsv.errors import AlreadyExistsError, BadRequestError, UnavailableError
+from vsv.ingest.drop_object import DroppedObject
+from vsv.records.models import ImportRecord, ImportState
+
+from tests.support.paths import EVENTS
+from tests.support.servers.running import Site, site
+from tests.support.stores.store_records import slide_import
+
+EVENT = json.loads((EVENTS / "eventbridge/object_created.json").read_text())
+
+
+class Waiting:
+    """A starter that starts nothing: the machine is not what is tested here."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+
+    def describe_source(self, filename: str, size: int) -> None:
+        return None
+
+    def start(self, run: Any) -> None:
+        self.started.append(run.run_id)
+
+    def has_ended(self, run: Any) -> bool:
+        return False
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Site]:
+    with site(tmp_path) as running:
+        starter = Waiting()
+        settings = replace(running.services.settings, drop_bucket="drop-in")
+        running.services = replace(running.services, settings=settings, make_starter=lambda: starter)  # type: ignore[arg-type,return-value]
+        runtime.use(running.services)
+        yield running
+
+
+def event(bucket: str = "drop-in", **fields: Any) -> dict[str, Any]:
+    """Give the recorded event with other fields of its object (None: without)."""
+    made: dict[str, Any] = copy.deepcopy(EVENT)
+    made["detail"]["bucket"]["name"] = bucket
+    found = made["detail"]["object"] | {name.replace("_", "-"): value for name, value in fields.items()}
+    made["detail"]["object"] = {name: value for name, value in found.items() if value is not None}
+    return made
+
+
+def test_an_object_becomes_an_import_that_knows_its_version(services: Site) -> None:
+    assert lambda_handler(EVENT, None) == {"state": "TRANSFERRING"}
+    run = services.services.imports.get("a.svs")
+    assert run is not None
+    assert (run.size, run.state) == (1938955, ImportState.TRANSFERRING)
+    assert DroppedObject.from_source(run.source or "").version == "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e"
+    assert services.services.files.incoming("a.svs").parent.is_dir()
+
+
+def test_the_same_event_again_starts_nothing(services: Site) -> None:
+    lambda_handler(EVENT, None)
+    first = services.services.imports.get("a.svs")
+    assert lambda_handler(EVENT, None) == {"state": "TRANSFERRING"}
+    assert services.services.imports.get("a.svs") == first
+
+
+@pytest.mark.parametrize("state", [ImportState.READY, ImportState.FAILED])
+def test_nor_does_it_when_the_import_has_ended(services: Site, state: ImportState) -> None:
+    lambda_handler(EVENT, None)
+    run = services.services.imports.get("a.svs")
+    assert run is not None
+    services.services.imports.advance("a.svs", run.run_id, {"state": state})
+    assert lambda_handler(EVENT, None) == {"state": state}
+
+
+def test_a_later_version_replaces_an_earlier_one_and_not_the_other_way_round(services: Site) -> None:
+    later = event(version_id="another", sequencer="0061")
+    earlier = event(sequencer="00608F")
+    lambda_handler(earlier, None)
+    assert lambda_handler(later, None) == {"state": "TRANSFERRING"}
+    run = services.services.imports.get("a.svs")
+    assert lambda_handler(earlier, None) == {"state": None}
+    assert services.services.imports.get("a.svs") == run
+
+
+def test_a_bucket_without_versions_goes_by_the_etag(services: Site) -> None:
+    lambda_handler(event(version_id=None), None)
+    first = services.services.imports.get("a.svs")
+    lambda_handler(event(version_id=None), None)
+    assert services.services.imports.get("a.svs") == first
+    lambda_handler(event(version_id=None, etag="0" * 32, sequencer="01"), None)
+    assert services.services.imports.get("a.svs") != first
+
+
+HOSTILE: list[Any] = [
+    event(bucket="another"), event(key="folder/a*.svs"), event(key="../.svs"), event(key="a%2Fb"), event(key=""),
+    event(key="a.txt"), event(key="folder/"), event(key="a.svs\n"), event(key=5), event(key="a" * 2000),
+    event(key=None), event(size=None), event(size=-1), event(size="5"), event(size=1 << 60), event(size=True),
+    event(version_id=None, etag=None), event(version_id=["1"]), event(sequencer=5),
+    {}, {"detail": None}, {"detail": []}, {"detail": {}}, {"detail": {"bucket": None}},
+    {"detail": {"bucket": {"name": "drop-in"}, "object": []}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=repr)
+def test_what_cannot_become_a_slide_is_left_to_the_failure_queue(services: Site, hostile: Any) -> None:
+    with pytest.raises(BadRequestError):
+        lambda_handler(hostile, None)
+    assert services.services.imports.list_all().items == ()
+
+
+def test_a_folder_made_in_the_console_is_nothing(services: Site) -> None:
+    assert lambda_handler(event(key="2026/", size=0), None) == {"state": None}
+    assert services.services.imports.list_all().items == ()
+
+
+@pytest.mark.parametrize("key", ["2026/a.svs", "2026/11/a.svs", "../a.svs", "/a.svs", "o*d/a.svs"])
+def test_folders_in_a_key_do_not_count(services: Site, key: str) -> None:
+    assert lambda_handler(event(key=key), None) == {"state": "TRANSFERRING"}
+    assert DroppedObject.from_source(stored(services).source or "").key == key
+
+
+def stored(services: Site) -> ImportRecord:
+    found = services.services.imports.get("a.svs")
+    assert found is not None
+    return found
+
+
+def meanwhile(services: Site, patched: pytest.MonkeyPatch, *others: Any) -> None:
+    """Let each of these happen just before a run would be stored."""
+    start, left = type(services.services.imports).start, list(others)
+
+    def later(store: Any, record: ImportRecord, **more: Any) -> None:
+        if left:
+            left.pop(0)()
+        start(store, record, **more)
+
+    patched.setattr(type(services.services.imports), "start", later)
+
+
+EARLIER, LATER = event(sequencer="0060"), event(version_id="another", sequencer="0061")
+
+
+def test_of_two_versions_at_once_the_later_one_is_imported(
+    services: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meanwhile(services, monkeypatch, lambda: lambda_handler(EARLIER, None))
+    assert lambda_handler(LATER, None) == {"state": "TRANSFERRING"}
+    assert DroppedObject.from_source(stored(services).source or "").version == "another"
+
+
+def test_nor_does_the_earlier_one_win_when_it_is_slower(
+    services: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meanwhile(services, monkeypatch, lambda: lambda_handler(LATER, None))
+    assert lambda_handler(EARLIER, None) == {"state": None}
+    assert DroppedObject.from_source(stored(services).source or "").version == "another"
+
+
+def test_a_scanner_at_the_same_moment_makes_lambda_ask_again(
+    services: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def post() -> None:
+        services.services.imports.start(slide_import(), replaces=None)
+
+    meanwhile(services, monkeypatch, post)
+    with pytest.raises(UnavailableError):
+        lambda_handler(EVENT, None)
+    services.services.imports.advance("a.svs", "run-1", {"state": ImportState.READY})
+    assert lambda_handler(EVENT, None) == {"state": "TRANSFERRING"}
+
+
+def test_it_is_not_tried_for_ever(services: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def refuse(_store: object, record: ImportRecord, **_: object) -> None:
+        tried.append(record.run_id)
+        raise AlreadyExistsError("another import")
+
+    monkeypatch.setattr(type(services.services.imports), "start", refuse)
+    with pytest.raises(UnavailableError):
+        lambda_handler(EVENT, None)
+    assert len(tried) == 5
+
+
+@pytest.mark.parametrize("source", [None, "s3://drop-in/2025/a.svs?versionId=1"])
+def test_another_files_import_is_not_replaced_while_it_is_under_way(
+    services: Site, source: str | None
+) -> None:
+    services.services.imports.start(slide_import(source=source), replaces=None)
+    with pytest.raises(UnavailableError):
+        lambda_handler(EVENT, None)
+    assert stored(services).run_id == "run-1"
+
+
+@pytest.mark.parametrize("size", [1938955, 5])
+@pytest.mark.parametrize("more", [{}, {"sha256": "0" * 64}])
+def test_nor_is_an_objects_by_a_scanner(services: Site, size: int, more: dict[str, str]) -> None:
+    lambda_handler(EVENT, None)
+    before = stored(services)
+    assert services.post("a.svs", size, **more) == (202, {"state": "TRANSFERRING"})
+    assert stored(services) == before
+
+
+def test_a_name_with_percent_signs_is_what_it_says(services: Site) -> None:
+    assert (
+        lambda_handler(event(key="50%25.svs"), None)["state"] == "TRANSFERRING"
+    )  # EventBridge encodes nothing
+    run = services.services.imports.get("50%25.svs")
+    assert run is not None
+    assert DroppedObject.from_source(run.source or "").key == "50%25.svs"
+
+
+def test_a_store_that_does_not_answer_is_asked_again_by_lambda(
+    services: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise UnavailableError("the record store refuses")
+
+    monkeypatch.setattr(type(services.services.imports), "start", refuse)
+    with pytest.raises(UnavailableError):
+        lambda_handler(EVENT, None)
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=50)
+
+
+@given(key=TEXT, version=TEXT, sequencer=st.text("0123456789ABCDEF", max_size=20))
+def test_a_source_says_which_object_it_is(key: str, version: str, sequencer: str) -> None:
+    made = DroppedObject("drop-in", key, version, None, sequencer)
+    assert DroppedObject.from_source(made.source) == made
+
+
+@pytest.mark.parametrize(
+    "source", ["", "/folder", "s3://", "s3://drop-in/a.svs", "https://x/a.svs?versionId=1"]
+)
+def test_other_sources_are_no_objects(source: str) -> None:
+    with pytest.raises(BadRequestError):
+        DroppedObject.from_source(source)

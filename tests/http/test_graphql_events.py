@@ -1,0 +1,603 @@
+"""The review function on AppSync's own events: shapes, roles, bounds, errors."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from review_slides.filters import read_filter
+from review_slides.graphql_errors import ERROR_TYPE_BY_KIND, ReviewError
+from review_slides.handler import lambda_handler
+from vsv import errors, runtime
+from vsv.errors import UnavailableError
+from vsv.records.models import ImportState, Status
+from vsv.records.stores import Page
+from vsv.services import Services
+from vsv.settings import Settings
+
+from tests.support.stores.store_records import FULL_SLIDE, slide, slide_import
+from vsv_local.composition import standalone
+
+IAM = {
+    "accountId": "123456789012",
+    "userArn": "arn:aws:sts::123456789012:assumed-role/stream-role/stream-function",
+    "username": "AROAEXAMPLE:stream-function",
+    "cognitoIdentityAuthType": None,
+}
+
+
+def user(*groups: str, name: str = "ann") -> dict[str, Any]:
+    """Give an identity as AppSync gives it for a Cognito user."""
+    return {
+        "sub": "11111111-2222-3333-4444-555555555555",
+        "issuer": "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_example",
+        "username": name,
+        "claims": {"cognito:groups": list(groups), "token_use": "access"},
+        "groups": list(groups),
+        "sourceIp": ["192.0.2.1"],
+        "defaultAuthStrategy": "ALLOW",
+    }
+
+
+TECHNICIAN, PATHOLOGIST, ADMIN = (
+    user("Technicians"),
+    user("Pathologists", name="pat"),
+    user("Admins", name="eve"),
+)
+NOBODY = user(name="new hire")
+
+
+def event(parent: str, field: str, arguments: Any, identity: Any, source: Any = None) -> dict[str, Any]:
+    """Give a direct resolver's event."""
+    return {
+        "arguments": arguments,
+        "identity": identity,
+        "source": source,
+        "request": {
+            "headers": {"host": "example.appsync-api.eu-central-1.amazonaws.com"},
+            "domainName": None,
+        },
+        "prev": None,
+        "info": {
+            "fieldName": field,
+            "parentTypeName": parent,
+            "variables": {},
+            "selectionSetList": ["ImageID"],
+        },
+        "stash": {},
+    }
+
+
+def ask(field: str, identity: Any = TECHNICIAN, **arguments: Any) -> Any:
+    return lambda_handler(event("Query", field, arguments, identity), None)
+
+
+def change(field: str, identity: Any = TECHNICIAN, **arguments: Any) -> Any:
+    return lambda_handler(event("Mutation", field, arguments, identity), None)
+
+
+def update(identity: Any = TECHNICIAN, **fields: Any) -> Any:
+    return change("updateSlide", identity, input=fields)
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    with standalone(tmp_path / "secret-folder") as (services, _intake):
+        yield services
+
+
+@pytest.fixture
+def slides(services: Services) -> Any:
+    for number in range(25):
+        status = Status.BAD if number % 5 == 0 else Status.NEW
+        case, mpp = f"C{number // 10}", 0.25 if number % 2 else 0.5
+        services.slides.put_new(
+            slide(
+                f"i{number:02d}",
+                slide_id=f"S{number:02d}",
+                case_id=case,
+                status=status,
+                mpp=mpp,
+                app_mag="40",
+            )
+        )
+    return services.slides
+
+
+def refused(error_type: str, text: str = "") -> Any:
+    return pytest.raises(ReviewError, match=f"^{error_type}: .*{text}")
+
+
+class TestShapes:
+    def test_a_slide_has_the_fields_of_the_schema(self, services: Services) -> None:
+        services.slides.put_new(FULL_SLIDE)
+        found = ask("getSlide", ImageID=FULL_SLIDE.image_id)
+        assert (
+            found["ScanDate"] == "2026-11-20T23:59:59Z"
+        )  # the scanner's wall clock, as AWSDateTime wants it
+        assert found["TimeZone"] == "local"
+        assert (found["AppMag"], found["MPP"], found["width"], found["Status"]) == (
+            "40",
+            0.2498,
+            46000,
+            "NEW",
+        )
+        assert not {"Tags", "Checksum"} & found.keys()
+        assert ask("getSlide", ImageID="nowhere") is None
+
+    def test_many_come_in_the_order_asked_for(self, slides: Any) -> None:
+        wanted = ["i03", "nowhere", "i01", None, "i03", "../etc"]
+        assert [s["ImageID"] for s in ask("getSlides", ImageIDs=wanted)] == ["i03", "i01", "i03"]
+        assert ask("getSlides") == ask("getSlides", ImageIDs=None) == []
+
+    @pytest.mark.parametrize(
+        ("field", "arguments"),
+        [
+            ("listSlides", {}),
+            ("querySlidesByStatus", {"Status": "NEW"}),
+            ("searchSlides", {}),
+            ("searchSlides", {"text": "s"}),
+        ],
+    )
+    def test_lists_have_pages_of_twenty(self, slides: Any, field: str, arguments: Any) -> None:
+        first = ask(field, **arguments, nextToken=None, limit=None)
+        count = 20
+        assert len(first["items"]) == count
+        if first["nextToken"]:
+            rest = ask(field, **arguments, nextToken=first["nextToken"], limit=100)
+            assert rest["nextToken"] is None
+            ids = [s["ImageID"] for s in first["items"] + rest["items"]]
+            assert len(ids) == len(set(ids)) == (20 if field == "querySlidesByStatus" else 25)
+
+    def test_cases_come_once_each(self, slides: Any) -> None:
+        found = ask("listCaseIDs")
+        assert [s["CaseID"] for s in found["items"]] == ["C0", "C1", "C2"]
+        assert all(s["ImageID"] for s in found["items"])
+        asked = event("Query", "listCaseIDs", {}, TECHNICIAN)
+        asked["info"]["selectionSetList"] = ["items", "items/CaseID", "nextToken"]
+        assert lambda_handler(asked, None)["items"] == [{"CaseID": c} for c in ("C0", "C1", "C2")]
+
+    def test_counts_name_every_status(self, slides: Any) -> None:
+        counts = {one["Status"]: one["count"] for one in ask("countSlides")}
+        assert counts == dict.fromkeys(Status, 0) | {"NEW": 20, "BAD": 5}
+
+    def test_imports_say_why_they_failed(self, services: Services) -> None:
+        services.imports.start(slide_import("a.svs", source="/secret"), replaces=None)
+        services.imports.start(
+            slide_import("b.svs", state=ImportState.FAILED, error="It is no slide."), replaces=None
+        )
+        services.imports.advance("a.svs", "run-1", {"progress": 0.25})
+        assert [(i["Filename"], i["Progress"]) for i in ask("listImports")["items"]] == [
+            ("a.svs", 0.25),
+            ("b.svs", None),
+        ]
+        (failed,) = ask("listImports", state="FAILED")["items"]
+        assert (failed["Error"], failed["State"]) == ("It is no slide.", "FAILED")
+        assert "secret" not in str(ask("listImports"))
+        with refused("BAD_REQUEST", "state must be one of TRANSFERRING, "):
+            ask("listImports", state="failed")
+
+    def test_labels_come_in_a_batch(self, slides: Any, services: Services) -> None:
+        path = services.files.associated("i01", "label")
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"")
+        sources: list[Any] = [{"ImageID": "i01"}, {"ImageID": "i02"}, {"ImageID": "../x"}, {}, None]
+        for identity, url in (
+            (TECHNICIAN, "/DeepZoom/i01_files/label.jpeg"),
+            (ADMIN, "/DeepZoom/i01_files/label.jpeg"),
+            (PATHOLOGIST, None),
+            (NOBODY, None),
+        ):
+            batch = [event("Slide", "LabelURL", {}, identity, source) for source in sources]
+            assert lambda_handler(batch, None) == [url, None, None, None, None]
+
+
+class TestFilters:
+    @pytest.mark.parametrize(
+        ("wanted", "count"),
+        [
+            (None, 25),
+            ({}, 25),
+            ({"SlideID": None}, 25),
+            ({"SlideID": {"eq": None}}, 25),
+            ({"SlideID": {"eq": "S03"}}, 1),
+            ({"SlideID": {"beginsWith": "S1"}}, 10),
+            ({"SlideID": {"contains": "4"}}, 3),
+            ({"SlideID": {"notContains": "4"}}, 22),
+            ({"SlideID": {"between": ["S03", "S05"]}}, 3),
+            ({"SlideID": {"ge": "S03", "lt": "S05"}}, 2),
+            ({"SlideID": {"gt": "S03", "le": "S05"}}, 2),
+            ({"CaseID": {"eq": "C1"}}, 10),
+            ({"CaseID": {"eq": "C1"}, "MPP": {"eq": 0.25}}, 5),
+            ({"CaseID": {"eq": "nowhere"}}, 0),
+            ({"CaseID": {"ne": "C1"}}, 15),
+            ({"MPP": {"between": [0.2, 0.3]}}, 12),
+            ({"MPP": {"gt": 0.25}}, 13),
+            ({"ImageID": {"eq": "i07"}}, 1),
+            ({"AppMag": {"eq": "40"}, "ScanDate": {"ge": "2026"}}, 0),
+            ({"ScanDate": {"ne": "2026"}}, 25),
+        ],
+    )
+    def test_each_operator_works(self, slides: Any, wanted: Any, count: int) -> None:
+        found: list[str] = []
+        token = None
+        while True:
+            page = ask("listSlides", filter=wanted, limit=3, nextToken=token)
+            assert len(page["items"]) <= 3
+            found += [s["ImageID"] for s in page["items"]]
+            if (token := page["nextToken"]) is None:
+                break
+        assert len(found) == len(set(found)) == count
+
+    @pytest.mark.parametrize(
+        "wanted",
+        [
+            {"Filename": {"eq": "a"}},
+            {"SlideID": {"near": "a"}},
+            {"MPP": {"beginsWith": 1.0}},
+            {"MPP": {"eq": "1"}},
+            {"SlideID": {"eq": 5}},
+            {"SlideID": {"between": ["a"]}},
+            {"SlideID": {"between": ["a", None]}},
+            {"SlideID": {"eq": "x" * 1001}},
+        ],
+    )
+    def test_a_wrong_filter_is_refused(self, services: Services, wanted: Any) -> None:
+        with refused("BAD_REQUEST"):
+            ask("listSlides", filter=wanted)
+
+    @given(
+        st.sampled_from(["ne", "eq", "le", "lt", "ge", "gt", "contains", "notContains", "beginsWith"]),
+        st.text(),
+        st.none() | st.text(),
+    )
+    def test_no_value_breaks_an_operator(self, operator: str, operand: str, value: str | None) -> None:
+        fits = read_filter({"SlideID": {operator: operand[:100]}})
+        assert fits({"SlideID": value}) in {True, False}
+
+    def test_a_filter_that_finds_little_looks_at_little(
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        reads: list[int] = []
+
+        def list_all(limit: int, token: str | None) -> Page[Any]:
+            reads.append(limit)
+            return Page((slide(slide_id="other"),) * limit, "more")
+
+        monkeypatch.setattr(services.slides, "list_all", list_all)
+        page = ask("listSlides", filter={"SlideID": {"eq": "S"}}, limit=20)
+        assert page == {"items": [], "nextToken": "more"}
+        assert sum(reads) <= 1000
+        ask("listSlides", filter={"SlideID": {"eq": "S"}}, limit=1000)
+        assert len(reads) <= 20
+
+
+class TestUpdates:
+    def test_text_is_trimmed_null_removes_and_the_rest_stays(self, slides: Any) -> None:
+        changed = update(ImageID="i01", CaseID="  C9 ", Note="\ta fold\n", SlideID=None)
+        assert (changed["CaseID"], changed["Note"], changed["SlideID"], changed["Status"]) == (
+            "C9",
+            "a fold",
+            None,
+            "NEW",
+        )
+        assert (changed["Version"], changed["ModifiedBy"]) == (2, "ann")
+        assert update(ImageID="i01", CaseID="   ")["CaseID"] is None
+        assert update(ImageID="i01", Reviewer="pat")["Note"] == "a fold"
+
+    def test_the_second_of_two_gets_a_conflict(self, slides: Any) -> None:
+        update(ImageID="i01", CaseID="mine", expectedVersion=1)
+        with refused("CONFLICT", "ann has changed this slide"):
+            update(ADMIN, ImageID="i01", CaseID="yours", expectedVersion=1)
+        assert ask("getSlide", ImageID="i01")["CaseID"] == "mine"
+
+    def test_a_slide_must_exist(self, slides: Any) -> None:
+        with refused("NOT_FOUND"):
+            update(ImageID="nowhere", CaseID="C")
+
+    def test_status_moves_as_it_may(self, slides: Any) -> None:
+        with refused("BAD_REQUEST", "NEW cannot become SENT: it may become GOOD, BAD"):
+            update(ImageID="i01", Status="SENT")
+        with refused("BAD_REQUEST", "Status must be one of NEW, GOOD, "):
+            update(ImageID="i01", Status="good")
+        assert [update(ImageID="i01", Status=s)["Status"] for s in ("GOOD", "SENT", "BAD", None)] == [
+            "GOOD",
+            "SENT",
+            "BAD",
+            "NEW",
+        ]
+
+    def test_many_are_each_answered(self, slides: Any) -> None:
+        inputs = [
+            {"ImageID": "i01", "Status": "GOOD"},
+            {"ImageID": "nowhere", "Status": "GOOD"},
+            {"ImageID": "i02", "Status": "SENT"},
+            {"ImageID": "i03", "Status": "GOOD", "expectedVersion": 5},
+            {"ImageID": "../etc/passwd", "Status": "GOOD"},
+            {"ImageID": "i04", "Status": "DELETED"},
+            {"ImageID": "i01", "Status": "SENT", "expectedVersion": 2},
+        ]
+        found = change("updateSlides", input=inputs)
+        assert [one["ImageID"] for one in found] == [one["ImageID"] for one in inputs]
+        assert [one["errorType"] for one in found] == [
+            None,
+            "NOT_FOUND",
+            "BAD_REQUEST",
+            "CONFLICT",
+            "BAD_REQUEST",
+            "Unauthorized",
+            None,
+        ]
+        assert [bool(one["slide"]) for one in found] == [one["error"] is None for one in found]
+        assert found[-1]["slide"]["Status"] == "SENT"
+
+    def test_a_reviewer_is_assigned_and_taken_away(self, slides: Any) -> None:
+        assert change("assignSlide", ImageID="i01", reviewer=" pat ")["Reviewer"] == "pat"
+        with refused("CONFLICT"):
+            change("assignSlide", ImageID="i01", reviewer="eve", expectedVersion=1)
+        assert change("assignSlide", ImageID="i01", reviewer=None)["Reviewer"] is None
+
+    def test_history_tells_it_all(self, slides: Any) -> None:
+        update(ImageID="i01", Status="BAD", Note="a fold")
+        change("assignSlide", ADMIN, ImageID="i01", reviewer="pat")
+        told = ask("slideHistory", ImageID="i01")
+        assert [(c["by"], c["field"], c.get("from"), c["to"]) for c in told["items"]] == [
+            ("eve", "Reviewer", None, "pat"),
+            ("ann", "Status", "NEW", "BAD"),
+            ("ann", "Note", None, "a fold"),
+            ("import", "Status", None, "NEW"),
+        ]
+
+    def test_a_failed_import_is_tried_again(
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        started: list[str] = []
+        monkeypatch.setattr(services.starter, "describe_source", lambda *_: None)
+        monkeypatch.setattr(services.starter, "start", lambda run: started.append(run.run_id))
+        services.imports.start(
+            slide_import("a.svs", state=ImportState.FAILED, error="It is no slide."), replaces=None
+        )
+        found = change("retryImport", Filename="a.svs")
+        assert (found["State"], found["Error"], len(started)) == ("TRANSFERRING", None, 1)
+        assert change("retryImport", Filename="a.svs")["State"] == "TRANSFERRING"
+        assert len(started) == 1
+        with refused("NOT_FOUND"):
+            change("retryImport", Filename="b.svs")
+        with refused("BAD_REQUEST"):
+            change("retryImport", Filename="../b.svs")
+
+    def test_the_system_reports(self, slides: Any) -> None:
+        told = {"Filename": "a.svs", "State": "IMPORTING", "Progress": 0.5}
+        assert change("reportImportProgress", IAM, input=told) == told
+        assert change("reportSlideUpdate", IAM, ImageID="i01")["SlideID"] == "S01"
+        with refused("NOT_FOUND"):
+            change("reportSlideUpdate", IAM, ImageID="nowhere")
+        assert update(IAM, ImageID="i01", Status="DELETED")["ModifiedBy"] == "stream-function"
+
+
+READS: list[tuple[str, dict[str, Any]]] = [
+    ("getSlide", {"ImageID": "i01"}),
+    ("getSlides", {"ImageIDs": ["i01"]}),
+    ("listSlides", {}),
+    ("listCaseIDs", {}),
+    ("querySlidesByStatus", {"Status": "NEW"}),
+    ("searchSlides", {}),
+    ("countSlides", {}),
+]
+WRITERS_READS: list[tuple[str, dict[str, Any]]] = [
+    ("slideHistory", {"ImageID": "i01"}),
+    ("listImports", {}),
+    ("slideJobs", {"ImageID": "i01"}),
+    ("listJobs", {}),
+]
+WRITES: list[tuple[str, dict[str, Any]]] = [
+    ("updateSlide", {"input": {"ImageID": "i01", "CaseID": "C"}}),
+    ("updateSlides", {"input": [{"ImageID": "i01", "CaseID": "C"}]}),
+    ("assignSlide", {"ImageID": "i01", "reviewer": "pat"}),
+    ("retryImport", {"Filename": "a.svs"}),
+]
+
+
+class TestRoles:
+    @pytest.mark.parametrize(("field", "arguments"), READS)
+    def test_all_groups_read(self, slides: Any, field: str, arguments: Any) -> None:
+        for identity in (TECHNICIAN, PATHOLOGIST, ADMIN):
+            ask(field, identity, **arguments)
+        for identity in (NOBODY, None, {}, user("technicians")):
+            with refused("Unauthorized"):
+                ask(field, identity, **arguments)
+
+    @pytest.mark.parametrize(("field", "arguments"), WRITERS_READS)
+    def test_some_reading_needs_writers(self, slides: Any, field: str, arguments: Any) -> None:
+        for identity in (TECHNICIAN, ADMIN):
+            ask(field, identity, **arguments)
+        for identity in (PATHOLOGIST, NOBODY, None):
+            with refused("Unauthorized"):
+                ask(field, identity, **arguments)
+
+    @pytest.mark.parametrize(("field", "arguments"), WRITES)
+    def test_pathologists_change_nothing(
+        self, slides: Any, services: Services, field: str, arguments: Any
+    ) -> None:
+        services.imports.start(slide_import("a.svs"), replaces=None)
+        before = slides.get("i01")
+        for identity in (PATHOLOGIST, NOBODY, None, {}):
+            with refused("Unauthorized"):
+                change(field, identity, **arguments)
+        assert slides.get("i01") == before
+        for identity in (TECHNICIAN, ADMIN):
+            change(field, identity, **arguments)
+
+    def test_admins_alone_delete(self, slides: Any) -> None:
+        with refused("Unauthorized", "Only Admins"):
+            update(ImageID="i01", Status="DELETED")
+        assert update(ADMIN, ImageID="i01", Status="DELETED")["Status"] == "DELETED"
+
+    @pytest.mark.parametrize("status", ["PUBLISHED", "ARCHIVED"])
+    def test_nobody_publishes_or_archives_by_hand(self, slides: Any, status: str) -> None:
+        update(ImageID="i01", Status="GOOD")
+        with refused("BAD_REQUEST", "by a request of its own"):
+            update(ADMIN, ImageID="i01", Status=status)
+
+    def test_users_do_not_report(self, slides: Any) -> None:
+        for identity in (TECHNICIAN, ADMIN, NOBODY, None):
+            with refused("Unauthorized"):
+                change("reportSlideUpdate", identity, ImageID="i01")
+            with refused("Unauthorized"):
+                change("reportImportProgress", identity, input={"Filename": "a.svs"})
+
+    def test_a_users_arn_makes_nobody_the_system(self, slides: Any) -> None:
+        with refused("Unauthorized"):
+            change("reportSlideUpdate", user("Admins") | {"userArn": IAM["userArn"]}, ImageID="i01")
+
+    def test_groups_may_come_in_the_claims_alone(self, slides: Any) -> None:
+        claims = {"username": "ann", "claims": {"cognito:groups": ["Technicians"]}, "groups": None}
+        assert update(claims, ImageID="i01", CaseID="C")["ModifiedBy"] == "ann"
+
+
+def test_threads_do_not_get_each_others_events(slides: Any) -> None:
+    """The standalone server calls the function on many threads at once; the library keeps the event on a class."""
+
+    def rename(number: int) -> tuple[str, str]:
+        changed = update(
+            user("Technicians", name=f"user{number}"), ImageID=f"i{number % 25:02d}", Note=f"{number}"
+        )
+        return changed["Note"], changed["ModifiedBy"]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(rename, range(25))) == [(f"{n}", f"user{n}") for n in range(25)]
+        wanted = [f"i{number % 25:02d}" for number in range(300)]
+        assert [
+            found["ImageID"] for found in pool.map(lambda i: ask("getSlide", ImageID=i), wanted)
+        ] == wanted
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+class TestErrors:
+    def test_every_error_has_a_type(self) -> None:
+        def tree(kind: type[errors.VsvError]) -> set[type[errors.VsvError]]:
+            return {kind}.union(*(tree(below) for below in kind.__subclasses__()))
+
+        assert {error.kind for error in tree(errors.VsvError)} == set(ERROR_TYPE_BY_KIND)
+        assert set(ERROR_TYPE_BY_KIND) == set(errors.ErrorKind)
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            {"CaseID": "x" * 201},
+            {"SlideID": "x" * 201},
+            {"SlideID": "病" * 200},
+            {"Note": "x" * 2001},
+            {"Reviewer": "x" * 101},
+            {"CaseID": 5},
+            {"CaseID": "\ud83d"},
+            {"expectedVersion": "1"},
+            {"expectedVersion": True},
+            {"ImageID": "x" * 65},
+            {"ImageID": None},
+            {"ImageID": "a\n"},
+        ],
+    )
+    def test_what_is_too_long_or_wrong_is_refused(self, slides: Any, arguments: dict[str, Any]) -> None:
+        with refused("BAD_REQUEST"):
+            update(**({"ImageID": "i01"} | arguments))
+        assert slides.get("i01").version == 1
+
+    @pytest.mark.parametrize(
+        ("field", "arguments"),
+        [
+            ("searchSlides", {"text": "x" * 201}),
+            ("searchSlides", {"limit": 1001}),
+            ("searchSlides", {"limit": 0}),
+            ("searchSlides", {"status": "X"}),
+            ("searchSlides", {"scanDateFrom": "yesterday"}),
+            ("searchSlides", {"nextToken": "x"}),
+            ("listSlides", {"limit": -1}),
+            ("listSlides", {"limit": 10**9}),
+            ("querySlidesByStatus", {"Status": None}),
+            ("getSlides", {"ImageIDs": ["a"] * 1001}),
+            ("getSlide", {"ImageID": "../x"}),
+        ],
+    )
+    def test_bounds_hold(self, services: Services, field: str, arguments: dict[str, Any]) -> None:
+        with refused("BAD_REQUEST"):
+            ask(field, **arguments)
+
+    def test_too_many_updates_are_refused(self, slides: Any) -> None:
+        with refused("BAD_REQUEST", "At most 100"):
+            change("updateSlides", input=[{"ImageID": "i01", "CaseID": "C"}] * 101)
+        assert slides.get("i01").version == 1
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+    @given(field=st.sampled_from([f for f, _ in READS + WRITERS_READS]), value=anything)
+    def test_no_argument_breaks_a_query(self, slides: Any, field: str, value: Any) -> None:
+        names = [
+            "ImageID",
+            "ImageIDs",
+            "filter",
+            "limit",
+            "nextToken",
+            "Status",
+            "text",
+            "status",
+            "scanDateFrom",
+            "state",
+        ]
+        for name in names:
+            try:
+                ask(field, **{name: value})
+            except ReviewError as error:
+                assert error.error_type == "BAD_REQUEST", (name, value)
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+    @given(
+        fields=st.dictionaries(
+            st.sampled_from(["CaseID", "SlideID", "Status", "Note", "Reviewer", "expectedVersion"]), anything
+        )
+    )
+    def test_no_input_breaks_an_update(self, slides: Any, fields: dict[str, Any]) -> None:
+        try:
+            update(**({"ImageID": "i01"} | fields))
+        except ReviewError as error:
+            assert error.error_type in {"BAD_REQUEST", "CONFLICT"}
+
+    def test_nothing_of_this_machine_gets_out(
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: Any) -> Any:
+            raise OSError(2, "No such file", "/secret-folder/records.sqlite")
+
+        monkeypatch.setattr(services.slides, "get_many", fail)
+        with refused("INTERNAL", "internal error, request -$") as caught:
+            ask("getSlides", ImageIDs=["a"])
+        assert "secret" not in str(caught.value)
+        assert caught.value.__suppress_context__
+
+    def test_a_store_that_is_away_is_told(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: Any) -> Any:
+            raise UnavailableError("The record store is busy: try again in a moment.")
+
+        monkeypatch.setattr(services.slides, "counts", fail)
+        with refused("UNAVAILABLE", "busy"):
+            ask("countSlides")
+
+    def test_missing_settings_are_not_the_clients_affair(self, tmp_path: Path) -> None:
+        runtime.use(runtime.on_aws(Settings(data=tmp_path)))
+        try:
+            with refused("INTERNAL"):
+                ask("countSlides")
+        finally:
+            runtime.use(None)
+
+    def test_an_unknown_field_is_an_error(self, services: Services) -> None:
+        with refused("INTERNAL"):
+            ask("dropTables")

@@ -1,0 +1,194 @@
+"""Requests that are like the last one are not parsed again: they are answered as if they were."""
+
+from collections.abc import Iterator, Sequence
+from unittest.mock import Mock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from tests.support.servers.connections import Clock, connected
+from tests.support.slides.aperio import Plan, write_slide
+from vsv_local.composition import standalone
+from vsv_local.server import event_loop_tiles
+from vsv_local.server.tile_fast_path import TileProtocol
+
+FULL = 10
+TILE = f"/DeepZoom/A_files/{FULL}/0_0.jpeg"
+OTHER = f"/DeepZoom/A_files/{FULL}/1_0.jpeg"
+HOST = b"Host: localhost\r\n"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _slide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    # Now and then a request goes the long way, to look whether the slide has changed: not in these tests.
+    with (
+        pytest.MonkeyPatch.context() as changed,
+        standalone(tmp_path_factory.mktemp("like") / "data") as (services, _intake),
+    ):
+        changed.setattr("vsv.slides.slide_cache.RECHECK_SECONDS", 1e9)
+        services.files.folder("A").mkdir()
+        write_slide(services.files.slide("A"), Plan(700, 533))
+        services.slide_cache.slide("A")
+        for path in (TILE, OTHER):
+            event_loop_tiles.non_blocking("GET", path, {})  # where the tiles lie may have to be read first
+        yield
+
+
+def asked(path: str = TILE, headers: bytes = HOST, line: bytes = b"GET %b HTTP/1.1\r\n") -> bytes:
+    return line % path.encode() + headers + b"\r\n"
+
+
+REQUESTS = (
+    asked(),
+    asked(OTHER),
+    asked(TILE, HOST + b'If-None-Match: "x"\r\n'),
+    asked(TILE, HOST + b"If-None-Match: *\r\n"),
+    asked(OTHER, HOST + b"If-None-Match: *\r\n"),
+    asked(TILE, b"Host: elsewhere.example\r\n"),
+    asked(TILE, HOST + b"Connection: close\r\n"),
+    asked(TILE, HOST + b"Host: elsewhere.example\r\n"),
+    asked(TILE, HOST + b'If-None-Match: *\r\nIf-None-Match: "x"\r\n'),
+    asked(TILE, HOST + b"Content-Length: 0\r\n"),
+    asked(TILE, HOST + b"Content-Length: 5\r\n") + b"GET /",
+    asked(TILE, HOST + b"Transfer-Encoding: chunked\r\n") + b"0\r\n\r\n",
+    asked(TILE, HOST, b"HEAD %b HTTP/1.1\r\n"),
+    asked(TILE, HOST, b"GET %b HTTP/1.0\r\n"),
+    asked(TILE, HOST, b"GET http://localhost%b HTTP/1.1\r\n"),
+    asked(TILE, HOST, b"POST %b HTTP/1.1\r\n"),
+    asked(f"/DeepZoom/A_files/{FULL}/0_0.jpeg?icc=srgb"),
+    asked(f"/DeepZoom/A_files/{FULL}/0%5F0.jpeg"),
+    asked(f"/DeepZoom/A_files/{FULL}/9_9.jpeg"),
+    asked("/slides"),
+    asked("/DeepZoom/A.dzi#.jpeg"),
+    b"\r\n" + asked(),
+)
+
+
+class Answers(list[tuple[object, ...]]):
+    """What a connection answered itself, and what it gave to uvicorn, in their order."""
+
+    def connection(self) -> TileProtocol:
+        transport = Mock()
+        transport.write.side_effect = lambda data: self.append(("answered", data))
+        connection = connected(Clock(), transport)
+        connection._start_asgi_task = self.given_on  # type: ignore[method-assign,assignment]
+        return connection
+
+    def given_on(self, cycle: RequestResponseCycle, _app: object) -> None:
+        scope = cycle.scope
+        self.append(("given on", scope["method"], scope["raw_path"], scope["query_string"], scope["headers"]))
+        cycle.response_complete = True
+
+
+def each_alone(requests: Sequence[bytes]) -> Answers:
+    answers = Answers()
+    for request in requests:
+        answers.connection().data_received(request)
+    return answers
+
+
+def on_one_connection(pieces: Sequence[bytes]) -> Answers:
+    answers = Answers()
+    connection = answers.connection()
+    for piece in pieces:
+        connection.data_received(piece)
+    return answers
+
+
+def test_what_is_answered_here_is_what_is_meant_to_be() -> None:
+    kinds = [answer[0] for answer in each_alone(REQUESTS)]
+    assert kinds == ["answered"] * 5 + ["given on"] * 4 + ["answered"] * 4 + ["given on"] * 8 + ["answered"]
+
+
+def test_the_like_of_the_last_request_is_not_parsed() -> None:
+    answers = Answers()
+    connection = answers.connection()
+    connection.data_received(asked())
+    connection.parser = None  # type: ignore[assignment]  # who parsed now would fail
+    connection.data_received(asked(OTHER))
+    connection.data_received(asked())
+    assert answers == each_alone([asked(), asked(OTHER), asked()])
+    with pytest.raises(AttributeError):
+        connection.data_received(asked(TILE, HOST + b"If-None-Match: *\r\n"))
+
+
+def test_a_large_request_is_not_remembered() -> None:
+    connection = Answers().connection()
+    for headers, is_kept in ((b"X: %b\r\n" % (b"a" * 9000), False), (b"X: a\r\n", True)):
+        connection.data_received(asked(TILE, HOST + headers))
+        assert bool(connection._alike) == is_kept
+
+
+# Closed, or with the rest of a message to come that is the next request's beginning: nothing can follow these.
+FOLLOWED = [request for request in REQUESTS if b"close" not in request and b"HTTP/1.0" not in request]
+
+
+@given(st.lists(st.sampled_from(FOLLOWED), min_size=1, max_size=8), st.data())
+def test_one_connection_answers_as_many_do(requests: list[bytes], data: st.DataObject) -> None:
+    whole, pieces = b"".join(requests), list[bytes]()
+    ends = [sum(map(len, requests[: n + 1])) for n in range(len(requests))]
+    cuts = data.draw(st.sets(st.sampled_from(ends) | st.integers(1, len(whole)), max_size=12))
+    for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(whole)], strict=True):
+        pieces.append(whole[start:end])
+    assert on_one_connection([piece for piece in pieces if piece]) == each_alone(requests)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [b"/a\nX: y", b"/a b", b"/a\tb", b"/a\rb", b"/a\x00", b"/\xff", b"/a HTTP/1.1\r\nHost: evil\r\nX: "],
+)
+def test_an_address_that_is_none_is_parsed(address: bytes) -> None:
+    line = b"GET " + address + b".jpeg HTTP/1.1\r\n" + HOST + b"\r\n"
+    assert on_one_connection([asked(), line])[1:] == each_alone([line])
+
+
+def test_any_two_can_follow_each_other() -> None:
+    for first in FOLLOWED:
+        for second in FOLLOWED:
+            requests = [first, first, second, second, first]
+            assert on_one_connection(requests) == each_alone(requests)
+
+
+def test_the_end_of_one_request_is_not_taken_for_another() -> None:
+    # The second piece looks like a whole request and is the value of the first one's header.
+    first, second = asked(TILE, b"If-None-Match: *\r\nX: ")[: -len(b"\r\n")], asked()
+    expected = each_alone([first + second, second])
+    assert expected[0][1].startswith(b"HTTP/1.1 304")  # type: ignore[attr-defined]
+    assert on_one_connection([first, second, second]) == expected
+    assert on_one_connection([second, first, second, second])[1:] == expected
+
+
+def test_a_body_is_not_taken_for_a_request() -> None:
+    request = asked(TILE, HOST + b"Content-Length: %d\r\n" % len(asked()))
+    assert on_one_connection([request, asked(), asked(OTHER)]) == each_alone([request, asked(OTHER)])
+    its_like = asked(TILE, HOST + b"Content-Length: 5\r\n")
+    assert on_one_connection([its_like, its_like]) == each_alone([its_like + its_like])
+
+
+def test_who_takes_no_answers_gets_none() -> None:
+    answers = Answers()
+    connection = answers.connection()
+    connection.data_received(asked())
+    connection.pause_writing()
+    connection.data_received(asked())
+    assert [answer[0] for answer in answers] == ["answered", "given on"]
+
+
+def test_a_request_under_way_comes_first(here_is_busy: TileProtocol) -> None:
+    answered = here_is_busy.transport.write  # type: ignore[attr-defined]
+    before = answered.call_count
+    here_is_busy.data_received(asked(OTHER))
+    assert answered.call_count == before
+    assert len(here_is_busy.pipeline) == 1
+
+
+@pytest.fixture
+def here_is_busy() -> TileProtocol:
+    """Give a connection that has answered a tile and works on something longer now."""
+    connection = connected(Clock(), Mock())
+    connection._start_asgi_task = Mock()  # type: ignore[method-assign]
+    connection.data_received(asked())
+    connection.data_received(asked("/slides"))
+    return connection

@@ -1,0 +1,174 @@
+"""What an import makes of a slide: its ID, pictures and record, whatever the slide lacks; and no label in public."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+from vsv.errors import InvalidNameError
+from vsv.identifiers import checked_image_id
+from vsv.ingest.extraction import MAX_TAGS_BYTES, candidate_ids, case_id
+from vsv.records.models import SlideRecord
+from vsv.storage.slide_files import Claim
+
+from tests.support.servers.running import Site, site
+from tests.support.slides.aperio import LIBRARY, Plan, label_image, write_slide
+from tests.support.slides.small import OLD, put, slide_bytes
+
+RED = np.zeros((150, 120, 3), np.uint8) + np.array([255, 0, 0], np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def no_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read no barcodes: these labels have none, and looking for them takes its time."""
+    monkeypatch.setattr("vsv.ingest.extraction.read_label", lambda _image: None)
+
+
+def write_label(path: Path, pixels: NDArray[np.uint8], description: str | None, kind: int) -> None:
+    with tifffile.TiffWriter(path, append=True) as tiff:
+        tiff.write(
+            pixels,
+            photometric="rgb",
+            description=description,
+            subfiletype=kind,
+            metadata=None,
+            software=False,
+        )
+
+
+def imported(services: Site, path: Path) -> SlideRecord:
+    assert services.bring("a.svs", path.read_bytes()) == 200
+    (record,) = services.records()
+    return record
+
+
+def described(tmp_path: Path, tags: str) -> Path:
+    description = f"{LIBRARY}600x500 (240x240) JPEG/RGB Q=85{tags}"
+    return write_slide(tmp_path / "x.svs", Plan(600, 500, 240, description=description, associated="none"))
+
+
+def picture(services: Site, image_id: str, name: str) -> Image.Image:
+    return Image.open(io.BytesIO(services.services.files.associated(image_id, name).read_bytes())).convert(
+        "RGB"
+    )
+
+
+@pytest.mark.parametrize("description", [f"{LIBRARY}label 120x150", None, f"{LIBRARY}macro 120x150"])
+@pytest.mark.parametrize("kind", [0, 1, 9])
+def test_a_label_that_stands_where_the_thumbnail_should_is_not_shown_as_one(
+    services: Site, tmp_path: Path, description: str | None, kind: int
+) -> None:
+    plan = Plan(600, 500, 240, thumbnail=False, associated="none", downsamples=(1,))
+    path = write_slide(tmp_path / "x.svs", plan)
+    write_label(path, RED, description, kind)
+    record = imported(services, path)
+    red, green, _ = np.asarray(picture(services, record.image_id, "thumbnail")).reshape(-1, 3).mean(axis=0)
+    assert red - green < 100
+
+
+def test_the_scanners_own_thumbnail_is_kept(services: Site, tmp_path: Path) -> None:
+    record = imported(services, write_slide(tmp_path / "x.svs", Plan(1024, 768, 256, associated="none")))
+    assert picture(services, record.image_id, "thumbnail").size == (256, 192)
+
+
+@pytest.mark.parametrize("associated", ["aperio", "undescribed"])
+def test_label_and_macro_are_written_whether_or_not_they_are_described(
+    services: Site, tmp_path: Path, associated: str
+) -> None:
+    plan = Plan(600, 500, 240, associated=associated)  # type: ignore[arg-type]
+    record = imported(services, write_slide(tmp_path / "x.svs", plan))
+    shown = np.asarray(picture(services, record.image_id, "label"), float)
+    assert np.abs(shown - np.asarray(label_image(), float)).mean() < 10
+    assert (record.barcode, record.slide_id, record.case_id) == (None, record.image_id, record.image_id)
+
+
+def test_without_an_id_date_mpp_or_magnification_it_is_imported_under_a_stable_id(tmp_path: Path) -> None:
+    content = described(tmp_path, "").read_bytes()
+    ids = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        with site(tmp_path / name) as services:
+            assert services.bring("a.svs", content) == 200
+            (record,) = services.records()
+        assert (record.scan_date, record.mpp, record.app_mag, record.time_zone) == (None, None, None, None)
+        ids.append(record.image_id)
+    assert ids[0] == ids[1]
+    assert ids[0].startswith("S")
+
+
+@pytest.mark.parametrize("image_id", ["../../x", "a/b", "", "NUL", "x" * 65, "a b", "..", "."])
+def test_an_id_that_is_no_name_is_not_used(services: Site, tmp_path: Path, image_id: str) -> None:
+    record = imported(services, described(tmp_path, f"|ImageID = {image_id}|AppMag = 20"))
+    assert record.image_id.startswith("S")
+    assert checked_image_id(record.image_id)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        "|MPP = nan|AppMag = inf",
+        "|MPP = 1e-200|AppMag = 1e-300",
+        "|MPP = -1|AppMag = 0",
+        "|MPP = x|AppMag = 1e999",
+    ],
+)
+def test_numbers_that_are_none_are_left_out(services: Site, tmp_path: Path, tags: str) -> None:
+    record = imported(services, described(tmp_path, tags))
+    assert (record.mpp, record.app_mag) == (None, None)
+
+
+def test_a_scanner_that_says_too_much_is_cut_short(services: Site, tmp_path: Path) -> None:
+    tags = "".join(f"|Key {number} = {'x' * 1900}" for number in range(190))
+    record = imported(services, described(tmp_path, f"|ImageID = 7|AppMag = 40{tags}"))
+    assert (record.image_id, record.app_mag) == ("7", "40")
+    assert record.tags is not None
+    assert 30 < len(record.tags) < MAX_TAGS_BYTES / 1900
+
+
+def test_the_time_is_local_where_no_zone_is_named_and_has_its_zone_where_one_is(
+    services: Site, tmp_path: Path
+) -> None:
+    record = imported(services, described(tmp_path, "|Date = 12/29/09|Time = 09:59:15|Time Zone = GMT-05:00"))
+    assert (record.scan_date, record.time_zone) == ("2009-12-29T09:59:15-05:00", "-05:00")
+    assert services.bring("b.svs") == 200
+    local = next(r for r in services.records() if r.filename == "b.svs")
+    assert (local.scan_date, local.time_zone) == ("2009-12-29T09:59:15", "local")
+
+
+def test_the_label_is_this_slides_even_if_another_had_its_name_size_and_time(tmp_path: Path) -> None:
+    with site(tmp_path, "one", "two", in_place=True) as services:
+        for folder, color, thumbnail in (("one", RED, True), ("two", RED[..., ::-1], False)):
+            plan = Plan(600, 500, 240, associated="none", thumbnail=thumbnail)
+            path = write_slide(tmp_path / folder / "a.svs", plan)
+            write_label(path, color, f"{LIBRARY}label 120x150", 1)
+            write_label(path, RED // 2, f"{LIBRARY}macro 120x150", 9)
+            put(path.parent, "a.svs", path.read_bytes().ljust(700_000), modified=OLD)
+        services.settle("a.svs", 700_000)
+        labels = [np.asarray(picture(services, r.image_id, "label")) for r in services.records()]
+    assert [[round(float(c) / 255) for c in label.mean(axis=(0, 1))] for label in labels] == [
+        [1, 0, 0],
+        [0, 0, 1],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("slide_id", "case"),
+    [("S26-000123-A1", "S26-000123"), ("S26", "S26"), ("-x", "-x"), ("a-", "a"), ("-", "-"), ("a--b", "a-")],
+)
+def test_the_case_is_what_precedes_the_last_dash(slide_id: str, case: str) -> None:
+    assert case_id(slide_id) == case
+
+
+@pytest.mark.parametrize("own", [None, "1004486", "a" * 64, "a." + "b" * 28 + "." * 30 + "c", "CON-1"])
+def test_every_candidate_can_be_an_id_and_they_differ(own: str | None) -> None:
+    found = list(candidate_ids(own, Claim("a.svs", 1, "0" * 64)))
+    assert len(set(found)) == len(found) >= 5
+    try:
+        assert all(map(checked_image_id, found))
+    except InvalidNameError:
+        pytest.fail(f"one of {found} is no ImageID")
+    assert found == list(candidate_ids(own, Claim("a.svs", 1, "0" * 64)))
+    assert slide_bytes()

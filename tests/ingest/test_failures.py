@@ -1,0 +1,180 @@
+"""Imports that fail or have to wait: the reason is told, the file is kept, and what was mended comes in."""
+
+from pathlib import Path
+
+import pytest
+from vsv.errors import NotFoundError, UnavailableError
+from vsv.ingest import receive
+from vsv.records.models import ImportRecord, ImportState
+
+from tests.support.servers.running import Site
+from tests.support.slides.aperio import patch_item
+from tests.support.slides.small import OLD, put, slide_bytes
+
+SIZE = len(slide_bytes())
+
+
+def _hostile_size(path: Path) -> None:
+    patch_item(path, 0, "ImageWidth", 0, 60_000)
+
+
+BROKEN = {
+    "empty": (b"", "empty"),
+    "truncated": (slide_bytes()[: SIZE // 2], "truncated|points beyond"),
+    "cut at its very end": (slide_bytes()[:-1], "truncated|points beyond"),
+    "text": (b"Not for diagnosis. " * 9, "not a slide"),
+    "a JPEG": (b"\xff\xd8\xff\xe0" * 50, "not a slide"),
+    "a header": (b"II*\0\x08\0\0\0", "truncated|points beyond"),
+    "no image": (b"II*\0\0\0\0\0", "no image"),
+    "zeros": (bytes(5000), "not a slide"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_what_is_no_slide_fails_with_a_reason_is_kept_and_leaves_no_trace(services: Site, kind: str) -> None:
+    content, reason = BROKEN[kind]
+    assert services.bring("a.svs", content) == 422
+    error = services.post("a.svs", len(content))[1]["error"]
+    assert any(word in error for word in reason.split("|")), error
+    assert str(services.services.files.root) not in error
+    (kept,) = (services.services.files.root / "taken/a.svs").iterdir()
+    assert kept.read_bytes() == content
+    assert services.records() == []
+    assert list((services.services.files.root / "slides").iterdir()) == []
+
+
+def test_impossible_dimensions_fail(services: Site) -> None:
+    path = put(services.scanner, "a.svs")
+    _hostile_size(path)
+    assert services.settle("a.svs", SIZE) == 422
+    assert services.records() == []
+
+
+def test_a_mended_file_of_another_size_is_imported(services: Site) -> None:
+    assert services.bring("a.svs", slide_bytes()[:5000]) == 422
+    assert services.bring("a.svs") == 200
+
+
+def test_a_mended_file_of_the_same_size_is_imported(services: Site) -> None:
+    assert services.bring("a.svs", b"\0" * SIZE) == 422
+    put(services.scanner, "a.svs", modified=OLD + 1)
+    assert services.settle("a.svs", SIZE) == 200
+
+
+def test_a_failed_import_can_be_tried_again(services: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("vsv.ingest.extraction.read_scan", lambda _path: 1 / 0)
+        assert services.bring() == 422
+    assert services.post("a.svs", SIZE)[1]["error"] == "an unexpected error stopped it: see the log"
+    receive.retry(services.services, "a.svs")
+    services.finish()
+    assert services.post("a.svs", SIZE)[0] == 200
+    with pytest.raises(NotFoundError):
+        receive.retry(services.services, "b.svs")
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "vsv.storage.atomic_write.flush",
+        "vsv_local.ingest.transfer._copy_bytes",
+        "vsv.ingest.extraction.encode",
+    ],
+)
+def test_a_disk_that_refuses_is_waited_for(
+    services: Site, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device", "/secret/path")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(where, refuse)
+        assert services.bring() == 202
+        run = services.services.imports.get("a.svs")
+        assert run is not None
+        assert "disk" in (run.error or "")
+        assert "secret" not in (run.error or "")
+    assert services.settle("a.svs", SIZE) == 200
+    run = services.services.imports.get("a.svs")
+    assert run is not None
+    assert run.error is None
+
+
+def test_a_full_disk_is_seen_before_gigabytes_are_written(
+    services: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "vsv_local.ingest.transfer.shutil.disk_usage", lambda _path: type("Usage", (), {"free": 1})()
+    )
+    assert services.bring() == 202
+    assert "no room" in (services.services.imports.get("a.svs").error or "")  # type: ignore[union-attr]
+
+
+def test_a_copy_that_differs_from_what_was_read_is_thrown_away(
+    services: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("vsv_local.ingest.transfer.checksum", lambda _path: "0" * 64)
+        assert services.bring() == 202
+        assert list((services.services.files.root / "incoming").iterdir()) == []
+    assert services.settle("a.svs", SIZE) == 200
+
+
+def test_a_file_that_leaves_before_it_was_copied_fails_and_comes_in_when_it_is_back(services: Site) -> None:
+    path = put(services.scanner, "a.svs")
+    services.services.imports.start(  # as a server that was killed at once leaves it
+        ImportRecord(
+            filename="a.svs", size=SIZE, state=ImportState.TRANSFERRING, run_id="1", source=str(services.scanner),
+            started_at="2026-11-21T00:00:00.000000Z", updated_at="2026-11-21T00:00:00.000000Z",
+        ),
+        replaces=None,
+    )  # fmt: skip
+    path.unlink()
+    services.intake.resume()
+    services.finish()
+    assert services.state() is ImportState.FAILED
+    put(services.scanner, "a.svs")
+    assert services.settle("a.svs", SIZE) == 200
+
+
+def test_a_share_that_is_gone_for_a_while_is_waited_for(services: Site) -> None:
+    away = services.scanner.with_name("away")
+    put(services.scanner, "a.svs")
+    services.intake.close()
+    services.post("a.svs", SIZE)
+    services.scanner.rename(away)
+    run = services.services.imports.get("a.svs")
+    assert run is not None
+    with pytest.raises(UnavailableError):
+        services.intake._transfer({"filename": "a.svs", "size": SIZE, "runId": run.run_id}, None)
+
+
+def test_a_record_store_on_a_full_disk_ends_the_run_for_now_and_not_for_ever(
+    services: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise UnavailableError("The disk that holds the record store is full: make room, then try again.")
+
+    put(services.scanner, "a.svs")
+    assert services.post("a.svs", SIZE)[0] == 202
+    services.finish()
+    services.services.slides.remove("1004486")
+    with monkeypatch.context() as patched:
+        patched.setattr(services.services.imports, "advance", refuse)
+        patched.setattr(services.services.slides, "put_new", refuse)
+        assert services.settle("a.svs", SIZE) == 202
+        services.finish()
+    assert services.settle("a.svs", SIZE) == 200
+
+
+def test_a_lock_that_cannot_be_made_ends_the_run_for_now(
+    services: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(30, "Read-only file system", "/secret/path")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("vsv_local.ingest.import_runner.import_lock", refuse)
+        assert services.bring() == 202
+        assert "secret" not in (services.services.imports.get("a.svs").error or "")  # type: ignore[union-attr]
+    assert services.settle("a.svs", SIZE) == 200

@@ -1,0 +1,75 @@
+"""A rescan of a deleted slide is a new slide that knows which one it replaces."""
+
+from pathlib import Path
+
+import pytest
+from vsv.barcodes.reader import Barcode
+from vsv.records.models import SlideRecord, Status
+from vsv.workflow.transitions import Decider, change
+
+from tests.support.servers.running import Site
+from tests.support.slides.aperio import Plan, write_slide
+from tests.support.slides.small import slide_bytes
+from tests.support.stores.store_records import slide
+
+ADMIN = Decider("Eve", is_admin=True)
+
+
+@pytest.fixture(autouse=True)
+def label(monkeypatch: pytest.MonkeyPatch) -> list[Barcode | None]:
+    """Give what is read on the next labels."""
+    read: list[Barcode | None] = [None]
+    monkeypatch.setattr("vsv.ingest.extraction.read_label", lambda _image: read[0])
+    return read
+
+
+def delete(services: Site, image_id: str) -> None:
+    change(services.services, image_id, {"status": Status.DELETED}, ADMIN)
+
+
+def newest(services: Site, known: set[str]) -> SlideRecord:
+    (record,) = (record for record in services.records() if record.image_id not in known)
+    return record
+
+
+def test_a_rescan_under_the_same_name_knows_the_deleted_one(services: Site) -> None:
+    assert services.bring("a.svs", slide_bytes()) == 200
+    (first,) = services.records()
+    assert first.predecessor is None
+    delete(services, first.image_id)
+    assert services.bring("a.svs", slide_bytes() + b"rescan") == 200
+    second = newest(services, {first.image_id})
+    assert (second.predecessor, second.status) == (first.image_id, Status.NEW)
+    stored = services.services.slides.get(first.image_id)
+    assert stored
+    assert stored.status is Status.DELETED
+
+
+def test_a_rescan_under_another_name_is_known_by_its_barcode(
+    services: Site, label: list[Barcode | None], tmp_path: Path
+) -> None:
+    code = Barcode("S26-7-A1", "DataMatrix", "zxing")
+    for image_id, fields in {
+        "gone": {"status": Status.DELETED, "deleted_at": "2026-11-20T00:00:00.000000Z"},
+        "gone-since": {"status": Status.DELETED, "deleted_at": "2026-11-21T00:00:00.000000Z"},
+        "kept": {},
+        "other": {
+            "status": Status.DELETED,
+            "barcode": "S26-7-B1",
+            "deleted_at": "2026-11-22T00:00:00.000000Z",
+        },
+    }.items():
+        services.services.slides.put_new(
+            slide(image_id, **{"case_id": "S26-7", "barcode": code.text, **fields})
+        )
+    label[0] = code
+    path = write_slide(tmp_path / "x.svs", Plan(600, 500, 240))
+    assert services.bring("b.svs", path.read_bytes()) == 200
+    assert newest(services, {"gone", "gone-since", "kept", "other"}).predecessor == "gone-since"
+
+
+def test_another_scan_beside_one_that_stays_replaces_nothing(services: Site) -> None:
+    assert services.bring("a.svs", slide_bytes()) == 200
+    (first,) = services.records()
+    assert services.bring("a.svs", slide_bytes() + b"again") == 200
+    assert newest(services, {first.image_id}).predecessor is None

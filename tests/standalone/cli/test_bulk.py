@@ -1,0 +1,363 @@
+"""Many slides in one run: found, worked through whatever happens to some, and looked at from outside."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from vsv.errors import UnavailableError
+from vsv.storage import atomic_write
+
+from tests.support.paths import ROOT
+from tests.support.servers.running import DEADLINE_S, check_whole, server, site, wait_until
+from tests.support.slides.small import other_scan, put, slide_bytes
+from vsv_local.bulk import file_discovery, run_records
+from vsv_local.bulk.file_discovery import slide_files
+from vsv_local.bulk.parallel_work import Outcome, StoppedError, Task, duration, shown, work_through
+from vsv_local.bulk.parallel_work import Result as Ended
+from vsv_local.bulk.run_records import End, Kind, Run, is_alive, stored_runs
+from vsv_local.cli.main import main
+from vsv_local.ingest.import_runner import import_lock
+
+
+def vsv(folder: Path, *arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [*map(str, arguments), "--data", str(folder / "data")])
+
+
+def status(folder: Path) -> Any:
+    return json.loads(vsv(folder, "status", "--json").stdout)
+
+
+def fill(folder: Path, count: int, side: int = 600) -> Path:
+    for number in range(count):
+        put(folder / "in" / str(number % 3), f"{number}.svs", slide_bytes(str(3000000 + number), side=side))
+    return folder / "in"
+
+
+def start(folder: Path, *arguments: str | Path) -> "subprocess.Popen[str]":
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}"}
+    program = [sys.executable, "-c", "from vsv_local.cli.main import main; main()"]
+    return subprocess.Popen(
+        [*program, *map(str, arguments), "--data", str(folder / "data")],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def names(paths: Sequence[Path], data: Path) -> list[tuple[str, bool]]:
+    return [(found.path.name, found.trouble is None) for found in slide_files(paths, data)]
+
+
+class TestFinding:
+    def test_folders_are_walked_and_what_is_no_slide_is_passed_over(self, tmp_path: Path) -> None:
+        for name in ("b/z.svs", "b/c/y.ndpi", "a.SVS", "x.txt", ".hidden.svs", ".hidden/q.svs", "CON.svs"):
+            put(tmp_path / "in" / Path(name).parent, Path(name).name, b"x")
+        os.mkfifo(tmp_path / "in/pipe.svs")
+        (tmp_path / "in/gone.svs").symlink_to(tmp_path / "nowhere")
+        (tmp_path / "in/link.svs").symlink_to(tmp_path / "in/a.SVS")
+        assert names([tmp_path / "in"], tmp_path / "data") == [
+            ("CON.svs", False), ("a.SVS", True), ("y.ndpi", True), ("z.svs", True), ("gone.svs", False),
+            ("link.svs", True),
+        ]  # fmt: skip
+
+    def test_a_loop_of_links_ends_and_the_data_folder_is_left_out(self, tmp_path: Path) -> None:
+        put(tmp_path / "data/slides/1", "slide.svs", b"x")
+        put(tmp_path, "a.svs", b"x")
+        (tmp_path / "loop").symlink_to(tmp_path)
+        assert names([tmp_path], tmp_path / "data") == [("a.svs", True)]
+        assert names([tmp_path / "loop"], tmp_path / "loop/data") == [("a.svs", True)]
+        assert names([tmp_path / "data"], tmp_path / "data") == []
+
+    def test_a_folder_too_deep_is_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(file_discovery, "MAX_DEPTH", 2)
+        put(tmp_path / "in/1/2", "deep.svs", b"x")
+        assert names([tmp_path / "in"], tmp_path / "data") == [("2", False)]
+
+    def test_names_of_any_bytes_are_told_and_shown_harmlessly(self, tmp_path: Path) -> None:
+        (tmp_path / "in").mkdir()
+        (tmp_path / "in" / "\x1b[31mred.svs").write_bytes(b"x")
+        (tmp_path / "in" / os.fsdecode(b"\xff.svs")).write_bytes(b"x")
+        result = vsv(tmp_path, "import", tmp_path / "in")
+        assert (result.exit_code, result.output.count("rename it")) == (1, 2)
+        assert "\x1b" not in result.output
+        assert vsv(tmp_path, "status", "--failed").output.count("rename it") == 2
+        assert shown("a\x07\udcff") == "a��"
+
+
+class TestWork:
+    def test_the_order_is_kept_and_one_that_fails_stops_no_other(self) -> None:
+        def work(number: int) -> Outcome:
+            time.sleep(0.02 * (5 - number))
+            if number == 1:
+                raise UnavailableError("the disk is full")
+            if number == 2:
+                raise ZeroDivisionError
+            return Outcome(str(number), Ended.OK)
+
+        tasks = [Task(str(n), 1, lambda n=n: work(n)) for n in range(5)]
+        outcomes = list(work_through(tasks, Silent(), 3, Event()))
+        assert [outcome.name for outcome in outcomes] == list("01234")
+        reasons = [outcome.reason for outcome in outcomes if outcome.result is Ended.FAILED]
+        assert reasons == ["the disk is full", "an unexpected error stopped it: see the log"]
+
+    def test_stopped_it_takes_up_no_more(self) -> None:
+        stopping = Event()
+
+        def work() -> Outcome:
+            stopping.set()
+            raise StoppedError
+
+        done: list[int] = []
+        tasks = [Task("0", 1, work), *(Task(str(n), 1, lambda n=n: done.append(n)) for n in range(1, 50))]
+        assert list(work_through(tasks, Silent(), 1, stopping)) == []
+        assert done == []
+
+    def test_tasks_are_made_as_they_are_needed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("vsv_local.bulk.parallel_work.AHEAD", 10)
+        made = 0
+
+        def tasks() -> Iterator[Task]:
+            nonlocal made
+            for made in range(1, 1000):  # noqa: B007  looked at below
+                yield Task("x", 1, lambda: Outcome("x", Ended.OK))
+
+        for told, _ in enumerate(work_through(tasks(), Silent(), 2, Event()), 1):
+            assert made - told <= 11
+
+    @pytest.mark.parametrize(
+        ("seconds", "text"),
+        [(5, "5 s"), (89, "89 s"), (600, "10 min"), (9000, "2 h 30 min"), (360000, "4.2 days")],
+    )
+    def test_a_duration_is_in_words(self, seconds: float, text: str) -> None:
+        assert duration(seconds) == text
+
+
+class Silent:
+    def begin(self, name: str, amount: int) -> None: ...
+
+    def end(self, amount: int, outcome: Outcome) -> None: ...
+
+    def drop(self, name: str) -> None: ...
+
+
+class TestRuns:
+    def test_the_estimate_goes_by_amount_and_by_what_was_worked_on(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = [1000.0]
+        monkeypatch.setattr("vsv_local.bulk.run_records.time.monotonic", lambda: clock[0])
+        with Run(tmp_path, Kind.IMPORT, files=12, amount=1600, threads=1) as run:
+            for number in range(10):
+                run.begin(f"s{number}", 100)
+                run.end(100, Outcome(f"s{number}", Ended.SKIPPED))
+            assert run.state.seconds_left is None
+            run.begin("a", 100)
+            clock[0] += 10
+            run.end(100, Outcome("a", Ended.OK))
+            run.begin("b", 500)
+            clock[0] += 1
+            run.at("b", 0, 1)
+            assert run.state.seconds_left == 50  # 500 bytes, at 10 a second
+            clock[0] += 49
+            run.at("b", 1, 2)
+            assert run.state.seconds_left == 42.9  # 250 left, at 350 in a minute
+            run.end(500, Outcome("b", Ended.FAILED, reason="no"))
+        (state,) = stored_runs(tmp_path)
+        assert (state.ok, state.skipped, state.failed, state.left, state.now) == (1, 10, 1, 0, ())
+
+    def test_the_last_twenty_are_kept_and_what_is_no_run_is_passed_over(self, tmp_path: Path) -> None:
+        (tmp_path / "runs").mkdir()
+        for text in ("", "[]", "{}", '{"end": null, "kind": "import", "now": []}', "\xff"):
+            (tmp_path / "runs" / f"99999999-{len(text)}.json").write_text(text)
+        for _ in range(run_records.KEPT + 5):
+            with Run(tmp_path, Kind.RENDER, files=0, amount=0, threads=1) as run:
+                run.close(End.DONE)
+        assert len(list(stored_runs(tmp_path))) == run_records.KEPT
+        assert len(list((tmp_path / "runs").glob("2*.lock"))) == run_records.KEPT
+
+    def test_a_run_is_alive_as_long_as_its_process_and_no_longer(self, tmp_path: Path) -> None:
+        with Run(tmp_path, Kind.RENDER, files=3, amount=0, threads=1) as run:
+            (state,) = stored_runs(tmp_path)
+            assert (state.run, is_alive(tmp_path, state), is_alive(tmp_path, state)) == (
+                run.state.run,
+                True,
+                True,
+            )
+        assert not is_alive(tmp_path, state)
+
+    def test_a_journal_that_cannot_be_written_stops_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def full(*_arguments: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        with (
+            Run(tmp_path, Kind.RENDER, files=1, amount=0, threads=1) as run,
+            monkeypatch.context() as patched,
+        ):
+            patched.setattr(atomic_write, "write", full)
+            run.end(0, Outcome("x", Ended.OK))
+            run.close(End.DONE)
+            run.__exit__()
+            assert run.state.ok == 1
+        assert caplog.text.count("cannot be noted") == 1
+
+    def test_to_watch_ends_when_nothing_goes_on(self, tmp_path: Path) -> None:
+        with Run(tmp_path / "data", Kind.RENDER, files=2, amount=9, threads=1) as run:
+            run.begin("1004486", 9)
+            run._write(non_blocking=True)
+            text = vsv(tmp_path, "status").output
+            assert "goes on since" in text
+            assert "now: 1004486" in text
+            run.close(End.STOPPED)
+        assert "stopped at" in vsv(tmp_path, "status", "--watch").output
+
+    def test_status_where_there_is_nothing(self, tmp_path: Path) -> None:
+        assert vsv(tmp_path, "status").exit_code == 1
+        (tmp_path / "data").mkdir()
+        assert "no run" in vsv(tmp_path, "status").output
+        assert vsv(tmp_path, "status", "--failed").output == ""
+        assert vsv(tmp_path, "status", "--run", "../x").exit_code == 1
+
+
+class TestImport:
+    def test_a_folder_with_bad_slides_in_it(self, tmp_path: Path) -> None:
+        folder = fill(tmp_path, 5)
+        put(folder / "1", "bad.svs", b"no slide")
+        first = vsv(tmp_path, "import", folder, "--json")
+        assert first.exit_code == 1
+        ended = [outcome["Outcome"] for outcome in json.loads(first.stdout)]
+        assert sorted(ended) == ["FAILED", "OK", "OK", "OK", "OK", "OK"]
+        (run,) = status(tmp_path)
+        assert {
+            "kind": "import",
+            "files": 6,
+            "ok": 5,
+            "failed": 1,
+            "left": 0,
+            "end": "done",
+        }.items() <= run.items()
+        assert "bad.svs: this is not a slide" in vsv(tmp_path, "status", "--failed").output
+        assert json.loads(vsv(tmp_path, "status", "--failed", "--json").stdout)[0]["Outcome"] == "FAILED"
+        again = vsv(tmp_path, "import", folder)
+        assert (again.exit_code, "0 OK, 5 skipped, 1 failed" in again.output) == (1, True)
+        (folder / "1/bad.svs").unlink()
+        assert vsv(tmp_path, "import", folder).exit_code == 0
+
+    def test_a_deleted_slide_in_a_folder_is_skipped(self, tmp_path: Path) -> None:
+        folder = fill(tmp_path, 1)
+        vsv(tmp_path, "import", folder)
+        vsv(tmp_path, "delete", "3000000", "--yes")
+        result = vsv(tmp_path, "import", folder)
+        assert (result.exit_code, "delete --undo 3000000" in result.output) == (0, True)
+
+    def test_files_of_one_name_in_many_folders_become_as_many_slides(self, tmp_path: Path) -> None:
+        days = (b"28", b"29", b"30", b"31")
+        for day in days:
+            put(tmp_path / "in" / day.decode(), "same.svs", other_scan(slide_bytes(), day))
+        result = vsv(tmp_path, "import", tmp_path / "in", "--jobs", "4")
+        assert (result.exit_code, "4 OK" in result.output) == (0, True)
+        with site(tmp_path) as services:
+            dates = sorted(str(record.scan_date)[8:10] for record in services.records())
+        assert dates == [day.decode() for day in days]
+        assert "0 OK, 4 skipped" in vsv(tmp_path, "import", tmp_path / "in").output
+
+    def test_killed_it_is_seen_dead_and_goes_on(self, tmp_path: Path) -> None:
+        folder = fill(tmp_path, 8, side=2000)
+        for _ in range(3):
+            process = start(tmp_path, "import", folder)
+            wait_until(lambda: alive(tmp_path), "the run is seen")
+            time.sleep(0.3)  # the moment that is tested, not a wait for something
+            process.kill()
+            process.communicate()
+            assert not alive(tmp_path)
+            with site(tmp_path) as services:
+                check_whole(services)
+        text = vsv(tmp_path, "status").output
+        assert "died" in text or "done" in text
+        result = vsv(tmp_path, "import", folder)
+        assert (result.exit_code, "0 failed" in result.output) == (0, True)
+        with site(tmp_path) as services:
+            assert sorted(record.image_id for record in services.records()) == [
+                str(3000000 + n) for n in range(8)
+            ]
+            check_whole(services)
+
+    def test_interrupted_it_ends_in_order_and_goes_on(self, tmp_path: Path) -> None:
+        folder = fill(tmp_path, 40)
+        process = start(tmp_path, "import", folder)
+        wait_until(lambda: alive(tmp_path) and status(tmp_path)[0]["ok"], "some are done")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=DEADLINE_S)
+        assert process.returncode == 130
+        assert "Stopping after the steps under way" in errors
+        assert "Traceback" not in errors
+        (run,) = status(tmp_path)
+        assert (run["end"], run["failed"], run["now"]) == ("stopped", 0, [])
+        assert 0 < run["ok"] < 40
+        assert "40" in vsv(tmp_path, "import", folder).output
+
+    def test_beside_a_server_and_another_command_nothing_fails_or_is_done_twice(self, tmp_path: Path) -> None:
+        folder = fill(tmp_path, 6)
+        with server(tmp_path / "data", "--watch", str(folder / "0"), "--watch", str(folder / "1")):
+            commands = [start(tmp_path, "import", folder, "--json") for _ in range(2)]
+            told = [json.loads(command.communicate(timeout=DEADLINE_S)[0]) for command in commands]
+        assert {outcome["Outcome"] for outcomes in told for outcome in outcomes} <= {"OK", "SKIPPED"}
+        assert [len(outcomes) for outcomes in told] == [6, 6]
+        with site(tmp_path) as services:
+            assert [record.version for record in services.records()] == [1] * 6
+
+
+def alive(folder: Path) -> bool:
+    return (folder / "data").is_dir() and any(run["alive"] for run in status(folder))
+
+
+class TestRender:
+    def test_what_another_process_works_on_is_left_to_it(self, tmp_path: Path) -> None:
+        vsv(tmp_path, "import", fill(tmp_path, 2))
+        with site(tmp_path) as services:
+            for pyramid in services.services.files.root.glob("slides/*/pyramid.tif"):
+                pyramid.unlink()
+            with import_lock(services.services.files, "0.svs"):
+                result = vsv(tmp_path, "render", "--all")
+        assert "[1/2] skipped 3000000: another process is at work on it" in result.output
+        assert "1 OK, 1 skipped, 0 failed" in result.output
+        assert status(tmp_path)[0]["kind"] == "render"
+
+    def test_slides_whose_original_is_away_are_left_out(self, tmp_path: Path) -> None:
+        vsv(tmp_path, "import", fill(tmp_path, 2))
+        with site(tmp_path) as services:
+            services.services.slides.update("3000000", {"original": "ARCHIVED"}, by="test")
+        assert "0 OK, 1 skipped, 0 failed" in vsv(tmp_path, "render", "--all").output
+
+    def test_interrupted_it_stops_within_a_slide(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        vsv(tmp_path, "import", fill(tmp_path, 3))
+        for pyramid in (tmp_path / "data").glob("slides/*/pyramid.tif"):
+            pyramid.unlink()
+        at = Run.at
+
+        def interrupted(self: Run, name: str, done: int, total: int) -> None:
+            at(self, name, done, total)
+            os.kill(os.getpid(), signal.SIGINT)
+            Event().wait(0.2)  # until the main thread has heard of it
+            monkeypatch.setattr(Run, "at", at)
+
+        monkeypatch.setattr(Run, "at", interrupted)
+        result = vsv(tmp_path, "render", "--all", "--jobs", "1")
+        assert result.exit_code == 130
+        assert list((tmp_path / "data/slides").glob("*/*.part")) == []
+        monkeypatch.setattr(Run, "at", at)
+        assert vsv(tmp_path, "render", "--all").exit_code == 0
+        assert len(list((tmp_path / "data").glob("slides/*/pyramid.tif"))) == 3

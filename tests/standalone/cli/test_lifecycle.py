@@ -1,0 +1,180 @@
+"""Jobs, deletion and sending at the command line and in the standalone server."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from vsv.lifecycle import requests
+from vsv.records.models import JobKind, JobRecord, JobState, Status
+from vsv.services import Services
+from vsv.workflow import job_queue
+from vsv.workflow.transitions import Decider, change
+
+from tests.support.servers.registry import Registry, status
+from tests.support.stores.store_records import slide
+from vsv_local.cli.main import main
+from vsv_local.composition import standalone
+from vsv_local.server.job_threads import JobWorker
+
+ADMIN = Decider("Eve", is_admin=True)
+
+
+@pytest.fixture
+def data(tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("VSV_DATA", "VSV_DESTINATIONS", "VSV_GRACE_DAYS"):
+        monkeypatch.delenv(name, raising=False)
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "destinations.json").write_text(json.dumps([{"name": "registry", "url": registry.url}]))
+    with standalone(data) as (services, _intake):
+        for image_id in ("1", "2"):
+            services.slides.put_new(slide(image_id, status=Status.GOOD))
+            services.files.folder(image_id).mkdir(parents=True)
+            services.files.slide(image_id).write_bytes(b"slide")
+    return data
+
+
+def run(data: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, [*arguments, "--data", str(data)])
+
+
+def found(data: Path, read: Callable[[Services], Any]) -> Any:
+    with standalone(data) as (services, _intake):
+        return read(services)
+
+
+class TestSend:
+    def test_a_slide_is_sent_and_said_to_be(self, data: Path, registry: Registry) -> None:
+        result = run(data, "send", "1", "2")
+        assert (result.exit_code, result.output) == (0, "Slide 1 is SENT\nSlide 2 is SENT\n")
+        again = run(data, "send", "1")
+        assert (
+            again.exit_code,
+            "Slide 1 is SENT already: to send it once more, mark it" in again.output,
+        ) == (0, True)
+        assert [document["slide"]["ImageID"] for _p, _h, document in registry.asked] == ["1", "2"]
+        assert found(data, lambda services: services.slides.get("1").status) is Status.SENT
+
+    def test_what_cannot_be_sent_now_waits(self, data: Path, registry: Registry) -> None:
+        registry.answers[:] = [status(503)]
+        result = run(data, "send", "1")
+        assert result.exit_code == 0
+        assert "registry cannot take it now (status 503)" in result.output
+        assert "waits for the registry" in result.output
+        listed = run(data, "jobs")
+        assert "SEND      1" in listed.output
+        assert "status 503" in listed.output
+
+    def test_what_is_refused_is_told_and_does_not_stop_the_others(
+        self, data: Path, registry: Registry
+    ) -> None:
+        registry.answers[:] = [status(422), status(200)]
+        result = run(data, "send", "1", "nowhere", "2")
+        assert result.exit_code == 1
+        assert "Slide 1: registry refuses it (status 422)" in result.output
+        assert "Slide nowhere: There is no slide with this ImageID." in result.output
+        assert "Slide 2 is SENT" in result.output
+        (failed,) = json.loads(run(data, "jobs", "--state", "failed", "--json").output)
+        assert (failed["ImageID"], failed["Kind"]) == ("1", "SEND")
+
+    def test_destinations_that_are_wrong_are_told(self, data: Path) -> None:
+        (data / "destinations.json").write_text("[")
+        result = run(data, "send", "1")
+        assert result.exit_code == 1
+        assert "the destinations are not JSON" in result.output
+
+
+class TestRunJobs:
+    def test_it_purges_what_is_due_and_reports_it(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("VSV_GRACE_DAYS", "0")
+        run(data, "delete", "1", "--yes")
+        result = run(data, "run-jobs")
+        assert result.exit_code == 0
+        assert "PURGE     1" in result.output
+        assert "slide.svs, waited.json" in result.output
+        assert found(data, lambda services: services.slides.get("1").original) == "PURGED"
+
+    def test_within_the_grace_nothing_goes(self, data: Path) -> None:
+        deleted = run(data, "delete", "1", "--yes")
+        assert "for 7 days --undo brings it back" in deleted.output
+        assert "0 done" in run(data, "run-jobs").output
+        assert run(data, "delete", "1", "--undo").exit_code == 0
+        assert found(data, lambda services: services.files.slide("1").read_bytes()) == b"slide"
+
+    def test_a_setting_that_is_no_number_of_days_is_refused(
+        self, data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("VSV_GRACE_DAYS", "a week")
+        result = run(data, "run-jobs")
+        assert result.exit_code == 1
+        assert "VSV_GRACE_DAYS must be a number of days" in result.output
+
+
+class TestServer:
+    def eventually(self, services: Services, image_id: str, kind: JobKind) -> JobRecord:
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            job = services.jobs.get(image_id, kind)
+            if job is not None and job.state is not JobState.WAITING:
+                return job
+            time.sleep(0.02)
+        raise AssertionError("the job is not done")
+
+    def test_it_works_on_what_is_asked_for(
+        self, data: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("vsv_local.server.job_threads.LOOK_SECONDS", 0.02)
+        with standalone(data) as (services, _intake):
+            worker = JobWorker(services)
+            worker.start()
+            try:
+                change(services, "1", {"status": Status.SENT}, ADMIN)
+                assert self.eventually(services, "1", JobKind.SEND).state is JobState.DONE
+                change(services, "2", {"status": Status.DELETED}, ADMIN)
+                requests.purge(services, "2", "2", ADMIN)
+                assert self.eventually(services, "2", JobKind.PURGE).state is JobState.DONE
+            finally:
+                worker.stop()
+            assert len(registry.asked) == 1
+            job_queue.request(services, "1", JobKind.PURGE, "Eve")
+            time.sleep(0.1)
+            stopped = services.jobs.get("1", JobKind.PURGE)
+            assert stopped
+            assert stopped.attempts == 0
+
+    def test_a_failing_look_does_not_end_it(
+        self,
+        data: Path,
+        registry: Registry,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        monkeypatch.setattr("vsv_local.server.job_threads.LOOK_SECONDS", 0.02)
+
+        def broken(_services: Services) -> list[JobRecord]:
+            raise RuntimeError("broken")
+
+        monkeypatch.setattr("vsv.lifecycle.daily_schedule.look", broken)
+        with standalone(data) as (services, _intake):
+            worker = JobWorker(services)
+            worker.start()
+            try:
+                change(services, "2", {"status": Status.DELETED}, ADMIN)
+                requests.purge(services, "2", "2", ADMIN)
+                assert self.eventually(services, "2", JobKind.PURGE).state is JobState.DONE
+            finally:
+                worker.stop()
+        assert "broken" in caplog.text
+
+
+def test_a_list_of_jobs_does_not_repeat_a_policys_secret(data: Path) -> None:
+    detail = {"name": "STUDY-1", "policy": 'dates = "shift"\nshift_key = "0123456789abcdef"'}
+    found(data, lambda services: job_queue.request(services, "1", JobKind.PUBLISH, "Eve", detail))
+    result = run(data, "jobs", "--json")
+    (listed,) = json.loads(result.stdout)
+    assert listed["Detail"] == {"name": "STUDY-1"}
+    assert "0123456789abcdef" not in result.output

@@ -1,0 +1,352 @@
+"""Subscriptions over graphql-transport-ws: changes from anywhere, filters, bounds, the protocol's rules."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from vsv.ingest import progress
+from vsv.ingest.receive import receive
+from vsv.records.models import ImportState
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from tests.support.paths import ROOT
+from tests.support.servers.graphql_server import Client, Server, run_apart, running_server
+from tests.support.slides.aperio import Plan, write_slide
+from tests.support.stores.store_records import slide, slide_import
+from vsv_local.graphql import change_feed, sockets, websocket
+from vsv_local.graphql.change_feed import Changed, FellBehindError, Follower, Live
+from vsv_local.graphql.websocket import Connection
+
+ON_UPDATE = """
+subscription OnUpdateSlide($CaseID: String, $ImageID: String, $SlideID: String, $ScanDate: AWSDateTime) {
+  onUpdateSlide(CaseID: $CaseID, ImageID: $ImageID, SlideID: $SlideID, ScanDate: $ScanDate) {
+    ImageID CaseID Status Version
+  }
+}
+"""
+ON_IMPORT = (
+    "subscription($name: String) { onImportProgress(Filename: $name) { Filename State Progress Error } }"
+)
+UPDATE = "mutation($input: UpdateSlideInput!) { updateSlide(input: $input) { Version } }"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with running_server(tmp_path / "data") as server:
+        for name in "ab":
+            server.services.slides.put_new(slide(name, case_id=f"C{name}", scan_date="2026-11-20T10:00:00"))
+        yield server
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Client]:
+    with server.socket() as client:
+        yield client.begin()
+
+
+def payload(client: Client, name: str = "1") -> Any:
+    message = client.next()
+    assert (message["type"], message["id"]) == ("next", name), message
+    assert "errors" not in message["payload"]
+    (value,) = message["payload"]["data"].values()
+    return value
+
+
+class TestChanges:
+    def test_a_change_over_http_arrives(self, server: Server, client: Client) -> None:
+        client.subscribe(ON_UPDATE)
+        server.data_of(UPDATE, input={"ImageID": "a", "Status": "GOOD"})
+        assert payload(client) == {"ImageID": "a", "CaseID": "Ca", "Status": "GOOD", "Version": 2}
+
+    def test_a_new_slide_arrives(self, server: Server, client: Client) -> None:
+        client.subscribe(ON_UPDATE)
+        server.services.slides.put_new(slide("new"))
+        assert payload(client)["ImageID"] == "new"
+
+    def test_arguments_are_filters(self, server: Server, client: Client) -> None:
+        """As on AppSync: one left out asks for all, null for slides that have none."""
+        client.subscribe(ON_UPDATE, CaseID="Cb")
+        client.subscribe(ON_UPDATE, ImageID="a", ScanDate="2026-11-20T10:00:00Z")
+        client.subscribe(ON_UPDATE, CaseID=None)
+        server.data_of(UPDATE, input={"ImageID": "a", "Status": "GOOD"})
+        assert payload(client, "2")["Status"] == "GOOD"
+        server.data_of(UPDATE, input={"ImageID": "b", "Status": "BAD"})
+        assert payload(client, "1")["ImageID"] == "b"
+        server.data_of(UPDATE, input={"ImageID": "b", "CaseID": None})
+        assert payload(client, "3") == {"ImageID": "b", "CaseID": None, "Status": "BAD", "Version": 3}
+
+    def test_imports_tell_their_progress(self, server: Server, client: Client) -> None:
+        client.subscribe(ON_IMPORT)
+        client.subscribe(ON_IMPORT, name="other.svs")
+        imports = server.services.imports
+        imports.start(slide_import("x.svs"), replaces=None)
+        assert payload(client) == {
+            "Filename": "x.svs",
+            "State": "TRANSFERRING",
+            "Progress": None,
+            "Error": None,
+        }
+        imports.advance("x.svs", "run-1", {"progress": 0.5})
+        assert payload(client)["Progress"] == 0.5
+        imports.advance("x.svs", "run-1", {"state": ImportState.FAILED, "error": "It is no slide."})
+        assert payload(client) == {
+            "Filename": "x.svs",
+            "State": "FAILED",
+            "Progress": None,
+            "Error": "It is no slide.",
+        }
+
+    def test_another_process_is_seen(self, server: Server, client: Client) -> None:
+        client.subscribe(ON_UPDATE, ImageID="b")
+        path = server.services.files.slide("b")
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"slide")
+        command = [
+            sys.executable,
+            "-W",
+            "error",
+            "-c",
+            "from vsv_local.cli.main import main; main()",
+            "delete",
+            "b",
+            "--yes",
+        ]
+        paths = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}"}
+        subprocess.run(
+            [*command, "--data", str(server.data)], env=paths, check=True, stdout=subprocess.DEVNULL
+        )
+        assert payload(client) == {"ImageID": "b", "CaseID": "Cb", "Status": "DELETED", "Version": 2}
+
+    def test_all_followers_get_it_and_those_who_left_do_not(self, server: Server, client: Client) -> None:
+        first, second = client.subscribe(ON_UPDATE), client.subscribe(ON_UPDATE)
+        client.send(type="complete", id=first)
+        client.send(type="ping")
+        assert client.next() == {"type": "pong"}
+        with server.socket() as other:
+            other.begin().subscribe(ON_UPDATE)
+            server.data_of(UPDATE, input={"ImageID": "a", "Status": "GOOD"})
+            assert payload(client, second) == payload(other)
+
+    def test_who_comes_back_is_told_from_then_on(self, server: Server) -> None:
+        for status in ("GOOD", "BAD"):
+            server.services.slides.update("a", {"status": "NEW"}, by="nobody sees this")
+            with server.socket() as client:
+                client.begin().subscribe(ON_UPDATE)
+                server.data_of(UPDATE, input={"ImageID": "a", "Status": status})
+                assert payload(client)["Status"] == status
+
+
+def test_an_import_is_seen_from_its_copy_to_its_slide(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "EVERY_S", 0)
+    write_slide(tmp_path / "x.svs", Plan(width_px=1500, height_px=1000, associated="none"))
+    size = (tmp_path / "x.svs").stat().st_size
+    with running_server(tmp_path / "data", tmp_path) as server, server.socket() as client:
+        client.begin()
+        client.subscribe("subscription { onImportProgress { Filename State Progress ImageID } }")
+        client.subscribe("subscription { onUpdateSlide { ImageID Filename Status } }")
+        receive(server.services, "x.svs", size)
+        seen: list[dict[str, Any]] = []
+        while not seen or seen[-1].get("State") != "READY":
+            (value,) = client.next()["payload"]["data"].values()
+            seen.append(value)
+    slides = [one for one in seen if "Status" in one]
+    assert slides == [{"ImageID": seen[-1]["ImageID"], "Filename": "x.svs", "Status": "NEW"}]
+    told = [
+        one["Progress"] for one in seen if one.get("State") == "IMPORTING" and one["Progress"] is not None
+    ]
+    assert told == sorted(told)
+    assert all(0 < part <= 1 for part in told)
+    assert seen[-1]["Progress"] is None
+
+
+class TestProtocol:
+    def test_queries_and_mutations_work_as_well(self, client: Client) -> None:
+        client.send(type="subscribe", id="q", payload={"query": '{ getSlide(ImageID: "a") { ImageID } }'})
+        assert client.next()["payload"] == {"data": {"getSlide": {"ImageID": "a"}}}
+        assert client.next() == {"id": "q", "type": "complete"}
+
+    @pytest.mark.parametrize(
+        "operation",
+        [
+            {"query": "subscription { nothing }"},
+            {"query": "subscription { onUpdateSlide { ImageID } onImportProgress { Filename } }"},
+            {"query": "subscription($n: Int!) { onUpdateSlide { ImageID } }"},
+            {"query": "subscription { ...A } fragment A on Subscription { onUpdateSlide { ImageID } }"},
+            {"query": ON_UPDATE, "variables": {"CaseID": 5}},
+            {"query": ON_UPDATE, "variables": {"ScanDate": "yesterday"}},
+            {"query": 5},
+            None,
+        ],
+    )
+    def test_a_wrong_subscription_ends_in_an_error(self, client: Client, operation: Any) -> None:
+        client.send(type="subscribe", id="x", payload=operation)
+        message = client.next()
+        assert (message["type"], message["id"]) == ("error", "x")
+        assert message["payload"][0]["message"]
+        client.send(type="ping", payload={})
+        assert client.next() == {"type": "pong"}
+
+    @pytest.mark.parametrize(
+        ("message", "code"),
+        [
+            ("no json", 4400),
+            ("5", 4400),
+            ('{"type": 5}', 4400),
+            ('{"type": "start"}', 4400),
+            ('{"type": "subscribe", "payload": {}}', 4400),
+            ('{"type": "subscribe", "id": 5, "payload": {}}', 4400),
+            ('{"type": "connection_init"}', 4429),
+            ("[" * 100_000, 4400),
+            (b"\x00", 4400),
+        ],
+    )
+    def test_what_breaks_the_protocol_ends_the_connection(
+        self, client: Client, message: Any, code: int
+    ) -> None:
+        client.connection.send(message)
+        assert close_code(client) == code
+
+    def test_nothing_comes_before_the_beginning(self, server: Server) -> None:
+        with server.socket() as client:
+            client.send(type="subscribe", id="1", payload={"query": ON_UPDATE})
+            assert close_code(client) == 4401
+
+    def test_an_id_is_used_once_at_a_time(self, client: Client) -> None:
+        client.subscribe(ON_UPDATE)
+        client.send(type="subscribe", id="1", payload={"query": ON_UPDATE})
+        assert close_code(client) == 4409
+
+    def test_who_does_not_begin_is_sent_away(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(websocket, "INIT_S", 0.01)
+        with server.socket() as client:
+            assert close_code(client) == 4408
+
+    def test_another_protocol_is_refused(self, server: Server) -> None:
+        with server.socket(subprotocols=["graphql-ws"]) as client:
+            assert close_code(client) == 4406
+
+    def test_other_sites_and_addresses_are_refused(self, server: Server) -> None:
+        with pytest.raises(InvalidStatus), server.socket(origin="https://evil.example"):
+            pass
+        straight = socket.create_connection(("127.0.0.1", server.port))
+        with (
+            straight,
+            pytest.raises(InvalidStatus),
+            connect("ws://evil.example/graphql", sock=straight, proxy=None),
+        ):
+            pass
+        with pytest.raises(InvalidStatus), connect(f"ws://{server.address}/other", proxy=None):
+            pass
+        with server.socket(origin=f"http://{server.address}") as client:
+            client.begin()
+
+
+class TestBounds:
+    def test_a_connection_has_so_many_subscriptions(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(websocket, "MAX_OPERATIONS", 2)
+        for _ in range(2):
+            client.subscribe(ON_UPDATE)
+        client.send(type="subscribe", id="3", payload={"query": ON_UPDATE})
+        assert close_code(client) == 4400
+
+    def test_there_are_so_many_connections(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sockets, "MAX_CONNECTIONS", 1)
+        with server.socket() as first:
+            first.begin()
+            with server.socket() as second:
+                assert close_code(second) == 1013
+
+    def test_a_long_message_ends_the_connection(self, client: Client) -> None:
+        client.connection.send(json.dumps({"type": "ping", "payload": {"x": "x" * (17 << 20)}}))
+        assert close_code(client) == 1009
+
+
+def close_code(client: Client) -> int | None:
+    with pytest.raises(ConnectionClosed) as caught:
+        for _ in range(50):
+            client.next()
+    return caught.value.rcvd.code if caught.value.rcvd else None
+
+
+class TestSlowFollowers:
+    def changed(self, key: str, version: int = 1) -> Changed:
+        return Changed("slide", key, {"ImageID": key, "Version": version})
+
+    def test_only_the_latest_state_waits(self) -> None:
+        async def scenario() -> list[Any]:
+            follower = Follower("slide", lambda _fields: True)
+            for version in range(5000):
+                follower.offer(self.changed("a", version))
+                follower.offer(self.changed("b", version))
+            return [await follower.next(), await follower.next()]
+
+        assert run_apart(scenario()) == [
+            {"ImageID": "a", "Version": 4999},
+            {"ImageID": "b", "Version": 4999},
+        ]
+
+    def test_who_misses_too_much_is_told(self) -> None:
+        async def scenario() -> None:
+            follower = Follower("slide", lambda _fields: True)
+            for number in range(change_feed.MAX_WAITING + 1):
+                follower.offer(self.changed(f"{number}"))
+            with pytest.raises(FellBehindError):
+                await follower.next()
+
+        run_apart(scenario())
+
+    def test_a_client_that_does_not_read_holds_up_nobody(self) -> None:
+        """Its connection hangs in a send; changes go on arriving for the others, and its own stay few."""
+
+        async def scenario() -> None:
+            stuck, told = asyncio.Event(), []
+            incoming: asyncio.Queue[Any] = asyncio.Queue()
+            for message in (
+                {"type": "connection_init"},
+                {
+                    "type": "subscribe",
+                    "id": "1",
+                    "payload": {"query": "subscription { onUpdateSlide { ImageID } }"},
+                },
+            ):
+                incoming.put_nowait({"type": "websocket.receive", "text": json.dumps(message)})
+
+            async def send(event: Any) -> None:
+                if '"next"' in event.get("text", ""):
+                    stuck.set()
+                    await asyncio.Event().wait()
+                told.append(event)
+
+            news = Live()
+            with ThreadPoolExecutor(1) as threads:
+                task = asyncio.create_task(Connection(incoming.get, send, threads, news).serve())
+                while not news._followers:
+                    await asyncio.sleep(0)
+                (follower,) = news._followers
+                other = news.follow("slide", lambda _fields: True)
+                follower.offer(self.changed("a"))
+                await stuck.wait()
+                for number in range(100):
+                    for one in tuple(news._followers):
+                        one.offer(self.changed(f"{number % 10}", number))
+                assert len(follower._waiting) == 10
+                assert (await other.next())["Version"] == 90
+                incoming.put_nowait({"type": "websocket.disconnect"})
+                await task
+                assert news._followers == {other}
+            assert [json.loads(event["text"])["type"] for event in told] == ["connection_ack"]
+
+        run_apart(scenario())

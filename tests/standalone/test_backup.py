@@ -1,0 +1,440 @@
+"""Backups: made while the installation is in use, brought back whole, and never half."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from vsv.errors import UnavailableError
+from vsv.records.models import Status
+from vsv.storage import atomic_write
+from vsv.storage.slide_files import SlideFiles
+from vsv.workflow.transitions import change
+
+from tests.support.paths import ROOT
+from tests.support.servers.running import Site, server, site, wait_until
+from tests.support.slides.small import other_scan, put, slide_bytes
+from vsv_local.backup import backup as backup_module
+from vsv_local.backup.backup_folder import BackupStore
+from vsv_local.cli.main import main
+from vsv_local.cli.options import OPERATOR
+
+ADDRESSES = (
+    "/slides",
+    "/DeepZoom/1004486.dzi",
+    "/DeepZoom/1004486_files/10/0_0.jpeg",
+    "/DeepZoom/1004486_files/5/0_0.jpeg",
+)
+
+
+def vsv(folder: Path, *arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [*map(str, arguments), "--data", str(folder / "data")])
+
+
+def backed_up(folder: Path, *more: str) -> dict[str, Any]:
+    result = vsv(folder, "backup", folder / "backup", "--json", *more)
+    assert result.exit_code == 0, result.output
+    report: dict[str, Any] = json.loads(result.stdout)
+    return report
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Give every file of a data folder that a backup is to keep, but the records and what a restore notes."""
+    kept = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
+    names = ((path.relative_to(folder).as_posix(), path) for path in kept)
+    return {
+        name: path.read_bytes()
+        for name, path in names
+        if name.split("/")[0] not in {"locks", "runs", "restored.json"}
+        and not name.startswith("records.sqlite")
+    }
+
+
+def records(folder: Path) -> list[Any]:
+    with sqlite3.connect(folder / "data/records.sqlite") as database:
+        tables = ("slides", "imports", "review", "feed")
+        return [database.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in tables]
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Iterator[Path]:
+    """Give a folder with an installation of a shown and a deleted slide, with history."""
+    with site(tmp_path) as services:
+        services.bring("a.svs")
+        services.bring("b.svs", other_scan(slide_bytes()))
+        services.services.slides.update("1004486", {"status": Status.GOOD, "note": "looks fine"}, by="ada")
+        change(services.services, second(services), {"status": Status.DELETED}, OPERATOR)
+    yield tmp_path
+
+
+def second(services: Site) -> str:
+    return next(record.image_id for record in services.records() if record.image_id != "1004486")
+
+
+def test_the_data_folder_is_destroyed_and_comes_back(filled: Path) -> None:
+    with server(filled / "data") as running:
+        before = [running.ask(address) for address in ADDRESSES]
+        backed_up(filled)
+    files, rows = contents(filled / "data"), records(filled)
+    shutil.rmtree(filled / "data")
+    assert vsv(filled, "restore", filled / "backup").exit_code == 0
+    assert contents(filled / "data") == files
+    assert records(filled) == rows
+    with server(filled / "data") as running:
+        for address, was in zip(ADDRESSES, before, strict=True):
+            answer = running.ask(address)
+            assert (answer.status, answer.body) == (was.status, was.body) and answer.status == 200
+    with site(filled) as services:
+        assert services.services.slides.history("1004486").items[0].by == "ada"
+        deleted = next(r for r in services.records() if r.status is Status.DELETED)
+        change(services.services, deleted.image_id, {"status": Status.NEW}, OPERATOR)
+        assert services.services.files.slide(deleted.image_id).read_bytes() == other_scan(slide_bytes())
+
+
+def test_a_file_is_counted_once_however_often_it_is_looked_for(filled: Path) -> None:
+    assert vsv(filled, "archive", "1004486").exit_code == 0
+    report = backed_up(filled)
+    assert (report["copied"], report["troubles"]) == (report["files"], {})
+
+
+def test_the_next_backup_copies_what_is_new_and_lets_go_of_what_is_gone(filled: Path) -> None:
+    first = backed_up(filled)
+    second_one = backed_up(filled)
+    assert (first["copied"], second_one["copied"]) == (first["files"], 1)  # the records, always
+    before = set((filled / "backup/contents").glob("??/*"))
+    with site(filled) as services:
+        services.bring("c.svs", other_scan(slide_bytes(), b"28"))
+        gone = next(r.image_id for r in services.records() if r.status is Status.DELETED)
+        services.services.files.purge(gone)
+        services.services.slides.update(gone, {"original": "PURGED"}, by="test")
+    third = backed_up(filled)
+    assert 0 < third["copied"] < third["files"]
+    digest = hashlib.sha256(other_scan(slide_bytes())).hexdigest()
+    assert BackupStore(filled / "backup").content(digest) in before
+    assert not BackupStore(filled / "backup").content(digest).exists()
+    assert vsv(filled, "backup", filled / "backup", "--verify").exit_code == 0
+
+
+def test_what_is_being_imported_and_caches_stay_out(filled: Path) -> None:
+    for name in ("incoming/x.svs", "taken/x.svs/1.svs", "runs/x.json", "slides/1004486/pyramid.tif.1.part"):
+        (filled / "data" / name).parent.mkdir(exist_ok=True)
+        (filled / "data" / name).write_bytes(b"x")
+    for name in ("archive/1/slide.svs", "published/2.svs", "destinations.json"):
+        (filled / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (filled / "data" / name).write_bytes(name.encode())
+    backed_up(filled)
+    paths = {entry.path for entry in BackupStore(filled / "backup").required().entries}
+    assert {"archive/1/slide.svs", "published/2.svs", "destinations.json", "records.sqlite"} <= paths
+    assert not any(
+        path.split("/")[0] in {"incoming", "taken", "runs", "locks"} or "part" in path for path in paths
+    )
+
+
+def test_an_original_in_place_is_noted_and_comes_along_only_when_asked(tmp_path: Path) -> None:
+    with site(tmp_path, in_place=True) as services:
+        services.bring()
+    assert backed_up(tmp_path)["in_place"] == 1
+    shutil.rmtree(tmp_path / "data")
+    assert vsv(tmp_path, "restore", tmp_path / "backup").exit_code == 0
+    assert (tmp_path / "data/slides/1004486/slide.svs").readlink() == tmp_path / "scanner/a.svs"
+    assert backed_up(tmp_path, "--with-originals")["in_place"] == 0
+    shutil.rmtree(tmp_path / "data")
+    shutil.rmtree(tmp_path / "scanner")
+    assert vsv(tmp_path, "restore", tmp_path / "backup").exit_code == 0
+    assert (tmp_path / "data/slides/1004486/slide.svs").read_bytes() == slide_bytes()
+
+
+@pytest.mark.parametrize("to", ["deleted", "slides"])
+def test_a_slide_that_is_moved_during_the_backup_is_where_its_record_says(
+    filled: Path, monkeypatch: pytest.MonkeyPatch, to: str
+) -> None:
+    files = SlideFiles(filled / "data")
+    moved = "1004486" if to == "deleted" else next((filled / "data/deleted").iterdir()).name
+    add, done = backup_module._Backup._add, []
+
+    def adding(self: Any, path: Path) -> None:
+        add(self, path)
+        if not done and path.parent.parent.name == "deleted":  # it is looked at before slides
+            done.append((files.hide if to == "deleted" else files.unhide)(moved))
+
+    monkeypatch.setattr(backup_module._Backup, "_add", adding)
+    backed_up(filled)
+    assert done
+    paths = {entry.path for entry in BackupStore(filled / "backup").required().entries}
+    own = "slides" if to == "deleted" else "deleted"
+    assert f"{own}/{moved}/slide.svs" in paths and f"{own}/{moved}/import.json" in paths
+    assert not any(path.startswith(f"{to}/{moved}/") for path in paths)
+
+
+def test_a_lost_original_is_told_and_the_rest_backed_up(filled: Path) -> None:
+    (filled / "data/slides/1004486/slide.svs").unlink()
+    result = vsv(filled, "backup", filled / "backup")
+    assert result.exit_code == 1
+    assert "slide 1004486: its original is not in the data folder" in result.output
+    assert len(BackupStore(filled / "backup").required().entries) > 5
+
+
+@pytest.mark.parametrize("lost", ["slides/1004486/slide.svs", "slides/1004486", "slides"])
+def test_a_lost_original_is_not_lost_from_the_backup_too(
+    filled: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """The next night's backup must not let go of what may be the only copy by now."""
+    monkeypatch.setattr(
+        "vsv_local.backup.backup_folder._linked", lambda _source, _part: None
+    )  # as on another disk
+    backed_up(filled)
+    path = filled / "data" / lost
+    path.unlink() if path.is_file() else shutil.rmtree(path)
+    for _night in range(2):
+        result = vsv(filled, "backup", filled / "backup")
+        assert result.exit_code == 1
+        assert "not in the data folder; the backup keeps the one that it has" in result.output
+    shutil.rmtree(filled / "data")
+    assert vsv(filled, "restore", filled / "backup").exit_code == 0
+    assert (filled / "data/slides/1004486/slide.svs").read_bytes() == slide_bytes()
+    assert (filled / "data/slides/1004486/pyramid.tif").exists()
+
+
+def test_a_lost_archive_is_not_lost_from_the_backup_too(
+    filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "vsv_local.backup.backup_folder._linked", lambda _source, _part: None
+    )  # as on another disk
+    assert vsv(filled, "archive", "1004486").exit_code == 0
+    backed_up(filled)
+    shutil.rmtree(filled / "data/archive/1004486")
+    for _night in range(2):
+        result = vsv(filled, "backup", filled / "backup")
+        assert result.exit_code == 1
+        assert "archived original is not in the data folder any more; the backup keeps" in result.output
+    shutil.rmtree(filled / "data")
+    assert vsv(filled, "restore", filled / "backup").exit_code == 0
+    assert vsv(filled, "unarchive", "1004486").exit_code == 0
+    assert (filled / "data/slides/1004486/slide.svs").read_bytes() == slide_bytes()
+
+
+def test_others_cannot_read_it_whatever_its_folder_lets_them(filled: Path) -> None:
+    (filled / "backup").mkdir(mode=0o755)
+    backed_up(filled)
+    assert (filled / "backup/contents").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_rotten_original_does_not_replace_the_good_one(
+    filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "vsv_local.backup.backup_folder._linked", lambda _source, _part: None
+    )  # as on another disk
+    backed_up(filled)
+    original = filled / "data/slides/1004486/slide.svs"
+    original.chmod(0o644)
+    original.write_bytes(slide_bytes()[:-1] + b"?")
+    result = vsv(filled, "backup", filled / "backup")
+    assert result.exit_code == 1
+    assert "not what was imported" in result.output and "keeps the good one" in result.output
+    shutil.rmtree(filled / "data")
+    assert vsv(filled, "restore", filled / "backup").exit_code == 0
+    assert original.read_bytes() == slide_bytes()
+
+
+def test_verify_finds_what_is_damaged_and_a_restore_refuses_it(filled: Path) -> None:
+    backed_up(filled)
+    path = BackupStore(filled / "backup").content(hashlib.sha256(slide_bytes()).hexdigest())
+    path.unlink()
+    path.write_bytes(slide_bytes()[:-1] + b"?")
+    result = vsv(filled, "backup", filled / "backup", "--verify")
+    assert result.exit_code == 1
+    assert "slides/1004486/slide.svs: its content is not what was backed up" in result.output
+    shutil.rmtree(filled / "data")
+    assert "the backup is damaged" in vsv(filled, "restore", filled / "backup").output
+    assert not (filled / "data/records.sqlite").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"path": "../outside"}, {"path": "/etc/x"}, {"path": "slides/../../x"}, {"path": ""}, {"sha256": "../../x"},
+        {"size": "1"}, {"link": "x"}, {"sha256": None}, {"more": 1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_manifest_that_somebody_wrote_does_no_harm(filled: Path, change: dict[str, Any]) -> None:
+    backed_up(filled)
+    path = filled / "backup/manifest.json"
+    manifest = json.loads(path.read_bytes())
+    manifest["entries"][0] |= change
+    path.write_text(json.dumps(manifest))
+    shutil.rmtree(filled / "data")
+    result = vsv(filled, "restore", filled / "backup")
+    assert (result.exit_code, result.output) == (
+        1, "Error: the backup's manifest is damaged: use another backup\n",
+    )  # fmt: skip
+
+
+def test_a_restore_wants_an_empty_folder(filled: Path) -> None:
+    backed_up(filled)
+    result = vsv(filled, "restore", filled / "backup")
+    assert result.exit_code == 1
+    assert "an empty folder only" in result.output
+    assert (
+        vsv(filled, "restore", filled / "nothing").output == "Error: no finished backup lies in this folder\n"
+    )
+
+
+@pytest.mark.parametrize("place", ["data/backup", "data/slides/backup", "."])
+def test_a_backup_within_the_data_folder_is_refused(filled: Path, place: str) -> None:
+    result = vsv(filled, "backup", filled / place)
+    assert (result.exit_code, "must lie outside" in result.output) == (1, True)
+
+
+def test_a_full_disk_leaves_the_backup_before(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backed_up(filled)
+    before = (filled / "backup/manifest.json").read_bytes()
+    with site(filled) as services:
+        services.bring("c.svs", other_scan(slide_bytes(), b"28"))
+
+    def full(*_arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("vsv_local.backup.backup_folder._linked", full)
+        result = vsv(filled, "backup", filled / "backup")
+    assert (result.exit_code, "disk full" in result.output) == (1, True)
+    with monkeypatch.context() as patched:
+        patched.setattr(atomic_write, "write", full)
+        assert vsv(filled, "backup", filled / "backup").exit_code == 1
+    assert (filled / "backup/manifest.json").read_bytes() == before
+    assert vsv(filled, "backup", filled / "backup", "--verify").exit_code == 0
+    assert backed_up(filled)["troubles"] == {}
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("mount") is None, reason="needs a file system of its own"
+)
+def test_a_small_disk_for_backup_and_for_restore(filled: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", small], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("nothing may be mounted here")
+    try:
+        result = vsv(filled, "backup", small / "backup")
+        assert (result.exit_code, "disk full" in result.output) == (1, True)
+        assert BackupStore(small / "backup").manifest() is None
+        backed_up(filled)
+        arguments = ["restore", str(filled / "backup"), "--data", str(small / "data")]
+        result = CliRunner().invoke(main, arguments)
+        assert (result.exit_code, "disk full" in result.output) == (1, True)
+        assert not (small / "data/records.sqlite").exists()
+        assert vsv(filled, "list").exit_code == 0
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_a_backup_folder_that_cannot_be_written_is_one_sentence(filled: Path) -> None:
+    (filled / "file").write_bytes(b"")
+    result = vsv(filled, "backup", filled / "file/backup")
+    assert (result.exit_code, result.output.startswith("Error: the backup could not be written")) == (1, True)
+
+
+def test_two_backups_at_once_are_refused(filled: Path) -> None:
+    with BackupStore(filled / "backup").held():
+        assert "another vsv is working" in vsv(filled, "backup", filled / "backup").output
+
+
+def killed(folder: Path, command: str, at: int) -> bool:
+    """Run a command in a process that kills itself at the nth file that it writes; tell whether it got that far."""
+    program = (
+        "import os, signal, sys\nfrom pathlib import Path\nn, replace = [int(sys.argv.pop(1))], Path.replace\n"
+        "def counted(self, target):\n    n[0] -= 1\n    if n[0] == 0: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return replace(self, target)\nPath.replace = counted\nfrom vsv_local.cli.main import main\nmain()"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}"}
+    arguments = [
+        sys.executable,
+        "-c",
+        program,
+        str(at),
+        command,
+        str(folder / "backup"),
+        "--data",
+        str(folder / "data"),
+    ]
+    status = subprocess.run(arguments, env=environment, capture_output=True, check=False).returncode
+    assert status in {0, -signal.SIGKILL}
+    return status != 0
+
+
+def test_a_killed_backup_and_a_killed_restore_are_run_again(filled: Path) -> None:
+    files, rows = contents(filled / "data"), records(filled)
+    moments = (1, 3, 6)
+    assert [killed(filled, "backup", at) for at in moments] == [True] * 3
+    assert backed_up(filled)["troubles"] == {}
+    assert list((filled / "backup/contents").glob("*.part")) == []
+    shutil.rmtree(filled / "data")
+    assert [killed(filled, "restore", at) for at in moments] == [True] * 3
+    assert not (filled / "data/records.sqlite").exists()
+    assert vsv(filled, "restore", filled / "backup").exit_code == 0
+    assert contents(filled / "data") == files
+    assert records(filled) == rows
+
+
+def test_a_restore_killed_between_its_moves_goes_on(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backed_up(filled)
+    files = contents(filled / "data")
+    shutil.rmtree(filled / "data")
+    rename = Path.rename
+
+    def dies(self: Path, target: Path) -> Path:
+        if self.name == "slides":
+            raise OSError(5, "as if killed")
+        return rename(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", dies)
+        assert vsv(filled, "restore", filled / "backup").exit_code == 1
+    assert (filled / "data/deleted").exists() and not (filled / "data/slides").exists()
+    assert vsv(filled, "restore", filled / "backup").exit_code == 0
+    assert contents(filled / "data") == files
+
+
+def test_a_backup_made_while_slides_come_in_has_the_files_of_every_record(tmp_path: Path) -> None:
+    scanner = tmp_path / "scanner"
+    for number in range(6):
+        put(scanner, f"{number}.svs", slide_bytes(str(2000000 + number)))
+    with server(tmp_path / "data", "--watch", str(scanner)) as running:
+        wait_until(lambda: b"2000000" in running.ask("/slides").body, "the first came in")
+        for _ in range(4):
+            assert backed_up(tmp_path)["troubles"] == {}
+    shutil.rmtree(tmp_path / "data")
+    assert vsv(tmp_path, "restore", tmp_path / "backup").exit_code == 0
+    with site(tmp_path) as services:
+        assert services.records()
+        for record in services.records():
+            assert services.services.files.slide(record.image_id).read_bytes() == slide_bytes(record.image_id)
+        services.intake.resume()  # what had begun goes on with the scanner's files
+        services.finish()
+        for number in range(6):
+            assert services.settle(f"{number}.svs", (scanner / f"{number}.svs").stat().st_size) == 200
+
+
+def test_unreadable_records_are_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/records.sqlite").write_bytes(b"no database at all" * 100)
+    result = vsv(tmp_path, "backup", tmp_path / "backup")
+    assert (result.exit_code, "records cannot be read" in result.output) == (1, True)
+    with pytest.raises(UnavailableError):
+        backup_module.back_up(
+            tmp_path / "data", tmp_path / "backup", with_originals=False, progress=lambda _n: None
+        )

@@ -1,0 +1,46 @@
+"""A file that ends the process each time it is worked on must not keep the others out for ever."""
+
+from typing import Any
+
+import pytest
+from vsv.errors import UnavailableError
+from vsv.ingest.receive import retry
+from vsv.records.models import ImportState
+
+from tests.support.servers.running import Site
+from vsv_local.ingest import import_runner
+
+
+def test_step_is_counted_as_a_crash_until_it_has_returned(
+    services: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inspect, during = import_runner.inspect_file, []
+
+    def look(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        during.append(services.services.imports.get("a.svs").consecutive_crashes)
+        return inspect(event, context)
+
+    monkeypatch.setattr(import_runner, "inspect_file", look)
+    assert services.bring("a.svs") == 200
+    assert during == [1]
+    assert services.services.imports.get("a.svs").consecutive_crashes == 0
+
+
+def test_file_that_crashed_the_process_too_often_is_left_alone_until_somebody_retries(
+    services: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(import_runner, "inspect_file", _refuse)
+        assert services.bring("a.svs") == 202
+        patched.setattr(import_runner, "MAX_CONSECUTIVE_CRASHES", 0)
+        assert services.bring("a.svs") == 422
+    run = services.services.imports.get("a.svs")
+    assert run.state is ImportState.FAILED
+    assert "left alone" in run.error
+    retry(services.services, "a.svs")
+    services.finish()
+    assert services.state("a.svs") is ImportState.READY
+
+
+def _refuse(_event: dict[str, Any], _context: Any) -> None:
+    raise UnavailableError("the disk is away")

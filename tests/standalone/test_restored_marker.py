@@ -1,0 +1,107 @@
+"""A restored data folder does nothing by itself until somebody says that it is the one in use."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from vsv.lifecycle import requests
+from vsv.records.models import JobKind, JobState, Status
+from vsv.workflow.transitions import Decider, change
+
+from tests.support.servers.registry import Registry
+from tests.support.servers.running import server, site
+from vsv_local.cli.main import main
+from vsv_local.composition import standalone
+from vsv_local.server.job_threads import JobWorker
+
+ADMIN = Decider("Eve", is_admin=True)
+ID = "1004486"
+RESTS = "This data folder was restored from a backup"
+
+
+@pytest.fixture
+def drill(tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the restored copy of an installation; both share an archive, which holds the deleted slide's original."""
+    (tmp_path / "archive").mkdir()
+    monkeypatch.setenv("VSV_ARCHIVE", str(tmp_path / "archive"))
+    monkeypatch.setenv("VSV_GRACE_DAYS", "0")
+    with site(tmp_path) as used:
+        used.bring("a.svs")
+        (tmp_path / "data/destinations.json").write_text(
+            json.dumps([{"name": "registry", "url": registry.url}])
+        )
+    assert run(tmp_path / "data", "archive", ID).exit_code == 0
+    assert original(tmp_path).exists()
+    assert run(tmp_path / "data", "delete", ID, "--yes").exit_code == 0
+    assert run(tmp_path / "data", "backup", str(tmp_path / "backup")).exit_code == 0
+    result = run(tmp_path / "drill", "restore", str(tmp_path / "backup"))
+    assert result.exit_code == 0
+    assert "until vsv take-over says" in result.output
+    return tmp_path / "drill"
+
+
+def run(data: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, [*arguments, "--data", str(data)])
+
+
+def original(folder: Path) -> Path:
+    return folder / "archive" / ID / "slide.svs"
+
+
+@pytest.mark.parametrize("command", [["run-jobs"], ["delete", ID, "--purge", "--yes"]])
+def test_its_copy_purges_nothing_that_both_share(drill: Path, command: list[str]) -> None:
+    result = run(drill, *command)
+    assert result.exit_code == 1
+    assert RESTS in result.output
+    assert original(drill.parent).exists()
+    assert run(drill, "take-over", "--yes").output == "This data folder is the one in use now\n"
+    assert run(drill, *command).exit_code == 0
+    assert not original(drill.parent).exists()
+
+
+def test_a_server_runs_no_jobs_of_it_and_says_so(
+    drill: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vsv_local.server.job_threads.LOOK_SECONDS", 0.01)
+    with standalone(drill) as (services, _intake):
+        change(services, ID, {"status": Status.NEW}, ADMIN)
+        change(services, ID, {"status": Status.GOOD}, ADMIN)
+        change(services, ID, {"status": Status.SENT}, ADMIN)
+        worker = JobWorker(services)
+        worker.start()
+        try:
+            time.sleep(0.2)
+            waiting = services.jobs.get(ID, JobKind.SEND)
+            assert waiting is not None
+            assert (waiting.state, waiting.attempts, registry.asked) == (JobState.WAITING, 0, [])
+            assert run(drill, "take-over", "--yes").exit_code == 0
+            until = time.monotonic() + 20
+            while not registry.asked and time.monotonic() < until:
+                time.sleep(0.02)
+        finally:
+            worker.stop()
+    assert [document["slide"]["ImageID"] for _p, _h, document in registry.asked] == [ID]
+
+
+def test_what_an_admin_asks_for_waits(drill: Path) -> None:
+    with standalone(drill) as (services, _intake):
+        requests.purge(services, ID, ID, ADMIN)
+    assert run(drill, "jobs").output.startswith("PURGE")
+    assert original(drill.parent).exists()
+
+
+def test_slides_are_looked_at(drill: Path) -> None:
+    with standalone(drill) as (services, _intake):
+        change(services, ID, {"status": Status.NEW}, ADMIN)
+    with server(drill) as running:
+        assert running.ask(f"/DeepZoom/{ID}.dzi").status == 200
+
+
+def test_taking_over_asks_first_and_is_done_once(drill: Path) -> None:
+    refused = CliRunner().invoke(main, ["take-over", "--data", str(drill)], input="n\n")
+    assert refused.exit_code == 1
+    assert run(drill, "run-jobs").exit_code == 1
+    assert run(drill, "take-over", "--yes").exit_code == 0
+    assert run(drill, "take-over", "--yes").output == "This data folder is in use already\n"

@@ -1,0 +1,261 @@
+"""Vaults, whichever kind: what is put is found, comes back as it was, and is never overwritten."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from vsv import runtime
+from vsv.aws.s3_object_store import S3ObjectStore
+from vsv.errors import (
+    ConflictError,
+    FileMissingError,
+    InvalidNameError,
+    SettingsError,
+    UnavailableError,
+)
+from vsv.runtime import make_object_store
+from vsv.settings import from_environment
+from vsv.storage import atomic_write, folder_object_store
+from vsv.storage.folder_object_store import FolderObjectStore
+from vsv.storage.object_store import ObjectStore, Stored
+
+from tests.support.aws.like_s3 import BUCKET, KEY, PART, LikeS3, written
+
+pytest_plugins = ["tests.support.stores.object_store_fixtures"]
+
+
+@pytest.mark.parametrize("size", [0, 1, PART, PART + 1, 5 * PART])
+def test_what_is_put_is_found_and_comes_back(vault: ObjectStore, tmp_path: Path, size: int) -> None:
+    source, sha256 = written(tmp_path / "a", size)
+    assert vault.find(KEY) is None
+    vault.put(source, KEY, sha256)
+    assert vault.find(KEY) == Stored(size, sha256)
+    vault.fetch(KEY, tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == source.read_bytes()
+    assert sorted(path.name for path in tmp_path.glob("*.part")) == []
+
+
+def test_done_already_is_done(vault: ObjectStore, tmp_path: Path) -> None:
+    source, sha256 = written(tmp_path / "a")
+    vault.put(source, KEY, sha256)
+    vault.put(source, KEY, sha256)
+    assert vault.find(KEY) == Stored(source.stat().st_size, sha256)
+
+
+def test_a_copy_that_has_rotted_is_not_taken_for_done(tmp_path: Path) -> None:
+    """Who is told that a file is stored removes its own."""
+    (tmp_path / "vault").mkdir()
+    vault, (source, sha256) = FolderObjectStore(tmp_path / "vault"), written(tmp_path / "a")
+    vault.put(source, KEY, sha256)
+    stored = tmp_path / "vault" / KEY
+    stored.write_bytes(stored.read_bytes()[:-1] + b"?")
+    with pytest.raises(ConflictError, match="look at that disk"):
+        vault.put(source, KEY, sha256)
+
+
+def test_another_content_is_refused_and_the_first_stays(vault: ObjectStore, tmp_path: Path) -> None:
+    source, sha256 = written(tmp_path / "a")
+    other, other_sha256 = written(tmp_path / "b", seed=2)
+    vault.put(source, KEY, sha256)
+    with pytest.raises(ConflictError, match="nothing was overwritten"):
+        vault.put(other, KEY, other_sha256)
+    vault.fetch(KEY, tmp_path / "c")
+    assert (tmp_path / "c").read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize("size", [100, 3 * PART])
+def test_a_file_that_is_not_what_was_recorded_is_not_stored(
+    vault: ObjectStore, tmp_path: Path, size: int
+) -> None:
+    source, _ = written(tmp_path / "a", size)
+    with pytest.raises(ConflictError, match="recorded"):
+        vault.put(source, KEY, "0" * 64)
+    assert vault.find(KEY) is None
+    source, sha256 = written(tmp_path / "a", size)
+    vault.put(source, KEY, sha256)
+    assert vault.find(KEY) == Stored(size, sha256)
+
+
+def test_removed_is_gone_and_gone_already_is_no_error(vault: ObjectStore, tmp_path: Path) -> None:
+    source, sha256 = written(tmp_path / "a")
+    vault.put(source, KEY, sha256)
+    vault.remove(KEY)
+    assert vault.find(KEY) is None
+    vault.remove(KEY)
+    with pytest.raises(FileMissingError):
+        vault.fetch(KEY, tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+def test_keys_do_not_mix(vault: ObjectStore, tmp_path: Path) -> None:
+    source, sha256 = written(tmp_path / "a")
+    vault.put(source, "1/slide.svs", sha256)
+    assert vault.find("1/slide.sv") is None
+    assert vault.find("1") is None
+    vault.remove("1/slide.sv")
+    assert vault.find("1/slide.svs") is not None
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "/a", "a/", "../a", "a/../b", "a//b", ".a", "a b", "a\n", "a\\b", "é", "a.part", "a.sha256", "a.",
+     "/".join("a" * 9), "x" * 600],
+)  # fmt: skip
+def test_what_could_leave_the_place_is_no_key(vault: ObjectStore, tmp_path: Path, key: str) -> None:
+    for attempt in (
+        lambda: vault.find(key),
+        lambda: vault.remove(key),
+        lambda: vault.fetch(key, tmp_path / "b"),
+        lambda: vault.put(tmp_path, key, "0" * 64),
+    ):
+        with pytest.raises(InvalidNameError):
+            attempt()
+
+
+def test_a_target_that_cannot_be_written_is_told_and_the_copy_stays(
+    vault: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, sha256 = written(tmp_path / "a")
+    vault.put(source, KEY, sha256)
+    with monkeypatch.context() as patched:
+        patched.setattr(atomic_write, "flush", _refuse(errno.ENOSPC))
+        with pytest.raises(UnavailableError, match="data folder is full"):
+            vault.fetch(KEY, tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+    vault.fetch(KEY, tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == source.read_bytes()
+
+
+def _refuse(number: int) -> object:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+# A folder
+
+
+def folder(tmp_path: Path) -> FolderObjectStore:
+    (tmp_path / "copies").mkdir()
+    return FolderObjectStore(tmp_path / "copies")
+
+
+def test_the_note_is_one_that_sha256sum_checks(tmp_path: Path) -> None:
+    vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
+    vault.put(source, KEY, sha256)
+    note = tmp_path / "copies/1004486/slide.svs.sha256"
+    assert note.read_text() == f"{sha256}  slide.svs\n"
+
+
+def test_a_file_without_its_note_is_not_there_until_it_was_read_through(tmp_path: Path) -> None:
+    vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
+    vault.put(source, KEY, sha256)
+    (tmp_path / "copies/1004486/slide.svs.sha256").unlink()
+    assert vault.find(KEY) is None
+    vault.put(source, KEY, sha256)
+    assert vault.find(KEY) == Stored(source.stat().st_size, sha256)
+    (tmp_path / "copies/1004486/slide.svs.sha256").unlink()
+    (tmp_path / "copies/1004486/slide.svs").write_bytes(b"somebody else's")
+    with pytest.raises(ConflictError, match="nothing was overwritten"):
+        vault.put(source, KEY, sha256)
+
+
+def test_a_stored_copy_that_was_damaged_never_comes_back(tmp_path: Path) -> None:
+    vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
+    vault.put(source, KEY, sha256)
+    stored = tmp_path / "copies" / KEY
+    stored.write_bytes(b"x" + stored.read_bytes()[1:])
+    with pytest.raises(UnavailableError, match="stored copy cannot be read"):
+        vault.fetch(KEY, tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_disk_that_keeps_something_else_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
+    monkeypatch.setattr(folder_object_store, "_read_back", lambda path: "0" * 64)
+    with pytest.raises(UnavailableError, match="cannot be read back"):
+        vault.put(source, KEY, sha256)
+    assert vault.find(KEY) is None
+    assert list((tmp_path / "copies/1004486").iterdir()) == []
+
+
+def test_where_the_disk_is_not_mounted_nothing_is_written(tmp_path: Path) -> None:
+    vault, (source, sha256) = FolderObjectStore(tmp_path / "mnt/copies"), written(tmp_path / "a")
+    (tmp_path / "mnt").mkdir()
+    for attempt in (
+        lambda: vault.put(source, KEY, sha256),
+        lambda: vault.find(KEY),
+        lambda: vault.remove(KEY),
+        lambda: vault.fetch(KEY, tmp_path / "b"),
+    ):
+        with pytest.raises(UnavailableError, match="mounted"):
+            attempt()
+    assert list((tmp_path / "mnt").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(errno.ENOSPC, "full"), (errno.EROFS, "read only"), (errno.EACCES, "read only"), (errno.EIO, "not answer")],
+)  # fmt: skip
+def test_a_disk_that_refuses_is_named_and_keeps_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: str
+) -> None:
+    vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
+    for name in ("folder_object_store._copied", "atomic_write.flush", "atomic_write.write"):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"vsv.storage.{name}", _refuse(number))
+            with pytest.raises(UnavailableError, match=told):
+                vault.put(source, KEY, sha256)
+        assert vault.find(KEY) is None
+    vault.put(source, KEY, sha256)
+    assert vault.find(KEY) is not None
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_really_full_disk(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="full"), folder_object_store.plain_errors("it"):
+        folder_object_store._copied(written(tmp_path / "a")[0], Path("/dev/full"))
+
+
+# What a setting names
+
+
+def test_a_setting_names_a_folder_or_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    assert isinstance(make_object_store(str(tmp_path)), FolderObjectStore)
+    for where in ("s3://my-bucket", "s3://my-bucket/", "s3://my.bucket/a/b", "s3://my-bucket/a/"):
+        assert isinstance(make_object_store(where), S3ObjectStore)
+
+
+@pytest.mark.parametrize(
+    "where", ["s3://", "s3:/bucket", "s3://B", "s3://bucket/a b", "s3://bucket/../a", "s3://a_b/c", "s3://bucket/a//b"]
+)  # fmt: skip
+def test_what_names_no_bucket_is_refused(where: str) -> None:
+    with pytest.raises(SettingsError):
+        make_object_store(where)
+
+
+def test_an_installation_without_an_archive_says_which_setting_is_missing(tmp_path: Path) -> None:
+    services = runtime.on_aws(from_environment({"VSV_DATA": str(tmp_path)}))
+    with pytest.raises(SettingsError, match="VSV_ARCHIVE"):
+        _ = services.archive
+    with pytest.raises(SettingsError, match="VSV_PUBLISHED"):
+        _ = services.published
+
+
+def test_an_installations_archive_is_where_and_how_its_settings_say(s3: LikeS3, tmp_path: Path) -> None:
+    environment = {"VSV_ARCHIVE": f"s3://{BUCKET}/originals", "VSV_ARCHIVE_CLASS": "GLACIER_IR"}
+    services = runtime.on_aws(from_environment(environment))
+    source, sha256 = written(tmp_path / "a", 100)
+    services.archive.put(source, KEY, sha256)
+    told = s3.head_object(Bucket=BUCKET, Key=f"originals/{KEY}")
+    assert (told["StorageClass"], told["Metadata"]) == ("GLACIER_IR", {"sha256": sha256})
+    assert services.settings.archive_after_days == 180
+
+
+@pytest.mark.parametrize("changes", [{"VSV_ARCHIVE_CLASS": "CHEAP"}, {"VSV_ARCHIVE_AFTER_DAYS": "0"}])
+def test_impossible_settings_are_refused(changes: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(changes))):
+        from_environment(changes)
