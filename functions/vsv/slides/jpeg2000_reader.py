@@ -3,7 +3,10 @@
 Colour conversion is OpenSlide's, to the last bit (make-tables.c): full-range YCbCr, chroma samples repeated.
 """
 
+from __future__ import annotations
+
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +17,9 @@ from vsv.formats import openjpeg
 from vsv.formats.jpeg2000 import Codestream, read_codestream
 from vsv.formats.openjpeg import Plane, Planes
 from vsv.slides.deepzoom_grid import shrunk
-from vsv.slides.levels import Jpeg2000Level
+
+if TYPE_CHECKING:  # levels imports this module where it decodes
+    from vsv.slides.levels import Jpeg2000Level
 
 Pixels = npt.NDArray[np.uint8]
 

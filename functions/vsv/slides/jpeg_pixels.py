@@ -1,23 +1,31 @@
 """Pixels of stored JPEG tiles, whole or by libjpeg's DCT scaling."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
 from vsv.errors import CorruptTileError
 from vsv.formats.tiff import PHOTOMETRIC_YCBCR
-from vsv.slides.levels import MAX_DCT_SHIFT, JpegLevel
+
+if TYPE_CHECKING:  # levels imports this module where it decodes
+    from vsv.slides.levels import JpegLevel
 
 Pixels = npt.NDArray[np.uint8]
 
 
-def decoded(level: JpegLevel, col: int, row: int, shift: int) -> tuple[Pixels, int]:
+def decoded(level: JpegLevel, place: tuple[int, int], shift: int, max_shift: int) -> tuple[Pixels, int]:
     """Return a whole tile's pixels, halved as often as libjpeg does well, and the halvings left of ``shift``.
+
+    ``place`` is column and row; ``max_shift`` is how often libjpeg halves at most.
 
     Raise CorruptTileError.
     """
-    data = level.jpeg(col, row)
-    dct_shift = max(0, min(shift, MAX_DCT_SHIFT) - _halved_once(level, data)) if shift else 0
+    data = level.jpeg(*place)
+    dct_shift = max(0, min(shift, max_shift) - _halved_once(level, data)) if shift else 0
     return decode(data, level.tile_size >> dct_shift), shift - dct_shift
 
 

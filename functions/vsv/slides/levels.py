@@ -79,7 +79,7 @@ class JpegLevel:
         """
         from vsv.slides import jpeg_pixels  # noqa: PLC0415  cold start: numpy
 
-        return jpeg_pixels.decoded(self, col, row, shift)
+        return jpeg_pixels.decoded(self, (col, row), shift, MAX_DCT_SHIFT)
 
     def stored(self, index: int) -> bytes:
         """Give what is stored of the page's tile ``index``; raises CorruptTileError where there is nothing."""
