@@ -118,7 +118,7 @@ def test_the_page_asks_for_the_libraries_that_package_json_names() -> None:
 
 def test_the_page_is_what_its_folder_holds_and_no_tool(here: Site) -> None:
     found = static.addresses()
-    assert {"/index.html", "/main.js", "/login/entry.js", "/style/base.css", "/icon.svg"} <= set(found)
+    assert {"/index.html", "/main.js", "/login/signin.js", "/style/base.css", "/icon.svg"} <= set(found)
     assert not [one for one in found if "node_modules" in one or one.endswith((".json", ".d.ts"))]
     assert all(ask(one)[0] == 200 for one in found)
 

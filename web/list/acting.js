@@ -1,7 +1,7 @@
 // What a person does to slides, with a word about how it went.
-import { ServerGone, SessionOver } from "../server/failures.js";
 import { confirmed } from "../shared/dialog.js";
 import { element } from "../shared/element.js";
+import { ServerGone, SessionOver } from "../shared/failures.js";
 import { tell, tellFailure } from "../shared/notices.js";
 import { inWords, statusName } from "../shared/statuses.js";
 import { FIELD_NAMES, counted, nameOf } from "../shared/wording.js";

@@ -1,5 +1,5 @@
 // The bar below the table: what can be done with the chosen slides, and by which key.
-import { mayChange, mayDelete } from "../login/person.js";
+import { mayChange, mayDelete } from "../login/currentuser.js";
 import { button, byId, element, setText } from "../shared/element.js";
 import { menuOf } from "../shared/menu.js";
 import { flip, setting } from "../shared/settings.js";

@@ -1,9 +1,9 @@
 // What the page says about the server: nothing while all is well.
-import { graphqlHost, logInAgain } from "../login/entry.js";
+import { graphqlHost, logInAgain } from "../login/signin.js";
 import { button, byId, element, setText } from "../shared/element.js";
 import { clockTime } from "../shared/wording.js";
 
-/** @import {Health} from "../server/health.js" */
+/** @import {Health} from "../shared/health.js" */
 
 /** @type {Record<Health, string>} */
 const WORDS = {

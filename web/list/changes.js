@@ -1,6 +1,6 @@
 // Changes to slides: saved in order, reconciled with what others changed meanwhile, and undone.
 import { getSlides, updateSlides } from "../server/api.js";
-import { watched } from "../server/health.js";
+import { watched } from "../shared/health.js";
 import { askAboutConflicts } from "./conflict.js";
 import { learn } from "./slides.js";
 

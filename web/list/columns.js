@@ -1,5 +1,5 @@
 // What a row shows, cell by cell.
-import { mayChange } from "../login/person.js";
+import { mayChange } from "../login/currentuser.js";
 import { button, element } from "../shared/element.js";
 import { fateOf } from "../shared/fate.js";
 import { slideImage } from "../shared/images.js";

@@ -1,7 +1,7 @@
 // A text that is changed where it stands: Enter saves, Escape leaves it as it was.
-import { keep } from "../login/kept.js";
-import { ServerGone, SessionOver } from "../server/failures.js";
+import { keep } from "../login/sessionstate.js";
 import { element } from "../shared/element.js";
+import { ServerGone, SessionOver } from "../shared/failures.js";
 import { FIELD_NAMES, nameOf } from "../shared/wording.js";
 import { tellDone } from "./acting.js";
 import { change } from "./changes.js";

@@ -1,8 +1,8 @@
 // What is looked for: text, status, time of the scan.
-import { keep } from "../login/kept.js";
+import { keep } from "../login/sessionstate.js";
 import { countSlides } from "../server/api.js";
-import { watched } from "../server/health.js";
 import { button, byId, debounced, element, setText } from "../shared/element.js";
+import { watched } from "../shared/health.js";
 import { tellFailure } from "../shared/notices.js";
 import { STATUSES, statusName } from "../shared/statuses.js";
 import { beginWith, listing, onListing, searchFor } from "./listing.js";

@@ -1,8 +1,8 @@
 // Slides on their way in: how far each is, and why one failed.
 import { listUnfinished, retryImport } from "../server/api.js";
-import { Refused, SessionOver } from "../server/failures.js";
-import { watched } from "../server/health.js";
 import { button, byId, element, setText } from "../shared/element.js";
+import { Refused, SessionOver } from "../shared/failures.js";
+import { watched } from "../shared/health.js";
 import { tellFailure } from "../shared/notices.js";
 import { statusPill } from "../shared/statuses.js";
 import { sizeOf, stateOf } from "../shared/wording.js";

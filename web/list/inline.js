@@ -1,5 +1,5 @@
 // Editing in the table. The label is shown large beside the editor: it is what the ID is read from.
-import { mayChange } from "../login/person.js";
+import { mayChange } from "../login/currentuser.js";
 import { byId, element } from "../shared/element.js";
 import { slideImage } from "../shared/images.js";
 import { editText, waitingDraft } from "./editing.js";

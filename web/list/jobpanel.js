@@ -1,5 +1,5 @@
 // The panel of jobs: how many are under way, and each that has failed, waits with a reason, or takes long.
-import { mayChange, mayDelete } from "../login/person.js";
+import { mayChange, mayDelete } from "../login/currentuser.js";
 import { button, byId, element, setText } from "../shared/element.js";
 import { jobText } from "../shared/fate.js";
 import { statusPill } from "../shared/statuses.js";

@@ -1,8 +1,8 @@
 // What goes on with slides, and what of it has failed: asked for while there is any.
 import { getSlides, listOpenJobs } from "../server/api.js";
-import { Refused } from "../server/failures.js";
-import { currentHealth, watched } from "../server/health.js";
 import { debounced } from "../shared/element.js";
+import { Refused } from "../shared/failures.js";
+import { currentHealth, watched } from "../shared/health.js";
 import { knownSlide, learn, onSlide } from "./slides.js";
 
 /** @import {Job, JobKind, Page, Slide} from "../server/types.js" */

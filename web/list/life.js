@@ -1,10 +1,10 @@
 // What an Admin asks for in a slide's life. Each is a job: the answer is that it was asked for, the rest is seen at the slide.
 import { askForJob } from "../server/api.js";
-import { ServerGone, SessionOver } from "../server/failures.js";
-import { watched } from "../server/health.js";
 import { confirmed } from "../shared/dialog.js";
 import { element } from "../shared/element.js";
+import { ServerGone, SessionOver } from "../shared/failures.js";
 import { askForEach } from "../shared/form.js";
+import { watched } from "../shared/health.js";
 import { tell, tellFailure } from "../shared/notices.js";
 import { inWords } from "../shared/statuses.js";
 import { counted, nameOf } from "../shared/wording.js";

@@ -1,7 +1,7 @@
 // Which slides are listed, in which order. The table shows it, the viewer's "next" walks along it.
 import { getSlides, searchSlides } from "../server/api.js";
-import { watched } from "../server/health.js";
 import { debounced } from "../shared/element.js";
+import { watched } from "../shared/health.js";
 import { knownSlide, learn, onSlide } from "./slides.js";
 import { comparator } from "./sorting.js";
 

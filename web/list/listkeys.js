@@ -1,10 +1,10 @@
 // The keys of the table.
-import { mayChange, mayDelete } from "../login/person.js";
-import { bind } from "../shared/keyboard.js";
-import { openSheet } from "../shared/sheet.js";
+import { mayChange, mayDelete } from "../login/currentuser.js";
+import { openSheet } from "../shared/keyhelp.js";
+import { bind } from "../shared/shortcuts.js";
 import { MARKS, statusName } from "../shared/statuses.js";
-import { deleteChosen, markChosen, move, openMore } from "./actions.js";
 import { undoLast } from "./acting.js";
+import { deleteChosen, markChosen, move, openMore } from "./actions.js";
 import { enlarge } from "./enlarge.js";
 import { focusSearch } from "./filters.js";
 import { editCell } from "./inline.js";

@@ -1,8 +1,8 @@
 // What is told of a slide as soon as it changes: the same to everybody. Its published name and its label are not among it, and asked for.
-import { mayChange } from "../login/person.js";
+import { mayChange } from "../login/currentuser.js";
 import { getSlides } from "../server/api.js";
-import { watched } from "../server/health.js";
 import { debounced } from "../shared/element.js";
+import { watched } from "../shared/health.js";
 import { knownSlide, learn } from "./slides.js";
 
 /** @import {Slide, SlideNews} from "../server/types.js" */

@@ -1,6 +1,6 @@
 // Where people log in, and how they are known: /config.json, which only an installation on AWS has.
 
-import { ServerGone } from "../server/failures.js";
+import { ServerGone } from "../shared/failures.js";
 
 /** @typedef {{authority: string, clientId: string, loginDomain: string, graphqlHost: string}} Config */
 

@@ -1,6 +1,6 @@
 // The cookies by which the images are opened: asked for before the first one is shown, renewed at half of their life.
-import { Refused, ServerGone, SessionOver } from "../server/failures.js";
-import { request } from "../server/request.js";
+import { Refused, ServerGone, SessionOver } from "../shared/failures.js";
+import { request } from "./request.js";
 
 const AGAIN_MS = 10_000;
 

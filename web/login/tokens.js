@@ -1,5 +1,5 @@
 // Who has logged in, by Cognito: authorization code with PKCE, tokens for this tab alone, renewed by a refresh token.
-import { ServerGone, SessionOver } from "../server/failures.js";
+import { ServerGone, SessionOver } from "../shared/failures.js";
 import { loadScript } from "../shared/script.js";
 
 /** @import {User, UserManager} from "oidc-client-ts" */

@@ -1,6 +1,6 @@
 // The operations of schema.graphql that this page uses, one function each.
-import { graphqlHost } from "../login/entry.js";
-import { mayChange } from "../login/person.js";
+import { mayChange } from "../login/currentuser.js";
+import { graphqlHost } from "../login/signin.js";
 import { appSync } from "./appsync.js";
 import { ask } from "./graphql.js";
 import { keepSubscribed } from "./socket.js";

@@ -1,6 +1,6 @@
 // Asks GraphQL over HTTP.
-import { Refused, ServerGone, SessionOver } from "./failures.js";
-import { request } from "./request.js";
+import { request } from "../login/request.js";
+import { Refused, ServerGone, SessionOver } from "../shared/failures.js";
 
 const ENDPOINT = "/graphql";
 // Not "Unauthorized": that is about one field, which this person's role may not use.

@@ -1,5 +1,5 @@
 // A slide's small images. The server may not have one: a quiet note stands in for it.
-import { mayChange, person } from "../login/person.js";
+import { mayChange, person } from "../login/currentuser.js";
 import { element } from "./element.js";
 import { fetchLabel, showLabel } from "./labels.js";
 

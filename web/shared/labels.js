@@ -1,5 +1,5 @@
 // Labels where people log in: fetched with the person's token, because an image element cannot send one.
-import { request } from "../server/request.js";
+import { request } from "../login/request.js";
 
 const KEPT = 120; // labels in memory; some ten kilobytes each
 const NEAR = "400px"; // from the edge of what is seen

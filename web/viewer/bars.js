@@ -1,6 +1,6 @@
 // The viewer's two bars: which slide this is and what becomes of it; how it is looked at.
 import { jobsOf } from "../list/jobs.js";
-import { mayChange, mayDelete } from "../login/person.js";
+import { mayChange, mayDelete } from "../login/currentuser.js";
 import { button, element, setText } from "../shared/element.js";
 import { fateOf } from "../shared/fate.js";
 import { flip, setting } from "../shared/settings.js";

@@ -1,7 +1,7 @@
 // The keys of the viewer.
 import { undoLast } from "../list/acting.js";
-import { mayChange, mayDelete } from "../login/person.js";
-import { bind } from "../shared/keyboard.js";
+import { mayChange, mayDelete } from "../login/currentuser.js";
+import { bind } from "../shared/shortcuts.js";
 import { MARKS, statusName } from "../shared/statuses.js";
 import { activePane } from "./panes.js";
 import { STEPS } from "./steps.js";

@@ -1,6 +1,6 @@
 // Every request that needs to know who asks.
-import { authorization, renewed } from "../login/tokens.js";
-import { ServerGone } from "./failures.js";
+import { ServerGone } from "../shared/failures.js";
+import { authorization, renewed } from "./tokens.js";
 
 const PATIENCE_MS = 15_000;
 

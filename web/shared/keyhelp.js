@@ -1,8 +1,8 @@
 // The sheet of keys, made of the bindings themselves.
 import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
-import { currentPlace, groups } from "./keyboard.js";
 import { choose, setting } from "./settings.js";
+import { currentPlace, groups } from "./shortcuts.js";
 
 /** @type {Record<string, string>} */
 const SIGNS = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", PageUp: "Page ↑", PageDown: "Page ↓", Escape: "Esc" };
@@ -30,7 +30,7 @@ export function openSheet() {
 }
 
 /**
- * @param {import("./keyboard.js").Group} group
+ * @param {import("./shortcuts.js").Group} group
  * @returns {[string, [string[], string][]]}
  */
 function groupOf({ title, bindings }) {

@@ -1,11 +1,11 @@
 // The way into the page: on AWS by the login page, on one machine straight on.
-import { ServerGone, SessionOver } from "../server/failures.js";
-import { setGone } from "../server/health.js";
 import { button, byId, element } from "../shared/element.js";
+import { ServerGone, SessionOver } from "../shared/failures.js";
+import { setGone } from "../shared/health.js";
 import { readConfig } from "./config.js";
+import { person } from "./currentuser.js";
 import { closeImages, openImages } from "./images.js";
-import { allKept, takeBack } from "./kept.js";
-import { person } from "./person.js";
+import { allKept, takeBack } from "./sessionstate.js";
 import { comeBack, currentUser, forget, goToLogin, revoke, useLogin } from "./tokens.js";
 
 /** @import {Config} from "./config.js" */
