@@ -2,9 +2,9 @@
 import { confirmed } from "../shared/dialog.js";
 import { element } from "../shared/element.js";
 import { ServerGone, SessionOver } from "../shared/failures.js";
+import { FIELD_NAMES, counted, nameOf } from "../shared/format.js";
 import { tell, tellFailure } from "../shared/notices.js";
-import { inWords, statusName } from "../shared/statuses.js";
-import { FIELD_NAMES, counted, nameOf } from "../shared/wording.js";
+import { inWords, statusName } from "../slides/statuses.js";
 import { change, isUnderWay, undo } from "./changes.js";
 
 /** @import {Field, Slide} from "../server/types.js" */

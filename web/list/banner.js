@@ -1,7 +1,7 @@
 // What the page says about the server: nothing while all is well.
 import { graphqlHost, logInAgain } from "../login/signin.js";
 import { button, byId, element, setText } from "../shared/element.js";
-import { clockTime } from "../shared/wording.js";
+import { clockTime } from "../shared/format.js";
 
 /** @import {Health} from "../shared/health.js" */
 

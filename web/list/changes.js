@@ -1,8 +1,8 @@
 // Changes to slides: saved in order, reconciled with what others changed meanwhile, and undone.
 import { getSlides, updateSlides } from "../server/api.js";
 import { watched } from "../shared/health.js";
+import { learn } from "../slides/knownslides.js";
 import { askAboutConflicts } from "./conflict.js";
-import { learn } from "./slides.js";
 
 /** @import {Field, Fields, Slide, UpdateResult} from "../server/types.js" */
 /** @typedef {{seen: Slide, fields: Fields}} Change what to change, and the slide as the person saw it when deciding */

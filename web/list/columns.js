@@ -1,10 +1,10 @@
 // What a row shows, cell by cell.
 import { mayChange } from "../login/currentuser.js";
 import { button, element } from "../shared/element.js";
-import { fateOf } from "../shared/fate.js";
-import { slideImage } from "../shared/images.js";
-import { statusPill } from "../shared/statuses.js";
-import { FIELD_NAMES, barcodeNote, magnification, scanTime, sizeOf } from "../shared/wording.js";
+import { FIELD_NAMES, barcodeNote, magnification, scanTime, sizeOf } from "../shared/format.js";
+import { fateOf } from "../slides/activity.js";
+import { slideImage } from "../slides/images.js";
+import { statusPill } from "../slides/statuses.js";
 import { jobsOf } from "./jobs.js";
 
 /** @import {Field, Slide} from "../server/types.js" */

@@ -2,8 +2,8 @@
 import { slideHistory } from "../server/api.js";
 import { openDialog } from "../shared/dialog.js";
 import { button, element } from "../shared/element.js";
-import { statusName } from "../shared/statuses.js";
-import { FIELD_NAMES, nameOf, shortTime } from "../shared/wording.js";
+import { FIELD_NAMES, nameOf, shortTime } from "../shared/format.js";
+import { statusName } from "../slides/statuses.js";
 
 /** @import {Field, Fields, Slide} from "../server/types.js" */
 /** @typedef {{seen: Slide, theirs: Slide, fields: Fields}} Clash */

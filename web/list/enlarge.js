@@ -1,9 +1,9 @@
 // A label or thumbnail, as large as the window lets it be.
 import { openDialog } from "../shared/dialog.js";
 import { element } from "../shared/element.js";
-import { slideImage } from "../shared/images.js";
-import { nameOf } from "../shared/wording.js";
-import { knownSlide } from "./slides.js";
+import { nameOf } from "../shared/format.js";
+import { slideImage } from "../slides/images.js";
+import { knownSlide } from "../slides/knownslides.js";
 
 /**
  * @param {string} id

@@ -4,9 +4,9 @@ import { countSlides } from "../server/api.js";
 import { button, byId, debounced, element, setText } from "../shared/element.js";
 import { watched } from "../shared/health.js";
 import { tellFailure } from "../shared/notices.js";
-import { STATUSES, statusName } from "../shared/statuses.js";
+import { onSlide } from "../slides/knownslides.js";
+import { STATUSES, statusName } from "../slides/statuses.js";
 import { beginWith, listing, onListing, searchFor } from "./listing.js";
-import { onSlide } from "./slides.js";
 
 const TYPING_MS = 180;
 const COUNTING_MS = 300;

@@ -2,10 +2,10 @@
 import { listUnfinished, retryImport } from "../server/api.js";
 import { button, byId, element, setText } from "../shared/element.js";
 import { Refused, SessionOver } from "../shared/failures.js";
+import { sizeOf, stateOf } from "../shared/format.js";
 import { watched } from "../shared/health.js";
 import { tellFailure } from "../shared/notices.js";
-import { statusPill } from "../shared/statuses.js";
-import { sizeOf, stateOf } from "../shared/wording.js";
+import { statusPill } from "../slides/statuses.js";
 import { isPutAside, putAside } from "./putaside.js";
 
 /** @import {Import} from "../server/types.js" */

@@ -1,12 +1,12 @@
 // The panel of jobs: how many are under way, and each that has failed, waits with a reason, or takes long.
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { button, byId, element, setText } from "../shared/element.js";
-import { jobText } from "../shared/fate.js";
-import { statusPill } from "../shared/statuses.js";
-import { nameOf } from "../shared/wording.js";
+import { nameOf } from "../shared/format.js";
+import { jobText } from "../slides/activity.js";
+import { knownSlide, onSlide } from "../slides/knownslides.js";
+import { statusPill } from "../slides/statuses.js";
 import { areMoreJobs, onJobs, openJobs } from "./jobs.js";
 import { askAgain } from "./life.js";
-import { knownSlide, onSlide } from "./slides.js";
 
 /** @import {Job} from "../server/types.js" */
 /** @typedef {{item: HTMLLIElement, show: (job: Job) => void}} Entry */

@@ -4,10 +4,10 @@ import { confirmed } from "../shared/dialog.js";
 import { element } from "../shared/element.js";
 import { ServerGone, SessionOver } from "../shared/failures.js";
 import { askForEach } from "../shared/form.js";
+import { counted, nameOf } from "../shared/format.js";
 import { watched } from "../shared/health.js";
 import { tell, tellFailure } from "../shared/notices.js";
-import { inWords } from "../shared/statuses.js";
-import { counted, nameOf } from "../shared/wording.js";
+import { inWords } from "../slides/statuses.js";
 import { listed, mark, tellFailed } from "./acting.js";
 import { noteJob } from "./jobs.js";
 

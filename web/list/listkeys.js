@@ -2,7 +2,7 @@
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { openSheet } from "../shared/keyhelp.js";
 import { bind } from "../shared/shortcuts.js";
-import { MARKS, statusName } from "../shared/statuses.js";
+import { MARKS, statusName } from "../slides/statuses.js";
 import { undoLast } from "./acting.js";
 import { deleteChosen, markChosen, move, openMore } from "./actions.js";
 import { enlarge } from "./enlarge.js";

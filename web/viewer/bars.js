@@ -2,10 +2,10 @@
 import { jobsOf } from "../list/jobs.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { button, element, setText } from "../shared/element.js";
-import { fateOf } from "../shared/fate.js";
+import { FIELD_NAMES, magnification, scanTime } from "../shared/format.js";
 import { flip, setting } from "../shared/settings.js";
-import { MARKS, statusName, statusPill } from "../shared/statuses.js";
-import { FIELD_NAMES, magnification, scanTime } from "../shared/wording.js";
+import { fateOf } from "../slides/activity.js";
+import { MARKS, statusName, statusPill } from "../slides/statuses.js";
 import { STEPS, nativeMagnification, zoomAt } from "./steps.js";
 
 /** @import {Field, Slide} from "../server/types.js" */

@@ -1,9 +1,9 @@
 // One place where one slide after another is shown.
 import { button, debounced, element, setText } from "../shared/element.js";
-import { imageAddress, slideImage } from "../shared/images.js";
+import { nameOf } from "../shared/format.js";
 import { setting } from "../shared/settings.js";
-import { statusPill } from "../shared/statuses.js";
-import { nameOf } from "../shared/wording.js";
+import { imageAddress, slideImage } from "../slides/images.js";
+import { statusPill } from "../slides/statuses.js";
 import { descriptor } from "./descriptor.js";
 import { makeRuler } from "./ruler.js";
 import { scaleBar } from "./scalebar.js";

@@ -1,7 +1,7 @@
 // Open slides that are looked at one after the other.
-import { knownSlide } from "../list/slides.js";
 import { button, element } from "../shared/element.js";
-import { nameOf } from "../shared/wording.js";
+import { nameOf } from "../shared/format.js";
+import { knownSlide } from "../slides/knownslides.js";
 
 /** @param {(at: number) => void} choose */
 export function makeTabs(choose) {

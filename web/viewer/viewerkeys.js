@@ -2,7 +2,7 @@
 import { undoLast } from "../list/acting.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { bind } from "../shared/shortcuts.js";
-import { MARKS, statusName } from "../shared/statuses.js";
+import { MARKS, statusName } from "../slides/statuses.js";
 import { activePane } from "./panes.js";
 import { STEPS } from "./steps.js";
 import { acts, isRulerOn, putRulerAway } from "./viewer.js";

@@ -1,5 +1,5 @@
 // What goes on with a slide beside its review, in words.
-import { dayOf, momentOf } from "./wording.js";
+import { dayOf, momentOf } from "../shared/format.js";
 
 /** @import {Job, JobKind, Slide} from "../server/types.js" */
 /** @typedef {{text: string, isTrouble: boolean}} Line */

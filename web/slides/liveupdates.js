@@ -3,7 +3,7 @@ import { mayChange } from "../login/currentuser.js";
 import { getSlides } from "../server/api.js";
 import { debounced } from "../shared/element.js";
 import { watched } from "../shared/health.js";
-import { knownSlide, learn } from "./slides.js";
+import { knownSlide, learn } from "./knownslides.js";
 
 /** @import {Slide, SlideNews} from "../server/types.js" */
 

@@ -1,5 +1,5 @@
 // The statuses of schema.graphql as people read them, and those that a technician sets.
-import { element } from "./element.js";
+import { element } from "../shared/element.js";
 
 /** @type {Record<string, string>} */
 const NAMES = {

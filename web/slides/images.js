@@ -1,6 +1,6 @@
 // A slide's small images. The server may not have one: a quiet note stands in for it.
 import { mayChange, person } from "../login/currentuser.js";
-import { element } from "./element.js";
+import { element } from "../shared/element.js";
 import { fetchLabel, showLabel } from "./labels.js";
 
 /** @import {Slide} from "../server/types.js" */
