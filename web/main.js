@@ -1,12 +1,12 @@
 // Brings the page's parts together: what the address says is shown, what the server says is taken in.
+import { askForImports, showImport } from "./imports/panel.js";
+import { askForJobs } from "./jobs/openjobs.js";
+import { startJobPanel } from "./jobs/panel.js";
 import { startActions } from "./list/actions.js";
 import { showHealth } from "./list/banner.js";
 import { enlarge } from "./list/enlarge.js";
 import { countAnew, startFilters } from "./list/filters.js";
-import { askForImports, showImport } from "./list/imports.js";
 import { editCell, goOnEditing } from "./list/inline.js";
-import { startJobPanel } from "./list/jobpanel.js";
-import { askForJobs } from "./list/jobs.js";
 import { catchUp, onListing } from "./list/listing.js";
 import { bindListKeys } from "./list/listkeys.js";
 import { currentId } from "./list/selection.js";

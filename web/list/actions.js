@@ -1,4 +1,6 @@
 // The bar below the table: what can be done with the chosen slides, and by which key.
+import { mark, remove } from "../editing/commands.js";
+import { lifeItems } from "../jobs/requests.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { button, byId, element, setText } from "../shared/element.js";
 import { counted, nameOf } from "../shared/format.js";
@@ -6,8 +8,6 @@ import { menuOf } from "../shared/menu.js";
 import { flip, setting } from "../shared/settings.js";
 import { knownSlide, onSlide } from "../slides/knownslides.js";
 import { MARKS, statusName } from "../slides/statuses.js";
-import { mark, remove } from "./acting.js";
-import { lifeItems } from "./life.js";
 import { loadMore, listing } from "./listing.js";
 import { chosenIds, currentId, onSelection, step, tickNone, tickedIds } from "./selection.js";
 import { focusRow, hasFocus } from "./table.js";

@@ -1,11 +1,11 @@
 // What a row shows, cell by cell.
+import { jobsOf } from "../jobs/openjobs.js";
 import { mayChange } from "../login/currentuser.js";
 import { button, element } from "../shared/element.js";
 import { FIELD_NAMES, barcodeNote, magnification, scanTime, sizeOf } from "../shared/format.js";
 import { fateOf } from "../slides/activity.js";
 import { slideImage } from "../slides/images.js";
 import { statusPill } from "../slides/statuses.js";
-import { jobsOf } from "./jobs.js";
 
 /** @import {Field, Slide} from "../server/types.js" */
 /** @import {SortField} from "./sorting.js" */

@@ -1,14 +1,14 @@
 // Editing in the table. The label is shown large beside the editor: it is what the ID is read from.
+import { editText, waitingDraft } from "../editing/fieldeditor.js";
 import { mayChange } from "../login/currentuser.js";
 import { byId, element } from "../shared/element.js";
 import { slideImage } from "../slides/images.js";
 import { knownSlide } from "../slides/knownslides.js";
-import { editText, waitingDraft } from "./editing.js";
 import { currentId, setCurrent, step } from "./selection.js";
 import { showSlide } from "./table.js";
 
 /** @import {Field, Slide} from "../server/types.js" */
-/** @import {Way} from "./editing.js" */
+/** @import {Way} from "../editing/fieldeditor.js" */
 
 /** @type {Field[]} */
 const IN_ORDER = ["SlideID", "CaseID"];

@@ -1,9 +1,9 @@
 // The keys of the table.
+import { undoLast } from "../editing/commands.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { openSheet } from "../shared/keyhelp.js";
 import { bind } from "../shared/shortcuts.js";
 import { MARKS, statusName } from "../slides/statuses.js";
-import { undoLast } from "./acting.js";
 import { deleteChosen, markChosen, move, openMore } from "./actions.js";
 import { enlarge } from "./enlarge.js";
 import { focusSearch } from "./filters.js";

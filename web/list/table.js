@@ -1,8 +1,8 @@
 // The table itself: rows in the listing's order, one of them current.
+import { onJobs } from "../jobs/openjobs.js";
 import { button, byId, element } from "../shared/element.js";
 import { knownSlide, onSlide } from "../slides/knownslides.js";
 import { COLUMNS } from "./columns.js";
-import { onJobs } from "./jobs.js";
 import { listing, loadMore, onListing, sortBy } from "./listing.js";
 import { makeReachable, makeRow } from "./row.js";
 import { currentId, onSelection, setCurrent, tick, tickAll, tickNone, tickRange, tickedIds } from "./selection.js";

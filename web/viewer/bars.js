@@ -1,5 +1,5 @@
 // The viewer's two bars: which slide this is and what becomes of it; how it is looked at.
-import { jobsOf } from "../list/jobs.js";
+import { jobsOf } from "../jobs/openjobs.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { button, element, setText } from "../shared/element.js";
 import { FIELD_NAMES, magnification, scanTime } from "../shared/format.js";

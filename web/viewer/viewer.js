@@ -1,6 +1,6 @@
 // The viewer: opens what the page's address names, and does what its bars and keys are for.
-import { mark, remove } from "../list/acting.js";
-import { editText, waitingDraft } from "../list/editing.js";
+import { mark, remove } from "../editing/commands.js";
+import { editText, waitingDraft } from "../editing/fieldeditor.js";
 import { listing, loadMore, onListing } from "../list/listing.js";
 import { setCurrent } from "../list/selection.js";
 import { imagesAreOpen } from "../login/images.js";

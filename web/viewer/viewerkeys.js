@@ -1,5 +1,5 @@
 // The keys of the viewer.
-import { undoLast } from "../list/acting.js";
+import { undoLast } from "../editing/commands.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { bind } from "../shared/shortcuts.js";
 import { MARKS, statusName } from "../slides/statuses.js";

@@ -3,8 +3,8 @@ import { keep } from "../login/sessionstate.js";
 import { element } from "../shared/element.js";
 import { ServerGone, SessionOver } from "../shared/failures.js";
 import { FIELD_NAMES, nameOf } from "../shared/format.js";
-import { tellDone } from "./acting.js";
 import { change } from "./changes.js";
+import { tellDone } from "./commands.js";
 
 /** @import {Field, Slide} from "../server/types.js" */
 /** @typedef {"stay" | "up" | "down" | "next" | "previous" | "left"} Way where to go when the editor closes */

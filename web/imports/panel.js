@@ -6,7 +6,7 @@ import { sizeOf, stateOf } from "../shared/format.js";
 import { watched } from "../shared/health.js";
 import { tellFailure } from "../shared/notices.js";
 import { statusPill } from "../slides/statuses.js";
-import { isPutAside, putAside } from "./putaside.js";
+import { isPutAside, putAside } from "./dismissed.js";
 
 /** @import {Import} from "../server/types.js" */
 /** @typedef {{run: Import, item: HTMLLIElement, show: (run: Import) => void}} Shown */

@@ -1,4 +1,5 @@
 // What an Admin asks for in a slide's life. Each is a job: the answer is that it was asked for, the rest is seen at the slide.
+import { listed, mark, tellFailed } from "../editing/commands.js";
 import { askForJob } from "../server/api.js";
 import { confirmed } from "../shared/dialog.js";
 import { element } from "../shared/element.js";
@@ -8,8 +9,7 @@ import { counted, nameOf } from "../shared/format.js";
 import { watched } from "../shared/health.js";
 import { tell, tellFailure } from "../shared/notices.js";
 import { inWords } from "../slides/statuses.js";
-import { listed, mark, tellFailed } from "./acting.js";
-import { noteJob } from "./jobs.js";
+import { noteJob } from "./openjobs.js";
 
 /** @import {Job, JobKind, Slide} from "../server/types.js" */
 /** @import {Item} from "../shared/menu.js" */

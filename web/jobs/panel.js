@@ -5,8 +5,8 @@ import { nameOf } from "../shared/format.js";
 import { jobText } from "../slides/activity.js";
 import { knownSlide, onSlide } from "../slides/knownslides.js";
 import { statusPill } from "../slides/statuses.js";
-import { areMoreJobs, onJobs, openJobs } from "./jobs.js";
-import { askAgain } from "./life.js";
+import { areMoreJobs, onJobs, openJobs } from "./openjobs.js";
+import { askAgain } from "./requests.js";
 
 /** @import {Job} from "../server/types.js" */
 /** @typedef {{item: HTMLLIElement, show: (job: Job) => void}} Entry */
