@@ -6,7 +6,7 @@ import { watched } from "../shared/health.js";
 import { tellFailure } from "../shared/notices.js";
 import { onSlide } from "../slides/knownslides.js";
 import { STATUSES, statusName } from "../slides/statuses.js";
-import { beginWith, listing, onListing, searchFor } from "./listing.js";
+import { beginWith, listing, onListing, searchFor } from "./results.js";
 
 const TYPING_MS = 180;
 const COUNTING_MS = 300;

@@ -1,5 +1,5 @@
 // Which rows are chosen: the one the keys act on, and those that are ticked.
-import { listing, onListing } from "./listing.js";
+import { listing, onListing } from "./results.js";
 
 /** @type {string | null} */
 let current = null;

@@ -3,7 +3,7 @@ import { onJobs } from "../jobs/openjobs.js";
 import { button, byId, element } from "../shared/element.js";
 import { knownSlide, onSlide } from "../slides/knownslides.js";
 import { COLUMNS } from "./columns.js";
-import { listing, loadMore, onListing, sortBy } from "./listing.js";
+import { listing, loadMore, onListing, sortBy } from "./results.js";
 import { makeReachable, makeRow } from "./row.js";
 import { currentId, onSelection, setCurrent, tick, tickAll, tickNone, tickRange, tickedIds } from "./selection.js";
 import { nextSort } from "./sorting.js";

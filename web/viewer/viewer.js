@@ -1,7 +1,7 @@
 // The viewer: opens what the page's address names, and does what its bars and keys are for.
 import { mark, remove } from "../editing/commands.js";
 import { editText, waitingDraft } from "../editing/fieldeditor.js";
-import { listing, loadMore, onListing } from "../list/listing.js";
+import { listing, loadMore, onListing } from "../list/results.js";
 import { setCurrent } from "../list/selection.js";
 import { imagesAreOpen } from "../login/images.js";
 import { getSlides } from "../server/api.js";

@@ -4,12 +4,12 @@ import { mayChange, mayDelete } from "../login/currentuser.js";
 import { openSheet } from "../shared/keyhelp.js";
 import { bind } from "../shared/shortcuts.js";
 import { MARKS, statusName } from "../slides/statuses.js";
-import { deleteChosen, markChosen, move, openMore } from "./actions.js";
-import { enlarge } from "./enlarge.js";
+import { editCell } from "./celleditor.js";
 import { focusSearch } from "./filters.js";
-import { editCell } from "./inline.js";
+import { enlarge } from "./lightbox.js";
 import { chosenIds, currentId, step, tick, tickAll, tickNone, tickRange } from "./selection.js";
 import { focusRow } from "./table.js";
+import { deleteChosen, markChosen, move, openMore } from "./toolbar.js";
 
 /** @import {Field} from "../server/types.js" */
 

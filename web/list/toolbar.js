@@ -8,7 +8,7 @@ import { menuOf } from "../shared/menu.js";
 import { flip, setting } from "../shared/settings.js";
 import { knownSlide, onSlide } from "../slides/knownslides.js";
 import { MARKS, statusName } from "../slides/statuses.js";
-import { loadMore, listing } from "./listing.js";
+import { loadMore, listing } from "./results.js";
 import { chosenIds, currentId, onSelection, step, tickNone, tickedIds } from "./selection.js";
 import { focusRow, hasFocus } from "./table.js";
 
