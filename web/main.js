@@ -22,9 +22,9 @@ import { tellFailure } from "./shared/notices.js";
 import { setting } from "./shared/settings.js";
 import { listenToKeys } from "./shared/shortcuts.js";
 import { hear } from "./slides/liveupdates.js";
+import { bindViewerKeys } from "./viewer/keyboard.js";
 import { formatLink, parseLink } from "./viewer/link.js";
 import { closeViewer, openViewer, startViewer } from "./viewer/viewer.js";
-import { bindViewerKeys } from "./viewer/viewerkeys.js";
 
 const POLL_MS = 5000;
 let asking = false;

@@ -1,19 +1,19 @@
 // One place where one slide after another is shown.
+import { descriptor } from "../image/descriptor.js";
+import { magnificationAt, nativeMagnification, zoomAt } from "../image/magnifications.js";
+import { makeViewer, openImage, panBy, placeOn, showWhole, turnBy, viewOf, zoomBy, zoomNow, zoomTo } from "../image/osdviewer.js";
+import { makeRuler } from "../image/ruler.js";
+import { scaleBar } from "../image/scalebar.js";
 import { button, debounced, element, setText } from "../shared/element.js";
 import { nameOf } from "../shared/format.js";
 import { setting } from "../shared/settings.js";
 import { imageAddress, slideImage } from "../slides/images.js";
 import { statusPill } from "../slides/statuses.js";
-import { descriptor } from "./descriptor.js";
-import { makeRuler } from "./ruler.js";
-import { scaleBar } from "./scalebar.js";
-import { makeViewer, openImage, panBy, placeOn, showWhole, turnBy, viewOf, zoomBy, zoomNow, zoomTo } from "./stage.js";
-import { magnificationAt, nativeMagnification, zoomAt } from "./steps.js";
 
 /** @import {Slide} from "../server/types.js" */
-/** @import {Library} from "./library.js" */
+/** @import {Library} from "../image/openseadragon.js" */
 /** @import {View} from "./link.js" */
-/** @import {Point} from "./ruler.js" */
+/** @import {Point} from "../image/ruler.js" */
 /** @typedef {ReturnType<typeof makePane>} Pane */
 
 const SETTLED_MS = 150;

@@ -3,7 +3,7 @@ import { element } from "../shared/element.js";
 import { knownSlide } from "../slides/knownslides.js";
 import { makePane } from "./pane.js";
 
-/** @import {Library} from "./library.js" */
+/** @import {Library} from "../image/openseadragon.js" */
 /** @import {Link, View} from "./link.js" */
 /** @import {Pane} from "./pane.js" */
 

@@ -1,6 +1,8 @@
 // The viewer: opens what the page's address names, and does what its bars and keys are for.
 import { mark, remove } from "../editing/commands.js";
 import { editText, waitingDraft } from "../editing/fieldeditor.js";
+import { preload } from "../image/descriptor.js";
+import { library } from "../image/openseadragon.js";
 import { listing, loadMore, onListing } from "../list/results.js";
 import { setCurrent } from "../list/selection.js";
 import { imagesAreOpen } from "../login/images.js";
@@ -12,16 +14,14 @@ import { openSheet } from "../shared/keyhelp.js";
 import { tell, tellFailure } from "../shared/notices.js";
 import { choose, flip, setting } from "../shared/settings.js";
 import { knownSlide, learn, onSlide } from "../slides/knownslides.js";
-import { makeTitleBar, makeToolBar } from "./bars.js";
-import { preload } from "./descriptor.js";
-import { library } from "./library.js";
 import { formatLink, parseLink } from "./link.js";
 import { activeId, activePane, arrange, forEachPane, hasRoom, isBeside, linkNow, onPanes, openLink, opened, stages, tryAgain } from "./panes.js";
 import { makeTabs } from "./tabs.js";
+import { makeTitleBar, makeToolBar } from "./toolbars.js";
 
 /** @import {Field} from "../server/types.js" */
-/** @import {Acts} from "./bars.js" */
-/** @import {Library} from "./library.js" */
+/** @import {Acts} from "./toolbars.js" */
+/** @import {Library} from "../image/openseadragon.js" */
 /** @import {Link} from "./link.js" */
 
 /** @type {Library} */

@@ -1,10 +1,10 @@
 // One OpenSeadragon on one element, spoken to in pixels of the slide and of the screen.
-import { keepSharp } from "./sharp.js";
-import { STEPS } from "./steps.js";
+import { STEPS } from "./magnifications.js";
+import { keepSharp } from "./pixelsnap.js";
 
 /** @import {Descriptor} from "./descriptor.js" */
-/** @import {Library} from "./library.js" */
-/** @import {View} from "./link.js" */
+/** @import {Library} from "./openseadragon.js" */
+/** @import {View} from "../viewer/link.js" */
 /** @typedef {import("openseadragon").Viewer} Viewer */
 /** @typedef {import("./ruler.js").Point} Point */
 

@@ -1,13 +1,13 @@
 // The keys of the viewer.
 import { undoLast } from "../editing/commands.js";
+import { STEPS } from "../image/magnifications.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { bind } from "../shared/shortcuts.js";
 import { MARKS, statusName } from "../slides/statuses.js";
 import { activePane } from "./panes.js";
-import { STEPS } from "./steps.js";
 import { acts, isRulerOn, putRulerAway } from "./viewer.js";
 
-/** @import {Point} from "./ruler.js" */
+/** @import {Point} from "../image/ruler.js" */
 
 /** @type {Record<string, Point>} */
 const DIRECTIONS = { ArrowLeft: { x: -1, y: 0 }, ArrowRight: { x: 1, y: 0 }, ArrowUp: { x: 0, y: -1 }, ArrowDown: { x: 0, y: 1 } };

@@ -1,5 +1,5 @@
 // At native magnification and at rest, a pixel of the slide is one pixel of the screen, and nothing in between.
-import { viewOf } from "./stage.js";
+import { viewOf } from "./osdviewer.js";
 
 /** @typedef {import("openseadragon").Viewer} Viewer */
 

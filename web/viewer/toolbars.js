@@ -1,4 +1,5 @@
 // The viewer's two bars: which slide this is and what becomes of it; how it is looked at.
+import { STEPS, nativeMagnification, zoomAt } from "../image/magnifications.js";
 import { jobsOf } from "../jobs/openjobs.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { button, element, setText } from "../shared/element.js";
@@ -6,7 +7,6 @@ import { FIELD_NAMES, magnification, scanTime } from "../shared/format.js";
 import { flip, setting } from "../shared/settings.js";
 import { fateOf } from "../slides/activity.js";
 import { MARKS, statusName, statusPill } from "../slides/statuses.js";
-import { STEPS, nativeMagnification, zoomAt } from "./steps.js";
 
 /** @import {Field, Slide} from "../server/types.js" */
 /**
