@@ -2,8 +2,9 @@
 import { confirmed } from "../shared/dialog.js";
 import { element } from "../shared/element.js";
 import { ServerGone, SessionOver } from "../shared/failures.js";
-import { FIELD_NAMES, counted, nameOf } from "../shared/format.js";
+import { counted } from "../shared/format.js";
 import { tell, tellFailure } from "../shared/notices.js";
+import { FIELD_NAMES, nameOf } from "../slides/display.js";
 import { inWords, statusName } from "../slides/statuses.js";
 import { change, isUnderWay, undo } from "./changes.js";
 

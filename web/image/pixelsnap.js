@@ -1,5 +1,5 @@
 // At native magnification and at rest, a pixel of the slide is one pixel of the screen, and nothing in between.
-import { viewOf } from "./osdviewer.js";
+import { viewOf } from "./viewport.js";
 
 /** @typedef {import("openseadragon").Viewer} Viewer */
 

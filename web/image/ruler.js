@@ -1,6 +1,6 @@
 // Measures on the slide: drag a line, or grow one with the arrow keys. It stays where it is on the slide.
 
-/** @typedef {{x: number, y: number}} Point */
+/** @import {Point} from "./viewport.js" */
 /**
  * @typedef {object} Place how the slide lies on the stage now
  * @property {(screen: Point) => Point} toImage

@@ -2,7 +2,7 @@
 import { listUnfinished, retryImport } from "../server/api.js";
 import { button, byId, element, setText } from "../shared/element.js";
 import { Refused, SessionOver } from "../shared/failures.js";
-import { sizeOf, stateOf } from "../shared/format.js";
+import { sizeOf } from "../shared/format.js";
 import { watched } from "../shared/health.js";
 import { tellFailure } from "../shared/notices.js";
 import { statusPill } from "../slides/statuses.js";
@@ -10,6 +10,9 @@ import { isPutAside, putAside } from "./dismissed.js";
 
 /** @import {Import} from "../server/types.js" */
 /** @typedef {{run: Import, item: HTMLLIElement, show: (run: Import) => void}} Shown */
+
+/** @type {Record<string, string>} */
+const STATES = { TRANSFERRING: "Copying", IMPORTING: "Importing", READY: "Ready", FAILED: "Failed" };
 
 /** @type {Map<string, Shown>} */
 const shown = new Map();
@@ -127,4 +130,12 @@ function showSummary() {
   const parts = [going > 0 && `${going} in progress`, failed > 0 && `${failed} failed`];
   byId("imports").hidden = shown.size === 0;
   setText(byId("imports-title"), `Imports: ${parts.filter(Boolean).join(", ")}`);
+}
+
+/**
+ * @param {Import} run
+ * @returns {string}
+ */
+function stateOf({ State }) {
+  return STATES[State ?? ""] ?? State ?? "";
 }

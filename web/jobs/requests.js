@@ -5,9 +5,10 @@ import { confirmed } from "../shared/dialog.js";
 import { element } from "../shared/element.js";
 import { ServerGone, SessionOver } from "../shared/failures.js";
 import { askForEach } from "../shared/form.js";
-import { counted, nameOf } from "../shared/format.js";
+import { counted } from "../shared/format.js";
 import { watched } from "../shared/health.js";
 import { tell, tellFailure } from "../shared/notices.js";
+import { nameOf } from "../slides/display.js";
 import { inWords } from "../slides/statuses.js";
 import { noteJob } from "./openjobs.js";
 

@@ -2,8 +2,9 @@
 import { jobsOf } from "../jobs/openjobs.js";
 import { mayChange } from "../login/currentuser.js";
 import { button, element } from "../shared/element.js";
-import { FIELD_NAMES, barcodeNote, magnification, scanTime, sizeOf } from "../shared/format.js";
+import { sizeOf } from "../shared/format.js";
 import { fateOf } from "../slides/activity.js";
+import { FIELD_NAMES, barcodeNote, magnification, scanTime } from "../slides/display.js";
 import { slideImage } from "../slides/images.js";
 import { statusPill } from "../slides/statuses.js";
 

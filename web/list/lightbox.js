@@ -1,7 +1,7 @@
 // A label or thumbnail, as large as the window lets it be.
 import { openDialog } from "../shared/dialog.js";
 import { element } from "../shared/element.js";
-import { nameOf } from "../shared/format.js";
+import { nameOf } from "../slides/display.js";
 import { slideImage } from "../slides/images.js";
 import { knownSlide } from "../slides/knownslides.js";
 

@@ -1,12 +1,4 @@
-// How records read on the page.
-
-/** @import {Import, Slide} from "../server/types.js" */
-
-/** @type {Record<string, string>} */
-const STATES = { TRANSFERRING: "Copying", IMPORTING: "Importing", READY: "Ready", FAILED: "Failed" };
-
-/** @type {Record<string, string>} */
-export const FIELD_NAMES = { SlideID: "slide ID", CaseID: "case ID", Status: "status", Reviewer: "reviewer", Note: "note" };
+// How sizes, times and counts are written.
 
 /**
  * @param {number | null} bytes
@@ -16,41 +8,6 @@ export function sizeOf(bytes) {
   if (bytes === null) return "";
   if (bytes < 1e6) return `${Math.ceil(bytes / 1e3)} kB`;
   return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
-}
-
-/**
- * The time that the scanner's clock showed, not the reader's: it is what stands in the laboratory's books.
- * @param {Slide} slide
- * @returns {{date: string, time: string, zone: string}}
- */
-export function scanTime({ ScanDate, TimeZone }) {
-  const parts = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)/.exec(ScanDate ?? "");
-  if (!parts) return { date: ScanDate ?? "–", time: "", zone: "" };
-  return { date: parts[1], time: parts[2], zone: TimeZone === "local" ? "scanner's local time" : TimeZone ?? "" };
-}
-
-/**
- * @param {Pick<Slide, "SlideID" | "ImageID">} slide
- * @returns {string} what people call it
- */
-export function nameOf({ SlideID, ImageID }) {
-  return SlideID ?? ImageID;
-}
-
-/**
- * @param {string | null} magnification as the scanner wrote it
- * @returns {string}
- */
-export function magnification(magnification) {
-  return magnification ? `${magnification}×` : "–";
-}
-
-/**
- * @param {Import} run
- * @returns {string}
- */
-export function stateOf({ State }) {
-  return STATES[State ?? ""] ?? State ?? "";
 }
 
 /**
@@ -98,13 +55,4 @@ export function dayOf(iso) {
  */
 export function counted(count, noun) {
   return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
-}
-
-/**
- * @param {Pick<import("../server/types.js").Slide, "Barcode" | "SlideID">} slide
- * @returns {string} whether the slide ID is the label's own: where no barcode was read, it is the image ID
- */
-export function barcodeNote({ Barcode, SlideID }) {
-  if (!Barcode) return "no barcode read";
-  return Barcode === SlideID ? "barcode read" : `barcode ${Barcode}`;
 }

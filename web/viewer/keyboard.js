@@ -7,7 +7,7 @@ import { MARKS, statusName } from "../slides/statuses.js";
 import { activePane } from "./panes.js";
 import { acts, isRulerOn, putRulerAway } from "./viewer.js";
 
-/** @import {Point} from "../image/ruler.js" */
+/** @import {Point} from "../image/viewport.js" */
 
 /** @type {Record<string, Point>} */
 const DIRECTIONS = { ArrowLeft: { x: -1, y: 0 }, ArrowRight: { x: 1, y: 0 }, ArrowUp: { x: 0, y: -1 }, ArrowDown: { x: 0, y: 1 } };

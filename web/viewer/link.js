@@ -1,12 +1,6 @@
 // The page's address holds what is viewed: #/view/{ImageID}@{x},{y},{zoom},{rotation}/…?on=1&layout=one
 
-/**
- * @typedef {object} View where a viewer looks
- * @property {number} x of the centre, in pixels of the slide at full resolution
- * @property {number} y
- * @property {number} zoom pixels of the screen for one of the slide
- * @property {number} rotation in degrees
- */
+/** @import {View} from "../image/viewport.js" */
 /** @typedef {{id: string, view: View | null}} Opened */
 /** @typedef {{open: Opened[], active: number, layout: "side" | "one"}} Link */
 

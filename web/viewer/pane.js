@@ -1,19 +1,19 @@
 // One place where one slide after another is shown.
 import { descriptor } from "../image/descriptor.js";
 import { magnificationAt, nativeMagnification, zoomAt } from "../image/magnifications.js";
-import { makeViewer, openImage, panBy, placeOn, showWhole, turnBy, viewOf, zoomBy, zoomNow, zoomTo } from "../image/osdviewer.js";
+import { makeViewer, openImage } from "../image/osdviewer.js";
 import { makeRuler } from "../image/ruler.js";
 import { scaleBar } from "../image/scalebar.js";
+import { panBy, placeOn, showWhole, turnBy, viewOf, zoomBy, zoomNow, zoomTo } from "../image/viewport.js";
 import { button, debounced, element, setText } from "../shared/element.js";
-import { nameOf } from "../shared/format.js";
 import { setting } from "../shared/settings.js";
+import { nameOf } from "../slides/display.js";
 import { imageAddress, slideImage } from "../slides/images.js";
 import { statusPill } from "../slides/statuses.js";
 
 /** @import {Slide} from "../server/types.js" */
 /** @import {Library} from "../image/openseadragon.js" */
-/** @import {View} from "./link.js" */
-/** @import {Point} from "../image/ruler.js" */
+/** @import {Point, View} from "../image/viewport.js" */
 /** @typedef {ReturnType<typeof makePane>} Pane */
 
 const SETTLED_MS = 150;

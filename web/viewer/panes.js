@@ -4,7 +4,8 @@ import { knownSlide } from "../slides/knownslides.js";
 import { makePane } from "./pane.js";
 
 /** @import {Library} from "../image/openseadragon.js" */
-/** @import {Link, View} from "./link.js" */
+/** @import {View} from "../image/viewport.js" */
+/** @import {Link} from "./link.js" */
 /** @import {Pane} from "./pane.js" */
 
 const MOST_BESIDE = 4; // smaller than a quarter of the screen, nothing can be seen

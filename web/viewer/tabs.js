@@ -1,6 +1,6 @@
 // Open slides that are looked at one after the other.
 import { button, element } from "../shared/element.js";
-import { nameOf } from "../shared/format.js";
+import { nameOf } from "../slides/display.js";
 import { knownSlide } from "../slides/knownslides.js";
 
 /** @param {(at: number) => void} choose */

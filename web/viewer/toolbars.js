@@ -3,9 +3,9 @@ import { STEPS, nativeMagnification, zoomAt } from "../image/magnifications.js";
 import { jobsOf } from "../jobs/openjobs.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { button, element, setText } from "../shared/element.js";
-import { FIELD_NAMES, magnification, scanTime } from "../shared/format.js";
 import { flip, setting } from "../shared/settings.js";
 import { fateOf } from "../slides/activity.js";
+import { FIELD_NAMES, magnification, scanTime } from "../slides/display.js";
 import { MARKS, statusName, statusPill } from "../slides/statuses.js";
 
 /** @import {Field, Slide} from "../server/types.js" */
