@@ -1,4 +1,4 @@
-"""The rooms of the page: a folder of web/ imports from those before it, and no modules import each other in a circle."""
+"""The page's rooms: a folder of web/ imports from those before it, and no modules import each other in a circle."""
 
 import functools
 import graphlib
