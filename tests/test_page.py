@@ -83,7 +83,7 @@ def test_the_page_runs_no_foreign_and_no_inline_code() -> None:
 
 
 def test_every_file_of_the_page_is_served_with_the_same_care() -> None:
-    for name in ("index.html", "style/base.css", "slides/knownslides.js", "viewer/viewer.js"):
+    for name in ("index.html", "style/base.css", "slide/knownslides.js", "viewer/viewer.js"):
         status, headers, body = ask(f"/{name}")
         assert (status, body) == (200, (static.WEB / name).read_bytes())
         assert "content-security-policy" in headers

@@ -155,7 +155,7 @@ def test_only_what_changed_is_uploaded_and_forgotten_at_the_edge(cloud: Cloud, w
     before = cloud.forgotten()
     (web / "index.html").write_text("<!doctype html><p>")
     (web / "login/signin.js").unlink()
-    assert cloud.publish() == ["uploaded index.html", "removed login/entry.js"]
+    assert cloud.publish() == ["uploaded index.html", "removed login/signin.js"]
     assert "login/signin.js" not in cloud.listed()
     (forgotten,) = [one for one in cloud.forgotten() if one not in before]
     assert forgotten == {"/index.html", "/", "/login/signin.js"}

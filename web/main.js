@@ -21,7 +21,7 @@ import { openSheet } from "./shared/keyhelp.js";
 import { tellFailure } from "./shared/notices.js";
 import { setting } from "./shared/settings.js";
 import { listenToKeys } from "./shared/shortcuts.js";
-import { hear } from "./slides/liveupdates.js";
+import { hear } from "./slide/liveupdates.js";
 import { bindViewerKeys } from "./viewer/keyboard.js";
 import { formatLink, parseLink } from "./viewer/link.js";
 import { closeViewer, openViewer, startViewer } from "./viewer/viewer.js";

@@ -32,7 +32,7 @@ TOKEN = """() => {
 }"""
 # Asks for one label under as many addresses as are kept, then for the first again, then for another.
 MANY_LABELS = """async ([label, count]) => {
-    const { fetchLabel } = await import("/slides/labels.js");
+    const { fetchLabel } = await import("/slide/labels.js");
     for (let at = 0; at < count; at++) await fetchLabel(`${label}?${at}`);
     await fetchLabel(`${label}?0`);
     await fetchLabel(`${label}?another`);

@@ -1,7 +1,7 @@
 // Changes to slides: saved in order, reconciled with what others changed meanwhile, and undone.
 import { getSlides, updateSlides } from "../server/api.js";
 import { watched } from "../shared/health.js";
-import { learn } from "../slides/knownslides.js";
+import { learn } from "../slide/knownslides.js";
 import { askAboutConflicts } from "./conflict.js";
 
 /** @import {Field, Fields, Slide, UpdateResult} from "../server/types.js" */

@@ -4,8 +4,8 @@ import { element } from "../shared/element.js";
 import { ServerGone, SessionOver } from "../shared/failures.js";
 import { counted } from "../shared/format.js";
 import { tell, tellFailure } from "../shared/notices.js";
-import { FIELD_NAMES, nameOf } from "../slides/display.js";
-import { inWords, statusName } from "../slides/statuses.js";
+import { FIELD_NAMES, nameOf } from "../slide/display.js";
+import { inWords, statusName } from "../slide/statuses.js";
 import { change, isUnderWay, undo } from "./changes.js";
 
 /** @import {Field, Slide} from "../server/types.js" */

@@ -3,8 +3,8 @@ import { slideHistory } from "../server/api.js";
 import { openDialog } from "../shared/dialog.js";
 import { button, element } from "../shared/element.js";
 import { shortTime } from "../shared/format.js";
-import { FIELD_NAMES, nameOf } from "../slides/display.js";
-import { statusName } from "../slides/statuses.js";
+import { FIELD_NAMES, nameOf } from "../slide/display.js";
+import { statusName } from "../slide/statuses.js";
 
 /** @import {Field, Fields, Slide} from "../server/types.js" */
 /** @typedef {{seen: Slide, theirs: Slide, fields: Fields}} Clash */

@@ -2,7 +2,7 @@
 import { keep } from "../login/sessionstate.js";
 import { element } from "../shared/element.js";
 import { ServerGone, SessionOver } from "../shared/failures.js";
-import { FIELD_NAMES, nameOf } from "../slides/display.js";
+import { FIELD_NAMES, nameOf } from "../slide/display.js";
 import { change } from "./changes.js";
 import { tellDone } from "./commands.js";
 

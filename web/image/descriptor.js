@@ -1,5 +1,5 @@
 // What Deep Zoom says of a slide, asked for once; and its first tiles, fetched ahead.
-import { fetchAhead } from "../slides/images.js";
+import { fetchAhead } from "../slide/images.js";
 
 /** @import {Slide} from "../server/types.js" */
 /** @typedef {{Url: string, Format: string, Overlap: number, TileSize: number, Size: {Width: number, Height: number}}} Descriptor */

@@ -5,7 +5,7 @@ import { Refused, SessionOver } from "../shared/failures.js";
 import { sizeOf } from "../shared/format.js";
 import { watched } from "../shared/health.js";
 import { tellFailure } from "../shared/notices.js";
-import { statusPill } from "../slides/statuses.js";
+import { statusPill } from "../slide/statuses.js";
 import { isPutAside, putAside } from "./dismissed.js";
 
 /** @import {Import} from "../server/types.js" */

@@ -3,7 +3,7 @@ import { getSlides, listOpenJobs } from "../server/api.js";
 import { debounced } from "../shared/element.js";
 import { Refused } from "../shared/failures.js";
 import { currentHealth, watched } from "../shared/health.js";
-import { knownSlide, learn, onSlide } from "../slides/knownslides.js";
+import { knownSlide, learn, onSlide } from "../slide/knownslides.js";
 
 /** @import {Job, JobKind, Page, Slide} from "../server/types.js" */
 

@@ -1,10 +1,10 @@
 // The panel of jobs: how many are under way, and each that has failed, waits with a reason, or takes long.
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { button, byId, element, setText } from "../shared/element.js";
-import { jobText } from "../slides/activity.js";
-import { nameOf } from "../slides/display.js";
-import { knownSlide, onSlide } from "../slides/knownslides.js";
-import { statusPill } from "../slides/statuses.js";
+import { jobText } from "../slide/activity.js";
+import { nameOf } from "../slide/display.js";
+import { knownSlide, onSlide } from "../slide/knownslides.js";
+import { statusPill } from "../slide/statuses.js";
 import { areMoreJobs, onJobs, openJobs } from "./openjobs.js";
 import { askAgain } from "./requests.js";
 

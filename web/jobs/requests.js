@@ -8,8 +8,8 @@ import { askForEach } from "../shared/form.js";
 import { counted } from "../shared/format.js";
 import { watched } from "../shared/health.js";
 import { tell, tellFailure } from "../shared/notices.js";
-import { nameOf } from "../slides/display.js";
-import { inWords } from "../slides/statuses.js";
+import { nameOf } from "../slide/display.js";
+import { inWords } from "../slide/statuses.js";
 import { noteJob } from "./openjobs.js";
 
 /** @import {Job, JobKind, Slide} from "../server/types.js" */

@@ -2,8 +2,8 @@
 import { editText, waitingDraft } from "../editing/fieldeditor.js";
 import { mayChange } from "../login/currentuser.js";
 import { byId, element } from "../shared/element.js";
-import { slideImage } from "../slides/images.js";
-import { knownSlide } from "../slides/knownslides.js";
+import { slideImage } from "../slide/images.js";
+import { knownSlide } from "../slide/knownslides.js";
 import { currentId, setCurrent, step } from "./selection.js";
 import { showSlide } from "./table.js";
 

@@ -3,10 +3,10 @@ import { jobsOf } from "../jobs/openjobs.js";
 import { mayChange } from "../login/currentuser.js";
 import { button, element } from "../shared/element.js";
 import { sizeOf } from "../shared/format.js";
-import { fateOf } from "../slides/activity.js";
-import { FIELD_NAMES, barcodeNote, magnification, scanTime } from "../slides/display.js";
-import { slideImage } from "../slides/images.js";
-import { statusPill } from "../slides/statuses.js";
+import { fateOf } from "../slide/activity.js";
+import { FIELD_NAMES, barcodeNote, magnification, scanTime } from "../slide/display.js";
+import { slideImage } from "../slide/images.js";
+import { statusPill } from "../slide/statuses.js";
 
 /** @import {Field, Slide} from "../server/types.js" */
 /** @import {SortField} from "./sorting.js" */

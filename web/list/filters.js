@@ -4,8 +4,8 @@ import { countSlides } from "../server/api.js";
 import { button, byId, debounced, element, setText } from "../shared/element.js";
 import { watched } from "../shared/health.js";
 import { tellFailure } from "../shared/notices.js";
-import { onSlide } from "../slides/knownslides.js";
-import { STATUSES, statusName } from "../slides/statuses.js";
+import { onSlide } from "../slide/knownslides.js";
+import { STATUSES, statusName } from "../slide/statuses.js";
 import { beginWith, listing, onListing, searchFor } from "./results.js";
 
 const TYPING_MS = 180;

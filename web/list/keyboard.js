@@ -3,7 +3,7 @@ import { undoLast } from "../editing/commands.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { openSheet } from "../shared/keyhelp.js";
 import { bind } from "../shared/shortcuts.js";
-import { MARKS, statusName } from "../slides/statuses.js";
+import { MARKS, statusName } from "../slide/statuses.js";
 import { editCell } from "./celleditor.js";
 import { focusSearch } from "./filters.js";
 import { enlarge } from "./lightbox.js";

@@ -1,9 +1,9 @@
 // A label or thumbnail, as large as the window lets it be.
 import { openDialog } from "../shared/dialog.js";
 import { element } from "../shared/element.js";
-import { nameOf } from "../slides/display.js";
-import { slideImage } from "../slides/images.js";
-import { knownSlide } from "../slides/knownslides.js";
+import { nameOf } from "../slide/display.js";
+import { slideImage } from "../slide/images.js";
+import { knownSlide } from "../slide/knownslides.js";
 
 /**
  * @param {string} id

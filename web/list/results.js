@@ -2,7 +2,7 @@
 import { getSlides, searchSlides } from "../server/api.js";
 import { debounced } from "../shared/element.js";
 import { watched } from "../shared/health.js";
-import { knownSlide, learn, onSlide } from "../slides/knownslides.js";
+import { knownSlide, learn, onSlide } from "../slide/knownslides.js";
 import { comparator } from "./sorting.js";
 
 /** @import {Page, Search, Slide} from "../server/types.js" */

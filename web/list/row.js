@@ -1,6 +1,6 @@
 // One row of the table: cells are made anew only where what they show has changed.
 import { element } from "../shared/element.js";
-import { nameOf } from "../slides/display.js";
+import { nameOf } from "../slide/display.js";
 import { COLUMNS } from "./columns.js";
 
 /** @import {Slide} from "../server/types.js" */

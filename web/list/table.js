@@ -1,7 +1,7 @@
 // The table itself: rows in the listing's order, one of them current.
 import { onJobs } from "../jobs/openjobs.js";
 import { button, byId, element } from "../shared/element.js";
-import { knownSlide, onSlide } from "../slides/knownslides.js";
+import { knownSlide, onSlide } from "../slide/knownslides.js";
 import { COLUMNS } from "./columns.js";
 import { listing, loadMore, onListing, sortBy } from "./results.js";
 import { makeReachable, makeRow } from "./row.js";

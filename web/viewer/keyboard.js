@@ -3,7 +3,7 @@ import { undoLast } from "../editing/commands.js";
 import { STEPS } from "../image/magnifications.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { bind } from "../shared/shortcuts.js";
-import { MARKS, statusName } from "../slides/statuses.js";
+import { MARKS, statusName } from "../slide/statuses.js";
 import { activePane } from "./panes.js";
 import { acts, isRulerOn, putRulerAway } from "./viewer.js";
 

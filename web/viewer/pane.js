@@ -7,9 +7,9 @@ import { scaleBar } from "../image/scalebar.js";
 import { panBy, placeOn, showWhole, turnBy, viewOf, zoomBy, zoomNow, zoomTo } from "../image/viewport.js";
 import { button, debounced, element, setText } from "../shared/element.js";
 import { setting } from "../shared/settings.js";
-import { nameOf } from "../slides/display.js";
-import { imageAddress, slideImage } from "../slides/images.js";
-import { statusPill } from "../slides/statuses.js";
+import { nameOf } from "../slide/display.js";
+import { imageAddress, slideImage } from "../slide/images.js";
+import { statusPill } from "../slide/statuses.js";
 
 /** @import {Slide} from "../server/types.js" */
 /** @import {Library} from "../image/openseadragon.js" */

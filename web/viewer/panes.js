@@ -1,6 +1,6 @@
 // Which slides are open, side by side or one after the other, and where each of them is looked at.
 import { element } from "../shared/element.js";
-import { knownSlide } from "../slides/knownslides.js";
+import { knownSlide } from "../slide/knownslides.js";
 import { makePane } from "./pane.js";
 
 /** @import {Library} from "../image/openseadragon.js" */

@@ -1,7 +1,7 @@
 // Open slides that are looked at one after the other.
 import { button, element } from "../shared/element.js";
-import { nameOf } from "../slides/display.js";
-import { knownSlide } from "../slides/knownslides.js";
+import { nameOf } from "../slide/display.js";
+import { knownSlide } from "../slide/knownslides.js";
 
 /** @param {(at: number) => void} choose */
 export function makeTabs(choose) {

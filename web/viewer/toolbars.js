@@ -4,9 +4,9 @@ import { jobsOf } from "../jobs/openjobs.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { button, element, setText } from "../shared/element.js";
 import { flip, setting } from "../shared/settings.js";
-import { fateOf } from "../slides/activity.js";
-import { FIELD_NAMES, magnification, scanTime } from "../slides/display.js";
-import { MARKS, statusName, statusPill } from "../slides/statuses.js";
+import { fateOf } from "../slide/activity.js";
+import { FIELD_NAMES, magnification, scanTime } from "../slide/display.js";
+import { MARKS, statusName, statusPill } from "../slide/statuses.js";
 
 /** @import {Field, Slide} from "../server/types.js" */
 /**
