@@ -1,27 +1,27 @@
 // Brings the page's parts together: what the address says is shown, what the server says is taken in.
-import { askForImports, showImport } from "./imports/panel.js";
-import { askForJobs } from "./jobs/openjobs.js";
+import { refreshImports, showImport } from "./imports/panel.js";
+import { refreshJobs } from "./jobs/openjobs.js";
 import { startJobPanel } from "./jobs/panel.js";
-import { editCell, goOnEditing } from "./list/celleditor.js";
+import { editCell, resumeEditing } from "./list/celleditor.js";
 import { showHealth } from "./list/connection.js";
-import { countAnew, startFilters } from "./list/filters.js";
+import { refreshCounts, startFilters } from "./list/filters.js";
 import { bindListKeys } from "./list/keyboard.js";
-import { enlarge } from "./list/lightbox.js";
-import { catchUp, onListing } from "./list/results.js";
+import { openLightbox } from "./list/lightbox.js";
+import { onResults, refreshResults } from "./list/results.js";
 import { currentId } from "./list/selection.js";
 import { focusRow, startTable } from "./list/table.js";
-import { startActions } from "./list/toolbar.js";
-import { keep } from "./login/sessionstate.js";
-import { enter } from "./login/signin.js";
+import { startToolbar } from "./list/toolbar.js";
+import { registerState } from "./login/sessionstate.js";
+import { signIn } from "./login/signin.js";
 import { subscribe } from "./server/api.js";
 import { byId } from "./shared/element.js";
-import { Refused } from "./shared/failures.js";
+import { RefusedError } from "./shared/failures.js";
 import { currentHealth, onHealth, setLive } from "./shared/health.js";
-import { openSheet } from "./shared/keyhelp.js";
-import { tellFailure } from "./shared/notices.js";
+import { openKeyHelp } from "./shared/keyhelp.js";
+import { notifyFailure } from "./shared/notices.js";
 import { setting } from "./shared/settings.js";
 import { listenToKeys } from "./shared/shortcuts.js";
-import { hear } from "./slide/liveupdates.js";
+import { receiveUpdate } from "./slide/liveupdates.js";
 import { bindViewerKeys } from "./viewer/keyboard.js";
 import { formatLink, parseLink } from "./viewer/link.js";
 import { closeViewer, openViewer, startViewer } from "./viewer/viewer.js";
@@ -48,41 +48,41 @@ function route() {
   if (currentId() !== null) focusRow(currentId(), "center");
 }
 
-async function askForAll() {
+async function refreshAll() {
   if (asking || currentHealth() === "over") return;
   asking = true;
-  const results = await Promise.allSettled([catchUp(), countAnew(), askForImports(), askForJobs()]);
+  const results = await Promise.allSettled([refreshResults(), refreshCounts(), refreshImports(), refreshJobs()]);
   for (const result of results) {
-    if (result.status === "rejected" && result.reason instanceof Refused) tellFailure(result.reason.message);
+    if (result.status === "rejected" && result.reason instanceof RefusedError) notifyFailure(result.reason.message);
   }
   asking = false;
 }
 
-keep("address", { give: () => location.hash, take: (hash) => history.replaceState(null, "", `/${hash}`) });
+registerState("address", { save: () => location.hash, restore: (hash) => history.replaceState(null, "", `/${hash}`) });
 onHealth(showHealth);
 showHealth(currentHealth(), null);
-await enter();
+await signIn();
 
-startTable({ edit: editCell, enlarge }, (id) => view([id]));
+startTable({ edit: editCell, enlarge: openLightbox }, (id) => view([id]));
 startFilters();
-startActions(view);
+startToolbar(view);
 startJobPanel();
 startViewer();
 bindListKeys(view);
 bindViewerKeys();
 listenToKeys(() => (parseLink(location.hash) ? "viewer" : "list"));
-byId("keys").addEventListener("click", openSheet);
-onListing(goOnEditing);
+byId("keys").addEventListener("click", openKeyHelp);
+onResults(resumeEditing);
 window.addEventListener("hashchange", route);
 subscribe({
-  onSlide: hear,
+  onSlide: receiveUpdate,
   onImport: showImport,
   onLive(live) {
     setLive(live);
-    if (live) askForAll(); // what happened while nothing was heard
+    if (live) refreshAll(); // what happened while nothing was heard
   },
 });
-setInterval(() => currentHealth() !== "live" && !document.hidden && askForAll(), POLL_MS);
-document.addEventListener("visibilitychange", () => document.hidden || askForAll());
-askForAll();
+setInterval(() => currentHealth() !== "live" && !document.hidden && refreshAll(), POLL_MS);
+document.addEventListener("visibilitychange", () => document.hidden || refreshAll());
+refreshAll();
 route();

@@ -20,8 +20,8 @@ NOW = "2026-11-21T12:00:00Z"
 SOME_DAY = "2099-11-22T12:30:00Z"
 
 
-def fate(page: Page, image_id: str) -> Locator:
-    return row(page, image_id).locator(".fate")
+def activity(page: Page, image_id: str) -> Locator:
+    return row(page, image_id).locator(".activity")
 
 
 def act(page: Page, name: str) -> None:
@@ -125,7 +125,7 @@ def test_a_slide_is_published_under_a_name_that_the_server_takes(
     dialog.get_by_role("textbox").fill("STUDY-A")
     dialog.get_by_role("button", name="Publish").click()
     expect(dialog).to_be_hidden()
-    expect(fate(page, image_id)).to_contain_text("as STUDY-A")
+    expect(activity(page, image_id)).to_contain_text("as STUDY-A")
     expect(row(page, image_id)).to_be_focused()
     (asked,) = server.ask(JOBS, id=image_id)["slideJobs"]
     assert (asked["Kind"], asked["Name"]) == ("PUBLISH", "STUDY-A")
@@ -219,7 +219,7 @@ def test_what_goes_on_is_told_in_words(pages: Pages, slides: Slides, axe: str) -
     pretend(page, {image_id: fields for image_id, (fields, _, _) in zip(ids, told, strict=True)}, jobs)
     page.goto(pages.url)
     for image_id, (_, _, words) in zip(ids, told, strict=True):
-        expect(fate(page, image_id)).to_contain_text(words)
+        expect(activity(page, image_id)).to_contain_text(words)
     expect(page.locator("#jobs-title")).to_have_text("Jobs: 4 under way, 1 failed")
     expect(page.locator("#job-list li")).to_have_count(3)  # what has failed, has a reason or takes long
     expect(page.locator("#job-list li").first).to_contain_text("Sending failed: 422")
@@ -288,7 +288,7 @@ def test_a_deleted_slide_comes_back_or_is_purged(
     page.get_by_role("dialog", name="Delete this slide?").get_by_role("button", name="Delete").click()
     expect(row(page, image_id)).to_have_count(0)
     show(page, "DELETED")
-    expect(fate(page, image_id)).to_contain_text("Goes on ")
+    expect(activity(page, image_id)).to_contain_text("Goes on ")
     choose(page, image_id)
     act(page, "Bring back")
     expect(notice(page, f"S{image_id} brought back")).to_be_visible()
@@ -307,7 +307,7 @@ def test_a_deleted_slide_comes_back_or_is_purged(
     dialog.get_by_role("textbox").fill(image_id)
     page.keyboard.press("Enter")
     expect(dialog).to_be_hidden()
-    expect(fate(page, image_id)).to_have_text("Files are gone")
+    expect(activity(page, image_id)).to_have_text("Files are gone")
 
 
 def test_the_registry_has_the_last_word_about_sent(
@@ -329,11 +329,11 @@ def test_the_registry_has_the_last_word_about_sent(
         entry = page.locator("#job-list li", has_text="Sending failed: ")
         expect(entry).to_be_visible()
         expect(status(page, image_id)).to_have_text("Good")
-        expect(fate(page, image_id)).to_contain_text("Sending failed")
+        expect(activity(page, image_id)).to_contain_text("Sending failed")
         Registry.answers = 200
         entry.get_by_role("button", name="Try again").click()
         expect(status(page, image_id)).to_have_text("Sent")
-        expect(fate(page, image_id)).to_have_count(0)
+        expect(activity(page, image_id)).to_have_count(0)
         expect(page.locator("#jobs")).to_be_hidden()
 
 

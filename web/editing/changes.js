@@ -1,7 +1,7 @@
 // Changes to slides: saved in order, reconciled with what others changed meanwhile, and undone.
 import { getSlides, updateSlides } from "../server/api.js";
 import { watched } from "../shared/health.js";
-import { learn } from "../slide/knownslides.js";
+import { storeSlides } from "../slide/knownslides.js";
 import { askAboutConflicts } from "./conflict.js";
 
 /** @import {Field, Fields, Slide, UpdateResult} from "../server/types.js" */
@@ -145,7 +145,7 @@ function sortOut(changes, results, outcome) {
     if (slide) {
       own.set(seen.ImageID, { from: seen.Version ?? 0, slide });
       outcome.done.push({ before: seen, after: slide, fields });
-      learn([slide]);
+      storeSlides([slide]);
     } else if (errorType !== "CONFLICT") outcome.failed.push({ slide: seen, error: error ?? "no reason given" });
     return errorType === "CONFLICT";
   });
@@ -159,7 +159,7 @@ function sortOut(changes, results, outcome) {
  */
 async function reconcile(conflicts, outcome) {
   const slides = await watched(getSlides(conflicts.map(({ seen }) => seen.ImageID)));
-  learn(slides);
+  storeSlides(slides);
   const now = new Map(slides.map((slide) => [slide.ImageID, slide]));
   const again = [];
   const clashes = [];

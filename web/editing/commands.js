@@ -1,11 +1,11 @@
 // What a person does to slides, with a word about how it went.
 import { confirmed } from "../shared/dialog.js";
 import { element } from "../shared/element.js";
-import { ServerGone, SessionOver } from "../shared/failures.js";
+import { SessionExpiredError, UnreachableError } from "../shared/failures.js";
 import { counted } from "../shared/format.js";
-import { tell, tellFailure } from "../shared/notices.js";
+import { notify, notifyFailure } from "../shared/notices.js";
 import { FIELD_NAMES, nameOf } from "../slide/display.js";
-import { inWords, statusName } from "../slide/statuses.js";
+import { statusName, withStatusNames } from "../slide/statuses.js";
 import { change, isUnderWay, undo } from "./changes.js";
 
 /** @import {Field, Slide} from "../server/types.js" */
@@ -22,7 +22,7 @@ export async function mark(slides, status) {
   if (open.length === 0) return;
   // By now the next slide may be in sight.
   const about = open.length === 1 ? ` ${nameOf(open[0])} is as it was.` : "";
-  await act(() => change(open.map((seen) => ({ seen, fields: { Status: status } }))), tellDone, about);
+  await act(() => change(open.map((seen) => ({ seen, fields: { Status: status } }))), notifyDone, about);
 }
 
 /**
@@ -51,19 +51,19 @@ export async function undoLast() {
   await act(
     async () => {
       const outcome = await undo();
-      if (outcome === null) tell("There is nothing to undo.");
+      if (outcome === null) notify("There is nothing to undo.");
       return outcome;
     },
-    (done) => tell(`Undone: ${described(done, "back at")}`),
+    (done) => notify(`Undone: ${described(done, "back at")}`),
   );
 }
 
 /** @param {Done[]} done */
-export function tellDone(done) {
+export function notifyDone(done) {
   const sent = done.filter(isUnderWay);
   const rest = done.filter((one) => !isUnderWay(one));
-  if (rest.length > 0) tell(described(rest), { text: "Undo", act: undoLast });
-  if (sent.length > 0) tell(`${sent.length === 1 ? nameOf(sent[0].after) : counted(sent.length, "slide")}: Sent as soon as the registry has taken it`);
+  if (rest.length > 0) notify(described(rest), { text: "Undo", act: undoLast });
+  if (sent.length > 0) notify(`${sent.length === 1 ? nameOf(sent[0].after) : counted(sent.length, "slide")}: Sent as soon as the registry has taken it`);
 }
 
 /**
@@ -71,23 +71,23 @@ export function tellDone(done) {
  * @param {(done: Done[]) => void} [report]
  * @param {string} [about] what it means that the server was not reached
  */
-async function act(ask, report = tellDone, about = "") {
+async function act(ask, report = notifyDone, about = "") {
   try {
     const outcome = await ask();
     if (outcome === null) return;
     if (outcome.done.length > 0) report(outcome.done);
-    tellFailed(outcome.failed);
+    notifyFailed(outcome.failed);
   } catch (error) {
-    if (error instanceof SessionOver) return; // the page says so already, all over
-    if (error instanceof ServerGone) tellFailure(`Not saved: the server does not answer.${about}`);
-    else tellFailure(`Not saved: ${error instanceof Error ? error.message : error}`);
+    if (error instanceof SessionExpiredError) return; // the page says so already, all over
+    if (error instanceof UnreachableError) notifyFailure(`Not saved: the server does not answer.${about}`);
+    else notifyFailure(`Not saved: ${error instanceof Error ? error.message : error}`);
   }
 }
 
 /** @param {Failed[]} failed */
-export function tellFailed(failed) {
-  for (const { slide, error } of failed.slice(0, NAMED)) tellFailure(`${nameOf(slide)} was not changed: ${inWords(error)}`);
-  if (failed.length > NAMED) tellFailure(`${failed.length - NAMED} more slides were not changed.`);
+export function notifyFailed(failed) {
+  for (const { slide, error } of failed.slice(0, NAMED)) notifyFailure(`${nameOf(slide)} was not changed: ${withStatusNames(error)}`);
+  if (failed.length > NAMED) notifyFailure(`${failed.length - NAMED} more slides were not changed.`);
 }
 
 /**

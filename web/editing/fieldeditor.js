@@ -1,10 +1,10 @@
 // A text that is changed where it stands: Enter saves, Escape leaves it as it was.
-import { keep } from "../login/sessionstate.js";
+import { registerState } from "../login/sessionstate.js";
 import { element } from "../shared/element.js";
-import { ServerGone, SessionOver } from "../shared/failures.js";
+import { SessionExpiredError, UnreachableError } from "../shared/failures.js";
 import { FIELD_NAMES, nameOf } from "../slide/display.js";
 import { change } from "./changes.js";
-import { tellDone } from "./commands.js";
+import { notifyDone } from "./commands.js";
 
 /** @import {Field, Slide} from "../server/types.js" */
 /** @typedef {"stay" | "up" | "down" | "next" | "previous" | "left"} Way where to go when the editor closes */
@@ -19,7 +19,7 @@ let writing = null;
 /** @type {Draft | null} */
 let waiting = null;
 
-keep("draft", { give: () => writing?.() ?? null, take: (draft) => (waiting = draft) });
+registerState("draft", { save: () => writing?.() ?? null, restore: (draft) => (waiting = draft) });
 
 /** @returns {Draft | null} what was being written before the person had to log in again */
 export function waitingDraft() {
@@ -98,11 +98,11 @@ function inputFor(slide, field) {
 async function problemSaving(wanted) {
   try {
     const { done, failed } = await change([wanted]);
-    tellDone(done);
+    notifyDone(done);
     return failed.length > 0 ? failed[0].error : null;
   } catch (error) {
-    if (error instanceof SessionOver) return "Not saved: your session is over.";
-    if (error instanceof ServerGone) return "Not saved: the server does not answer. Enter tries again.";
+    if (error instanceof SessionExpiredError) return "Not saved: your session is over.";
+    if (error instanceof UnreachableError) return "Not saved: the server does not answer. Enter tries again.";
     return `Not saved: ${error instanceof Error ? error.message : error}`;
   }
 }

@@ -2,7 +2,7 @@
 
 /** @import {Slide} from "../server/types.js" */
 
-export const STEPS = [1, 2.5, 5, 10, 20, 40];
+export const MAGNIFICATIONS = [1, 2.5, 5, 10, 20, 40];
 const MICROMETRES_AT_1X = 10; // a pixel is 0.25 µm where the slide was scanned at 40×
 
 /**

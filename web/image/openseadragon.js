@@ -6,7 +6,7 @@ import { loadScript } from "../shared/script.js";
 const SCRIPT = "/vendor/openseadragon-6.1.1.min.js";
 
 /** @returns {Promise<Library>} rejects where it is not installed; may then be tried again */
-export async function library() {
+export async function loadOpenSeadragon() {
   // It adds an inline style, which the page's CSP forbids, unless something like this is there (see viewer.css).
   const mark = "data-openseadragon-mobile-css";
   if (!document.querySelector(`[${mark}]`)) {

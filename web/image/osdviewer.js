@@ -1,6 +1,6 @@
 // Creates one OpenSeadragon on one element, and opens slides in it.
-import { STEPS } from "./magnifications.js";
-import { keepSharp } from "./pixelsnap.js";
+import { MAGNIFICATIONS } from "./magnifications.js";
+import { snapPixels } from "./pixelsnap.js";
 import { isWhole, itemOf, setView } from "./viewport.js";
 
 /** @import {Descriptor} from "./descriptor.js" */
@@ -43,7 +43,7 @@ export function makeViewer(library, element, showNavigator) {
     tileRetryDelay: 2000,
   });
   keepWhole(viewer);
-  keepSharp(viewer);
+  snapPixels(viewer);
   viewer.canvas.tabIndex = -1; // its own stop for Tab would do nothing that the page's keys do not
   return viewer;
 }
@@ -92,6 +92,6 @@ export function openImage(viewer, image, view, native) {
 function allowLowestStep(viewer, native) {
   const { viewport } = viewer;
   const whole = viewport.getHomeZoom() * 0.9;
-  const lowest = native === null ? whole : itemOf(viewer).imageToViewportZoom(STEPS[0] / native);
+  const lowest = native === null ? whole : itemOf(viewer).imageToViewportZoom(MAGNIFICATIONS[0] / native);
   Reflect.set(viewport, "minZoomLevel", Math.min(whole, lowest));
 }

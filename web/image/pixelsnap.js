@@ -9,14 +9,14 @@ import { viewOf } from "./viewport.js";
 const HARDLY_ANY = Number.MIN_VALUE;
 
 /** @param {Viewer} viewer */
-export function keepSharp(viewer) {
+export function snapPixels(viewer) {
   const item = () => viewer.world?.getItemAt(0);
   const overlapBy = (/** @type {number} */ overlap) => {
     const source = item()?.source;
     if (source && source.tileOverlap < 1) source.tileOverlap = overlap;
   };
   const align = () => {
-    const place = item() ? sharpPlace(viewer) : null;
+    const place = item() ? alignedCenter(viewer) : null;
     if (!place) return;
     viewer.viewport.panTo(item().imageToViewportCoordinates(place.x, place.y), true);
     overlapBy(HARDLY_ANY);
@@ -32,7 +32,7 @@ export function keepSharp(viewer) {
  * @param {Viewer} viewer
  * @returns {{x: number, y: number} | null} the nearest centre that lays pixels on pixels; null where none does
  */
-function sharpPlace(viewer) {
+function alignedCenter(viewer) {
   const view = viewOf(viewer);
   if (!view || Math.abs(view.zoom - 1) > 1e-6 || view.rotation % 90 !== 0) return null;
   const { x: width, y: height } = viewer.viewport.getContainerSize();

@@ -9,12 +9,12 @@ const KEPT = 500; // the oldest are forgotten, and shown again
  * @param {Import} run
  * @returns {boolean}
  */
-export function isPutAside(run) {
+export function isDismissed(run) {
   return run.State === "FAILED" && kept().includes(markOf(run));
 }
 
 /** @param {Import} run */
-export function putAside(run) {
+export function dismiss(run) {
   localStorage.setItem(KEY, [...kept(), markOf(run)].slice(-KEPT).join("\n"));
 }
 

@@ -1,12 +1,12 @@
 // Slides on their way in: how far each is, and why one failed.
 import { listUnfinished, retryImport } from "../server/api.js";
 import { button, byId, element, setText } from "../shared/element.js";
-import { Refused, SessionOver } from "../shared/failures.js";
+import { RefusedError, SessionExpiredError } from "../shared/failures.js";
 import { sizeOf } from "../shared/format.js";
 import { watched } from "../shared/health.js";
-import { tellFailure } from "../shared/notices.js";
+import { notifyFailure } from "../shared/notices.js";
 import { statusPill } from "../slide/statuses.js";
-import { isPutAside, putAside } from "./dismissed.js";
+import { dismiss, isDismissed } from "./dismissed.js";
 
 /** @import {Import} from "../server/types.js" */
 /** @typedef {{run: Import, item: HTMLLIElement, show: (run: Import) => void}} Shown */
@@ -22,16 +22,16 @@ export function showImport(run) {
   const old = shown.get(run.Filename);
   // Messages overtake each other.
   if (old && (old.run.UpdatedAt ?? "") > (run.UpdatedAt ?? "") && old.run.StartedAt === run.StartedAt) return;
-  if (run.State === "READY" || isPutAside(run)) leave(run.Filename);
-  else if (old) update(old, run);
-  else enter(run);
+  if (run.State === "READY" || isDismissed(run)) removeEntry(run.Filename);
+  else if (old) updateEntry(old, run);
+  else addEntry(run);
   showSummary();
 }
 
-export async function askForImports() {
-  const runs = await watched(listUnfinished()).catch(nothingWhereForbidden);
+export async function refreshImports() {
+  const runs = await watched(listUnfinished()).catch(emptyIfForbidden);
   const names = new Set(runs.map(({ Filename }) => Filename));
-  for (const name of shown.keys()) if (!names.has(name)) leave(name);
+  for (const name of shown.keys()) if (!names.has(name)) removeEntry(name);
   for (const run of runs) showImport(run);
   showSummary();
 }
@@ -41,13 +41,13 @@ export async function askForImports() {
  * @param {unknown} error
  * @returns {Import[]}
  */
-function nothingWhereForbidden(error) {
-  if (error instanceof Refused && error.isForbidden) return [];
+function emptyIfForbidden(error) {
+  if (error instanceof RefusedError && error.isForbidden) return [];
   throw error;
 }
 
 /** @param {Import} run */
-function enter(run) {
+function addEntry(run) {
   const { item, show } = makeItem();
   show(run);
   shown.set(run.Filename, { run, item, show });
@@ -60,13 +60,13 @@ function enter(run) {
  * @param {Shown} old
  * @param {Import} run
  */
-function update(old, run) {
+function updateEntry(old, run) {
   old.run = run;
   old.show(run);
 }
 
 /** @param {string} filename */
-function leave(filename) {
+function removeEntry(filename) {
   shown.get(filename)?.item.remove();
   shown.delete(filename);
 }
@@ -84,7 +84,7 @@ function makeItem() {
   let known;
   retry.addEventListener("click", () => tryAgain(known.Filename, retry));
   hide.addEventListener("click", () => {
-    putAside(known);
+    dismiss(known);
     showImport(known);
     byId("import-list").focus(); // the button that had it is gone
   });
@@ -118,7 +118,7 @@ async function tryAgain(filename, retry) {
   try {
     showImport(await watched(retryImport(filename)));
   } catch (error) {
-    if (!(error instanceof SessionOver)) tellFailure(`${filename} cannot be tried again: ${error instanceof Error ? error.message : error}`);
+    if (!(error instanceof SessionExpiredError)) notifyFailure(`${filename} cannot be tried again: ${error instanceof Error ? error.message : error}`);
   } finally {
     retry.disabled = false;
   }
@@ -126,8 +126,8 @@ async function tryAgain(filename, retry) {
 
 function showSummary() {
   const failed = [...shown.values()].filter(({ run }) => run.State === "FAILED").length;
-  const going = shown.size - failed;
-  const parts = [going > 0 && `${going} in progress`, failed > 0 && `${failed} failed`];
+  const active = shown.size - failed;
+  const parts = [active > 0 && `${active} in progress`, failed > 0 && `${failed} failed`];
   byId("imports").hidden = shown.size === 0;
   setText(byId("imports-title"), `Imports: ${parts.filter(Boolean).join(", ")}`);
 }

@@ -1,9 +1,9 @@
 // What goes on with slides, and what of it has failed: asked for while there is any.
 import { getSlides, listOpenJobs } from "../server/api.js";
 import { debounced } from "../shared/element.js";
-import { Refused } from "../shared/failures.js";
+import { RefusedError } from "../shared/failures.js";
 import { currentHealth, watched } from "../shared/health.js";
-import { knownSlide, learn, onSlide } from "../slide/knownslides.js";
+import { knownSlide, onSlide, storeSlides } from "../slide/knownslides.js";
 
 /** @import {Job, JobKind, Page, Slide} from "../server/types.js" */
 
@@ -53,7 +53,7 @@ export function jobsOf(id) {
 }
 
 /** @param {Job} job as a mutation has answered it */
-export function noteJob(job) {
+export function recordJob(job) {
   asked += 1;
   if (job.State === "DONE") known.delete(keyOf(job));
   else known.set(keyOf(job), job);
@@ -61,9 +61,9 @@ export function noteJob(job) {
   askSoon();
 }
 
-export async function askForJobs() {
+export async function refreshJobs() {
   const mine = ++asked;
-  const { items, nextToken } = await watched(listOpenJobs()).catch(nothingWhereForbidden);
+  const { items, nextToken } = await watched(listOpenJobs()).catch(emptyIfForbidden);
   if (mine !== asked) return;
   const now = new Map(items.map((job) => [keyOf(job), job]));
   const ended = [...known].flatMap(([key, { ImageID }]) => (now.has(key) ? [] : ImageID));
@@ -71,18 +71,18 @@ export async function askForJobs() {
   known = now;
   isMore = nextToken !== null;
   const wanted = [...new Set([...ended, ...unknown])];
-  if (wanted.length > 0) learn(await watched(getSlides(wanted)));
+  if (wanted.length > 0) storeSlides(await watched(getSlides(wanted)));
   changed();
 }
 
-const askSoon = debounced(SOON_MS, () => askForJobs().catch(() => {}));
+const askSoon = debounced(SOON_MS, () => refreshJobs().catch(() => {}));
 
 /** What waits is looked at often, what is expected at a certain time seldom. */
 function askLater() {
   clearTimeout(timer);
   if (known.size === 0 || currentHealth() === "over") return;
   const isSoon = [...known.values()].some(({ State, ExpectedAt }) => State === "WAITING" && ExpectedAt === null);
-  timer = setTimeout(() => (document.hidden ? askLater() : askForJobs().catch(askLater)), isSoon ? OFTEN_MS : SELDOM_MS);
+  timer = setTimeout(() => (document.hidden ? askLater() : refreshJobs().catch(askLater)), isSoon ? OFTEN_MS : SELDOM_MS);
 }
 
 /** @param {Job} job */
@@ -100,8 +100,8 @@ function keyOf({ Kind, ImageID }) {
  * @param {unknown} error
  * @returns {Page<Job>} nothing for who only reads slides
  */
-function nothingWhereForbidden(error) {
-  if (error instanceof Refused && error.isForbidden) return { items: [], nextToken: null };
+function emptyIfForbidden(error) {
+  if (error instanceof RefusedError && error.isForbidden) return { items: [], nextToken: null };
   throw error;
 }
 

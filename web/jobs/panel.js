@@ -6,7 +6,7 @@ import { nameOf } from "../slide/display.js";
 import { knownSlide, onSlide } from "../slide/knownslides.js";
 import { statusPill } from "../slide/statuses.js";
 import { areMoreJobs, onJobs, openJobs } from "./openjobs.js";
-import { askAgain } from "./requests.js";
+import { retryJobs } from "./requests.js";
 
 /** @import {Job} from "../server/types.js" */
 /** @typedef {{item: HTMLLIElement, show: (job: Job) => void}} Entry */
@@ -97,6 +97,6 @@ function tryAll() {
  */
 async function tryAgain(jobs, pressed) {
   pressed.disabled = true;
-  await askAgain(jobs, jobs.flatMap(({ ImageID }) => knownSlide(ImageID) ?? []));
+  await retryJobs(jobs, jobs.flatMap(({ ImageID }) => knownSlide(ImageID) ?? []));
   pressed.disabled = false;
 }

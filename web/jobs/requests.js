@@ -1,16 +1,16 @@
 // What an Admin asks for in a slide's life. Each is a job: the answer is that it was asked for, the rest is seen at the slide.
-import { listed, mark, tellFailed } from "../editing/commands.js";
+import { listed, mark, notifyFailed } from "../editing/commands.js";
 import { askForJob } from "../server/api.js";
 import { confirmed } from "../shared/dialog.js";
 import { element } from "../shared/element.js";
-import { ServerGone, SessionOver } from "../shared/failures.js";
-import { askForEach } from "../shared/form.js";
+import { SessionExpiredError, UnreachableError } from "../shared/failures.js";
+import { askEach } from "../shared/form.js";
 import { counted } from "../shared/format.js";
 import { watched } from "../shared/health.js";
-import { tell, tellFailure } from "../shared/notices.js";
+import { notify, notifyFailure } from "../shared/notices.js";
 import { nameOf } from "../slide/display.js";
-import { inWords } from "../slide/statuses.js";
-import { noteJob } from "./openjobs.js";
+import { withStatusNames } from "../slide/statuses.js";
+import { recordJob } from "./openjobs.js";
 
 /** @import {Job, JobKind, Slide} from "../server/types.js" */
 /** @import {Item} from "../shared/menu.js" */
@@ -25,7 +25,7 @@ const ACTS = [
   { text: "Publish …", fits: ({ Status, Original, PublishedAs }) => ["GOOD", "SENT"].includes(Status ?? "") && Original === null && PublishedAs === null, act: publish },
   { text: "Withdraw …", fits: ({ PublishedAs }) => PublishedAs !== null, act: withdraw, isDangerous: true },
   { text: "Archive …", fits: ({ Status, Original }) => REVIEWED.includes(Status ?? "") && Original === null, act: archive },
-  { text: "Restore", fits: ({ Original }) => Original === "ARCHIVED", act: (slides) => askForAll("RESTORE", slides) },
+  { text: "Restore", fits: ({ Original }) => Original === "ARCHIVED", act: (slides) => requestAll("RESTORE", slides) },
   { text: "Bring back", fits: isDeleted, act: (slides) => mark(slides, "NEW") },
   { text: "Purge …", fits: isDeleted, act: purge, isDangerous: true },
 ];
@@ -34,7 +34,7 @@ const ACTS = [
  * @param {Slide[]} slides
  * @returns {Item[]} what can be asked for some of them at least, and for how many
  */
-export function lifeItems(slides) {
+export function lifecycleItems(slides) {
   return ACTS.flatMap(({ text, fits, act, isDangerous }) => {
     const fitting = slides.filter(fits);
     const count = slides.length > 1 ? ` (${fitting.length})` : "";
@@ -46,14 +46,14 @@ export function lifeItems(slides) {
  * @param {Job[]} jobs that have failed
  * @param {Slide[]} slides theirs, as far as they are known
  */
-export async function askAgain(jobs, slides) {
+export async function retryJobs(jobs, slides) {
   const sent = new Set(jobs.flatMap(({ Kind, ImageID }) => (Kind === "SEND" ? ImageID : [])));
   const purged = new Set(jobs.flatMap(({ Kind, ImageID }) => (Kind === "PURGE" ? ImageID : [])));
   await mark(slides.filter(({ ImageID }) => sent.has(ImageID)), "SENT");
   for (const { Kind, ImageID, Name } of jobs) {
     if (Kind === "SEND" || Kind === "PURGE") continue;
     const why = await problemAsking(Kind, ImageID, Name ?? undefined);
-    if (why !== null) tellFailure(`${ImageID} cannot be tried again: ${why}`);
+    if (why !== null) notifyFailure(`${ImageID} cannot be tried again: ${why}`);
   }
   const open = slides.filter(({ ImageID }) => purged.has(ImageID));
   if (open.length > 0) await purge(open); // it asks for the ImageID, however often it failed
@@ -70,7 +70,7 @@ function publish(slides) {
     "A copy without patient data is made: without label and overview, and without whatever names the patient, the case or this laboratory. It is shown to all under its new name; the slide itself is not touched.",
     "A name is given once: also after the copy was withdrawn, nothing else gets it.",
   ];
-  return askForEach(
+  return askEach(
     slides.length === 1 ? `Publish ${nameOf(slides[0])}` : `Publish ${counted(slides.length, "slide")}`,
     notes.map((text) => element("p", {}, text)),
     slides.map((slide) => ({ label: `Name of the copy of ${nameOf(slide)}, such as STUDY-7`, save: (name) => problemAsking("PUBLISH", slide.ImageID, name) })),
@@ -81,19 +81,19 @@ function publish(slides) {
 /** @param {Slide[]} slides */
 async function withdraw(slides) {
   const note = "Nobody is shown the published copy any more, and its files are removed. Its name is not given again.";
-  if (await confirmed(question("Withdraw", slides), [listed(slides), element("p", {}, note)], "Withdraw")) await askForAll("WITHDRAW", slides);
+  if (await confirmed(question("Withdraw", slides), [listed(slides), element("p", {}, note)], "Withdraw")) await requestAll("WITHDRAW", slides);
 }
 
 /** @param {Slide[]} slides */
 async function archive(slides) {
   const note = "The original moves to the archive. The slide can still be looked at, at full resolution; restoring the original may take hours.";
-  if (await confirmed(question("Archive", slides), [listed(slides), element("p", {}, note)], "Archive", "primary")) await askForAll("ARCHIVE", slides);
+  if (await confirmed(question("Archive", slides), [listed(slides), element("p", {}, note)], "Archive", "primary")) await requestAll("ARCHIVE", slides);
 }
 
 /** @param {Slide[]} slides */
 function purge(slides) {
   const note = "All files of a purged slide are removed now, here and in the archive. Nothing brings them back.";
-  return askForEach(
+  return askEach(
     question("Purge", slides),
     [element("p", {}, note)],
     slides.map((slide) => ({ label: `To purge ${nameOf(slide)}, write its image ID, ${slide.ImageID}`, save: (text) => problemAsking("PURGE", slide.ImageID, text) })),
@@ -114,25 +114,25 @@ function question(verb, slides) {
  * @param {Asked} kind
  * @param {Slide[]} slides
  */
-async function askForAll(kind, slides) {
+async function requestAll(kind, slides) {
   const taken = [];
   const failed = [];
   for (const slide of slides) {
     try {
-      noteJob(await watched(askForJob(kind, slide.ImageID)));
+      recordJob(await watched(askForJob(kind, slide.ImageID)));
       taken.push(slide);
     } catch (error) {
-      if (error instanceof SessionOver) return;
-      if (error instanceof ServerGone) {
+      if (error instanceof SessionExpiredError) return;
+      if (error instanceof UnreachableError) {
         const left = slides.length - taken.length - failed.length;
-        tellFailure(`The server does not answer: ${counted(left, "slide")} will not be ${DONE[kind]}.`);
+        notifyFailure(`The server does not answer: ${counted(left, "slide")} will not be ${DONE[kind]}.`);
         break;
       }
       failed.push({ slide, error: error instanceof Error ? error.message : String(error) });
     }
   }
-  if (taken.length > 0) tell(`${taken.length === 1 ? nameOf(taken[0]) : counted(taken.length, "slide")} will be ${DONE[kind]}.`);
-  tellFailed(failed);
+  if (taken.length > 0) notify(`${taken.length === 1 ? nameOf(taken[0]) : counted(taken.length, "slide")} will be ${DONE[kind]}.`);
+  notifyFailed(failed);
 }
 
 /**
@@ -143,10 +143,10 @@ async function askForAll(kind, slides) {
  */
 async function problemAsking(kind, id, told) {
   try {
-    noteJob(await watched(askForJob(kind, id, told)));
+    recordJob(await watched(askForJob(kind, id, told)));
     return null;
   } catch (error) {
-    if (error instanceof SessionOver) return "your session is over";
-    return error instanceof ServerGone ? "the server does not answer" : inWords(error instanceof Error ? error.message : String(error));
+    if (error instanceof SessionExpiredError) return "your session is over";
+    return error instanceof UnreachableError ? "the server does not answer" : withStatusNames(error instanceof Error ? error.message : String(error));
   }
 }

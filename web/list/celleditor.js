@@ -30,13 +30,13 @@ export function editCell(id, field) {
     // A change that came while the editor was open has not been shown yet.
     const now = knownSlide(id);
     if (now) showSlide(now);
-    goOn(tr, id, field, way);
+    moveOn(tr, id, field, way);
   });
   showLabel(slide, host);
 }
 
 /** Opens the editor that was open before the person had to log in again. */
-export function goOnEditing() {
+export function resumeEditing() {
   const draft = waitingDraft();
   if (draft && !document.body.classList.contains("viewing")) editCell(draft.id, draft.field);
 }
@@ -47,7 +47,7 @@ export function goOnEditing() {
  * @param {Field} field
  * @param {Way} way
  */
-function goOn(tr, id, field, way) {
+function moveOn(tr, id, field, way) {
   if (way === "left") return; // the focus is elsewhere, and wanted there
   const by = { up: -1, down: 1 }[/** @type {string} */ (way)];
   if (by) {

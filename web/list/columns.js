@@ -3,7 +3,7 @@ import { jobsOf } from "../jobs/openjobs.js";
 import { mayChange } from "../login/currentuser.js";
 import { button, element } from "../shared/element.js";
 import { sizeOf } from "../shared/format.js";
-import { fateOf } from "../slide/activity.js";
+import { activityOf } from "../slide/activity.js";
 import { FIELD_NAMES, barcodeNote, magnification, scanTime } from "../slide/display.js";
 import { slideImage } from "../slide/images.js";
 import { statusPill } from "../slide/statuses.js";
@@ -56,8 +56,8 @@ export const COLUMNS = [
     title: "Status",
     className: "review",
     sort: "Status",
-    shows: (slide) => [slide.Status, fateOf(slide, jobsOf(slide.ImageID))],
-    make: (slide) => [statusPill(slide.Status), ...fateNotes(slide)],
+    shows: (slide) => [slide.Status, activityOf(slide, jobsOf(slide.ImageID))],
+    make: (slide) => [statusPill(slide.Status), ...activityNotes(slide)],
   },
   {
     title: "Scanned",
@@ -99,12 +99,12 @@ export const COLUMNS = [
 ];
 
 /** @param {Slide} slide */
-function fateNotes(slide) {
-  const lines = fateOf(slide, jobsOf(slide.ImageID));
+function activityNotes(slide) {
+  const lines = activityOf(slide, jobsOf(slide.ImageID));
   if (lines.length === 0) return [];
   const parts = lines.map(({ text, isTrouble }, at) => element("span", { className: isTrouble ? "problem" : "" }, at > 0 ? ` · ${text}` : text));
   // The title holds the whole of a reason that is cut off.
-  return [element("small", { className: "fate", title: lines.map(({ text }) => text).join(" · ") }, ...parts)];
+  return [element("small", { className: "activity", title: lines.map(({ text }) => text).join(" · ") }, ...parts)];
 }
 
 /**

@@ -1,13 +1,13 @@
 // The keys of the table.
 import { undoLast } from "../editing/commands.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
-import { openSheet } from "../shared/keyhelp.js";
+import { openKeyHelp } from "../shared/keyhelp.js";
 import { bind } from "../shared/shortcuts.js";
 import { MARKS, statusName } from "../slide/statuses.js";
 import { editCell } from "./celleditor.js";
 import { focusSearch } from "./filters.js";
-import { enlarge } from "./lightbox.js";
-import { chosenIds, currentId, step, tick, tickAll, tickNone, tickRange } from "./selection.js";
+import { openLightbox } from "./lightbox.js";
+import { clearSelection, currentId, select, selectAll, selectRange, step, targetIds } from "./selection.js";
 import { focusRow } from "./table.js";
 import { deleteChosen, markChosen, move, openMore } from "./toolbar.js";
 
@@ -22,14 +22,14 @@ export function bindListKeys(view) {
     { keys: ["ArrowUp", "ArrowDown"], text: "previous, next slide", act: ({ key }) => move(key === "ArrowUp" ? -1 : 1) },
     { keys: ["PageUp", "PageDown"], text: "a screenful", act: ({ key }) => move(key === "PageUp" ? -PAGE_ROWS : PAGE_ROWS) },
     { keys: ["Home", "End"], text: "first, last", act: ({ key }) => move(key === "Home" ? -FAR : FAR) },
-    { keys: ["Space"], text: "tick, for doing something with many", act: () => withCurrent(tick) },
+    { keys: ["Space"], text: "tick, for doing something with many", act: () => withCurrent(select) },
     { keys: ["Shift+ArrowUp", "Shift+ArrowDown"], text: "tick a range", act: ({ key }) => extend(key === "ArrowUp" ? -1 : 1) },
-    { keys: ["Ctrl+A"], text: "tick all", act: tickAll },
-    { keys: ["Escape"], text: "untick", act: tickNone },
+    { keys: ["Ctrl+A"], text: "tick all", act: selectAll },
+    { keys: ["Escape"], text: "untick", act: clearSelection },
     { keys: ["/"], text: "search", act: focusSearch },
   ]);
-  const look = { keys: ["Enter"], text: "view", act: () => chosenIds().length > 0 && view(chosenIds()) };
-  const sheet = { keys: ["?"], text: "this sheet", act: openSheet };
+  const look = { keys: ["Enter"], text: "view", act: () => targetIds().length > 0 && view(targetIds()) };
+  const sheet = { keys: ["?"], text: "this sheet", act: openKeyHelp };
   bind("list", "Do", mayChange() ? [look, ...decisions()] : [look, sheet]);
   if (mayChange()) bind("list", "Correct", [...corrections(), sheet]);
 }
@@ -55,15 +55,15 @@ function corrections() {
     { keys: ["C"], text: "edit the case ID", act: () => edit("CaseID") },
     { keys: ["R"], text: "edit the reviewer", act: () => edit("Reviewer") },
     { keys: ["T"], text: "edit the note", act: () => edit("Note") },
-    { keys: ["L"], text: "label, large", act: () => withCurrent((id) => enlarge(id, "label")) },
+    { keys: ["L"], text: "label, large", act: () => withCurrent((id) => openLightbox(id, "label")) },
   ];
 }
 
 /** @param {number} by */
 function extend(by) {
   withCurrent((id) => {
-    tickRange(id);
-    tickRange(step(by) ?? id);
+    selectRange(id);
+    selectRange(step(by) ?? id);
     focusRow(currentId());
   });
 }

@@ -9,7 +9,7 @@ import { knownSlide } from "../slide/knownslides.js";
  * @param {string} id
  * @param {"label" | "thumbnail"} kind
  */
-export function enlarge(id, kind) {
+export function openLightbox(id, kind) {
   const slide = knownSlide(id);
   if (!slide) return;
   const title = `${kind === "label" ? "Label" : "Thumbnail"} of ${nameOf(slide)}`;

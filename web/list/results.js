@@ -2,7 +2,7 @@
 import { getSlides, searchSlides } from "../server/api.js";
 import { debounced } from "../shared/element.js";
 import { watched } from "../shared/health.js";
-import { knownSlide, learn, onSlide } from "../slide/knownslides.js";
+import { knownSlide, onSlide, storeSlides } from "../slide/knownslides.js";
 import { comparator } from "./sorting.js";
 
 /** @import {Page, Search, Slide} from "../server/types.js" */
@@ -26,12 +26,12 @@ let asked = 0; // counts questions: an answer to an earlier one is thrown away
 let loadingMore = null;
 
 /** @returns {Readonly<typeof state>} */
-export function listing() {
+export function results() {
   return state;
 }
 
 /** @param {() => void} listener told when slides come, go or change places */
-export function onListing(listener) {
+export function onResults(listener) {
   listeners.push(listener);
 }
 
@@ -42,7 +42,7 @@ export async function searchFor(change) {
 }
 
 /** @param {Search} search what the first load asks for */
-export function beginWith(search) {
+export function startWith(search) {
   state.search = search;
 }
 
@@ -96,7 +96,7 @@ function sort() {
  * After a silence: what is new on the first page, and what has become of the slides that are listed.
  * Nothing that stays changes its place under the reader's hand.
  */
-export async function catchUp() {
+export async function refreshResults() {
   if (!state.loaded) return load();
   await Promise.all([lookForNew(), lookAgain()]);
 }
@@ -116,7 +116,7 @@ async function lookAgain() {
   const ids = [...state.ids];
   const slides = await watched(getSlides(ids));
   const there = new Set(slides.map(({ ImageID }) => ImageID));
-  learn(slides);
+  storeSlides(slides);
   drop(ids.filter((id) => !there.has(id)));
 }
 
@@ -125,7 +125,7 @@ async function lookAgain() {
  * @returns {string[]} deleted slides are listed only for who asks for them
  */
 function accepted({ items }) {
-  learn(items);
+  storeSlides(items);
   return items.filter(isListed).map(({ ImageID }) => ImageID);
 }
 

@@ -1,10 +1,10 @@
 // Which rows are chosen: the one the keys act on, and those that are ticked.
-import { listing, onListing } from "./results.js";
+import { onResults, results } from "./results.js";
 
 /** @type {string | null} */
 let current = null;
 /** @type {Set<string>} */
-let ticked = new Set();
+let selected = new Set();
 let anchor = ""; // where a range of ticks begins
 let place = 0; // where the current row was, should it go
 /** @type {(() => void)[]} */
@@ -21,20 +21,20 @@ export function currentId() {
 }
 
 /** @returns {ReadonlySet<string>} */
-export function tickedIds() {
-  return ticked;
+export function selectedIds() {
+  return selected;
 }
 
 /** @returns {string[]} what an action is about, in the order of the list */
-export function chosenIds() {
-  return ticked.size > 0 ? listing().ids.filter((id) => ticked.has(id)) : current === null ? [] : [current];
+export function targetIds() {
+  return selected.size > 0 ? results().ids.filter((id) => selected.has(id)) : current === null ? [] : [current];
 }
 
 /** @param {string | null} id */
 export function setCurrent(id) {
   if (id === current) return;
   current = id;
-  place = Math.max(0, listing().ids.indexOf(id ?? ""));
+  place = Math.max(0, results().ids.indexOf(id ?? ""));
   changed();
 }
 
@@ -43,7 +43,7 @@ export function setCurrent(id) {
  * @returns {string | null} the new current row, which is the old one at the end of the list
  */
 export function step(by) {
-  const { ids } = listing();
+  const { ids } = results();
   if (ids.length === 0) return null;
   const at = current === null ? -1 : ids.indexOf(current);
   setCurrent(ids[at < 0 ? (by > 0 ? 0 : ids.length - 1) : Math.min(Math.max(at + by, 0), ids.length - 1)]);
@@ -52,11 +52,11 @@ export function step(by) {
 
 /**
  * @param {string} id
- * @param {boolean} [isTicked] by default the opposite of what it is
+ * @param {boolean} [isSelected] by default the opposite of what it is
  */
-export function tick(id, isTicked = !ticked.has(id)) {
-  if (isTicked) ticked.add(id);
-  else ticked.delete(id);
+export function select(id, isSelected = !selected.has(id)) {
+  if (isSelected) selected.add(id);
+  else selected.delete(id);
   anchor = id;
   changed();
 }
@@ -65,23 +65,23 @@ export function tick(id, isTicked = !ticked.has(id)) {
  * Ticks everything from the last tick to here.
  * @param {string} id
  */
-export function tickRange(id) {
-  const { ids } = listing();
+export function selectRange(id) {
+  const { ids } = results();
   const from = Math.max(0, ids.indexOf(anchor || current || id));
   const to = ids.indexOf(id);
-  for (const one of ids.slice(Math.min(from, to), Math.max(from, to) + 1)) ticked.add(one);
+  for (const one of ids.slice(Math.min(from, to), Math.max(from, to) + 1)) selected.add(one);
   anchor = ids[from];
   changed();
 }
 
-export function tickAll() {
-  ticked = new Set(listing().ids);
+export function selectAll() {
+  selected = new Set(results().ids);
   changed();
 }
 
-export function tickNone() {
-  if (ticked.size === 0) return;
-  ticked = new Set();
+export function clearSelection() {
+  if (selected.size === 0) return;
+  selected = new Set();
   anchor = "";
   changed();
 }
@@ -90,10 +90,10 @@ function changed() {
   for (const listener of listeners) listener();
 }
 
-onListing(() => {
-  const { ids } = listing();
+onResults(() => {
+  const { ids } = results();
   const there = new Set(ids);
-  ticked = new Set([...ticked].filter((id) => there.has(id)));
+  selected = new Set([...selected].filter((id) => there.has(id)));
   // When the current row goes, its neighbour takes its place: the next key must not fall into the void.
   if (current !== null && !there.has(current)) current = ids[Math.min(place, ids.length - 1)] ?? null;
   place = Math.max(0, ids.indexOf(current ?? ""));

@@ -3,9 +3,9 @@ import { onJobs } from "../jobs/openjobs.js";
 import { button, byId, element } from "../shared/element.js";
 import { knownSlide, onSlide } from "../slide/knownslides.js";
 import { COLUMNS } from "./columns.js";
-import { listing, loadMore, onListing, sortBy } from "./results.js";
+import { loadMore, onResults, results, sortBy } from "./results.js";
 import { makeReachable, makeRow } from "./row.js";
-import { currentId, onSelection, setCurrent, tick, tickAll, tickNone, tickRange, tickedIds } from "./selection.js";
+import { clearSelection, currentId, onSelection, select, selectAll, selectRange, selectedIds, setCurrent } from "./selection.js";
 import { nextSort } from "./sorting.js";
 
 /** @import {Slide} from "../server/types.js" */
@@ -28,7 +28,7 @@ let acts;
 export function startTable(rowActs, open) {
   acts = rowActs;
   byId("headings").append(chooseAll(), ...COLUMNS.map(heading));
-  onListing(showRows);
+  onResults(showRows);
   onSlide(showSlide);
   onSelection(showSelection);
   onJobs(() => rows.forEach((row, id) => row.show(/** @type {Slide} */ (knownSlide(id)))));
@@ -74,9 +74,9 @@ function clicked({ target, shiftKey }) {
   const id = idOf(target);
   if (id === null || !(target instanceof HTMLElement)) return;
   if (target instanceof HTMLInputElement && target.type === "checkbox") {
-    if (shiftKey) tickRange(id);
-    else tick(id, target.checked);
-  } else if (shiftKey) tickRange(id);
+    if (shiftKey) selectRange(id);
+    else select(id, target.checked);
+  } else if (shiftKey) selectRange(id);
 }
 
 /**
@@ -89,7 +89,7 @@ function idOf(target) {
 }
 
 function chooseAll() {
-  all.addEventListener("change", () => (all.checked ? tickAll() : tickNone()));
+  all.addEventListener("change", () => (all.checked ? selectAll() : clearSelection()));
   return element("th", { className: "choose", scope: "col" }, element("label", {}, all));
 }
 
@@ -97,13 +97,13 @@ function chooseAll() {
 function heading({ title, className, sort }) {
   const th = element("th", { className, scope: "col" });
   if (!sort) th.append(title);
-  else th.append(button(title, () => sortBy(nextSort(listing().sort, sort)).catch(() => {}), { title: `Sort by ${title}` }));
+  else th.append(button(title, () => sortBy(nextSort(results().sort, sort)).catch(() => {}), { title: `Sort by ${title}` }));
   th.dataset.sort = sort ?? "";
   return th;
 }
 
 function showRows() {
-  const { ids, nextToken, sort, loaded } = listing();
+  const { ids, nextToken, sort, loaded } = results();
   const wanted = new Set(ids);
   const held = document.activeElement?.closest("tr")?.dataset.id;
   for (const [id, { tr }] of rows) {
@@ -136,14 +136,14 @@ function newRow(slide) {
 }
 
 function showSelection() {
-  const { ids } = listing();
-  const ticked = tickedIds();
+  const { ids } = results();
+  const selected = selectedIds();
   for (const [id, { tr, box }] of rows) {
-    box.checked = ticked.has(id);
+    box.checked = selected.has(id);
     tr.ariaSelected = String(box.checked);
   }
-  all.checked = ticked.size > 0 && ticked.size === ids.length;
-  all.indeterminate = ticked.size > 0 && !all.checked;
+  all.checked = selected.size > 0 && selected.size === ids.length;
+  all.indeterminate = selected.size > 0 && !all.checked;
   const current = currentId() ?? ids[0] ?? null; // before anything is chosen, Tab reaches the first row
   for (const id of [reachable, current]) {
     const tr = rows.get(id ?? "")?.tr;

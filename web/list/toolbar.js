@@ -1,6 +1,6 @@
 // The bar below the table: what can be done with the chosen slides, and by which key.
 import { mark, remove } from "../editing/commands.js";
-import { lifeItems } from "../jobs/requests.js";
+import { lifecycleItems } from "../jobs/requests.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { button, byId, element, setText } from "../shared/element.js";
 import { counted } from "../shared/format.js";
@@ -9,8 +9,8 @@ import { flip, setting } from "../shared/settings.js";
 import { nameOf } from "../slide/display.js";
 import { knownSlide, onSlide } from "../slide/knownslides.js";
 import { MARKS, statusName } from "../slide/statuses.js";
-import { loadMore, listing } from "./results.js";
-import { chosenIds, currentId, onSelection, step, tickNone, tickedIds } from "./selection.js";
+import { loadMore, results } from "./results.js";
+import { clearSelection, currentId, onSelection, selectedIds, step, targetIds } from "./selection.js";
 import { focusRow, hasFocus } from "./table.js";
 
 /** @import {Slide} from "../server/types.js" */
@@ -20,17 +20,17 @@ let needChoice = [];
 const more = keyed("More", "M", () => {}, { id: "more-actions", title: "Publish, archive, restore, purge … (M)" });
 
 /** @param {(ids: string[]) => void} view */
-export function startActions(view) {
+export function startToolbar(view) {
   const marks = MARKS.map(({ status, key }) => keyed(statusName(status), key, () => markChosen(status), { className: "mark" }));
   marks.forEach((made, at) => (made.dataset.status = MARKS[at].status));
-  const viewChosen = keyed("View", "Enter", () => view(chosenIds()), { className: "primary" });
+  const viewChosen = keyed("View", "Enter", () => view(targetIds()), { className: "primary" });
   const removeChosen = keyed("Delete", "Del", deleteChosen, { className: "danger" });
   const changes = [...(mayChange() ? marks : []), ...(mayDelete() ? [removeChosen] : [])];
-  const rare = mayDelete() ? [more, menuOf(more, "More", () => lifeItems(chosen()))] : [];
+  const rare = mayDelete() ? [more, menuOf(more, "More", () => lifecycleItems(chosen()))] : [];
   needChoice = [viewChosen, ...changes];
-  const untick = button("Clear", tickNone, { id: "untick", title: "Untick all (Escape)" });
-  byId("actions").append(viewChosen, ...changes, ...rare, element("p", { id: "chosen" }), untick);
-  if (mayChange()) byId("actions").append(goOnChoice());
+  const clear = button("Clear", clearSelection, { id: "clear-selection", title: "Untick all (Escape)" });
+  byId("actions").append(viewChosen, ...changes, ...rare, element("p", { id: "chosen" }), clear);
+  if (mayChange()) byId("actions").append(makeAutoAdvance());
   onSelection(showChosen);
   onSlide(showChosen);
   showChosen();
@@ -40,7 +40,7 @@ export function startActions(view) {
 export function markChosen(status) {
   const slides = chosen();
   mark(slides, status);
-  if (tickedIds().size === 0 && slides.length === 1 && setting("goOn")) goOn();
+  if (selectedIds().size === 0 && slides.length === 1 && setting("goOn")) advance();
 }
 
 export async function deleteChosen() {
@@ -58,10 +58,10 @@ export function openMore() {
  */
 export function move(by) {
   focusRow(step(by));
-  if (currentId() === listing().ids.at(-1)) loadMore().catch(() => {});
+  if (currentId() === results().ids.at(-1)) loadMore().catch(() => {});
 }
 
-function goOn() {
+function advance() {
   const before = document.activeElement;
   const hadFocus = hasFocus();
   step(1);
@@ -71,7 +71,7 @@ function goOn() {
 
 /** @returns {Slide[]} */
 function chosen() {
-  return chosenIds().flatMap((id) => knownSlide(id) ?? []);
+  return targetIds().flatMap((id) => knownSlide(id) ?? []);
 }
 
 /**
@@ -87,7 +87,7 @@ function keyed(text, key, act, properties) {
   return made;
 }
 
-function goOnChoice() {
+function makeAutoAdvance() {
   const box = element("input", { type: "checkbox", checked: setting("goOn") });
   box.addEventListener("change", () => (box.checked = flip("goOn")));
   return element("label", { className: "choice", title: "Go to the next slide after marking one" }, box, "Go on after marking");
@@ -96,9 +96,9 @@ function goOnChoice() {
 function showChosen() {
   const slides = chosen();
   for (const one of needChoice) one.disabled = slides.length === 0;
-  more.disabled = lifeItems(slides).length === 0;
-  const isTicked = tickedIds().size > 0;
-  byId("untick").hidden = !isTicked;
-  const text = isTicked ? `${counted(slides.length, "slide")} selected` : slides.map(nameOf).join("");
+  more.disabled = lifecycleItems(slides).length === 0;
+  const isSelected = selectedIds().size > 0;
+  byId("clear-selection").hidden = !isSelected;
+  const text = isSelected ? `${counted(slides.length, "slide")} selected` : slides.map(nameOf).join("");
   setText(byId("chosen"), text || "Choose a slide with ↑ ↓, or tick several.");
 }

@@ -1,12 +1,12 @@
 // Who works here, and what they may do. On one machine nobody is asked, and everything may be done.
-import { currentUser } from "./tokens.js";
+import { tokenUser } from "./tokens.js";
 
 const ADMINS = "Admins";
 const WRITERS = ["Technicians", ADMINS];
 
 /** @returns {{name: string, groups: string[]} | null} null on one machine */
-export function person() {
-  const profile = currentUser()?.profile;
+export function currentUser() {
+  const profile = tokenUser()?.profile;
   if (!profile) return null;
   const name = [profile.name, profile.email, profile["cognito:username"]].find((one) => typeof one === "string" && one);
   const groups = profile["cognito:groups"];
@@ -27,6 +27,6 @@ export function mayDelete() {
 
 /** @param {string[]} wanted */
 function isIn(wanted) {
-  const groups = person()?.groups;
+  const groups = currentUser()?.groups;
   return groups === undefined || groups.some((group) => wanted.includes(group));
 }

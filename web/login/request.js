@@ -1,5 +1,5 @@
 // Every request that needs to know who asks.
-import { ServerGone } from "../shared/failures.js";
+import { UnreachableError } from "../shared/failures.js";
 import { authorization, renewed } from "./tokens.js";
 
 const PATIENCE_MS = 15_000;
@@ -27,6 +27,6 @@ async function send(address, options) {
   try {
     return await fetch(address, { ...options, headers, signal: AbortSignal.timeout(PATIENCE_MS) });
   } catch (error) {
-    throw new ServerGone(String(error));
+    throw new UnreachableError(String(error));
   }
 }

@@ -1,25 +1,25 @@
-// What is in a person's hands when they have to log in again, and is there again afterwards.
+// Keeps what a person was doing across a new login: saved before the browser leaves for the login page, restored after it.
 
-/** @typedef {{give: () => unknown, take: (kept: any) => void}} Keeper */
+/** @typedef {{save: () => unknown, restore: (saved: any) => void}} Keeper */
 
 /** @type {Map<string, Keeper>} */
 const keepers = new Map();
 
 /**
  * @param {string} name
- * @param {Keeper} keeper `take` is called, before anything is shown, with what `give` gave
+ * @param {Keeper} keeper `restore` is called, before anything is shown, with what `save` returned
  */
-export function keep(name, keeper) {
+export function registerState(name, keeper) {
   keepers.set(name, keeper);
 }
 
 /** @returns {Record<string, unknown>} what can be written as JSON */
-export function allKept() {
-  return Object.fromEntries([...keepers].map(([name, { give }]) => [name, give()]));
+export function savedState() {
+  return Object.fromEntries([...keepers].map(([name, { save }]) => [name, save()]));
 }
 
-/** @param {unknown} kept what `allKept` gave */
-export function takeBack(kept) {
-  if (kept === null || typeof kept !== "object") return;
-  for (const [name, value] of Object.entries(kept)) if (value !== null) keepers.get(name)?.take(value);
+/** @param {unknown} saved what `savedState` returned */
+export function restoreState(saved) {
+  if (saved === null || typeof saved !== "object") return;
+  for (const [name, value] of Object.entries(saved)) if (value !== null) keepers.get(name)?.restore(value);
 }

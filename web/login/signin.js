@@ -1,28 +1,28 @@
 // The way into the page: on AWS by the login page, on one machine straight on.
 import { button, byId, element } from "../shared/element.js";
-import { ServerGone, SessionOver } from "../shared/failures.js";
-import { setGone } from "../shared/health.js";
+import { SessionExpiredError, UnreachableError } from "../shared/failures.js";
+import { setUnreachable } from "../shared/health.js";
 import { readConfig } from "./config.js";
-import { person } from "./currentuser.js";
+import { currentUser } from "./currentuser.js";
 import { closeImages, openImages } from "./images.js";
-import { allKept, takeBack } from "./sessionstate.js";
-import { comeBack, currentUser, forget, goToLogin, revoke, useLogin } from "./tokens.js";
+import { restoreState, savedState } from "./sessionstate.js";
+import { completeLogin, forgetTokens, goToLogin, revoke, tokenUser, useLogin } from "./tokens.js";
 
 /** @import {Config} from "./config.js" */
 
-const AGAIN_MS = 5000;
-const LOOK_MS = 3000; // for a tab that logged out: the browser may not tell it
+const RETRY_MS = 5000;
+const CHECK_MS = 3000; // for a tab that logged out: the browser may not tell it
 // When somebody last logged out in this browser. Stored, and not only told: a page that is leaving may be gone before its
 // message is on its way, and one that sleeps or comes back by "Back" has not heard it.
-const OUT = "logged-out-at";
+const LOGGED_OUT_AT = "logged-out-at";
 // What OUT was when this tab set out to log in: a login that began before somebody logged out is none after it.
-const BEFORE = "logged-out-before";
+const LOGGED_OUT_BEFORE = "logged-out-before";
 const LEAVING = "leaving";
-const LEFT = "?logged-out";
+const LOGGED_OUT_QUERY = "?logged-out";
 
 /** @type {Config | null} */
 let config = null;
-let leaving = false;
+let isLeaving = false;
 
 /** @returns {string | null} the GraphQL API's own host; null on one machine */
 export function graphqlHost() {
@@ -30,37 +30,37 @@ export function graphqlHost() {
 }
 
 /** @returns {Promise<void>} when this person is in; otherwise never, because the browser is on its way elsewhere */
-export async function enter() {
-  config = await untilAnswered(readConfig);
+export async function signIn() {
+  config = await retryUntilAnswered(readConfig);
   if (config === null) return;
-  await untilAnswered(() => useLogin(/** @type {Config} */ (config)));
+  await retryUntilAnswered(() => useLogin(/** @type {Config} */ (config)));
   // Until now the login page may have let other tabs in.
-  if (sessionStorage.getItem(LEAVING)) tellOtherTabs();
+  if (sessionStorage.getItem(LEAVING)) markLoggedOut();
   sessionStorage.removeItem(LEAVING);
-  if (location.search === LEFT) return stopWith("You have logged out.", "Log in", () => setOut({}));
-  if (currentUser() === null) await logIn(new URL(location.href).searchParams);
+  if (location.search === LOGGED_OUT_QUERY) return stopWithMessage("You have logged out.", "Log in", () => redirectToLogin({}));
+  if (tokenUser() === null) await logIn(new URL(location.href).searchParams);
   else if (location.search) history.replaceState(null, "", location.pathname + location.hash);
-  if (isOut()) return leave();
-  for (const moment of ["storage", "pageshow", "focus", "visibilitychange"]) addEventListener(moment, leaveWhenOut);
-  setInterval(() => leaveWhenOut({ type: "look" }), LOOK_MS);
+  if (hasLoggedOut()) return leavePage();
+  for (const moment of ["storage", "pageshow", "focus", "visibilitychange"]) addEventListener(moment, leaveIfLoggedOut);
+  setInterval(() => leaveIfLoggedOut({ type: "look" }), CHECK_MS);
   try {
-    await untilAnswered(openImages);
+    await retryUntilAnswered(openImages);
   } catch (error) {
-    if (error instanceof SessionOver) return setOut(allKept());
-    showWho();
-    return stopWith(error instanceof Error ? error.message : String(error), "Log out", logOut);
+    if (error instanceof SessionExpiredError) return redirectToLogin(savedState());
+    showUser();
+    return stopWithMessage(error instanceof Error ? error.message : String(error), "Log out", logOut);
   }
-  showWho();
+  showUser();
 }
 
 /** @param {URLSearchParams} answer of the login page, where this is the way back from it */
 async function logIn(answer) {
-  if (!answer.has("code") && !answer.has("error")) return setOut(allKept());
+  if (!answer.has("code") && !answer.has("error")) return redirectToLogin(savedState());
   try {
-    takeBack(await comeBack());
+    restoreState(await completeLogin());
   } catch {
     const why = answer.get("error_description") ?? "The login was not completed.";
-    return stopWith(why, "Log in again", () => setOut(allKept()));
+    return stopWithMessage(why, "Log in again", () => redirectToLogin(savedState()));
   } finally {
     if (location.search) history.replaceState(null, "", location.pathname + location.hash);
   }
@@ -69,57 +69,57 @@ async function logIn(answer) {
 /** Logs in again, with what is in this person's hands. */
 export async function logInAgain() {
   if (config === null) location.reload();
-  else await setOut(allKept());
+  else await redirectToLogin(savedState());
 }
 
 /**
  * Off to the login page.
  * @param {object} kept
  */
-function setOut(kept) {
-  sessionStorage.setItem(BEFORE, localStorage.getItem(OUT) ?? "");
+function redirectToLogin(kept) {
+  sessionStorage.setItem(LOGGED_OUT_BEFORE, localStorage.getItem(LOGGED_OUT_AT) ?? "");
   return goToLogin(kept);
 }
 
 async function logOut() {
-  leaving = true;
+  isLeaving = true;
   sessionStorage.setItem(LEAVING, "yes");
   // Before anything is waited for: the page may be gone by then, and the mark with it.
-  tellOtherTabs();
+  markLoggedOut();
   await closeImages();
   await revoke();
   const { loginDomain, clientId } = /** @type {Config} */ (config);
   location.assign(`${loginDomain}/logout?${new URLSearchParams({ client_id: clientId, logout_uri: `${location.origin}/` })}`);
 }
 
-function tellOtherTabs() {
-  localStorage.setItem(OUT, String(Date.now()));
+function markLoggedOut() {
+  localStorage.setItem(LOGGED_OUT_AT, String(Date.now()));
 }
 
 /**
  * Another tab has logged out: whoever sits down here next must not find this one open. Nor does it log in again by
  * itself: the login page may not have heard yet, and would let the same person in without a question.
  */
-async function leaveWhenOut(/** @type {{type: string}} */ { type }) {
-  if (!isOut()) return;
-  if (leaving && type !== "pageshow") return; // it is on its way already; brought back by "Back", it is not
-  await leave();
+async function leaveIfLoggedOut(/** @type {{type: string}} */ { type }) {
+  if (!hasLoggedOut()) return;
+  if (isLeaving && type !== "pageshow") return; // it is on its way already; brought back by "Back", it is not
+  await leavePage();
 }
 
 /** @returns {boolean} whether somebody has logged out since this tab set out to log in */
-function isOut() {
-  return (localStorage.getItem(OUT) ?? "") !== (sessionStorage.getItem(BEFORE) ?? "");
+function hasLoggedOut() {
+  return (localStorage.getItem(LOGGED_OUT_AT) ?? "") !== (sessionStorage.getItem(LOGGED_OUT_BEFORE) ?? "");
 }
 
-async function leave() {
-  leaving = true; // once: a second time would begin the way anew
-  await forget();
-  location.replace(`${location.origin}/${LEFT}`);
+async function leavePage() {
+  isLeaving = true; // once: a second time would begin the way anew
+  await forgetTokens();
+  location.replace(`${location.origin}/${LOGGED_OUT_QUERY}`);
   return new Promise(() => {});
 }
 
-function showWho() {
-  const who = person();
+function showUser() {
+  const who = currentUser();
   if (!who) return;
   byId("who-name").textContent = who.name;
   byId("who").title = `${who.name}: ${who.groups.join(", ") || "no group"}`;
@@ -132,15 +132,15 @@ function showWho() {
  * @param {() => Promise<T>} ask
  * @returns {Promise<T>}
  */
-async function untilAnswered(ask) {
+async function retryUntilAnswered(ask) {
   for (;;) {
     try {
       return await ask();
     } catch (error) {
-      if (!(error instanceof ServerGone)) throw error;
-      setGone();
+      if (!(error instanceof UnreachableError)) throw error;
+      setUnreachable();
     }
-    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
 }
 
@@ -150,7 +150,7 @@ async function untilAnswered(ask) {
  * @param {() => void} act
  * @returns {Promise<never>} nothing more happens here
  */
-function stopWith(why, action, act) {
+function stopWithMessage(why, action, act) {
   byId("loading").replaceChildren(element("span", { role: "alert" }, why), " ", button(action, act));
   return new Promise(() => {});
 }

@@ -1,5 +1,5 @@
 // Who has logged in, by Cognito: authorization code with PKCE, tokens for this tab alone, renewed by a refresh token.
-import { ServerGone, SessionOver } from "../shared/failures.js";
+import { SessionExpiredError, UnreachableError } from "../shared/failures.js";
 import { loadScript } from "../shared/script.js";
 
 /** @import {User, UserManager} from "oidc-client-ts" */
@@ -24,7 +24,7 @@ let renewing = null;
  */
 export async function useLogin({ authority, clientId, loginDomain }) {
   library = await loadScript(SCRIPT, "oidc").catch((error) => {
-    throw new ServerGone(String(error));
+    throw new UnreachableError(String(error));
   });
   const store = new library.WebStorageStateStore({ store: sessionStorage });
   manager = new library.UserManager({
@@ -47,7 +47,7 @@ export async function useLogin({ authority, clientId, loginDomain }) {
 }
 
 /** @returns {User | null} */
-export function currentUser() {
+export function tokenUser() {
   return user;
 }
 
@@ -61,7 +61,7 @@ export async function goToLogin(kept) {
 }
 
 /** @returns {Promise<any>} what was kept; rejects where the login failed */
-export async function comeBack() {
+export async function completeLogin() {
   user = await loggedIn().signinRedirectCallback();
   return user.state;
 }
@@ -87,13 +87,13 @@ function renew() {
 }
 
 async function renewNow() {
-  if (!user?.refresh_token) throw new SessionOver("nobody is logged in");
+  if (!user?.refresh_token) throw new SessionExpiredError("nobody is logged in");
   try {
     user = await loggedIn().signinSilent();
   } catch (error) {
-    if (!(error instanceof library.ErrorResponse)) throw new ServerGone(String(error));
-    await forget();
-    throw new SessionOver(error.message);
+    if (!(error instanceof library.ErrorResponse)) throw new UnreachableError(String(error));
+    await forgetTokens();
+    throw new SessionExpiredError(error.message);
   }
 }
 
@@ -102,10 +102,10 @@ export async function revoke() {
   await loggedIn()
     .revokeTokens(["refresh_token"])
     .catch(() => {}); // the login page's own session ends anyhow
-  await forget();
+  await forgetTokens();
 }
 
-export async function forget() {
+export async function forgetTokens() {
   user = null;
   await loggedIn().removeUser();
 }

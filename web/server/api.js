@@ -2,7 +2,7 @@
 import { mayChange } from "../login/currentuser.js";
 import { graphqlHost } from "../login/signin.js";
 import { appSync } from "./appsync.js";
-import { ask } from "./graphql.js";
+import { execute } from "./graphql.js";
 import { keepSubscribed } from "./socket.js";
 import { transportWs } from "./transportws.js";
 
@@ -30,7 +30,7 @@ const AT_ONCE = 100; // slides in one request
  * @returns {Promise<Page<Slide>>}
  */
 export async function searchSlides(search, limit, nextToken) {
-  const data = await ask(
+  const data = await execute(
     `query Search($text: String, $status: String, $scanDateFrom: AWSDateTime, $limit: Int, $nextToken: String) {
       searchSlides(text: $text, status: $status, scanDateFrom: $scanDateFrom, limit: $limit, nextToken: $nextToken)
       { items { ${SLIDE} } nextToken }
@@ -47,7 +47,7 @@ export async function searchSlides(search, limit, nextToken) {
 export async function getSlides(ids) {
   const found = [];
   for (const some of chunks(ids)) {
-    const data = await ask(`query Get($ids: [String]) { getSlides(ImageIDs: $ids) { ${SLIDE} } }`, { ids: some });
+    const data = await execute(`query Get($ids: [String]) { getSlides(ImageIDs: $ids) { ${SLIDE} } }`, { ids: some });
     found.push(...data.getSlides);
   }
   return found.filter(Boolean);
@@ -55,7 +55,7 @@ export async function getSlides(ids) {
 
 /** @returns {Promise<StatusCount[]>} */
 export async function countSlides() {
-  return (await ask("query Count { countSlides { Status count } }")).countSlides;
+  return (await execute("query Count { countSlides { Status count } }")).countSlides;
 }
 
 /**
@@ -65,7 +65,7 @@ export async function countSlides() {
 export async function updateSlides(input) {
   const results = [];
   for (const some of chunks(input)) {
-    const data = await ask(
+    const data = await execute(
       `mutation Update($input: [UpdateSlideInput!]!) {
         updateSlides(input: $input) { ImageID slide { ${SLIDE} } error errorType }
       }`,
@@ -82,14 +82,14 @@ export async function updateSlides(input) {
  */
 export async function slideHistory(id) {
   const query = "query History($id: String!) { slideHistory(ImageID: $id, limit: 20) { items { at by field from to } } }";
-  return (await ask(query, { id })).slideHistory.items;
+  return (await execute(query, { id })).slideHistory.items;
 }
 
 /** @returns {Promise<Import[]>} those that somebody may wait for or worry about */
 export async function listUnfinished() {
   if (!mayChange()) return [];
   const lists = UNFINISHED.map((state) => `${state}: listImports(state: "${state}", limit: 100) { items { ${IMPORT} } }`);
-  const data = await ask(`query Imports { ${lists.join(" ")} }`);
+  const data = await execute(`query Imports { ${lists.join(" ")} }`);
   return UNFINISHED.flatMap((state) => data[state].items);
 }
 
@@ -99,14 +99,14 @@ export async function listUnfinished() {
  */
 export async function retryImport(filename) {
   const query = `mutation Retry($filename: String!) { retryImport(Filename: $filename) { ${IMPORT} } }`;
-  return (await ask(query, { filename })).retryImport;
+  return (await execute(query, { filename })).retryImport;
 }
 
 /** @returns {Promise<Page<Job>>} what goes on with slides or has failed; with a token where there is more than is given */
 export async function listOpenJobs() {
   if (!mayChange()) return { items: [], nextToken: null };
   const lists = OPEN.map((state) => `${state}: listJobs(state: "${state}", limit: ${MOST_JOBS}) { items { ${JOB} } nextToken }`);
-  const data = await ask(`query Jobs { ${lists.join(" ")} }`);
+  const data = await execute(`query Jobs { ${lists.join(" ")} }`);
   return { items: OPEN.flatMap((state) => data[state].items), nextToken: data.FAILED.nextToken ?? data.WAITING.nextToken };
 }
 
@@ -120,7 +120,7 @@ export async function askForJob(kind, id, told) {
   const needed = kind === "PUBLISH" || kind === "PURGE" ? NEEDED[kind] : null;
   const [given, passed] = needed ? [", $told: String!", `, ${needed}: $told`] : ["", ""];
   const query = `mutation Ask($id: String!${given}) { job: ${ASKED_BY[kind]}(ImageID: $id${passed}) { ${JOB} } }`;
-  return (await ask(query, needed ? { id, told } : { id })).job;
+  return (await execute(query, needed ? { id, told } : { id })).job;
 }
 
 /** @param {{onSlide: (slide: SlideNews) => void, onImport: (run: Import) => void, onLive: (live: boolean) => void}} told */

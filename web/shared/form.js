@@ -14,7 +14,7 @@ const LONGEST = 128;
  * @param {{text: string, className: string}} action
  * @returns {Promise<void>} when all were taken, or nothing more is wanted
  */
-export async function askForEach(title, content, questions, action) {
+export async function askEach(title, content, questions, action) {
   const rows = questions.map(rowOf);
   const form = element("form", { id: "answers", noValidate: true }, ...rows.map(({ row }) => row));
   const send = button(action.text, () => {}, { type: "submit", className: action.className });

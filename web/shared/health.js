@@ -1,5 +1,5 @@
 // How the server is doing, as far as this page can tell. Whoever asks the server does it through `watched`.
-import { ServerGone, SessionOver } from "./failures.js";
+import { SessionExpiredError, UnreachableError } from "./failures.js";
 
 /** @typedef {"connecting" | "live" | "polling" | "gone" | "over"} Health */
 
@@ -28,7 +28,7 @@ export function setLive(isLive) {
 }
 
 /** The server does not answer: found out by something that is no request of the list or viewer. */
-export function setGone() {
+export function setUnreachable() {
   become("gone");
 }
 
@@ -43,8 +43,8 @@ export async function watched(request) {
     wellAnswered();
     return answer;
   } catch (error) {
-    if (error instanceof ServerGone) become("gone");
-    else if (error instanceof SessionOver) become("over");
+    if (error instanceof UnreachableError) become("gone");
+    else if (error instanceof SessionExpiredError) become("over");
     else wellAnswered(); // a refusal is an answer, too
     throw error;
   }

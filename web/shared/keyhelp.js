@@ -21,7 +21,7 @@ const WHILE_EDITING = [
   ],
 ];
 
-export function openSheet() {
+export function openKeyHelp() {
   const here = currentPlace();
   const own = groups.filter((group) => group.place === here).map(groupOf);
   const rest = here === "list" ? WHILE_EDITING : [];

@@ -10,7 +10,7 @@ const READING_MS = 9000;
  * @param {string} text
  * @param {Offer} [offer]
  */
-export function tell(text, offer) {
+export function notify(text, offer) {
   for (const old of byId("notices").querySelectorAll(".done")) old.remove();
   const notice = show(text, "notice done", offer);
   setTimeout(() => notice.remove(), READING_MS);
@@ -20,7 +20,7 @@ export function tell(text, offer) {
  * What failed stays until it is read.
  * @param {string} text
  */
-export function tellFailure(text) {
+export function notifyFailure(text) {
   for (const old of byId("notices").querySelectorAll(".failure")) if (old.firstChild?.textContent === text) old.remove();
   show(text, "notice failure", { text: "Close", act: () => {} });
 }

@@ -32,7 +32,7 @@ const DELIVERIES = { WAITING: UNDER_WAY.SEND(/** @type {any} */ ({})), FAILED: F
  * @param {Job[]} jobs what is open for it
  * @returns {Line[]} the most urgent first; none for a slide that simply lies here
  */
-export function fateOf(slide, jobs) {
+export function activityOf(slide, jobs) {
   const told = jobs.map((job) => ({ text: jobText(job), isTrouble: job.State === "FAILED" }));
   const kinds = jobs.map(({ Kind }) => Kind);
   const lines = [...told, ...recordLines(slide).filter(({ about }) => !about.some((kind) => kinds.includes(kind)))];

@@ -1,5 +1,5 @@
 // A slide's small images. The server may not have one: a quiet note stands in for it.
-import { mayChange, person } from "../login/currentuser.js";
+import { currentUser, mayChange } from "../login/currentuser.js";
 import { element } from "../shared/element.js";
 import { fetchLabel, showLabel } from "./labels.js";
 
@@ -51,7 +51,7 @@ export function fetchAhead(slide, kind) {
 
 /** @param {Kind} kind */
 function needsToken(kind) {
-  return kind !== "thumbnail" && person() !== null;
+  return kind !== "thumbnail" && currentUser() !== null;
 }
 
 /**

@@ -24,7 +24,7 @@ export function knownSlide(id) {
 }
 
 /** @param {(Slide | SlideNews)[]} slides */
-export function learn(slides) {
+export function storeSlides(slides) {
   for (const news of slides) {
     const before = known.get(news.ImageID);
     const slide = { ...UNTOLD, ...before, ...news };

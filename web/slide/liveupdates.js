@@ -3,7 +3,7 @@ import { mayChange } from "../login/currentuser.js";
 import { getSlides } from "../server/api.js";
 import { debounced } from "../shared/element.js";
 import { watched } from "../shared/health.js";
-import { knownSlide, learn } from "./knownslides.js";
+import { knownSlide, storeSlides } from "./knownslides.js";
 
 /** @import {Slide, SlideNews} from "../server/types.js" */
 
@@ -13,12 +13,12 @@ const PAUSE_MS = 200;
 let incomplete = new Set();
 
 /** @param {SlideNews} news */
-export function hear(news) {
+export function receiveUpdate(news) {
   const before = knownSlide(news.ImageID);
-  learn([news]);
-  if (!mayChange() || !isMoreToAsk(before, news)) return;
+  storeSlides([news]);
+  if (!mayChange() || !isIncomplete(before, news)) return;
   incomplete.add(news.ImageID);
-  completeSoon();
+  completeLater();
 }
 
 /**
@@ -26,13 +26,13 @@ export function hear(news) {
  * @param {SlideNews} news
  * @returns {boolean} whether its published name may be another one, or its label is in sight again
  */
-function isMoreToAsk(before, news) {
+function isIncomplete(before, news) {
   const isBack = before?.Status === "DELETED" && news.Status !== "DELETED";
   return isBack || Boolean(before?.PublishedAs) || [before?.Status, news.Status].includes("PUBLISHED");
 }
 
-const completeSoon = debounced(PAUSE_MS, async () => {
+const completeLater = debounced(PAUSE_MS, async () => {
   const ids = [...incomplete];
   incomplete = new Set();
-  learn(await watched(getSlides(ids)).catch(() => [])); // the next change, or a look at the list, tells it
+  storeSlides(await watched(getSlides(ids)).catch(() => [])); // the next change, or a look at the list, tells it
 });

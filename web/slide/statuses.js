@@ -34,7 +34,7 @@ export function statusName(status) {
  * @param {string} message of the server, which calls statuses by their names in the schema
  * @returns {string} as the page calls them
  */
-export function inWords(message) {
+export function withStatusNames(message) {
   return message.replace(/\b[A-Z]+\b/g, (word) => NAMES[word] ?? word);
 }
 

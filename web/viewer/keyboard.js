@@ -1,11 +1,11 @@
 // The keys of the viewer.
 import { undoLast } from "../editing/commands.js";
-import { STEPS } from "../image/magnifications.js";
+import { MAGNIFICATIONS } from "../image/magnifications.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { bind } from "../shared/shortcuts.js";
 import { MARKS, statusName } from "../slide/statuses.js";
 import { activePane } from "./panes.js";
-import { acts, isRulerOn, putRulerAway } from "./viewer.js";
+import { acts, hideRuler, isRulerOn } from "./viewer.js";
 
 /** @import {Point} from "../image/viewport.js" */
 
@@ -23,11 +23,11 @@ export function bindViewerKeys() {
     { keys: ["V"], text: "side by side, or one after the other", act: acts.toggleLayout },
     { keys: [",", "."], text: "previous, next of the open slides", act: ({ key }) => acts.otherPane(key === "," ? -1 : 1) },
     { keys: ["X"], text: "close this slide", act: acts.close },
-    { keys: ["Escape"], text: "put the ruler away; back to the list", act: () => putRulerAway() || acts.leave() },
+    { keys: ["Escape"], text: "put the ruler away; back to the list", act: () => hideRuler() || acts.leave() },
   ]);
   if (mayChange()) bindChanges();
   bind("viewer", "Look", [
-    { keys: STEPS.map((_, at) => String(at + 1)), text: STEPS.map((step) => `${step}×`).join(" "), act: ({ key }) => acts.zoomToStep(STEPS[Number(key) - 1]) },
+    { keys: MAGNIFICATIONS.map((_, at) => String(at + 1)), text: MAGNIFICATIONS.map((step) => `${step}×`).join(" "), act: ({ key }) => acts.zoomToStep(MAGNIFICATIONS[Number(key) - 1]) },
     { keys: ["0"], text: "the whole slide", act: acts.whole },
     { keys: ["+", "−"], also: ["=", "-"], text: "zoom in, out", act: ({ key }) => acts.zoomBy("+=".includes(key) ? 1.5 : 1 / 1.5) },
     { keys: ARROWS, text: "move; with the ruler, measure", act: arrow },

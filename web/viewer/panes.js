@@ -84,7 +84,7 @@ export function arrange(library, change) {
 }
 
 /** Shows every slide anew that could not be shown, now that there is hope. */
-export function tryAgain() {
+export function reopenFailed() {
   for (const place of panes) if (place.id !== null && !place.pane.isOpen()) show(place, place.id);
 }
 

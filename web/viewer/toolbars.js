@@ -1,10 +1,10 @@
 // The viewer's two bars: which slide this is and what becomes of it; how it is looked at.
-import { STEPS, nativeMagnification, zoomAt } from "../image/magnifications.js";
+import { MAGNIFICATIONS, nativeMagnification, zoomAt } from "../image/magnifications.js";
 import { jobsOf } from "../jobs/openjobs.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { button, element, setText } from "../shared/element.js";
 import { flip, setting } from "../shared/settings.js";
-import { fateOf } from "../slide/activity.js";
+import { activityOf } from "../slide/activity.js";
 import { FIELD_NAMES, magnification, scanTime } from "../slide/display.js";
 import { MARKS, statusName, statusPill } from "../slide/statuses.js";
 
@@ -54,7 +54,7 @@ export function makeTitleBar(acts) {
   });
   const remove = button("Delete", acts.remove, { className: "danger", title: "Delete this slide (Delete)" });
   const help = keyed("?", "Keys", "?", acts.help);
-  const choice = goOn();
+  const choice = makeAutoAdvance();
   const heading = element("h1", {}, hosts[0]);
   const bar = element("header", { className: "title" }, back, previous, next, place, heading, hosts[1], pill, about, choice, ...marks, remove, help);
   return {
@@ -98,11 +98,11 @@ function fieldText(slide, id, host, acts) {
 /** @param {Slide} slide */
 function facts(slide) {
   const { date, time } = scanTime(slide);
-  const fate = fateOf(slide, jobsOf(slide.ImageID)).map(({ text }) => text);
-  return [...fate, slide.Note, date, time, magnification(slide.AppMag), slide.Filename].filter(Boolean).join(" · ");
+  const activity = activityOf(slide, jobsOf(slide.ImageID)).map(({ text }) => text);
+  return [...activity, slide.Note, date, time, magnification(slide.AppMag), slide.Filename].filter(Boolean).join(" · ");
 }
 
-function goOn() {
+function makeAutoAdvance() {
   const box = element("input", { type: "checkbox", checked: setting("goOn") });
   box.addEventListener("change", () => (box.checked = flip("goOn")));
   return element("label", { className: "choice", title: "Go to the next slide after marking one" }, box, "Go on");
@@ -111,7 +111,7 @@ function goOn() {
 /** @param {Acts} acts */
 export function makeToolBar(acts) {
   const whole = keyed("Fit", "Show the whole slide", "0", acts.whole);
-  const steps = STEPS.map((step, at) => keyed(`${step}×`, `Magnify ${step}×`, String(at + 1), () => acts.zoomToStep(step)));
+  const steps = MAGNIFICATIONS.map((step, at) => keyed(`${step}×`, `Magnify ${step}×`, String(at + 1), () => acts.zoomToStep(step)));
   const ruler = keyed("Ruler", "Measure a length", "M", acts.toggleRuler);
   const label = keyed("Label", "Show label and overview", "L", acts.toggleLabel);
   const navigator = keyed("Navigator", "Show the navigator", "O", acts.toggleNavigator);
@@ -132,7 +132,7 @@ export function makeToolBar(acts) {
     show(slide, zoom, { several, side, ruler: isMeasuring, room }) {
       const native = slide && nativeMagnification(slide);
       steps.forEach((made, at) => {
-        const wanted = zoomAt(STEPS[at], native);
+        const wanted = zoomAt(MAGNIFICATIONS[at], native);
         made.disabled = wanted === null;
         made.ariaPressed = String(wanted !== null && zoom !== null && Math.abs(zoom / wanted - 1) < 0.02);
       });

@@ -2,20 +2,20 @@
 import { mark, remove } from "../editing/commands.js";
 import { editText, waitingDraft } from "../editing/fieldeditor.js";
 import { preload } from "../image/descriptor.js";
-import { library } from "../image/openseadragon.js";
-import { listing, loadMore, onListing } from "../list/results.js";
+import { loadOpenSeadragon } from "../image/openseadragon.js";
+import { loadMore, onResults, results } from "../list/results.js";
 import { setCurrent } from "../list/selection.js";
 import { imagesAreOpen } from "../login/images.js";
 import { getSlides } from "../server/api.js";
 import { byId } from "../shared/element.js";
 import { onHealth, watched } from "../shared/health.js";
-import { openSheet } from "../shared/keyhelp.js";
-import { tell, tellFailure } from "../shared/notices.js";
+import { openKeyHelp } from "../shared/keyhelp.js";
+import { notify, notifyFailure } from "../shared/notices.js";
 import { choose, flip, setting } from "../shared/settings.js";
 import { nameOf } from "../slide/display.js";
-import { knownSlide, learn, onSlide } from "../slide/knownslides.js";
+import { knownSlide, onSlide, storeSlides } from "../slide/knownslides.js";
 import { formatLink, parseLink } from "./link.js";
-import { activeId, activePane, arrange, forEachPane, hasRoom, isBeside, linkNow, onPanes, openLink, opened, stages, tryAgain } from "./panes.js";
+import { activeId, activePane, arrange, forEachPane, hasRoom, isBeside, linkNow, onPanes, openLink, opened, reopenFailed, stages } from "./panes.js";
 import { makeTabs } from "./tabs.js";
 import { makeTitleBar, makeToolBar } from "./toolbars.js";
 
@@ -49,7 +49,7 @@ export const acts = {
   addBeside,
   close: closeActive,
   copyLink,
-  help: openSheet,
+  help: openKeyHelp,
 };
 const title = makeTitleBar(acts);
 const tools = makeToolBar(acts);
@@ -58,13 +58,13 @@ const tabs = makeTabs((active) => arrange(loaded, { active }));
 export function startViewer() {
   byId("viewer").append(title.bar, tabs.bar, stages, tools.bar);
   onPanes(show);
-  onListing(show);
+  onResults(show);
   onSlide((slide) => {
     if (!isOpen) return;
     forEachPane((pane, id) => id === slide.ImageID && pane.showFacts(slide));
     show();
   });
-  onHealth((health) => isOpen && (health === "live" || health === "polling") && tryAgain());
+  onHealth((health) => isOpen && (health === "live" || health === "polling") && reopenFailed());
 }
 
 /** @param {Link} link */
@@ -75,15 +75,15 @@ export async function openViewer(link) {
   try {
     const unknown = link.open.map(({ id }) => id).filter((id) => !knownSlide(id));
     const asked = unknown.length > 0 ? watched(getSlides(unknown)) : [];
-    const [found, slides] = await Promise.all([library(), asked, imagesAreOpen()]);
+    const [found, slides] = await Promise.all([loadOpenSeadragon(), asked, imagesAreOpen()]);
     loaded = found;
-    learn(slides);
+    storeSlides(slides);
     if (!isOpen) return;
     openLink(loaded, link);
     const draft = waitingDraft();
     if (draft?.id === activeId()) edit(draft.field);
   } catch (error) {
-    tellFailure(`The viewer cannot be opened: ${error instanceof Error ? error.message : error}`);
+    notifyFailure(`The viewer cannot be opened: ${error instanceof Error ? error.message : error}`);
   }
 }
 
@@ -94,7 +94,7 @@ export function closeViewer() {
   measure(false);
   if (loaded) arrange(loaded, { open: [], active: 0 });
   byId("viewer").hidden = true;
-  if (listing().ids.includes(id)) setCurrent(id);
+  if (results().ids.includes(id)) setCurrent(id);
 }
 
 /** Shows in bars, tabs and address what is so. */
@@ -103,7 +103,7 @@ function show() {
   const { open, active, side } = opened();
   const id = activeId();
   const slide = knownSlide(id) ?? null;
-  const { ids, nextToken } = listing();
+  const { ids, nextToken } = results();
   const at = ids.indexOf(id);
   const place = at < 0 ? "not in the list" : `${at + 1} of ${ids.length}${nextToken ? "+" : ""}`;
   title.show({ slide, id, place, canGo: (by) => neighbour(by) !== null });
@@ -121,7 +121,7 @@ function show() {
  * @returns {string | null}
  */
 function neighbour(by) {
-  const { ids } = listing();
+  const { ids } = results();
   const at = ids.indexOf(activeId());
   return at < 0 ? null : ids[at + by] ?? null;
 }
@@ -133,13 +133,13 @@ function prepareNext() {
   if (!pane?.isOpen() || !next || preloaded === next.ImageID) return;
   preloaded = next.ImageID;
   preload(next, pane.size());
-  if (next.ImageID === listing().ids.at(-1)) loadMore().catch(() => {});
+  if (next.ImageID === results().ids.at(-1)) loadMore().catch(() => {});
 }
 
 /** @param {number} by */
 function go(by) {
   const id = neighbour(by);
-  if (id === null) return tell(by > 0 ? "This is the last slide of the list." : "This is the first slide of the list.");
+  if (id === null) return notify(by > 0 ? "This is the last slide of the list." : "This is the first slide of the list.");
   const open = [...opened().open];
   open[opened().active] = id;
   arrange(loaded, { open });
@@ -189,7 +189,7 @@ function measure(on) {
 }
 
 /** @returns {boolean} whether there was a ruler to put away */
-export function putRulerAway() {
+export function hideRuler() {
   if (!isMeasuring) return false;
   measure(false);
   return true;
@@ -241,8 +241,8 @@ function closeActive() {
 async function copyLink() {
   try {
     await navigator.clipboard.writeText(location.href);
-    tell("The link to exactly this view is copied.");
+    notify("The link to exactly this view is copied.");
   } catch {
-    tell("Copy the page's address: it leads to exactly this view."); // the browser keeps the clipboard to itself
+    notify("Copy the page's address: it leads to exactly this view."); // the browser keeps the clipboard to itself
   }
 }
