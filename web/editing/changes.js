@@ -141,7 +141,7 @@ function inputOf({ seen, fields }) {
 function sortOut(changes, results, outcome) {
   const byId = new Map(results.map((result) => [result.ImageID, result]));
   return changes.filter(({ seen, fields }) => {
-    const { slide, error, errorType } = byId.get(seen.ImageID) ?? { error: "the server did not answer for it" };
+    const { slide, error, errorType } = byId.get(seen.ImageID) ?? { error: "the server sent no result for it" };
     if (slide) {
       own.set(seen.ImageID, { from: seen.Version ?? 0, slide });
       outcome.done.push({ before: seen, after: slide, fields });
@@ -165,7 +165,7 @@ async function reconcile(conflicts, outcome) {
   const clashes = [];
   for (const { seen, fields } of conflicts) {
     const theirs = now.get(seen.ImageID);
-    if (!theirs) outcome.failed.push({ slide: seen, error: "it is not there any more" });
+    if (!theirs) outcome.failed.push({ slide: seen, error: "it no longer exists" });
     else if (clashing(seen, theirs, fields)) clashes.push({ seen, theirs, fields });
     else again.push({ seen: theirs, fields });
   }

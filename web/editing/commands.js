@@ -21,7 +21,7 @@ export async function mark(slides, status) {
   const open = slides.filter(({ Status }) => Status !== status);
   if (open.length === 0) return;
   // By now the next slide may be in sight.
-  const about = open.length === 1 ? ` ${nameOf(open[0])} is as it was.` : "";
+  const about = open.length === 1 ? ` ${nameOf(open[0])} is unchanged.` : "";
   await act(() => change(open.map((seen) => ({ seen, fields: { Status: status } }))), notifyDone, about);
 }
 
@@ -30,7 +30,7 @@ export async function mark(slides, status) {
  * @returns {Promise<boolean>} whether the person meant it
  */
 export async function remove(slides) {
-  const note = element("p", {}, "Nobody sees a deleted slide any more. Its files go after a week or so; until then it can be brought back.");
+  const note = element("p", {}, "Deleted slides are hidden from everyone. Their files are permanently deleted after about a week; until then they can be undeleted.");
   const title = slides.length === 1 ? "Delete this slide?" : `Delete ${counted(slides.length, "slide")}?`;
   const isMeant = await confirmed(title, [listed(slides), note], "Delete");
   if (isMeant) await mark(slides, "DELETED");
@@ -51,10 +51,10 @@ export async function undoLast() {
   await act(
     async () => {
       const outcome = await undo();
-      if (outcome === null) notify("There is nothing to undo.");
+      if (outcome === null) notify("Nothing to undo.");
       return outcome;
     },
-    (done) => notify(`Undone: ${described(done, "back at")}`),
+    (done) => notify(`Undone: ${described(done, "reset to")}`),
   );
 }
 
@@ -63,7 +63,7 @@ export function notifyDone(done) {
   const sent = done.filter(isUnderWay);
   const rest = done.filter((one) => !isUnderWay(one));
   if (rest.length > 0) notify(described(rest), { text: "Undo", act: undoLast });
-  if (sent.length > 0) notify(`${sent.length === 1 ? nameOf(sent[0].after) : counted(sent.length, "slide")}: Sent as soon as the registry has taken it`);
+  if (sent.length > 0) notify(`${sent.length === 1 ? nameOf(sent[0].after) : counted(sent.length, "slide")}: will be marked Sent when the registry confirms receipt`);
 }
 
 /**
@@ -79,8 +79,8 @@ async function act(ask, report = notifyDone, about = "") {
     notifyFailed(outcome.failed);
   } catch (error) {
     if (error instanceof SessionExpiredError) return; // the page says so already, all over
-    if (error instanceof UnreachableError) notifyFailure(`Not saved: the server does not answer.${about}`);
-    else notifyFailure(`Not saved: ${error instanceof Error ? error.message : error}`);
+    if (error instanceof UnreachableError) notifyFailure(`Not saved – no connection.${about}`);
+    else notifyFailure(`Not saved – ${error instanceof Error ? error.message : error}`);
   }
 }
 
@@ -112,7 +112,7 @@ function described(done, marked = "marked") {
  */
 function outcomeOf(old, status, marked) {
   if (status === "DELETED") return "deleted";
-  return old === "DELETED" && status === "NEW" ? "brought back" : `${marked} ${statusName(status)}`;
+  return old === "DELETED" && status === "NEW" ? "undeleted" : `${marked} ${statusName(status)}`;
 }
 
 /** @param {Slide} slide */

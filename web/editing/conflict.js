@@ -36,7 +36,7 @@ export async function askAboutConflicts(clashes) {
 /** @param {number} count */
 function explanation(count) {
   const which = count === 1 ? "This slide was" : `${count} slides were`;
-  return element("p", {}, `${which} changed while you were at work on it. Nothing of yours has been saved yet.`);
+  return element("p", {}, `${which} changed while you were editing. Your change has not been saved yet.`);
 }
 
 /**

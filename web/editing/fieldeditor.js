@@ -101,8 +101,8 @@ async function problemSaving(wanted) {
     notifyDone(done);
     return failed.length > 0 ? failed[0].error : null;
   } catch (error) {
-    if (error instanceof SessionExpiredError) return "Not saved: your session is over.";
-    if (error instanceof UnreachableError) return "Not saved: the server does not answer. Enter tries again.";
-    return `Not saved: ${error instanceof Error ? error.message : error}`;
+    if (error instanceof SessionExpiredError) return "Not saved – your session has expired.";
+    if (error instanceof UnreachableError) return "Not saved – no connection. Press Enter to try again.";
+    return `Not saved – ${error instanceof Error ? error.message : error}`;
   }
 }

@@ -31,11 +31,11 @@ export function descriptor(id) {
 async function fetchDescriptor(id) {
   const root = `/DeepZoom/${encodeURIComponent(id)}`;
   const response = await fetch(`${root}.dzi`).catch(() => {
-    throw new Error("the server does not answer");
+    throw new Error("no connection");
   });
   if (!response.ok) {
     const { error } = await response.json().catch(() => ({}));
-    throw new Error(error ?? `the server answers ${response.status}`);
+    throw new Error(error ?? `server error ${response.status}`);
   }
   const image = new DOMParser().parseFromString(await response.text(), "application/xml").documentElement;
   const size = /** @type {Element} */ (image.getElementsByTagName("Size")[0]);

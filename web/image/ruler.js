@@ -112,7 +112,7 @@ function lineWithTicks(from, to) {
  * @returns {string}
  */
 export function lengthText(pixels, micrometres) {
-  if (!micrometres) return `${Math.round(pixels)} px (the slide names no scale)`;
+  if (!micrometres) return `${Math.round(pixels)} px (scale unknown)`;
   const length = pixels * micrometres;
   return length < 1000 ? `${length.toFixed(1)} µm` : `${(length / 1000).toFixed(3)} mm`;
 }

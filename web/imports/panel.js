@@ -78,7 +78,7 @@ function makeItem() {
   const about = element("span", { className: "about" });
   const bar = element("progress", { max: 1 });
   const retry = button("Try again", () => {}, { className: "retry" });
-  const hide = button("Hide", () => {}, { className: "retry", title: "Not shown in this browser any more, unless it fails again" });
+  const hide = button("Hide", () => {}, { className: "retry", title: "Hide in this browser, unless it fails again" });
   const item = element("li", {}, state, name, about, bar, retry, hide);
   /** @type {Import} */
   let known;
@@ -97,7 +97,7 @@ function makeItem() {
       item.className = failed ? "failed" : "";
       state.replaceChildren(statusPill(run.State, stateOf(run)));
       setText(name, filename);
-      setText(about, failed ? run.Error ?? "no reason given" : run.Error ? `waits: ${run.Error}` : sizeOf(run.Size));
+      setText(about, failed ? run.Error ?? "no reason given" : run.Error ? `waiting: ${run.Error}` : sizeOf(run.Size));
       bar.hidden = failed;
       bar.ariaLabel = `${stateOf(run)} ${filename}`;
       if (run.Progress === null) bar.removeAttribute("value");
@@ -118,7 +118,7 @@ async function tryAgain(filename, retry) {
   try {
     showImport(await watched(retryImport(filename)));
   } catch (error) {
-    if (!(error instanceof SessionExpiredError)) notifyFailure(`${filename} cannot be tried again: ${error instanceof Error ? error.message : error}`);
+    if (!(error instanceof SessionExpiredError)) notifyFailure(`${filename} could not be retried: ${error instanceof Error ? error.message : error}`);
   } finally {
     retry.disabled = false;
   }

@@ -31,7 +31,7 @@ function show() {
   showList([...entries.values()].map(({ item }) => item));
   const more = areMoreJobs() ? "+" : "";
   const going = jobs.length - failed.length;
-  const parts = [going > 0 && `${going}${more} under way`, failed.length > 0 && `${failed.length}${more} failed`];
+  const parts = [going > 0 && `${going}${more} in progress`, failed.length > 0 && `${failed.length}${more} failed`];
   byId("jobs").hidden = jobs.length === 0;
   byId("job-list").hidden = named.length === 0;
   setText(byId("jobs-title"), `Jobs: ${parts.filter(Boolean).join(", ")}`);
@@ -74,7 +74,7 @@ function makeEntry() {
 
 /** @param {Job} job */
 function wordFor({ State }) {
-  return State === "FAILED" ? "Failed" : "Waits";
+  return State === "FAILED" ? "Failed" : "Waiting";
 }
 
 /** @param {Job} job */

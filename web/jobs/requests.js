@@ -17,7 +17,7 @@ import { recordJob } from "./openjobs.js";
 /** @typedef {Exclude<JobKind, "SEND">} Asked */
 
 /** @type {Record<Asked, string>} */
-const DONE = { PUBLISH: "published", WITHDRAW: "withdrawn", ARCHIVE: "archived", RESTORE: "restored", PURGE: "purged" };
+const DONE = { PUBLISH: "published", WITHDRAW: "withdrawn", ARCHIVE: "archived", RESTORE: "unarchived", PURGE: "purged" };
 const REVIEWED = ["NEW", "GOOD", "BAD", "SENT", "PUBLISHED"];
 
 /** @type {{text: string, fits: (slide: Slide) => boolean, act: (slides: Slide[]) => void, isDangerous?: boolean}[]} */
@@ -25,8 +25,8 @@ const ACTS = [
   { text: "Publish …", fits: ({ Status, Original, PublishedAs }) => ["GOOD", "SENT"].includes(Status ?? "") && Original === null && PublishedAs === null, act: publish },
   { text: "Withdraw …", fits: ({ PublishedAs }) => PublishedAs !== null, act: withdraw, isDangerous: true },
   { text: "Archive …", fits: ({ Status, Original }) => REVIEWED.includes(Status ?? "") && Original === null, act: archive },
-  { text: "Restore", fits: ({ Original }) => Original === "ARCHIVED", act: (slides) => requestAll("RESTORE", slides) },
-  { text: "Bring back", fits: isDeleted, act: (slides) => mark(slides, "NEW") },
+  { text: "Unarchive", fits: ({ Original }) => Original === "ARCHIVED", act: (slides) => requestAll("RESTORE", slides) },
+  { text: "Undelete", fits: isDeleted, act: (slides) => mark(slides, "NEW") },
   { text: "Purge …", fits: isDeleted, act: purge, isDangerous: true },
 ];
 
@@ -53,7 +53,7 @@ export async function retryJobs(jobs, slides) {
   for (const { Kind, ImageID, Name } of jobs) {
     if (Kind === "SEND" || Kind === "PURGE") continue;
     const why = await problemAsking(Kind, ImageID, Name ?? undefined);
-    if (why !== null) notifyFailure(`${ImageID} cannot be tried again: ${why}`);
+    if (why !== null) notifyFailure(`${ImageID} could not be retried: ${why}`);
   }
   const open = slides.filter(({ ImageID }) => purged.has(ImageID));
   if (open.length > 0) await purge(open); // it asks for the ImageID, however often it failed
@@ -67,8 +67,8 @@ function isDeleted({ Status, Original }) {
 /** @param {Slide[]} slides */
 function publish(slides) {
   const notes = [
-    "A copy without patient data is made: without label and overview, and without whatever names the patient, the case or this laboratory. It is shown to all under its new name; the slide itself is not touched.",
-    "A name is given once: also after the copy was withdrawn, nothing else gets it.",
+    "This creates a copy without patient data: without label and overview, and without anything that names the patient, the case or this laboratory. Everyone can see the copy under its new name; the slide itself is unchanged.",
+    "A name can be used only once, even after the copy is withdrawn.",
   ];
   return askEach(
     slides.length === 1 ? `Publish ${nameOf(slides[0])}` : `Publish ${counted(slides.length, "slide")}`,
@@ -80,23 +80,23 @@ function publish(slides) {
 
 /** @param {Slide[]} slides */
 async function withdraw(slides) {
-  const note = "Nobody is shown the published copy any more, and its files are removed. Its name is not given again.";
+  const note = "The published copy is hidden from everyone, and its files are permanently deleted. Its name cannot be used again.";
   if (await confirmed(question("Withdraw", slides), [listed(slides), element("p", {}, note)], "Withdraw")) await requestAll("WITHDRAW", slides);
 }
 
 /** @param {Slide[]} slides */
 async function archive(slides) {
-  const note = "The original moves to the archive. The slide can still be looked at, at full resolution; restoring the original may take hours.";
+  const note = "The original moves to the archive. The slide stays viewable at full resolution; unarchiving the original may take hours.";
   if (await confirmed(question("Archive", slides), [listed(slides), element("p", {}, note)], "Archive", "primary")) await requestAll("ARCHIVE", slides);
 }
 
 /** @param {Slide[]} slides */
 function purge(slides) {
-  const note = "All files of a purged slide are removed now, here and in the archive. Nothing brings them back.";
+  const note = "All files of a purged slide are permanently deleted now, here and in the archive. This cannot be undone.";
   return askEach(
     question("Purge", slides),
     [element("p", {}, note)],
-    slides.map((slide) => ({ label: `To purge ${nameOf(slide)}, write its image ID, ${slide.ImageID}`, save: (text) => problemAsking("PURGE", slide.ImageID, text) })),
+    slides.map((slide) => ({ label: `To purge ${nameOf(slide)}, type its image ID: ${slide.ImageID}`, save: (text) => problemAsking("PURGE", slide.ImageID, text) })),
     { text: "Purge", className: "danger" },
   );
 }
@@ -125,7 +125,7 @@ async function requestAll(kind, slides) {
       if (error instanceof SessionExpiredError) return;
       if (error instanceof UnreachableError) {
         const left = slides.length - taken.length - failed.length;
-        notifyFailure(`The server does not answer: ${counted(left, "slide")} will not be ${DONE[kind]}.`);
+        notifyFailure(`No connection: ${counted(left, "slide")} will not be ${DONE[kind]}.`);
         break;
       }
       failed.push({ slide, error: error instanceof Error ? error.message : String(error) });
@@ -146,7 +146,7 @@ async function problemAsking(kind, id, told) {
     recordJob(await watched(askForJob(kind, id, told)));
     return null;
   } catch (error) {
-    if (error instanceof SessionExpiredError) return "your session is over";
-    return error instanceof UnreachableError ? "the server does not answer" : withStatusNames(error instanceof Error ? error.message : String(error));
+    if (error instanceof SessionExpiredError) return "your session has expired";
+    return error instanceof UnreachableError ? "no connection" : withStatusNames(error instanceof Error ? error.message : String(error));
   }
 }

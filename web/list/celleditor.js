@@ -66,7 +66,7 @@ function moveOn(tr, id, field, way) {
 function showLabel(slide, host) {
   if (slide.LabelURL === null) return;
   const aid = byId("label-aid");
-  aid.replaceChildren(slideImage(slide, "label", "The slide's label"), element("p", {}, slide.Barcode ? `Barcode: ${slide.Barcode}` : "No barcode read"));
+  aid.replaceChildren(slideImage(slide, "label", "The slide's label"), element("p", {}, slide.Barcode ? `Barcode: ${slide.Barcode}` : "Barcode not readable"));
   aid.hidden = false;
   const box = host.getBoundingClientRect();
   const room = window.innerHeight - aid.offsetHeight - MARGIN_PX;

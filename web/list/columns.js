@@ -70,7 +70,7 @@ export const COLUMNS = [
     },
   },
   {
-    title: "Magn.",
+    title: "Magnification",
     className: "magnification",
     sort: "AppMag",
     shows: ({ AppMag }) => AppMag,
@@ -88,7 +88,7 @@ export const COLUMNS = [
     className: "image-id",
     sort: "ImageID",
     shows: ({ Predecessor }) => Predecessor,
-    make: ({ ImageID, Predecessor }) => [ImageID, element("small", {}, Predecessor ? `Scanned again for ${Predecessor}` : "")],
+    make: ({ ImageID, Predecessor }) => [ImageID, element("small", {}, Predecessor ? `Rescan of ${Predecessor}` : "")],
   },
   {
     title: "Reviewer, note",
@@ -116,7 +116,7 @@ function activityNotes(slide) {
 function editable(slide, field, acts) {
   const value = slide[field];
   const className = value ? "field" : "field missing";
-  const ariaLabel = `${value ?? `No ${FIELD_NAMES[field]}`}: change the ${FIELD_NAMES[field]}`;
+  const ariaLabel = `${value ?? `No ${FIELD_NAMES[field]}`}: edit ${FIELD_NAMES[field]}`;
   const text = !mayChange() ? element("span", {}, value ?? "") : button(value ?? FIELD_NAMES[field], () => acts.edit(slide.ImageID, field), { className, ariaLabel, tabIndex: -1 });
   const host = element("div", { className: "host" }, text);
   host.dataset.field = field;

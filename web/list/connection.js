@@ -9,17 +9,17 @@ import { clockTime } from "../shared/format.js";
 const WORDS = {
   connecting: "Connecting …",
   live: "Live",
-  polling: "Checking every 5 s",
+  polling: "Updating every 5 s",
   gone: "No connection",
-  over: "Session over",
+  over: "Session expired",
 };
 /** @type {Record<Health, string>} */
 const TITLES = {
   connecting: "",
-  live: "Changes by others appear at once",
-  polling: "Changes by others are asked for every 5 seconds: the live connection is down",
-  gone: "The server does not answer",
-  over: "Your session is over",
+  live: "Changes by others appear immediately",
+  polling: "No live connection: changes by others are fetched every 5 seconds",
+  gone: "The server does not respond",
+  over: "Your session has expired",
 };
 
 /**
@@ -32,18 +32,18 @@ export function showHealth(health, answered) {
   sign.title = TITLES[health];
   setText(sign, WORDS[health]);
   byId("offline").hidden = health !== "gone";
-  const since = answered ? ` What you see is as it was at ${clockTime(answered)}.` : "";
-  setText(byId("offline"), `The server does not answer.${since} Nothing is lost: this page tries again by itself.`);
+  const since = answered ? ` Showing data from ${clockTime(answered)}.` : "";
+  setText(byId("offline"), `No connection to the server.${since} Reconnecting automatically …`);
   if (health === "gone") byId("loading").hidden = true;
   if (health === "over") tellOver();
 }
 
 /** Nothing works without a session: this one dialog cannot be closed, only obeyed. */
 function tellOver() {
-  const unsaved = graphqlHost() === null ? "What has not been saved yet is lost." : "What you have typed is kept.";
+  const unsaved = graphqlHost() === null ? "Unsaved changes will be lost." : "What you have typed is kept.";
   const again = button("Log in again", logInAgain, { className: "primary" });
-  const heading = element("h2", { id: "over-title" }, "Your session is over");
-  const text = element("p", {}, `Log in again, and you are where you were. ${unsaved}`);
+  const heading = element("h2", { id: "over-title" }, "Your session has expired");
+  const text = element("p", {}, `Log in again to continue where you left off. ${unsaved}`);
   const dialog = element("dialog", { className: "question" }, heading, text, element("div", { className: "buttons" }, again));
   dialog.setAttribute("aria-labelledby", heading.id);
   dialog.setAttribute("closedby", "none");

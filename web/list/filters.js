@@ -72,7 +72,7 @@ function clear() {
 
 /** @param {Parameters<typeof searchFor>[0]} change */
 function applyFilter(change) {
-  searchFor(change).catch((error) => notifyFailure(`Not found out: ${error.message}`));
+  searchFor(change).catch((error) => notifyFailure(`Search failed: ${error.message}`));
   showFilters();
   byId("scroller").scrollTop = 0;
 }

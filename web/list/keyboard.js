@@ -3,7 +3,7 @@ import { undoLast } from "../editing/commands.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { openKeyHelp } from "../shared/keyhelp.js";
 import { bind } from "../shared/shortcuts.js";
-import { MARKS, statusName } from "../slide/statuses.js";
+import { MARKS, markText } from "../slide/statuses.js";
 import { editCell } from "./celleditor.js";
 import { focusSearch } from "./filters.js";
 import { openLightbox } from "./lightbox.js";
@@ -18,44 +18,44 @@ const FAR = 1e9;
 
 /** @param {(ids: string[]) => void} view */
 export function bindListKeys(view) {
-  bind("list", "Choose", [
+  bind("list", "Select", [
     { keys: ["ArrowUp", "ArrowDown"], text: "previous, next slide", act: ({ key }) => move(key === "ArrowUp" ? -1 : 1) },
-    { keys: ["PageUp", "PageDown"], text: "a screenful", act: ({ key }) => move(key === "PageUp" ? -PAGE_ROWS : PAGE_ROWS) },
-    { keys: ["Home", "End"], text: "first, last", act: ({ key }) => move(key === "Home" ? -FAR : FAR) },
-    { keys: ["Space"], text: "tick, for doing something with many", act: () => withCurrent(select) },
-    { keys: ["Shift+ArrowUp", "Shift+ArrowDown"], text: "tick a range", act: ({ key }) => extend(key === "ArrowUp" ? -1 : 1) },
-    { keys: ["Ctrl+A"], text: "tick all", act: selectAll },
-    { keys: ["Escape"], text: "untick", act: clearSelection },
+    { keys: ["PageUp", "PageDown"], text: "one page up, down", act: ({ key }) => move(key === "PageUp" ? -PAGE_ROWS : PAGE_ROWS) },
+    { keys: ["Home", "End"], text: "first, last slide", act: ({ key }) => move(key === "Home" ? -FAR : FAR) },
+    { keys: ["Space"], text: "select, or clear the selection of one", act: () => withCurrent(select) },
+    { keys: ["Shift+ArrowUp", "Shift+ArrowDown"], text: "extend selection", act: ({ key }) => extend(key === "ArrowUp" ? -1 : 1) },
+    { keys: ["Ctrl+A"], text: "select all", act: selectAll },
+    { keys: ["Escape"], text: "clear selection", act: clearSelection },
     { keys: ["/"], text: "search", act: focusSearch },
   ]);
-  const look = { keys: ["Enter"], text: "view", act: () => targetIds().length > 0 && view(targetIds()) };
-  const sheet = { keys: ["?"], text: "this sheet", act: openKeyHelp };
-  bind("list", "Do", mayChange() ? [look, ...decisions()] : [look, sheet]);
-  if (mayChange()) bind("list", "Correct", [...corrections(), sheet]);
+  const viewing = { keys: ["Enter"], text: "view", act: () => targetIds().length > 0 && view(targetIds()) };
+  const help = { keys: ["?"], text: "show this help", act: openKeyHelp };
+  bind("list", "Review", mayChange() ? [viewing, ...decisions()] : [viewing, help]);
+  if (mayChange()) bind("list", "Edit", [...corrections(), help]);
 }
 
 function decisions() {
   return [
-    ...MARKS.map(({ status, key }) => ({ keys: [key], text: `mark ${statusName(status).toLowerCase()}`, act: () => markChosen(status) })),
+    ...MARKS.map(({ status, key }) => ({ keys: [key], text: markText(status), act: () => markChosen(status) })),
     ...(mayDelete() ? rare() : []),
-    { keys: ["Ctrl+Z"], text: "undo the last change", act: undoLast },
+    { keys: ["Ctrl+Z"], text: "undo last change", act: undoLast },
   ];
 }
 
 function rare() {
   return [
     { keys: ["Delete"], text: "delete", act: deleteChosen },
-    { keys: ["M"], text: "more: publish, archive, restore, purge …", act: openMore },
+    { keys: ["M"], text: "more: publish, archive, unarchive, purge …", act: openMore },
   ];
 }
 
 function corrections() {
   return [
-    { keys: ["E", "F2"], text: "edit the slide ID", act: () => edit("SlideID") },
-    { keys: ["C"], text: "edit the case ID", act: () => edit("CaseID") },
-    { keys: ["R"], text: "edit the reviewer", act: () => edit("Reviewer") },
-    { keys: ["T"], text: "edit the note", act: () => edit("Note") },
-    { keys: ["L"], text: "label, large", act: () => withCurrent((id) => openLightbox(id, "label")) },
+    { keys: ["E", "F2"], text: "edit slide ID", act: () => edit("SlideID") },
+    { keys: ["C"], text: "edit case ID", act: () => edit("CaseID") },
+    { keys: ["R"], text: "edit reviewer", act: () => edit("Reviewer") },
+    { keys: ["T"], text: "edit note", act: () => edit("Note") },
+    { keys: ["L"], text: "enlarge label", act: () => withCurrent((id) => openLightbox(id, "label")) },
   ];
 }
 

@@ -15,7 +15,7 @@ export function openLightbox(id, kind) {
   const title = `${kind === "label" ? "Label" : "Thumbnail"} of ${nameOf(slide)}`;
   const facts = [
     slide.CaseID && `Case ${slide.CaseID}`,
-    slide.Barcode ? `Barcode ${slide.Barcode}` : "No barcode read",
+    slide.Barcode ? `Barcode ${slide.Barcode}` : "Barcode not readable",
     `Image ${slide.ImageID}`,
     slide.Filename,
   ];

@@ -17,7 +17,7 @@ import { focusRow, hasFocus } from "./table.js";
 
 /** @type {HTMLButtonElement[]} */
 let needChoice = [];
-const more = keyed("More", "M", () => {}, { id: "more-actions", title: "Publish, archive, restore, purge … (M)" });
+const more = keyed("More", "M", () => {}, { id: "more-actions", title: "Publish, archive, unarchive, purge … (M)" });
 
 /** @param {(ids: string[]) => void} view */
 export function startToolbar(view) {
@@ -28,7 +28,7 @@ export function startToolbar(view) {
   const changes = [...(mayChange() ? marks : []), ...(mayDelete() ? [removeChosen] : [])];
   const rare = mayDelete() ? [more, menuOf(more, "More", () => lifecycleItems(chosen()))] : [];
   needChoice = [viewChosen, ...changes];
-  const clear = button("Clear", clearSelection, { id: "clear-selection", title: "Untick all (Escape)" });
+  const clear = button("Clear selection", clearSelection, { id: "clear-selection", title: "Clear selection (Escape)" });
   byId("actions").append(viewChosen, ...changes, ...rare, element("p", { id: "chosen" }), clear);
   if (mayChange()) byId("actions").append(makeAutoAdvance());
   onSelection(showChosen);
@@ -90,7 +90,7 @@ function keyed(text, key, act, properties) {
 function makeAutoAdvance() {
   const box = element("input", { type: "checkbox", checked: setting("goOn") });
   box.addEventListener("change", () => (box.checked = flip("goOn")));
-  return element("label", { className: "choice", title: "Go to the next slide after marking one" }, box, "Go on after marking");
+  return element("label", { className: "choice", title: "Go to the next slide after marking this one" }, box, "Auto-advance");
 }
 
 function showChosen() {
@@ -100,5 +100,5 @@ function showChosen() {
   const isSelected = selectedIds().size > 0;
   byId("clear-selection").hidden = !isSelected;
   const text = isSelected ? `${counted(slides.length, "slide")} selected` : slides.map(nameOf).join("");
-  setText(byId("chosen"), text || "Choose a slide with ↑ ↓, or tick several.");
+  setText(byId("chosen"), text || "Select a slide with ↑ ↓, or several with Space.");
 }

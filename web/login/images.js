@@ -32,7 +32,7 @@ async function requestCookies() {
   const response = await request("/session", { method: "POST" });
   if (response.status === 401) throw new SessionExpiredError(`status ${response.status}`);
   const answer = await response.json().catch(() => ({}));
-  if (response.status === 403) throw new RefusedError(answer.error ?? "You may not look at slides.", "Unauthorized");
+  if (response.status === 403) throw new RefusedError(answer.error ?? "You do not have permission to view slides.", "Unauthorized");
   if (!response.ok) throw new UnreachableError(`status ${response.status}`);
   const half = (answer.seconds * 1000) / 2;
   renewAt = Date.now() + half;

@@ -13,10 +13,10 @@ const WHILE_EDITING = [
     "While editing",
     [
       [["Enter"], "save"],
-      [["Escape"], "leave it as it was"],
-      [["ArrowDown"], "save, and edit the next slide's"],
-      [["ArrowUp"], "save, and edit the previous slide's"],
-      [["Tab"], "save, and go on to the case ID"],
+      [["Escape"], "cancel"],
+      [["ArrowDown"], "save, and edit the next slide"],
+      [["ArrowUp"], "save, and edit the previous slide"],
+      [["Tab"], "save, and edit the case ID"],
     ],
   ],
 ];
@@ -26,7 +26,7 @@ export function openKeyHelp() {
   const own = groups.filter((group) => group.place === here).map(groupOf);
   const rest = here === "list" ? WHILE_EDITING : [];
   const sections = [...own, ...rest].map(([title, rows]) => section(title, rows));
-  openDialog("Keys", [element("div", { className: "sheet" }, ...sections), letterChoice()], { className: "keys" });
+  openDialog("Keyboard shortcuts", [element("div", { className: "sheet" }, ...sections), letterChoice()], { className: "keys" });
 }
 
 /**
@@ -65,5 +65,5 @@ function shown(key) {
 function letterChoice() {
   const box = element("input", { type: "checkbox", checked: setting("letterKeys") });
   box.addEventListener("change", () => choose("letterKeys", box.checked));
-  return element("label", { className: "choice" }, box, "Single letters act as keys");
+  return element("label", { className: "choice" }, box, "Enable single-letter shortcuts");
 }

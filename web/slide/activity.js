@@ -6,24 +6,24 @@ import { dayOf, momentOf } from "../shared/format.js";
 
 /** @type {Record<JobKind, (job: Job) => string>} */
 const UNDER_WAY = {
-  PUBLISH: ({ Name }) => `Being published as ${Name}`,
-  WITHDRAW: () => "Being withdrawn",
-  ARCHIVE: () => "Being archived",
-  RESTORE: ({ ExpectedAt }) => (ExpectedAt ? `Restoring, expected ${momentOf(ExpectedAt)}` : "Being restored"),
-  PURGE: () => "Being purged",
-  SEND: () => "Waits for the registry",
+  PUBLISH: ({ Name }) => `Publishing as ${Name}`,
+  WITHDRAW: () => "Withdrawing",
+  ARCHIVE: () => "Archiving",
+  RESTORE: ({ ExpectedAt }) => (ExpectedAt ? `Unarchiving, expected ${momentOf(ExpectedAt)}` : "Unarchiving"),
+  PURGE: () => "Purging",
+  SEND: () => "Waiting for the registry",
 };
 /** @type {Record<JobKind, string>} */
 const FAILED = {
   PUBLISH: "Publishing failed",
   WITHDRAW: "Withdrawing failed",
   ARCHIVE: "Archiving failed",
-  RESTORE: "Restoring failed",
+  RESTORE: "Unarchiving failed",
   PURGE: "Purging failed",
   SEND: "Sending failed",
 };
 /** @type {Record<string, string>} */
-const ORIGINALS = { ARCHIVING: "Being archived", ARCHIVED: "Original archived", RESTORING: "Being restored", PURGED: "Files are gone" };
+const ORIGINALS = { ARCHIVING: "Archiving", ARCHIVED: "Original archived", RESTORING: "Unarchiving", PURGED: "Files permanently deleted" };
 /** @type {Record<string, string>} */
 const DELIVERIES = { WAITING: UNDER_WAY.SEND(/** @type {any} */ ({})), FAILED: FAILED.SEND };
 
@@ -56,7 +56,7 @@ function recordLines({ Status, Original, Delivery, PublishedAs, GoesAt }) {
   const isPlain = Original === "ARCHIVED" && Status === "ARCHIVED"; // its status says it
   /** @type {(Line & {about: JobKind[]} | false)[]} */
   const lines = [
-    Status === "DELETED" && GoesAt !== null && { text: `Goes on ${dayOf(GoesAt)}`, isTrouble: false, about: ["PURGE"] },
+    Status === "DELETED" && GoesAt !== null && { text: `Will be deleted on ${dayOf(GoesAt)}`, isTrouble: false, about: ["PURGE"] },
     Original !== null && !isPlain && { text: ORIGINALS[Original] ?? Original, isTrouble: false, about: ["ARCHIVE", "RESTORE"] },
     PublishedAs !== null && { text: Status === "PUBLISHED" ? `as ${PublishedAs}` : `Published as ${PublishedAs}`, isTrouble: false, about: ["WITHDRAW"] },
     Delivery !== null && Delivery in DELIVERIES && { text: DELIVERIES[Delivery], isTrouble: Delivery === "FAILED", about: ["SEND"] },

@@ -37,6 +37,6 @@ export function magnification(magnification) {
  * @returns {string} whether the slide ID is the label's own: where no barcode was read, it is the image ID
  */
 export function barcodeNote({ Barcode, SlideID }) {
-  if (!Barcode) return "no barcode read";
-  return Barcode === SlideID ? "barcode read" : `barcode ${Barcode}`;
+  if (!Barcode) return "Barcode not readable";
+  return Barcode === SlideID ? "Barcode read" : `Barcode ${Barcode}`;
 }

@@ -6,6 +6,9 @@ import { fetchLabel, showLabel } from "./labels.js";
 /** @import {Slide} from "../server/types.js" */
 /** @typedef {"label" | "thumbnail" | "macro"} Kind */
 
+/** @type {Record<Kind, string>} */
+const NAMES = { label: "Label", thumbnail: "Thumbnail", macro: "Overview" };
+
 /**
  * @param {Slide} slide
  * @param {Kind} kind
@@ -28,7 +31,7 @@ export function imageAddress(slide, kind) {
 export function slideImage(slide, kind, alt, loading = "eager") {
   const src = imageAddress(slide, kind);
   const isHidden = kind !== "thumbnail" && !mayChange();
-  const note = element("span", { className: "absent" }, isHidden ? `${kind} not shown` : `no ${kind}`);
+  const note = element("span", { className: "absent" }, isHidden ? `${NAMES[kind]} not shown` : `No ${NAMES[kind].toLowerCase()}`);
   if (src === null) return note;
   const img = element("img", { alt, loading, decoding: "async" });
   img.addEventListener("error", () => img.replaceWith(note));

@@ -31,6 +31,14 @@ export function statusName(status) {
 }
 
 /**
+ * @param {string} status one of MARKS
+ * @returns {string} what its key does
+ */
+export function markText(status) {
+  return status === "NEW" ? "reset to New" : `mark as ${statusName(status)}`;
+}
+
+/**
  * @param {string} message of the server, which calls statuses by their names in the schema
  * @returns {string} as the page calls them
  */

@@ -69,7 +69,7 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
     label.hidden = !setting("label");
     if (!slide || label.hidden || label.dataset.of === slide.ImageID) return;
     label.dataset.of = slide.ImageID;
-    const images = /** @type {const} */ (["label", "macro"]).map((kind) => slideImage(/** @type {Slide} */ (slide), kind, kind));
+    const images = /** @type {const} */ (["label", "macro"]).map((kind) => slideImage(/** @type {Slide} */ (slide), kind, kind === "macro" ? "overview" : kind));
     label.replaceChildren(...images);
   };
   /** @param {Slide} next @param {View | null} view */
@@ -114,7 +114,7 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
       viewer.close();
       scale.sign.hidden = label.hidden = true;
       caption.replaceChildren(element("b", {}, id));
-      fail(`There is no slide ${id}.`);
+      fail(`Slide ${id} not found.`);
     },
     isOpen: () => !destroyed && viewer.isOpen(),
     view: () => viewOf(viewer),
@@ -153,7 +153,7 @@ function scaleSign() {
     sign,
     /** @param {Slide} slide @param {number} zoom */
     show(slide, zoom) {
-      const length = slide.MPP ? scaleBar(slide.MPP / zoom) : { width: 0, text: "no scale: the slide names no MPP" };
+      const length = slide.MPP ? scaleBar(slide.MPP / zoom) : { width: 0, text: "no scale (MPP unknown)" };
       bar.hidden = !slide.MPP;
       bar.style.width = `${length.width}px`;
       setText(text, length.text);

@@ -53,7 +53,7 @@ export function makeTitleBar(acts) {
     return made;
   });
   const remove = button("Delete", acts.remove, { className: "danger", title: "Delete this slide (Delete)" });
-  const help = keyed("?", "Keys", "?", acts.help);
+  const help = keyed("?", "Keyboard shortcuts", "?", acts.help);
   const choice = makeAutoAdvance();
   const heading = element("h1", {}, hosts[0]);
   const bar = element("header", { className: "title" }, back, previous, next, place, heading, hosts[1], pill, about, choice, ...marks, remove, help);
@@ -90,7 +90,7 @@ function fieldText(slide, id, host, acts) {
   if (slide === null) return field === "SlideID" ? [new Text(id)] : [];
   const value = slide[field];
   if (!mayChange()) return [new Text(value ?? "")];
-  const ariaLabel = `${value ?? `No ${FIELD_NAMES[field]}`}: change the ${FIELD_NAMES[field]}`;
+  const ariaLabel = `${value ?? `No ${FIELD_NAMES[field]}`}: edit ${FIELD_NAMES[field]}`;
   const className = value ? "field" : "field missing";
   return [button(value ?? FIELD_NAMES[field], () => acts.edit(field), { className, ariaLabel })];
 }
@@ -105,26 +105,26 @@ function facts(slide) {
 function makeAutoAdvance() {
   const box = element("input", { type: "checkbox", checked: setting("goOn") });
   box.addEventListener("change", () => (box.checked = flip("goOn")));
-  return element("label", { className: "choice", title: "Go to the next slide after marking one" }, box, "Go on");
+  return element("label", { className: "choice", title: "Go to the next slide after marking this one" }, box, "Auto-advance");
 }
 
 /** @param {Acts} acts */
 export function makeToolBar(acts) {
-  const whole = keyed("Fit", "Show the whole slide", "0", acts.whole);
-  const steps = MAGNIFICATIONS.map((step, at) => keyed(`${step}×`, `Magnify ${step}×`, String(at + 1), () => acts.zoomToStep(step)));
+  const whole = keyed("Fit", "Fit the whole slide", "0", acts.whole);
+  const steps = MAGNIFICATIONS.map((step, at) => keyed(`${step}×`, `Zoom to ${step}×`, String(at + 1), () => acts.zoomToStep(step)));
   const ruler = keyed("Ruler", "Measure a length", "M", acts.toggleRuler);
   const label = keyed("Label", "Show label and overview", "L", acts.toggleLabel);
   const navigator = keyed("Navigator", "Show the navigator", "O", acts.toggleNavigator);
-  const beside = keyed("Add next", "Show the next slide beside this one", "D", acts.addBeside);
-  const layout = keyed("Side by side", "Side by side, or one after the other", "V", acts.toggleLayout);
+  const beside = keyed("Add next", "Add the next slide beside this one", "D", acts.addBeside);
+  const layout = keyed("Side by side", "Side by side or tabs", "V", acts.toggleLayout);
   const bar = element(
     "footer",
     { className: "tools" },
     group("Magnification", whole, ...steps, keyed("−", "Zoom out", "−", () => acts.zoomBy(1 / 1.5)), keyed("+", "Zoom in", "+", () => acts.zoomBy(1.5))),
-    group("Rotation", keyed("↺", "Turn left", "Shift+R", () => acts.turn(-90)), keyed("↻", "Turn right", "R", () => acts.turn(90))),
+    group("Rotation", keyed("↺", "Rotate left", "Shift+R", () => acts.turn(-90)), keyed("↻", "Rotate right", "R", () => acts.turn(90))),
     group("Tools", ruler, label, navigator),
     group("Slides", beside, layout),
-    group("Link", keyed("Copy link", "Copy a link to exactly this view", "K", acts.copyLink)),
+    group("Link", keyed("Copy link", "Copy link to this view", "K", acts.copyLink)),
   );
   return {
     bar,

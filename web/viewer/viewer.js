@@ -139,7 +139,7 @@ function prepareNext() {
 /** @param {number} by */
 function go(by) {
   const id = neighbour(by);
-  if (id === null) return notify(by > 0 ? "This is the last slide of the list." : "This is the first slide of the list.");
+  if (id === null) return notify(by > 0 ? "This is the last slide in the list." : "This is the first slide in the list.");
   const open = [...opened().open];
   open[opened().active] = id;
   arrange(loaded, { open });
@@ -241,8 +241,8 @@ function closeActive() {
 async function copyLink() {
   try {
     await navigator.clipboard.writeText(location.href);
-    notify("The link to exactly this view is copied.");
+    notify("Link to this view copied.");
   } catch {
-    notify("Copy the page's address: it leads to exactly this view."); // the browser keeps the clipboard to itself
+    notify("The clipboard is not available. Copy the page's address instead: it links to this view."); // the browser keeps the clipboard to itself
   }
 }
