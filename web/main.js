@@ -1,4 +1,4 @@
-// Brings the page's parts together: what the address says is shown, what the server says is taken in.
+// Starts the page: connects the address, the list, the viewer and the server.
 import { refreshImports, showImport } from "./imports/panel.js";
 import { refreshJobs } from "./jobs/openjobs.js";
 import { startJobPanel } from "./jobs/panel.js";
@@ -79,7 +79,7 @@ subscribe({
   onImport: showImport,
   onLive(live) {
     setLive(live);
-    if (live) refreshAll(); // what happened while nothing was heard
+    if (live) refreshAll(); // catches up on missed updates
   },
 });
 setInterval(() => currentHealth() !== "live" && !document.hidden && refreshAll(), POLL_MS);

@@ -109,5 +109,5 @@ def test_slides_without_scale_or_magnification_are_shown(
     page = pages.open()
     choose(page, "4300001")
     page.keyboard.press("Enter")
-    expect(page.locator(".scale")).to_contain_text("no scale: the slide names no MPP")
+    expect(page.locator(".scale")).to_contain_text("no scale (MPP unknown)")
     expect(page.get_by_role("button", name="1×", exact=True)).to_be_disabled()

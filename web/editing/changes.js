@@ -1,21 +1,21 @@
-// Changes to slides: saved in order, reconciled with what others changed meanwhile, and undone.
+// Saves changes to slides in order, reconciles them with the changes of others, and undoes them.
 import { getSlides, updateSlides } from "../server/api.js";
 import { watched } from "../shared/health.js";
 import { storeSlides } from "../slide/knownslides.js";
 import { askAboutConflicts } from "./conflict.js";
 
 /** @import {Field, Fields, Slide, UpdateResult} from "../server/types.js" */
-/** @typedef {{seen: Slide, fields: Fields}} Change what to change, and the slide as the person saw it when deciding */
+/** @typedef {{seen: Slide, fields: Fields}} Change what to change, and the slide as the user saw it */
 /** @typedef {{before: Slide, after: Slide, fields: Fields}} Done */
 /** @typedef {{slide: Slide, error: string}} Failed */
 /** @typedef {{done: Done[], failed: Failed[]}} Outcome */
 
 const UNDOABLE = 50;
-const TRIES = 4; // how often somebody else may be faster before it is called a failure
+const TRIES = 4; // how often to retry after conflicts before giving up
 
 /** @type {Done[][]} */
 const history = [];
-/** @type {Map<string, {from: number, slide: Slide}>} what this page itself made of a slide that was seen earlier */
+/** @type {Map<string, {from: number, slide: Slide}>} the results of this page's own changes, by slide */
 const own = new Map();
 /** @type {Promise<unknown>} */
 let queue = Promise.resolve();
@@ -36,7 +36,7 @@ export function change(changes) {
 
 /**
  * @param {Done} done
- * @returns {boolean} whether a registry has to take the slide before it has the status that was asked for
+ * @returns {boolean} whether the status waits for the confirmation of a registry
  */
 export function isUnderWay({ after, fields }) {
   return fields.Status === "SENT" && after.Status !== "SENT";
@@ -54,7 +54,7 @@ export function undo() {
 }
 
 /**
- * Two quick keys on one slide must arrive in their order, and the second must know what the first one did.
+ * Runs one change at a time: two quick keys on one slide must arrive in order, and the second must build on the first.
  * @template T
  * @param {() => Promise<T>} act
  * @returns {Promise<T>}
@@ -120,7 +120,7 @@ async function save(changes) {
 
 /**
  * @param {Change} change
- * @returns {Change} on top of what this page itself has changed since the person looked
+ * @returns {Change} based on this page's own later changes
  */
 function withOwn({ seen, fields }) {
   const later = own.get(seen.ImageID);
@@ -136,7 +136,7 @@ function inputOf({ seen, fields }) {
  * @param {Change[]} changes
  * @param {UpdateResult[]} results
  * @param {Outcome} outcome gets what is settled
- * @returns {Change[]} those that somebody else was faster with
+ * @returns {Change[]} the conflicts
  */
 function sortOut(changes, results, outcome) {
   const byId = new Map(results.map((result) => [result.ImageID, result]));
@@ -152,7 +152,7 @@ function sortOut(changes, results, outcome) {
 }
 
 /**
- * Who changed something else is no obstacle; who changed the same is asked about.
+ * Changes of other fields do not conflict; for the same field, the user is asked.
  * @param {Change[]} conflicts
  * @param {Outcome} outcome
  * @returns {Promise<Change[]>} what is to be tried again, on top of what the others did

@@ -1,4 +1,4 @@
-// What a person does to slides, with a word about how it went.
+// The commands that change slides (mark, delete, undo), with a notice of the outcome.
 import { confirmed } from "../shared/dialog.js";
 import { element } from "../shared/element.js";
 import { SessionExpiredError, UnreachableError } from "../shared/failures.js";
@@ -20,14 +20,14 @@ const NAMED = 6; // how many slides a question or a notice lists by name
 export async function mark(slides, status) {
   const open = slides.filter(({ Status }) => Status !== status);
   if (open.length === 0) return;
-  // By now the next slide may be in sight.
+  // The next slide may be shown by now.
   const about = open.length === 1 ? ` ${nameOf(open[0])} is unchanged.` : "";
   await act(() => change(open.map((seen) => ({ seen, fields: { Status: status } }))), notifyDone, about);
 }
 
 /**
  * @param {Slide[]} slides
- * @returns {Promise<boolean>} whether the person meant it
+ * @returns {Promise<boolean>} whether the user confirmed
  */
 export async function remove(slides) {
   const note = element("p", {}, "Deleted slides are hidden from everyone. Their files are permanently deleted after about a week; until then they can be undeleted.");
@@ -39,7 +39,7 @@ export async function remove(slides) {
 
 /**
  * @param {Slide[]} slides
- * @returns {HTMLElement} which ones a question is about
+ * @returns {HTMLElement} the names of the slides
  */
 export function listed(slides) {
   const names = slides.slice(0, NAMED).map((slide) => element("li", {}, named(slide)));
@@ -69,7 +69,7 @@ export function notifyDone(done) {
 /**
  * @param {() => Promise<Outcome | null>} ask
  * @param {(done: Done[]) => void} [report]
- * @param {string} [about] what it means that the server was not reached
+ * @param {string} [about] an addition for when the server cannot be reached
  */
 async function act(ask, report = notifyDone, about = "") {
   try {
@@ -78,7 +78,7 @@ async function act(ask, report = notifyDone, about = "") {
     if (outcome.done.length > 0) report(outcome.done);
     notifyFailed(outcome.failed);
   } catch (error) {
-    if (error instanceof SessionExpiredError) return; // the page says so already, all over
+    if (error instanceof SessionExpiredError) return; // the page shows a dialog already
     if (error instanceof UnreachableError) notifyFailure(`Not saved – no connection.${about}`);
     else notifyFailure(`Not saved – ${error instanceof Error ? error.message : error}`);
   }
@@ -92,14 +92,14 @@ export function notifyFailed(failed) {
 
 /**
  * @param {Done[]} done
- * @param {string} [marked] how a status came to be
+ * @param {string} [marked] the verb before the status
  * @returns {string}
  */
 function described(done, marked = "marked") {
   const [{ before, after, fields }] = done;
   const [field] = /** @type {Field[]} */ (Object.keys(fields));
   const value = fields[field];
-  // "A7 is A7" tells nobody which slide it was.
+  // A renamed slide is named by its old ID.
   const which = done.length === 1 ? nameOf(field === "SlideID" ? before : after) : counted(done.length, "slide");
   if (field === "Status") return `${which} ${outcomeOf(before.Status, value ?? null, marked)}`;
   return value ? `${which}: ${FIELD_NAMES[field]} is ${value}` : `${which}: ${FIELD_NAMES[field]} removed`;

@@ -1,4 +1,4 @@
-// Somebody else was faster: both values are shown, and either can be taken.
+// Asks about conflicts: another user changed the same field, both values are shown, and either can be kept.
 import { slideHistory } from "../server/api.js";
 import { openDialog } from "../shared/dialog.js";
 import { button, element } from "../shared/element.js";
@@ -11,7 +11,7 @@ import { statusName } from "../slide/statuses.js";
 
 /**
  * @param {Clash[]} clashes
- * @returns {Promise<Clash[]>} those where this person's value is to be saved all the same
+ * @returns {Promise<Clash[]>} those where the user's own value is to be saved
  */
 export async function askAboutConflicts(clashes) {
   /** @type {Clash[]} */
@@ -27,9 +27,9 @@ export async function askAboutConflicts(clashes) {
   const { dialog, closed } = openDialog("Somebody else changed this", [explanation(clashes.length), ...cards], {
     className: "conflict",
   });
-  // A quick second Enter must not write over what somebody else has stored.
+  // A quick second Enter must not overwrite another user's value.
   /** @type {HTMLElement | null} */ (dialog.querySelector(".value + .value button"))?.focus();
-  await closed; // whoever closes it keeps what is stored
+  await closed; // closing it keeps the stored value
   return mine;
 }
 
@@ -87,7 +87,7 @@ function shown(name, value) {
 /**
  * @param {Clash} clash
  * @param {Field} name
- * @returns {HTMLElement} who set the stored value, as soon as the history tells
+ * @returns {HTMLElement} who set the stored value, filled in from the history
  */
 function who({ theirs }, name) {
   const made = element("small", {}, theirs.ModifiedBy ? `by ${theirs.ModifiedBy}` : "");
@@ -96,6 +96,6 @@ function who({ theirs }, name) {
       const entry = entries.find(({ field }) => field === name);
       if (entry) made.textContent = `by ${entry.by} ${shortTime(entry.at)}`;
     })
-    .catch(() => {}); // without it, the values still tell what to decide
+    .catch(() => {}); // the values are enough to decide
   return made;
 }

@@ -1,4 +1,4 @@
-// A text that is changed where it stands: Enter saves, Escape leaves it as it was.
+// Edits a field in place: Enter saves, Escape cancels.
 import { registerState } from "../login/sessionstate.js";
 import { element } from "../shared/element.js";
 import { SessionExpiredError, UnreachableError } from "../shared/failures.js";
@@ -7,7 +7,7 @@ import { change } from "./changes.js";
 import { notifyDone } from "./commands.js";
 
 /** @import {Field, Slide} from "../server/types.js" */
-/** @typedef {"stay" | "up" | "down" | "next" | "previous" | "left"} Way where to go when the editor closes */
+/** @typedef {"stay" | "up" | "down" | "next" | "previous" | "left"} Way where the focus goes when the editor closes */
 
 /** @type {Record<string, Way>} */
 const WAYS = { Enter: "stay", ArrowDown: "down", ArrowUp: "up" };
@@ -21,16 +21,16 @@ let waiting = null;
 
 registerState("draft", { save: () => writing?.() ?? null, restore: (draft) => (waiting = draft) });
 
-/** @returns {Draft | null} what was being written before the person had to log in again */
+/** @returns {Draft | null} the draft from before the user had to log in again */
 export function waitingDraft() {
   return waiting;
 }
 
 /**
- * @param {HTMLElement} host whose content the editor takes the place of until it is done
- * @param {Slide} slide as the person sees it now
+ * @param {HTMLElement} host the editor replaces its content until it is closed
+ * @param {Slide} slide as the user sees it now
  * @param {Field} field
- * @param {(way: Way) => void} done called once, after the host has its content back
+ * @param {(way: Way) => void} done called once, after the content of the host is restored
  */
 export function editText(host, slide, field, done) {
   const before = [...host.childNodes];
@@ -69,7 +69,7 @@ export function editText(host, slide, field, done) {
     if (way) save(way);
     else close("stay");
   });
-  // Who clicks elsewhere wants to keep what was written; who switches to another window is still writing.
+  // A click elsewhere saves; switching to another window does not.
   input.addEventListener("blur", () => document.hasFocus() && save("left"));
   writing = () => ({ id: slide.ImageID, field, text: input.value });
   host.dataset.editing = field;
@@ -93,7 +93,7 @@ function inputFor(slide, field) {
 
 /**
  * @param {import("./changes.js").Change} wanted
- * @returns {Promise<string | null>} why it could not be saved; null where it was, or where theirs was kept
+ * @returns {Promise<string | null>} the reason why it was not saved; null where it was, or where the stored value was kept
  */
 async function problemSaving(wanted) {
   try {

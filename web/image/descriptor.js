@@ -1,18 +1,18 @@
-// What Deep Zoom says of a slide, asked for once; and its first tiles, fetched ahead.
+// Fetches a slide's Deep Zoom descriptor once, and preloads its first tiles.
 import { fetchAhead } from "../slide/images.js";
 
 /** @import {Slide} from "../server/types.js" */
 /** @typedef {{Url: string, Format: string, Overlap: number, TileSize: number, Size: {Width: number, Height: number}}} Descriptor */
 
 const KEPT = 40;
-const MOST_TILES = 24; // what a large screen shows of a whole slide
+const MOST_TILES = 24; // enough for a whole slide on a large screen
 
 /** @type {Map<string, Promise<Descriptor>>} */
 const descriptors = new Map();
 
 /**
  * @param {string} id
- * @returns {Promise<Descriptor>} rejects with a reason for the person
+ * @returns {Promise<Descriptor>} rejects with a reason for the user
  */
 export function descriptor(id) {
   const known = descriptors.get(id);
@@ -50,7 +50,7 @@ async function fetchDescriptor(id) {
 }
 
 /**
- * Has the browser keep what opening this slide will ask for.
+ * Preloads what opening this slide will request.
  * @param {Slide} slide
  * @param {{width: number, height: number}} stage in pixels of the screen
  */

@@ -1,4 +1,4 @@
-// Magnifications, as on a microscope's turret.
+// The magnifications, as on a microscope's turret.
 
 /** @import {Slide} from "../server/types.js" */
 

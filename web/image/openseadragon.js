@@ -1,4 +1,4 @@
-// OpenSeadragon, loaded on first use: the list does without its 350 kB.
+// Loads OpenSeadragon on first use: the list does without its 350 kB.
 import { loadScript } from "../shared/script.js";
 
 /** @typedef {typeof import("openseadragon")} Library */

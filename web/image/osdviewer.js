@@ -21,7 +21,7 @@ export function makeViewer(library, element, showNavigator) {
     element,
     drawer: "canvas", // runs everywhere, remote desktops included, and needs no worker, which the page's CSP forbids
     showNavigationControl: false,
-    keyboardNavEnabled: false, // the page's own keys do it, so that the sheet of keys is true
+    keyboardNavEnabled: false, // the page's own keys do it, so that the help lists all keys
     showNavigator,
     navigatorAutoFade: false,
     navigatorPosition: "TOP_RIGHT",
@@ -39,7 +39,7 @@ export function makeViewer(library, element, showNavigator) {
     visibilityRatio: 0.3,
     imageLoaderLimit: 12,
     maxImageCacheCount: 600,
-    tileRetryMax: 3, // a restart of the server leaves no holes
+    tileRetryMax: 3, // so that a restart of the server leaves no holes
     tileRetryDelay: 2000,
   });
   keepWhole(viewer);
@@ -49,7 +49,7 @@ export function makeViewer(library, element, showNavigator) {
 }
 
 /**
- * Whoever looks at the whole slide goes on doing so when the window changes its size.
+ * Keeps showing the whole slide when the window is resized.
  * @param {Viewer} viewer
  */
 function keepWhole(viewer) {
@@ -58,7 +58,7 @@ function keepWhole(viewer) {
     viewer.addHandler(event, () => (whole = !itemOf(viewer) || isWhole(viewer)));
   }
   viewer.addHandler("resize", () => {
-    // OpenSeadragon goes on to restore zoom and centre; what counts is said after that.
+    // After OpenSeadragon has restored zoom and centre.
     if (whole && itemOf(viewer)) queueMicrotask(() => viewer.viewport?.goHome(true));
   });
 }
@@ -85,7 +85,7 @@ export function openImage(viewer, image, view, native) {
 }
 
 /**
- * Zooming out ends at the whole slide, but the lowest magnification can always be had.
+ * Limits zooming out to the whole slide or the lowest magnification, whichever is smaller.
  * @param {Viewer} viewer
  * @param {number | null} native
  */

@@ -1,4 +1,4 @@
-// At native magnification and at rest, a pixel of the slide is one pixel of the screen, and nothing in between.
+// Aligns the pixels of the slide with those of the screen, at native magnification when the view stands still.
 import { viewOf } from "./viewport.js";
 
 /** @typedef {import("openseadragon").Viewer} Viewer */
@@ -20,7 +20,7 @@ export function snapPixels(viewer) {
     if (!place) return;
     viewer.viewport.panTo(item().imageToViewportCoordinates(place.x, place.y), true);
     overlapBy(HARDLY_ANY);
-    Reflect.set(item(), "_needsUpdate", true); // tiles are placed anew even where nothing moved
+    Reflect.set(item(), "_needsUpdate", true); // tiles are redrawn even where nothing moved
   };
   for (const event of /** @type {const} */ (["zoom", "pan", "rotate"])) viewer.addHandler(event, () => overlapBy(0));
   for (const event of /** @type {const} */ (["animation-finish", "open", "after-resize"])) {
@@ -30,7 +30,7 @@ export function snapPixels(viewer) {
 
 /**
  * @param {Viewer} viewer
- * @returns {{x: number, y: number} | null} the nearest centre that lays pixels on pixels; null where none does
+ * @returns {{x: number, y: number} | null} the nearest centre at which the pixels align; null where none does
  */
 function alignedCenter(viewer) {
   const view = viewOf(viewer);

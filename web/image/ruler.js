@@ -1,8 +1,8 @@
-// Measures on the slide: drag a line, or grow one with the arrow keys. It stays where it is on the slide.
+// Measures lengths: drag a line, or extend one with the arrow keys. The line keeps its place on the slide.
 
 /** @import {Point} from "./viewport.js" */
 /**
- * @typedef {object} Place how the slide lies on the stage now
+ * @typedef {object} Place converts between pixels of the slide and of the screen
  * @property {(screen: Point) => Point} toImage
  * @property {(image: Point) => Point} toScreen
  */

@@ -1,4 +1,4 @@
-// The scale bar: as long as a round number of micrometres, as near below a wanted length as it gets.
+// Computes the scale bar: the largest round length that is not longer than a given number of pixels.
 
 const LONGEST_PX = 180;
 

@@ -18,7 +18,7 @@ export function itemOf(viewer) {
 
 /**
  * @param {Viewer} viewer
- * @returns {View | null} where it looks, or is on its way to; null for the whole slide, and where nothing is open
+ * @returns {View | null} the view at the end of the current movement; null for the whole slide, and where nothing is open
  */
 export function viewOf(viewer) {
   const item = itemOf(viewer);

@@ -1,4 +1,4 @@
-// Failed imports that a person has put aside, in this browser. One that fails anew is shown again.
+// Remembers the failed imports that were hidden in this browser. One that fails again is shown again.
 
 /** @import {Import} from "../server/types.js" */
 

@@ -1,4 +1,4 @@
-// Slides on their way in: how far each is, and why one failed.
+// The panel of imports: the progress of each, and why one failed.
 import { listUnfinished, retryImport } from "../server/api.js";
 import { button, byId, element, setText } from "../shared/element.js";
 import { RefusedError, SessionExpiredError } from "../shared/failures.js";
@@ -20,7 +20,7 @@ const shown = new Map();
 /** @param {Import} run */
 export function showImport(run) {
   const old = shown.get(run.Filename);
-  // Messages overtake each other.
+  // Messages can arrive out of order.
   if (old && (old.run.UpdatedAt ?? "") > (run.UpdatedAt ?? "") && old.run.StartedAt === run.StartedAt) return;
   if (run.State === "READY" || isDismissed(run)) removeEntry(run.Filename);
   else if (old) updateEntry(old, run);
@@ -37,7 +37,7 @@ export async function refreshImports() {
 }
 
 /**
- * Who only reads slides is not shown how they come in.
+ * Returns no imports to users who may only view slides.
  * @param {unknown} error
  * @returns {Import[]}
  */
@@ -51,7 +51,7 @@ function addEntry(run) {
   const { item, show } = makeItem();
   show(run);
   shown.set(run.Filename, { run, item, show });
-  // What failed needs somebody: it stands before what goes on by itself.
+  // Failed imports come first.
   if (run.State === "FAILED") byId("import-list").prepend(item);
   else byId("import-list").append(item);
 }
@@ -86,7 +86,7 @@ function makeItem() {
   hide.addEventListener("click", () => {
     dismiss(known);
     showImport(known);
-    byId("import-list").focus(); // the button that had it is gone
+    byId("import-list").focus(); // the focused button was removed
   });
   return {
     item,

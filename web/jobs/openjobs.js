@@ -1,4 +1,4 @@
-// What goes on with slides, and what of it has failed: asked for while there is any.
+// The open jobs of slides, waiting or failed; polled while there are any.
 import { getSlides, listOpenJobs } from "../server/api.js";
 import { debounced } from "../shared/element.js";
 import { RefusedError } from "../shared/failures.js";
@@ -11,7 +11,7 @@ const SOON_MS = 1000;
 const OFTEN_MS = 5000;
 const SELDOM_MS = 60_000;
 
-/** @type {Record<JobKind, (slide: Slide) => boolean>} whether the slide is still such that a failed job of that kind matters */
+/** @type {Record<JobKind, (slide: Slide) => boolean>} whether a failed job of that kind still matters for the slide */
 const MATTERS = {
   PUBLISH: ({ Status, PublishedAs }) => Status !== "DELETED" && PublishedAs === null,
   WITHDRAW: ({ PublishedAs }) => PublishedAs !== null,
@@ -24,35 +24,35 @@ const MATTERS = {
 /** @type {Map<string, Job>} */
 let known = new Map();
 let isMore = false;
-let asked = 0; // counts questions: an answer to an earlier one is thrown away
+let asked = 0; // counts requests: the answer to an earlier one is discarded
 let timer = 0;
 /** @type {(() => void)[]} */
 const listeners = [];
 
-/** @param {() => void} listener told when anything about them has changed */
+/** @param {() => void} listener called after each change */
 export function onJobs(listener) {
   listeners.push(listener);
 }
 
-/** @returns {Job[]} those that wait, and those that have failed and matter; the failed ones first */
+/** @returns {Job[]} waiting jobs, and failed ones that still matter; the failed ones first */
 export function openJobs() {
   return [...known.values()].filter(isOpen);
 }
 
-/** @returns {boolean} whether there are more than are known here */
+/** @returns {boolean} whether the server has more than were loaded */
 export function areMoreJobs() {
   return isMore;
 }
 
 /**
  * @param {string} id
- * @returns {Job[]} what is open for one slide
+ * @returns {Job[]} the open jobs of one slide
  */
 export function jobsOf(id) {
   return Object.keys(MATTERS).flatMap((kind) => known.get(`${kind}.${id}`) ?? []).filter(isOpen);
 }
 
-/** @param {Job} job as a mutation has answered it */
+/** @param {Job} job as a mutation returned it */
 export function recordJob(job) {
   asked += 1;
   if (job.State === "DONE") known.delete(keyOf(job));
@@ -77,7 +77,7 @@ export async function refreshJobs() {
 
 const askSoon = debounced(SOON_MS, () => refreshJobs().catch(() => {}));
 
-/** What waits is looked at often, what is expected at a certain time seldom. */
+/** Polls often for waiting jobs, seldom for those expected at a certain time. */
 function askLater() {
   clearTimeout(timer);
   if (known.size === 0 || currentHealth() === "over") return;
@@ -98,7 +98,7 @@ function keyOf({ Kind, ImageID }) {
 
 /**
  * @param {unknown} error
- * @returns {Page<Job>} nothing for who only reads slides
+ * @returns {Page<Job>} no jobs for users who may only view slides
  */
 function emptyIfForbidden(error) {
   if (error instanceof RefusedError && error.isForbidden) return { items: [], nextToken: null };
@@ -110,7 +110,7 @@ function changed() {
   askLater();
 }
 
-// A step that was made is seen at the slide first; what has begun elsewhere, too.
+// Changes of a slide announce jobs that were requested elsewhere, and the end of known ones.
 onSlide(({ ImageID, Original, Delivery }) => {
   const isBusy = ["ARCHIVING", "RESTORING"].includes(Original ?? "") || ["WAITING", "FAILED"].includes(Delivery ?? "");
   if (isBusy || jobsOf(ImageID).length > 0) askSoon();

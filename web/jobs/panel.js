@@ -1,4 +1,4 @@
-// The panel of jobs: how many are under way, and each that has failed, waits with a reason, or takes long.
+// The panel of jobs: how many are in progress, and each that has failed, waits with a reason, or takes long.
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { button, byId, element, setText } from "../shared/element.js";
 import { jobText } from "../slide/activity.js";
@@ -43,7 +43,7 @@ function showList(items) {
   const list = byId("job-list");
   const wanted = new Set(items);
   for (const old of [...list.children]) if (!wanted.has(/** @type {HTMLLIElement} */ (old))) old.remove();
-  // One that stays where it is is not touched: it keeps its focus.
+  // Items that stay in place are not touched: they keep their focus.
   items.forEach((item, at) => list.children[at] === item || list.insertBefore(item, list.children[at] ?? null));
 }
 

@@ -1,6 +1,6 @@
-// What an Admin asks for in a slide's life. Each is a job: the answer is that it was asked for, the rest is seen at the slide.
+// Requests jobs for slides (publish, withdraw, archive, unarchive, purge), for Admins. Each runs in the background.
 import { listed, mark, notifyFailed } from "../editing/commands.js";
-import { askForJob } from "../server/api.js";
+import { requestJob } from "../server/api.js";
 import { confirmed } from "../shared/dialog.js";
 import { element } from "../shared/element.js";
 import { SessionExpiredError, UnreachableError } from "../shared/failures.js";
@@ -32,7 +32,7 @@ const ACTS = [
 
 /**
  * @param {Slide[]} slides
- * @returns {Item[]} what can be asked for some of them at least, and for how many
+ * @returns {Item[]} the actions that apply to at least some of the slides
  */
 export function lifecycleItems(slides) {
   return ACTS.flatMap(({ text, fits, act, isDangerous }) => {
@@ -44,7 +44,7 @@ export function lifecycleItems(slides) {
 
 /**
  * @param {Job[]} jobs that have failed
- * @param {Slide[]} slides theirs, as far as they are known
+ * @param {Slide[]} slides the slides of the jobs, as far as they are known
  */
 export async function retryJobs(jobs, slides) {
   const sent = new Set(jobs.flatMap(({ Kind, ImageID }) => (Kind === "SEND" ? ImageID : [])));
@@ -56,7 +56,7 @@ export async function retryJobs(jobs, slides) {
     if (why !== null) notifyFailure(`${ImageID} could not be retried: ${why}`);
   }
   const open = slides.filter(({ ImageID }) => purged.has(ImageID));
-  if (open.length > 0) await purge(open); // it asks for the ImageID, however often it failed
+  if (open.length > 0) await purge(open); // asks for the ImageID again
 }
 
 /** @param {Slide} slide */
@@ -110,7 +110,7 @@ function question(verb, slides) {
 }
 
 /**
- * One after the other: each that is refused says why, and the others go on.
+ * Requests the jobs one after the other; a refusal does not stop the others.
  * @param {Asked} kind
  * @param {Slide[]} slides
  */
@@ -119,7 +119,7 @@ async function requestAll(kind, slides) {
   const failed = [];
   for (const slide of slides) {
     try {
-      recordJob(await watched(askForJob(kind, slide.ImageID)));
+      recordJob(await watched(requestJob(kind, slide.ImageID)));
       taken.push(slide);
     } catch (error) {
       if (error instanceof SessionExpiredError) return;
@@ -138,12 +138,12 @@ async function requestAll(kind, slides) {
 /**
  * @param {Asked} kind
  * @param {string} id
- * @param {string} [told]
- * @returns {Promise<string | null>} why it was refused; null where it was not
+ * @param {string} [argument]
+ * @returns {Promise<string | null>} the reason for a refusal, or null
  */
-async function problemAsking(kind, id, told) {
+async function problemAsking(kind, id, argument) {
   try {
-    recordJob(await watched(askForJob(kind, id, told)));
+    recordJob(await watched(requestJob(kind, id, argument)));
     return null;
   } catch (error) {
     if (error instanceof SessionExpiredError) return "your session has expired";

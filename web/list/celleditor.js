@@ -1,4 +1,4 @@
-// Editing in the table. The label is shown large beside the editor: it is what the ID is read from.
+// Edits cells of the table. The label is shown large beside the editor: the ID is read from it.
 import { editText, waitingDraft } from "../editing/fieldeditor.js";
 import { mayChange } from "../login/currentuser.js";
 import { byId, element } from "../shared/element.js";
@@ -27,7 +27,7 @@ export function editCell(id, field) {
   tr.scrollIntoView({ block: "nearest" });
   editText(host, slide, field, (way) => {
     byId("label-aid").hidden = true;
-    // A change that came while the editor was open has not been shown yet.
+    // Changes that arrived while the editor was open have not been shown yet.
     const now = knownSlide(id);
     if (now) showSlide(now);
     moveOn(tr, id, field, way);
@@ -35,7 +35,7 @@ export function editCell(id, field) {
   showLabel(slide, host);
 }
 
-/** Opens the editor that was open before the person had to log in again. */
+/** Reopens the editor that was open before the user had to log in again. */
 export function resumeEditing() {
   const draft = waitingDraft();
   if (draft && !document.body.classList.contains("viewing")) editCell(draft.id, draft.field);
@@ -48,7 +48,7 @@ export function resumeEditing() {
  * @param {Way} way
  */
 function moveOn(tr, id, field, way) {
-  if (way === "left") return; // the focus is elsewhere, and wanted there
+  if (way === "left") return; // the focus stays where the user put it
   const by = { up: -1, down: 1 }[/** @type {string} */ (way)];
   if (by) {
     const next = currentId() === id ? step(by) : null;

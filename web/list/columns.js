@@ -1,4 +1,4 @@
-// What a row shows, cell by cell.
+// The columns of the table, and what each cell shows.
 import { jobsOf } from "../jobs/openjobs.js";
 import { mayChange } from "../login/currentuser.js";
 import { button, element } from "../shared/element.js";
@@ -11,7 +11,7 @@ import { statusPill } from "../slide/statuses.js";
 /** @import {Field, Slide} from "../server/types.js" */
 /** @import {SortField} from "./sorting.js" */
 /**
- * @typedef {object} RowActs what the row's parts do
+ * @typedef {object} RowActs the actions of a row's parts
  * @property {(id: string, field: Field) => void} edit
  * @property {(id: string, kind: "label" | "thumbnail") => void} enlarge
  */
@@ -20,7 +20,7 @@ import { statusPill } from "../slide/statuses.js";
  * @property {string} title
  * @property {string} className
  * @property {SortField} [sort]
- * @property {(slide: Slide) => unknown} shows what it is made of: it is made anew only when this changes
+ * @property {(slide: Slide) => unknown} shows the values that the cell depends on: it is rebuilt only when these change
  * @property {(slide: Slide, acts: RowActs) => (Node | string)[]} make
  */
 
@@ -35,7 +35,7 @@ export const COLUMNS = [
   {
     title: "Thumbnail",
     className: "thumbnail",
-    shows: ({ Status }) => Status === "DELETED", // a slide's thumbnail never changes, but it may be put away
+    shows: ({ Status }) => Status === "DELETED", // a thumbnail never changes, but is hidden with a deleted slide
     make: (slide, acts) => [enlargeable(slide, "thumbnail", acts)],
   },
   {
@@ -103,7 +103,7 @@ function activityNotes(slide) {
   const lines = activityOf(slide, jobsOf(slide.ImageID));
   if (lines.length === 0) return [];
   const parts = lines.map(({ text, isTrouble }, at) => element("span", { className: isTrouble ? "problem" : "" }, at > 0 ? ` · ${text}` : text));
-  // The title holds the whole of a reason that is cut off.
+  // The tooltip shows a reason in full.
   return [element("small", { className: "activity", title: lines.map(({ text }) => text).join(" · ") }, ...parts)];
 }
 
@@ -111,7 +111,7 @@ function activityNotes(slide) {
  * @param {Slide} slide
  * @param {Field} field
  * @param {RowActs} acts
- * @returns {HTMLElement} holds the text, and the editor while there is one
+ * @returns {HTMLElement} the container of the text or its editor
  */
 function editable(slide, field, acts) {
   const value = slide[field];
@@ -134,6 +134,6 @@ function enlargeable(slide, kind, acts) {
   const ariaLabel = `Enlarge the ${kind}`;
   const made = button("", () => acts.enlarge(slide.ImageID, kind), { className: "picture", ariaLabel, tabIndex: -1 });
   made.append(image);
-  image.addEventListener("error", () => made.replaceWith(...made.childNodes)); // by now it is a note that there is none
+  image.addEventListener("error", () => made.replaceWith(...made.childNodes)); // the note that there is none
   return made;
 }

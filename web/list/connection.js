@@ -1,4 +1,4 @@
-// What the page says about the server: nothing while all is well.
+// Shows the state of the connection to the server.
 import { graphqlHost, logInAgain } from "../login/signin.js";
 import { button, byId, element, setText } from "../shared/element.js";
 import { clockTime } from "../shared/format.js";
@@ -38,7 +38,7 @@ export function showHealth(health, answered) {
   if (health === "over") tellOver();
 }
 
-/** Nothing works without a session: this one dialog cannot be closed, only obeyed. */
+/** Shows a dialog that cannot be closed: nothing works without a session. */
 function tellOver() {
   const unsaved = graphqlHost() === null ? "Unsaved changes will be lost." : "What you have typed is kept.";
   const again = button("Log in again", logInAgain, { className: "primary" });

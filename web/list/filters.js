@@ -1,4 +1,4 @@
-// What is looked for: text, status, time of the scan.
+// The search text and the filters by status and scan date.
 import { registerState } from "../login/sessionstate.js";
 import { countSlides } from "../server/api.js";
 import { button, byId, debounced, element, setText } from "../shared/element.js";
@@ -11,7 +11,7 @@ import { onResults, results, searchFor, startWith } from "./results.js";
 const TYPING_MS = 180;
 const COUNTING_MS = 300;
 const DAY_MS = 86_400_000;
-/** What review works with; the others are in a menu, where they take no room. */
+/** The statuses of review; the others are in a menu. */
 const CHIPS = ["NEW", "GOOD", "BAD", "SENT"];
 const SELDOM = STATUSES.filter((status) => !CHIPS.includes(status));
 
@@ -126,7 +126,7 @@ function total() {
 }
 
 /**
- * @param {string} days back, as the choice has it; "" for any time
+ * @param {string} days days back from today; "" for any time
  * @returns {string | null}
  */
 function beginOf(days) {

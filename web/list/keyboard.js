@@ -1,4 +1,4 @@
-// The keys of the table.
+// The keyboard map of the list.
 import { undoLast } from "../editing/commands.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { openKeyHelp } from "../shared/keyhelp.js";

@@ -1,4 +1,4 @@
-// A label or thumbnail, as large as the window lets it be.
+// Shows a label or thumbnail enlarged.
 import { openDialog } from "../shared/dialog.js";
 import { element } from "../shared/element.js";
 import { nameOf } from "../slide/display.js";

@@ -1,4 +1,4 @@
-// Which slides are listed, in which order. The table shows it, the viewer's "next" walks along it.
+// The slides that match the search, in order. The table shows them, the viewer's "next" follows them.
 import { getSlides, searchSlides } from "../server/api.js";
 import { debounced } from "../shared/element.js";
 import { watched } from "../shared/health.js";
@@ -21,7 +21,7 @@ const state = {
 };
 /** @type {(() => void)[]} */
 const listeners = [];
-let asked = 0; // counts questions: an answer to an earlier one is thrown away
+let asked = 0; // counts requests: the answer to an earlier one is discarded
 /** @type {Promise<void> | null} */
 let loadingMore = null;
 
@@ -30,7 +30,7 @@ export function results() {
   return state;
 }
 
-/** @param {() => void} listener told when slides come, go or change places */
+/** @param {() => void} listener called when the listed slides or their order change */
 export function onResults(listener) {
   listeners.push(listener);
 }
@@ -41,7 +41,7 @@ export async function searchFor(change) {
   await load();
 }
 
-/** @param {Search} search what the first load asks for */
+/** @param {Search} search the first search */
 export function startWith(search) {
   state.search = search;
 }
@@ -56,7 +56,7 @@ export async function load() {
   append(page);
 }
 
-/** @returns {Promise<void>} one at a time, however often it is asked for */
+/** @returns {Promise<void>} shared by all callers while one is in progress */
 export function loadMore() {
   if (state.nextToken === null) return Promise.resolve();
   loadingMore ??= nextPage().finally(() => (loadingMore = null));
@@ -93,8 +93,8 @@ function sort() {
 }
 
 /**
- * After a silence: what is new on the first page, and what has become of the slides that are listed.
- * Nothing that stays changes its place under the reader's hand.
+ * Catches up after a pause: fetches new slides of the first page, and the listed slides again.
+ * Slides that stay listed keep their place.
  */
 export async function refreshResults() {
   if (!state.loaded) return load();
@@ -122,7 +122,7 @@ async function lookAgain() {
 
 /**
  * @param {Page<Slide>} page
- * @returns {string[]} deleted slides are listed only for who asks for them
+ * @returns {string[]} without deleted slides, unless the filter asks for them
  */
 function accepted({ items }) {
   storeSlides(items);
@@ -152,7 +152,7 @@ function changed() {
 
 const lookForNewSoon = debounced(NEWS_PAUSE_MS, () => lookForNew().catch(() => {}));
 
-// A slide that no longer fits the filter stays until the list is loaded anew: rows do not jump while one works down them.
+// A slide that no longer matches the filter stays until the next search: rows must not jump during review.
 onSlide((slide) => {
   if (!state.loaded) return;
   if (!isListed(slide)) drop([slide.ImageID]);

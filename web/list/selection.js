@@ -1,12 +1,12 @@
-// Which rows are chosen: the one the keys act on, and those that are ticked.
+// The current row, which the keys act on, and the selected rows.
 import { onResults, results } from "./results.js";
 
 /** @type {string | null} */
 let current = null;
 /** @type {Set<string>} */
 let selected = new Set();
-let anchor = ""; // where a range of ticks begins
-let place = 0; // where the current row was, should it go
+let anchor = ""; // where a range selection begins
+let place = 0; // the index of the current row, for when it is removed
 /** @type {(() => void)[]} */
 const listeners = [];
 
@@ -15,7 +15,7 @@ export function onSelection(listener) {
   listeners.push(listener);
 }
 
-/** @returns {string | null} the slide that keys act on where none is ticked */
+/** @returns {string | null} the slide that the keys act on where none is selected */
 export function currentId() {
   return current;
 }
@@ -25,7 +25,7 @@ export function selectedIds() {
   return selected;
 }
 
-/** @returns {string[]} what an action is about, in the order of the list */
+/** @returns {string[]} the slides that an action applies to, in the order of the list */
 export function targetIds() {
   return selected.size > 0 ? results().ids.filter((id) => selected.has(id)) : current === null ? [] : [current];
 }
@@ -40,7 +40,7 @@ export function setCurrent(id) {
 
 /**
  * @param {number} by how many rows
- * @returns {string | null} the new current row, which is the old one at the end of the list
+ * @returns {string | null} the new current row
  */
 export function step(by) {
   const { ids } = results();
@@ -52,7 +52,7 @@ export function step(by) {
 
 /**
  * @param {string} id
- * @param {boolean} [isSelected] by default the opposite of what it is
+ * @param {boolean} [isSelected] by default, toggles
  */
 export function select(id, isSelected = !selected.has(id)) {
   if (isSelected) selected.add(id);
@@ -62,7 +62,7 @@ export function select(id, isSelected = !selected.has(id)) {
 }
 
 /**
- * Ticks everything from the last tick to here.
+ * Selects all slides from the last selected one to this one.
  * @param {string} id
  */
 export function selectRange(id) {
@@ -94,7 +94,7 @@ onResults(() => {
   const { ids } = results();
   const there = new Set(ids);
   selected = new Set([...selected].filter((id) => there.has(id)));
-  // When the current row goes, its neighbour takes its place: the next key must not fall into the void.
+  // When the current row is removed, its neighbour becomes current, so that the next key has a target.
   if (current !== null && !there.has(current)) current = ids[Math.min(place, ids.length - 1)] ?? null;
   place = Math.max(0, ids.indexOf(current ?? ""));
   changed();

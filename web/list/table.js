@@ -1,4 +1,4 @@
-// The table itself: rows in the listing's order, one of them current.
+// The table: one row for each slide of the results, one of them current.
 import { onJobs } from "../jobs/openjobs.js";
 import { button, byId, element } from "../shared/element.js";
 import { knownSlide, onSlide } from "../slide/knownslides.js";
@@ -23,7 +23,7 @@ let acts;
 
 /**
  * @param {RowActs} rowActs
- * @param {(id: string) => void} open what a double click does
+ * @param {(id: string) => void} open called on a double click
  */
 export function startTable(rowActs, open) {
   acts = rowActs;
@@ -40,7 +40,7 @@ export function startTable(rowActs, open) {
   });
   body.addEventListener("click", clicked);
   byId("more").addEventListener("click", () => loadMore().catch(() => {}));
-  // Who scrolls to the end has the next page before getting there.
+  // Loads the next page before the end is reached.
   const nearEnd = new IntersectionObserver(([{ isIntersecting }]) => isIntersecting && loadMore().catch(() => {}), {
     root: byId("scroller"),
     rootMargin: "600px",
@@ -48,7 +48,7 @@ export function startTable(rowActs, open) {
   nearEnd.observe(byId("more"));
 }
 
-/** @param {Slide} slide as it is now */
+/** @param {Slide} slide the current version */
 export function showSlide(slide) {
   rows.get(slide.ImageID)?.show(slide);
 }
@@ -64,7 +64,7 @@ export function focusRow(id, block = "nearest") {
   row.tr.scrollIntoView({ block });
 }
 
-/** @returns {boolean} whether the focus is among the rows, or nowhere in particular */
+/** @returns {boolean} whether the focus is on a row, or nowhere */
 export function hasFocus() {
   return byId("rows").contains(document.activeElement) || document.activeElement === document.body;
 }
@@ -114,7 +114,7 @@ function showRows() {
   const body = byId("rows");
   ids.forEach((id, place) => {
     const row = rows.get(id) ?? newRow(/** @type {Slide} */ (knownSlide(id)));
-    // A row that stays where it is is not touched: it keeps its focus, and the table its scroll position.
+    // Rows that stay in place are not touched: focus and scroll position are kept.
     if (body.children[place] !== row.tr) body.insertBefore(row.tr, body.children[place] ?? null);
   });
   byId("slides").hidden = ids.length === 0;
@@ -144,7 +144,7 @@ function showSelection() {
   }
   all.checked = selected.size > 0 && selected.size === ids.length;
   all.indeterminate = selected.size > 0 && !all.checked;
-  const current = currentId() ?? ids[0] ?? null; // before anything is chosen, Tab reaches the first row
+  const current = currentId() ?? ids[0] ?? null; // without a current row, Tab reaches the first one
   for (const id of [reachable, current]) {
     const tr = rows.get(id ?? "")?.tr;
     if (tr) makeReachable(tr, id === current);

@@ -1,4 +1,4 @@
-// The bar below the table: what can be done with the chosen slides, and by which key.
+// The bar below the table: the actions for the selected slides, with their keys.
 import { mark, remove } from "../editing/commands.js";
 import { lifecycleItems } from "../jobs/requests.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
@@ -66,7 +66,7 @@ function advance() {
   const hadFocus = hasFocus();
   step(1);
   if (hadFocus) focusRow(currentId());
-  else if (before instanceof HTMLElement) before.focus(); // whoever clicks a button goes on clicking it
+  else if (before instanceof HTMLElement) before.focus(); // a clicked button keeps the focus
 }
 
 /** @returns {Slide[]} */

@@ -1,4 +1,4 @@
-// Who works here, and what they may do. On one machine nobody is asked, and everything may be done.
+// The current user and their permissions. On one machine nobody logs in, and everything is permitted.
 import { tokenUser } from "./tokens.js";
 
 const ADMINS = "Admins";
@@ -13,7 +13,7 @@ export function currentUser() {
   return { name: String(name ?? "somebody"), groups: Array.isArray(groups) ? groups : [] };
 }
 
-// The server decides; these are for what the page offers.
+// The server enforces permissions; these decide only what the page offers.
 
 /** @returns {boolean} whether slides may be changed and labels seen */
 export function mayChange() {

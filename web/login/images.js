@@ -1,31 +1,31 @@
-// The cookies by which the images are opened: asked for before the first one is shown, renewed at half of their life.
+// Requests the cookies that give access to images: before the first image is shown, and again at half of their life.
 import { RefusedError, SessionExpiredError, UnreachableError } from "../shared/failures.js";
 import { request } from "./request.js";
 
 const RETRY_MS = 10_000;
 
-let renewAt = Infinity; // on one machine images are open
+let renewAt = Infinity; // on one machine images need no cookies
 let timer = 0;
 /** @type {Promise<void> | null} */
 let pending = null;
 
 document.addEventListener("visibilitychange", () => document.hidden || imagesAreOpen());
 
-/** @returns {Promise<void>} rejects with Refused, ServerGone or SessionOver */
+/** @returns {Promise<void>} rejects with RefusedError, UnreachableError or SessionExpiredError */
 export function openImages() {
   pending ??= requestCookies().finally(() => (pending = null));
   return pending;
 }
 
-/** @returns {Promise<void>} when images can be opened, as far as this page can tell */
+/** @returns {Promise<void>} when the cookies are valid */
 export async function imagesAreOpen() {
-  if (Date.now() >= renewAt) await openImages().catch(() => {}); // a timer sleeps with the machine
+  if (Date.now() >= renewAt) await openImages().catch(() => {}); // timers stop while the machine sleeps
 }
 
 export async function closeImages() {
   clearTimeout(timer);
   renewAt = Infinity;
-  await request("/session", { method: "DELETE" }).catch(() => {}); // they end within the hour anyhow
+  await request("/session", { method: "DELETE" }).catch(() => {}); // they expire within the hour anyway
 }
 
 async function requestCookies() {

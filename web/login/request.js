@@ -1,14 +1,14 @@
-// Every request that needs to know who asks.
+// Sends requests with the user's token.
 import { UnreachableError } from "../shared/failures.js";
 import { authorization, renewed } from "./tokens.js";
 
 const PATIENCE_MS = 15_000;
 
 /**
- * Where people log in, the request carries their token; one that is refused is renewed once.
+ * Sends the token where there is a login; a refused token is renewed once.
  * @param {string} address
  * @param {RequestInit} [options]
- * @returns {Promise<Response>} rejects with ServerGone, or SessionOver
+ * @returns {Promise<Response>} rejects with UnreachableError or SessionExpiredError
  */
 export async function request(address, options = {}) {
   const response = await send(address, options);

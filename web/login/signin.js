@@ -1,4 +1,4 @@
-// The way into the page: on AWS by the login page, on one machine straight on.
+// Signs in and out: on AWS through the login page; on one machine there is no login.
 import { button, byId, element } from "../shared/element.js";
 import { SessionExpiredError, UnreachableError } from "../shared/failures.js";
 import { setUnreachable } from "../shared/health.js";
@@ -11,11 +11,11 @@ import { completeLogin, forgetTokens, goToLogin, revoke, tokenUser, useLogin } f
 /** @import {Config} from "./config.js" */
 
 const RETRY_MS = 5000;
-const CHECK_MS = 3000; // for a tab that logged out: the browser may not tell it
-// When somebody last logged out in this browser. Stored, and not only told: a page that is leaving may be gone before its
-// message is on its way, and one that sleeps or comes back by "Back" has not heard it.
+const CHECK_MS = 3000; // detects a logout in another tab that the browser did not report
+// When a user last logged out in this browser. Stored, because a message to other tabs may be lost: the page is closing, or
+// the other tab is suspended or restored by "Back".
 const LOGGED_OUT_AT = "logged-out-at";
-// What OUT was when this tab set out to log in: a login that began before somebody logged out is none after it.
+// The value of LOGGED_OUT_AT when this tab went to the login page: a logout ends the logins that began before it.
 const LOGGED_OUT_BEFORE = "logged-out-before";
 const LEAVING = "leaving";
 const LOGGED_OUT_QUERY = "?logged-out";
@@ -29,12 +29,12 @@ export function graphqlHost() {
   return config?.graphqlHost ?? null;
 }
 
-/** @returns {Promise<void>} when this person is in; otherwise never, because the browser is on its way elsewhere */
+/** @returns {Promise<void>} when the user is signed in; never where the browser leaves for another page */
 export async function signIn() {
   config = await retryUntilAnswered(readConfig);
   if (config === null) return;
   await retryUntilAnswered(() => useLogin(/** @type {Config} */ (config)));
-  // Until now the login page may have let other tabs in.
+  // Until now other tabs may have signed in again.
   if (sessionStorage.getItem(LEAVING)) markLoggedOut();
   sessionStorage.removeItem(LEAVING);
   if (location.search === LOGGED_OUT_QUERY) return stopWithMessage("You have logged out.", "Log in", () => redirectToLogin({}));
@@ -53,7 +53,7 @@ export async function signIn() {
   showUser();
 }
 
-/** @param {URLSearchParams} answer of the login page, where this is the way back from it */
+/** @param {URLSearchParams} answer the query that the login page returned with */
 async function logIn(answer) {
   if (!answer.has("code") && !answer.has("error")) return redirectToLogin(savedState());
   try {
@@ -66,14 +66,14 @@ async function logIn(answer) {
   }
 }
 
-/** Logs in again, with what is in this person's hands. */
+/** Logs in again, and keeps the state of the page. */
 export async function logInAgain() {
   if (config === null) location.reload();
   else await redirectToLogin(savedState());
 }
 
 /**
- * Off to the login page.
+ * Leaves for the login page.
  * @param {object} kept
  */
 function redirectToLogin(kept) {
@@ -84,7 +84,7 @@ function redirectToLogin(kept) {
 async function logOut() {
   isLeaving = true;
   sessionStorage.setItem(LEAVING, "yes");
-  // Before anything is waited for: the page may be gone by then, and the mark with it.
+  // Before any await: the page may be closed by then.
   markLoggedOut();
   await closeImages();
   await revoke();
@@ -97,22 +97,22 @@ function markLoggedOut() {
 }
 
 /**
- * Another tab has logged out: whoever sits down here next must not find this one open. Nor does it log in again by
- * itself: the login page may not have heard yet, and would let the same person in without a question.
+ * Leaves the page after a logout in another tab, so that the next user does not find it open. It does not log in again by
+ * itself: the login page might still sign in the same user without asking.
  */
 async function leaveIfLoggedOut(/** @type {{type: string}} */ { type }) {
   if (!hasLoggedOut()) return;
-  if (isLeaving && type !== "pageshow") return; // it is on its way already; brought back by "Back", it is not
+  if (isLeaving && type !== "pageshow") return; // already leaving, unless restored by "Back"
   await leavePage();
 }
 
-/** @returns {boolean} whether somebody has logged out since this tab set out to log in */
+/** @returns {boolean} whether a user has logged out since this tab went to the login page */
 function hasLoggedOut() {
   return (localStorage.getItem(LOGGED_OUT_AT) ?? "") !== (sessionStorage.getItem(LOGGED_OUT_BEFORE) ?? "");
 }
 
 async function leavePage() {
-  isLeaving = true; // once: a second time would begin the way anew
+  isLeaving = true; // only once
   await forgetTokens();
   location.replace(`${location.origin}/${LOGGED_OUT_QUERY}`);
   return new Promise(() => {});
@@ -148,7 +148,7 @@ async function retryUntilAnswered(ask) {
  * @param {string} why
  * @param {string} action
  * @param {() => void} act
- * @returns {Promise<never>} nothing more happens here
+ * @returns {Promise<never>} never
  */
 function stopWithMessage(why, action, act) {
   byId("loading").replaceChildren(element("span", { role: "alert" }, why), " ", button(action, act));

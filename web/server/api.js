@@ -8,20 +8,20 @@ import { transportWs } from "./transportws.js";
 
 /** @import {HistoryEntry, Import, Job, JobKind, Page, Search, Slide, SlideNews, StatusCount, UpdateInput, UpdateResult} from "./types.js" */
 
-// What everybody may know of a slide, and is told as soon as it changes.
+// The fields that all users may see, and that live updates contain.
 const NEWS = `ImageID SlideID CaseID ScanDate TimeZone AppMag MPP width height Status Filename FileSize Barcode
   Reviewer Note Version lastModified ModifiedBy Original DeletedAt Delivery`;
 const SLIDE = `${NEWS} LabelURL PublishedAs Predecessor GoesAt`;
 const JOB = "ImageID Kind State Name RequestedAt UpdatedAt ExpectedAt Error";
 const OPEN = ["FAILED", "WAITING"];
-const MOST_JOBS = 300; // of one state: a day's slides
-/** How each kind of job is asked for. */
+const MOST_JOBS = 300; // per state: a day's slides
+/** The mutation that requests each kind of job. */
 const ASKED_BY = { PUBLISH: "publishSlide", WITHDRAW: "withdrawSlide", ARCHIVE: "archiveSlide", RESTORE: "restoreSlide", PURGE: "purgeSlide" };
-/** What some of them need to be told, and its name. */
+/** The second argument of some of them. */
 const NEEDED = { PUBLISH: "name", PURGE: "confirm" };
 const IMPORT = "Filename Size State Progress ImageID Error StartedAt UpdatedAt";
 const UNFINISHED = ["FAILED", "IMPORTING", "TRANSFERRING"];
-const AT_ONCE = 100; // slides in one request
+const AT_ONCE = 100; // slides per request
 
 /**
  * @param {Search} search
@@ -42,7 +42,7 @@ export async function searchSlides(search, limit, nextToken) {
 
 /**
  * @param {string[]} ids
- * @returns {Promise<Slide[]>} those that are there
+ * @returns {Promise<Slide[]>} without those that do not exist
  */
 export async function getSlides(ids) {
   const found = [];
@@ -85,7 +85,7 @@ export async function slideHistory(id) {
   return (await execute(query, { id })).slideHistory.items;
 }
 
-/** @returns {Promise<Import[]>} those that somebody may wait for or worry about */
+/** @returns {Promise<Import[]>} the imports that are in progress or have failed */
 export async function listUnfinished() {
   if (!mayChange()) return [];
   const lists = UNFINISHED.map((state) => `${state}: listImports(state: "${state}", limit: 100) { items { ${IMPORT} } }`);
@@ -102,7 +102,7 @@ export async function retryImport(filename) {
   return (await execute(query, { filename })).retryImport;
 }
 
-/** @returns {Promise<Page<Job>>} what goes on with slides or has failed; with a token where there is more than is given */
+/** @returns {Promise<Page<Job>>} the jobs that wait or have failed; with a token where there are more */
 export async function listOpenJobs() {
   if (!mayChange()) return { items: [], nextToken: null };
   const lists = OPEN.map((state) => `${state}: listJobs(state: "${state}", limit: ${MOST_JOBS}) { items { ${JOB} } nextToken }`);
@@ -113,17 +113,17 @@ export async function listOpenJobs() {
 /**
  * @param {Exclude<JobKind, "SEND">} kind
  * @param {string} id
- * @param {string} [told] the name of the copy, or the ImageID once more
+ * @param {string} [argument] the name of the copy, or the ImageID again
  * @returns {Promise<Job>}
  */
-export async function askForJob(kind, id, told) {
+export async function requestJob(kind, id, argument) {
   const needed = kind === "PUBLISH" || kind === "PURGE" ? NEEDED[kind] : null;
-  const [given, passed] = needed ? [", $told: String!", `, ${needed}: $told`] : ["", ""];
+  const [given, passed] = needed ? [", $argument: String!", `, ${needed}: $argument`] : ["", ""];
   const query = `mutation Ask($id: String!${given}) { job: ${ASKED_BY[kind]}(ImageID: $id${passed}) { ${JOB} } }`;
-  return (await execute(query, needed ? { id, told } : { id })).job;
+  return (await execute(query, needed ? { id, argument } : { id })).job;
 }
 
-/** @param {{onSlide: (slide: SlideNews) => void, onImport: (run: Import) => void, onLive: (live: boolean) => void}} told */
+/** @param {{onSlide: (slide: SlideNews) => void, onImport: (run: Import) => void, onLive: (live: boolean) => void}} callbacks */
 export function subscribe({ onSlide, onImport, onLive }) {
   const subscriptions = [
     {
@@ -136,7 +136,7 @@ export function subscribe({ onSlide, onImport, onLive }) {
     },
   ];
   const host = graphqlHost();
-  // Who only reads slides is not told how they come in.
+  // Users who may only view slides get no imports.
   const permitted = subscriptions.slice(0, mayChange() ? 2 : 1);
   keepSubscribed(permitted, host === null ? transportWs : appSync(host), onLive);
 }

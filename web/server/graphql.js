@@ -1,9 +1,9 @@
-// Asks GraphQL over HTTP.
+// Sends GraphQL requests over HTTP.
 import { request } from "../login/request.js";
 import { RefusedError, SessionExpiredError, UnreachableError } from "../shared/failures.js";
 
 const ENDPOINT = "/graphql";
-// Not "Unauthorized": that is about one field, which this person's role may not use.
+// Not "Unauthorized": that is about a single field that the user's groups may not use.
 const NOBODY_KNOWN = new Set(["UnauthorizedException", "UNAUTHENTICATED"]);
 
 /** @typedef {{message: string, errorType?: string, extensions?: {errorType?: string, code?: string}}} GraphQLError */
@@ -11,7 +11,7 @@ const NOBODY_KNOWN = new Set(["UnauthorizedException", "UNAUTHENTICATED"]);
 /**
  * @param {string} document
  * @param {Record<string, unknown>} [variables]
- * @returns {Promise<any>} the answer's data
+ * @returns {Promise<any>} the data of the answer
  */
 export async function execute(document, variables = {}) {
   const headers = { "content-type": "application/json", accept: "application/json" };

@@ -1,12 +1,12 @@
-// What can go wrong with a request, sorted into three kinds.
+// The three kinds of failure of a request.
 
-/** The server does not answer, or says that it cannot now: the same request may work later. */
+/** The server does not answer or is unavailable: the same request may succeed later. */
 export class UnreachableError extends Error {}
 
-/** The server does not know who is asking any more. */
+/** The session has expired. */
 export class SessionExpiredError extends Error {}
 
-/** The server understood and said no; the message is for the person. */
+/** The server refused the request; the message is for the user. */
 export class RefusedError extends Error {
   /** @param {string} message @param {string} type */
   constructor(message, type) {

@@ -1,4 +1,4 @@
-// How sizes, times and counts are written.
+// Formats sizes, times and counts.
 
 /**
  * @param {number | null} bytes
@@ -20,7 +20,7 @@ export function clockTime(at) {
 
 /**
  * @param {string} iso
- * @returns {string} short, in the reader's own time
+ * @returns {string} short, in the user's own time zone
  */
 export function shortTime(iso) {
   const at = new Date(iso);
@@ -31,7 +31,7 @@ export function shortTime(iso) {
 
 /**
  * @param {string} iso
- * @returns {string} as short as it can be said: 14:30 for today, else 22 Nov, 04:30
+ * @returns {string} 14:30 for today, else 22 Nov, 04:30
  */
 export function momentOf(iso) {
   const at = new Date(iso);
@@ -42,7 +42,7 @@ export function momentOf(iso) {
 
 /**
  * @param {string} iso
- * @returns {string} such as 28 Nov, in the reader's own time
+ * @returns {string} such as 28 Nov, in the user's own time zone
  */
 export function dayOf(iso) {
   const at = new Date(iso);

@@ -1,4 +1,4 @@
-// How the server is doing, as far as this page can tell. Whoever asks the server does it through `watched`.
+// The state of the connection to the server. All requests of list and viewer go through `watched`.
 import { SessionExpiredError, UnreachableError } from "./failures.js";
 
 /** @typedef {"connecting" | "live" | "polling" | "gone" | "over"} Health */
@@ -11,7 +11,7 @@ let live = false;
 /** @type {Health} */
 let health = "connecting";
 
-/** @param {(health: Health, since: Date | null) => void} listener told of every change, and when the server last answered */
+/** @param {(health: Health, since: Date | null) => void} listener called on each change, with the time of the last answer */
 export function onHealth(listener) {
   listeners.push(listener);
 }
@@ -21,13 +21,13 @@ export function currentHealth() {
   return health;
 }
 
-/** @param {boolean} isLive whether changes from others arrive by themselves */
+/** @param {boolean} isLive whether live updates arrive */
 export function setLive(isLive) {
   live = isLive;
   if (health === "live" || health === "polling") become(live ? "live" : "polling");
 }
 
-/** The server does not answer: found out by something that is no request of the list or viewer. */
+/** Reports that the server does not answer, for requests outside `watched`. */
 export function setUnreachable() {
   become("gone");
 }
@@ -35,7 +35,7 @@ export function setUnreachable() {
 /**
  * @template T
  * @param {Promise<T>} request
- * @returns {Promise<T>} the same; how it ends is noted
+ * @returns {Promise<T>} the same; its outcome updates the state
  */
 export async function watched(request) {
   try {
@@ -57,7 +57,7 @@ function wellAnswered() {
 
 /** @param {Health} next */
 function become(next) {
-  if (health === next || health === "over") return; // a session that is over stays over: the page has to be loaded anew
+  if (health === next || health === "over") return; // an expired session stays expired until the page is reloaded
   health = next;
   for (const listener of listeners) listener(health, answered);
 }

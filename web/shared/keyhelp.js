@@ -1,4 +1,4 @@
-// The sheet of keys, made of the bindings themselves.
+// The list of keyboard shortcuts, made from the bindings themselves.
 import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
 import { choose, setting } from "./settings.js";
@@ -61,7 +61,7 @@ function shown(key) {
     .join(" + ");
 }
 
-/** Whoever dictates, or whose hand slips, turns single letters off (WCAG 2.1.4). */
+/** Lets users switch off single-letter shortcuts, for dictation or against slips (WCAG 2.1.4). */
 function letterChoice() {
   const box = element("input", { type: "checkbox", checked: setting("letterKeys") });
   box.addEventListener("change", () => choose("letterKeys", box.checked));

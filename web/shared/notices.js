@@ -1,4 +1,4 @@
-// Short notices at the head of the page: what was done, with a way back, and what failed.
+// Short notices at the top of the page: what was done, with an Undo button, and what failed.
 import { button, byId, element } from "./element.js";
 
 const READING_MS = 9000;
@@ -6,7 +6,7 @@ const READING_MS = 9000;
 /** @typedef {{text: string, act: () => void}} Offer */
 
 /**
- * What was done goes away by itself, and gives way to the next.
+ * Shows what was done; the notice disappears by itself or with the next one.
  * @param {string} text
  * @param {Offer} [offer]
  */
@@ -17,7 +17,7 @@ export function notify(text, offer) {
 }
 
 /**
- * What failed stays until it is read.
+ * Shows what failed; the notice stays until it is closed.
  * @param {string} text
  */
 export function notifyFailure(text) {

@@ -1,12 +1,12 @@
-// Every key of the page is bound here by name, so that the sheet shows what is true.
+// Dispatches keys. All shortcuts are bound here with a description, so that the help is complete.
 import { setting } from "./settings.js";
 
 /** @typedef {"list" | "viewer"} Place */
 /**
  * @typedef {object} Binding
- * @property {string[]} keys names as `nameOfKey` gives them
- * @property {string[]} [also] further ones that the sheet need not name
- * @property {string} text what it does, for the sheet
+ * @property {string[]} keys as returned by `nameOfKey`
+ * @property {string[]} [also] further keys, not listed in the help
+ * @property {string} text the description in the help
  * @property {(event: KeyboardEvent) => void} act
  */
 /** @typedef {{place: Place, title: string, bindings: Binding[]}} Group */
@@ -46,7 +46,7 @@ function pressed(event) {
   if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;
   if (target.closest(WRITING)) return;
   const name = nameOfKey(event);
-  // Enter and Space press the button that has the focus.
+  // Enter and Space activate the focused button.
   if (/^(Enter|Space)$/.test(name) && target.closest(PRESSED_BY_THEMSELVES)) return;
   if (LETTER.test(name) && !setting("letterKeys")) return;
   const here = groups.filter((group) => group.place === place()).flatMap((group) => group.bindings);
@@ -63,7 +63,7 @@ function pressed(event) {
 export function nameOfKey({ key, shiftKey, ctrlKey, metaKey, altKey }) {
   const isLetter = /^\p{L}$/u.test(key);
   const plain = key === " " ? "Space" : isLetter ? key.toUpperCase() : key;
-  // A sign such as ? or + may need Shift on one keyboard and not on another.
+  // Characters such as ? or + need Shift on some keyboards only.
   const shift = shiftKey && (isLetter || plain.length > 1) ? "Shift+" : "";
   return `${altKey ? "Alt+" : ""}${ctrlKey || metaKey ? "Ctrl+" : ""}${shift}${plain}`;
 }

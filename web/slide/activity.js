@@ -1,4 +1,4 @@
-// What goes on with a slide beside its review, in words.
+// Describes a slide's jobs, archiving, publishing and delivery in words.
 import { dayOf, momentOf } from "../shared/format.js";
 
 /** @import {Job, JobKind, Slide} from "../server/types.js" */
@@ -29,13 +29,13 @@ const DELIVERIES = { WAITING: UNDER_WAY.SEND(/** @type {any} */ ({})), FAILED: F
 
 /**
  * @param {Slide} slide
- * @param {Job[]} jobs what is open for it
- * @returns {Line[]} the most urgent first; none for a slide that simply lies here
+ * @param {Job[]} jobs its open jobs
+ * @returns {Line[]} failures first; empty for a slide without activity
  */
 export function activityOf(slide, jobs) {
-  const told = jobs.map((job) => ({ text: jobText(job), isTrouble: job.State === "FAILED" }));
+  const jobLines = jobs.map((job) => ({ text: jobText(job), isTrouble: job.State === "FAILED" }));
   const kinds = jobs.map(({ Kind }) => Kind);
-  const lines = [...told, ...recordLines(slide).filter(({ about }) => !about.some((kind) => kinds.includes(kind)))];
+  const lines = [...jobLines, ...recordLines(slide).filter(({ about }) => !about.some((kind) => kinds.includes(kind)))];
   return lines.map(({ text, isTrouble }) => ({ text, isTrouble })).sort((a, b) => Number(b.isTrouble) - Number(a.isTrouble));
 }
 
@@ -50,10 +50,10 @@ export function jobText(job) {
 
 /**
  * @param {Slide} slide
- * @returns {(Line & {about: JobKind[]})[]} what its record tells; not where a job of that kind says it better
+ * @returns {(Line & {about: JobKind[]})[]} from the slide's record; `about` names the jobs that replace a line
  */
 function recordLines({ Status, Original, Delivery, PublishedAs, GoesAt }) {
-  const isPlain = Original === "ARCHIVED" && Status === "ARCHIVED"; // its status says it
+  const isPlain = Original === "ARCHIVED" && Status === "ARCHIVED"; // shown by its status
   /** @type {(Line & {about: JobKind[]} | false)[]} */
   const lines = [
     Status === "DELETED" && GoesAt !== null && { text: `Will be deleted on ${dayOf(GoesAt)}`, isTrouble: false, about: ["PURGE"] },

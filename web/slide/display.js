@@ -1,4 +1,4 @@
-// How a slide's fields are written.
+// Formats a slide's fields.
 
 /** @import {Slide} from "../server/types.js" */
 
@@ -6,7 +6,7 @@
 export const FIELD_NAMES = { SlideID: "slide ID", CaseID: "case ID", Status: "status", Reviewer: "reviewer", Note: "note" };
 
 /**
- * The time that the scanner's clock showed, not the reader's: it is what stands in the laboratory's books.
+ * Returns the time of the scanner's clock, not the user's: it matches the laboratory's records.
  * @param {Slide} slide
  * @returns {{date: string, time: string, zone: string}}
  */
@@ -18,14 +18,14 @@ export function scanTime({ ScanDate, TimeZone }) {
 
 /**
  * @param {Pick<Slide, "SlideID" | "ImageID">} slide
- * @returns {string} what people call it
+ * @returns {string} its display name
  */
 export function nameOf({ SlideID, ImageID }) {
   return SlideID ?? ImageID;
 }
 
 /**
- * @param {string | null} magnification as the scanner wrote it
+ * @param {string | null} magnification as written by the scanner
  * @returns {string}
  */
 export function magnification(magnification) {
@@ -34,7 +34,7 @@ export function magnification(magnification) {
 
 /**
  * @param {Pick<Slide, "Barcode" | "SlideID">} slide
- * @returns {string} whether the slide ID is the label's own: where no barcode was read, it is the image ID
+ * @returns {string} whether the slide ID comes from the barcode; without one, it is the image ID
  */
 export function barcodeNote({ Barcode, SlideID }) {
   if (!Barcode) return "Barcode not readable";

@@ -1,4 +1,4 @@
-// A slide's small images. The server may not have one: a quiet note stands in for it.
+// A slide's label, thumbnail and overview, or a note where there is none.
 import { currentUser, mayChange } from "../login/currentuser.js";
 import { element } from "../shared/element.js";
 import { fetchLabel, showLabel } from "./labels.js";
@@ -12,12 +12,12 @@ const NAMES = { label: "Label", thumbnail: "Thumbnail", macro: "Overview" };
 /**
  * @param {Slide} slide
  * @param {Kind} kind
- * @returns {string | null} its address; null for what this person may not see, and for what is put away
+ * @returns {string | null} its address; null where the user may not see it, and for deleted slides
  */
 export function imageAddress(slide, kind) {
   if (slide.Status === "DELETED") return null;
   if (kind === "thumbnail") return address(slide.ImageID, kind);
-  if (slide.LabelURL === null) return null; // the overview shows the label as well
+  if (slide.LabelURL === null) return null; // the overview shows the label, too
   return kind === "label" ? slide.LabelURL : address(slide.ImageID, kind);
 }
 
@@ -41,7 +41,7 @@ export function slideImage(slide, kind, alt, loading = "eager") {
 }
 
 /**
- * Has the browser keep it for when it is shown.
+ * Preloads an image.
  * @param {Slide} slide
  * @param {Kind} kind
  */

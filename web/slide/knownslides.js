@@ -1,8 +1,8 @@
-// What this page knows of slides: one truth for the table and the viewer.
+// The slides that this page has loaded: the one store that list and viewer share.
 
 /** @import {Slide, SlideNews} from "../server/types.js" */
 
-// What is not told to all subscribers is known from before, or not yet.
+// Fields that live updates omit: kept from before, or unknown.
 const UNTOLD = { LabelURL: null, PublishedAs: null, Predecessor: null, GoesAt: null };
 
 /** @type {Map<string, Slide>} */
@@ -10,7 +10,7 @@ const known = new Map();
 /** @type {((slide: Slide) => void)[]} */
 const listeners = [];
 
-/** @param {(slide: Slide) => void} listener told of every slide that is new or has changed */
+/** @param {(slide: Slide) => void} listener called for each slide that is new or has changed */
 export function onSlide(listener) {
   listeners.push(listener);
 }
@@ -28,8 +28,8 @@ export function storeSlides(slides) {
   for (const news of slides) {
     const before = known.get(news.ImageID);
     const slide = { ...UNTOLD, ...before, ...news };
-    slide.LabelURL ??= before?.LabelURL ?? null; // what this person may see does not change with the slide
-    // Answers and messages overtake each other: an older version is no news.
+    slide.LabelURL ??= before?.LabelURL ?? null; // permission to see the label does not change with the slide
+    // Answers and messages can arrive out of order: older versions are ignored.
     if (before && (before.Version ?? 0) > (slide.Version ?? 0)) continue;
     if (before && JSON.stringify(before) === JSON.stringify(slide)) continue;
     known.set(slide.ImageID, slide);

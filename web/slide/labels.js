@@ -1,10 +1,10 @@
-// Labels where people log in: fetched with the person's token, because an image element cannot send one.
+// Fetches labels with the user's token, because an image element cannot send one.
 import { request } from "../login/request.js";
 
 const KEPT = 120; // labels in memory; some ten kilobytes each
-const NEAR = "400px"; // from the edge of what is seen
+const NEAR = "400px"; // from the visible area
 
-/** @type {Map<string, Promise<Blob>>} the ones used last at the end */
+/** @type {Map<string, Promise<Blob>>} the last used at the end */
 const labels = new Map();
 /** @type {WeakMap<Element, string>} */
 const addresses = new WeakMap();
@@ -20,7 +20,7 @@ const near = new IntersectionObserver(
 );
 
 /**
- * @param {HTMLImageElement} img gets an error event where the label cannot be had
+ * @param {HTMLImageElement} img gets an error event where the label cannot be loaded
  * @param {string} address
  */
 export function showLabel(img, address) {
@@ -57,7 +57,7 @@ async function fetchNow(address) {
 async function fill(img, address) {
   try {
     const url = URL.createObjectURL(await fetchLabel(address));
-    // The element keeps its picture; the address is not needed any more.
+    // The element keeps its picture; the address is no longer needed.
     for (const end of ["load", "error"]) img.addEventListener(end, () => URL.revokeObjectURL(url), { once: true });
     img.src = url;
   } catch {

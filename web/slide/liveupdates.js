@@ -1,4 +1,4 @@
-// What is told of a slide as soon as it changes: the same to everybody. Its published name and its label are not among it, and asked for.
+// Receives live updates of slides. They omit the published name and the label, which are fetched after them.
 import { mayChange } from "../login/currentuser.js";
 import { getSlides } from "../server/api.js";
 import { debounced } from "../shared/element.js";
@@ -24,7 +24,7 @@ export function receiveUpdate(news) {
 /**
  * @param {Slide | undefined} before
  * @param {SlideNews} news
- * @returns {boolean} whether its published name may be another one, or its label is in sight again
+ * @returns {boolean} whether its published name may have changed, or its label is visible again
  */
 function isIncomplete(before, news) {
   const isBack = before?.Status === "DELETED" && news.Status !== "DELETED";
@@ -34,5 +34,5 @@ function isIncomplete(before, news) {
 const completeLater = debounced(PAUSE_MS, async () => {
   const ids = [...incomplete];
   incomplete = new Set();
-  storeSlides(await watched(getSlides(ids)).catch(() => [])); // the next change, or a look at the list, tells it
+  storeSlides(await watched(getSlides(ids)).catch(() => [])); // the next update or refresh fetches them
 });

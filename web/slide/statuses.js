@@ -1,4 +1,4 @@
-// The statuses of schema.graphql as people read them, and those that a technician sets.
+// The names of the statuses of schema.graphql, and the statuses that a technician sets.
 import { element } from "../shared/element.js";
 
 /** @type {Record<string, string>} */
@@ -14,7 +14,7 @@ const NAMES = {
 
 export const STATUSES = Object.keys(NAMES);
 
-/** What is set with one key; U as in "unmarked", because N is the next slide. */
+/** The statuses set with one key; U as in "unmark", because N is the next slide. */
 export const MARKS = [
   { status: "GOOD", key: "G" },
   { status: "BAD", key: "B" },
@@ -39,8 +39,8 @@ export function markText(status) {
 }
 
 /**
- * @param {string} message of the server, which calls statuses by their names in the schema
- * @returns {string} as the page calls them
+ * @param {string} message from the server, with the statuses' names of the schema
+ * @returns {string} with the names that the page uses
  */
 export function withStatusNames(message) {
   return message.replace(/\b[A-Z]+\b/g, (word) => NAMES[word] ?? word);

@@ -1,4 +1,4 @@
-// The keys of the viewer.
+// The keyboard map of the viewer.
 import { undoLast } from "../editing/commands.js";
 import { MAGNIFICATIONS } from "../image/magnifications.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";

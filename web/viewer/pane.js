@@ -1,4 +1,4 @@
-// One place where one slide after another is shown.
+// One pane of the viewer, which shows one slide at a time.
 import { descriptor } from "../image/descriptor.js";
 import { magnificationAt, nativeMagnification, zoomAt } from "../image/magnifications.js";
 import { makeViewer, openImage } from "../image/osdviewer.js";
@@ -17,12 +17,12 @@ import { statusPill } from "../slide/statuses.js";
 /** @typedef {ReturnType<typeof makePane>} Pane */
 
 const SETTLED_MS = 150;
-const STEP_SHARE = 0.2; // how much of the stage an arrow key moves by
+const STEP_SHARE = 0.2; // the part of the stage that an arrow key moves by
 
 /**
  * @param {Library} library
  * @param {HTMLElement} host
- * @param {{onActive: () => void, onMoved: () => void, onClose: () => void}} told
+ * @param {{onActive: () => void, onMoved: () => void, onClose: () => void}} callbacks
  */
 export function makePane(library, host, { onActive, onMoved, onClose }) {
   const stage = element("div", { className: "stage" });
@@ -39,7 +39,7 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
 
   /** @type {Slide | null} */
   let slide = null;
-  let generation = 0; // counts slides: one that opens late must not take the place of the one after it
+  let generation = 0; // counts slides: one that opens late must not replace a newer one
 
   let destroyed = false;
 
@@ -107,7 +107,7 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
     showLabel,
     /** @param {Slide} next @param {View | null} view */
     show: openSlide,
-    /** @param {string} id of a slide that is not there */
+    /** @param {string} id of a slide that does not exist */
     showAbsent(id) {
       generation += 1;
       slide = null;

@@ -1,4 +1,4 @@
-// Open slides that are looked at one after the other.
+// The tabs of the open slides.
 import { button, element } from "../shared/element.js";
 import { nameOf } from "../slide/display.js";
 import { knownSlide } from "../slide/knownslides.js";

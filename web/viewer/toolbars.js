@@ -1,4 +1,4 @@
-// The viewer's two bars: which slide this is and what becomes of it; how it is looked at.
+// The viewer's two bars: title and review at the top, tools at the bottom.
 import { MAGNIFICATIONS, nativeMagnification, zoomAt } from "../image/magnifications.js";
 import { jobsOf } from "../jobs/openjobs.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
@@ -10,7 +10,7 @@ import { MARKS, statusName, statusPill } from "../slide/statuses.js";
 
 /** @import {Field, Slide} from "../server/types.js" */
 /**
- * @typedef {object} Acts what the bars' buttons and the viewer's keys do
+ * @typedef {object} Acts the commands of the bars' buttons and the viewer's keys
  * @property {() => void} leave
  * @property {(by: number) => void} go to the next slide of the list, or the one before
  * @property {(status: string) => void} mark
@@ -69,7 +69,7 @@ export function makeTitleBar(acts) {
       remove.hidden = !mayDelete();
       for (const one of [...marks, remove]) one.disabled = slide === null;
       for (const one of marks) one.ariaPressed = String(slide?.Status === one.dataset.status);
-      // The pressed button tells the status, unless it is one that is set elsewhere.
+      // The pressed button shows the status, except for statuses without a button.
       const isElsewhere = slide && (!mayChange() || !MARKS.some(({ status }) => status === slide.Status));
       pill.replaceChildren(...(isElsewhere ? [statusPill(slide.Status)] : []));
       setText(about, slide ? facts(slide) : "");
@@ -153,7 +153,7 @@ export function makeToolBar(acts) {
  * @param {() => void} act
  */
 function keyed(text, name, key, act) {
-  // Who speaks to the page says what stands on the button; a sign needs a name.
+  // The name begins with the visible text, for voice control (WCAG 2.5.3); a symbol needs a name.
   const ariaLabel = /^\p{L}/u.test(text) ? `${text}: ${name.toLowerCase()}` : /^\d/.test(text) ? text : name;
   return button(text, act, { title: `${name} (${key})`, ariaLabel, ariaKeyShortcuts: key === "−" ? "-" : key });
 }

@@ -1,4 +1,4 @@
-// The viewer: opens what the page's address names, and does what its bars and keys are for.
+// The viewer: opens the slides that the address names, and carries out the commands of its bars and keys.
 import { mark, remove } from "../editing/commands.js";
 import { editText, waitingDraft } from "../editing/fieldeditor.js";
 import { preload } from "../image/descriptor.js";
@@ -97,7 +97,7 @@ export function closeViewer() {
   if (results().ids.includes(id)) setCurrent(id);
 }
 
-/** Shows in bars, tabs and address what is so. */
+/** Updates bars, tabs and address. */
 function show() {
   if (!isOpen || opened().open.length === 0) return;
   const { open, active, side } = opened();
@@ -111,7 +111,7 @@ function show() {
   tabs.show(open, active, open.length > 1 && !isBeside());
   forEachPane((pane) => pane.root.classList.toggle("active", isBeside() && pane === activePane()));
   document.title = slide ? nameOf(slide) : id;
-  // Somebody who has just left is not called back: the address changes first, and the browser tells of it later.
+  // Not after the viewer was left: the address changes first, and the event follows later.
   if (parseLink(location.hash)) history.replaceState(null, "", formatLink(linkNow()));
   prepareNext();
 }
@@ -126,7 +126,7 @@ function neighbour(by) {
   return at < 0 ? null : ids[at + by] ?? null;
 }
 
-/** Once this slide is open, the next one is fetched ahead. */
+/** Preloads the next slide once this one is open. */
 function prepareNext() {
   const pane = activePane();
   const next = knownSlide(neighbour(1) ?? "");
@@ -168,7 +168,7 @@ function edit(field) {
   const host = title.hosts.find(({ dataset }) => dataset.field === field);
   if (!slide || !host || host.dataset.editing) return;
   const hadLabel = setting("label");
-  if (!hadLabel) toggleLabel(); // it is what the ID is read from
+  if (!hadLabel) toggleLabel(); // the ID is read from it
   editText(host, slide, field, (way) => {
     if (!hadLabel && setting("label")) toggleLabel();
     show();
@@ -188,7 +188,7 @@ function measure(on) {
   show();
 }
 
-/** @returns {boolean} whether there was a ruler to put away */
+/** @returns {boolean} whether the ruler was on */
 export function hideRuler() {
   if (!isMeasuring) return false;
   measure(false);
@@ -243,6 +243,6 @@ async function copyLink() {
     await navigator.clipboard.writeText(location.href);
     notify("Link to this view copied.");
   } catch {
-    notify("The clipboard is not available. Copy the page's address instead: it links to this view."); // the browser keeps the clipboard to itself
+    notify("The clipboard is not available. Copy the page's address instead: it links to this view."); // the browser denies access to the clipboard
   }
 }
