@@ -75,7 +75,7 @@ def test_two_quick_keys_on_one_slide_are_no_conflict(
 ) -> None:
     (image_id,) = slides.take()
     page = pages.open()
-    page.get_by_label("Auto-advance").uncheck()
+    page.locator("#actions").get_by_label("Auto-advance").uncheck()
     choose(page, image_id)
     page.keyboard.press("b")
     page.keyboard.press("g")

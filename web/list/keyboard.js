@@ -22,7 +22,7 @@ export function bindListKeys(view) {
     { keys: ["ArrowUp", "ArrowDown"], text: "previous, next slide", act: ({ key }) => move(key === "ArrowUp" ? -1 : 1) },
     { keys: ["PageUp", "PageDown"], text: "one page up, down", act: ({ key }) => move(key === "PageUp" ? -PAGE_ROWS : PAGE_ROWS) },
     { keys: ["Home", "End"], text: "first, last slide", act: ({ key }) => move(key === "Home" ? -FAR : FAR) },
-    { keys: ["Space"], text: "select, or clear the selection of one", act: () => withCurrent(select) },
+    { keys: ["Space"], text: "select or deselect", act: () => withCurrent(select) },
     { keys: ["Shift+ArrowUp", "Shift+ArrowDown"], text: "extend selection", act: ({ key }) => extend(key === "ArrowUp" ? -1 : 1) },
     { keys: ["Ctrl+A"], text: "select all", act: selectAll },
     { keys: ["Escape"], text: "clear selection", act: clearSelection },
