@@ -216,7 +216,7 @@ class TestRuns:
             run.begin("1004486", 9)
             run._write(at_once=True)
             text = vsv(tmp_path, "status").output
-            assert "goes on since" in text
+            assert "running since" in text
             assert "now: 1004486" in text
             run.close(End.STOPPED)
         assert "stopped at" in vsv(tmp_path, "status", "--watch").output
@@ -246,7 +246,7 @@ class TestImport:
             "left": 0,
             "end": "done",
         }.items() <= run.items()
-        assert "bad.svs: this is not a slide" in vsv(tmp_path, "status", "--failed").output
+        assert "bad.svs: Not a supported slide file" in vsv(tmp_path, "status", "--failed").output
         assert json.loads(vsv(tmp_path, "status", "--failed", "--json").stdout)[0]["Outcome"] == "FAILED"
         again = vsv(tmp_path, "import", folder)
         assert (again.exit_code, "0 OK, 5 skipped, 1 failed" in again.output) == (1, True)

@@ -14,7 +14,7 @@ from vsv_local.cli.options import data_option, existing
 from vsv_local.export.omero_import import Report, Wanted, write_import
 
 
-@click.command("omero-import")
+@click.command("omero-import", short_help="Write import files for OMERO")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @data_option
 @click.option(
@@ -24,7 +24,9 @@ from vsv_local.export.omero_import import Report, Wanted, write_import
 @click.option(
     "--project", default="Slides", show_default=True, help="OMERO's project for the cases' datasets."
 )
-@click.option("--status", type=click.Choice(list(Status), case_sensitive=False), help="Only these.")
+@click.option(
+    "--status", type=click.Choice(list(Status), case_sensitive=False), help="Only slides with this status."
+)
 @click.option("--case", "case_id", help="Only this case's slides.")
 @click.option("--new-only", is_flag=True, help="Only slides that were not written into FOLDER before.")
 @click.option("--with-notes", is_flag=True, help="Write reviewers and their notes, too.")
@@ -46,7 +48,7 @@ def omero_import(  # noqa: PLR0913  one parameter an option
     with_notes: bool,
     image_suffix: str,
 ) -> None:
-    """Write into FOLDER what OMERO needs to register slides in place: docs/omero.md has the commands."""
+    """Write the files that OMERO needs to register slides in place into FOLDER; see docs/omero.md."""
     wanted = Wanted(
         folder=omero_data or data.resolve().as_posix(),
         project=project,
