@@ -182,7 +182,7 @@ def test_masks_thumbnails_and_numbers_do_not_miss_the_original(here: Site) -> No
 def test_without_its_pyramid_an_archived_slide_asks_to_be_restored(here: Site) -> None:
     archived(here.here, ID)
     here.here.files.pyramid(ID).unlink()
-    with pytest.raises(UnreadableSlideError, match="restore"):
+    with pytest.raises(UnreadableSlideError, match="unarchive"):
         here.here.library.slide(ID)
     restored(here.here, ID)
     assert here.here.library.slide(ID).path == original(here)
@@ -228,7 +228,7 @@ def test_a_deletion_while_it_is_copied_is_no_loss(here: Site, monkeypatch: pytes
         patched.setattr(FolderVault, "put", deleted_meanwhile)
         assert job_runner.run(here.here, job).state is JobState.WAITING
     job = job_runner.run(here.here, job)
-    assert (job.state, job.error) == (JobState.FAILED, "A slide that is DELETED is not archived.")
+    assert (job.state, job.error) == (JobState.FAILED, "A slide with status DELETED cannot be archived.")
     assert record(here.here, ID).original is None
     change(here.here, ID, {"status": Status.NEW}, ADMIN)
     assert original(here).read_bytes() == CONTENT
@@ -261,7 +261,7 @@ def test_one_that_is_still_being_imported(here: Site) -> None:
 
 def test_one_whose_bytes_are_not_what_was_recorded(here: Site) -> None:
     here.here.slides.update(ID, {"checksum": "0" * 64}, by="test")
-    assert "not what was recorded" in failed(here)
+    assert "does not match its record" in failed(here)
     assert here.here.archive.find(archiving.key_of(ID)) is None
     here.here.slides.update(ID, {"file_size": 7}, by="test")
     assert "not what was imported" in failed(here)
@@ -282,10 +282,10 @@ def test_a_checksum_that_was_never_made_is_made(here: Site) -> None:
 def test_one_in_the_scanners_folder(tmp_path: Path) -> None:
     with site(tmp_path, in_place=True) as here:
         assert here.bring("a.svs", CONTENT) == 202
-        with pytest.raises(ConflictError, match="not ours"):
+        with pytest.raises(ConflictError, match="cannot be moved"):
             requests.archive(here.here, ID, ADMIN)
         job = job_queue.request(here.here, ID, JobKind.ARCHIVE, "test")
-        assert "not ours" in (job_runner.run(here.here, job).error or "")
+        assert "cannot be moved" in (job_runner.run(here.here, job).error or "")
         assert original(here).is_symlink()
         assert (here.scanner / "a.svs").read_bytes() == CONTENT
 
@@ -402,7 +402,7 @@ def test_what_is_another_file_there_does_not_come_back(here: Site, tmp_path: Pat
     other = put(tmp_path, "x", bytes(len(CONTENT)))
     here.here.archive.put(other, archiving.key_of(ID), hashlib.sha256(other.read_bytes()).hexdigest())
     job = restored(here.here, ID)
-    assert (job.state, "another file" in (job.error or "")) == (JobState.FAILED, True)
+    assert (job.state, "a different file" in (job.error or "")) == (JobState.FAILED, True)
     assert not original(here).exists()
 
 

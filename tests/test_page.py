@@ -112,7 +112,9 @@ def test_only_files_inside_the_two_folders_are_ever_found() -> None:
 
 
 def test_the_page_asks_for_the_libraries_that_package_json_names() -> None:
-    modules = "".join((static.WEB / name).read_text() for name in ("image/openseadragon.js", "login/tokens.js"))
+    modules = "".join(
+        (static.WEB / name).read_text() for name in ("image/openseadragon.js", "login/tokens.js")
+    )
     assert set(re.findall(r'"(/vendor/[^"]+)"', modules)) == set(static.LIBRARIES)
 
 

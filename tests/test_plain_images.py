@@ -130,7 +130,7 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     "GIF": ("a.png", encoded(RGB.quantize(16), "GIF"), "not an image"),
     "GIF as JPEG": ("a.jpg", encoded(RGB.quantize(16), "GIF"), "not an image"),
     "WebP": ("a.jpeg", encoded(RGB, "WEBP"), "not an image"),
-    "GIF as TIFF": ("a.tif", encoded(RGB.quantize(16), "GIF"), "does not begin as a TIFF"),
+    "GIF as TIFF": ("a.tif", encoded(RGB.quantize(16), "GIF"), "no TIFF header"),
     "PNG as a slide": ("a.svs", KINDS["PNG"][0], "not a slide"),
     "a TIFF in strips as a slide": ("a.svs", KINDS["TIFF"][0], "not a slide"),
     "nothing": ("a.png", b"", "empty"),

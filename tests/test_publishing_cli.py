@@ -88,7 +88,7 @@ def test_a_policy_is_followed_and_a_wrong_one_told_at_once(data: Path, tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("publish", "nobody", NAME), "no slide with this ImageID"),
+        (("publish", "nobody", NAME), "Slide not found"),
         (("publish", ID, "a/b"), "name of a published slide is 1 to 64"),
         (("publish", ID, f"x-{ID}"), "must not hold what it is called here (image id"),
         (("withdraw", ID, "--yes"), "not published"),

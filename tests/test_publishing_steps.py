@@ -268,7 +268,7 @@ class TestRefused:
 
     @pytest.mark.parametrize("name", [ID, "S12-34567-A1-x", "study-20091229", "s12-34567-a1-b"])
     def test_a_name_that_tells_something(self, here: Installation, name: str) -> None:
-        self.refused(here, BadRequestError, "must not hold what it is called here", name)
+        self.refused(here, BadRequestError, "must not contain its present IDs", name)
 
     def test_another_slides_name(self, here: Installation) -> None:
         store(here, NAME, content())
@@ -285,7 +285,7 @@ class TestRefused:
 
     def test_an_original_in_the_archive(self, here: Installation) -> None:
         here.slides.update(ID, {"original": "ARCHIVED"}, by="Eve")
-        self.refused(here, ConflictError, "restore it first")
+        self.refused(here, ConflictError, "unarchive it first")
 
     def test_a_deleted_slide(self, here: Installation) -> None:
         change(here, ID, {"status": Status.DELETED}, ADMIN)
@@ -295,7 +295,7 @@ class TestRefused:
     def test_a_slide_that_is_good_no_longer(self, here: Installation, status: Status) -> None:
         """It was when its publication was asked for."""
         here.slides.update(ID, {"status": status}, by="Ann")
-        self.refused(here, ConflictError, f"{status} is not published")
+        self.refused(here, ConflictError, f"{status} cannot be published")
 
     def test_a_slide_that_is_not_known(self, here: Installation) -> None:
         with pytest.raises(SlideNotFoundError):

@@ -215,7 +215,10 @@ class TestAsking:
     def test_what_was_brought_back_is_not_purged(self, here: Installation) -> None:
         job = job_queue.request(here, "1", JobKind.PURGE, "Eve")
         ended = job_runner.run(here, job)
-        assert (ended.state, ended.error) == (JobState.FAILED, "This slide is not deleted: it is kept.")
+        assert (ended.state, ended.error) == (
+            JobState.FAILED,
+            "This slide is not deleted: its files were kept.",
+        )
         assert here.files.slide("1").read_bytes() == b"slide"
 
     def test_a_kill_between_files_and_record_is_made_good(self, here: Installation) -> None:

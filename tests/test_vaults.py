@@ -49,7 +49,7 @@ def test_a_copy_that_has_rotted_is_not_taken_for_done(tmp_path: Path) -> None:
     vault.put(source, KEY, sha256)
     stored = tmp_path / "vault" / KEY
     stored.write_bytes(stored.read_bytes()[:-1] + b"?")
-    with pytest.raises(ConflictError, match="look at that disk"):
+    with pytest.raises(ConflictError, match="check that disk"):
         vault.put(source, KEY, sha256)
 
 

@@ -69,7 +69,7 @@ def _where(here: Installation, run: ImportRecord) -> Path:
         return here.files.slide(run.image_id)
     if here.files.has_taken(run.filename, run.run_id):
         return taken
-    raise FileMissingError("the transferred file is not in its place: it is transferred again")
+    raise FileMissingError("the transferred file is missing: it is transferred again")
 
 
 def _note_in_place(here: Installation, run: ImportRecord, image_id: str, path: Path) -> None:

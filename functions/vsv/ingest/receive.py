@@ -95,7 +95,7 @@ def receive_object(here: Installation, dropped: DroppedObject, size: object) -> 
             AlreadyExistsError
         ):  # another import has just begun: it may be of a later version, or of this
             return _decided(here, filename, size, dropped)
-    raise UnavailableError("other imports of a file of this name begin all the time")
+    raise UnavailableError("other imports of a file with this name keep starting")
 
 
 def _decided(here: Installation, filename: str, size: int, dropped: DroppedObject) -> Receipt | None:
@@ -111,7 +111,7 @@ def _decided(here: Installation, filename: str, size: int, dropped: DroppedObjec
         return _as_it_is(latest)
     is_version = known is not None and (known.bucket, known.key) == (dropped.bucket, dropped.key)
     if latest.state in UNDER_WAY and not is_version and not here.starter.has_ended(latest):
-        raise UnavailableError("another file of this name is being imported")
+        raise UnavailableError("another file with this name is being imported")
     return _begin(here, filename, size, latest, source=dropped.source)
 
 
