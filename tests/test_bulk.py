@@ -299,7 +299,7 @@ class TestImport:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 130
-        assert "Stopping after the steps under way" in errors
+        assert "Stopping after the current steps" in errors
         assert "Traceback" not in errors
         (run,) = status(tmp_path)
         assert (run["end"], run["failed"], run["now"]) == ("stopped", 0, [])

@@ -22,7 +22,7 @@ Ask = Callable[[Installation, str, Decider], JobRecord]
 @click.command(short_help="Move originals to the archive")
 @click.argument("image_ids", nargs=-1)
 @data_option
-@click.option("--idle", "idle_ones", is_flag=True, help="All slides not opened for --days days.")
+@click.option("--idle", "idle_ones", is_flag=True, help="All slides not opened for N days (see --days).")
 @click.option(
     "--days", type=click.FloatRange(1), help="Days without being opened; $VSV_ARCHIVE_AFTER_DAYS, else 180."
 )

@@ -48,7 +48,7 @@ def restore(folder: Path, data: Path) -> None:
         manifest = restore_backup(folder, data, progress)
     click.echo(
         f"{len(manifest.entries)} files are restored as they were on {manifest.made_at[:16].replace('T', ' ')} UTC\n"
-        "Nothing of it is sent, published, archived or purged until vsv take-over says that it is the one in use"
+        "Nothing is sent, published, archived or purged until vsv take-over activates this data folder"
     )
 
 
@@ -56,14 +56,14 @@ def restore(folder: Path, data: Path) -> None:
 @data_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def take_over(data: Path, yes: bool) -> None:
-    """Make a restored data folder the one in use: its jobs run again from now on."""
+    """Activate a restored data folder: its jobs run again from now on."""
     with existing(data):
         if not rests(data):
-            click.echo("This data folder is in use already")
+            click.echo("This data folder is active already")
             return
-        yes or click.confirm("Is the installation that the backup was made of gone for good?", abort=True)
+        yes or click.confirm("Is the original installation shut down permanently?", abort=True)
         take_over_data(data)
-    click.echo("This data folder is the one in use now")
+    click.echo("This data folder is active now")
 
 
 def _verify(folder: Path, *, as_json: bool) -> None:
@@ -87,12 +87,12 @@ def _told(report: Report) -> str:
         f"{report.files} files are backed up, {report.copied} of them new or changed ({report.bytes_copied} bytes)"
     ]
     if report.same_disk:
-        told.append("This backup lies on the same file system as the data: it does not outlive that disk")
+        told.append("This backup is on the same file system as the data: a broken disk would destroy both")
     if report.in_place:
         told.append(
             f"{report.in_place} originals stay in place elsewhere and are not in the backup (--with-originals)"
         )
-    told += [f"{name} is a link to a folder: back that up apart" for name in report.elsewhere]
+    told += [f"{name} is a link to a folder: back it up separately" for name in report.elsewhere]
     told += [f"slide {image_id}: {trouble}" for image_id, trouble in report.troubles.items()]
     return "\n".join(told)
 

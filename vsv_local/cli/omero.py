@@ -73,7 +73,9 @@ def _told(report: Report) -> str:
     told = [f"{report.written} slide{'' if report.written == 1 else 's'} to register"]
     if report.known:
         told.append(f"{report.known} were written before")
-    told += [f"{count} left out: {why}" for why, count in report.left_out.items()]
+    told += [f"{count} skipped: {why}" for why, count in report.left_out.items()]
     if report.gone:
-        told.append(f"{report.gone} of those written before cannot be seen in OMERO now: gone.csv lists them")
+        told.append(
+            f"{report.gone} of those written before are no longer visible in OMERO: gone.csv lists them"
+        )
     return "\n".join(told)
