@@ -264,7 +264,7 @@ def test_one_whose_bytes_are_not_what_was_recorded(here: Site) -> None:
     assert "does not match its record" in failed(here)
     assert here.here.archive.find(archiving.key_of(ID)) is None
     here.here.slides.update(ID, {"file_size": 7}, by="test")
-    assert "not what was imported" in failed(here)
+    assert "has changed since it was imported" in failed(here)
 
 
 def test_one_that_the_archive_holds_as_another(here: Site, tmp_path: Path) -> None:

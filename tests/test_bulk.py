@@ -224,7 +224,7 @@ class TestRuns:
     def test_status_where_there_is_nothing(self, tmp_path: Path) -> None:
         assert vsv(tmp_path, "status").exit_code == 1
         (tmp_path / "data").mkdir()
-        assert "no run" in vsv(tmp_path, "status").output
+        assert "No runs" in vsv(tmp_path, "status").output
         assert vsv(tmp_path, "status", "--failed").output == ""
         assert vsv(tmp_path, "status", "--run", "../x").exit_code == 1
 
@@ -283,7 +283,7 @@ class TestImport:
             with site(tmp_path) as here:
                 check_whole(here)
         text = vsv(tmp_path, "status").output
-        assert "died" in text or "done" in text
+        assert "crashed" in text or "done" in text
         result = vsv(tmp_path, "import", folder)
         assert (result.exit_code, "0 failed" in result.output) == (0, True)
         with site(tmp_path) as here:

@@ -464,7 +464,7 @@ class TestDroppedObjects:
         event = aws.drop("a.svs", bytes(SIZE))
         aws.hear(event)
         aws.finish()
-        check_failed(aws, "not a slide")
+        check_failed(aws, "Not a supported slide file")
         assert tags(aws, event) == {}
 
     def test_a_key_with_folders_is_imported_by_its_last_part(self, aws: Machine) -> None:

@@ -190,7 +190,7 @@ class TestAsking:
     def test_the_imageid_is_asked_again(self, here: Installation) -> None:
         change(here, "1", DELETE, ADMIN)
         for wrong in ("2", "", None, 1):
-            with pytest.raises(BadRequestError, match="second time"):
+            with pytest.raises(BadRequestError, match="repeat its ImageID"):
                 requests.purge(here, "1", wrong, ADMIN)
         job = requests.purge(here, "1", "1", ADMIN)
         assert job_runner.run(here, job).state is JobState.DONE

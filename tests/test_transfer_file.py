@@ -236,7 +236,7 @@ def test_it_does_not_wait_for_ever(imports: ImportStore, service: FakeDataSync, 
     service.begin(Z)
     run = begun(imports)
     assert follow(imports, task, run, Following(rounds=1499)).wait_s == 300
-    with pytest.raises(TransferError, match="takes too long"):
+    with pytest.raises(TransferError, match="is taking too long"):
         follow(imports, task, run, Following(rounds=1500))
 
 

@@ -66,7 +66,7 @@ def test_another_content_is_refused_and_the_first_stays(vault: Vault, tmp_path: 
 @pytest.mark.parametrize("size", [100, 3 * PART])
 def test_a_file_that_is_not_what_was_recorded_is_not_stored(vault: Vault, tmp_path: Path, size: int) -> None:
     source, _ = written(tmp_path / "a", size)
-    with pytest.raises(ConflictError, match="recorded"):
+    with pytest.raises(ConflictError, match="does not match its record"):
         vault.put(source, KEY, "0" * 64)
     assert vault.find(KEY) is None
     source, sha256 = written(tmp_path / "a", size)

@@ -146,7 +146,7 @@ def test_several_are_published_each_under_its_name(
     dialog.get_by_label(f"Name of the copy of S{ids[1]}").fill("STUDY-7")
     dialog.get_by_role("button", name="Publish").click()
     expect(dialog).to_be_hidden()
-    assert [one["variables"] for one in asked] == [{"id": ids[1], "told": "STUDY-7"}]
+    assert [one["variables"] for one in asked] == [{"id": ids[1], "argument": "STUDY-7"}]
     page.unroute_all(behavior="wait")
 
 
@@ -254,8 +254,8 @@ def test_failed_jobs_are_found_and_tried_again(pages: Pages, slides: Slides) -> 
     expect(entry).to_contain_text("Publishing failed: the label cannot be removed")
     with page.expect_response(lambda one: "mutation Ask" in (one.request.post_data or "")):
         entry.get_by_role("button", name=f"Try again: S{ids[0]}").click()
-    assert "publishSlide(ImageID: $id, name: $told)" in asked[0]["query"]
-    assert asked[0]["variables"] == {"id": ids[0], "told": "STUDY-7"}
+    assert "publishSlide(ImageID: $id, name: $argument)" in asked[0]["query"]
+    assert asked[0]["variables"] == {"id": ids[0], "argument": "STUDY-7"}
     expect(page.locator("#jobs-title")).to_contain_text("failed")
     with page.expect_response(lambda one: "archiveSlide" in (one.request.post_data or "")):
         page.get_by_role("button", name="Try all again").click()
