@@ -195,7 +195,7 @@ class TestAsking:
         job = requests.purge(here, "1", "1", ADMIN)
         assert job_runner.run(here, job).state is JobState.DONE
         assert here.files.stored_size("1") is None
-        with pytest.raises(SlideNotFoundError, match="purged"):
+        with pytest.raises(SlideNotFoundError, match="permanently deleted"):
             change(here, "1", UNDELETE, ADMIN)
 
     def test_it_is_for_admins_and_deleted_slides(self, here: Installation) -> None:

@@ -14,7 +14,6 @@ from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.browser.review import choose, edit, row, view, wait_until_drawn
 from tests.browser.standalone_server import ROOT, StandaloneServer, with_image_id
 from tests.browser.test_life import job, pretend
-from tests.conftest import REAL_SLIDE
 from vsv_local.sample import slide
 from vsv_local.sample.tissue import paint_tissue
 
@@ -33,7 +32,7 @@ CASES = [
     "S26-004717-A1",
     "S26-004718-A1",
 ]
-REAL_ID = "1004486"
+REAL_SLIDE, REAL_ID = ROOT.parent / "shared/data/CMU-1-Small-Region.svs", "1004486"
 ORIGINAL = slide.SLIDE_ID, slide.paint_tissue
 STATUSES = {1: "GOOD", 2: "GOOD", 4: "BAD", 5: "GOOD", 7: "SENT", 9: "GOOD"}
 
