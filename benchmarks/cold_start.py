@@ -84,8 +84,8 @@ def _environment(folder: Path) -> dict[str, str]:
     write_sample_slide(folder / "sample.svs")
     data = folder / "data"
     image_id = imported(data, folder / "sample.svs")
-    with standalone(data) as (here, _intake):
-        slide = here.library.slide(image_id)
+    with standalone(data) as (services, _intake):
+        slide = services.slide_cache.slide(image_id)
         level_dz = next(dz for dz in range(slide.max_level, -1, -1) if dz not in slide.native)
     event = http_event("GET", f"/DeepZoom/{image_id}_files/{level_dz}/0_0.jpeg", "", ())
     return {

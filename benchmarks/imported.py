@@ -9,8 +9,8 @@ from vsv_local.composition import standalone
 
 def imported(data: Path, path: Path, *, in_place: bool = False) -> str:
     """Import a file and give its ImageID."""
-    with standalone(data, in_place=in_place) as (here, intake):
-        (task,) = FileImporter(here, intake, Event()).tasks([path.absolute()])
+    with standalone(data, in_place=in_place) as (services, intake):
+        (task,) = FileImporter(services, intake, Event()).tasks([path.absolute()])
         outcome = task.work()
     assert outcome.image_id, outcome.reason
     return outcome.image_id

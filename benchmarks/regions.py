@@ -44,8 +44,8 @@ def main() -> None:
         else:
             write_sample_slide(path)
         image_id = imported(Path(folder) / "data", path, in_place=True)
-        with standalone(Path(folder) / "data") as (here, _intake), OpenSlide(path) as peer:
-            with_pyramid = here.library.slide(image_id)
+        with standalone(Path(folder) / "data") as (services, _intake), OpenSlide(path) as peer:
+            with_pyramid = services.slide_cache.slide(image_id)
             without = open_slide(path, Path(folder) / "none", with_pyramid.thumbnail)
             _table(with_pyramid, without, peer, options.rounds)
 

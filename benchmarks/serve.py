@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vsv.runtime import Installation
+from vsv.services import Services
 
 from benchmarks.big_slide import REAL_SLIDE, write_big_slide
 from benchmarks.imported import imported
@@ -97,12 +97,12 @@ def _prepared(folder: Path, slide: Path | None, width_px: int) -> Case:
     elif slide is None:
         write_sample_slide(path)
     image_id = imported(folder / "data", path.absolute(), in_place=True)
-    with standalone(folder / "data") as (here, _intake):
-        return _case(here, path, image_id, folder)
+    with standalone(folder / "data") as (services, _intake):
+        return _case(services, path, image_id, folder)
 
 
-def _case(here: Installation, path: Path, image_id: str, folder: Path) -> Case:
-    opened = here.library.slide(image_id)
+def _case(services: Services, path: Path, image_id: str, folder: Path) -> Case:
+    opened = services.slide_cache.slide(image_id)
     tile = folder / "tile.jpeg"
     tile.write_bytes(opened.levels[opened.max_level].jpeg(1, 1))
     return Case(path, opened.grid, tile, folder / "data", image_id, folder)

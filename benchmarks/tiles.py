@@ -20,7 +20,7 @@ from PIL import ImageCms
 from serve_image.handler import lambda_handler as serve_image
 from vsv.rendering import tiles
 from vsv.rendering.tile_cache import DrawnTiles
-from vsv.slides.slide_cache import Library
+from vsv.slides.slide_cache import SlideCache
 
 from benchmarks.big_slide import REAL_SLIDE
 from benchmarks.imported import imported
@@ -42,12 +42,12 @@ def main() -> None:
     peer = DeepZoomGenerator(OpenSlide(options.slide), tile_size=240, overlap=0)
     with tempfile.TemporaryDirectory() as folder:
         image_id = imported(Path(folder), options.slide)
-        with standalone(Path(folder)) as (here, _intake):
+        with standalone(Path(folder)) as (services, _intake):
             print(f"{'':30}{'vsv ms':>10}{'OpenSlide+Pillow ms':>22}{'ratio':>8}")
-            for name, level_dz, before in _cases(here.library, image_id):
+            for name, level_dz, before in _cases(services.slide_cache, image_id):
                 _compare(
                     name,
-                    _tiles(here.library, image_id, level_dz),
+                    _tiles(services.slide_cache, image_id, level_dz),
                     image_id,
                     peer,
                     options.rounds,
@@ -62,14 +62,14 @@ def _converted(slide: Path, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = write_profiled(slide, Path(folder) / "profiled.svs")
         image_id = imported(Path(folder), path)
-        with standalone(Path(folder)) as (here, _intake), OpenSlide(path) as opened:
+        with standalone(Path(folder)) as (services, _intake), OpenSlide(path) as opened:
             generator = DeepZoomGenerator(opened, tile_size=240, overlap=0)
             assert opened.color_profile is not None
             intent = ImageCms.Intent(ImageCms.getDefaultIntent(opened.color_profile))
             transform = ImageCms.buildTransform(
                 opened.color_profile, ImageCms.createProfile("sRGB"), "RGB", "RGB", intent
             )
-            tiles = _tiles(here.library, image_id, here.library.slide(image_id).max_level)
+            tiles = _tiles(services.slide_cache, image_id, services.slide_cache.slide(image_id).max_level)
             ours = _median_ms(lambda address: _serve(image_id, address, "icc=srgb"), tiles, rounds)
             theirs = _median_ms(lambda address: _peer_converted(generator, transform, address), tiles, rounds)
             print(f"{'native tile in sRGB':30}{ours:10.3f}{theirs:22.3f}{theirs / ours:8.1f}")
@@ -96,7 +96,7 @@ def _refusals(rounds: int) -> None:
         print(f"refused {address[:34]:36}{cost_ms * 1000:8.1f} µs")
 
 
-def _cases(library: Library, image_id: str) -> list[tuple[str, int, Callable[[], None]]]:
+def _cases(library: SlideCache, image_id: str) -> list[tuple[str, int, Callable[[], None]]]:
     """Give what is timed: a name, a level, and what to do afterwards. The pyramid goes before the on-demand ones."""
     top = library.slide(image_id).max_level
 
@@ -113,7 +113,7 @@ def _cases(library: Library, image_id: str) -> list[tuple[str, int, Callable[[],
     ]
 
 
-def _tiles(library: Library, image_id: str, level_dz: int) -> list[Address]:
+def _tiles(library: SlideCache, image_id: str, level_dz: int) -> list[Address]:
     """Give the whole tiles of a level: the cropped ones at its edges are few on a real slide."""
     width_px, height_px = library.slide(image_id).grid.level_size(level_dz)
     size = library.slide(image_id).grid.tile_size

@@ -8,7 +8,7 @@ from serve_image.handler import lambda_handler as serve_image
 from serve_label.handler import lambda_handler as serve_label
 from vsv.lifecycle import job_runner, requests
 from vsv.records.models import JobRecord, SlideRecord
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.storage.numeric_ids import give_number
 from vsv.workflow.transitions import Decider
 
@@ -18,46 +18,46 @@ ADMIN = Decider("dr.k", is_admin=True)
 Answer = tuple[int, str, tuple[tuple[str, str], ...]]
 
 
-def archived(here: Installation, image_id: str) -> JobRecord:
+def archived(services: Services, image_id: str) -> JobRecord:
     """Archive a slide as an Admin does, and give the job."""
-    return job_runner.run(here, requests.archive(here, image_id, ADMIN))
+    return job_runner.run(services, requests.archive(services, image_id, ADMIN))
 
 
-def restored(here: Installation, image_id: str) -> JobRecord:
+def restored(services: Services, image_id: str) -> JobRecord:
     """Restore a slide as an Admin does, and give the job."""
-    return job_runner.run(here, requests.restore(here, image_id, ADMIN))
+    return job_runner.run(services, requests.restore(services, image_id, ADMIN))
 
 
-def record(here: Installation, image_id: str) -> SlideRecord:
+def record(services: Services, image_id: str) -> SlideRecord:
     """Give a slide's record, which must be there."""
-    found = here.slides.get(image_id)
+    found = services.slides.get(image_id)
     assert found is not None
     return found
 
 
-def history(here: Installation, image_id: str) -> list[tuple[str, str | None, str | None]]:
+def history(services: Services, image_id: str) -> list[tuple[str, str | None, str | None]]:
     """Give what was changed about a slide, oldest first."""
-    found = reversed(here.slides.history(image_id, 100).items)
+    found = reversed(services.slides.history(image_id, 100).items)
     return [(change.field, change.old, change.new) for change in found]
 
 
-def answers(here: Installation, image_id: str) -> dict[str, Answer]:
+def answers(services: Services, image_id: str) -> dict[str, Answer]:
     """Ask for all tiles and pictures of a slide, in every protocol; all but what a change of the files changes."""
-    return {address: _asked(address) for address in _addresses(here, image_id)}
+    return {address: _asked(address) for address in _addresses(services, image_id)}
 
 
-def etags(here: Installation, image_id: str) -> dict[str, str]:
+def etags(services: Services, image_id: str) -> dict[str, str]:
     """Give the tags of all tiles."""
     return {
         address: dict(_headers(_result(address)))["etag"]
-        for address in _addresses(here, image_id)
+        for address in _addresses(services, image_id)
         if address.endswith(("_0.jpeg", "_0.png"))
     }
 
 
-def _addresses(here: Installation, image_id: str) -> Iterator[str]:
-    slide = here.library.slide(image_id)
-    base, grid, number = f"/DeepZoom/{image_id}_files", slide.grid, give_number(here.files, image_id)
+def _addresses(services: Services, image_id: str) -> Iterator[str]:
+    slide = services.slide_cache.slide(image_id)
+    base, grid, number = f"/DeepZoom/{image_id}_files", slide.grid, give_number(services.files, image_id)
     yield f"/DeepZoom/{image_id}.dzi"
     yield f"/DeepZoom/{image_id}.dzi?icc=srgb"
     for level_dz in range(grid.level_count):
@@ -100,9 +100,9 @@ def _asked(address: str) -> Answer:
     return result["statusCode"], result["body"], kept
 
 
-def brought(here: Site, content: bytes, name: str = "a.svs") -> str:
+def brought(services: Site, content: bytes, name: str = "a.svs") -> str:
     """Import a file and give its ImageID."""
-    assert here.bring(name, content) == 200
-    image_id = next(found.image_id for found in here.records() if found.filename == name)
-    here.here.library.forget(image_id)  # its pyramid was finished a moment ago
+    assert services.bring(name, content) == 200
+    image_id = next(found.image_id for found in services.records() if found.filename == name)
+    services.services.slide_cache.forget(image_id)  # its pyramid was finished a moment ago
     return image_id

@@ -30,7 +30,7 @@ def real_slide() -> Path:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """Be an empty installation for one test; what fails is not tried again, which would only take time."""
     monkeypatch.setattr("vsv_local.ingest.import_runner.RETRY_DELAYS_S", ())
     with site(tmp_path) as running:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import httpx
 import uvicorn
-from vsv.runtime import Installation
+from vsv.services import Services
 from websockets.sync.client import ClientConnection, connect
 
 from vsv_local.composition import standalone
@@ -35,7 +35,7 @@ def run_apart(work: Coroutine[Any, Any, T]) -> T:
 class Server:
     """A running server: its installation, its data folder, and clients for it."""
 
-    here: Installation
+    services: Services
     data: Path
     port: int
 
@@ -99,11 +99,11 @@ def running_server(data: Path, *folders: Path) -> Iterator[Server]:
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(App(), log_config=None, ws="websockets-sansio", timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
-    with listening, standalone(data, folders) as (here, _intake):
+    with listening, standalone(data, folders) as (services, _intake):
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
-            yield Server(here, data, listening.getsockname()[1])
+            yield Server(services, data, listening.getsockname()[1])
         finally:
             server.should_exit = True
             thread.join()

@@ -40,7 +40,7 @@ from vsv.aws.dynamodb.records import DynamoImportStore, DynamoSlideStore
 from vsv.aws.step_functions import StateMachine
 from vsv.aws.stream_import_starter import StreamStarter
 from vsv.records.models import ImportRecord, SlideRecord
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.settings import Settings
 
 from tests.dynamo_tables import OneRequestAtATime, create_tables
@@ -122,7 +122,7 @@ class Functions:
 class Machine:
     """One deployment inside the test."""
 
-    here: Installation
+    services: Services
     scanner: Path
     datasync: FakeDataSync
     functions: Functions
@@ -223,17 +223,17 @@ class Machine:
 
     def run(self, name: str = "a.svs") -> ImportRecord:
         """Give the import's record."""
-        found = self.here.imports.get(name)
+        found = self.services.imports.get(name)
         assert found is not None
         return found
 
     def records(self) -> list[SlideRecord]:
         """Give every slide's record."""
-        return list(self.here.slides.list_all(1000).items)
+        return list(self.services.slides.list_all(1000).items)
 
     def files(self) -> list[str]:
         """Give every file in the data folder, by its path there."""
-        root = self.here.files.root
+        root = self.services.files.root
         return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
@@ -250,7 +250,7 @@ def machine(folder: Path) -> Iterator[Machine]:
             lambda _self, name, _q, body, _h, headers: functions.invoke(name, body, headers),
         )
         made = _deployed(folder, functions, patch)
-        runtime.use(made.here)
+        runtime.use(made.services)
         try:
             yield made
             made.finish()
@@ -284,10 +284,10 @@ def _deployed(folder: Path, functions: Functions, patch: pytest.MonkeyPatch) -> 
         roleArn="arn:aws:iam::123456789012:role/import",
     )["stateMachineArn"]
     settings = Settings(data=folder / "efs", transfer_task=TASK_ARN, drop_bucket=BUCKET, import_machine=arn)
-    here = _installation(settings, OneRequestAtATime(client))
+    services = _installation(settings, OneRequestAtATime(client))
     streams = client_of("dynamodbstreams")
     made = Machine(
-        here,
+        services,
         scanner,
         FakeDataSync(scanner, folder / "efs/incoming"),
         functions,
@@ -306,9 +306,9 @@ def _deployed(folder: Path, functions: Functions, patch: pytest.MonkeyPatch) -> 
     return made
 
 
-def _installation(settings: Settings, client: Any) -> Installation:
+def _installation(settings: Settings, client: Any) -> Services:
     imports = DynamoImportStore("imports", client)
-    return Installation(
+    return Services(
         settings,
         make_slides=lambda: DynamoSlideStore("slides", client),
         make_imports=lambda: imports,

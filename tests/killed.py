@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vsv.lifecycle import job_runner, requests
 from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.timestamps import now_utc
 from vsv.workflow.transitions import Decider, change
 
@@ -29,73 +29,73 @@ _PROGRAM = "import sys; from tests.killed import main; main(*sys.argv[1:])"
 class Transition:
     """One step: how it is begun, its job if it has one, and what the record and the files say when it is complete."""
 
-    begin: Callable[[Installation, str, str], JobRecord | SlideRecord]
+    begin: Callable[[Services, str, str], JobRecord | SlideRecord]
     kind: JobKind | None
-    is_complete: Callable[[Installation, SlideRecord], bool]
+    is_complete: Callable[[Services, SlideRecord], bool]
 
 
-def _is_here(here: Installation, record: SlideRecord) -> bool:
-    return record.original is None and here.files.slide(record.image_id).exists()
+def _is_here(services: Services, record: SlideRecord) -> bool:
+    return record.original is None and services.files.slide(record.image_id).exists()
 
 
 # A published name is never given twice, so it is an argument.
 TRANSITIONS: Mapping[str, Transition] = {
     "publish": Transition(
-        lambda here, image_id, name: requests.publish(here, image_id, name, ADMIN),
+        lambda services, image_id, name: requests.publish(services, image_id, name, ADMIN),
         JobKind.PUBLISH,
-        lambda here, record: (
+        lambda services, record: (
             record.status is Status.PUBLISHED
             and record.published_as is not None
-            and here.files.slide(record.published_as).exists()
-            and here.published.find(f"{record.published_as}.svs") is not None
+            and services.files.slide(record.published_as).exists()
+            and services.published.find(f"{record.published_as}.svs") is not None
         ),
     ),
     "withdraw": Transition(
-        lambda here, image_id, _name: requests.withdraw(here, image_id, ADMIN),
+        lambda services, image_id, _name: requests.withdraw(services, image_id, ADMIN),
         JobKind.WITHDRAW,
-        lambda here, record: (
-            (record.status, record.published_as) == (Status.GOOD, None) and _is_here(here, record)
+        lambda services, record: (
+            (record.status, record.published_as) == (Status.GOOD, None) and _is_here(services, record)
         ),
     ),
     "archive": Transition(
-        lambda here, image_id, _name: requests.archive(here, image_id, ADMIN),
+        lambda services, image_id, _name: requests.archive(services, image_id, ADMIN),
         JobKind.ARCHIVE,
-        lambda here, record: (
+        lambda services, record: (
             (record.status, record.original) == (Status.ARCHIVED, "ARCHIVED")
-            and not here.files.slide(record.image_id).exists()
+            and not services.files.slide(record.image_id).exists()
         ),
     ),
     "restore": Transition(
-        lambda here, image_id, _name: requests.restore(here, image_id, ADMIN),
+        lambda services, image_id, _name: requests.restore(services, image_id, ADMIN),
         JobKind.RESTORE,
-        lambda here, record: record.status is Status.GOOD and _is_here(here, record),
+        lambda services, record: record.status is Status.GOOD and _is_here(services, record),
     ),
     "send": Transition(
-        lambda here, image_id, _name: change(here, image_id, {"status": Status.SENT}, ADMIN),
+        lambda services, image_id, _name: change(services, image_id, {"status": Status.SENT}, ADMIN),
         JobKind.SEND,
-        lambda _here, record: (record.status, record.delivery) == (Status.SENT, "DELIVERED"),
+        lambda _services, record: (record.status, record.delivery) == (Status.SENT, "DELIVERED"),
     ),
     "delete": Transition(
-        lambda here, image_id, _name: change(here, image_id, {"status": Status.DELETED}, ADMIN),
+        lambda services, image_id, _name: change(services, image_id, {"status": Status.DELETED}, ADMIN),
         None,
-        lambda here, record: (
-            record.status is Status.DELETED and not here.files.folder(record.image_id).exists()
+        lambda services, record: (
+            record.status is Status.DELETED and not services.files.folder(record.image_id).exists()
         ),
     ),
     "undelete": Transition(
-        lambda here, image_id, _name: change(here, image_id, {"status": Status.NEW}, ADMIN),
+        lambda services, image_id, _name: change(services, image_id, {"status": Status.NEW}, ADMIN),
         None,
-        lambda here, record: record.status is Status.NEW and _is_here(here, record),
+        lambda services, record: record.status is Status.NEW and _is_here(services, record),
     ),
     "purge": Transition(
-        lambda here, image_id, _name: requests.purge(here, image_id, image_id, ADMIN),
+        lambda services, image_id, _name: requests.purge(services, image_id, image_id, ADMIN),
         JobKind.PURGE,
-        lambda _here, record: record.original == "PURGED",
+        lambda _services, record: record.original == "PURGED",
     ),
     "mark": Transition(
-        lambda here, image_id, _name: change(here, image_id, {"status": Status.GOOD}, ADMIN),
+        lambda services, image_id, _name: change(services, image_id, {"status": Status.GOOD}, ADMIN),
         None,
-        lambda _here, record: record.status is Status.GOOD,
+        lambda _services, record: record.status is Status.GOOD,
     ),
 }
 # From one scan to the next: each step finds the slide as the one before has left it.
@@ -104,17 +104,17 @@ LIFE = ("mark", "publish", "withdraw", "archive", "restore", "send", "delete", "
 
 def main(data: str, image_id: str, step: str, name: str) -> None:
     """Do one step: what is killed."""
-    with standalone(Path(data)) as (here, _intake):
-        _begin(here, image_id, step, name)
+    with standalone(Path(data)) as (services, _intake):
+        _begin(services, image_id, step, name)
 
 
-def _begin(here: Installation, image_id: str, step: str, name: str) -> None:
+def _begin(services: Services, image_id: str, step: str, name: str) -> None:
     transition = TRANSITIONS[step]
-    transition.begin(here, image_id, name)
+    transition.begin(services, image_id, name)
     if transition.kind is not None:
-        job = here.jobs.get(image_id, transition.kind)
+        job = services.jobs.get(image_id, transition.kind)
         assert job is not None
-        job_runner.run(here, job)
+        job_runner.run(services, job)
 
 
 @dataclass
@@ -130,9 +130,9 @@ class Drill:
     killed: int = 0
 
     @contextmanager
-    def opened(self) -> Iterator[Installation]:
-        with standalone(self.data) as (here, _intake):
-            yield here
+    def opened(self) -> Iterator[Services]:
+        with standalone(self.data) as (services, _intake):
+            yield services
 
     def go(self, step: str, name: str, kills: int) -> None:
         """Take the slide a step on: killed some times, checked each time, then completed."""
@@ -159,8 +159,8 @@ class Drill:
 
     def check(self) -> None:
         """Check what holds at any moment: the original is whole somewhere, and where the record says."""
-        with self.opened() as here:
-            record, places = self._record(here), self._places(here)
+        with self.opened() as services:
+            record, places = self._record(services), self._places(services)
             assert places, "the original is whole nowhere"
             if record.original is None:
                 assert {"here", "deleted"} & places, "the record says that the original is here"
@@ -170,15 +170,15 @@ class Drill:
                 assert record.delivery == "DELIVERED"
             if record.status is Status.PUBLISHED:
                 assert record.published_as is not None
-                assert here.published.find(f"{record.published_as}.svs") is not None
+                assert services.published.find(f"{record.published_as}.svs") is not None
 
-    def _places(self, here: Installation) -> set[str]:
+    def _places(self, services: Services) -> set[str]:
         files = {
-            "here": here.files.slide(self.image_id),
-            "deleted": here.files.deleted_folder(self.image_id) / "slide.svs",
+            "here": services.files.slide(self.image_id),
+            "deleted": services.files.deleted_folder(self.image_id) / "slide.svs",
         }
         found = {place for place, path in files.items() if _sha256(path) == self.sha256}
-        stored = here.archive.find(f"{self.image_id}/slide.svs")
+        stored = services.archive.find(f"{self.image_id}/slide.svs")
         if stored is not None and stored.sha256 == self.sha256:
             found.add("archived")
         return found
@@ -186,20 +186,20 @@ class Drill:
     def _complete(self, step: str, name: str) -> None:
         """Do as a restarted server and its user do: what waits goes on; what was never asked for is asked again."""
         transition, began = TRANSITIONS[step], time.monotonic()
-        with self.opened() as here:
-            job = here.jobs.get(self.image_id, transition.kind) if transition.kind is not None else None
+        with self.opened() as services:
+            job = services.jobs.get(self.image_id, transition.kind) if transition.kind is not None else None
             if job is not None and job.state is JobState.WAITING:
-                job = job_runner.run(here, here.jobs.advance(job, {"next_at": now_utc()}))
+                job = job_runner.run(services, services.jobs.advance(job, {"next_at": now_utc()}))
                 assert job.state is JobState.DONE, f"{step}: {job.error}"
-            if not transition.is_complete(here, self._record(here)):
+            if not transition.is_complete(services, self._record(services)):
                 began = time.monotonic()
-                _begin(here, self.image_id, step, name)
+                _begin(services, self.image_id, step, name)
                 self.lengths[step] = max(0.02, time.monotonic() - began)
-            record = self._record(here)
-            assert transition.is_complete(here, record), f"{step}: {record}"
+            record = self._record(services)
+            assert transition.is_complete(services, record), f"{step}: {record}"
 
-    def _record(self, here: Installation) -> SlideRecord:
-        record = here.slides.get(self.image_id)
+    def _record(self, services: Services) -> SlideRecord:
+        record = services.slides.get(self.image_id)
         assert record is not None
         return record
 

@@ -27,7 +27,7 @@ from vsv.ingest import runs, steps
 from vsv.lifecycle import purging, requests
 from vsv.lifecycle.daily_schedule import LOOKS
 from vsv.records.models import ImportRecord, ImportState, JobKind, JobRecord, JobState, Status
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.storage.slide_files import OPENED
 from vsv.timestamps import now_utc
 from vsv.workflow import job_queue
@@ -96,7 +96,7 @@ class World:
         return int(self.call(event, answers)["statusCode"])
 
     @contextmanager
-    def unrecorded(self) -> Iterator[Installation]:
+    def unrecorded(self) -> Iterator[Services]:
         """Be the whole installation, unrecorded."""
         with self._environment(ALL_SETTINGS | {"VSV_DATA": "/mnt/slides"}):
             yield runtime.current()
@@ -124,15 +124,15 @@ class World:
             f"run-of-{name}",
             **({"size": SIZE, "started_at": now_utc(), "updated_at": LONG_AGO} | fields),
         )
-        with self.unrecorded() as here:
-            here.files.prepare()
-            here.imports.start(run, replaces=None)
+        with self.unrecorded() as services:
+            services.files.prepare()
+            services.imports.start(run, replaces=None)
         return {"filename": name, "size": run.size, "runId": run.run_id, "source": run.source}
 
-    def _after(self, event: dict[str, Any], *steps: Callable[[Installation, ImportRecord], Any]) -> None:
-        with self.unrecorded() as here:
+    def _after(self, event: dict[str, Any], *steps: Callable[[Services, ImportRecord], Any]) -> None:
+        with self.unrecorded() as services:
             for step in steps:
-                step(here, runs.current_run(here, event["filename"], event["runId"]))
+                step(services, runs.current_run(services, event["filename"], event["runId"]))
 
     def transferred(self, name: str = NAME, content: bytes | None = None) -> dict[str, Any]:
         """Let a run's file be in ``incoming/``; give the inspection's event."""
@@ -162,24 +162,26 @@ class World:
 
     def imported(self, name: str = NAME) -> None:
         """Let a slide be ready."""
-        self._after(self.extracted(name), lambda here, run: steps.render_run(here, run, lambda *_: None))
+        self._after(
+            self.extracted(name), lambda services, run: steps.render_run(services, run, lambda *_: None)
+        )
 
     def decided(self, status: Status) -> None:
         """Let an Admin have given the slide this status."""
-        with self.unrecorded() as here:
-            change(here, IMAGE_ID, {"status": status}, ADMIN)
+        with self.unrecorded() as services:
+            change(services, IMAGE_ID, {"status": status}, ADMIN)
 
     def become(self, changes: Mapping[str, Any]) -> None:
         """Let the slide's record say this, and let no job of it wait."""
-        with self.unrecorded() as here:
-            for job in job_queue.slide_jobs(here, IMAGE_ID):
-                here.jobs.advance(job, {"state": JobState.DONE})
-            here.slides.update(IMAGE_ID, changes, by="eve")
+        with self.unrecorded() as services:
+            for job in job_queue.slide_jobs(services, IMAGE_ID):
+                services.jobs.advance(job, {"state": JobState.DONE})
+            services.slides.update(IMAGE_ID, changes, by="eve")
 
     def job(self, kind: JobKind) -> JobRecord:
         """Give the slide's job of a kind, as it is stored."""
-        with self.unrecorded() as here:
-            found = here.jobs.get(IMAGE_ID, kind)
+        with self.unrecorded() as services:
+            found = services.jobs.get(IMAGE_ID, kind)
         assert found is not None
         return found
 
@@ -256,8 +258,8 @@ def receive_dropped(world: World) -> None:
     dropped = {"key": NAME, "size": 1, "version-id": "v1", "etag": "e", "sequencer": "01"}
     event = {"detail": {"bucket": {"name": GIVEN["DropInBucketName"]}, "object": dropped}}
     assert world.call(event) == {"state": "TRANSFERRING"}
-    with world.unrecorded() as here:
-        found = here.imports.get(NAME)
+    with world.unrecorded() as services:
+        found = services.imports.get(NAME)
         assert found is not None
     boto3.client("dynamodb", REGION).update_item(
         TableName=GIVEN["ImportsTableName"],
@@ -375,15 +377,15 @@ def archive_and_restore(world: World) -> None:
     """Archive in parts, after two uploads that were killed; restore, as from a class that has to be asked first."""
     sha256 = hashlib.sha256(slide_bytes()).hexdigest()
     bucket, place = unfinished_uploads("ArchiveBucketName", f"originals/{IMAGE_ID}/slide.svs", sha256)
-    with world.unrecorded() as here:
-        requests.archive(here, IMAGE_ID, ADMIN)
+    with world.unrecorded() as services:
+        requests.archive(services, IMAGE_ID, ADMIN)
     with small_parts():
         world.call(WOKEN)
     assert world.job(JobKind.ARCHIVE).state is JobState.DONE, world.job(JobKind.ARCHIVE)
     told = bucket.head_object(**place)
     assert told["StorageClass"] == "INTELLIGENT_TIERING"
-    with world.unrecorded() as here:
-        requests.restore(here, IMAGE_ID, ADMIN)
+    with world.unrecorded() as services:
+        requests.restore(services, IMAGE_ID, ADMIN)
     frozen = {
         "s3:HeadObject": lambda _: {**told, "StorageClass": "GLACIER"},
         "s3:RestoreObject": lambda _: {},
@@ -392,8 +394,8 @@ def archive_and_restore(world: World) -> None:
     waiting = world.job(JobKind.RESTORE)
     assert (waiting.state, waiting.attempts) == (JobState.WAITING, 0)
     assert waiting.expected_at is not None
-    with world.unrecorded() as here:
-        here.jobs.advance(waiting, {"next_at": now_utc()})
+    with world.unrecorded() as services:
+        services.jobs.advance(waiting, {"next_at": now_utc()})
     world.call(WOKEN)
     assert world.job(JobKind.RESTORE).state is JobState.DONE
 
@@ -409,13 +411,13 @@ def unfinished_uploads(bucket: str, key: str, sha256: str = "") -> tuple[Any, di
 
 def publish_and_withdraw(world: World) -> None:
     """Publish in parts; withdraw what is there, and what was not put there wholly."""
-    with world.unrecorded() as here:
-        requests.publish(here, IMAGE_ID, "STUDY-1", ADMIN)
+    with world.unrecorded() as services:
+        requests.publish(services, IMAGE_ID, "STUDY-1", ADMIN)
     with small_parts():
         world.call(WOKEN)
     assert world.job(JobKind.PUBLISH).state is JobState.DONE, world.job(JobKind.PUBLISH)
-    with world.unrecorded() as here:
-        requests.withdraw(here, IMAGE_ID, ADMIN)
+    with world.unrecorded() as services:
+        requests.withdraw(services, IMAGE_ID, ADMIN)
     unfinished_uploads("PublishBucketName", "published/STUDY-1.svs")
     world.call(WOKEN)
     assert world.job(JobKind.WITHDRAW).state is JobState.DONE

@@ -14,7 +14,7 @@ from vsv.deidentification.steps import publish_step, withdraw_step
 from vsv.ingest.extraction import case_id
 from vsv.pyramids.renderer import render_pyramid
 from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status, job_id
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.storage.slide_files import Claim
 from vsv.timestamps import now_utc
 
@@ -26,19 +26,19 @@ BARCODE = "S12-34567-A1-B"
 
 
 @contextmanager
-def publishing(data: Path) -> Iterator[Installation]:
+def publishing(data: Path) -> Iterator[Services]:
     """Be an installation; it publishes into a folder of its data folder."""
-    with standalone(data) as (here, _intake):
-        yield here
+    with standalone(data) as (services, _intake):
+        yield services
 
 
-def store(here: Installation, image_id: str, content: bytes, **fields: Any) -> SlideRecord:
+def store(services: Services, image_id: str, content: bytes, **fields: Any) -> SlideRecord:
     """Store a slide as an import leaves it."""
-    here.files.claim(image_id, Claim("a.svs", len(content), "0" * 64))
-    here.files.slide(image_id).write_bytes(content)
-    slide = here.library.slide(image_id)
-    render_pyramid(slide, here.files.pyramid(image_id), jobs=1)
-    here.library.forget(image_id)
+    services.files.claim(image_id, Claim("a.svs", len(content), "0" * 64))
+    services.files.slide(image_id).write_bytes(content)
+    slide = services.slide_cache.slide(image_id)
+    render_pyramid(slide, services.files.pyramid(image_id), jobs=1)
+    services.slide_cache.forget(image_id)
     told: dict[str, Any] = {
         "slide_id": BARCODE, "case_id": case_id(BARCODE), "barcode": BARCODE, "scan_date": "2009-12-29T09:59:15",
         "reviewer": "Dr. Quincy", "note": "seen by Dr. Kildare", "status": Status.GOOD,
@@ -52,7 +52,7 @@ def store(here: Installation, image_id: str, content: bytes, **fields: Any) -> S
         last_modified=now_utc(),
         **(told | fields),
     )
-    here.slides.put_new(record)
+    services.slides.put_new(record)
     return record
 
 
@@ -73,15 +73,15 @@ def job(image_id: str, kind: JobKind, **detail: str) -> JobRecord:
     )
 
 
-def publish(here: Installation, image_id: str, name: str, policy: str = "") -> Any:
+def publish(services: Services, image_id: str, name: str, policy: str = "") -> Any:
     """Run the step."""
     detail = {"name": name} | ({"policy": policy} if policy else {})
-    return publish_step(here, job(image_id, JobKind.PUBLISH, **detail))
+    return publish_step(services, job(image_id, JobKind.PUBLISH, **detail))
 
 
-def withdraw(here: Installation, image_id: str) -> Any:
+def withdraw(services: Services, image_id: str) -> Any:
     """Run the step."""
-    return withdraw_step(here, job(image_id, JobKind.WITHDRAW))
+    return withdraw_step(services, job(image_id, JobKind.WITHDRAW))
 
 
 def _die_at(event: int) -> None:
@@ -101,9 +101,9 @@ def _die_at(event: int) -> None:
 
 def _main() -> None:
     data, image_id, kind, name, event = sys.argv[1:]
-    with publishing(Path(data)) as here:
+    with publishing(Path(data)) as services:
         _die_at(int(event))
-        publish(here, image_id, name) if kind == JobKind.PUBLISH else withdraw(here, image_id)
+        publish(services, image_id, name) if kind == JobKind.PUBLISH else withdraw(services, image_id)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any
 from import_slide.handler import lambda_handler as import_slide
 from small_slides import put
 from vsv.records.models import ImportState, SlideRecord
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.slides.slide import open_slide
 
 from vsv_local.composition import standalone
@@ -40,7 +40,7 @@ def wait_until(is_so: Callable[[], Any], what: str, pause_s: float = 0.01) -> An
 class Site:
     """One installation inside the test: its parts, and the folder that the scanner writes to."""
 
-    here: Installation
+    services: Services
     intake: Intake
     scanner: Path
 
@@ -73,11 +73,11 @@ class Site:
 
     def records(self) -> list[SlideRecord]:
         """Give every slide's record."""
-        return list(self.here.slides.list_all(1000).items)
+        return list(self.services.slides.list_all(1000).items)
 
     def state(self, name: str = "a.svs") -> ImportState | None:
         """Give how far the latest import of that name is."""
-        run = self.here.imports.get(name)
+        run = self.services.imports.get(name)
         return run.state if run else None
 
 
@@ -87,15 +87,15 @@ def site(folder: Path, *scanners: str, in_place: bool = False) -> Iterator[Site]
     folders = [folder / name for name in scanners or ("scanner",)]
     for path in folders:
         path.mkdir(exist_ok=True)
-    with standalone(folder / "data", folders, in_place=in_place) as (here, intake):
-        yield Site(here, intake, folders[0])
+    with standalone(folder / "data", folders, in_place=in_place) as (services, intake):
+        yield Site(services, intake, folders[0])
 
 
 def check_whole(running: Site) -> None:
     """Check what must be true at every moment: a record has its file, and a pyramid that is there is whole."""
     for record in running.records():
-        assert running.here.files.stored_size(record.image_id) == record.file_size
-    for pyramid in running.here.files.root.glob("slides/*/pyramid.tif"):
+        assert running.services.files.stored_size(record.image_id) == record.file_size
+    for pyramid in running.services.files.root.glob("slides/*/pyramid.tif"):
         slide = open_slide(pyramid.with_name("slide.svs"), pyramid, pyramid)
         assert set(slide.levels) == set(range(slide.grid.level_count))
 

@@ -11,11 +11,11 @@ from opened import opened
 from profiles import matrix_profile
 from slides import Plan, write_slide
 from vsv import runtime
-from vsv.nonblocking import WouldWaitError, at_once
+from vsv.nonblocking import WouldWaitError, non_blocking
 from vsv.rendering import draw
 from vsv.rendering.colour_management import Colour
 from vsv.rendering.image_request import View
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.storage.slide_files import SlideFiles
 
 from vsv_local.composition import standalone
@@ -29,12 +29,12 @@ ASKED = f"GET {NATIVE} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Installation]:
+def services(tmp_path: Path) -> Iterator[Services]:
     """Give an installation whose slide A is open; it has a profile that is not sRGB."""
-    with standalone(tmp_path / "data") as (here, _intake):
-        put(here.files)
-        here.library.slide("A")
-        yield here
+    with standalone(tmp_path / "data") as (services, _intake):
+        put(services.files)
+        services.slide_cache.slide("A")
+        yield services
 
 
 def put(files: SlideFiles) -> None:
@@ -42,17 +42,19 @@ def put(files: SlideFiles) -> None:
     write_slide(files.slide("A"), Plan(*SIZE, icc=matrix_profile()))
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("services")
 class TestOnTheLoop:
     def test_a_stored_tile_is_answered(self) -> None:
-        event_loop_tiles.at_once("GET", NATIVE, HOST)  # where the tiles lie may have to be read first
-        answer = event_loop_tiles.at_once("GET", NATIVE, HOST)
+        event_loop_tiles.non_blocking("GET", NATIVE, HOST)  # where the tiles lie may have to be read first
+        answer = event_loop_tiles.non_blocking("GET", NATIVE, HOST)
         assert answer is not None
         assert (answer.status, answer.headers["content-type"]) == (200, "image/jpeg")
         head, body = event_loop_tiles.head_and_body(answer)
         assert head.endswith(b"content-length: %d\r\n\r\n" % len(body))
         assert body.startswith(b"\xff\xd8")
-        again = event_loop_tiles.at_once("GET", NATIVE, {**HOST, "if-none-match": answer.headers["etag"]})
+        again = event_loop_tiles.non_blocking(
+            "GET", NATIVE, {**HOST, "if-none-match": answer.headers["etag"]}
+        )
         assert again is not None
         assert (again.status, event_loop_tiles.head_and_body(again)[1]) == (304, b"")
 
@@ -67,13 +69,13 @@ class TestOnTheLoop:
         ],
     )
     def test_all_else_goes_the_long_way(self, path: str) -> None:
-        assert event_loop_tiles.at_once("GET", path, HOST) is None
+        assert event_loop_tiles.non_blocking("GET", path, HOST) is None
 
 
-def test_a_conversion_goes_the_long_way(here: Installation) -> None:
-    runtime.use(replace(here, settings=replace(here.settings, icc="srgb")))
-    runtime.current().library.slide("A")
-    assert event_loop_tiles.at_once("GET", NATIVE, HOST) is None
+def test_a_conversion_goes_the_long_way(services: Services) -> None:
+    runtime.use(replace(services, settings=replace(services.settings, icc="srgb")))
+    runtime.current().slide_cache.slide("A")
+    assert event_loop_tiles.non_blocking("GET", NATIVE, HOST) is None
 
 
 def test_drawing_in_haste_breaks_off(tmp_path: Path) -> None:
@@ -81,13 +83,13 @@ def test_drawing_in_haste_breaks_off(tmp_path: Path) -> None:
     view = View(0, 0, 300, 300, 100, 100)
     # The profile is known, and still it is work.
     assert draw.draw(slide, view, "jpg", colour=Colour("srgb"))
-    with at_once(), pytest.raises(WouldWaitError):
+    with non_blocking(), pytest.raises(WouldWaitError):
         draw.draw(slide, view, "jpg", colour=Colour("srgb"))
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("services")
 def test_a_connection_is_closed_when_it_was_idle_for_long() -> None:
-    event_loop_tiles.at_once("GET", NATIVE, HOST)  # where the tiles lie may have to be read first
+    event_loop_tiles.non_blocking("GET", NATIVE, HOST)  # where the tiles lie may have to be read first
     clock, transport = Clock(), Mock()
     connection = connected(clock, transport)
     connection.data_received(ASKED)
@@ -101,9 +103,9 @@ def test_a_connection_is_closed_when_it_was_idle_for_long() -> None:
     assert transport.close.call_count == 1
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("services")
 def test_a_request_under_way_is_waited_for() -> None:
-    event_loop_tiles.at_once("GET", NATIVE, HOST)
+    event_loop_tiles.non_blocking("GET", NATIVE, HOST)
     clock, transport = Clock(), Mock()
     connection = connected(clock, transport)
     connection.data_received(ASKED)

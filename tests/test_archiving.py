@@ -26,9 +26,9 @@ from vsv.errors import (
 from vsv.lifecycle import archiving, job_runner, requests
 from vsv.records.models import ImportState, JobKind, JobState, Status
 from vsv.rendering.masks import read_mask, store_mask
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.storage.archive_marker import NOTE, read_note
-from vsv.storage.folder_object_store import FolderVault
+from vsv.storage.folder_object_store import FolderObjectStore
 from vsv.storage.object_store import Stored
 from vsv.workflow import job_queue
 from vsv.workflow.transitions import Decider, change
@@ -39,40 +39,43 @@ ID = "1004486"
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setattr("vsv_local.ingest.import_runner.RETRY_DELAYS_S", ())
     monkeypatch.setattr("vsv.slides.slide_cache.RECHECK_SECONDS", 0.0)
     with site(tmp_path) as running:
         brought(running, CONTENT)
-        change(running.here, ID, {"status": Status.GOOD}, ADMIN)
+        change(running.services, ID, {"status": Status.GOOD}, ADMIN)
         yield running
 
 
-def original(here: Site) -> Path:
-    return here.here.files.slide(ID)
+def original(services: Site) -> Path:
+    return services.services.files.slide(ID)
 
 
-def test_it_goes_and_comes_back_and_each_step_is_recorded(here: Site, tmp_path: Path) -> None:
-    written = original(here).stat().st_mtime_ns
-    job = archived(here.here, ID)
+def test_it_goes_and_comes_back_and_each_step_is_recorded(services: Site, tmp_path: Path) -> None:
+    written = original(services).stat().st_mtime_ns
+    job = archived(services.services, ID)
     assert (job.state, job.error, job.by) == (JobState.DONE, None, "dr.k")
     assert job.result == {"bytes": str(len(CONTENT)), "sha256": SHA256}
-    assert not original(here).exists()
+    assert not original(services).exists()
     copy = tmp_path / "data/archive" / ID / "slide.svs"
     assert copy.read_bytes() == CONTENT
-    assert here.here.archive.find(f"{ID}/slide.svs") == Stored(len(CONTENT), SHA256)
-    found = record(here.here, ID)
+    assert services.services.archive.find(f"{ID}/slide.svs") == Stored(len(CONTENT), SHA256)
+    found = record(services.services, ID)
     assert (found.status, found.status_before, found.original) == (Status.ARCHIVED, "GOOD", "ARCHIVED")
 
-    job = restored(here.here, ID)
+    job = restored(services.services, ID)
     assert (job.state, job.error) == (JobState.DONE, None)
-    assert original(here).read_bytes() == CONTENT
-    assert (original(here).stat().st_mtime_ns, original(here).stat().st_mode & 0o777) == (written, 0o444)
-    assert not (original(here).parent / NOTE).exists()
+    assert original(services).read_bytes() == CONTENT
+    assert (original(services).stat().st_mtime_ns, original(services).stat().st_mode & 0o777) == (
+        written,
+        0o444,
+    )
+    assert not (original(services).parent / NOTE).exists()
     assert copy.read_bytes() == CONTENT
-    found = record(here.here, ID)
+    found = record(services.services, ID)
     assert (found.status, found.status_before, found.original) == (Status.GOOD, None, None)
-    assert history(here.here, ID)[-8:] == [
+    assert history(services.services, ID)[-8:] == [
         ("Original", None, "ARCHIVING"),
         ("Original", "ARCHIVING", "ARCHIVED"),
         ("Status", "GOOD", "ARCHIVED"),
@@ -84,66 +87,66 @@ def test_it_goes_and_comes_back_and_each_step_is_recorded(here: Site, tmp_path: 
     ]
 
 
-def test_again_is_quick_and_run_again_writes_nothing(here: Site) -> None:
-    job = archived(here.here, ID)
-    known = history(here.here, ID)
-    archiving.archive_step(here.here, job)
-    assert history(here.here, ID) == known
-    job = restored(here.here, ID)
-    known = history(here.here, ID)
-    archiving.restore_step(here.here, job)
-    assert history(here.here, ID) == known
-    assert archived(here.here, ID).state is JobState.DONE
-    assert not original(here).exists()
+def test_again_is_quick_and_run_again_writes_nothing(services: Site) -> None:
+    job = archived(services.services, ID)
+    known = history(services.services, ID)
+    archiving.archive_step(services.services, job)
+    assert history(services.services, ID) == known
+    job = restored(services.services, ID)
+    known = history(services.services, ID)
+    archiving.restore_step(services.services, job)
+    assert history(services.services, ID) == known
+    assert archived(services.services, ID).state is JobState.DONE
+    assert not original(services).exists()
 
 
 @pytest.mark.parametrize("status", [Status.NEW, Status.BAD, Status.SENT])
-def test_it_returns_to_the_status_that_it_had(here: Site, status: Status) -> None:
-    change(here.here, ID, {"status": Status.NEW}, ADMIN)
+def test_it_returns_to_the_status_that_it_had(services: Site, status: Status) -> None:
+    change(services.services, ID, {"status": Status.NEW}, ADMIN)
     for next_status in {Status.SENT: (Status.GOOD, Status.SENT)}.get(status, (status,)):
-        change(here.here, ID, {"status": next_status}, ADMIN)
-    archived(here.here, ID)
-    assert record(here.here, ID).status is Status.ARCHIVED
-    restored(here.here, ID)
-    assert record(here.here, ID).status is status
+        change(services.services, ID, {"status": next_status}, ADMIN)
+    archived(services.services, ID)
+    assert record(services.services, ID).status is Status.ARCHIVED
+    restored(services.services, ID)
+    assert record(services.services, ID).status is status
 
 
-def test_a_published_slide_stays_published_and_can_still_be_withdrawn(here: Site) -> None:
+def test_a_published_slide_stays_published_and_can_still_be_withdrawn(services: Site) -> None:
     published = {"status": Status.PUBLISHED, "status_before": "SENT", "published_as": "study-1"}
-    here.here.slides.update(ID, published, by="dr.k")
-    archived(here.here, ID)
-    found = record(here.here, ID)
+    services.services.slides.update(ID, published, by="dr.k")
+    archived(services.services, ID)
+    found = record(services.services, ID)
     assert (found.status, found.status_before) == (Status.ARCHIVED, "SENT")
-    restored(here.here, ID)
-    found = record(here.here, ID)
+    restored(services.services, ID)
+    found = record(services.services, ID)
     assert (found.status, found.status_before, found.published_as) == (Status.PUBLISHED, "SENT", "study-1")
 
 
-def test_one_that_was_withdrawn_meanwhile_returns_to_what_it_was_before(here: Site) -> None:
+def test_one_that_was_withdrawn_meanwhile_returns_to_what_it_was_before(services: Site) -> None:
     published = {"status": Status.PUBLISHED, "status_before": "SENT", "published_as": "study-1"}
-    here.here.slides.update(ID, published, by="dr.k")
-    archived(here.here, ID)
-    here.here.slides.update(ID, {"published_as": None}, by="dr.k")
-    restored(here.here, ID)
-    found = record(here.here, ID)
+    services.services.slides.update(ID, published, by="dr.k")
+    archived(services.services, ID)
+    services.services.slides.update(ID, {"published_as": None}, by="dr.k")
+    restored(services.services, ID)
+    found = record(services.services, ID)
     assert (found.status, found.status_before) == (Status.SENT, None)
 
 
-def test_the_scanner_is_told_that_its_slide_is_safe_also_while_it_is_archived(here: Site) -> None:
-    archived(here.here, ID)
-    assert here.post("a.svs", len(CONTENT))[0] == 200
-    assert here.post("a.svs", len(CONTENT), sha256=SHA256)[0] == 200
-    here.here.files.pyramid(ID).unlink()  # it is in the archive nevertheless
-    assert here.post("a.svs", len(CONTENT))[0] == 200
-    assert here.here.files.stored_size(ID) == len(CONTENT)
-    assert here.state() is ImportState.READY
-    assert len(here.records()) == 1
+def test_the_scanner_is_told_that_its_slide_is_safe_also_while_it_is_archived(services: Site) -> None:
+    archived(services.services, ID)
+    assert services.post("a.svs", len(CONTENT))[0] == 200
+    assert services.post("a.svs", len(CONTENT), sha256=SHA256)[0] == 200
+    services.services.files.pyramid(ID).unlink()  # it is in the archive nevertheless
+    assert services.post("a.svs", len(CONTENT))[0] == 200
+    assert services.services.files.stored_size(ID) == len(CONTENT)
+    assert services.state() is ImportState.READY
+    assert len(services.records()) == 1
 
 
 def test_a_file_that_another_machine_removed_is_opened_anew(
-    here: Site, monkeypatch: pytest.MonkeyPatch
+    services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = here.here.library.slide(ID)
+    before = services.services.slide_cache.slide(ID)
     level = before.levels[before.max_level]
 
     def stale(*_: object) -> bytes:
@@ -154,146 +157,146 @@ def test_a_file_that_another_machine_removed_is_opened_anew(
         with pytest.raises(UnavailableError):
             level.jpeg(0, 0)
     assert before.is_stale
-    after = here.here.library.slide(ID)
+    after = services.services.slide_cache.slide(ID)
     assert after is not before
     assert not after.is_stale
 
 
-def test_its_id_is_still_taken(here: Site) -> None:
-    archived(here.here, ID)
+def test_its_id_is_still_taken(services: Site) -> None:
+    archived(services.services, ID)
     other = other_scan(CONTENT)
-    put(here.scanner, "b.svs", other)
-    assert here.settle("b.svs", len(other)) == 200
-    assert len({found.image_id for found in here.records()}) == 2
-    assert read_note(here.here.files.folder(ID)) is not None
+    put(services.scanner, "b.svs", other)
+    assert services.settle("b.svs", len(other)) == 200
+    assert len({found.image_id for found in services.records()}) == 2
+    assert read_note(services.services.files.folder(ID)) is not None
 
 
-def test_masks_thumbnails_and_numbers_do_not_miss_the_original(here: Site) -> None:
+def test_masks_thumbnails_and_numbers_do_not_miss_the_original(services: Site) -> None:
     import numpy as np  # noqa: PLC0415
 
-    archived(here.here, ID)
-    store_mask(here.here.files, ID, 7, np.ones((4, 4), bool))
-    assert read_mask(here.here.files, 7).startswith(b"\x89PNG")
-    assert here.here.files.read_associated(ID, "thumbnail").startswith(b"\xff\xd8")
+    archived(services.services, ID)
+    store_mask(services.services.files, ID, 7, np.ones((4, 4), bool))
+    assert read_mask(services.services.files, 7).startswith(b"\x89PNG")
+    assert services.services.files.read_associated(ID, "thumbnail").startswith(b"\xff\xd8")
     with pytest.raises(SlideNotFoundError):
-        store_mask(here.here.files, "7", 8, np.ones((4, 4), bool))
+        store_mask(services.services.files, "7", 8, np.ones((4, 4), bool))
 
 
-def test_without_its_pyramid_an_archived_slide_asks_to_be_restored(here: Site) -> None:
-    archived(here.here, ID)
-    here.here.files.pyramid(ID).unlink()
+def test_without_its_pyramid_an_archived_slide_asks_to_be_restored(services: Site) -> None:
+    archived(services.services, ID)
+    services.services.files.pyramid(ID).unlink()
     with pytest.raises(UnreadableSlideError, match="unarchive"):
-        here.here.library.slide(ID)
-    restored(here.here, ID)
-    assert here.here.library.slide(ID).path == original(here)
+        services.services.slide_cache.slide(ID)
+    restored(services.services, ID)
+    assert services.services.slide_cache.slide(ID).path == original(services)
 
 
-def test_deleted_undeleted_and_purged_it_goes_from_the_archive_too(here: Site) -> None:
-    archived(here.here, ID)
-    change(here.here, ID, {"status": Status.DELETED}, ADMIN)
+def test_deleted_undeleted_and_purged_it_goes_from_the_archive_too(services: Site) -> None:
+    archived(services.services, ID)
+    change(services.services, ID, {"status": Status.DELETED}, ADMIN)
     with pytest.raises(SlideNotFoundError):
-        here.here.library.slide(ID)
-    assert here.here.files.stored_size(ID) == len(CONTENT)
-    job = job_runner.run(here.here, requests.restore(here.here, ID, ADMIN))
-    assert (job.state, record(here.here, ID).original) == (JobState.FAILED, "ARCHIVED")
-    change(here.here, ID, {"status": Status.NEW}, ADMIN)
-    assert here.here.library.slide(ID).grid.width_px == 600
-    restored(here.here, ID)
-    assert record(here.here, ID).status is Status.NEW
-    archived(here.here, ID)
-    change(here.here, ID, {"status": Status.DELETED}, ADMIN)
-    job = job_runner.run(here.here, requests.purge(here.here, ID, ID, ADMIN))
+        services.services.slide_cache.slide(ID)
+    assert services.services.files.stored_size(ID) == len(CONTENT)
+    job = job_runner.run(services.services, requests.restore(services.services, ID, ADMIN))
+    assert (job.state, record(services.services, ID).original) == (JobState.FAILED, "ARCHIVED")
+    change(services.services, ID, {"status": Status.NEW}, ADMIN)
+    assert services.services.slide_cache.slide(ID).grid.width_px == 600
+    restored(services.services, ID)
+    assert record(services.services, ID).status is Status.NEW
+    archived(services.services, ID)
+    change(services.services, ID, {"status": Status.DELETED}, ADMIN)
+    job = job_runner.run(services.services, requests.purge(services.services, ID, ID, ADMIN))
     assert job.state is JobState.DONE
-    assert here.here.archive.find(archiving.key_of(ID)) is None
-    assert here.here.files.stored_size(ID) is None
+    assert services.services.archive.find(archiving.key_of(ID)) is None
+    assert services.services.files.stored_size(ID) is None
 
 
-def test_restored_and_purged_it_goes_from_the_archive_too(here: Site) -> None:
-    archived(here.here, ID)
-    restored(here.here, ID)
-    change(here.here, ID, {"status": Status.DELETED}, ADMIN)
-    job_runner.run(here.here, requests.purge(here.here, ID, ID, ADMIN))
-    assert here.here.archive.find(archiving.key_of(ID)) is None
+def test_restored_and_purged_it_goes_from_the_archive_too(services: Site) -> None:
+    archived(services.services, ID)
+    restored(services.services, ID)
+    change(services.services, ID, {"status": Status.DELETED}, ADMIN)
+    job_runner.run(services.services, requests.purge(services.services, ID, ID, ADMIN))
+    assert services.services.archive.find(archiving.key_of(ID)) is None
 
 
-def test_a_deletion_while_it_is_copied_is_no_loss(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    put_before = FolderVault.put
+def test_a_deletion_while_it_is_copied_is_no_loss(services: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_before = FolderObjectStore.put
 
-    def deleted_meanwhile(vault: FolderVault, source: Path, key: str, sha256: str) -> None:
+    def deleted_meanwhile(vault: FolderObjectStore, source: Path, key: str, sha256: str) -> None:
         put_before(vault, source, key, sha256)
-        change(here.here, ID, {"status": Status.DELETED}, ADMIN)
+        change(services.services, ID, {"status": Status.DELETED}, ADMIN)
 
-    job = requests.archive(here.here, ID, ADMIN)
+    job = requests.archive(services.services, ID, ADMIN)
     with monkeypatch.context() as patched:
-        patched.setattr(FolderVault, "put", deleted_meanwhile)
-        assert job_runner.run(here.here, job).state is JobState.WAITING
-    job = job_runner.run(here.here, job)
+        patched.setattr(FolderObjectStore, "put", deleted_meanwhile)
+        assert job_runner.run(services.services, job).state is JobState.WAITING
+    job = job_runner.run(services.services, job)
     assert (job.state, job.error) == (JobState.FAILED, "A slide with status DELETED cannot be archived.")
-    assert record(here.here, ID).original is None
-    change(here.here, ID, {"status": Status.NEW}, ADMIN)
-    assert original(here).read_bytes() == CONTENT
+    assert record(services.services, ID).original is None
+    change(services.services, ID, {"status": Status.NEW}, ADMIN)
+    assert original(services).read_bytes() == CONTENT
 
 
 # What must stay
 
 
-def failed(here: Site) -> str:
-    job = archived(here.here, ID)
+def failed(services: Site) -> str:
+    job = archived(services.services, ID)
     assert job.state is JobState.FAILED
-    assert record(here.here, ID).original is None
-    assert original(here).read_bytes() == CONTENT
-    assert read_note(here.here.files.folder(ID)) is None
+    assert record(services.services, ID).original is None
+    assert original(services).read_bytes() == CONTENT
+    assert read_note(services.services.files.folder(ID)) is None
     assert job.error is not None
     return job.error
 
 
-def test_one_whose_levels_are_not_rendered(here: Site) -> None:
-    here.here.files.pyramid(ID).unlink()
-    assert "render" in failed(here)
+def test_one_whose_levels_are_not_rendered(services: Site) -> None:
+    services.services.files.pyramid(ID).unlink()
+    assert "render" in failed(services)
 
 
-def test_one_that_is_still_being_imported(here: Site) -> None:
-    run = here.here.imports.get("a.svs")
+def test_one_that_is_still_being_imported(services: Site) -> None:
+    run = services.services.imports.get("a.svs")
     assert run is not None
-    here.here.imports.advance("a.svs", run.run_id, {"state": ImportState.IMPORTING})
-    assert "imported" in failed(here)
+    services.services.imports.advance("a.svs", run.run_id, {"state": ImportState.IMPORTING})
+    assert "imported" in failed(services)
 
 
-def test_one_whose_bytes_are_not_what_was_recorded(here: Site) -> None:
-    here.here.slides.update(ID, {"checksum": "0" * 64}, by="test")
-    assert "does not match its record" in failed(here)
-    assert here.here.archive.find(archiving.key_of(ID)) is None
-    here.here.slides.update(ID, {"file_size": 7}, by="test")
-    assert "has changed since it was imported" in failed(here)
+def test_one_whose_bytes_are_not_what_was_recorded(services: Site) -> None:
+    services.services.slides.update(ID, {"checksum": "0" * 64}, by="test")
+    assert "does not match its record" in failed(services)
+    assert services.services.archive.find(archiving.key_of(ID)) is None
+    services.services.slides.update(ID, {"file_size": 7}, by="test")
+    assert "has changed since it was imported" in failed(services)
 
 
-def test_one_that_the_archive_holds_as_another(here: Site, tmp_path: Path) -> None:
+def test_one_that_the_archive_holds_as_another(services: Site, tmp_path: Path) -> None:
     other = put(tmp_path, "x", b"x")
-    here.here.archive.put(other, archiving.key_of(ID), hashlib.sha256(b"x").hexdigest())
-    assert "nothing was overwritten" in failed(here)
+    services.services.archive.put(other, archiving.key_of(ID), hashlib.sha256(b"x").hexdigest())
+    assert "nothing was overwritten" in failed(services)
 
 
-def test_a_checksum_that_was_never_made_is_made(here: Site) -> None:
-    here.here.slides.update(ID, {"checksum": None}, by="test")
-    assert archived(here.here, ID).result == {"bytes": str(len(CONTENT)), "sha256": SHA256}
-    assert restored(here.here, ID).state is JobState.DONE
+def test_a_checksum_that_was_never_made_is_made(services: Site) -> None:
+    services.services.slides.update(ID, {"checksum": None}, by="test")
+    assert archived(services.services, ID).result == {"bytes": str(len(CONTENT)), "sha256": SHA256}
+    assert restored(services.services, ID).state is JobState.DONE
 
 
 def test_one_in_the_scanners_folder(tmp_path: Path) -> None:
-    with site(tmp_path, in_place=True) as here:
-        assert here.bring("a.svs", CONTENT) == 202
+    with site(tmp_path, in_place=True) as services:
+        assert services.bring("a.svs", CONTENT) == 202
         with pytest.raises(ConflictError, match="cannot be moved"):
-            requests.archive(here.here, ID, ADMIN)
-        job = job_queue.request(here.here, ID, JobKind.ARCHIVE, "test")
-        assert "cannot be moved" in (job_runner.run(here.here, job).error or "")
-        assert original(here).is_symlink()
-        assert (here.scanner / "a.svs").read_bytes() == CONTENT
+            requests.archive(services.services, ID, ADMIN)
+        job = job_queue.request(services.services, ID, JobKind.ARCHIVE, "test")
+        assert "cannot be moved" in (job_runner.run(services.services, job).error or "")
+        assert original(services).is_symlink()
+        assert (services.scanner / "a.svs").read_bytes() == CONTENT
 
 
-def test_one_that_was_deleted(here: Site) -> None:
-    change(here.here, ID, {"status": Status.DELETED}, ADMIN)
+def test_one_that_was_deleted(services: Site) -> None:
+    change(services.services, ID, {"status": Status.DELETED}, ADMIN)
     with pytest.raises(IllegalTransitionError):
-        requests.archive(here.here, ID, ADMIN)
+        requests.archive(services.services, ID, ADMIN)
 
 
 # What fails
@@ -317,169 +320,175 @@ class Refusing:
         return answer
 
 
-def with_archive(here: Installation, method: str, outcome: Any) -> Installation:
-    other = replace(here)
-    other.__dict__["archive"] = Refusing(here.archive, method, outcome)
+def with_archive(services: Services, method: str, outcome: Any) -> Services:
+    other = replace(services)
+    other.__dict__["archive"] = Refusing(services.archive, method, outcome)
     return other
 
 
 @pytest.mark.parametrize("method", ["put", "find"])
-def test_an_archive_that_fails_keeps_the_job_waiting_and_the_original_here(here: Site, method: str) -> None:
-    job = requests.archive(here.here, ID, ADMIN)
-    bad = with_archive(here.here, method, UnavailableError("the bucket for copies does not answer now"))
+def test_an_archive_that_fails_keeps_the_job_waiting_and_the_original_here(
+    services: Site, method: str
+) -> None:
+    job = requests.archive(services.services, ID, ADMIN)
+    bad = with_archive(
+        services.services, method, UnavailableError("the bucket for copies does not answer now")
+    )
     job = job_runner.run(bad, job)
     assert (job.state, job.error) == (JobState.WAITING, "the bucket for copies does not answer now")
-    assert original(here).read_bytes() == CONTENT
-    assert record(here.here, ID).original == "ARCHIVING"
-    assert record(here.here, ID).status is Status.GOOD
-    assert job_runner.run(here.here, job).state is JobState.DONE
+    assert original(services).read_bytes() == CONTENT
+    assert record(services.services, ID).original == "ARCHIVING"
+    assert record(services.services, ID).status is Status.GOOD
+    assert job_runner.run(services.services, job).state is JobState.DONE
 
 
 @pytest.mark.parametrize("found", [None, Stored(1, SHA256), Stored(len(CONTENT), "0" * 64)])
-def test_an_archive_that_does_not_have_it_is_not_believed(here: Site, found: Stored | None) -> None:
-    job = requests.archive(here.here, ID, ADMIN)
-    job = job_runner.run(with_archive(here.here, "find", found), job)
+def test_an_archive_that_does_not_have_it_is_not_believed(services: Site, found: Stored | None) -> None:
+    job = requests.archive(services.services, ID, ADMIN)
+    job = job_runner.run(with_archive(services.services, "find", found), job)
     assert job.state is JobState.WAITING
-    assert original(here).read_bytes() == CONTENT
+    assert original(services).read_bytes() == CONTENT
 
 
-def test_given_up_the_record_says_that_it_is_here(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_given_up_the_record_says_that_it_is_here(services: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_runner, "ATTEMPTS", 1)
-    job = requests.archive(here.here, ID, ADMIN)
-    job = job_runner.run(with_archive(here.here, "put", UnavailableError("the archive is full")), job)
+    job = requests.archive(services.services, ID, ADMIN)
+    job = job_runner.run(with_archive(services.services, "put", UnavailableError("the archive is full")), job)
     assert (job.state, job.error) == (JobState.FAILED, "the archive is full")
-    assert record(here.here, ID).original is None
+    assert record(services.services, ID).original is None
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
 @pytest.mark.parametrize("place", ["write_note", "durable.flush", "complete"])
 def test_a_disk_that_refuses_loses_nothing(
-    here: Site, monkeypatch: pytest.MonkeyPatch, number: int, place: str
+    services: Site, monkeypatch: pytest.MonkeyPatch, number: int, place: str
 ) -> None:
     def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    job = requests.archive(here.here, ID, ADMIN)
+    job = requests.archive(services.services, ID, ADMIN)
     with monkeypatch.context() as patched:
         patched.setattr(f"vsv.lifecycle.archiving.{place}", refuse)
-        assert job_runner.run(here.here, job).state is JobState.WAITING
+        assert job_runner.run(services.services, job).state is JobState.WAITING
     copies = [
         path
-        for path in (original(here), here.here.files.root / "archive" / ID / "slide.svs")
+        for path in (original(services), services.services.files.root / "archive" / ID / "slide.svs")
         if path.exists()
     ]
     assert [path.read_bytes() for path in copies] == [CONTENT] * len(copies)
     assert copies
-    assert job_runner.run(here.here, job).state is JobState.DONE
+    assert job_runner.run(services.services, job).state is JobState.DONE
 
 
 def test_a_full_disk_at_the_return_leaves_the_archives_copy(
-    here: Site, monkeypatch: pytest.MonkeyPatch
+    services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    archived(here.here, ID)
-    job = requests.restore(here.here, ID, ADMIN)
-    bad = with_archive(here.here, "fetch", UnavailableError("the data folder is full: make room there"))
+    archived(services.services, ID)
+    job = requests.restore(services.services, ID, ADMIN)
+    bad = with_archive(
+        services.services, "fetch", UnavailableError("the data folder is full: make room there")
+    )
     job = job_runner.run(bad, job)
-    assert (job.state, record(here.here, ID).original) == (JobState.WAITING, "RESTORING")
+    assert (job.state, record(services.services, ID).original) == (JobState.WAITING, "RESTORING")
     assert "full" in (job.error or "")
-    assert here.here.library.slide(ID).grid.width_px == 600
-    assert job_runner.run(here.here, job).state is JobState.DONE
+    assert services.services.slide_cache.slide(ID).grid.width_px == 600
+    assert job_runner.run(services.services, job).state is JobState.DONE
 
 
-def test_what_the_archive_lost_is_told_and_the_slide_is_still_shown(here: Site) -> None:
-    archived(here.here, ID)
-    here.here.archive.remove(archiving.key_of(ID))
-    job = restored(here.here, ID)
+def test_what_the_archive_lost_is_told_and_the_slide_is_still_shown(services: Site) -> None:
+    archived(services.services, ID)
+    services.services.archive.remove(archiving.key_of(ID))
+    job = restored(services.services, ID)
     assert job.state is JobState.FAILED
     assert "does not hold" in (job.error or "")
-    assert record(here.here, ID).original == "ARCHIVED"
-    assert here.here.library.slide(ID).grid.width_px == 600
+    assert record(services.services, ID).original == "ARCHIVED"
+    assert services.services.slide_cache.slide(ID).grid.width_px == 600
 
 
-def test_what_is_another_file_there_does_not_come_back(here: Site, tmp_path: Path) -> None:
-    archived(here.here, ID)
-    here.here.archive.remove(archiving.key_of(ID))
+def test_what_is_another_file_there_does_not_come_back(services: Site, tmp_path: Path) -> None:
+    archived(services.services, ID)
+    services.services.archive.remove(archiving.key_of(ID))
     other = put(tmp_path, "x", bytes(len(CONTENT)))
-    here.here.archive.put(other, archiving.key_of(ID), hashlib.sha256(other.read_bytes()).hexdigest())
-    job = restored(here.here, ID)
+    services.services.archive.put(other, archiving.key_of(ID), hashlib.sha256(other.read_bytes()).hexdigest())
+    job = restored(services.services, ID)
     assert (job.state, "a different file" in (job.error or "")) == (JobState.FAILED, True)
-    assert not original(here).exists()
+    assert not original(services).exists()
 
 
-def test_without_its_note_it_comes_back_all_the_same(here: Site) -> None:
-    archived(here.here, ID)
-    (here.here.files.folder(ID) / NOTE).unlink()
-    assert restored(here.here, ID).state is JobState.DONE
-    assert original(here).read_bytes() == CONTENT
+def test_without_its_note_it_comes_back_all_the_same(services: Site) -> None:
+    archived(services.services, ID)
+    (services.services.files.folder(ID) / NOTE).unlink()
+    assert restored(services.services, ID).state is JobState.DONE
+    assert original(services).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
     "text", [b"", b"{}", b"[1]", b'{"size": "x", "sha256": "", "key": "", "modified": 0}']
 )
-def test_a_note_that_says_nothing_is_none(here: Site, text: bytes) -> None:
-    archived(here.here, ID)
-    (here.here.files.folder(ID) / NOTE).write_bytes(text)
-    assert read_note(here.here.files.folder(ID)) is None
-    assert here.here.files.stored_size(ID) is None
+def test_a_note_that_says_nothing_is_none(services: Site, text: bytes) -> None:
+    archived(services.services, ID)
+    (services.services.files.folder(ID) / NOTE).write_bytes(text)
+    assert read_note(services.services.files.folder(ID)) is None
+    assert services.services.files.stored_size(ID) is None
 
 
-def test_a_thaw_is_waited_for_and_expected_when_it_was_expected(here: Site) -> None:
-    archived(here.here, ID)
-    job = requests.restore(here.here, ID, ADMIN)
-    frozen = with_archive(here.here, "fetch", NotYetError("up to 5 hours", 5 * 3600.0))
+def test_a_thaw_is_waited_for_and_expected_when_it_was_expected(services: Site) -> None:
+    archived(services.services, ID)
+    job = requests.restore(services.services, ID, ADMIN)
+    frozen = with_archive(services.services, "fetch", NotYetError("up to 5 hours", 5 * 3600.0))
     job = job_runner.run(frozen, job)
     assert (job.state, job.attempts) == (JobState.WAITING, 0)
     first = datetime.fromisoformat(job.expected_at or "")
     assert abs(first - datetime.now(UTC) - timedelta(hours=5)) < timedelta(minutes=1)
     job = job_runner.run(frozen, job)
     assert abs(datetime.fromisoformat(job.expected_at or "") - first) < timedelta(seconds=5)
-    assert record(here.here, ID).original == "RESTORING"
+    assert record(services.services, ID).original == "RESTORING"
     late = replace(job, expected_at="2020-01-01T00:00:00.000000Z")
     with pytest.raises(NotYetError) as told:
         archiving.restore_step(frozen, late)
     assert told.value.seconds == archiving.LOOK_S
-    assert job_runner.run(here.here, job).state is JobState.DONE
-    assert record(here.here, ID).original is None
+    assert job_runner.run(services.services, job).state is JobState.DONE
+    assert record(services.services, ID).original is None
 
 
 def test_a_record_that_others_keep_changing_is_waited_for(
-    here: Site, monkeypatch: pytest.MonkeyPatch
+    services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from vsv.errors import VersionConflictError  # noqa: PLC0415
 
     class Busy:
-        get = here.here.slides.get
+        get = services.services.slides.get
 
         def update(self, *_: object, **__: object) -> None:
             raise VersionConflictError("faster")
 
-    job = requests.archive(here.here, ID, ADMIN)
-    busy = replace(here.here)
+    job = requests.archive(services.services, ID, ADMIN)
+    busy = replace(services.services)
     busy.__dict__["slides"] = Busy()
     with pytest.raises(UnavailableError, match="keep changing"):
         archiving.archive_step(busy, job)
-    assert original(here).exists()
+    assert original(services).exists()
 
 
-def test_only_admins_ask(here: Site) -> None:
+def test_only_admins_ask(services: Site) -> None:
     from vsv.errors import ForbiddenError  # noqa: PLC0415
 
     for ask in (requests.archive, requests.restore):
         with pytest.raises(ForbiddenError):
-            ask(here.here, ID, Decider("t", is_admin=False))
+            ask(services.services, ID, Decider("t", is_admin=False))
 
 
-def test_nothing_is_archived_of_a_slide_that_has_no_files(here: Site) -> None:
-    job = requests.archive(here.here, ID, ADMIN)
-    for path in here.here.files.folder(ID).iterdir():
+def test_nothing_is_archived_of_a_slide_that_has_no_files(services: Site) -> None:
+    job = requests.archive(services.services, ID, ADMIN)
+    for path in services.services.files.folder(ID).iterdir():
         path.unlink()
-    assert job_runner.run(here.here, job).error == "no original is stored for this slide"
+    assert job_runner.run(services.services, job).error == "no original is stored for this slide"
     with pytest.raises(FileMissingError):
-        archiving._fetch(here.here, job, record(here.here, ID))
+        archiving._fetch(services.services, job, record(services.services, ID))
 
 
-def test_the_note_is_for_people_too(here: Site) -> None:
-    archived(here.here, ID)
-    note = json.loads((here.here.files.folder(ID) / NOTE).read_bytes())
+def test_the_note_is_for_people_too(services: Site) -> None:
+    archived(services.services, ID)
+    note = json.loads((services.services.files.folder(ID) / NOTE).read_bytes())
     assert note["key"] == f"{ID}/slide.svs"
     assert (note["size"], note["sha256"]) == (len(CONTENT), SHA256)

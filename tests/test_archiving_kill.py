@@ -16,7 +16,7 @@ from vsv.ingest.steps import render
 from vsv.lifecycle import archiving, job_runner, requests
 from vsv.pyramids.self_contained import check_complete
 from vsv.records.models import JobKind, JobState, Status
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.storage import atomic_write
 from vsv.storage.archive_marker import read_note
 from vsv.storage.object_store import Stored
@@ -45,53 +45,53 @@ with standalone(Path(sys.argv[1])) as (here, _intake):
 """
 
 
-def check_safe(here: Installation) -> None:
+def check_safe(services: Services) -> None:
     """Check what must be true at every moment: the original is whole somewhere, and the slide is shown."""
-    original = here.files.slide(ID)
-    is_there = here.archive.find(archiving.key_of(ID)) == Stored(len(CONTENT), SHA256)
+    original = services.files.slide(ID)
+    is_there = services.archive.find(archiving.key_of(ID)) == Stored(len(CONTENT), SHA256)
     assert original.exists() or is_there
     if original.exists():
         assert original.read_bytes() == CONTENT
     if is_there:
-        assert (here.files.root / "archive" / ID / "slide.svs").read_bytes() == CONTENT
-    assert here.files.stored_size(ID) == len(CONTENT)
-    assert here.library.slide(ID).levels.keys() == set(range(13))
-    found = record(here, ID)
+        assert (services.files.root / "archive" / ID / "slide.svs").read_bytes() == CONTENT
+    assert services.files.stored_size(ID) == len(CONTENT)
+    assert services.slide_cache.slide(ID).levels.keys() == set(range(13))
+    found = record(services, ID)
     assert found.original is not None or original.exists()
-    assert found.original != "ARCHIVED" or read_note(here.files.folder(ID)) is not None
+    assert found.original != "ARCHIVED" or read_note(services.files.folder(ID)) is not None
 
 
-def check_ended(here: Installation) -> None:
+def check_ended(services: Services) -> None:
     """Finish what is waiting, and check that record and files say the same."""
-    for job in job_queue.slide_jobs(here, ID):
+    for job in job_queue.slide_jobs(services, ID):
         if job.kind in KINDS and job.state is JobState.WAITING:
-            assert job_runner.run(here, job).state is JobState.DONE
-    found, is_here = record(here, ID), here.files.slide(ID).exists()
+            assert job_runner.run(services, job).state is JobState.DONE
+    found, is_here = record(services, ID), services.files.slide(ID).exists()
     assert found.original == (None if is_here else "ARCHIVED")
     assert found.status is (Status.GOOD if is_here else Status.ARCHIVED)
-    assert (read_note(here.files.folder(ID)) is None) == is_here
+    assert (read_note(services.files.folder(ID)) is None) == is_here
     if not is_here:
-        check_complete(here.files.pyramid(ID))
+        check_complete(services.files.pyramid(ID))
 
 
-def prepared(here: Site) -> None:
-    brought(here, CONTENT)
-    change(here.here, ID, {"status": Status.GOOD}, ADMIN)
+def prepared(services: Site) -> None:
+    brought(services, CONTENT)
+    change(services.services, ID, {"status": Status.GOOD}, ADMIN)
 
 
 def test_killed_at_any_moment_the_original_is_whole_and_the_step_completes(tmp_path: Path) -> None:
     chance = random.Random(20261121)
-    with site(tmp_path) as here:
-        prepared(here)
-        before = answers(here.here, ID)
+    with site(tmp_path) as services:
+        prepared(services)
+        before = answers(services.services, ID)
     for _ in range(ROUNDS):
         _killed(tmp_path / "data", chance.uniform(0, 0.6))
-        with site(tmp_path) as here:
-            check_safe(here.here)
-            check_ended(here.here)
-            check_safe(here.here)
-    with site(tmp_path) as here:
-        assert answers(here.here, ID) == before
+        with site(tmp_path) as services:
+            check_safe(services.services)
+            check_ended(services.services)
+            check_safe(services.services)
+    with site(tmp_path) as services:
+        assert answers(services.services, ID) == before
         assert list((tmp_path / "data/slides" / ID).glob("*.svs.*")) == []
 
 
@@ -113,25 +113,25 @@ class KilledError(BaseException):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_before_each_flush_it_completes(
-    here: Site, monkeypatch: pytest.MonkeyPatch, kind: JobKind
+    services: Site, monkeypatch: pytest.MonkeyPatch, kind: JobKind
 ) -> None:
-    prepared(here)
+    prepared(services)
     moments = 0
-    while _is_killed(here.here, monkeypatch, kind, moments):
-        check_safe(here.here)
-        check_ended(here.here)
+    while _is_killed(services.services, monkeypatch, kind, moments):
+        check_safe(services.services)
+        check_ended(services.services)
         moments += 1
-        here.here.files.pyramid(ID).unlink(missing_ok=True)  # so that it is completed each time
-        _begin_again(here.here, kind)
-    check_safe(here.here)
-    check_ended(here.here)
+        services.services.files.pyramid(ID).unlink(missing_ok=True)  # so that it is completed each time
+        _begin_again(services.services, kind)
+    check_safe(services.services)
+    check_ended(services.services)
     assert moments >= (2 if kind is JobKind.RESTORE else 4)
 
 
-def _is_killed(here: Installation, monkeypatch: pytest.MonkeyPatch, kind: JobKind, moment: int) -> bool:
+def _is_killed(services: Services, monkeypatch: pytest.MonkeyPatch, kind: JobKind, moment: int) -> bool:
     """Run a job until its flushes are used up; tell whether they were."""
     if kind is JobKind.RESTORE:
-        job_runner.run(here, requests.archive(here, ID, ADMIN))
+        job_runner.run(services, requests.archive(services, ID, ADMIN))
     flush, left = atomic_write.flush, iter(range(moment))
 
     def flush_or_die(path: Path) -> None:
@@ -139,19 +139,19 @@ def _is_killed(here: Installation, monkeypatch: pytest.MonkeyPatch, kind: JobKin
             raise KilledError
         flush(path)
 
-    job = (requests.restore if kind is JobKind.RESTORE else requests.archive)(here, ID, ADMIN)
+    job = (requests.restore if kind is JobKind.RESTORE else requests.archive)(services, ID, ADMIN)
     with monkeypatch.context() as patched:
         patched.setattr(atomic_write, "flush", flush_or_die)
         try:
-            job_runner.run(here, job)
+            job_runner.run(services, job)
         except KilledError:
             return True
     return False
 
 
-def _begin_again(here: Installation, kind: JobKind) -> None:
+def _begin_again(services: Services, kind: JobKind) -> None:
     if kind is JobKind.ARCHIVE:
-        job_runner.run(here, requests.restore(here, ID, ADMIN))
-    here.library.forget(ID)
-    render(here, ID, lambda _done, _all: None, jobs=1)
-    here.archive.remove(archiving.key_of(ID))
+        job_runner.run(services, requests.restore(services, ID, ADMIN))
+    services.slide_cache.forget(ID)
+    render(services, ID, lambda _done, _all: None, jobs=1)
+    services.archive.remove(archiving.key_of(ID))

@@ -67,16 +67,16 @@ def records(folder: Path) -> list[Any]:
 @pytest.fixture
 def filled(tmp_path: Path) -> Iterator[Path]:
     """Give a folder with an installation of a shown and a deleted slide, with history."""
-    with site(tmp_path) as here:
-        here.bring("a.svs")
-        here.bring("b.svs", other_scan(slide_bytes()))
-        here.here.slides.update("1004486", {"status": Status.GOOD, "note": "looks fine"}, by="ada")
-        change(here.here, second(here), {"status": Status.DELETED}, OPERATOR)
+    with site(tmp_path) as services:
+        services.bring("a.svs")
+        services.bring("b.svs", other_scan(slide_bytes()))
+        services.services.slides.update("1004486", {"status": Status.GOOD, "note": "looks fine"}, by="ada")
+        change(services.services, second(services), {"status": Status.DELETED}, OPERATOR)
     yield tmp_path
 
 
-def second(here: Site) -> str:
-    return next(record.image_id for record in here.records() if record.image_id != "1004486")
+def second(services: Site) -> str:
+    return next(record.image_id for record in services.records() if record.image_id != "1004486")
 
 
 def test_the_data_folder_is_destroyed_and_comes_back(filled: Path) -> None:
@@ -92,11 +92,11 @@ def test_the_data_folder_is_destroyed_and_comes_back(filled: Path) -> None:
         for address, was in zip(ADDRESSES, before, strict=True):
             answer = running.ask(address)
             assert (answer.status, answer.body) == (was.status, was.body) and answer.status == 200
-    with site(filled) as here:
-        assert here.here.slides.history("1004486").items[0].by == "ada"
-        deleted = next(r for r in here.records() if r.status is Status.DELETED)
-        change(here.here, deleted.image_id, {"status": Status.NEW}, OPERATOR)
-        assert here.here.files.slide(deleted.image_id).read_bytes() == other_scan(slide_bytes())
+    with site(filled) as services:
+        assert services.services.slides.history("1004486").items[0].by == "ada"
+        deleted = next(r for r in services.records() if r.status is Status.DELETED)
+        change(services.services, deleted.image_id, {"status": Status.NEW}, OPERATOR)
+        assert services.services.files.slide(deleted.image_id).read_bytes() == other_scan(slide_bytes())
 
 
 def test_a_file_is_counted_once_however_often_it_is_looked_for(filled: Path) -> None:
@@ -110,11 +110,11 @@ def test_the_next_backup_copies_what_is_new_and_lets_go_of_what_is_gone(filled: 
     second_one = backed_up(filled)
     assert (first["copied"], second_one["copied"]) == (first["files"], 1)  # the records, always
     before = set((filled / "backup/contents").glob("??/*"))
-    with site(filled) as here:
-        here.bring("c.svs", other_scan(slide_bytes(), b"28"))
-        gone = next(r.image_id for r in here.records() if r.status is Status.DELETED)
-        here.here.files.purge(gone)
-        here.here.slides.update(gone, {"original": "PURGED"}, by="test")
+    with site(filled) as services:
+        services.bring("c.svs", other_scan(slide_bytes(), b"28"))
+        gone = next(r.image_id for r in services.records() if r.status is Status.DELETED)
+        services.services.files.purge(gone)
+        services.services.slides.update(gone, {"original": "PURGED"}, by="test")
     third = backed_up(filled)
     assert 0 < third["copied"] < third["files"]
     digest = hashlib.sha256(other_scan(slide_bytes())).hexdigest()
@@ -139,8 +139,8 @@ def test_what_is_being_imported_and_caches_stay_out(filled: Path) -> None:
 
 
 def test_an_original_in_place_is_noted_and_comes_along_only_when_asked(tmp_path: Path) -> None:
-    with site(tmp_path, in_place=True) as here:
-        here.bring()
+    with site(tmp_path, in_place=True) as services:
+        services.bring()
     assert backed_up(tmp_path)["in_place"] == 1
     shutil.rmtree(tmp_path / "data")
     assert vsv(tmp_path, "restore", tmp_path / "backup").exit_code == 0
@@ -299,8 +299,8 @@ def test_a_backup_within_the_data_folder_is_refused(filled: Path, place: str) ->
 def test_a_full_disk_leaves_the_backup_before(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backed_up(filled)
     before = (filled / "backup/manifest.json").read_bytes()
-    with site(filled) as here:
-        here.bring("c.svs", other_scan(slide_bytes(), b"28"))
+    with site(filled) as services:
+        services.bring("c.svs", other_scan(slide_bytes(), b"28"))
 
     def full(*_arguments: object) -> None:
         raise OSError(28, "No space left on device")
@@ -418,14 +418,14 @@ def test_a_backup_made_while_slides_come_in_has_the_files_of_every_record(tmp_pa
             assert backed_up(tmp_path)["troubles"] == {}
     shutil.rmtree(tmp_path / "data")
     assert vsv(tmp_path, "restore", tmp_path / "backup").exit_code == 0
-    with site(tmp_path) as here:
-        assert here.records()
-        for record in here.records():
-            assert here.here.files.slide(record.image_id).read_bytes() == slide_bytes(record.image_id)
-        here.intake.resume()  # what had begun goes on with the scanner's files
-        here.finish()
+    with site(tmp_path) as services:
+        assert services.records()
+        for record in services.records():
+            assert services.services.files.slide(record.image_id).read_bytes() == slide_bytes(record.image_id)
+        services.intake.resume()  # what had begun goes on with the scanner's files
+        services.finish()
         for number in range(6):
-            assert here.settle(f"{number}.svs", (scanner / f"{number}.svs").stat().st_size) == 200
+            assert services.settle(f"{number}.svs", (scanner / f"{number}.svs").stat().st_size) == 200
 
 
 def test_unreadable_records_are_one_sentence(tmp_path: Path) -> None:

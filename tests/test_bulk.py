@@ -214,7 +214,7 @@ class TestRuns:
     def test_to_watch_ends_when_nothing_goes_on(self, tmp_path: Path) -> None:
         with Run(tmp_path / "data", Kind.RENDER, files=2, amount=9, threads=1) as run:
             run.begin("1004486", 9)
-            run._write(at_once=True)
+            run._write(non_blocking=True)
             text = vsv(tmp_path, "status").output
             assert "running since" in text
             assert "now: 1004486" in text
@@ -266,8 +266,8 @@ class TestImport:
             put(tmp_path / "in" / day.decode(), "same.svs", other_scan(slide_bytes(), day))
         result = vsv(tmp_path, "import", tmp_path / "in", "--jobs", "4")
         assert (result.exit_code, "4 OK" in result.output) == (0, True)
-        with site(tmp_path) as here:
-            dates = sorted(str(record.scan_date)[8:10] for record in here.records())
+        with site(tmp_path) as services:
+            dates = sorted(str(record.scan_date)[8:10] for record in services.records())
         assert dates == [day.decode() for day in days]
         assert "0 OK, 4 skipped" in vsv(tmp_path, "import", tmp_path / "in").output
 
@@ -280,17 +280,17 @@ class TestImport:
             process.kill()
             process.communicate()
             assert not alive(tmp_path)
-            with site(tmp_path) as here:
-                check_whole(here)
+            with site(tmp_path) as services:
+                check_whole(services)
         text = vsv(tmp_path, "status").output
         assert "crashed" in text or "done" in text
         result = vsv(tmp_path, "import", folder)
         assert (result.exit_code, "0 failed" in result.output) == (0, True)
-        with site(tmp_path) as here:
-            assert sorted(record.image_id for record in here.records()) == [
+        with site(tmp_path) as services:
+            assert sorted(record.image_id for record in services.records()) == [
                 str(3000000 + n) for n in range(8)
             ]
-            check_whole(here)
+            check_whole(services)
 
     def test_interrupted_it_ends_in_order_and_goes_on(self, tmp_path: Path) -> None:
         folder = fill(tmp_path, 40)
@@ -313,8 +313,8 @@ class TestImport:
             told = [json.loads(command.communicate(timeout=DEADLINE_S)[0]) for command in commands]
         assert {outcome["Outcome"] for outcomes in told for outcome in outcomes} <= {"OK", "SKIPPED"}
         assert [len(outcomes) for outcomes in told] == [6, 6]
-        with site(tmp_path) as here:
-            assert [record.version for record in here.records()] == [1] * 6
+        with site(tmp_path) as services:
+            assert [record.version for record in services.records()] == [1] * 6
 
 
 def alive(folder: Path) -> bool:
@@ -324,10 +324,10 @@ def alive(folder: Path) -> bool:
 class TestRender:
     def test_what_another_process_works_on_is_left_to_it(self, tmp_path: Path) -> None:
         vsv(tmp_path, "import", fill(tmp_path, 2))
-        with site(tmp_path) as here:
-            for pyramid in here.here.files.root.glob("slides/*/pyramid.tif"):
+        with site(tmp_path) as services:
+            for pyramid in services.services.files.root.glob("slides/*/pyramid.tif"):
                 pyramid.unlink()
-            with import_lock(here.here.files, "0.svs"):
+            with import_lock(services.services.files, "0.svs"):
                 result = vsv(tmp_path, "render", "--all")
         assert "[1/2] skipped 3000000: another process is at work on it" in result.output
         assert "1 OK, 1 skipped, 0 failed" in result.output
@@ -335,8 +335,8 @@ class TestRender:
 
     def test_slides_whose_original_is_away_are_left_out(self, tmp_path: Path) -> None:
         vsv(tmp_path, "import", fill(tmp_path, 2))
-        with site(tmp_path) as here:
-            here.here.slides.update("3000000", {"original": "ARCHIVED"}, by="test")
+        with site(tmp_path) as services:
+            services.services.slides.update("3000000", {"original": "ARCHIVED"}, by="test")
         assert "0 OK, 1 skipped, 0 failed" in vsv(tmp_path, "render", "--all").output
 
     def test_interrupted_it_stops_within_a_slide(

@@ -18,9 +18,9 @@ ID = "1004486"
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    with site(tmp_path) as here:
-        here.bring("a.svs", slide_bytes())
-        here.here.slides.update(ID, {"status": Status.GOOD}, by="test")
+    with site(tmp_path) as services:
+        services.bring("a.svs", slide_bytes())
+        services.services.slides.update(ID, {"status": Status.GOOD}, by="test")
     return tmp_path / "data"
 
 
@@ -35,9 +35,9 @@ def test_there_and_back(data: Path, tmp_path: Path) -> None:
     assert (data / "archive" / ID / "slide.svs").read_bytes() == slide_bytes()
     result = vsv(data, "unarchive", ID)
     assert (result.exit_code, result.output) == (0, f"Slide {ID} is unarchived (0.3 MB)\n")
-    with site(tmp_path) as here:
-        assert here.here.files.slide(ID).read_bytes() == slide_bytes()
-        assert record(here.here, ID).modified_by == "vsv"
+    with site(tmp_path) as services:
+        assert services.services.files.slide(ID).read_bytes() == slide_bytes()
+        assert record(services.services, ID).modified_by == "vsv"
 
 
 def test_another_folder_is_the_archive_if_it_is_there(

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from vsv.lifecycle import requests
 from vsv.records.models import JobKind, JobRecord, JobState, Status
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.workflow import job_queue
 from vsv.workflow.transitions import Decider, change
 
@@ -30,11 +30,11 @@ def data(tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch) ->
     data = tmp_path / "data"
     data.mkdir()
     (data / "destinations.json").write_text(json.dumps([{"name": "registry", "url": registry.url}]))
-    with standalone(data) as (here, _intake):
+    with standalone(data) as (services, _intake):
         for image_id in ("1", "2"):
-            here.slides.put_new(slide(image_id, status=Status.GOOD))
-            here.files.folder(image_id).mkdir(parents=True)
-            here.files.slide(image_id).write_bytes(b"slide")
+            services.slides.put_new(slide(image_id, status=Status.GOOD))
+            services.files.folder(image_id).mkdir(parents=True)
+            services.files.slide(image_id).write_bytes(b"slide")
     return data
 
 
@@ -42,9 +42,9 @@ def run(data: Path, *arguments: str) -> Result:
     return CliRunner().invoke(main, [*arguments, "--data", str(data)])
 
 
-def found(data: Path, read: Callable[[Installation], Any]) -> Any:
-    with standalone(data) as (here, _intake):
-        return read(here)
+def found(data: Path, read: Callable[[Services], Any]) -> Any:
+    with standalone(data) as (services, _intake):
+        return read(services)
 
 
 class TestSend:
@@ -57,7 +57,7 @@ class TestSend:
             "Slide 1 is SENT already: to send it again, mark it" in again.output,
         ) == (0, True)
         assert [document["slide"]["ImageID"] for _p, _h, document in registry.asked] == ["1", "2"]
-        assert found(data, lambda here: here.slides.get("1").status) is Status.SENT
+        assert found(data, lambda services: services.slides.get("1").status) is Status.SENT
 
     def test_what_cannot_be_sent_now_waits(self, data: Path, registry: Registry) -> None:
         registry.answers[:] = [status(503)]
@@ -93,8 +93,8 @@ class TestUndeleteAndPurge:
         run(data, "delete", "1", "--yes")
         result = run(data, "undelete", "1")
         assert (result.exit_code, result.output) == (0, "Slide 1 is undeleted\n")
-        assert found(data, lambda here: here.slides.get("1").status) is Status.NEW
-        assert found(data, lambda here: here.files.slide("1").read_bytes()) == b"slide"
+        assert found(data, lambda services: services.slides.get("1").status) is Status.NEW
+        assert found(data, lambda services: services.files.slide("1").read_bytes()) == b"slide"
 
     @pytest.mark.parametrize("command", [("undelete", "1"), ("delete", "1", "--undo")])
     def test_undelete_refuses_a_slide_that_is_not_deleted(self, data: Path, command: tuple[str, ...]) -> None:
@@ -109,7 +109,7 @@ class TestUndeleteAndPurge:
         result = CliRunner().invoke(main, [*command, "--data", str(data)], input="1\n")
         assert result.exit_code == 0
         assert "Slide 1 is purged: slide.svs" in result.output
-        assert found(data, lambda here: here.slides.get("1").original) == "PURGED"
+        assert found(data, lambda services: services.slides.get("1").original) == "PURGED"
         again = run(data, "undelete", "1")
         assert again.exit_code == 1
         assert "This slide's files were permanently deleted: it cannot be undeleted." in again.output
@@ -117,7 +117,7 @@ class TestUndeleteAndPurge:
     def test_purge_refuses_a_slide_that_is_not_deleted(self, data: Path) -> None:
         result = run(data, "purge", "1", "--yes")
         assert (result.exit_code, "Only a deleted slide can be purged." in result.output) == (1, True)
-        assert found(data, lambda here: here.files.slide("1").read_bytes()) == b"slide"
+        assert found(data, lambda services: services.files.slide("1").read_bytes()) == b"slide"
 
     @pytest.mark.parametrize("command", ["delete", "undelete", "purge", "show"])
     def test_command_names_a_slide_that_is_not_found(self, data: Path, command: str) -> None:
@@ -145,14 +145,14 @@ class TestRunJobs:
         assert result.exit_code == 0
         assert "PURGE     1" in result.output
         assert "slide.svs, waited.json" in result.output
-        assert found(data, lambda here: here.slides.get("1").original) == "PURGED"
+        assert found(data, lambda services: services.slides.get("1").original) == "PURGED"
 
     def test_within_the_grace_nothing_goes(self, data: Path) -> None:
         deleted = run(data, "delete", "1", "--yes")
         assert "for 7 days vsv undelete 1 undoes this" in deleted.output
         assert "0 done" in run(data, "run-jobs").output
         assert run(data, "delete", "1", "--undo").exit_code == 0
-        assert found(data, lambda here: here.files.slide("1").read_bytes()) == b"slide"
+        assert found(data, lambda services: services.files.slide("1").read_bytes()) == b"slide"
 
     def test_a_setting_that_is_no_number_of_days_is_refused(
         self, data: Path, monkeypatch: pytest.MonkeyPatch
@@ -164,10 +164,10 @@ class TestRunJobs:
 
 
 class TestServer:
-    def eventually(self, here: Installation, image_id: str, kind: JobKind) -> JobRecord:
+    def eventually(self, services: Services, image_id: str, kind: JobKind) -> JobRecord:
         until = time.monotonic() + 20
         while time.monotonic() < until:
-            job = here.jobs.get(image_id, kind)
+            job = services.jobs.get(image_id, kind)
             if job is not None and job.state is not JobState.WAITING:
                 return job
             time.sleep(0.02)
@@ -177,21 +177,21 @@ class TestServer:
         self, data: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("vsv_local.server.job_threads.LOOK_SECONDS", 0.02)
-        with standalone(data) as (here, _intake):
-            worker = JobWorker(here)
+        with standalone(data) as (services, _intake):
+            worker = JobWorker(services)
             worker.start()
             try:
-                change(here, "1", {"status": Status.SENT}, ADMIN)
-                assert self.eventually(here, "1", JobKind.SEND).state is JobState.DONE
-                change(here, "2", {"status": Status.DELETED}, ADMIN)
-                requests.purge(here, "2", "2", ADMIN)
-                assert self.eventually(here, "2", JobKind.PURGE).state is JobState.DONE
+                change(services, "1", {"status": Status.SENT}, ADMIN)
+                assert self.eventually(services, "1", JobKind.SEND).state is JobState.DONE
+                change(services, "2", {"status": Status.DELETED}, ADMIN)
+                requests.purge(services, "2", "2", ADMIN)
+                assert self.eventually(services, "2", JobKind.PURGE).state is JobState.DONE
             finally:
                 worker.stop()
             assert len(registry.asked) == 1
-            job_queue.request(here, "1", JobKind.PURGE, "Eve")
+            job_queue.request(services, "1", JobKind.PURGE, "Eve")
             time.sleep(0.1)
-            stopped = here.jobs.get("1", JobKind.PURGE)
+            stopped = services.jobs.get("1", JobKind.PURGE)
             assert stopped
             assert stopped.attempts == 0
 
@@ -204,17 +204,17 @@ class TestServer:
     ) -> None:
         monkeypatch.setattr("vsv_local.server.job_threads.LOOK_SECONDS", 0.02)
 
-        def broken(_here: Installation) -> list[JobRecord]:
+        def broken(_services: Services) -> list[JobRecord]:
             raise RuntimeError("broken")
 
         monkeypatch.setattr("vsv.lifecycle.daily_schedule.look", broken)
-        with standalone(data) as (here, _intake):
-            worker = JobWorker(here)
+        with standalone(data) as (services, _intake):
+            worker = JobWorker(services)
             worker.start()
             try:
-                change(here, "2", {"status": Status.DELETED}, ADMIN)
-                requests.purge(here, "2", "2", ADMIN)
-                assert self.eventually(here, "2", JobKind.PURGE).state is JobState.DONE
+                change(services, "2", {"status": Status.DELETED}, ADMIN)
+                requests.purge(services, "2", "2", ADMIN)
+                assert self.eventually(services, "2", JobKind.PURGE).state is JobState.DONE
             finally:
                 worker.stop()
         assert "broken" in caplog.text
@@ -222,7 +222,7 @@ class TestServer:
 
 def test_a_list_of_jobs_does_not_repeat_a_policys_secret(data: Path) -> None:
     detail = {"name": "STUDY-1", "policy": 'dates = "shift"\nshift_key = "0123456789abcdef"'}
-    found(data, lambda here: job_queue.request(here, "1", JobKind.PUBLISH, "Eve", detail))
+    found(data, lambda services: job_queue.request(services, "1", JobKind.PUBLISH, "Eve", detail))
     result = run(data, "jobs", "--json")
     (listed,) = json.loads(result.stdout)
     assert listed["Detail"] == {"name": "STUDY-1"}

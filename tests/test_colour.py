@@ -327,26 +327,26 @@ def body(answer: dict[str, Any]) -> bytes:
 DESCRIPTION = Plan().description
 
 
-def bring(here: Site, icc: bytes | None, image_id: str) -> None:
+def bring(services: Site, icc: bytes | None, image_id: str) -> None:
     """Import a slide whose own thumbnail is in other colours than the slide."""
-    path = here.scanner / f"{image_id}.svs"
+    path = services.scanner / f"{image_id}.svs"
     description = DESCRIPTION.replace("ImageID = 1004486", f"ImageID = {image_id}")
     write_slide(path, Plan(*SIZE, icc=icc, description=description, associated="none"))
-    assert here.bring(path.name, path.read_bytes()) == 200
-    here.here.library.forget(image_id)  # it was opened before its pyramid was there
+    assert services.bring(path.name, path.read_bytes()) == 200
+    services.services.slide_cache.forget(image_id)  # it was opened before its pyramid was there
 
 
 class TestOverDeepZoom:
     @pytest.fixture
-    def site(self, here: Site) -> Iterator[Site]:
-        bring(here, matrix_profile(name='Test "scanner" <1>'), "A")
-        bring(here, None, "B")
-        yield here
+    def site(self, services: Site) -> Iterator[Site]:
+        bring(services, matrix_profile(name='Test "scanner" <1>'), "A")
+        bring(services, None, "B")
+        yield services
 
     @pytest.mark.parametrize("query", ["", "icc=srgb", "icc=srgb&intent=absolute"])
     def test_all_protocols_give_the_same_tile(self, site: Site, query: str) -> None:
-        slide = site.here.library.slide("A")
-        size, number = slide.grid.tile_size, give_number(site.here.files, "A")
+        slide = site.services.slide_cache.slide("A")
+        size, number = slide.grid.tile_size, give_number(site.services.files, "A")
         tile = ask(f"A_files/{slide.max_level}/1_0.jpeg", query)["body"]
         region = f"/iiif/A/{size},0,{size},{size}/max/0/default.jpg"
         mine = lambda_handler(http_event("GET", region, query, [(b"host", b"x")]), None)
@@ -450,15 +450,15 @@ class TestOverDeepZoom:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site: Site
     ) -> None:
         asked = {query: body(ask("A_files/10/0_0.jpeg", query)) for query in ("", "icc=srgb")}
-        data = site.here.files.root
+        data = site.services.files.root
         monkeypatch.setenv("VSV_ICC", "srgb")
         with standalone(data):
             assert body(ask("A_files/10/0_0.jpeg")) == asked["icc=srgb"]
             assert body(ask("A_files/10/0_0.jpeg", "icc=passthrough")) == asked[""]
             assert ask("A.dzi")["headers"]["x-vsv-icc"] == "srgb; intent=perceptual"
 
-    def test_a_damaged_profile_stops_no_import(self, here: Site) -> None:
-        bring(here, b"damaged" * 100, "D")
+    def test_a_damaged_profile_stops_no_import(self, services: Site) -> None:
+        bring(services, b"damaged" * 100, "D")
         assert ask("D_files/10/0_0.jpeg", "icc=srgb")["statusCode"] == 200
         assert ask("D.dzi", "icc=srgb")["headers"]["x-vsv-icc"] == "none"
 

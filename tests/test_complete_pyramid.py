@@ -39,39 +39,39 @@ PLANS = {
 }
 
 
-def check_the_same(here: Site, image_id: str) -> None:
+def check_the_same(services: Site, image_id: str) -> None:
     """Archive and restore a slide; nothing that is answered about it may change."""
-    original = here.here.files.slide(image_id)
-    content, before = original.read_bytes(), answers(here.here, image_id)
+    original = services.services.files.slide(image_id)
+    content, before = original.read_bytes(), answers(services.services, image_id)
     assert {200, 400, 404} >= {status for status, _, _ in before.values()}
-    assert archived(here.here, image_id).error is None
+    assert archived(services.services, image_id).error is None
     assert not original.exists()
-    here.here.library.forget(image_id)
-    assert answers(here.here, image_id) == before
-    tags = etags(here.here, image_id)
-    assert restored(here.here, image_id).error is None
+    services.services.slide_cache.forget(image_id)
+    assert answers(services.services, image_id) == before
+    tags = etags(services.services, image_id)
+    assert restored(services.services, image_id).error is None
     assert original.read_bytes() == content
-    here.here.library.forget(image_id)
-    assert answers(here.here, image_id) == before
-    assert etags(here.here, image_id) == tags
+    services.services.slide_cache.forget(image_id)
+    assert answers(services.services, image_id) == before
+    assert etags(services.services, image_id) == tags
 
 
 @pytest.mark.parametrize("name", PLANS)
-def test_all_is_answered_as_before(tmp_path: Path, here: Site, name: str) -> None:
+def test_all_is_answered_as_before(tmp_path: Path, services: Site, name: str) -> None:
     slide = write_slide(tmp_path / "slide.svs", PLANS[name])
-    check_the_same(here, brought(here, slide.read_bytes()))
+    check_the_same(services, brought(services, slide.read_bytes()))
 
 
-def test_of_the_real_slide_too(here: Site, real_slide: Path) -> None:
-    check_the_same(here, brought(here, real_slide.read_bytes()))
+def test_of_the_real_slide_too(services: Site, real_slide: Path) -> None:
+    check_the_same(services, brought(services, real_slide.read_bytes()))
 
 
-def test_of_an_ordinary_image_too(here: Site) -> None:
+def test_of_an_ordinary_image_too(services: Site) -> None:
     picture = Image.fromarray(texture(700, 500))
-    check_the_same(here, brought(here, encoded(picture, "PNG"), "picture.png"))
+    check_the_same(services, brought(services, encoded(picture, "PNG"), "picture.png"))
 
 
-def test_of_another_vendors_slide_too(here: Site, tmp_path: Path) -> None:
+def test_of_another_vendors_slide_too(services: Site, tmp_path: Path) -> None:
     path = tmp_path / "generic.tif"
     with tifffile.TiffWriter(path) as tiff:
         tiff.write(
@@ -83,24 +83,24 @@ def test_of_another_vendors_slide_too(here: Site, tmp_path: Path) -> None:
             resolution=(20_000, 20_000),
             resolutionunit="CENTIMETER",
         )
-    check_the_same(here, brought(here, path.read_bytes(), "generic.tif"))
+    check_the_same(services, brought(services, path.read_bytes(), "generic.tif"))
 
 
 @pytest.mark.parametrize(
     "damage",
     [("TileByteCounts", 0), ("TileByteCounts", 3), ("TileByteCounts", 1 << 25), ("TileOffsets", 1 << 31)],
 )
-def test_tiles_that_cannot_be_shown_stay_so(here: Site, tmp_path: Path, damage: tuple[str, int]) -> None:
-    image_id = brought(here, write_slide(tmp_path / "slide.svs", Plan(1293, 1051)).read_bytes())
-    original = here.here.files.slide(image_id)
+def test_tiles_that_cannot_be_shown_stay_so(services: Site, tmp_path: Path, damage: tuple[str, int]) -> None:
+    image_id = brought(services, write_slide(tmp_path / "slide.svs", Plan(1293, 1051)).read_bytes())
+    original = services.services.files.slide(image_id)
     original.chmod(0o644)
     patch_item(original, 0, damage[0], 7, damage[1])
-    here.here.library.forget(image_id)
-    before, pyramid = answers(here.here, image_id), here.here.files.pyramid(image_id)
-    assert complete(here.here.library.slide(image_id), pyramid)
-    here.here.library.forget(image_id)
-    assert here.here.library.slide(image_id).path == pyramid
-    assert answers(here.here, image_id) == before
+    services.services.slide_cache.forget(image_id)
+    before, pyramid = answers(services.services, image_id), services.services.files.pyramid(image_id)
+    assert complete(services.services.slide_cache.slide(image_id), pyramid)
+    services.services.slide_cache.forget(image_id)
+    assert services.services.slide_cache.slide(image_id).path == pyramid
+    assert answers(services.services, image_id) == before
 
 
 @pytest.fixture
@@ -226,8 +226,8 @@ def test_a_full_disk_leaves_the_pyramid_as_it_was(
 
 
 def test_it_is_opened_without_a_look_at_the_original(tmp_path: Path) -> None:
-    with site(tmp_path) as here:
-        image_id = brought(here, slide_bytes())
-        archived(here.here, image_id)
-        assert here.here.library.slide(image_id).path == here.here.files.pyramid(image_id)
-        assert not here.here.files.slide(image_id).exists()
+    with site(tmp_path) as services:
+        image_id = brought(services, slide_bytes())
+        archived(services.services, image_id)
+        assert services.services.slide_cache.slide(image_id).path == services.services.files.pyramid(image_id)
+        assert not services.services.files.slide(image_id).exists()

@@ -68,12 +68,12 @@ def dropped(s3: Any, content: bytes = CONTENT, **more: Any) -> DroppedObject:
     return DroppedObject(BUCKET, "a ü.svs", answer["VersionId"])
 
 
-def begun(here: Site, wanted: DroppedObject, size: int = SIZE) -> ImportRecord:
+def begun(services: Site, wanted: DroppedObject, size: int = SIZE) -> ImportRecord:
     run = ImportRecord(
         filename="a ü.svs", size=size, state=ImportState.TRANSFERRING, run_id="run-1", source=wanted.source,
         started_at="2026-11-21T00:00:00.000000Z", updated_at="2026-11-21T00:00:00.000000Z",
     )  # fmt: skip
-    here.here.imports.start(run, replaces=None)
+    services.services.imports.start(run, replaces=None)
     return run
 
 
@@ -89,65 +89,68 @@ def starts(client: Counting) -> list[int]:
     return [int(request["Range"].removeprefix("bytes=").split("-")[0]) for request in client.asked]
 
 
-def check_copied(here: Site) -> None:
-    (path,) = (here.here.files.root / "taken/a ü.svs").iterdir()
+def check_copied(services: Site) -> None:
+    (path,) = (services.services.files.root / "taken/a ü.svs").iterdir()
     assert (path.name, path.read_bytes()) == ("run-1.svs", CONTENT)
-    run = here.here.imports.get("a ü.svs")
+    run = services.services.imports.get("a ü.svs")
     assert run is not None
     assert run.checksum == hashlib.sha256(CONTENT).hexdigest()
 
 
-def test_this_very_version_is_copied_in_ranges_and_noted(here: Site, s3: Any) -> None:
+def test_this_very_version_is_copied_in_ranges_and_noted(services: Site, s3: Any) -> None:
     wanted = dropped(s3)
     dropped(s3, b"a later version")
     client = Counting(s3)
-    assert copy_in(here.here, begun(here, wanted), wanted, client, always)
-    check_copied(here)
+    assert copy_in(services.services, begun(services, wanted), wanted, client, always)
+    check_copied(services)
     assert starts(client) == [number * RANGE for number in range(RANGES)]
     assert {request["VersionId"] for request in client.asked} == {wanted.version}
 
 
-def test_a_function_without_time_copies_a_range_and_the_next_one_goes_on(here: Site, s3: Any) -> None:
+def test_a_function_without_time_copies_a_range_and_the_next_one_goes_on(services: Site, s3: Any) -> None:
     wanted, client = dropped(s3), Counting(s3)
-    run = begun(here, wanted)
-    ends = [copy_in(here.here, run, wanted, client, never) for _ in range(RANGES)]
+    run = begun(services, wanted)
+    ends = [copy_in(services.services, run, wanted, client, never) for _ in range(RANGES)]
     assert ends == [False] * (RANGES - 1) + [True]
-    check_copied(here)
+    check_copied(services)
 
 
-def test_a_killed_copy_goes_on_from_its_last_range(here: Site, s3: Any) -> None:
+def test_a_killed_copy_goes_on_from_its_last_range(services: Site, s3: Any) -> None:
     wanted = dropped(s3)
-    run, part = begun(here, wanted), here.here.files.taken("a ü.svs", "run-1").with_name("run-1.svs.part")
+    run, part = (
+        begun(services, wanted),
+        services.services.files.taken("a ü.svs", "run-1").with_name("run-1.svs.part"),
+    )
     part.parent.mkdir(parents=True)
     holes = bytearray(CONTENT[: 3 * RANGE + 100])
     holes[2 * RANGE + 50 :] = bytes(RANGE + 50)  # written out of order, and the rest lost
     part.write_bytes(holes[: 3 * RANGE])
     client = Counting(s3)
-    assert copy_in(here.here, run, wanted, client, always)
-    check_copied(here)
+    assert copy_in(services.services, run, wanted, client, always)
+    check_copied(services)
     assert starts(client) == [number * RANGE for number in range(2, RANGES)]
 
 
-def test_done_already_is_done(here: Site, s3: Any) -> None:
+def test_done_already_is_done(services: Site, s3: Any) -> None:
     wanted = dropped(s3)
-    run = begun(here, wanted)
-    copy_in(here.here, run, wanted, s3, always)
-    noted, client = here.here.imports.get("a ü.svs"), Counting(s3)
+    run = begun(services, wanted)
+    copy_in(services.services, run, wanted, s3, always)
+    noted, client = services.services.imports.get("a ü.svs"), Counting(s3)
     assert noted is not None
-    assert copy_in(here.here, noted, wanted, client, never)
+    assert copy_in(services.services, noted, wanted, client, never)
     assert client.asked == []
 
 
 def test_killed_before_its_last_step_it_is_verified_again(
-    here: Site, s3: Any, monkeypatch: pytest.MonkeyPatch
+    services: Site, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = dropped(s3)
-    run = begun(here, wanted)
+    run = begun(services, wanted)
     with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
         killed.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        copy_in(here.here, run, wanted, s3, always)
-    assert copy_in(here.here, run, wanted, s3, always)
-    check_copied(here)
+        copy_in(services.services, run, wanted, s3, always)
+    assert copy_in(services.services, run, wanted, s3, always)
+    check_copied(services)
 
 
 @pytest.mark.parametrize(
@@ -163,12 +166,14 @@ def test_killed_before_its_last_step_it_is_verified_again(
     ],
     ids=lambda told: next(iter(told)),
 )
-def test_a_copy_that_is_not_what_s3_tells_is_thrown_away(here: Site, s3: Any, told: dict[str, Any]) -> None:
+def test_a_copy_that_is_not_what_s3_tells_is_thrown_away(
+    services: Site, s3: Any, told: dict[str, Any]
+) -> None:
     wanted, client = dropped(s3), Counting(s3)
     client.told = told
     with pytest.raises(TransferError, match="differs"):
-        copy_in(here.here, begun(here, wanted), wanted, client, always)
-    assert list((here.here.files.root / "taken/a ü.svs").iterdir()) == []
+        copy_in(services.services, begun(services, wanted), wanted, client, always)
+    assert list((services.services.files.root / "taken/a ü.svs").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -181,26 +186,26 @@ def test_a_copy_that_is_not_what_s3_tells_is_thrown_away(here: Site, s3: Any, to
     ],
     ids=["sha256", "crc32", "in parts", "kms"],
 )
-def test_what_s3_tells_is_taken_for_what_it_is(here: Site, s3: Any, told: dict[str, Any]) -> None:
+def test_what_s3_tells_is_taken_for_what_it_is(services: Site, s3: Any, told: dict[str, Any]) -> None:
     wanted, client = dropped(s3), Counting(s3)
     client.told = told
-    assert copy_in(here.here, begun(here, wanted), wanted, client, always)
-    check_copied(here)
+    assert copy_in(services.services, begun(services, wanted), wanted, client, always)
+    check_copied(services)
 
 
 @pytest.mark.parametrize("size", [SIZE - 1, SIZE + 1])
-def test_an_object_of_another_size_is_refused(here: Site, s3: Any, size: int) -> None:
+def test_an_object_of_another_size_is_refused(services: Site, s3: Any, size: int) -> None:
     wanted = dropped(s3)
     with pytest.raises(TransferError, match="another size"):
-        copy_in(here.here, begun(here, wanted, size), wanted, s3, always)
+        copy_in(services.services, begun(services, wanted, size), wanted, s3, always)
 
 
-def test_without_versions_the_etag_must_still_be_the_same(here: Site, s3: Any) -> None:
+def test_without_versions_the_etag_must_still_be_the_same(services: Site, s3: Any) -> None:
     etag = s3.put_object(Bucket=BUCKET, Key="a ü.svs", Body=CONTENT)["ETag"].strip('"')
     wanted = DroppedObject(BUCKET, "a ü.svs", None, etag)
     client = Counting(s3)
-    assert copy_in(here.here, begun(here, wanted), wanted, client, always)
-    check_copied(here)
+    assert copy_in(services.services, begun(services, wanted), wanted, client, always)
+    check_copied(services)
     assert {request["IfMatch"] for request in client.asked} == {f'"{etag}"'}
 
 
@@ -223,23 +228,23 @@ def failure(code: str) -> ClientError:
     ids=repr,
 )
 def test_what_goes_wrong_is_told_without_details(
-    here: Site, s3: Any, error: Exception, kind: type[Exception]
+    services: Site, s3: Any, error: Exception, kind: type[Exception]
 ) -> None:
     wanted, client = dropped(s3), Counting(s3)
     client.broken = error
     with pytest.raises(kind) as told:
-        copy_in(here.here, begun(here, wanted), wanted, client, always)
+        copy_in(services.services, begun(services, wanted), wanted, client, always)
     assert type(told.value) is kind
     assert "secret" not in str(told.value)
 
 
 def test_a_disk_that_writes_something_else_is_found(
-    here: Site, s3: Any, monkeypatch: pytest.MonkeyPatch
+    services: Site, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = dropped(s3)
     monkeypatch.setattr(copying, "_checksum_from", lambda *_: b"")
     with pytest.raises(TransferError, match="copied again"):
-        copy_in(here.here, begun(here, wanted), wanted, s3, always)
+        copy_in(services.services, begun(services, wanted), wanted, s3, always)
 
 
 def test_progress_is_told_as_bytes(tmp_path: Path, s3: Any) -> None:
@@ -254,18 +259,20 @@ class Context:
         return handler.MARGIN_MS
 
 
-def test_the_handler_says_whether_all_is_here(here: Site, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_handler_says_whether_all_is_here(
+    services: Site, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(handler, "_client", lambda: s3)
-    begun(here, dropped(s3))
+    begun(services, dropped(s3))
     event = {"filename": "a ü.svs", "runId": "run-1", "transfer": {"completed": 0, "rounds": 7}}
     assert handler.lambda_handler(event, Context()) == {
         "done": False, "completed": 0, "rounds": 8, "waitSeconds": 1,
     }  # fmt: skip
 
 
-def test_a_run_from_the_scanner_has_nothing_to_copy(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_from_the_scanner_has_nothing_to_copy(services: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handler, "_client", lambda: None)
-    run = begun(here, DroppedObject(BUCKET, "a ü.svs", "1"))
-    here.here.imports.advance(run.filename, run.run_id, {"source": None})
+    run = begun(services, DroppedObject(BUCKET, "a ü.svs", "1"))
+    services.services.imports.advance(run.filename, run.run_id, {"source": None})
     with pytest.raises(BadRequestError):
         handler.lambda_handler({"filename": "a ü.svs", "runId": "run-1"}, Context())

@@ -15,7 +15,7 @@ from serve_image.handler import lambda_handler
 from slides import JPEG2000_RGB, Plan, encode_tile, texture, write_slide
 from vsv import runtime
 from vsv.pyramids.renderer import render_pyramid
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.settings import Settings
 from vsv.storage.slide_files import SlideFiles
 
@@ -32,15 +32,15 @@ def unused() -> Any:
 def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlideFiles]:
     """Serve the slide A, 1293×1051 with tiles of 256, a label and no macro."""
     data = tmp_path_factory.mktemp("data")
-    here = Installation(Settings(data), unused, unused, unused, unused)
-    here.files.prepare()
-    here.files.folder("A").mkdir()
-    write_slide(here.files.slide("A"), Plan(1293, 1051))
+    services = Services(Settings(data), unused, unused, unused, unused)
+    services.files.prepare()
+    services.files.folder("A").mkdir()
+    write_slide(services.files.slide("A"), Plan(1293, 1051))
     for name in ("label", "macro"):
-        here.files.associated("A", name).write_bytes(b"patient data")
-    here.files.associated("A", "thumbnail").write_bytes(THUMBNAIL)
-    runtime.use(here)
-    yield here.files
+        services.files.associated("A", name).write_bytes(b"patient data")
+    services.files.associated("A", "thumbnail").write_bytes(THUMBNAIL)
+    runtime.use(services)
+    yield services.files
     runtime.use(None)
 
 
@@ -236,9 +236,9 @@ def test_tiles_that_will_look_different_are_not_kept_for_ever(files: SlideFiles)
     address = "/DeepZoom/J_files/9/0_0.jpeg"
     before = ask(address)
     assert before["headers"]["cache-control"] == "private, max-age=60"
-    here = runtime.current()
-    render_pyramid(here.library.slide("J"), here.files.pyramid("J"), jobs=1)
-    here.library._slides.clear()
+    services = runtime.current()
+    render_pyramid(services.slide_cache.slide("J"), services.files.pyramid("J"), jobs=1)
+    services.slide_cache._slides.clear()
     after = ask(address)
     assert after["headers"]["cache-control"] == IMMUTABLE
     assert after["headers"]["etag"] != before["headers"]["etag"]
@@ -253,11 +253,11 @@ def test_no_path_in_an_answer(files: SlideFiles, tmp_path: Path) -> None:
 def test_an_edge_that_knows_who_asks_may_keep_tiles_for_all(
     files: SlideFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = runtime.current()
+    services = runtime.current()
     monkeypatch.setattr(
         runtime,
         "_in_use",
-        replace(here, settings=Settings(files.root, allow_origin="", tile_caching="public")),
+        replace(services, settings=Settings(files.root, allow_origin="", tile_caching="public")),
     )
     kept = {
         path: ask(path)["headers"] for path in (FULL, "/DeepZoom/A_files/thumbnail.jpeg", "/DeepZoom/A.dzi")

@@ -6,7 +6,7 @@ from pathlib import Path
 from slides import texture, write_slide
 from vsv.rendering.tile_cache import DrawnTiles
 from vsv.rendering.tiles import render_tile
-from vsv.slides.slide_cache import Library
+from vsv.slides.slide_cache import SlideCache
 from vsv.storage.slide_files import SlideFiles
 
 
@@ -30,10 +30,10 @@ def test_a_slide_that_changes_is_drawn_anew(tmp_path: Path) -> None:
     path = files.slide("1")
     path.parent.mkdir(parents=True)
     write_slide(path)
-    slide = Library(files).slide("1")
+    slide = SlideCache(files).slide("1")
     edge = slide.max_level, slide.grid.tile_counts(slide.max_level)[0] - 1, 0
     first = render_tile(slide, *edge, "jpeg")
     assert render_tile(slide, *edge, "jpeg") == first
     write_slide(path, image=255 - texture(slide.grid.width_px, slide.grid.height_px))
     os.utime(path, (1, 1))
-    assert render_tile(Library(files).slide("1"), *edge, "jpeg") != first
+    assert render_tile(SlideCache(files).slide("1"), *edge, "jpeg") != first

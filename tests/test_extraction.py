@@ -38,9 +38,9 @@ def write_label(path: Path, pixels: NDArray[np.uint8], description: str | None, 
         )
 
 
-def imported(here: Site, path: Path) -> SlideRecord:
-    assert here.bring("a.svs", path.read_bytes()) == 200
-    (record,) = here.records()
+def imported(services: Site, path: Path) -> SlideRecord:
+    assert services.bring("a.svs", path.read_bytes()) == 200
+    (record,) = services.records()
     return record
 
 
@@ -49,35 +49,37 @@ def described(tmp_path: Path, tags: str) -> Path:
     return write_slide(tmp_path / "x.svs", Plan(600, 500, 240, description=description, associated="none"))
 
 
-def picture(here: Site, image_id: str, name: str) -> Image.Image:
-    return Image.open(io.BytesIO(here.here.files.associated(image_id, name).read_bytes())).convert("RGB")
+def picture(services: Site, image_id: str, name: str) -> Image.Image:
+    return Image.open(io.BytesIO(services.services.files.associated(image_id, name).read_bytes())).convert(
+        "RGB"
+    )
 
 
 @pytest.mark.parametrize("description", [f"{LIBRARY}label 120x150", None, f"{LIBRARY}macro 120x150"])
 @pytest.mark.parametrize("kind", [0, 1, 9])
 def test_a_label_that_stands_where_the_thumbnail_should_is_not_shown_as_one(
-    here: Site, tmp_path: Path, description: str | None, kind: int
+    services: Site, tmp_path: Path, description: str | None, kind: int
 ) -> None:
     plan = Plan(600, 500, 240, thumbnail=False, associated="none", downsamples=(1,))
     path = write_slide(tmp_path / "x.svs", plan)
     write_label(path, RED, description, kind)
-    record = imported(here, path)
-    red, green, _ = np.asarray(picture(here, record.image_id, "thumbnail")).reshape(-1, 3).mean(axis=0)
+    record = imported(services, path)
+    red, green, _ = np.asarray(picture(services, record.image_id, "thumbnail")).reshape(-1, 3).mean(axis=0)
     assert red - green < 100
 
 
-def test_the_scanners_own_thumbnail_is_kept(here: Site, tmp_path: Path) -> None:
-    record = imported(here, write_slide(tmp_path / "x.svs", Plan(1024, 768, 256, associated="none")))
-    assert picture(here, record.image_id, "thumbnail").size == (256, 192)
+def test_the_scanners_own_thumbnail_is_kept(services: Site, tmp_path: Path) -> None:
+    record = imported(services, write_slide(tmp_path / "x.svs", Plan(1024, 768, 256, associated="none")))
+    assert picture(services, record.image_id, "thumbnail").size == (256, 192)
 
 
 @pytest.mark.parametrize("associated", ["aperio", "undescribed"])
 def test_label_and_macro_are_written_whether_or_not_they_are_described(
-    here: Site, tmp_path: Path, associated: str
+    services: Site, tmp_path: Path, associated: str
 ) -> None:
     plan = Plan(600, 500, 240, associated=associated)  # type: ignore[arg-type]
-    record = imported(here, write_slide(tmp_path / "x.svs", plan))
-    shown = np.asarray(picture(here, record.image_id, "label"), float)
+    record = imported(services, write_slide(tmp_path / "x.svs", plan))
+    shown = np.asarray(picture(services, record.image_id, "label"), float)
     assert np.abs(shown - np.asarray(label_image(), float)).mean() < 10
     assert (record.barcode, record.slide_id, record.case_id) == (None, record.image_id, record.image_id)
 
@@ -87,9 +89,9 @@ def test_without_an_id_date_mpp_or_magnification_it_is_imported_under_a_stable_i
     ids = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        with site(tmp_path / name) as here:
-            assert here.bring("a.svs", content) == 200
-            (record,) = here.records()
+        with site(tmp_path / name) as services:
+            assert services.bring("a.svs", content) == 200
+            (record,) = services.records()
         assert (record.scan_date, record.mpp, record.app_mag, record.time_zone) == (None, None, None, None)
         ids.append(record.image_id)
     assert ids[0] == ids[1]
@@ -97,8 +99,8 @@ def test_without_an_id_date_mpp_or_magnification_it_is_imported_under_a_stable_i
 
 
 @pytest.mark.parametrize("image_id", ["../../x", "a/b", "", "NUL", "x" * 65, "a b", "..", "."])
-def test_an_id_that_is_no_name_is_not_used(here: Site, tmp_path: Path, image_id: str) -> None:
-    record = imported(here, described(tmp_path, f"|ImageID = {image_id}|AppMag = 20"))
+def test_an_id_that_is_no_name_is_not_used(services: Site, tmp_path: Path, image_id: str) -> None:
+    record = imported(services, described(tmp_path, f"|ImageID = {image_id}|AppMag = 20"))
     assert record.image_id.startswith("S")
     assert checked_image_id(record.image_id)
 
@@ -112,39 +114,39 @@ def test_an_id_that_is_no_name_is_not_used(here: Site, tmp_path: Path, image_id:
         "|MPP = x|AppMag = 1e999",
     ],
 )
-def test_numbers_that_are_none_are_left_out(here: Site, tmp_path: Path, tags: str) -> None:
-    record = imported(here, described(tmp_path, tags))
+def test_numbers_that_are_none_are_left_out(services: Site, tmp_path: Path, tags: str) -> None:
+    record = imported(services, described(tmp_path, tags))
     assert (record.mpp, record.app_mag) == (None, None)
 
 
-def test_a_scanner_that_says_too_much_is_cut_short(here: Site, tmp_path: Path) -> None:
+def test_a_scanner_that_says_too_much_is_cut_short(services: Site, tmp_path: Path) -> None:
     tags = "".join(f"|Key {number} = {'x' * 1900}" for number in range(190))
-    record = imported(here, described(tmp_path, f"|ImageID = 7|AppMag = 40{tags}"))
+    record = imported(services, described(tmp_path, f"|ImageID = 7|AppMag = 40{tags}"))
     assert (record.image_id, record.app_mag) == ("7", "40")
     assert record.tags is not None
     assert 30 < len(record.tags) < MAX_TAGS_BYTES / 1900
 
 
 def test_the_time_is_local_where_no_zone_is_named_and_has_its_zone_where_one_is(
-    here: Site, tmp_path: Path
+    services: Site, tmp_path: Path
 ) -> None:
-    record = imported(here, described(tmp_path, "|Date = 12/29/09|Time = 09:59:15|Time Zone = GMT-05:00"))
+    record = imported(services, described(tmp_path, "|Date = 12/29/09|Time = 09:59:15|Time Zone = GMT-05:00"))
     assert (record.scan_date, record.time_zone) == ("2009-12-29T09:59:15-05:00", "-05:00")
-    assert here.bring("b.svs") == 200
-    local = next(r for r in here.records() if r.filename == "b.svs")
+    assert services.bring("b.svs") == 200
+    local = next(r for r in services.records() if r.filename == "b.svs")
     assert (local.scan_date, local.time_zone) == ("2009-12-29T09:59:15", "local")
 
 
 def test_the_label_is_this_slides_even_if_another_had_its_name_size_and_time(tmp_path: Path) -> None:
-    with site(tmp_path, "one", "two", in_place=True) as here:
+    with site(tmp_path, "one", "two", in_place=True) as services:
         for folder, color, thumbnail in (("one", RED, True), ("two", RED[..., ::-1], False)):
             plan = Plan(600, 500, 240, associated="none", thumbnail=thumbnail)
             path = write_slide(tmp_path / folder / "a.svs", plan)
             write_label(path, color, f"{LIBRARY}label 120x150", 1)
             write_label(path, RED // 2, f"{LIBRARY}macro 120x150", 9)
             put(path.parent, "a.svs", path.read_bytes().ljust(700_000), modified=OLD)
-        here.settle("a.svs", 700_000)
-        labels = [np.asarray(picture(here, r.image_id, "label")) for r in here.records()]
+        services.settle("a.svs", 700_000)
+        labels = [np.asarray(picture(services, r.image_id, "label")) for r in services.records()]
     assert [[round(float(c) / 255) for c in label.mean(axis=(0, 1))] for label in labels] == [
         [1, 0, 0],
         [0, 0, 1],

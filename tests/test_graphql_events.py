@@ -15,7 +15,7 @@ from vsv import errors, runtime
 from vsv.errors import UnavailableError
 from vsv.records.models import ImportState, Status
 from vsv.records.stores import Page
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.settings import Settings
 
 from tests.store_records import FULL_SLIDE, slide, slide_import
@@ -84,17 +84,17 @@ def update(identity: Any = TECHNICIAN, **fields: Any) -> Any:
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Installation]:
-    with standalone(tmp_path / "secret-folder") as (here, _intake):
-        yield here
+def services(tmp_path: Path) -> Iterator[Services]:
+    with standalone(tmp_path / "secret-folder") as (services, _intake):
+        yield services
 
 
 @pytest.fixture
-def slides(here: Installation) -> Any:
+def slides(services: Services) -> Any:
     for number in range(25):
         status = Status.BAD if number % 5 == 0 else Status.NEW
         case, mpp = f"C{number // 10}", 0.25 if number % 2 else 0.5
-        here.slides.put_new(
+        services.slides.put_new(
             slide(
                 f"i{number:02d}",
                 slide_id=f"S{number:02d}",
@@ -104,7 +104,7 @@ def slides(here: Installation) -> Any:
                 app_mag="40",
             )
         )
-    return here.slides
+    return services.slides
 
 
 def refused(error_type: str, text: str = "") -> Any:
@@ -112,8 +112,8 @@ def refused(error_type: str, text: str = "") -> Any:
 
 
 class TestShapes:
-    def test_a_slide_has_the_fields_of_the_schema(self, here: Installation) -> None:
-        here.slides.put_new(FULL_SLIDE)
+    def test_a_slide_has_the_fields_of_the_schema(self, services: Services) -> None:
+        services.slides.put_new(FULL_SLIDE)
         found = ask("getSlide", ImageID=FULL_SLIDE.image_id)
         assert (
             found["ScanDate"] == "2026-11-20T23:59:59Z"
@@ -164,12 +164,12 @@ class TestShapes:
         counts = {one["Status"]: one["count"] for one in ask("countSlides")}
         assert counts == dict.fromkeys(Status, 0) | {"NEW": 20, "BAD": 5}
 
-    def test_imports_say_why_they_failed(self, here: Installation) -> None:
-        here.imports.start(slide_import("a.svs", source="/secret"), replaces=None)
-        here.imports.start(
+    def test_imports_say_why_they_failed(self, services: Services) -> None:
+        services.imports.start(slide_import("a.svs", source="/secret"), replaces=None)
+        services.imports.start(
             slide_import("b.svs", state=ImportState.FAILED, error="It is no slide."), replaces=None
         )
-        here.imports.advance("a.svs", "run-1", {"progress": 0.25})
+        services.imports.advance("a.svs", "run-1", {"progress": 0.25})
         assert [(i["Filename"], i["Progress"]) for i in ask("listImports")["items"]] == [
             ("a.svs", 0.25),
             ("b.svs", None),
@@ -180,8 +180,8 @@ class TestShapes:
         with refused("BAD_REQUEST", "state must be one of TRANSFERRING, "):
             ask("listImports", state="failed")
 
-    def test_labels_come_in_a_batch(self, slides: Any, here: Installation) -> None:
-        path = here.files.associated("i01", "label")
+    def test_labels_come_in_a_batch(self, slides: Any, services: Services) -> None:
+        path = services.files.associated("i01", "label")
         path.parent.mkdir(parents=True)
         path.write_bytes(b"")
         sources: list[Any] = [{"ImageID": "i01"}, {"ImageID": "i02"}, {"ImageID": "../x"}, {}, None]
@@ -245,7 +245,7 @@ class TestFilters:
             {"SlideID": {"eq": "x" * 1001}},
         ],
     )
-    def test_a_wrong_filter_is_refused(self, here: Installation, wanted: Any) -> None:
+    def test_a_wrong_filter_is_refused(self, services: Services, wanted: Any) -> None:
         with refused("BAD_REQUEST"):
             ask("listSlides", filter=wanted)
 
@@ -259,7 +259,7 @@ class TestFilters:
         assert fits({"SlideID": value}) in {True, False}
 
     def test_a_filter_that_finds_little_looks_at_little(
-        self, here: Installation, monkeypatch: pytest.MonkeyPatch
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         reads: list[int] = []
 
@@ -267,7 +267,7 @@ class TestFilters:
             reads.append(limit)
             return Page((slide(slide_id="other"),) * limit, "more")
 
-        monkeypatch.setattr(here.slides, "list_all", list_all)
+        monkeypatch.setattr(services.slides, "list_all", list_all)
         page = ask("listSlides", filter={"SlideID": {"eq": "S"}}, limit=20)
         assert page == {"items": [], "nextToken": "more"}
         assert sum(reads) <= 1000
@@ -352,12 +352,12 @@ class TestUpdates:
         ]
 
     def test_a_failed_import_is_tried_again(
-        self, here: Installation, monkeypatch: pytest.MonkeyPatch
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         started: list[str] = []
-        monkeypatch.setattr(here.starter, "describe_source", lambda *_: None)
-        monkeypatch.setattr(here.starter, "start", lambda run: started.append(run.run_id))
-        here.imports.start(
+        monkeypatch.setattr(services.starter, "describe_source", lambda *_: None)
+        monkeypatch.setattr(services.starter, "start", lambda run: started.append(run.run_id))
+        services.imports.start(
             slide_import("a.svs", state=ImportState.FAILED, error="It is no slide."), replaces=None
         )
         found = change("retryImport", Filename="a.svs")
@@ -420,9 +420,9 @@ class TestRoles:
 
     @pytest.mark.parametrize(("field", "arguments"), WRITES)
     def test_pathologists_change_nothing(
-        self, slides: Any, here: Installation, field: str, arguments: Any
+        self, slides: Any, services: Services, field: str, arguments: Any
     ) -> None:
-        here.imports.start(slide_import("a.svs"), replaces=None)
+        services.imports.start(slide_import("a.svs"), replaces=None)
         before = slides.get("i01")
         for identity in (PATHOLOGIST, NOBODY, None, {}):
             with refused("Unauthorized"):
@@ -527,7 +527,7 @@ class TestErrors:
             ("getSlide", {"ImageID": "../x"}),
         ],
     )
-    def test_bounds_hold(self, here: Installation, field: str, arguments: dict[str, Any]) -> None:
+    def test_bounds_hold(self, services: Services, field: str, arguments: dict[str, Any]) -> None:
         with refused("BAD_REQUEST"):
             ask(field, **arguments)
 
@@ -570,22 +570,22 @@ class TestErrors:
             assert error.error_type in {"BAD_REQUEST", "CONFLICT"}
 
     def test_nothing_of_this_machine_gets_out(
-        self, here: Installation, monkeypatch: pytest.MonkeyPatch
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(*_: Any) -> Any:
             raise OSError(2, "No such file", "/secret-folder/records.sqlite")
 
-        monkeypatch.setattr(here.slides, "get_many", fail)
+        monkeypatch.setattr(services.slides, "get_many", fail)
         with refused("INTERNAL", "internal error, request -$") as caught:
             ask("getSlides", ImageIDs=["a"])
         assert "secret" not in str(caught.value)
         assert caught.value.__suppress_context__
 
-    def test_a_store_that_is_away_is_told(self, here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_store_that_is_away_is_told(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(*_: Any) -> Any:
             raise UnavailableError("The record store is busy: try again in a moment.")
 
-        monkeypatch.setattr(here.slides, "counts", fail)
+        monkeypatch.setattr(services.slides, "counts", fail)
         with refused("UNAVAILABLE", "busy"):
             ask("countSlides")
 
@@ -597,6 +597,6 @@ class TestErrors:
         finally:
             runtime.use(None)
 
-    def test_an_unknown_field_is_an_error(self, here: Installation) -> None:
+    def test_an_unknown_field_is_an_error(self, services: Services) -> None:
         with refused("INTERNAL"):
             ask("dropTables")

@@ -42,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             record = slide(
                 f"i{number:02d}", slide_id=f"S{number:02d}", case_id=f"C{number // 15}", app_mag="40"
             )
-            server.here.slides.put_new(record)
+            server.services.slides.put_new(record)
         yield server
 
 
@@ -230,7 +230,7 @@ class TestDirectives:
         assert error["message"].startswith("Not Authorized to access ")
 
     def test_readers_read_and_see_no_label(self, server: Server) -> None:
-        path = server.here.files.associated("i01", "label")
+        path = server.services.files.associated("i01", "label")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
         query = '{ getSlide(ImageID: "i01") { SlideID LabelURL } }'
@@ -366,7 +366,7 @@ class TestBounds:
         def fail(*_: Any) -> Any:
             raise RuntimeError(str(server.data))
 
-        monkeypatch.setattr(server.here.slides, "counts", fail)
+        monkeypatch.setattr(server.services.slides, "counts", fail)
         answer = server.ask("{ countSlides { count } }")
         (error,) = answer["errors"]
         assert (error["errorType"], answer["data"]) == ("INTERNAL", None)

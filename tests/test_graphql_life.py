@@ -11,7 +11,7 @@ from vsv import runtime
 from vsv.errors import NotYetError, UnreadableSlideError
 from vsv.lifecycle import job_registry, job_runner
 from vsv.records.models import JobKind, JobState
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.workflow import job_queue
 
 from tests.store_records import slide, slide_job
@@ -39,8 +39,8 @@ DELETED_AT = "2026-11-21T06:10:58.000042Z"
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Installation]:
-    with standalone(tmp_path / "secret-folder") as (here, _intake):
+def services(tmp_path: Path) -> Iterator[Services]:
+    with standalone(tmp_path / "secret-folder") as (services, _intake):
         for record in (
             slide("good", status="GOOD", case_id="C1"),
             slide("new", status="NEW"),
@@ -49,25 +49,25 @@ def here(tmp_path: Path) -> Iterator[Installation]:
             slide("gone", status="DELETED", deleted_at=DELETED_AT),
             slide("purged", status="DELETED", deleted_at=DELETED_AT, original="PURGED"),
         ):
-            here.slides.put_new(record)
-        yield here
+            services.slides.put_new(record)
+        yield services
 
 
-def run_step(here: Installation, monkeypatch: pytest.MonkeyPatch, outcome: Any) -> None:
+def run_step(services: Services, monkeypatch: pytest.MonkeyPatch, outcome: Any) -> None:
     """Let everything that is due come out in one way."""
 
-    def step(_here: Installation, _job: Any) -> Any:
+    def step(_services: Services, _job: Any) -> Any:
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
     monkeypatch.setattr(job_registry, "step", lambda _kind: step)
-    assert job_runner.run_due(here, JobKind, lambda: True)
+    assert job_runner.run_due(services, JobKind, lambda: True)
 
 
 class TestAsking:
     @pytest.mark.parametrize(("field", "arguments"), ALL)
-    def test_each_is_a_job(self, here: Installation, field: str, arguments: dict[str, Any]) -> None:
+    def test_each_is_a_job(self, services: Services, field: str, arguments: dict[str, Any]) -> None:
         asked = change(field, ADMIN, **arguments)
         kind = JobKind(field.removesuffix("Slide").upper())
         assert (asked["ImageID"], asked["Kind"], asked["State"]) == (arguments["ImageID"], kind, "WAITING")
@@ -77,14 +77,14 @@ class TestAsking:
         assert ask("listJobs")["items"] == [asked]
 
     @pytest.mark.parametrize(("field", "arguments"), ALL)
-    def test_admins_alone_ask(self, here: Installation, field: str, arguments: dict[str, Any]) -> None:
+    def test_admins_alone_ask(self, services: Services, field: str, arguments: dict[str, Any]) -> None:
         for identity in (TECHNICIAN, PATHOLOGIST, NOBODY, None, {}):
             with refused("Unauthorized"):
                 change(field, identity, **arguments)
         assert ask("listJobs")["items"] == []
         assert change(field, IAM, **arguments)["RequestedBy"] == "stream-function"
 
-    def test_the_name_is_told_with_the_job(self, here: Installation) -> None:
+    def test_the_name_is_told_with_the_job(self, services: Services) -> None:
         assert change(PUBLISH[0], ADMIN, **PUBLISH[1])["Name"] == "STUDY-7"
         with refused("CONFLICT", "with other options"):
             change("publishSlide", ADMIN, ImageID="good", name="STUDY-8")
@@ -122,33 +122,33 @@ class TestAsking:
         ],
     )
     def test_what_cannot_be_is_told(
-        self, here: Installation, field: str, arguments: dict[str, Any], error_type: str, text: str
+        self, services: Services, field: str, arguments: dict[str, Any], error_type: str, text: str
     ) -> None:
         with refused(error_type, text) as caught:
             change(field, ADMIN, **arguments)
         assert len(str(caught.value)) < 300
         assert ask("listJobs")["items"] == []
 
-    def test_deleted_and_brought_back(self, here: Installation) -> None:
+    def test_deleted_and_brought_back(self, services: Services) -> None:
         assert update(ADMIN, ImageID="good", Status="DELETED")["DeletedAt"]
         with refused("NOT_FOUND", "permanently deleted"):  # this record never had files
             update(ADMIN, ImageID="good", Status="NEW")
 
 
 class TestWhatBecame:
-    def test_done_says_what_came_of_it(self, here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_done_says_what_came_of_it(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
         change(ARCHIVE[0], ADMIN, **ARCHIVE[1])
-        run_step(here, monkeypatch, {"bytes": "1048576", "key": "good.svs"})
+        run_step(services, monkeypatch, {"bytes": "1048576", "key": "good.svs"})
         (job,) = ask("slideJobs", ImageID="good")
         assert (job["State"], job["Result"]) == ("DONE", "bytes: 1048576; key: good.svs")
         assert ask("listJobs")["items"] == []
         assert ask("listJobs", state="DONE")["items"] == [job]
 
     def test_failed_says_why_and_is_asked_for_again(
-        self, here: Installation, monkeypatch: pytest.MonkeyPatch
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         change(PUBLISH[0], ADMIN, **PUBLISH[1])
-        run_step(here, monkeypatch, UnreadableSlideError("The file is damaged."))
+        run_step(services, monkeypatch, UnreadableSlideError("The file is damaged."))
         (job,) = ask("listJobs", state="FAILED")["items"]
         assert (job["Error"], job["Name"]) == ("The file is damaged.", "STUDY-7")
         again = change("publishSlide", ADMIN, ImageID="good", name=job["Name"])
@@ -156,23 +156,23 @@ class TestWhatBecame:
         assert ask("listJobs", state="FAILED")["items"] == []
 
     def test_a_restore_says_when_it_is_expected(
-        self, here: Installation, monkeypatch: pytest.MonkeyPatch
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         change(RESTORE[0], ADMIN, **RESTORE[1])
-        run_step(here, monkeypatch, NotYetError("It thaws.", 5 * 3600.0))
+        run_step(services, monkeypatch, NotYetError("It thaws.", 5 * 3600.0))
         (job,) = ask("slideJobs", ImageID="away")
         assert (job["State"], job["Attempts"]) == ("WAITING", 0)
         assert job["ExpectedAt"] > job["UpdatedAt"]
 
-    def test_what_a_step_keeps_for_itself_is_not_told(self, here: Installation) -> None:
+    def test_what_a_step_keeps_for_itself_is_not_told(self, services: Services) -> None:
         kept = slide_job("good", JobKind.SEND, result={"document": "{}"}, state=JobState.FAILED)
-        here.jobs.start(kept, replaces=None)
+        services.jobs.start(kept, replaces=None)
         (job,) = ask("listJobs", state="FAILED")["items"]
         assert job["Result"] is None
 
-    def test_jobs_come_in_pages(self, here: Installation) -> None:
+    def test_jobs_come_in_pages(self, services: Services) -> None:
         for number in range(25):
-            job_queue.request(here, f"i{number:02d}", JobKind.ARCHIVE, "eve")
+            job_queue.request(services, f"i{number:02d}", JobKind.ARCHIVE, "eve")
         first = ask("listJobs")
         rest = ask("listJobs", nextToken=first["nextToken"], limit=100)
         ids = [job["ImageID"] for job in first["items"] + rest["items"]]
@@ -185,11 +185,11 @@ class TestWhatBecame:
         "arguments",
         [{"state": "failed"}, {"state": ["x"]}, {"limit": 0}, {"limit": 1001}, {"nextToken": "x"}],
     )
-    def test_bounds_hold(self, here: Installation, arguments: dict[str, Any]) -> None:
+    def test_bounds_hold(self, services: Services, arguments: dict[str, Any]) -> None:
         with refused("BAD_REQUEST"):
             ask("listJobs", **arguments)
 
-    def test_who_looks_only_sees_no_jobs(self, here: Installation) -> None:
+    def test_who_looks_only_sees_no_jobs(self, services: Services) -> None:
         for identity in (PATHOLOGIST, NOBODY, None):
             for field, arguments in (("slideJobs", {"ImageID": "good"}), ("listJobs", {})):
                 with refused("Unauthorized"):
@@ -208,7 +208,7 @@ class TestNames:
 
     @pytest.mark.parametrize(("field", "arguments"), READS)
     def test_who_may_see_patients_sees_them(
-        self, here: Installation, field: str, arguments: dict[str, Any]
+        self, services: Services, field: str, arguments: dict[str, Any]
     ) -> None:
         for identity, names in (
             (TECHNICIAN, ("STUDY-1", "4711")),
@@ -220,12 +220,12 @@ class TestNames:
             (row,) = (one for one in rows if one["ImageID"] == "out")
             assert (row["PublishedAs"], row["Predecessor"]) == names
 
-    def test_one_slide_and_one_of_a_case(self, here: Installation) -> None:
+    def test_one_slide_and_one_of_a_case(self, services: Services) -> None:
         assert ask("getSlide", PATHOLOGIST, ImageID="out")["PublishedAs"] is None
         assert ask("getSlide", TECHNICIAN, ImageID="out")["PublishedAs"] == "STUDY-1"
         assert all(row["PublishedAs"] is None for row in ask("listCaseIDs", PATHOLOGIST)["items"])
 
-    def test_subscribers_are_not_told(self, here: Installation) -> None:
+    def test_subscribers_are_not_told(self, services: Services) -> None:
         """What these answer goes to all who follow: pathologists, too."""
         told = [
             update(ADMIN, ImageID="out", Note="a fold"),
@@ -234,32 +234,32 @@ class TestNames:
         ]
         assert [(one["PublishedAs"], one["Predecessor"]) for one in told] == [(None, None)] * 3
 
-    def test_who_changed_many_is_told(self, here: Installation) -> None:
+    def test_who_changed_many_is_told(self, services: Services) -> None:
         (changed,) = change("updateSlides", input=[{"ImageID": "out", "Note": "a fold"}])
         assert changed["slide"]["PublishedAs"] == "STUDY-1"
 
 
 class TestGrace:
-    def test_a_deleted_slide_says_when_it_goes(self, here: Installation) -> None:
+    def test_a_deleted_slide_says_when_it_goes(self, services: Services) -> None:
         assert ask("getSlide", ImageID="gone")["GoesAt"] == "2026-11-28T06:10:58.000042Z"
         for image_id in ("good", "purged"):
             assert ask("getSlide", ImageID=image_id)["GoesAt"] is None
 
-    def test_the_period_is_a_setting(self, here: Installation) -> None:
-        runtime.use(replace(here, settings=replace(here.settings, grace_days=0.5)))
+    def test_the_period_is_a_setting(self, services: Services) -> None:
+        runtime.use(replace(services, settings=replace(services.settings, grace_days=0.5)))
         assert ask("getSlide", ImageID="gone")["GoesAt"] == "2026-11-21T18:10:58.000042Z"
 
 
-def test_with_a_registry_a_slide_waits_for_its_word(here: Installation, tmp_path: Path) -> None:
-    settings = replace(here.settings, destinations=str(tmp_path / "destinations.json"))
-    runtime.use(replace(here, settings=settings))
+def test_with_a_registry_a_slide_waits_for_its_word(services: Services, tmp_path: Path) -> None:
+    settings = replace(services.settings, destinations=str(tmp_path / "destinations.json"))
+    runtime.use(replace(services, settings=settings))
     asked = update(ImageID="good", Status="SENT")
     assert (asked["Status"], asked["Delivery"]) == ("GOOD", "WAITING")
     (job,) = ask("slideJobs", ImageID="good")
     assert (job["Kind"], job["State"], job["RequestedBy"]) == ("SEND", "WAITING", "ann")
 
 
-def test_nothing_is_asked_for_by_a_query(here: Installation) -> None:
+def test_nothing_is_asked_for_by_a_query(services: Services) -> None:
     with refused("INTERNAL"):
         lambda_handler(event("Query", *PUBLISH, ADMIN), None)
     assert ask("listJobs")["items"] == []

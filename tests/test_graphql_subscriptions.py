@@ -43,7 +43,7 @@ UPDATE = "mutation($input: UpdateSlideInput!) { updateSlide(input: $input) { Ver
 def server(tmp_path: Path) -> Iterator[Server]:
     with running_server(tmp_path / "data") as server:
         for name in "ab":
-            server.here.slides.put_new(slide(name, case_id=f"C{name}", scan_date="2026-11-20T10:00:00"))
+            server.services.slides.put_new(slide(name, case_id=f"C{name}", scan_date="2026-11-20T10:00:00"))
         yield server
 
 
@@ -69,7 +69,7 @@ class TestChanges:
 
     def test_a_new_slide_arrives(self, server: Server, client: Client) -> None:
         client.subscribe(ON_UPDATE)
-        server.here.slides.put_new(slide("new"))
+        server.services.slides.put_new(slide("new"))
         assert payload(client)["ImageID"] == "new"
 
     def test_arguments_are_filters(self, server: Server, client: Client) -> None:
@@ -87,7 +87,7 @@ class TestChanges:
     def test_imports_tell_their_progress(self, server: Server, client: Client) -> None:
         client.subscribe(ON_IMPORT)
         client.subscribe(ON_IMPORT, name="other.svs")
-        imports = server.here.imports
+        imports = server.services.imports
         imports.start(slide_import("x.svs"), replaces=None)
         assert payload(client) == {
             "Filename": "x.svs",
@@ -107,7 +107,7 @@ class TestChanges:
 
     def test_another_process_is_seen(self, server: Server, client: Client) -> None:
         client.subscribe(ON_UPDATE, ImageID="b")
-        path = server.here.files.slide("b")
+        path = server.services.files.slide("b")
         path.parent.mkdir(parents=True)
         path.write_bytes(b"slide")
         command = [
@@ -138,7 +138,7 @@ class TestChanges:
 
     def test_who_comes_back_is_told_from_then_on(self, server: Server) -> None:
         for status in ("GOOD", "BAD"):
-            server.here.slides.update("a", {"status": "NEW"}, by="nobody sees this")
+            server.services.slides.update("a", {"status": "NEW"}, by="nobody sees this")
             with server.socket() as client:
                 client.begin().subscribe(ON_UPDATE)
                 server.data_of(UPDATE, input={"ImageID": "a", "Status": status})
@@ -155,7 +155,7 @@ def test_an_import_is_seen_from_its_copy_to_its_slide(
         client.begin()
         client.subscribe("subscription { onImportProgress { Filename State Progress ImageID } }")
         client.subscribe("subscription { onUpdateSlide { ImageID Filename Status } }")
-        receive(server.here, "x.svs", size)
+        receive(server.services, "x.svs", size)
         seen: list[dict[str, Any]] = []
         while not seen or seen[-1].get("State") != "READY":
             (value,) = client.next()["payload"]["data"].values()

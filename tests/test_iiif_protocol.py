@@ -21,7 +21,7 @@ from store_records import slide as slide_record
 from vsv import runtime
 from vsv.pyramids.renderer import render_pyramid
 from vsv.rendering.image_request import MAX_AREA_PX
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.settings import Settings
 from vsv.storage.slide_files import SlideFiles
 
@@ -48,13 +48,13 @@ def unused() -> Any:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlideFiles]:
     """Serve the slides A and 2, 1293×1051 with tiles of 256."""
-    here = Installation(Settings(tmp_path_factory.mktemp("data")), OneSlide, unused, unused, unused)  # type: ignore[arg-type]
-    here.files.prepare()
+    services = Services(Settings(tmp_path_factory.mktemp("data")), OneSlide, unused, unused, unused)  # type: ignore[arg-type]
+    services.files.prepare()
     for image_id in ("A", "2"):
-        here.files.folder(image_id).mkdir()
-        write_slide(here.files.slide(image_id), Plan(1293, 1051))
-    runtime.use(here)
-    yield here.files
+        services.files.folder(image_id).mkdir()
+        write_slide(services.files.slide(image_id), Plan(1293, 1051))
+    runtime.use(services)
+    yield services.files
     runtime.use(None)
 
 
@@ -258,14 +258,14 @@ class TestPictures:
     def test_with_the_pyramid_pictures_stay_what_they_were(self, files: SlideFiles) -> None:
         path = "/iiif/A/full/500,/0/default.png"
         before = decoded(body(ask(path)))
-        here = runtime.current()
-        render_pyramid(here.library.slide("A"), files.pyramid("A"))
-        here.library.forget("A")
+        services = runtime.current()
+        render_pyramid(services.slide_cache.slide("A"), files.pyramid("A"))
+        services.slide_cache.forget("A")
         try:
             assert grey_levels_apart(before, decoded(body(ask(path)))) < 4
         finally:
             files.pyramid("A").unlink()
-            here.library.forget("A")
+            services.slide_cache.forget("A")
 
 
 class TestRefusals:
@@ -320,8 +320,8 @@ def test_the_real_slide(real_slide: Path, files: SlideFiles) -> None:
     files.folder("real").mkdir()
     shutil.copy(real_slide, files.slide("real"))
     try:
-        here = runtime.current()
-        whole = here.library.slide("real").grid
+        services = runtime.current()
+        whole = services.slide_cache.slide("real").grid
         found = decoded(body(ask("/iiif/real/500,700,600,400/300,200/0/default.png")))
         expected = Image.fromarray(stored_level(real_slide, 0)[700:1100, 500:1100]).reduce(2)
         assert grey_levels_apart(found, np.asarray(expected)) < 1

@@ -30,46 +30,46 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_what_is_no_slide_fails_with_a_reason_is_kept_and_leaves_no_trace(here: Site, kind: str) -> None:
+def test_what_is_no_slide_fails_with_a_reason_is_kept_and_leaves_no_trace(services: Site, kind: str) -> None:
     content, reason = BROKEN[kind]
-    assert here.bring("a.svs", content) == 422
-    error = here.post("a.svs", len(content))[1]["error"]
+    assert services.bring("a.svs", content) == 422
+    error = services.post("a.svs", len(content))[1]["error"]
     assert any(word in error for word in reason.split("|")), error
-    assert str(here.here.files.root) not in error
-    (kept,) = (here.here.files.root / "taken/a.svs").iterdir()
+    assert str(services.services.files.root) not in error
+    (kept,) = (services.services.files.root / "taken/a.svs").iterdir()
     assert kept.read_bytes() == content
-    assert here.records() == []
-    assert list((here.here.files.root / "slides").iterdir()) == []
+    assert services.records() == []
+    assert list((services.services.files.root / "slides").iterdir()) == []
 
 
-def test_impossible_dimensions_fail(here: Site) -> None:
-    path = put(here.scanner, "a.svs")
+def test_impossible_dimensions_fail(services: Site) -> None:
+    path = put(services.scanner, "a.svs")
     _hostile_size(path)
-    assert here.settle("a.svs", SIZE) == 422
-    assert here.records() == []
+    assert services.settle("a.svs", SIZE) == 422
+    assert services.records() == []
 
 
-def test_a_mended_file_of_another_size_is_imported(here: Site) -> None:
-    assert here.bring("a.svs", slide_bytes()[:5000]) == 422
-    assert here.bring("a.svs") == 200
+def test_a_mended_file_of_another_size_is_imported(services: Site) -> None:
+    assert services.bring("a.svs", slide_bytes()[:5000]) == 422
+    assert services.bring("a.svs") == 200
 
 
-def test_a_mended_file_of_the_same_size_is_imported(here: Site) -> None:
-    assert here.bring("a.svs", b"\0" * SIZE) == 422
-    put(here.scanner, "a.svs", modified=OLD + 1)
-    assert here.settle("a.svs", SIZE) == 200
+def test_a_mended_file_of_the_same_size_is_imported(services: Site) -> None:
+    assert services.bring("a.svs", b"\0" * SIZE) == 422
+    put(services.scanner, "a.svs", modified=OLD + 1)
+    assert services.settle("a.svs", SIZE) == 200
 
 
-def test_a_failed_import_can_be_tried_again(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_import_can_be_tried_again(services: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr("vsv.ingest.extraction.read_scan", lambda _path: 1 / 0)
-        assert here.bring() == 422
-    assert here.post("a.svs", SIZE)[1]["error"] == "an unexpected error stopped it: see the log"
-    receive.retry(here.here, "a.svs")
-    here.finish()
-    assert here.post("a.svs", SIZE)[0] == 200
+        assert services.bring() == 422
+    assert services.post("a.svs", SIZE)[1]["error"] == "an unexpected error stopped it: see the log"
+    receive.retry(services.services, "a.svs")
+    services.finish()
+    assert services.post("a.svs", SIZE)[0] == 200
     with pytest.raises(NotFoundError):
-        receive.retry(here.here, "b.svs")
+        receive.retry(services.services, "b.svs")
 
 
 @pytest.mark.parametrize(
@@ -80,96 +80,100 @@ def test_a_failed_import_can_be_tried_again(here: Site, monkeypatch: pytest.Monk
         "vsv.ingest.extraction.encode",
     ],
 )
-def test_a_disk_that_refuses_is_waited_for(here: Site, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+def test_a_disk_that_refuses_is_waited_for(
+    services: Site, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device", "/secret/path")
 
     with monkeypatch.context() as patched:
         patched.setattr(where, refuse)
-        assert here.bring() == 202
-        run = here.here.imports.get("a.svs")
+        assert services.bring() == 202
+        run = services.services.imports.get("a.svs")
         assert run is not None
         assert "disk" in (run.error or "")
         assert "secret" not in (run.error or "")
-    assert here.settle("a.svs", SIZE) == 200
-    run = here.here.imports.get("a.svs")
+    assert services.settle("a.svs", SIZE) == 200
+    run = services.services.imports.get("a.svs")
     assert run is not None
     assert run.error is None
 
 
 def test_a_full_disk_is_seen_before_gigabytes_are_written(
-    here: Site, monkeypatch: pytest.MonkeyPatch
+    services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "vsv_local.ingest.transfer.shutil.disk_usage", lambda _path: type("Usage", (), {"free": 1})()
     )
-    assert here.bring() == 202
-    assert "no room" in (here.here.imports.get("a.svs").error or "")  # type: ignore[union-attr]
+    assert services.bring() == 202
+    assert "no room" in (services.services.imports.get("a.svs").error or "")  # type: ignore[union-attr]
 
 
 def test_a_copy_that_differs_from_what_was_read_is_thrown_away(
-    here: Site, monkeypatch: pytest.MonkeyPatch
+    services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr("vsv_local.ingest.transfer.checksum", lambda _path: "0" * 64)
-        assert here.bring() == 202
-        assert list((here.here.files.root / "incoming").iterdir()) == []
-    assert here.settle("a.svs", SIZE) == 200
+        assert services.bring() == 202
+        assert list((services.services.files.root / "incoming").iterdir()) == []
+    assert services.settle("a.svs", SIZE) == 200
 
 
-def test_a_file_that_leaves_before_it_was_copied_fails_and_comes_in_when_it_is_back(here: Site) -> None:
-    path = put(here.scanner, "a.svs")
-    here.here.imports.start(  # as a server that was killed at once leaves it
+def test_a_file_that_leaves_before_it_was_copied_fails_and_comes_in_when_it_is_back(services: Site) -> None:
+    path = put(services.scanner, "a.svs")
+    services.services.imports.start(  # as a server that was killed at once leaves it
         ImportRecord(
-            filename="a.svs", size=SIZE, state=ImportState.TRANSFERRING, run_id="1", source=str(here.scanner),
+            filename="a.svs", size=SIZE, state=ImportState.TRANSFERRING, run_id="1", source=str(services.scanner),
             started_at="2026-11-21T00:00:00.000000Z", updated_at="2026-11-21T00:00:00.000000Z",
         ),
         replaces=None,
     )  # fmt: skip
     path.unlink()
-    here.intake.resume()
-    here.finish()
-    assert here.state() is ImportState.FAILED
-    put(here.scanner, "a.svs")
-    assert here.settle("a.svs", SIZE) == 200
+    services.intake.resume()
+    services.finish()
+    assert services.state() is ImportState.FAILED
+    put(services.scanner, "a.svs")
+    assert services.settle("a.svs", SIZE) == 200
 
 
-def test_a_share_that_is_gone_for_a_while_is_waited_for(here: Site) -> None:
-    away = here.scanner.with_name("away")
-    put(here.scanner, "a.svs")
-    here.intake.close()
-    here.post("a.svs", SIZE)
-    here.scanner.rename(away)
-    run = here.here.imports.get("a.svs")
+def test_a_share_that_is_gone_for_a_while_is_waited_for(services: Site) -> None:
+    away = services.scanner.with_name("away")
+    put(services.scanner, "a.svs")
+    services.intake.close()
+    services.post("a.svs", SIZE)
+    services.scanner.rename(away)
+    run = services.services.imports.get("a.svs")
     assert run is not None
     with pytest.raises(UnavailableError):
-        here.intake._transfer({"filename": "a.svs", "size": SIZE, "runId": run.run_id}, None)
+        services.intake._transfer({"filename": "a.svs", "size": SIZE, "runId": run.run_id}, None)
 
 
 def test_a_record_store_on_a_full_disk_ends_the_run_for_now_and_not_for_ever(
-    here: Site, monkeypatch: pytest.MonkeyPatch
+    services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise UnavailableError("The disk that holds the record store is full: make room, then try again.")
 
-    put(here.scanner, "a.svs")
-    assert here.post("a.svs", SIZE)[0] == 202
-    here.finish()
-    here.here.slides.remove("1004486")
+    put(services.scanner, "a.svs")
+    assert services.post("a.svs", SIZE)[0] == 202
+    services.finish()
+    services.services.slides.remove("1004486")
     with monkeypatch.context() as patched:
-        patched.setattr(here.here.imports, "advance", refuse)
-        patched.setattr(here.here.slides, "put_new", refuse)
-        assert here.settle("a.svs", SIZE) == 202
-        here.finish()
-    assert here.settle("a.svs", SIZE) == 200
+        patched.setattr(services.services.imports, "advance", refuse)
+        patched.setattr(services.services.slides, "put_new", refuse)
+        assert services.settle("a.svs", SIZE) == 202
+        services.finish()
+    assert services.settle("a.svs", SIZE) == 200
 
 
-def test_a_lock_that_cannot_be_made_ends_the_run_for_now(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_cannot_be_made_ends_the_run_for_now(
+    services: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
         raise OSError(30, "Read-only file system", "/secret/path")
 
     with monkeypatch.context() as patched:
         patched.setattr("vsv_local.ingest.import_runner.import_lock", refuse)
-        assert here.bring() == 202
-        assert "secret" not in (here.here.imports.get("a.svs").error or "")  # type: ignore[union-attr]
-    assert here.settle("a.svs", SIZE) == 200
+        assert services.bring() == 202
+        assert "secret" not in (services.services.imports.get("a.svs").error or "")  # type: ignore[union-attr]
+    assert services.settle("a.svs", SIZE) == 200

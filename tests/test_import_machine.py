@@ -60,7 +60,7 @@ def check_ready(aws: Machine, *names: str) -> None:
         run = aws.run(name)
         assert (aws.status(run), run.state, run.error) == ("SUCCEEDED", ImportState.READY, None)
     assert [path for path in aws.files() if path.startswith("slides/1004486/")] == STORED
-    assert aws.here.files.slide("1004486").read_bytes() == slide_bytes()
+    assert aws.services.files.slide("1004486").read_bytes() == slide_bytes()
 
 
 class TestFromTheScanner:
@@ -68,7 +68,7 @@ class TestFromTheScanner:
         assert aws.bring() == (200, {"filename": "a.svs", "size": SIZE})
         check_ready(aws)
         assert aws.files() == STORED
-        assert [one.new for one in aws.here.slides.history("1004486").items] == ["NEW"]
+        assert [one.new for one in aws.services.slides.history("1004486").items] == ["NEW"]
         assert [one.names for one in aws.datasync.executions] == [["/a.svs"]]
         original = aws.scanner / "a.svs"
         assert (original.read_bytes(), original.stat().st_mtime_ns) == (slide_bytes(), OLD)
@@ -142,7 +142,7 @@ class TestFromTheScanner:
         check_failed(aws, "truncated")
         (kept,) = aws.files()
         assert kept.startswith("taken/a.svs/")
-        assert (aws.here.files.root / kept).read_bytes() == content
+        assert (aws.services.files.root / kept).read_bytes() == content
         assert aws.records() == []
         assert aws.functions.calls.count("inspect_file") == 2
 
@@ -156,7 +156,7 @@ class TestFromTheScanner:
     ) -> None:
         assert aws.bring("a.svs", bytes(SIZE))[0] == 422
         put(aws.scanner, "a.svs", modified=OLD)  # not even its time tells
-        receive.retry(aws.here, "a.svs")
+        receive.retry(aws.services, "a.svs")
         aws.deliver()
         aws.finish()
         check_ready(aws)
@@ -190,7 +190,7 @@ class TestFromTheScanner:
         assert len(aws.pauses) == 3
 
     def test_a_file_that_datasync_writes_to_again_is_not_the_one_imported(self, aws: Machine) -> None:
-        incoming = aws.here.files.incoming("a.svs")
+        incoming = aws.services.files.incoming("a.svs")
 
         def write_again(*_: object) -> object:
             put(incoming.parent, "a.svs", b"the next scan")
@@ -332,7 +332,7 @@ class TestWhatCannotPass:
         assert aws.bring()[0] == 422
         assert len(aws.records()) == 1
         (aws.scanner / "a.svs").unlink()  # it was safe here before its pyramid was rendered
-        receive.retry(aws.here, "a.svs")
+        receive.retry(aws.services, "a.svs")
         aws.deliver()
         aws.finish()
         check_ready(aws)
@@ -399,7 +399,7 @@ class TestStarting:
         aws.tell_of_the_end(status=status)
         run = aws.run()
         assert (run.state, reason in (run.error or "")) == (ImportState.FAILED, True)
-        receive.retry(aws.here, "a.svs")
+        receive.retry(aws.services, "a.svs")
         aws.deliver()
         aws.finish()
         check_ready(aws)
@@ -415,13 +415,13 @@ class TestStarting:
         aws.sfn.stop_execution(executionArn=aws.executions()[0]["executionArn"])
         aws.datasync.held = False
         aws.finish()
-        receive.retry(aws.here, "a.svs")
+        receive.retry(aws.services, "a.svs")
         aws.deliver(again=True)
         assert len(aws.executions()) == 1  # it may still be at work
         week_ago = (datetime.now(UTC) - timedelta(days=7)).isoformat()
-        aws.here.imports.advance("a.svs", aws.run().run_id, {"started_at": week_ago})
+        aws.services.imports.advance("a.svs", aws.run().run_id, {"started_at": week_ago})
         if again == "retry":
-            receive.retry(aws.here, "a.svs")
+            receive.retry(aws.services, "a.svs")
             aws.deliver()
         else:
             assert aws.post("a.svs", SIZE)[0] == 202
@@ -444,7 +444,7 @@ class TestStarting:
             aws.finish()
         check_ready(aws)
         assert sorted(aws.states(number)[-1] for number in range(2)) == ["Ready", "Superseded"]
-        assert len(list(aws.here.files.root.glob("slides/*/pyramid.tif"))) == len(aws.records()) == 2
+        assert len(list(aws.services.files.root.glob("slides/*/pyramid.tif"))) == len(aws.records()) == 2
 
 
 class TestDroppedObjects:
@@ -506,7 +506,7 @@ class TestDroppedObjects:
         aws.finish()
         check_failed(aws, "the copy differs")
         aws.functions.failures.clear()
-        receive.retry(aws.here, "a.svs")
+        receive.retry(aws.services, "a.svs")
         aws.deliver()
         aws.finish()
         check_ready(aws)

@@ -22,27 +22,27 @@ SIZE = len(slide_bytes())
 SHA256 = hashlib.sha256(slide_bytes()).hexdigest()
 
 
-def test_202_until_the_slide_is_safe_then_200_with_the_requests_own_body(here: Site) -> None:
-    put(here.scanner, "a.svs")
+def test_202_until_the_slide_is_safe_then_200_with_the_requests_own_body(services: Site) -> None:
+    put(services.scanner, "a.svs")
     body = {"filename": "a.svs", "size": SIZE, "host": "scanner 2", "nested": {"é": [1, None, True]}}
-    status, answer = here.post_body(json.dumps(body).encode())
+    status, answer = services.post_body(json.dumps(body).encode())
     assert (status, answer) == (202, {"state": "TRANSFERRING"})
-    here.finish()
-    assert here.post_body(json.dumps(body).encode()) == (200, body)
+    services.finish()
+    assert services.post_body(json.dumps(body).encode()) == (200, body)
 
 
-def test_an_answer_that_is_not_200_never_names_the_file(here: Site) -> None:
-    put(here.scanner, "a.svs", b"II*\0 no slide at all")
-    answers = [here.post("a.svs", 20), here.post("missing.svs", 1), here.post("a.txt", 1)]
-    here.finish()
-    answers.append(here.post("a.svs", 20))
+def test_an_answer_that_is_not_200_never_names_the_file(services: Site) -> None:
+    put(services.scanner, "a.svs", b"II*\0 no slide at all")
+    answers = [services.post("a.svs", 20), services.post("missing.svs", 1), services.post("a.txt", 1)]
+    services.finish()
+    answers.append(services.post("a.svs", 20))
     assert [status for status, _ in answers] == [202, 404, 400, 422]
     assert not any("filename" in name.lower() for _, answer in answers for name in answer)
 
 
-def test_what_failed_is_422_with_a_reason(here: Site) -> None:
-    assert here.bring("a.svs", b"hello, I am no slide") == 422
-    status, answer = here.post("a.svs", 20)
+def test_what_failed_is_422_with_a_reason(services: Site) -> None:
+    assert services.bring("a.svs", b"hello, I am no slide") == 422
+    status, answer = services.post("a.svs", 20)
     assert (status, answer["state"]) == (422, "FAILED")
     assert "Not a supported slide file" in answer["error"]
 
@@ -55,16 +55,16 @@ def test_what_failed_is_422_with_a_reason(here: Site) -> None:
         b'{"filename": "a.svs", "size": ' + b"9" * 5000 + b"}", b"{}",
     ],
 )  # fmt: skip
-def test_bodies_that_are_not_a_json_object_are_400(here: Site, body: bytes) -> None:
-    status, answer = here.post_body(body)
+def test_bodies_that_are_not_a_json_object_are_400(services: Site, body: bytes) -> None:
+    status, answer = services.post_body(body)
     assert (status, set(answer)) == (400, {"error"})
 
 
 @pytest.mark.parametrize("size", [None, True, False, "1", 1.0, -1, 1 << 45, [], {}])
-def test_sizes_that_are_none_are_400(here: Site, size: object) -> None:
-    put(here.scanner, "a.svs")
-    assert here.post("a.svs", size)[0] == 400
-    assert here.state() is None
+def test_sizes_that_are_none_are_400(services: Site, size: object) -> None:
+    put(services.scanner, "a.svs")
+    assert services.post("a.svs", size)[0] == 400
+    assert services.state() is None
 
 
 @pytest.mark.parametrize(
@@ -75,16 +75,16 @@ def test_sizes_that_are_none_are_400(here: Site, size: object) -> None:
         "a" * 300 + ".svs", "ä" * 120 + ".svs", "a.svs.part",
     ],
 )  # fmt: skip
-def test_names_that_are_no_plain_slide_name_are_400(here: Site, filename: object) -> None:
-    assert here.post(filename, 1)[0] == 400
+def test_names_that_are_no_plain_slide_name_are_400(services: Site, filename: object) -> None:
+    assert services.post(filename, 1)[0] == 400
 
 
-def test_a_huge_body_is_400(here: Site) -> None:
-    assert here.post("a.svs", 1, padding="x" * MAX_BODY_BYTES)[0] == 400
+def test_a_huge_body_is_400(services: Site) -> None:
+    assert services.post("a.svs", 1, padding="x" * MAX_BODY_BYTES)[0] == 400
 
 
-def test_a_body_in_base64_is_read(here: Site) -> None:
-    here.bring()
+def test_a_body_in_base64_is_read(services: Site) -> None:
+    services.bring()
     event = http_event("POST", "/ImportSlide", "", ())
     body = base64.b64encode(json.dumps({"filename": "a.svs", "size": SIZE}).encode()).decode()
     result = import_slide({**event, "body": body, "isBase64Encoded": True}, None)
@@ -92,17 +92,17 @@ def test_a_body_in_base64_is_read(here: Site) -> None:
 
 
 @pytest.mark.parametrize("sha256", ["", "0" * 63, "g" * 64, 1, True, "0" * 64 + "\n"])
-def test_a_checksum_that_is_none_is_400(here: Site, sha256: object) -> None:
-    put(here.scanner, "a.svs")
-    assert here.post("a.svs", SIZE, sha256=sha256)[0] == 400
+def test_a_checksum_that_is_none_is_400(services: Site, sha256: object) -> None:
+    put(services.scanner, "a.svs")
+    assert services.post("a.svs", SIZE, sha256=sha256)[0] == 400
 
 
-def test_with_its_checksum_only_that_content_is_200(here: Site) -> None:
-    assert here.bring(sha256=SHA256) == 200
-    assert here.post("a.svs", SIZE, sha256=SHA256.upper())[0] == 200
-    assert here.post("a.svs", SIZE, sha256="0" * 64)[0] == 202
-    here.finish()
-    assert here.post("a.svs", SIZE, sha256="0" * 64)[0] == 202
+def test_with_its_checksum_only_that_content_is_200(services: Site) -> None:
+    assert services.bring(sha256=SHA256) == 200
+    assert services.post("a.svs", SIZE, sha256=SHA256.upper())[0] == 200
+    assert services.post("a.svs", SIZE, sha256="0" * 64)[0] == 202
+    services.finish()
+    assert services.post("a.svs", SIZE, sha256="0" * 64)[0] == 202
 
 
 def _truncate(path: Path) -> None:
@@ -119,161 +119,161 @@ def _overwrite_head(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [Path.unlink, _truncate, _overwrite_head])
 def test_no_200_for_a_file_that_is_gone_or_damaged_and_the_next_import_heals_it(
-    here: Site, damage: Any
+    services: Site, damage: Any
 ) -> None:
-    assert here.bring() == 200
-    here.here.library._slides.clear()
-    damage(here.here.files.slide("1004486"))
-    assert here.post("a.svs", SIZE)[0] == 202
-    here.finish()
-    assert here.post("a.svs", SIZE)[0] == 200
-    assert here.here.files.slide("1004486").read_bytes() == slide_bytes()
-    assert len(here.records()) == 1
+    assert services.bring() == 200
+    services.services.slide_cache._slides.clear()
+    damage(services.services.files.slide("1004486"))
+    assert services.post("a.svs", SIZE)[0] == 202
+    services.finish()
+    assert services.post("a.svs", SIZE)[0] == 200
+    assert services.services.files.slide("1004486").read_bytes() == slide_bytes()
+    assert len(services.records()) == 1
 
 
-def test_no_200_where_the_damage_cannot_be_healed(here: Site) -> None:
-    assert here.bring() == 200
-    (here.scanner / "a.svs").unlink()
-    assert here.post("a.svs", SIZE)[0] == 200
-    here.here.files.slide("1004486").unlink()
-    assert here.post("a.svs", SIZE)[0] == 404
+def test_no_200_where_the_damage_cannot_be_healed(services: Site) -> None:
+    assert services.bring() == 200
+    (services.scanner / "a.svs").unlink()
+    assert services.post("a.svs", SIZE)[0] == 200
+    services.services.files.slide("1004486").unlink()
+    assert services.post("a.svs", SIZE)[0] == 404
 
 
-def test_no_200_without_the_record(here: Site) -> None:
-    assert here.bring() == 200
-    here.here.slides.remove("1004486")
-    assert here.post("a.svs", SIZE)[0] == 202
-    here.finish()
-    assert here.post("a.svs", SIZE)[0] == 200
-    assert [record.image_id for record in here.records()] == ["1004486"]
+def test_no_200_without_the_record(services: Site) -> None:
+    assert services.bring() == 200
+    services.services.slides.remove("1004486")
+    assert services.post("a.svs", SIZE)[0] == 202
+    services.finish()
+    assert services.post("a.svs", SIZE)[0] == 200
+    assert [record.image_id for record in services.records()] == ["1004486"]
 
 
-def test_a_rescan_with_another_size_gets_its_own_id(here: Site) -> None:
-    assert here.bring() == 200
+def test_a_rescan_with_another_size_gets_its_own_id(services: Site) -> None:
+    assert services.bring() == 200
     rescan = other_scan(slide_bytes()) + b"\0"
-    assert here.bring("a.svs", rescan) == 200
-    first, second = here.records()
+    assert services.bring("a.svs", rescan) == 200
+    first, second = services.records()
     assert (first.image_id, first.file_size) == ("1004486", SIZE)
     assert second.image_id.startswith("1004486-")
-    assert here.here.files.slide(first.image_id).read_bytes() == slide_bytes()
-    assert here.here.files.slide(second.image_id).read_bytes() == rescan
+    assert services.services.files.slide(first.image_id).read_bytes() == slide_bytes()
+    assert services.services.files.slide(second.image_id).read_bytes() == rescan
 
 
-def test_no_200_for_a_size_that_the_file_no_longer_has(here: Site) -> None:
-    assert here.bring() == 200
-    put(here.scanner, "a.svs", slide_bytes() + b"\0")
-    assert here.post("a.svs", SIZE)[0] == 503
+def test_no_200_for_a_size_that_the_file_no_longer_has(services: Site) -> None:
+    assert services.bring() == 200
+    put(services.scanner, "a.svs", slide_bytes() + b"\0")
+    assert services.post("a.svs", SIZE)[0] == 503
 
 
-def test_a_rescan_of_the_same_size_is_not_taken_for_the_first(here: Site) -> None:
-    assert here.bring() == 200
-    put(here.scanner, "a.svs", other_scan(slide_bytes()), modified=OLD + 10**9)
-    assert here.post("a.svs", SIZE)[0] == 202
-    assert here.settle("a.svs", SIZE) == 200
-    assert [r.scan_date for r in here.records()] == ["2009-12-29T09:59:15", "2009-12-30T09:59:15"]
-    check_whole(here)
+def test_a_rescan_of_the_same_size_is_not_taken_for_the_first(services: Site) -> None:
+    assert services.bring() == 200
+    put(services.scanner, "a.svs", other_scan(slide_bytes()), modified=OLD + 10**9)
+    assert services.post("a.svs", SIZE)[0] == 202
+    assert services.settle("a.svs", SIZE) == 200
+    assert [r.scan_date for r in services.records()] == ["2009-12-29T09:59:15", "2009-12-30T09:59:15"]
+    check_whole(services)
 
 
-def test_a_rescan_of_a_size_seen_before_the_last_is_not_taken_for_that_one(here: Site) -> None:
-    assert here.bring() == 200
-    assert here.bring("a.svs", slide_bytes() + b"\0") == 200
-    put(here.scanner, "a.svs", other_scan(slide_bytes()), modified=OLD + 10**9)
-    assert here.post("a.svs", SIZE)[0] == 202
-    assert here.settle("a.svs", SIZE) == 200
-    assert len(here.records()) == 3
+def test_a_rescan_of_a_size_seen_before_the_last_is_not_taken_for_that_one(services: Site) -> None:
+    assert services.bring() == 200
+    assert services.bring("a.svs", slide_bytes() + b"\0") == 200
+    put(services.scanner, "a.svs", other_scan(slide_bytes()), modified=OLD + 10**9)
+    assert services.post("a.svs", SIZE)[0] == 202
+    assert services.settle("a.svs", SIZE) == 200
+    assert len(services.records()) == 3
 
 
 def test_no_200_for_a_rescan_of_the_same_size_before_its_own_record_exists(
-    here: Site, monkeypatch: pytest.MonkeyPatch
+    services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert here.bring() == 200
-    rescan = put(here.scanner, "a.svs", other_scan(slide_bytes()), modified=OLD + 10**9)
+    assert services.bring() == 200
+    rescan = put(services.scanner, "a.svs", other_scan(slide_bytes()), modified=OLD + 10**9)
     answers = []
 
     def full(*_: object) -> None:
-        answers.append(here.post("a.svs", SIZE)[0])
+        answers.append(services.post("a.svs", SIZE)[0])
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
         patched.setattr("vsv.ingest.extraction._record", full)
-        assert here.settle("a.svs", SIZE) == 202
+        assert services.settle("a.svs", SIZE) == 202
     assert set(answers) == {202}
     assert rescan.exists()
-    assert here.settle("a.svs", SIZE) == 200
-    assert len(here.records()) == 2
+    assert services.settle("a.svs", SIZE) == 200
+    assert len(services.records()) == 2
 
 
-def test_a_file_that_was_only_touched_is_the_same(here: Site) -> None:
-    assert here.bring() == 200
-    os.utime(here.scanner / "a.svs")
-    assert here.post("a.svs", SIZE)[0] == 200
-    assert len(here.records()) == 1
+def test_a_file_that_was_only_touched_is_the_same(services: Site) -> None:
+    assert services.bring() == 200
+    os.utime(services.scanner / "a.svs")
+    assert services.post("a.svs", SIZE)[0] == 200
+    assert len(services.records()) == 1
 
 
 def test_a_source_that_cannot_be_read_is_no_reason_for_a_200(
-    here: Site, monkeypatch: pytest.MonkeyPatch
+    services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert here.bring() == 200
-    os.utime(here.scanner / "a.svs")
+    assert services.bring() == 200
+    os.utime(services.scanner / "a.svs")
 
     def refuse(*_: object) -> bool:
         raise PermissionError(13, "Permission denied", "/secret/path")
 
     monkeypatch.setattr("vsv_local.ingest.transfer.same_content", refuse)
-    status, answer = here.post("a.svs", SIZE)
+    status, answer = services.post("a.svs", SIZE)
     assert status == 503
     assert "secret" not in json.dumps(answer)
 
 
-def test_the_same_file_under_two_names_and_two_files_with_one_image_id_are_kept_apart(here: Site) -> None:
-    assert here.bring("a.svs") == here.bring("b.svs") == 200
-    assert here.bring("c.svs", slide_bytes() + b"\0") == 200
-    ids = [record.image_id for record in here.records()]
+def test_the_same_file_under_two_names_and_two_files_with_one_image_id_are_kept_apart(services: Site) -> None:
+    assert services.bring("a.svs") == services.bring("b.svs") == 200
+    assert services.bring("c.svs", slide_bytes() + b"\0") == 200
+    ids = [record.image_id for record in services.records()]
     assert len(set(ids)) == 3
     assert all(image_id.startswith("1004486") for image_id in ids)
 
 
-def test_an_older_record_without_files_never_gets_another_slides_pixels(here: Site) -> None:
-    assert here.bring() == 200
-    old = here.records()[0]
-    here.here.files.hide(old.image_id)
-    here.here.files.deleted_folder(old.image_id).rename(here.scanner / "lost")
-    assert here.bring("b.svs", other_scan(slide_bytes())) == 200
-    new = next(record for record in here.records() if record.filename == "b.svs")
+def test_an_older_record_without_files_never_gets_another_slides_pixels(services: Site) -> None:
+    assert services.bring() == 200
+    old = services.records()[0]
+    services.services.files.hide(old.image_id)
+    services.services.files.deleted_folder(old.image_id).rename(services.scanner / "lost")
+    assert services.bring("b.svs", other_scan(slide_bytes())) == 200
+    new = next(record for record in services.records() if record.filename == "b.svs")
     assert new.image_id != old.image_id
-    assert here.here.slides.get(old.image_id) == old
-    assert not here.here.files.folder(old.image_id).exists()
+    assert services.services.slides.get(old.image_id) == old
+    assert not services.services.files.folder(old.image_id).exists()
 
 
 def test_a_deleted_slide_that_can_be_brought_back_is_200_and_a_purged_one_is_imported_anew(
-    here: Site,
+    services: Site,
 ) -> None:
-    assert here.bring() == 200
-    change(here.here, "1004486", {"status": Status.DELETED}, Decider("test", is_admin=True))
-    assert here.post("a.svs", SIZE)[0] == 200
-    here.here.files.purge("1004486")
-    assert here.post("a.svs", SIZE)[0] == 202
-    here.finish()
-    assert here.post("a.svs", SIZE)[0] == 200
-    assert len(here.records()) == 2  # an ID is never given twice, even to the same file
+    assert services.bring() == 200
+    change(services.services, "1004486", {"status": Status.DELETED}, Decider("test", is_admin=True))
+    assert services.post("a.svs", SIZE)[0] == 200
+    services.services.files.purge("1004486")
+    assert services.post("a.svs", SIZE)[0] == 202
+    services.finish()
+    assert services.post("a.svs", SIZE)[0] == 200
+    assert len(services.records()) == 2  # an ID is never given twice, even to the same file
 
 
 def test_two_folders_may_hold_two_files_of_one_name_and_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with site(tmp_path, "scanner", "other") as here:
-        put(here.scanner, "a.svs")
+    with site(tmp_path, "scanner", "other") as services:
+        put(services.scanner, "a.svs")
         put(tmp_path / "other", "a.svs", other_scan(slide_bytes()))
-        assert here.settle("a.svs", SIZE) == 200
-        assert len(here.records()) == 2
-        assert [here.post("a.svs", SIZE)[0] for _ in range(4)] == [200] * 4
+        assert services.settle("a.svs", SIZE) == 200
+        assert len(services.records()) == 2
+        assert [services.post("a.svs", SIZE)[0] for _ in range(4)] == [200] * 4
 
 
-def test_many_at_once_start_one_import(here: Site) -> None:
-    put(here.scanner, "a.svs")
+def test_many_at_once_start_one_import(services: Site) -> None:
+    put(services.scanner, "a.svs")
     with ThreadPoolExecutor(8) as pool:
-        statuses = set(pool.map(lambda _: here.post("a.svs", SIZE)[0], range(24)))
+        statuses = set(pool.map(lambda _: services.post("a.svs", SIZE)[0], range(24)))
     assert statuses <= {202, 200}
-    here.finish()
-    assert here.state() is ImportState.READY
-    assert [record.version for record in here.records()] == [1]
+    services.finish()
+    assert services.state() is ImportState.READY
+    assert [record.version for record in services.records()] == [1]

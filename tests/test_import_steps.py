@@ -62,33 +62,35 @@ class Killer:
 def import_killed_at(nth: int, folder: Path) -> bool:
     """Import until the n-th trace; tell whether it came that far."""
     killer = Killer(nth)
-    with site(folder) as here:
-        put(here.scanner, "a.svs")
+    with site(folder) as services:
+        put(services.scanner, "a.svs")
         with pytest.MonkeyPatch.context() as patched:
             killer.patch(patched)
             try:
-                here.post("a.svs", SIZE)
+                services.post("a.svs", SIZE)
             except Killed:
                 assert killer.struck.is_set()
-            wait_until(lambda: killer.struck.is_set() or not here.intake.is_busy(), "it was killed or ended")
-            here.intake.close()
-        check_whole(here)
+            wait_until(
+                lambda: killer.struck.is_set() or not services.intake.is_busy(), "it was killed or ended"
+            )
+            services.intake.close()
+        check_whole(services)
     return killer.struck.is_set()
 
 
-def check_imported(here: Site) -> None:
-    here.intake.resume()
-    here.finish()
-    assert here.settle("a.svs", SIZE) == 200
-    assert here.state() is ImportState.READY
-    assert [record.image_id for record in here.records()] == ["1004486"]
-    assert here.here.files.slide("1004486").read_bytes() == slide_bytes()
-    assert list((here.here.files.root / "incoming").glob("*.svs")) == []
-    assert list((here.here.files.root / "taken").iterdir()) == []
-    assert (here.here.files.pyramid("1004486")).exists()
-    original = here.scanner / "a.svs"
+def check_imported(services: Site) -> None:
+    services.intake.resume()
+    services.finish()
+    assert services.settle("a.svs", SIZE) == 200
+    assert services.state() is ImportState.READY
+    assert [record.image_id for record in services.records()] == ["1004486"]
+    assert services.services.files.slide("1004486").read_bytes() == slide_bytes()
+    assert list((services.services.files.root / "incoming").glob("*.svs")) == []
+    assert list((services.services.files.root / "taken").iterdir()) == []
+    assert (services.services.files.pyramid("1004486")).exists()
+    original = services.scanner / "a.svs"
     assert (original.read_bytes(), original.stat().st_mtime_ns) == (slide_bytes(), OLD)
-    check_whole(here)
+    check_whole(services)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -99,37 +101,37 @@ def test_killed_between_any_two_traces_and_started_again_it_ends_imported(tmp_pa
         folder = tmp_path / str(nth)
         folder.mkdir()
         struck = import_killed_at(nth, folder)
-        with site(folder) as here:
-            check_imported(here)
+        with site(folder) as services:
+            check_imported(services)
         if not struck:
             break
         nth += 4
     assert nth > 20
 
 
-def test_each_step_run_twice_is_as_once(here: Site) -> None:
-    put(here.scanner, "a.svs")
-    here.here.imports  # noqa: B018  made before the steps are
-    here.intake.close()  # the steps are run by hand
-    here.post("a.svs", SIZE)
-    run = here.here.imports.get("a.svs")
+def test_each_step_run_twice_is_as_once(services: Site) -> None:
+    put(services.scanner, "a.svs")
+    services.services.imports  # noqa: B018  made before the steps are
+    services.intake.close()  # the steps are run by hand
+    services.post("a.svs", SIZE)
+    run = services.services.imports.get("a.svs")
     assert run is not None
     event = {"filename": "a.svs", "size": SIZE, "runId": run.run_id}
     seen = []
-    for step in (here.intake._transfer, inspect_file, extract_metadata, render_pyramid):
+    for step in (services.intake._transfer, inspect_file, extract_metadata, render_pyramid):
         for _ in range(2):
             step(event, None)
-        record = here.here.slides.get("1004486")
+        record = services.services.slides.get("1004486")
         seen.append(record.version if record else None)
     assert seen == [None, None, 1, 1]
-    for step in (here.intake._transfer, inspect_file, extract_metadata, render_pyramid):
+    for step in (services.intake._transfer, inspect_file, extract_metadata, render_pyramid):
         step(event, None)  # and all of them again, after the end
-    assert here.post("a.svs", SIZE)[0] == 200
+    assert services.post("a.svs", SIZE)[0] == 200
 
 
-def test_the_steps_events_are_those_of_the_state_machine(here: Site) -> None:
-    assert here.bring() == 200
-    run = here.here.imports.get("a.svs")
+def test_the_steps_events_are_those_of_the_state_machine(services: Site) -> None:
+    assert services.bring() == 200
+    run = services.services.imports.get("a.svs")
     assert run is not None
     event = {"filename": "a.svs", "size": SIZE, "runId": run.run_id}
     assert inspect_file(event, None) == event
@@ -138,8 +140,8 @@ def test_the_steps_events_are_those_of_the_state_machine(here: Site) -> None:
 
 
 @pytest.mark.parametrize("step", [inspect_file, extract_metadata, render_pyramid])
-def test_a_step_of_a_run_that_was_replaced_does_nothing(here: Site, step: Any) -> None:
-    here.bring()
+def test_a_step_of_a_run_that_was_replaced_does_nothing(services: Site, step: Any) -> None:
+    services.bring()
     with pytest.raises(VersionConflictError):
         step({"filename": "a.svs", "size": SIZE, "runId": "another"}, None)
     with pytest.raises(NotFoundError):
@@ -147,7 +149,7 @@ def test_a_step_of_a_run_that_was_replaced_does_nothing(here: Site, step: Any) -
 
 
 def test_a_slide_that_is_deleted_while_it_is_rendered_stays_deleted(
-    here: Site, monkeypatch: pytest.MonkeyPatch
+    services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrived, go_on = Event(), Event()
     render = steps.render_pyramid
@@ -158,51 +160,53 @@ def test_a_slide_that_is_deleted_while_it_is_rendered_stays_deleted(
         return render(*arguments)
 
     monkeypatch.setattr(steps, "render_pyramid", slow)
-    put(here.scanner, "a.svs")
-    here.post("a.svs", SIZE)
+    put(services.scanner, "a.svs")
+    services.post("a.svs", SIZE)
     assert arrived.wait(DEADLINE_S)
-    change(here.here, "1004486", {"status": Status.DELETED}, Decider("test", is_admin=True))
+    change(services.services, "1004486", {"status": Status.DELETED}, Decider("test", is_admin=True))
     go_on.set()
-    here.finish()
-    here.settle("a.svs", SIZE)
-    here.intake.resume()
-    here.finish()
-    assert here.state() is ImportState.READY
-    assert not here.here.files.folder("1004486").exists()
-    assert [record.status for record in here.records()] == ["DELETED"]
+    services.finish()
+    services.settle("a.svs", SIZE)
+    services.intake.resume()
+    services.finish()
+    assert services.state() is ImportState.READY
+    assert not services.services.files.folder("1004486").exists()
+    assert [record.status for record in services.records()] == ["DELETED"]
 
 
-def test_render_without_a_slide_is_refused(here: Site) -> None:
-    put(here.scanner, "a.svs")
-    here.intake.close()
-    here.post("a.svs", SIZE)
-    run = here.here.imports.get("a.svs")
+def test_render_without_a_slide_is_refused(services: Site) -> None:
+    put(services.scanner, "a.svs")
+    services.intake.close()
+    services.post("a.svs", SIZE)
+    run = services.services.imports.get("a.svs")
     assert run is not None
     with pytest.raises(FileMissingError):
         steps.render_run(current(), run, lambda _done, _total: None)
 
 
-def begun(here: Site, **fields: Any) -> ImportRecord:
+def begun(services: Site, **fields: Any) -> ImportRecord:
     """Let a run be under way that nothing works on."""
     run = slide_import(**({"size": SIZE, "state": ImportState.IMPORTING} | fields))
-    here.here.files.prepare()
-    here.here.imports.start(run, replaces=None)
+    services.services.files.prepare()
+    services.services.imports.start(run, replaces=None)
     return run
 
 
-def test_a_dropped_objects_run_takes_no_file_of_the_scanners(here: Site) -> None:
-    incoming = put(here.here.files.root / "incoming", "a.svs")
-    run = begun(here, source="s3://drop-in/a.svs?versionId=1")
+def test_a_dropped_objects_run_takes_no_file_of_the_scanners(services: Site) -> None:
+    incoming = put(services.services.files.root / "incoming", "a.svs")
+    run = begun(services, source="s3://drop-in/a.svs?versionId=1")
     with pytest.raises(FileMissingError):
-        steps.inspect_run(here.here, run)
+        steps.inspect_run(services.services, run)
     assert incoming.exists()
 
 
-def test_an_id_that_was_claimed_for_other_content_is_not_used(here: Site) -> None:
-    run = begun(here, image_id="1004486")
-    here.here.files.claim("1004486", Claim("a.svs", SIZE, "a" * 64))  # before it was brought once more
-    put(here.here.files.root / "incoming", "a.svs")
-    run = steps.extract_run(here.here, steps.inspect_run(here.here, run))
+def test_an_id_that_was_claimed_for_other_content_is_not_used(services: Site) -> None:
+    run = begun(services, image_id="1004486")
+    services.services.files.claim(
+        "1004486", Claim("a.svs", SIZE, "a" * 64)
+    )  # before it was brought once more
+    put(services.services.files.root / "incoming", "a.svs")
+    run = steps.extract_run(services.services, steps.inspect_run(services.services, run))
     assert run.image_id not in {None, "1004486"}
-    assert [record.image_id for record in here.records()] == [run.image_id]
-    assert not here.here.files.slide("1004486").exists()
+    assert [record.image_id for record in services.records()] == [run.image_id]
+    assert not services.services.files.slide("1004486").exists()

@@ -19,7 +19,7 @@ SIZE = len(slide_bytes())
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setattr("vsv_local.ingest.import_runner.RETRY_DELAYS_S", ())
     monkeypatch.setattr("vsv.slides.slide_cache.RECHECK_SECONDS", 0.0)
     with site(tmp_path, in_place=True) as running:
@@ -32,67 +32,67 @@ def tile_status(image_id: str = "1004486") -> int:
     return status
 
 
-def test_an_original_in_place_is_served_and_left_alone_but_never_200(here: Site) -> None:
-    assert here.bring() == 202
-    assert here.post("a.svs", SIZE) == (202, {"state": "READY"})
+def test_an_original_in_place_is_served_and_left_alone_but_never_200(services: Site) -> None:
+    assert services.bring() == 202
+    assert services.post("a.svs", SIZE) == (202, {"state": "READY"})
     assert tile_status() == 200
-    original = here.scanner / "a.svs"
+    original = services.scanner / "a.svs"
     assert (original.read_bytes(), original.stat().st_mtime_ns) == (slide_bytes(), OLD)
-    assert list(here.scanner.iterdir()) == [original]
-    assert here.here.files.slide("1004486").readlink() == original
+    assert list(services.scanner.iterdir()) == [original]
+    assert services.services.files.slide("1004486").readlink() == original
 
 
-def test_not_with_its_checksum_either_and_it_is_not_imported_again(here: Site) -> None:
-    here.bring()
-    run = here.here.imports.get("a.svs")
-    assert here.post("a.svs", SIZE, sha256=hashlib.sha256(slide_bytes()).hexdigest())[0] == 202
-    assert here.here.imports.get("a.svs") == run
+def test_not_with_its_checksum_either_and_it_is_not_imported_again(services: Site) -> None:
+    services.bring()
+    run = services.services.imports.get("a.svs")
+    assert services.post("a.svs", SIZE, sha256=hashlib.sha256(slide_bytes()).hexdigest())[0] == 202
+    assert services.services.imports.get("a.svs") == run
 
 
-def test_not_when_it_was_deleted(here: Site) -> None:
-    here.bring()
-    change(here.here, "1004486", {"status": Status.DELETED}, Decider("test", is_admin=True))
-    assert here.post("a.svs", SIZE)[0] == 202
-    here.here.files.purge("1004486")
-    assert here.post("a.svs", SIZE)[0] == 202
-    assert (here.scanner / "a.svs").read_bytes() == slide_bytes()
+def test_not_when_it_was_deleted(services: Site) -> None:
+    services.bring()
+    change(services.services, "1004486", {"status": Status.DELETED}, Decider("test", is_admin=True))
+    assert services.post("a.svs", SIZE)[0] == 202
+    services.services.files.purge("1004486")
+    assert services.post("a.svs", SIZE)[0] == 202
+    assert (services.scanner / "a.svs").read_bytes() == slide_bytes()
 
 
 def test_not_by_a_server_that_copies_since(tmp_path: Path) -> None:
-    with site(tmp_path, in_place=True) as here:
-        here.bring()
-    with site(tmp_path) as here:
-        assert here.settle("a.svs", SIZE) == 202
+    with site(tmp_path, in_place=True) as services:
+        services.bring()
+    with site(tmp_path) as services:
+        assert services.settle("a.svs", SIZE) == 202
 
 
-def test_an_original_that_was_written_to_is_not_shown_and_comes_in_as_another(here: Site) -> None:
-    here.bring()
-    put(here.scanner, "a.svs", other_scan(slide_bytes()), modified=OLD + 10**9)
+def test_an_original_that_was_written_to_is_not_shown_and_comes_in_as_another(services: Site) -> None:
+    services.bring()
+    put(services.scanner, "a.svs", other_scan(slide_bytes()), modified=OLD + 10**9)
     assert tile_status() == 409
-    assert here.settle("a.svs", SIZE) == 202
+    assert services.settle("a.svs", SIZE) == 202
     assert tile_status() == 409
-    first, second = here.records()
+    first, second = services.records()
     assert (first.image_id, tile_status(second.image_id)) == ("1004486", 200)
 
 
-def test_an_original_that_was_only_touched_comes_back_under_its_own_id(here: Site) -> None:
-    here.bring()
-    os.utime(here.scanner / "a.svs", ns=(OLD, OLD + 1))
+def test_an_original_that_was_only_touched_comes_back_under_its_own_id(services: Site) -> None:
+    services.bring()
+    os.utime(services.scanner / "a.svs", ns=(OLD, OLD + 1))
     assert tile_status() == 409
-    here.settle("a.svs", SIZE)
+    services.settle("a.svs", SIZE)
     assert tile_status() == 200
-    assert len(here.records()) == 1
+    assert len(services.records()) == 1
 
 
-def test_an_original_that_is_gone_is_404(here: Site) -> None:
-    here.bring()
-    (here.scanner / "a.svs").unlink()
+def test_an_original_that_is_gone_is_404(services: Site) -> None:
+    services.bring()
+    (services.scanner / "a.svs").unlink()
     assert tile_status() == 404
-    assert here.post("a.svs", SIZE)[0] == 404
+    assert services.post("a.svs", SIZE)[0] == 404
 
 
 def test_an_original_that_changes_during_its_import_gives_no_record_of_two_slides(
-    here: Site, monkeypatch: pytest.MonkeyPatch
+    services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from vsv.ingest import extraction  # noqa: PLC0415  patched below
 
@@ -100,35 +100,35 @@ def test_an_original_that_changes_during_its_import_gives_no_record_of_two_slide
 
     def slow(*arguments: object) -> object:
         written = write_pictures(*arguments)  # type: ignore[arg-type]
-        put(here.scanner, "a.svs", other_scan(slide_bytes()), modified=OLD + 10**9)
+        put(services.scanner, "a.svs", other_scan(slide_bytes()), modified=OLD + 10**9)
         return written
 
     with monkeypatch.context() as patched:
         patched.setattr(extraction, "_write_pictures", slow)
-        put(here.scanner, "a.svs")
-        here.post("a.svs", SIZE)
-        here.finish()
-    assert here.records() == []
-    here.settle("a.svs", SIZE)
-    assert [record.scan_date for record in here.records()] == ["2009-12-30T09:59:15"]
+        put(services.scanner, "a.svs")
+        services.post("a.svs", SIZE)
+        services.finish()
+    assert services.records() == []
+    services.settle("a.svs", SIZE)
+    assert [record.scan_date for record in services.records()] == ["2009-12-30T09:59:15"]
 
 
 @pytest.mark.parametrize("folder", ["incoming", "taken", "slides", "deleted"])
-def test_a_file_of_the_data_folder_is_not_linked_to_itself(here: Site, folder: str) -> None:
-    path = put(here.here.files.root / folder, "a.svs")
-    (here.scanner / "a.svs").symlink_to(path)
-    here.settle("a.svs", SIZE)
+def test_a_file_of_the_data_folder_is_not_linked_to_itself(services: Site, folder: str) -> None:
+    path = put(services.services.files.root / folder, "a.svs")
+    (services.scanner / "a.svs").symlink_to(path)
+    services.settle("a.svs", SIZE)
     assert path.read_bytes() == slide_bytes()
     assert not path.is_symlink()
-    assert here.records() == []
+    assert services.records() == []
 
 
-def test_a_link_to_an_original_in_place_is_followed_to_its_end(here: Site, tmp_path: Path) -> None:
+def test_a_link_to_an_original_in_place_is_followed_to_its_end(services: Site, tmp_path: Path) -> None:
     original = put(tmp_path / "archive", "b.svs")
-    (here.scanner / "a.svs").symlink_to(original)
-    here.settle("a.svs", SIZE)
-    (here.scanner / "a.svs").unlink()
+    (services.scanner / "a.svs").symlink_to(original)
+    services.settle("a.svs", SIZE)
+    (services.scanner / "a.svs").unlink()
     assert tile_status() == 200
     with pytest.raises(ConflictError):
         os.utime(original, ns=(OLD, OLD + 1))
-        here.here.files.check_original("1004486")
+        services.services.files.check_original("1004486")

@@ -14,7 +14,7 @@ from vsv.errors import (
 )
 from vsv.lifecycle import job_registry, job_runner
 from vsv.records.models import JobKind, JobRecord, JobState
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.storage.slide_lock import locked
 from vsv.timestamps import later, now_utc
 from vsv.workflow import job_queue
@@ -26,10 +26,10 @@ ARCHIVE, RESTORE, SEND = JobKind.ARCHIVE, JobKind.RESTORE, JobKind.SEND
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Installation]:
-    with standalone(tmp_path / "data") as (here, _intake):
-        here.slides.put_new(slide("1"))
-        yield here
+def services(tmp_path: Path) -> Iterator[Services]:
+    with standalone(tmp_path / "data") as (services, _intake):
+        services.slides.put_new(slide("1"))
+        yield services
 
 
 class Step:
@@ -39,7 +39,7 @@ class Step:
         self.outcomes = list(outcomes)
         self.runs = 0
 
-    def __call__(self, _here: Installation, _job: JobRecord) -> Mapping[str, str]:
+    def __call__(self, _services: Services, _job: JobRecord) -> Mapping[str, str]:
         self.runs += 1
         outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
         if isinstance(outcome, Exception):
@@ -54,210 +54,210 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> dict[JobKind, Step]:
     return made
 
 
-def stored(here: Installation, kind: JobKind = ARCHIVE) -> JobRecord:
-    found = here.jobs.get("1", kind)
+def stored(services: Services, kind: JobKind = ARCHIVE) -> JobRecord:
+    found = services.jobs.get("1", kind)
     assert found is not None
     return found
 
 
-def make_due(here: Installation, kind: JobKind = ARCHIVE) -> None:
-    here.jobs.advance(stored(here, kind), {"next_at": now_utc()})
+def make_due(services: Services, kind: JobKind = ARCHIVE) -> None:
+    services.jobs.advance(stored(services, kind), {"next_at": now_utc()})
 
 
-def run_all(here: Installation) -> list[JobRecord]:
-    return job_runner.run_due(here, JobKind, lambda: True)
+def run_all(services: Services) -> list[JobRecord]:
+    return job_runner.run_due(services, JobKind, lambda: True)
 
 
 class TestAsking:
-    def test_asked_for_twice_is_asked_for_once(self, here: Installation) -> None:
-        first = job_queue.request(here, "1", ARCHIVE, "Eve", {"a": "b"})
-        assert job_queue.request(here, "1", ARCHIVE, "Ann", {"a": "b"}) == first
+    def test_asked_for_twice_is_asked_for_once(self, services: Services) -> None:
+        first = job_queue.request(services, "1", ARCHIVE, "Eve", {"a": "b"})
+        assert job_queue.request(services, "1", ARCHIVE, "Ann", {"a": "b"}) == first
         assert (first.by, first.state, first.attempts) == ("Eve", JobState.WAITING, 0)
 
-    def test_the_same_in_another_way_is_a_conflict(self, here: Installation) -> None:
-        job_queue.request(here, "1", ARCHIVE, "Eve", {"a": "b"})
+    def test_the_same_in_another_way_is_a_conflict(self, services: Services) -> None:
+        job_queue.request(services, "1", ARCHIVE, "Eve", {"a": "b"})
         with pytest.raises(ConflictError, match="with other options"):
-            job_queue.request(here, "1", ARCHIVE, "Eve", {"a": "c"})
+            job_queue.request(services, "1", ARCHIVE, "Eve", {"a": "c"})
 
     def test_a_slide_waits_for_one_job_of_its_files_at_a_time(
-        self, here: Installation, steps: dict[JobKind, Step]
+        self, services: Services, steps: dict[JobKind, Step]
     ) -> None:
         steps[ARCHIVE] = Step({})
-        job_queue.request(here, "1", ARCHIVE, "Eve")
+        job_queue.request(services, "1", ARCHIVE, "Eve")
         with pytest.raises(ConflictError, match="ARCHIVE"):
-            job_queue.request(here, "1", RESTORE, "Eve")
-        job_queue.request(here, "1", SEND, "Eve")  # reads a record only
-        job_runner.run_due(here, [ARCHIVE], lambda: True)
-        assert job_queue.request(here, "1", RESTORE, "Eve").state is JobState.WAITING
+            job_queue.request(services, "1", RESTORE, "Eve")
+        job_queue.request(services, "1", SEND, "Eve")  # reads a record only
+        job_runner.run_due(services, [ARCHIVE], lambda: True)
+        assert job_queue.request(services, "1", RESTORE, "Eve").state is JobState.WAITING
 
     def test_what_has_failed_can_be_asked_for_again(
-        self, here: Installation, steps: dict[JobKind, Step]
+        self, services: Services, steps: dict[JobKind, Step]
     ) -> None:
         steps[ARCHIVE] = Step(UnreadableSlideError("it is damaged"), {"fine": "now"})
-        first = job_queue.request(here, "1", ARCHIVE, "Eve")
-        assert [job.state for job in run_all(here)] == [JobState.FAILED]
-        assert stored(here).error == "it is damaged"
-        second = job_queue.request(here, "1", ARCHIVE, "Eve")
+        first = job_queue.request(services, "1", ARCHIVE, "Eve")
+        assert [job.state for job in run_all(services)] == [JobState.FAILED]
+        assert stored(services).error == "it is damaged"
+        second = job_queue.request(services, "1", ARCHIVE, "Eve")
         assert second.run_id != first.run_id
-        assert [(job.state, job.result) for job in run_all(here)] == [(JobState.DONE, {"fine": "now"})]
+        assert [(job.state, job.result) for job in run_all(services)] == [(JobState.DONE, {"fine": "now"})]
 
 
 class TestRunning:
     def test_what_passes_is_tried_again_later_and_later(
-        self, here: Installation, steps: dict[JobKind, Step]
+        self, services: Services, steps: dict[JobKind, Step]
     ) -> None:
         steps[ARCHIVE] = Step(UnavailableError("the archive is away"), {})
-        job_queue.request(here, "1", ARCHIVE, "Eve")
+        job_queue.request(services, "1", ARCHIVE, "Eve")
         pauses = []
         for attempt in range(1, 4):
             steps[ARCHIVE].outcomes[:] = [UnavailableError("the archive is away")]
-            make_due(here)
+            make_due(services)
             before = now_utc()
-            (job,) = run_all(here)
+            (job,) = run_all(services)
             assert (job.state, job.attempts, job.error) == (JobState.WAITING, attempt, "the archive is away")
             assert job.next_at > before
             pauses.append(job.next_at)
-            assert run_all(here) == []  # not due
+            assert run_all(services) == []  # not due
         steps[ARCHIVE].outcomes[:] = [{}]
-        make_due(here)
-        assert [(job.state, job.error) for job in run_all(here)] == [(JobState.DONE, None)]
+        make_due(services)
+        assert [(job.state, job.error) for job in run_all(services)] == [(JobState.DONE, None)]
 
     def test_the_pauses_grow_up_to_an_hour(self) -> None:
         for attempts, longest in ((1, 10), (2, 20), (5, 160), (9, 2560), (10, 3600), (500, 3600)):
             pause = job_runner._pause(attempts).total_seconds()
             assert longest / 2 <= pause <= longest
 
-    def test_patience_ends(self, here: Installation, steps: dict[JobKind, Step]) -> None:
+    def test_patience_ends(self, services: Services, steps: dict[JobKind, Step]) -> None:
         steps[ARCHIVE] = Step(OSError(28, "No space left on device"))
-        here.slides.update("1", {"original": "ARCHIVING"}, by="Eve")
-        job_queue.request(here, "1", ARCHIVE, "Eve")
+        services.slides.update("1", {"original": "ARCHIVING"}, by="Eve")
+        job_queue.request(services, "1", ARCHIVE, "Eve")
         for _ in range(job_runner.ATTEMPTS):
-            make_due(here)
-            run_all(here)
+            make_due(services)
+            run_all(services)
         assert steps[ARCHIVE].runs == job_runner.ATTEMPTS
-        assert stored(here).state is JobState.FAILED
-        assert "disk full" in (stored(here).error or "")
-        record = here.slides.get("1")
+        assert stored(services).state is JobState.FAILED
+        assert "disk full" in (stored(services).error or "")
+        record = services.slides.get("1")
         assert record
         assert record.original is None  # nothing is under way any more
 
     def test_a_job_that_ends_the_process_does_not_do_so_for_ever(
-        self, here: Installation, steps: dict[JobKind, Step], monkeypatch: pytest.MonkeyPatch
+        self, services: Services, steps: dict[JobKind, Step], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         class KilledError(BaseException):
             pass
 
-        def killed(_here: Installation, _job: JobRecord) -> Mapping[str, str]:
+        def killed(_services: Services, _job: JobRecord) -> Mapping[str, str]:
             raise KilledError
 
         monkeypatch.setattr(job_registry, "step", lambda _kind: killed)
-        job_queue.request(here, "1", ARCHIVE, "Eve")
+        job_queue.request(services, "1", ARCHIVE, "Eve")
         for attempt in (1, 2):
-            make_due(here)
+            make_due(services)
             with pytest.raises(KilledError):
-                run_all(here)
-            assert stored(here).attempts == attempt
-            assert stored(here).next_at > now_utc()
-        here.slides.update("1", {"original": "ARCHIVING"}, by="Eve")
-        here.jobs.advance(stored(here), {"attempts": job_runner.ATTEMPTS})
-        make_due(here)
-        assert [job.state for job in run_all(here)] == [JobState.FAILED]
-        assert "time or memory" in str(stored(here).error)
-        record = here.slides.get("1")
+                run_all(services)
+            assert stored(services).attempts == attempt
+            assert stored(services).next_at > now_utc()
+        services.slides.update("1", {"original": "ARCHIVING"}, by="Eve")
+        services.jobs.advance(stored(services), {"attempts": job_runner.ATTEMPTS})
+        make_due(services)
+        assert [job.state for job in run_all(services)] == [JobState.FAILED]
+        assert "time or memory" in str(stored(services).error)
+        record = services.slides.get("1")
         assert record
         assert record.original is None
 
     def test_what_takes_long_costs_no_attempts_and_says_when(
-        self, here: Installation, steps: dict[JobKind, Step]
+        self, services: Services, steps: dict[JobKind, Step]
     ) -> None:
         steps[RESTORE] = Step(NotYetError("it thaws", 5 * 3600))
-        job_queue.request(here, "1", RESTORE, "Eve")
+        job_queue.request(services, "1", RESTORE, "Eve")
         for _ in range(job_runner.ATTEMPTS + 2):
-            make_due(here, RESTORE)
-            (job,) = run_all(here)
+            make_due(services, RESTORE)
+            (job,) = run_all(services)
             assert (job.state, job.attempts, job.error) == (JobState.WAITING, 0, None)
             assert later(timedelta(hours=4)) < str(job.expected_at) < later(timedelta(hours=6))
             assert job.next_at < later(timedelta(minutes=16))
 
     def test_an_unknown_failure_gives_nothing_away(
-        self, here: Installation, steps: dict[JobKind, Step], caplog: pytest.LogCaptureFixture
+        self, services: Services, steps: dict[JobKind, Step], caplog: pytest.LogCaptureFixture
     ) -> None:
         steps[ARCHIVE] = Step(RuntimeError("/secret/path"))
-        job_queue.request(here, "1", ARCHIVE, "Eve")
-        (job,) = run_all(here)
+        job_queue.request(services, "1", ARCHIVE, "Eve")
+        (job,) = run_all(services)
         assert job.state is JobState.WAITING
         assert "secret" not in str(job.error)
         assert "/secret/path" in caplog.text
 
     def test_who_comes_second_leaves_a_slide_alone(
-        self, here: Installation, steps: dict[JobKind, Step]
+        self, services: Services, steps: dict[JobKind, Step]
     ) -> None:
         steps[ARCHIVE] = Step({})
-        job = job_queue.request(here, "1", ARCHIVE, "Eve")
-        with locked(here.files, "1"):
+        job = job_queue.request(services, "1", ARCHIVE, "Eve")
+        with locked(services.files, "1"):
             with pytest.raises(UnavailableError, match="something else"):
-                job_runner.run(here, job)
-            assert run_all(here) == []
-            assert stored(here).attempts == 0
-        assert [job.state for job in run_all(here)] == [JobState.DONE]
+                job_runner.run(services, job)
+            assert run_all(services) == []
+            assert stored(services).attempts == 0
+        assert [job.state for job in run_all(services)] == [JobState.DONE]
         assert steps[ARCHIVE].runs == 1
 
     def test_a_request_that_was_replaced_is_not_run(
-        self, here: Installation, steps: dict[JobKind, Step]
+        self, services: Services, steps: dict[JobKind, Step]
     ) -> None:
         steps[ARCHIVE] = Step(UnreadableSlideError("no"), {})
-        first = job_queue.request(here, "1", ARCHIVE, "Eve")
-        run_all(here)
-        job_queue.request(here, "1", ARCHIVE, "Eve")
+        first = job_queue.request(services, "1", ARCHIVE, "Eve")
+        run_all(services)
+        job_queue.request(services, "1", ARCHIVE, "Eve")
         with pytest.raises(VersionConflictError):
-            job_runner.run(here, first)
+            job_runner.run(services, first)
         assert steps[ARCHIVE].runs == 1
 
     def test_one_that_somebody_else_has_tried_since_it_was_listed_is_left_alone(
-        self, here: Installation, steps: dict[JobKind, Step]
+        self, services: Services, steps: dict[JobKind, Step]
     ) -> None:
         steps[ARCHIVE] = Step(UnavailableError("away"))
         for image_id in ("1", "2"):
-            job_queue.request(here, image_id, ARCHIVE, "Eve")
-        first = job_runner.runs(here, JobKind, lambda: True)
+            job_queue.request(services, image_id, ARCHIVE, "Eve")
+        first = job_runner.runs(services, JobKind, lambda: True)
         assert next(first).image_id == "1"
-        assert [job.image_id for job in run_all(here)] == ["2"]
+        assert [job.image_id for job in run_all(services)] == ["2"]
         assert list(first) == []
         assert steps[ARCHIVE].runs == 2
 
     def test_one_that_is_replaced_while_it_runs_leaves_the_record_to_the_new_one(
-        self, here: Installation, monkeypatch: pytest.MonkeyPatch
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        here.slides.update("1", {"delivery": "WAITING"}, by="Eve")
-        first = job_queue.request(here, "1", SEND, "Eve", {"version": "1"})
+        services.slides.update("1", {"delivery": "WAITING"}, by="Eve")
+        first = job_queue.request(services, "1", SEND, "Eve", {"version": "1"})
 
-        def replaced(here: Installation, _job: JobRecord) -> Mapping[str, str]:
-            job_queue.request(here, "1", SEND, "Eve", {"version": "2"}, instead=True)
+        def replaced(services: Services, _job: JobRecord) -> Mapping[str, str]:
+            job_queue.request(services, "1", SEND, "Eve", {"version": "2"}, instead=True)
             raise UnreadableSlideError("no")
 
         monkeypatch.setattr(job_registry, "step", lambda _kind: replaced)
         with pytest.raises(VersionConflictError):
-            job_runner.run(here, first)
-        record = here.slides.get("1")
+            job_runner.run(services, first)
+        record = services.slides.get("1")
         assert record
         assert record.delivery == "WAITING"
-        assert stored(here, SEND).state is JobState.WAITING
+        assert stored(services, SEND).state is JobState.WAITING
 
     def test_a_clock_that_was_wrong_puts_nothing_off_for_ever(
-        self, here: Installation, steps: dict[JobKind, Step]
+        self, services: Services, steps: dict[JobKind, Step]
     ) -> None:
         steps[ARCHIVE] = Step({})
-        job_queue.request(here, "1", ARCHIVE, "Eve")
-        here.jobs.advance(stored(here), {"next_at": later(timedelta(days=400))})
-        assert [job.state for job in run_all(here)] == [JobState.DONE]
+        job_queue.request(services, "1", ARCHIVE, "Eve")
+        services.jobs.advance(stored(services), {"next_at": later(timedelta(days=400))})
+        assert [job.state for job in run_all(services)] == [JobState.DONE]
 
-    def test_there_is_an_end_when_time_is_up(self, here: Installation, steps: dict[JobKind, Step]) -> None:
+    def test_there_is_an_end_when_time_is_up(self, services: Services, steps: dict[JobKind, Step]) -> None:
         steps[ARCHIVE] = Step({})
         for image_id in ("1", "2", "3"):
-            job_queue.request(here, image_id, ARCHIVE, "Eve")
+            job_queue.request(services, image_id, ARCHIVE, "Eve")
         left = [True, True, False]
-        assert len(job_runner.run_due(here, JobKind, lambda: left.pop(0))) == 2
-        assert len(run_all(here)) == 1
+        assert len(job_runner.run_due(services, JobKind, lambda: left.pop(0))) == 2
+        assert len(run_all(services)) == 1
 
 
 def test_each_kind_has_a_step() -> None:

@@ -328,12 +328,12 @@ def test_flipped_bytes_give_a_tile_or_an_error(flips: list[tuple[float, int]]) -
 
 def test_without_a_decoder_openslide_does_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_slide(tmp_path / "a.svs", PLANS["rgb"])
-    here = opened(path)
-    expected = whole_level(here, here.max_level)
+    services = opened(path)
+    expected = whole_level(services, services.max_level)
     monkeypatch.setattr(openjpeg, "_library", lambda: None)
     there = opened(path)
     assert there.decoded == {}
-    assert there.grid == here.grid
+    assert there.grid == services.grid
     assert np.array_equal(whole_level(there, there.max_level), expected)
 
 

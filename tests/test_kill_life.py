@@ -37,8 +37,8 @@ def imported(folder: Path) -> Drill:
         main, ["import", str(put(folder / "scanner", "a.svs", content)), "--data", str(data)]
     )
     assert result.exit_code == 0, result.output
-    with standalone(data) as (here, _intake):
-        (record,) = here.slides.list_all().items
+    with standalone(data) as (services, _intake):
+        (record,) = services.slides.list_all().items
     seed = int(os.environ.get("VSV_KILL_SEED", "20261121"))
     return Drill(data, record.image_id, hashlib.sha256(content).hexdigest(), random.Random(seed))
 
@@ -64,25 +64,25 @@ def test_a_purge_killed_at_any_moment_leaves_no_half_slide_that_could_be_brought
     drill = imported(tmp_path)
     for number in range(max(2, RUNS // 8)):
         image_id = f"P{number}"
-        with drill.opened() as here:
-            here.slides.put_new(slide(image_id, status=Status.DELETED))
-            folder = here.files.deleted_folder(image_id)
+        with drill.opened() as services:
+            services.slides.put_new(slide(image_id, status=Status.DELETED))
+            folder = services.files.deleted_folder(image_id)
             folder.mkdir()
             for name in ("import.json", "slide.svs", "pyramid.tif", *(f"mask-{n}.png" for n in range(300))):
                 (folder / name).write_bytes(b"x" * 1000)
-            job = requests.purge(here, image_id, image_id, ADMIN)
+            job = requests.purge(services, image_id, image_id, ADMIN)
         purging = replace(drill, image_id=image_id)
         purging.kill("purge", "")
-        with drill.opened() as here:
+        with drill.opened() as services:
             left = {path.name for path in folder.iterdir()}
-            assert "slide.svs" in left or here.files.stored_size(image_id) is None
+            assert "slide.svs" in left or services.files.stored_size(image_id) is None
             assert "import.json" in left
-            due = here.jobs.get(image_id, JobKind.PURGE)
+            due = services.jobs.get(image_id, JobKind.PURGE)
             assert due
             assert due.run_id == job.run_id
-            ended = job_runner.run(here, due) if due.state is JobState.WAITING else due
+            ended = job_runner.run(services, due) if due.state is JobState.WAITING else due
             assert ended.state is JobState.DONE
             assert [path.name for path in folder.iterdir()] == ["import.json"]
-            record = here.slides.get(image_id)
+            record = services.slides.get(image_id)
             assert record
             assert (record.status, record.original) == (Status.DELETED, "PURGED")

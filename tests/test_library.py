@@ -9,11 +9,11 @@ import pytest
 from opened import tile
 from slides import JPEG2000_RGB, Plan, write_slide
 from vsv.errors import ConflictError, InvalidNameError, SlideNotFoundError, UnreadableSlideError
-from vsv.nonblocking import WouldWaitError, at_once
+from vsv.nonblocking import WouldWaitError, non_blocking
 from vsv.pyramids.renderer import render_pyramid
 from vsv.rendering.tiles import render_tile
 from vsv.slides import slide_cache
-from vsv.slides.slide_cache import Library
+from vsv.slides.slide_cache import SlideCache
 from vsv.storage.slide_files import SlideFiles
 
 OPEN_FILES = Path("/proc/self/fd")
@@ -28,11 +28,11 @@ def files(tmp_path: Path) -> SlideFiles:
 
 
 @pytest.fixture
-def slides(files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> Library:
+def slides(files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> SlideCache:
     """Give a library of the slide A that looks at the files each time."""
     monkeypatch.setattr(slide_cache, "RECHECK_SECONDS", 0)
     put(files, "A", write_slide(files.root / "written.svs", SMALL).read_bytes())
-    return Library(files)
+    return SlideCache(files)
 
 
 def put(files: SlideFiles, image_id: str, data: bytes) -> Path:
@@ -45,12 +45,12 @@ def open_files() -> int:
     return len(os.listdir(OPEN_FILES)) if OPEN_FILES.exists() else 0  # noqa: PTH208  quicker, and counts itself
 
 
-def test_a_slide_is_opened_once(slides: Library) -> None:
+def test_a_slide_is_opened_once(slides: SlideCache) -> None:
     assert slides.slide("A") is slides.slide("A")
 
 
 def test_files_are_not_looked_at_more_than_once_a_second(
-    slides: Library, files: SlideFiles, monkeypatch: pytest.MonkeyPatch
+    slides: SlideCache, files: SlideFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slide_cache, "RECHECK_SECONDS", 3600)
     known = slides.slide("A")
@@ -62,18 +62,18 @@ def test_files_are_not_looked_at_more_than_once_a_second(
 
 
 @pytest.mark.parametrize("image_id", ["B", "unknown"])
-def test_unknown_slides(slides: Library, image_id: str) -> None:
+def test_unknown_slides(slides: SlideCache, image_id: str) -> None:
     with pytest.raises(SlideNotFoundError):
         slides.slide(image_id)
 
 
 @pytest.mark.parametrize("image_id", ["../A", "", "A/", "..", "a\0", "x" * 10_000])
-def test_impossible_names(slides: Library, image_id: str) -> None:
+def test_impossible_names(slides: SlideCache, image_id: str) -> None:
     with pytest.raises(InvalidNameError):
         slides.slide(image_id)
 
 
-def test_a_pyramid_that_appears_is_used(slides: Library, files: SlideFiles) -> None:
+def test_a_pyramid_that_appears_is_used(slides: SlideCache, files: SlideFiles) -> None:
     before = slides.slide("A")
     missing = set(range(before.max_level + 1)) - before.native
     assert missing.isdisjoint(before.levels)
@@ -83,7 +83,7 @@ def test_a_pyramid_that_appears_is_used(slides: Library, files: SlideFiles) -> N
     assert after.stamp != before.stamp
 
 
-def test_a_pyramid_that_is_rendered_again_is_used(slides: Library, files: SlideFiles) -> None:
+def test_a_pyramid_that_is_rendered_again_is_used(slides: SlideCache, files: SlideFiles) -> None:
     render_pyramid(slides.slide("A"), files.pyramid("A"), jobs=1)
     before = slides.slide("A")
     render_pyramid(before, files.pyramid("A"), jobs=1)
@@ -91,7 +91,7 @@ def test_a_pyramid_that_is_rendered_again_is_used(slides: Library, files: SlideF
     assert slides.slide("A") is not before
 
 
-def test_a_deleted_slide_is_gone_and_can_come_back(slides: Library, files: SlideFiles) -> None:
+def test_a_deleted_slide_is_gone_and_can_come_back(slides: SlideCache, files: SlideFiles) -> None:
     known = slides.slide("A")
     files.hide("A")
     for _ in range(2):
@@ -102,14 +102,14 @@ def test_a_deleted_slide_is_gone_and_can_come_back(slides: Library, files: Slide
     assert slides.slide("A").grid == known.grid
 
 
-def test_a_slide_that_is_replaced_is_opened_anew(slides: Library, files: SlideFiles) -> None:
+def test_a_slide_that_is_replaced_is_opened_anew(slides: SlideCache, files: SlideFiles) -> None:
     before = slides.slide("A")
     write_slide(files.slide("A"), Plan(300, 200, tile=64, associated="none"))
     assert slides.slide("A").grid.width_px == 300
     assert before.grid.width_px == 193
 
 
-def test_a_file_that_is_no_slide(slides: Library, files: SlideFiles) -> None:
+def test_a_file_that_is_no_slide(slides: SlideCache, files: SlideFiles) -> None:
     put(files, "bad", b"II*\0\x08\0\0\0garbage")
     for _ in range(2):
         with pytest.raises(UnreadableSlideError):
@@ -127,13 +127,13 @@ def in_place(files: SlideFiles) -> Path:
     return original
 
 
-def test_an_original_in_place_is_served(slides: Library, files: SlideFiles) -> None:
+def test_an_original_in_place_is_served(slides: SlideCache, files: SlideFiles) -> None:
     in_place(files)
     assert slides.slide("B").grid.width_px == 193
 
 
 def test_an_original_in_place_that_was_written_to_may_be_another_slide(
-    slides: Library, files: SlideFiles
+    slides: SlideCache, files: SlideFiles
 ) -> None:
     original = in_place(files)
     slides.slide("B")
@@ -143,7 +143,7 @@ def test_an_original_in_place_that_was_written_to_may_be_another_slide(
             slides.slide("B")
 
 
-def test_an_original_in_place_that_is_gone(slides: Library, files: SlideFiles) -> None:
+def test_an_original_in_place_that_is_gone(slides: SlideCache, files: SlideFiles) -> None:
     original = in_place(files)
     slides.slide("B")
     original.unlink()
@@ -151,7 +151,7 @@ def test_an_original_in_place_that_is_gone(slides: Library, files: SlideFiles) -
         slides.slide("B")
 
 
-def test_a_thousand_slides_cost_a_bounded_number_of_files(slides: Library, files: SlideFiles) -> None:
+def test_a_thousand_slides_cost_a_bounded_number_of_files(slides: SlideCache, files: SlideFiles) -> None:
     """Each has a pyramid, so each would hold two files."""
     data = files.slide("A").read_bytes()
     render_pyramid(slides.slide("A"), files.pyramid("A"), jobs=1)
@@ -168,7 +168,7 @@ def test_a_thousand_slides_cost_a_bounded_number_of_files(slides: Library, files
 
 
 def test_slides_that_openslide_reads_cost_a_bounded_number_of_files(
-    slides: Library, files: SlideFiles
+    slides: SlideCache, files: SlideFiles
 ) -> None:
     plan = Plan(130, 130, tile=64, codec=JPEG2000_RGB, downsamples=(1,), associated="none", thumbnail=False)
     data = write_slide(files.root / "j2k.svs", plan).read_bytes()
@@ -182,7 +182,7 @@ def test_slides_that_openslide_reads_cost_a_bounded_number_of_files(
 
 
 def test_the_most_recently_used_stay(
-    slides: Library, files: SlideFiles, monkeypatch: pytest.MonkeyPatch
+    slides: SlideCache, files: SlideFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slide_cache, "MAX_OPEN", 2)
     data = files.slide("A").read_bytes()
@@ -194,7 +194,9 @@ def test_the_most_recently_used_stay(
     assert len(slides._slides) == 2
 
 
-def test_threads_share_a_library(slides: Library, files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_share_a_library(
+    slides: SlideCache, files: SlideFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(slide_cache, "MAX_OPEN", 3)
     data = files.slide("A").read_bytes()
     for number in range(8):
@@ -209,25 +211,25 @@ def test_threads_share_a_library(slides: Library, files: SlideFiles, monkeypatch
         assert set(pool.map(look, range(400))) == {expected}
 
 
-def test_in_haste_one_goes_to_look_and_the_others_go_on(slides: Library, files: SlideFiles) -> None:
+def test_in_haste_one_goes_to_look_and_the_others_go_on(slides: SlideCache, files: SlideFiles) -> None:
     known = slides.slide("A")
-    with at_once():
+    with non_blocking():
         with pytest.raises(WouldWaitError):
             slides.slide("A")
         assert slides.slide("A") is known
     files.slide("A").unlink()
     with pytest.raises(SlideNotFoundError):  # who may wait always looks
         slides.slide("A")
-    with at_once(), pytest.raises(WouldWaitError):
+    with non_blocking(), pytest.raises(WouldWaitError):
         slides.slide("A")
 
 
 def test_in_haste_nobody_goes_on_for_long_with_what_was_known(
-    slides: Library, monkeypatch: pytest.MonkeyPatch
+    slides: SlideCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slide_cache, "LOOK_SECONDS", 0)
     slides.slide("A")
-    with at_once():
+    with non_blocking():
         for _ in range(2):
             with pytest.raises(WouldWaitError):
                 slides.slide("A")

@@ -25,14 +25,14 @@ def _slide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     # Now and then a request goes the long way, to look whether the slide has changed: not in these tests.
     with (
         pytest.MonkeyPatch.context() as changed,
-        standalone(tmp_path_factory.mktemp("like") / "data") as (here, _intake),
+        standalone(tmp_path_factory.mktemp("like") / "data") as (services, _intake),
     ):
         changed.setattr("vsv.slides.slide_cache.RECHECK_SECONDS", 1e9)
-        here.files.folder("A").mkdir()
-        write_slide(here.files.slide("A"), Plan(700, 533))
-        here.library.slide("A")
+        services.files.folder("A").mkdir()
+        write_slide(services.files.slide("A"), Plan(700, 533))
+        services.slide_cache.slide("A")
         for path in (TILE, OTHER):
-            event_loop_tiles.at_once("GET", path, {})  # where the tiles lie may have to be read first
+            event_loop_tiles.non_blocking("GET", path, {})  # where the tiles lie may have to be read first
         yield
 
 

@@ -18,7 +18,7 @@ from vsv import runtime
 from vsv.errors import BadRequestError, UnavailableError
 from vsv.lifecycle import daily_schedule, job_runner, purging
 from vsv.records.models import JobKind, JobRecord, JobState, Status
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.settings import Settings
 from vsv.workflow import job_queue
 from vsv.workflow.transitions import Decider, change
@@ -43,29 +43,29 @@ class Context:
         return self.left_ms.pop(0) if len(self.left_ms) > 1 else self.left_ms[0]
 
 
-def put_slide(here: Installation, image_id: str) -> None:
-    here.slides.put_new(slide(image_id))
-    folder = here.files.folder(image_id)
+def put_slide(services: Services, image_id: str) -> None:
+    services.slides.put_new(slide(image_id))
+    folder = services.files.folder(image_id)
     folder.mkdir(parents=True)
     for name, content in (("import.json", b"{}"), ("slide.svs", b"slide"), ("pyramid.tif", b"pyramid")):
         (folder / name).write_bytes(content)
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Installation]:
-    with standalone(tmp_path / "data") as (here, _intake):
+def services(tmp_path: Path) -> Iterator[Services]:
+    with standalone(tmp_path / "data") as (services, _intake):
         for image_id in ("1", "2"):
-            put_slide(here, image_id)
-            change(here, image_id, {"status": Status.DELETED}, ADMIN)
-        yield here
+            put_slide(services, image_id)
+            change(services, image_id, {"status": Status.DELETED}, ADMIN)
+        yield services
 
 
-def ask(here: Installation, image_id: str = "1", kind: JobKind = JobKind.PURGE) -> JobRecord:
-    return job_queue.request(here, image_id, kind, "Eve")
+def ask(services: Services, image_id: str = "1", kind: JobKind = JobKind.PURGE) -> JobRecord:
+    return job_queue.request(services, image_id, kind, "Eve")
 
 
-def stored(here: Installation, image_id: str = "1", kind: JobKind = JobKind.PURGE) -> JobRecord:
-    found = here.jobs.get(image_id, kind)
+def stored(services: Services, image_id: str = "1", kind: JobKind = JobKind.PURGE) -> JobRecord:
+    found = services.jobs.get(image_id, kind)
     assert found
     return found
 
@@ -85,75 +85,75 @@ def call(event: Any, context: Context | None = None) -> Any:
         {"version": "0", "source": "aws.events", "detail-type": "Scheduled Event"},
     ],
 )
-def test_an_event_wakes_whatever_it_holds(here: Installation, event: Any) -> None:
-    ask(here)
+def test_an_event_wakes_whatever_it_holds(services: Services, event: Any) -> None:
+    ask(services)
     assert call(event) == DONE
-    assert stored(here).state is JobState.DONE
-    assert here.files.stored_size("1") is None
-    assert here.files.stored_size("2") == 5
+    assert stored(services).state is JobState.DONE
+    assert services.files.stored_size("1") is None
+    assert services.files.stored_size("2") == 5
 
 
-def test_sending_is_left_to_others(here: Installation) -> None:
-    ask(here, kind=JobKind.SEND)
+def test_sending_is_left_to_others(services: Services) -> None:
+    ask(services, kind=JobKind.SEND)
     assert call({}) == DONE
-    assert (stored(here, kind=JobKind.SEND).state, stored(here, kind=JobKind.SEND).attempts) == (
+    assert (stored(services, kind=JobKind.SEND).state, stored(services, kind=JobKind.SEND).attempts) == (
         JobState.WAITING,
         0,
     )
 
 
-def test_what_cannot_be_ended_in_time_is_not_begun(here: Installation) -> None:
-    ask(here, "1")
-    ask(here, "2")
+def test_what_cannot_be_ended_in_time_is_not_begun(services: Services) -> None:
+    ask(services, "1")
+    ask(services, "2")
     assert call({}, Context(handler.NEEDS_MS)) == DONE
-    assert [stored(here, image_id).attempts for image_id in ("1", "2")] == [0, 0]
+    assert [stored(services, image_id).attempts for image_id in ("1", "2")] == [0, 0]
     call({}, Context(handler.NEEDS_MS + 1, handler.NEEDS_MS))
-    assert sorted(stored(here, image_id).state for image_id in ("1", "2")) == ["DONE", "WAITING"]
+    assert sorted(stored(services, image_id).state for image_id in ("1", "2")) == ["DONE", "WAITING"]
     call({})
-    assert stored(here, "2").state is JobState.DONE
+    assert stored(services, "2").state is JobState.DONE
 
 
-def test_a_job_that_fails_ends_no_call_and_holds_up_no_other(here: Installation) -> None:
-    change(here, "1", {"status": Status.NEW}, ADMIN)  # what is not deleted is not purged
-    ask(here, "1")
-    ask(here, "2")
+def test_a_job_that_fails_ends_no_call_and_holds_up_no_other(services: Services) -> None:
+    change(services, "1", {"status": Status.NEW}, ADMIN)  # what is not deleted is not purged
+    ask(services, "1")
+    ask(services, "2")
     assert call({}) == DONE
-    assert [stored(here, image_id).state for image_id in ("1", "2")] == [JobState.FAILED, JobState.DONE]
+    assert [stored(services, image_id).state for image_id in ("1", "2")] == [JobState.FAILED, JobState.DONE]
 
 
 def test_where_records_cannot_be_read_lambda_is_to_try_again(
-    here: Installation, monkeypatch: pytest.MonkeyPatch
+    services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: Any) -> Any:
         raise UnavailableError("the record store does not answer now")
 
-    monkeypatch.setattr(type(here.jobs), "by_state", away)
+    monkeypatch.setattr(type(services.jobs), "by_state", away)
     with pytest.raises(UnavailableError):
         call({"Records": []})
 
 
 class TestLooks:
     def test_those_whose_grace_is_over_are_asked_for(
-        self, here: Installation, monkeypatch: pytest.MonkeyPatch
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         assert call({"look": "deleted"}) == {"asked": 0}
         monkeypatch.setattr(purging, "waited_s", lambda *_: 8 * purging.DAY_S)
         assert call({"look": "deleted"}) == {"asked": 2}
-        assert stored(here).by == purging.GRACE_OVER
+        assert stored(services).by == purging.GRACE_OVER
 
-    def test_leftovers_are_swept(self, here: Installation) -> None:
-        here.files.prepare()
-        left = here.files.root / "taken/a.svs"
+    def test_leftovers_are_swept(self, services: Services) -> None:
+        services.files.prepare()
+        left = services.files.root / "taken/a.svs"
         left.mkdir()
-        part = here.files.deleted_folder("1") / "pyramid.tif.0123.part"
-        for path in (part, here.files.deleted_folder("2") / "new.part"):
+        part = services.files.deleted_folder("1") / "pyramid.tif.0123.part"
+        for path in (part, services.files.deleted_folder("2") / "new.part"):
             path.touch()
         for path in (part, left):
             os.utime(path, (0, 0))
         assert call({"look": "leftovers"}) == {"asked": 0}
         assert not left.exists()
         assert not part.exists()
-        assert (here.files.deleted_folder("2") / "new.part").exists()
+        assert (services.files.deleted_folder("2") / "new.part").exists()
 
     def test_before_the_first_import_there_is_nothing_to_look_at(self, tmp_path: Path) -> None:
         with mocked_dynamodb() as client:
@@ -164,7 +164,7 @@ class TestLooks:
             runtime.use(None)
 
     @pytest.mark.parametrize("name", ["", "everything", "__class__", 1, ["deleted"], {}])
-    def test_what_is_no_look_is_refused(self, here: Installation, name: Any) -> None:
+    def test_what_is_no_look_is_refused(self, services: Services, name: Any) -> None:
         with pytest.raises(BadRequestError, match="leftovers"):
             call({"look": name})
 
@@ -178,23 +178,23 @@ class TestLooks:
         assert all(f"`{name}`" in told for name in daily_schedule.LOOKS)
 
 
-def with_nothing(data: Path) -> Installation:
+def with_nothing(data: Path) -> Services:
     """Be an installation on AWS without a slide."""
     names = {"slides_table": "slides", "review_table": "slides-review", "imports_table": "imports"}
-    here = runtime.on_aws(Settings(data=data, jobs_table="slides-jobs", **names))
-    runtime.use(here)
-    return here
+    services = runtime.on_aws(Settings(data=data, jobs_table="slides-jobs", **names))
+    runtime.use(services)
+    return services
 
 
 class TestMetrics:
     def test_each_end_is_counted_for_its_kind_and_for_all(
-        self, here: Installation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self, services: Services, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "f")
         monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "vsv")
-        change(here, "2", {"status": Status.NEW}, ADMIN)
-        ask(here, "1")
-        ask(here, "2")
+        change(services, "2", {"status": Status.NEW}, ADMIN)
+        ask(services, "1")
+        ask(services, "2")
         try:
             call({})
             counted = _metrics().serialize_metric_set()
@@ -211,7 +211,7 @@ class TestMetrics:
         assert 0 <= counted["JobWaitMinutes"][0] < 1
 
     def test_waits_of_all_kinds_are_told_by_this_function_alone(
-        self, here: Installation, monkeypatch: pytest.MonkeyPatch
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Told by two, the alarm would not hear that one of them is silent; and what is not sent waits, too."""
         monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "f")
@@ -219,7 +219,9 @@ class TestMetrics:
         monkeypatch.setattr(
             job_runner.job_steps, "step", lambda _kind: pytest.fail("nothing of files is due")
         )
-        job = here.jobs.advance(ask(here, kind=JobKind.SEND), {"expected_at": "2026-01-01T00:00:00.000000Z"})
+        job = services.jobs.advance(
+            ask(services, kind=JobKind.SEND), {"expected_at": "2026-01-01T00:00:00.000000Z"}
+        )
         try:
             monkeypatch.setattr(send_slides.handler, "NEEDS_MS", 1_000_000)  # no time: it only looks
             send_slides.handler.lambda_handler({}, Context())
@@ -229,12 +231,12 @@ class TestMetrics:
         finally:
             _metrics().clear_metrics()
 
-    def test_how_long_a_job_waits_counts_from_when_it_was_expected(self, here: Installation) -> None:
+    def test_how_long_a_job_waits_counts_from_when_it_was_expected(self, services: Services) -> None:
         assert longest_wait([]) == 0
         old = {"requested_at": "2026-01-01T00:00:00.000000Z", "next_at": "2026-01-01T00:00:00.000000Z"}
-        job = here.jobs.advance(ask(here), {"next_at": old["next_at"]})
+        job = services.jobs.advance(ask(services), {"next_at": old["next_at"]})
         assert 0 <= longest_wait([job]) < 1
-        expected = here.jobs.advance(job, {"expected_at": old["requested_at"]})
+        expected = services.jobs.advance(job, {"expected_at": old["requested_at"]})
         assert longest_wait([job, expected]) > 60 * 24
 
 
@@ -242,19 +244,19 @@ class TestWaking:
     """The stream as DynamoDB writes it, through the event source's own filter."""
 
     @pytest.fixture
-    def on_aws(self, tmp_path: Path) -> Iterator[Installation]:
+    def on_aws(self, tmp_path: Path) -> Iterator[Services]:
         with mocked_dynamodb() as client:
             create_tables(client, "slides", "imports")
             stream = STORAGE.properties("JobsTable")["StreamSpecification"]
             client.update_table(
                 TableName="slides-jobs", StreamSpecification={"StreamEnabled": True, **stream}
             )
-            here = with_nothing(tmp_path)
-            put_slide(here, "1")
-            yield here
+            services = with_nothing(tmp_path)
+            put_slide(services, "1")
+            yield services
             runtime.use(None)
 
-    def test_what_is_asked_for_wakes_and_what_is_worked_on_does_not(self, on_aws: Installation) -> None:
+    def test_what_is_asked_for_wakes_and_what_is_worked_on_does_not(self, on_aws: Services) -> None:
         ask(on_aws)
         assert woken_by("ManageFilesSource") == ["PURGE.1"]
         assert woken_by("SendSlidesSource") == []
@@ -265,7 +267,7 @@ class TestWaking:
         assert woken_by("ManageFilesSource") == ["PURGE.1"] * 2
         assert woken_by("SendSlidesSource") == ["SEND.1"]
 
-    def test_attempts_wake_nobody(self, on_aws: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_attempts_wake_nobody(self, on_aws: Services, monkeypatch: pytest.MonkeyPatch) -> None:
         def away(*_: Any) -> Any:
             raise UnavailableError("not now")
 
@@ -276,7 +278,7 @@ class TestWaking:
         assert woken_by("ManageFilesSource") == ["PURGE.1"]
 
     @pytest.mark.parametrize("kind", JobKind)
-    def test_every_kind_wakes_one_of_them(self, on_aws: Installation, kind: JobKind) -> None:
+    def test_every_kind_wakes_one_of_them(self, on_aws: Services, kind: JobKind) -> None:
         ask(on_aws, kind=kind)
         sending = kind is JobKind.SEND
         assert (woken_by("ManageFilesSource"), woken_by("SendSlidesSource")) == (

@@ -14,7 +14,7 @@ from slides import Plan
 from vsv.errors import AlreadyExistsError, BadRequestError, SlideNotFoundError, TooLargeError
 from vsv.rendering import masks
 from vsv.rendering.masks import import_mask, store_mask
-from vsv.runtime import Installation
+from vsv.services import Services
 from webgateway_site import NAMED, NUMBER, ask, body, put_slide, rgba, served
 
 from vsv_local.cli.main import main
@@ -24,11 +24,11 @@ YELLOW, CLEAR = (255, 255, 0, 255), (0, 0, 0, 0)
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with served(tmp_path_factory.mktemp("data")) as here:
-        store_mask(here.files, NUMBER, 5, BITS)
-        store_mask(here.files, NAMED, 6, BITS, (16, 32, 48, 128))
-        yield here
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    with served(tmp_path_factory.mktemp("data")) as services:
+        store_mask(services.files, NUMBER, 5, BITS)
+        store_mask(services.files, NAMED, 6, BITS, (16, 32, 48, 128))
+        yield services
 
 
 # Not 10 for opacity: Pillow, which reads here, takes it for a line's end.
@@ -46,12 +46,12 @@ def asked(query: str = "", shape: int = 5) -> np.ndarray:
 
 
 class TestAnswers:
-    def test_a_mask_is_transparent_around_it(self, here: Installation) -> None:
+    def test_a_mask_is_transparent_around_it(self, services: Services) -> None:
         assert np.array_equal(asked(), painted(BITS, YELLOW))
         assert np.array_equal(asked(shape=6), painted(BITS, (16, 32, 48, 128)))
 
-    def test_it_is_sent_as_it_is_stored(self, here: Installation) -> None:
-        stored = here.files.mask(NUMBER, 5).read_bytes()
+    def test_it_is_sent_as_it_is_stored(self, services: Services) -> None:
+        stored = services.files.mask(NUMBER, 5).read_bytes()
         assert body(ask("render_shape_mask/5", prefix="/webclient/")) == stored
         with Image.open(io.BytesIO(stored)) as image:
             assert (image.format, image.mode, image.size) == ("PNG", "P", (53, 37))
@@ -65,22 +65,22 @@ class TestAnswers:
             ("fff", (255,) * 4),
         ],
     )
-    def test_a_color(self, here: Installation, color: str, rgba: tuple[int, ...]) -> None:
+    def test_a_color(self, services: Services, color: str, rgba: tuple[int, ...]) -> None:
         assert np.array_equal(asked(f"color={color}"), painted(BITS, rgba))
 
     @pytest.mark.parametrize("flip", ["h", "v", "hv", "VH"])
-    def test_flips(self, here: Installation, flip: str) -> None:
+    def test_flips(self, services: Services, flip: str) -> None:
         bits = BITS[:: -1 if "v" in flip.lower() else 1, :: -1 if "h" in flip.lower() else 1]
         assert np.array_equal(asked(f"flip={flip}"), painted(bits, YELLOW))
         assert np.array_equal(asked(f"flip={flip}", 6), painted(bits, (16, 32, 48, 128)))
         assert np.array_equal(asked(f"flip={flip}&color=F00"), painted(bits, (255, 0, 0, 255)))
 
-    def test_a_flip_keeps_an_opacity_that_looks_like_a_lines_end(self, here: Installation) -> None:
-        store_mask(here.files, NUMBER, 14, BITS[:1], (1, 2, 3, 10))
-        there = here.files.mask(NUMBER, 14).read_bytes()
+    def test_a_flip_keeps_an_opacity_that_looks_like_a_lines_end(self, services: Services) -> None:
+        store_mask(services.files, NUMBER, 14, BITS[:1], (1, 2, 3, 10))
+        there = services.files.mask(NUMBER, 14).read_bytes()
         assert b"tRNS\x00\x0a" in there
         assert b"tRNS\x00\x0a" in body(ask("render_shape_mask/14/", "flip=v"))
-        store_mask(here.files, NUMBER, 14, BITS[:1, ::-1], (1, 2, 3, 10))
+        store_mask(services.files, NUMBER, 14, BITS[:1, ::-1], (1, 2, 3, 10))
         assert body(ask("render_shape_mask/14/", "flip=h")) == there
 
     @pytest.mark.parametrize(
@@ -96,17 +96,17 @@ class TestAnswers:
             ("..", 400),
         ],
     )
-    def test_addresses_that_name_no_mask(self, here: Installation, rest: str, status: int) -> None:
+    def test_addresses_that_name_no_mask(self, services: Services, rest: str, status: int) -> None:
         assert ask(f"render_shape_mask/{rest}")["statusCode"] == status
 
     @pytest.mark.parametrize(
         ("query", "status"),
         [("color=x", 400), ("color=", 400), ("color=FF00000", 400), ("color=a.lut", 501), ("flip=x", 400)],
     )
-    def test_malformed_queries(self, here: Installation, query: str, status: int) -> None:
+    def test_malformed_queries(self, services: Services, query: str, status: int) -> None:
         assert ask("render_shape_mask/5/", query)["statusCode"] == status
 
-    def test_caching(self, here: Installation) -> None:
+    def test_caching(self, services: Services) -> None:
         get, head = ask("render_shape_mask/5/"), ask("render_shape_mask/5/", method="HEAD")
         assert get["headers"]["cache-control"] == "private, no-cache"
         assert head["headers"].pop("content-length") == str(len(body(get)))
@@ -115,10 +115,10 @@ class TestAnswers:
         assert ask("render_shape_mask/5/", headers=sent)["statusCode"] == 304
         assert ask("render_shape_mask/5/", "color=F00", headers=sent)["statusCode"] == 200
 
-    def test_a_foreign_file_in_its_place(self, here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-        store_mask(here.files, NUMBER, 15, BITS)
-        for content in (b"", b"no picture", here.files.mask(NUMBER, 15).read_bytes()[:80]):
-            here.files.mask(NUMBER, 15).write_bytes(content)
+    def test_a_foreign_file_in_its_place(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+        store_mask(services.files, NUMBER, 15, BITS)
+        for content in (b"", b"no picture", services.files.mask(NUMBER, 15).read_bytes()[:80]):
+            services.files.mask(NUMBER, 15).write_bytes(content)
             assert ask("render_shape_mask/15/", "flip=h")["statusCode"] == 404
         monkeypatch.setattr(masks, "MAX_BYTES", 10)
         assert ask("render_shape_mask/5/")["statusCode"] == 404
@@ -132,44 +132,44 @@ class TestStoring:
         COLORS,
     )
     def test_any_mask_comes_back(
-        self, here: Installation, width: int, height: int, seed: int, color: tuple[int, int, int, int]
+        self, services: Services, width: int, height: int, seed: int, color: tuple[int, int, int, int]
     ) -> None:
         bits = np.random.default_rng(seed).random((height, width)) < 0.5
-        store_mask(here.files, NUMBER, 8, bits, color)
+        store_mask(services.files, NUMBER, 8, bits, color)
         found = asked(shape=8)
         assert np.array_equal(found[bits], painted(bits, color)[bits])
         assert not found[~bits][:, 3].any()
 
-    def test_a_shape_stays_with_its_slide(self, here: Installation) -> None:
-        store_mask(here.files, NUMBER, 9, BITS)
-        store_mask(here.files, NUMBER, 9, ~BITS)
+    def test_a_shape_stays_with_its_slide(self, services: Services) -> None:
+        store_mask(services.files, NUMBER, 9, BITS)
+        store_mask(services.files, NUMBER, 9, ~BITS)
         assert np.array_equal(asked(shape=9), painted(~BITS, YELLOW))
         with pytest.raises(AlreadyExistsError):
-            store_mask(here.files, NAMED, 9, BITS)
+            store_mask(services.files, NAMED, 9, BITS)
 
-    def test_bounds(self, here: Installation) -> None:
+    def test_bounds(self, services: Services) -> None:
         with pytest.raises(TooLargeError):
-            store_mask(here.files, NUMBER, 10, np.zeros((1, 16385), bool))
+            store_mask(services.files, NUMBER, 10, np.zeros((1, 16385), bool))
         with pytest.raises(TooLargeError):
-            store_mask(here.files, NUMBER, 10, np.broadcast_to(np.False_, (4097, 4096)))
+            store_mask(services.files, NUMBER, 10, np.broadcast_to(np.False_, (4097, 4096)))
         for shape in (0, -1, 2**53):
             with pytest.raises(BadRequestError):
-                store_mask(here.files, NUMBER, shape, BITS)
+                store_mask(services.files, NUMBER, shape, BITS)
         for bits in (np.zeros((0, 5), bool), np.zeros(5, bool), np.zeros((2, 2, 2), bool)):
             with pytest.raises(BadRequestError):
-                store_mask(here.files, NUMBER, 10, bits)
+                store_mask(services.files, NUMBER, 10, bits)
         with pytest.raises(SlideNotFoundError):
-            store_mask(here.files, "nobody", 10, BITS)
+            store_mask(services.files, "nobody", 10, BITS)
         assert ask("render_shape_mask/10/")["statusCode"] == 404
 
-    def test_the_largest_and_noisiest_mask_is_served(self, here: Installation) -> None:
+    def test_the_largest_and_noisiest_mask_is_served(self, services: Services) -> None:
         bits = np.random.default_rng(2).random((4096, 4096)) < 0.5
-        store_mask(here.files, NUMBER, 11, bits)
-        assert here.files.mask(NUMBER, 11).stat().st_size <= masks.MAX_BYTES
+        store_mask(services.files, NUMBER, 11, bits)
+        assert services.files.mask(NUMBER, 11).stat().st_size <= masks.MAX_BYTES
         assert ask("render_shape_mask/11/")["statusCode"] == 200
 
     @pytest.mark.parametrize("mode", ["1", "L", "I;16", "RGB", "P"])
-    def test_pictures(self, here: Installation, tmp_path: Path, mode: str) -> None:
+    def test_pictures(self, services: Services, tmp_path: Path, mode: str) -> None:
         """Labels of a segmentation count from 1: whatever is not black belongs to the mask."""
         if mode == "I;16":
             image = Image.fromarray(BITS.astype(np.uint16))
@@ -182,32 +182,32 @@ class TestStoring:
         assert image.mode == mode
         path = tmp_path / "mask.png"
         image.save(path)
-        import_mask(here.files, NUMBER, 12, path)
+        import_mask(services.files, NUMBER, 12, path)
         assert np.array_equal(asked(shape=12), painted(BITS, YELLOW))
 
-    def test_what_is_no_picture(self, here: Installation, tmp_path: Path) -> None:
+    def test_what_is_no_picture(self, services: Services, tmp_path: Path) -> None:
         path = tmp_path / "mask.png"
         path.write_bytes(b"no picture")
         with pytest.raises(BadRequestError):
-            import_mask(here.files, NUMBER, 13, path)
+            import_mask(services.files, NUMBER, 13, path)
         Image.new("1", (16385, 1)).save(path)
         with pytest.raises(TooLargeError):
-            import_mask(here.files, NUMBER, 13, path)
+            import_mask(services.files, NUMBER, 13, path)
 
 
 def test_a_mask_goes_and_comes_with_its_slide(tmp_path: Path) -> None:
-    with served(tmp_path) as here:
-        store_mask(here.files, NUMBER, 5, BITS)
-        here.files.hide(NUMBER)
+    with served(tmp_path) as services:
+        store_mask(services.files, NUMBER, 5, BITS)
+        services.files.hide(NUMBER)
         assert ask("render_shape_mask/5/")["statusCode"] == 404
-        here.files.unhide(NUMBER)
+        services.files.unhide(NUMBER)
         assert ask("render_shape_mask/5/")["statusCode"] == 200
-        here.files.hide(NUMBER)
-        here.files.purge(NUMBER)
-        assert not list(here.files.root.rglob("mask-*"))
-        put_slide(here.files, "94", Plan(300, 200))
+        services.files.hide(NUMBER)
+        services.files.purge(NUMBER)
+        assert not list(services.files.root.rglob("mask-*"))
+        put_slide(services.files, "94", Plan(300, 200))
         with pytest.raises(AlreadyExistsError):
-            store_mask(here.files, "94", 5, BITS)
+            store_mask(services.files, "94", 5, BITS)
 
 
 def test_the_command(tmp_path: Path) -> None:

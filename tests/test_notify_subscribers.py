@@ -355,21 +355,21 @@ class TestSettings:
 
 def test_telling_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise each notice would be a change, and each change a notice."""
-    with standalone(tmp_path) as (here, _intake):
-        here.slides.put_new(FULL_SLIDE)
-        stored = here.slides.get(FULL_SLIDE.image_id)
+    with standalone(tmp_path) as (services, _intake):
+        services.slides.put_new(FULL_SLIDE)
+        stored = services.slides.get(FULL_SLIDE.image_id)
 
         def refuse(*_args: Any, **_kwargs: Any) -> None:
             raise AssertionError("written")
 
         for store, names in (
-            (here.slides, ("put_new", "update", "remove")),
-            (here.imports, ("start", "advance")),
+            (services.slides, ("put_new", "update", "remove")),
+            (services.imports, ("start", "advance")),
         ):
             for name in names:
                 monkeypatch.setattr(store, name, refuse)
         told = change("reportSlideUpdate", IAM, ImageID=FULL_SLIDE.image_id)
         assert told["Version"] == FULL_SLIDE.version
         change("reportImportProgress", IAM, input={"Filename": "12345.svs", "State": "READY"})
-        assert here.slides.get(FULL_SLIDE.image_id) == stored
-        assert here.imports.get("12345.svs") is None
+        assert services.slides.get(FULL_SLIDE.image_id) == stored
+        assert services.imports.get("12345.svs") is None

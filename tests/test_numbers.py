@@ -10,7 +10,7 @@ from small_slides import slide_bytes
 from vsv.errors import InvalidNameError, SlideNotFoundError, UnavailableError
 from vsv.identifiers import is_image_id
 from vsv.storage import numeric_ids
-from vsv.storage.numeric_ids import END, FIRST_GIVEN, Numbers, candidates, give_number, parse_number
+from vsv.storage.numeric_ids import END, FIRST_GIVEN, NumericIds, candidates, give_number, parse_number
 from vsv.storage.slide_files import SlideFiles
 
 IMAGE_IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True).filter(is_image_id)
@@ -27,7 +27,7 @@ def files(tmp_path: Path) -> SlideFiles:
 def test_a_plain_number_is_its_own(files: SlideFiles, image_id: str) -> None:
     assert give_number(files, image_id) == int(image_id)
     assert not (files.root / "numbers").exists()
-    assert Numbers(files).image_id(int(image_id)) == image_id
+    assert NumericIds(files).image_id(int(image_id)) == image_id
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_any_other_gets_one_that_own_numbers_never_reach(files: SlideFiles, imag
     assert FIRST_GIVEN <= number < END
     assert float(number) == number
     assert give_number(files, image_id) == number
-    assert Numbers(files).image_id(number) == image_id
+    assert NumericIds(files).image_id(number) == image_id
 
 
 def test_numbers_are_the_same_in_every_installation() -> None:
@@ -59,7 +59,7 @@ def test_a_number_that_another_slide_has_is_passed_over(
     assert [give_number(files, image_id) for image_id in ("a", "b", "a", "b")] == [
         FIRST_GIVEN, FIRST_GIVEN + 1, FIRST_GIVEN, FIRST_GIVEN + 1,
     ]  # fmt: skip
-    found = Numbers(files)
+    found = NumericIds(files)
     assert [found.image_id(FIRST_GIVEN), found.image_id(FIRST_GIVEN + 1)] == ["a", "b"]
     with pytest.raises(UnavailableError):
         give_number(files, "c")
@@ -71,9 +71,9 @@ def test_a_number_that_was_being_noted_when_the_writer_was_killed(files: SlideFi
     path.parent.mkdir()
     path.write_bytes(left)
     with pytest.raises(SlideNotFoundError):
-        Numbers(files).image_id(int(path.name))
+        NumericIds(files).image_id(int(path.name))
     assert give_number(files, "S1a") == int(path.name)
-    assert Numbers(files).image_id(int(path.name)) == "S1a"
+    assert NumericIds(files).image_id(int(path.name)) == "S1a"
 
 
 class TestSlidesThatWereImportedBefore:
@@ -81,13 +81,13 @@ class TestSlidesThatWereImportedBefore:
         for image_id in ("S1a", "S2b", "12"):
             files.folder(image_id).mkdir()
         number = next(candidates("S2b"))
-        assert Numbers(files).image_id(number) == "S2b"
+        assert NumericIds(files).image_id(number) == "S2b"
         assert files.number(number).read_text() == "S2b\n"
 
     def test_are_looked_for_once_a_minute(self, files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> None:
         now = 1000.0
         monkeypatch.setattr(numeric_ids.time, "monotonic", lambda: now)
-        found, number = Numbers(files), next(candidates("S1a"))
+        found, number = NumericIds(files), next(candidates("S1a"))
         with pytest.raises(SlideNotFoundError):
             found.image_id(number)
         files.folder("S1a").mkdir()
@@ -104,12 +104,12 @@ class TestSlidesThatWereImportedBefore:
 
         files.folder("S1a").mkdir()
         monkeypatch.setattr(numeric_ids, "take", refuse)
-        assert Numbers(files).image_id(next(candidates("S1a"))) == "S1a"
+        assert NumericIds(files).image_id(next(candidates("S1a"))) == "S1a"
 
 
 def test_what_was_found_is_remembered(files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     number = give_number(files, "S1a")
-    found = Numbers(files)
+    found = NumericIds(files)
     assert found.image_id(number) == "S1a"
     monkeypatch.setattr(numeric_ids, "owner", None)
     assert found.image_id(number) == "S1a"
@@ -117,7 +117,7 @@ def test_what_was_found_is_remembered(files: SlideFiles, monkeypatch: pytest.Mon
 
 def test_few_are_remembered(files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numeric_ids, "MAX_KNOWN", 2)
-    found = Numbers(files)
+    found = NumericIds(files)
     for image_id in ("a", "b", "c"):
         found.image_id(give_number(files, image_id))
     assert list(found._known.values()) == ["b", "c"]
@@ -131,11 +131,11 @@ def test_what_is_no_number(text: str) -> None:
         parse_number(text)
 
 
-def test_an_import_notes_the_number(here: Site) -> None:
+def test_an_import_notes_the_number(services: Site) -> None:
     content = slide_bytes("")
-    here.bring("a.svs", content)
-    here.finish()
-    (record,) = here.here.slides.list_all().items
+    services.bring("a.svs", content)
+    services.finish()
+    (record,) = services.services.slides.list_all().items
     number = next(candidates(record.image_id))
     assert number >= FIRST_GIVEN
-    assert here.here.files.number(number).read_text() == f"{record.image_id}\n"
+    assert services.services.files.number(number).read_text() == f"{record.image_id}\n"

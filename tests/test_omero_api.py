@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from vsv.records.models import SlideRecord
 from vsv.rendering.channels import NAMES
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.storage.numeric_ids import candidates
 from webgateway_site import HEIGHT, NAMED, NUMBER, SMALL, WIDTH, ask, body, picture, served
 
@@ -27,16 +27,16 @@ class Records:
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     with served(tmp_path_factory.mktemp("data")) as installation:
         yield installation
 
 
 @pytest.fixture
-def records(here: Installation) -> Iterator[None]:
-    here.__dict__["slides"] = Records()
+def records(services: Services) -> Iterator[None]:
+    services.__dict__["slides"] = Records()
     yield
-    del here.__dict__["slides"]
+    del services.__dict__["slides"]
 
 
 def api(address: str, query: str = "", **more: Any) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def read(address: str, query: str = "", **more: Any) -> Any:
 
 
 class TestAnswers:
-    def test_where_things_are(self, here: Installation) -> None:
+    def test_where_things_are(self, services: Services) -> None:
         base = "http://127.0.0.1:8080/api/v0/"
         assert read("") == {"data": [{"version": "0", "url:base": base}]}
         kinds = [
@@ -74,14 +74,14 @@ class TestAnswers:
             "data": [{"id": 1, "host": "127.0.0.1", "port": 8080, "server": "slides"}]
         }
 
-    def test_behind_the_edge_addresses_are_the_sites(self, here: Installation) -> None:
+    def test_behind_the_edge_addresses_are_the_sites(self, services: Services) -> None:
         headers = {"x-vsv-host": "slides.example.org"}
         (version,) = read("", headers=headers)["data"]
         assert version["url:base"] == "https://slides.example.org/api/v0/"
         (found,) = read("v0/servers/", headers=headers)["data"]
         assert (found["host"], found["port"]) == ("slides.example.org", 443)
 
-    def test_an_image_has_omeros_keys_and_types(self, here: Installation, records: None) -> None:
+    def test_an_image_has_omeros_keys_and_types(self, services: Services, records: None) -> None:
         found = read(IMAGE)["data"]
         assert set(found) == {
             "@id", "@type", "Name", "AcquisitionDate", "Pixels", "omero:details", "url:datasets", "url:rois",
@@ -101,24 +101,24 @@ class TestAnswers:
             "isUserRead",
         }
 
-    def test_a_slide_without_a_number_of_its_own(self, here: Installation) -> None:
+    def test_a_slide_without_a_number_of_its_own(self, services: Services) -> None:
         number = next(candidates(NAMED))
         found = read(f"v0/m/images/{number}/")["data"]
         assert (found["@id"], found["Name"]) == (number, NAMED)
 
-    def test_slides_are_not_listed(self, here: Installation) -> None:
+    def test_slides_are_not_listed(self, services: Services) -> None:
         for kind in ("images", "projects", "datasets", "screens", "plates", "rois"):
             meta = {"offset": 0, "limit": 200, "maxLimit": 500, "totalCount": 0}
             assert read(f"v0/m/{kind}/", "childCount=true&orphaned=true") == {"data": [], "meta": meta}
 
-    def test_pages(self, here: Installation) -> None:
+    def test_pages(self, services: Services) -> None:
         found = read("v0/m/experimenters/", "limit=1000&offset=1")
         assert found == {"data": [], "meta": {"offset": 1, "limit": 500, "maxLimit": 500, "totalCount": 1}}
         assert read("v0/m/experimenters/", "limit=0")["data"] == []
         (one,) = read("v0/m/experimentergroups/")["data"]
         assert one["url:experimenters"].endswith("/api/v0/m/experimentergroups/2/experimenters/")
 
-    def test_a_slide_of_one_tile(self, here: Installation) -> None:
+    def test_a_slide_of_one_tile(self, services: Services) -> None:
         """As both extensions ask for it: the newer knows no tile size, the older no levels."""
         whole = picture(f"render_image_region/{SMALL}/0/0/", "tile=0,0,0,200,150&m=c&q=0.900000")
         assert whole.shape == (150, 200, 3)
@@ -135,7 +135,7 @@ class TestPrivacy:
         ],
     )
     def test_other_sites_pages_get_no_name(
-        self, here: Installation, records: None, headers: dict[str, str], query: str
+        self, services: Services, records: None, headers: dict[str, str], query: str
     ) -> None:
         answer = api(IMAGE, query, headers=headers)
         assert answer["statusCode"] == 200
@@ -144,7 +144,7 @@ class TestPrivacy:
 
     @pytest.mark.parametrize("headers", [{}, {"sec-fetch-site": "same-origin"}])
     def test_programs_and_own_pages_get_the_name_and_no_case(
-        self, here: Installation, records: None, headers: dict[str, str]
+        self, services: Services, records: None, headers: dict[str, str]
     ) -> None:
         found = read(IMAGE, headers=headers)
         assert found["data"]["Name"] == "S17-001234-A1"
@@ -161,7 +161,7 @@ class TestRefusals:
             "v0/m/experimenters/1/experimentergroups/2/", "../slides",
         ],
     )  # fmt: skip
-    def test_what_is_not_there(self, here: Installation, address: str) -> None:
+    def test_what_is_not_there(self, services: Services, address: str) -> None:
         assert api(address)["statusCode"] == 404
 
     @pytest.mark.parametrize(
@@ -179,21 +179,21 @@ class TestRefusals:
             ("v0/m/" + "a" * 200, ""),
         ],
     )
-    def test_what_is_malformed(self, here: Installation, address: str, query: str) -> None:
+    def test_what_is_malformed(self, services: Services, address: str, query: str) -> None:
         assert api(address, query)["statusCode"] == 400
 
     @pytest.mark.parametrize("host", ["", "a b", "evil.example/@x", "a" * 256, '"><script>'])
-    def test_a_host_that_is_none(self, here: Installation, host: str) -> None:
+    def test_a_host_that_is_none(self, services: Services, host: str) -> None:
         assert api("", headers={"host": host})["statusCode"] == 400
 
     @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-    def test_nothing_can_be_changed(self, here: Installation, method: str) -> None:
+    def test_nothing_can_be_changed(self, services: Services, method: str) -> None:
         answer = api(IMAGE, method=method)
         assert (answer["statusCode"], answer["headers"]["allow"]) == (405, "GET, HEAD")
 
 
 @pytest.mark.parametrize("address", ["", "v0/", "v0/token/", "v0/m/projects/", "v0/m/experimenters/", IMAGE])
-def test_documents_are_asked_for_anew_each_time(here: Installation, address: str) -> None:
+def test_documents_are_asked_for_anew_each_time(services: Services, address: str) -> None:
     answer = api(address)
     headers = answer["headers"]
     assert headers["cache-control"] == "private, no-cache"
@@ -212,17 +212,17 @@ class TestWebclient:
         ],
     )
     def test_a_slides_address_leads_to_the_viewer(
-        self, here: Installation, address: str, query: str, prefix: str
+        self, services: Services, address: str, query: str, prefix: str
     ) -> None:
         answer = ask(address, query, prefix=prefix)
         assert (answer["statusCode"], answer["headers"]["location"]) == (303, f"/#/view/{NUMBER}")
         assert answer["headers"]["cache-control"] == "private, no-cache"
 
-    def test_by_the_number_of_a_slide_without(self, here: Installation) -> None:
+    def test_by_the_number_of_a_slide_without(self, services: Services) -> None:
         answer = ask("", f"show=image-{next(candidates(NAMED))}", prefix="/webclient/")
         assert answer["headers"]["location"] == f"/#/view/{NAMED}"
 
-    def test_the_start_page_runs_nothing(self, here: Installation) -> None:
+    def test_the_start_page_runs_nothing(self, services: Services) -> None:
         answer = ask("", prefix="/webclient/")
         assert answer["headers"]["content-type"] == "text/html; charset=utf-8"
         assert answer["headers"]["content-security-policy"].startswith("default-src 'none'")
@@ -244,10 +244,10 @@ class TestWebclient:
             ("keepalive_ping/1/", "", "/webclient/", 404),
         ],
     )
-    def test_refusals(self, here: Installation, address: str, query: str, prefix: str, status: int) -> None:
+    def test_refusals(self, services: Services, address: str, query: str, prefix: str, status: int) -> None:
         assert ask(address, query, prefix=prefix)["statusCode"] == status
 
-    def test_ping(self, here: Installation) -> None:
+    def test_ping(self, services: Services) -> None:
         answer = ask("keepalive_ping/", "_=1700000000000", prefix="/webclient/")
         assert (answer["statusCode"], body(answer)) == (200, b"OK")
         assert answer["headers"]["content-type"].startswith("text/plain")

@@ -27,7 +27,7 @@ WANTED = Wanted(folder="/OMERO/vsv", project="Slides")
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Site]:
+def services(tmp_path: Path) -> Iterator[Site]:
     with site(tmp_path) as running:
         running.bring("a.svs", slide_bytes("1"))
         running.bring("b.svs", slide_bytes("2"))
@@ -38,10 +38,10 @@ def here(tmp_path: Path) -> Iterator[Site]:
 
 def name(running: Site, image_id: str, **fields: Any) -> None:
     """Give a slide other values than its label had."""
-    record = running.here.slides.get(image_id)
+    record = running.services.slides.get(image_id)
     assert record is not None
-    running.here.slides.remove(image_id)
-    running.here.slides.put_new(replace(record, **fields))
+    running.services.slides.remove(image_id)
+    running.services.slides.put_new(replace(record, **fields))
 
 
 def imports(folder: Path) -> list[tuple[str, str, str]]:
@@ -61,8 +61,8 @@ def values(folder: Path) -> list[dict[str, str]]:
     return rows
 
 
-def test_the_bulk_file_has_the_keys_that_omero_knows(here: Site, tmp_path: Path) -> None:
-    write_import(here.here, tmp_path / "o", WANTED)
+def test_the_bulk_file_has_the_keys_that_omero_knows(services: Site, tmp_path: Path) -> None:
+    write_import(services.services, tmp_path / "o", WANTED)
     assert yaml.safe_load((tmp_path / "o/bulk.yml").read_text()) == {
         "path": "slides.tsv", "columns": ["target", "name", "path"], "transfer": "ln_s", "exclude": "clientpath",
         "checksum_algorithm": "File-Size-64", "continue": True,
@@ -73,8 +73,8 @@ def test_the_bulk_file_has_the_keys_that_omero_knows(here: Site, tmp_path: Path)
     ]
 
 
-def test_the_table_names_images_and_says_what_is_known_but_no_notes(here: Site, tmp_path: Path) -> None:
-    write_import(here.here, tmp_path / "o", WANTED)
+def test_the_table_names_images_and_says_what_is_known_but_no_notes(services: Site, tmp_path: Path) -> None:
+    write_import(services.services, tmp_path / "o", WANTED)
     first, second = values(tmp_path / "o")
     assert first.items() >= {
         "Image Name": "S26-7-A1", "Dataset Name": "S26-7", "ImageID": "1", "CaseID": "S26-7", "AppMag": "20",
@@ -85,24 +85,24 @@ def test_the_table_names_images_and_says_what_is_known_but_no_notes(here: Site, 
     keys = yaml.safe_load((tmp_path / "o/keys.yml").read_text())
     assert [column["name"] for column in keys["columns"]] == list(first)[2:]
     assert all(column["include"] is True for column in keys["columns"])
-    write_import(here.here, tmp_path / "o", replace(WANTED, with_notes=True))
+    write_import(services.services, tmp_path / "o", replace(WANTED, with_notes=True))
     assert values(tmp_path / "o")[1]["Note"] == "call Mrs Miller"
 
 
 def test_a_file_with_a_label_gets_the_name_that_omero_gives_its_main_image(
-    here: Site, tmp_path: Path
+    services: Site, tmp_path: Path
 ) -> None:
-    here.here.files.associated("1", "label").write_bytes(b"x")
-    write_import(here.here, tmp_path / "o", replace(WANTED, suffix=" [main]"))
+    services.services.files.associated("1", "label").write_bytes(b"x")
+    write_import(services.services, tmp_path / "o", replace(WANTED, suffix=" [main]"))
     assert [row["Image Name"] for row in values(tmp_path / "o")] == ["S26-7-A1 [main]", "S26-7-A2"]
 
 
-def test_what_cannot_be_seen_is_left_out_and_said(here: Site, tmp_path: Path) -> None:
-    write_import(here.here, tmp_path / "o", WANTED)
-    here.bring("c.ndpi", slide_bytes("3"))
-    change(here.here, "1", {"status": Status.DELETED}, OPERATOR)
-    here.here.slides.update("2", {"original": "ARCHIVED"}, by="test")
-    report = write_import(here.here, tmp_path / "o", WANTED)
+def test_what_cannot_be_seen_is_left_out_and_said(services: Site, tmp_path: Path) -> None:
+    write_import(services.services, tmp_path / "o", WANTED)
+    services.bring("c.ndpi", slide_bytes("3"))
+    change(services.services, "1", {"status": Status.DELETED}, OPERATOR)
+    services.services.slides.update("2", {"original": "ARCHIVED"}, by="test")
+    report = write_import(services.services, tmp_path / "o", WANTED)
     assert (report.written, report.gone, imports(tmp_path / "o")) == (0, 2, [])
     assert {why.split(",")[0].split(":")[0] for why in report.left_out} == {
         "deleted",
@@ -113,26 +113,26 @@ def test_what_cannot_be_seen_is_left_out_and_said(here: Site, tmp_path: Path) ->
     assert "1,S26-7,S26-7-A1,deleted" in gone
 
 
-def test_filters(here: Site, tmp_path: Path) -> None:
-    here.here.slides.update("2", {"status": Status.GOOD}, by="test")
-    assert write_import(here.here, tmp_path / "o", replace(WANTED, status=Status.GOOD)).written == 1
-    assert write_import(here.here, tmp_path / "o", replace(WANTED, case_id="S26-7")).written == 2
-    assert write_import(here.here, tmp_path / "o", replace(WANTED, case_id="other")).written == 0
+def test_filters(services: Site, tmp_path: Path) -> None:
+    services.services.slides.update("2", {"status": Status.GOOD}, by="test")
+    assert write_import(services.services, tmp_path / "o", replace(WANTED, status=Status.GOOD)).written == 1
+    assert write_import(services.services, tmp_path / "o", replace(WANTED, case_id="S26-7")).written == 2
+    assert write_import(services.services, tmp_path / "o", replace(WANTED, case_id="other")).written == 0
 
 
-def test_again_is_the_same_and_new_only_is_what_is_new(here: Site, tmp_path: Path) -> None:
-    write_import(here.here, tmp_path / "o", WANTED)
+def test_again_is_the_same_and_new_only_is_what_is_new(services: Site, tmp_path: Path) -> None:
+    write_import(services.services, tmp_path / "o", WANTED)
     before = {path.name: path.read_bytes() for path in (tmp_path / "o").iterdir()}
-    write_import(here.here, tmp_path / "o", WANTED)
+    write_import(services.services, tmp_path / "o", WANTED)
     assert {path.name: path.read_bytes() for path in (tmp_path / "o").iterdir()} == before
-    here.bring("c.svs", other_scan(slide_bytes("0")))
-    name(here, "0", slide_id="S26-7-A1", case_id="S26-7")
+    services.bring("c.svs", other_scan(slide_bytes("0")))
+    name(services, "0", slide_id="S26-7-A1", case_id="S26-7")
     new_only = replace(WANTED, new_only=True)
-    report = write_import(here.here, tmp_path / "o", new_only)
+    report = write_import(services.services, tmp_path / "o", new_only)
     assert (report.written, report.known) == (1, 2)
     assert imports(tmp_path / "o")[0][1] == "S26-7-A1 (0)"  # the name is taken, though this slide comes first
-    assert write_import(here.here, tmp_path / "o", new_only).written == 0
-    write_import(here.here, tmp_path / "o", WANTED)
+    assert write_import(services.services, tmp_path / "o", new_only).written == 0
+    write_import(services.services, tmp_path / "o", WANTED)
     assert [row[1] for row in imports(tmp_path / "o")] == ["S26-7-A1 (0)", "S26-7-A1", "S26-7-A2"]
 
 
@@ -143,9 +143,9 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_names_arrive_as_they_are(here: Site, tmp_path: Path, text: str) -> None:
-    name(here, "1", slide_id=text, case_id=text)
-    write_import(here.here, tmp_path / "o", WANTED)
+def test_hostile_names_arrive_as_they_are(services: Site, tmp_path: Path, text: str) -> None:
+    name(services, "1", slide_id=text, case_id=text)
+    write_import(services.services, tmp_path / "o", WANTED)
     assert imports(tmp_path / "o")[0] == (
         f"Project:name:Slides/Dataset:name:{text}", text, "/OMERO/vsv/slides/1/slide.svs",
     )  # fmt: skip
@@ -159,9 +159,11 @@ def test_hostile_names_arrive_as_they_are(here: Site, tmp_path: Path, text: str)
 @pytest.mark.parametrize(
     "text", ["a\tb", "a\nb", "a\r", "\x1b[2J", "a\u2028b", "x/Dataset:name:y", "x" * (MAX_NAME + 1)]
 )
-def test_names_that_cannot_be_written_leave_their_slide_out(here: Site, tmp_path: Path, text: str) -> None:
-    name(here, "1", case_id=f"x{text}x")
-    report = write_import(here.here, tmp_path / "o", WANTED)
+def test_names_that_cannot_be_written_leave_their_slide_out(
+    services: Site, tmp_path: Path, text: str
+) -> None:
+    name(services, "1", case_id=f"x{text}x")
+    report = write_import(services.services, tmp_path / "o", WANTED)
     assert (report.written, sum(report.left_out.values())) == (1, 1)
     assert [row[1] for row in imports(tmp_path / "o")] == ["S26-7-A2"]
 
@@ -177,16 +179,16 @@ def test_whatever_is_fit_is_one_field_of_one_line(text: str) -> None:
     "wrong",
     [{"project": ""}, {"project": "a\nb"}, {"project": "x/Dataset:y"}, {"folder": "here"}, {"suffix": "\n"}],
 )
-def test_impossible_names_are_refused(here: Site, tmp_path: Path, wrong: dict[str, str]) -> None:
+def test_impossible_names_are_refused(services: Site, tmp_path: Path, wrong: dict[str, str]) -> None:
     with pytest.raises(BadRequestError):
-        write_import(here.here, tmp_path / "o", replace(WANTED, **wrong))  # type: ignore[arg-type]
+        write_import(services.services, tmp_path / "o", replace(WANTED, **wrong))  # type: ignore[arg-type]
     assert not (tmp_path / "o").exists()
 
 
 def test_the_command_and_an_original_in_place(tmp_path: Path) -> None:
     with site(tmp_path, in_place=True) as running:
         running.bring()
-        record: SlideRecord | None = running.here.slides.get("1004486")
+        record: SlideRecord | None = running.services.slides.get("1004486")
         assert record is not None
     arguments = ["omero-import", str(tmp_path / "o"), "--data", str(tmp_path / "data"), "--status", "new"]
     result = CliRunner().invoke(main, arguments)
@@ -199,7 +201,7 @@ def test_the_command_and_an_original_in_place(tmp_path: Path) -> None:
 
 
 def test_the_records_of_a_stack_do_as_well(
-    here: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    services: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VSV_SLIDES_TABLE", "slides")
     monkeypatch.setenv("VSV_REVIEW_TABLE", "slides-review")
@@ -207,7 +209,7 @@ def test_the_records_of_a_stack_do_as_well(
     arguments = ["omero-import", str(tmp_path / "o"), "--aws", "--data", str(tmp_path / "data")]
     with mocked_dynamodb() as client:
         create_tables(client, "slides", "imports")
-        for record in here.records():
+        for record in services.records():
             DynamoSlideStore("slides", client).put_new(replace(record, case_id="of the table"))
         result = CliRunner().invoke(main, [*arguments, "--omero-data", "/vsv"])
     assert (result.exit_code, result.output) == (0, "2 slides to register\n")

@@ -66,7 +66,7 @@ def test_it_answers_to_its_own_names(host: str) -> None:
     ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8080", "evil.example:127.0.0.1",
      "localhost:80:evil.example", "2130706433", "0x7f.1", "[::1].evil.example", "evil@localhost"],
 )  # fmt: skip
-def test_it_answers_to_no_other_name_so_that_no_page_can_point_one_here(here: Site, host: str) -> None:
+def test_it_answers_to_no_other_name_so_that_no_page_can_point_one_here(services: Site, host: str) -> None:
     for path in ("/", "/slides", "/DeepZoom/1.dzi", "/ImportSlide"):
         assert ask(path, host=host)[0] == 421
 
@@ -118,7 +118,7 @@ def test_the_page_asks_for_the_libraries_that_package_json_names() -> None:
     assert set(re.findall(r'"(/vendor/[^"]+)"', modules)) == set(static.LIBRARIES)
 
 
-def test_the_page_is_what_its_folder_holds_and_no_tool(here: Site) -> None:
+def test_the_page_is_what_its_folder_holds_and_no_tool(services: Site) -> None:
     found = static.addresses()
     assert {"/index.html", "/main.js", "/login/signin.js", "/style/base.css", "/icon.svg"} <= set(found)
     assert not [one for one in found if "node_modules" in one or one.endswith((".json", ".d.ts"))]
@@ -130,11 +130,11 @@ def test_nobody_logs_in_on_one_machine() -> None:
 
 
 @pytest.fixture
-def listed(here: Site) -> Iterator[Site]:
+def listed(services: Site) -> Iterator[Site]:
     for number in range(5):
-        assert here.bring(f"{number}.svs", slide_bytes() + bytes(number)) == 200
-    assert here.bring("broken.svs", b"no slide at all") == 422
-    yield here
+        assert services.bring(f"{number}.svs", slide_bytes() + bytes(number)) == 200
+    assert services.bring("broken.svs", b"no slide at all") == 422
+    yield services
 
 
 def test_lists_show_no_path_and_nothing_internal(listed: Site) -> None:
@@ -159,7 +159,7 @@ def test_lists_come_in_pages(listed: Site) -> None:
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=-1", "limit=x", "limit=٣", "nextToken=x"])
-def test_wrong_pages_are_400(here: Site, query: str) -> None:
+def test_wrong_pages_are_400(services: Site, query: str) -> None:
     assert ask("/slides", query=query)[0] == 400
 
 
@@ -168,7 +168,7 @@ def test_one_slide_is_shown_until_it_is_deleted(listed: Site) -> None:
     assert json.loads(body)["SlideID"] == "1004486"
     assert headers["cache-control"] == "no-store"
     assert "access-control-allow-origin" not in headers
-    change(listed.here, "1004486", {"status": Status.DELETED}, Decider("test", is_admin=True))
+    change(listed.services, "1004486", {"status": Status.DELETED}, Decider("test", is_admin=True))
     assert ask("/slides/1004486")[0] == 404
     assert "1004486" not in {item["ImageID"] for item in items("/slides")[0]}
     for address in ("1004486_files/thumbnail.jpeg", "1004486_files/label.jpeg"):
@@ -178,7 +178,7 @@ def test_one_slide_is_shown_until_it_is_deleted(listed: Site) -> None:
 
 
 def test_an_unexpected_error_becomes_500_with_a_request_id_and_no_more(
-    here: Site, monkeypatch: pytest.MonkeyPatch
+    services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vsv_local.server.json_api._unfinished", lambda *_: 1 / 0)
     status, _, body = ask("/imports")
@@ -187,7 +187,7 @@ def test_an_unexpected_error_becomes_500_with_a_request_id_and_no_more(
     assert b"division" not in body
 
 
-def test_a_client_that_hangs_up_is_no_request(here: Site) -> None:
+def test_a_client_that_hangs_up_is_no_request(services: Site) -> None:
     async def receive() -> dict[str, Any]:
         return {"type": "http.disconnect"}
 

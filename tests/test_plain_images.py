@@ -200,45 +200,45 @@ def pixels_of(answer: dict[str, Any]) -> Any:
 
 class TestBrought:
     @pytest.mark.parametrize("kind", ["PNG", "PNG with alpha", "JPEG turned 6", "TIFF"])
-    def test_end_to_end(self, here: Site, kind: str) -> None:
+    def test_end_to_end(self, services: Site, kind: str) -> None:
         data, expected = KINDS[kind]
         name = f"67352ccc-d1b0-11e1{SUFFIXES[kind[:3]]}"
-        assert here.bring(name, data) == 200
-        (record,) = here.records()
+        assert services.bring(name, data) == 200
+        (record,) = services.records()
         assert (record.image_id, record.filename) == ("67352ccc-d1b0-11e1", name)
         assert (record.height, record.width) == expected.shape[:2]
         assert (record.barcode, record.slide_id) == (None, "67352ccc-d1b0-11e1")
-        assert here.here.files.slide(record.image_id).read_bytes() == data
-        check_whole(here)
+        assert services.services.files.slide(record.image_id).read_bytes() == data
+        check_whole(services)
         level = (max(expected.shape) - 1).bit_length()
         found = pixels_of(ask(f"/DeepZoom/{record.image_id}_files/{level}/1_0.png"))
         assert decibels(found, expected[:256, 256:512]) > 36
         small = pixels_of(ask(f"/DeepZoom/{record.image_id}_files/thumbnail.jpeg"))
         assert small.shape == expected.shape
-        assert not here.here.files.associated(record.image_id, "label").exists()
-        assert not here.here.files.associated(record.image_id, "macro").exists()
+        assert not services.services.files.associated(record.image_id, "label").exists()
+        assert not services.services.files.associated(record.image_id, "macro").exists()
 
-    def test_a_name_that_is_no_image_id_gets_one_of_its_content(self, here: Site) -> None:
-        assert here.bring("holiday in the hills.png", KINDS["PNG"][0]) == 200
-        (record,) = here.records()
+    def test_a_name_that_is_no_image_id_gets_one_of_its_content(self, services: Site) -> None:
+        assert services.bring("holiday in the hills.png", KINDS["PNG"][0]) == 200
+        (record,) = services.records()
         assert record.image_id.startswith("S")
 
-    def test_a_name_that_is_taken_is_not_given_twice(self, here: Site) -> None:
-        assert here.bring("chart.png", KINDS["PNG"][0]) == 200
-        assert here.bring("chart.jpg", KINDS["JPEG"][0]) == 200
-        ids = {record.filename: record.image_id for record in here.records()}
+    def test_a_name_that_is_taken_is_not_given_twice(self, services: Site) -> None:
+        assert services.bring("chart.png", KINDS["PNG"][0]) == 200
+        assert services.bring("chart.jpg", KINDS["JPEG"][0]) == 200
+        ids = {record.filename: record.image_id for record in services.records()}
         assert ids["chart.png"] == "chart"
         assert ids["chart.jpg"].startswith("chart-")
 
-    def test_one_that_is_refused_is_422_with_a_reason(self, here: Site) -> None:
-        assert here.bring("a.png", SVG) == 422
-        assert here.state("a.png") is ImportState.FAILED
-        assert "Not a supported image file" in here.post("a.png", len(SVG))[1]["error"]
+    def test_one_that_is_refused_is_422_with_a_reason(self, services: Site) -> None:
+        assert services.bring("a.png", SVG) == 422
+        assert services.state("a.png") is ImportState.FAILED
+        assert "Not a supported image file" in services.post("a.png", len(SVG))[1]["error"]
 
     def test_in_place(self, tmp_path: Path) -> None:
         with site(tmp_path, in_place=True) as running:
             assert running.bring("chart.png", KINDS["PNG"][0]) == 202
-            assert running.here.imports.get("chart.png").image_id == "chart"  # type: ignore[union-attr]
+            assert running.services.imports.get("chart.png").image_id == "chart"  # type: ignore[union-attr]
             assert ask("/DeepZoom/chart_files/10/0_0.jpeg")["statusCode"] == 200
 
 

@@ -23,30 +23,30 @@ def label(monkeypatch: pytest.MonkeyPatch) -> list[Barcode | None]:
     return read
 
 
-def delete(here: Site, image_id: str) -> None:
-    change(here.here, image_id, {"status": Status.DELETED}, ADMIN)
+def delete(services: Site, image_id: str) -> None:
+    change(services.services, image_id, {"status": Status.DELETED}, ADMIN)
 
 
-def newest(here: Site, known: set[str]) -> SlideRecord:
-    (record,) = (record for record in here.records() if record.image_id not in known)
+def newest(services: Site, known: set[str]) -> SlideRecord:
+    (record,) = (record for record in services.records() if record.image_id not in known)
     return record
 
 
-def test_a_rescan_under_the_same_name_knows_the_deleted_one(here: Site) -> None:
-    assert here.bring("a.svs", slide_bytes()) == 200
-    (first,) = here.records()
+def test_a_rescan_under_the_same_name_knows_the_deleted_one(services: Site) -> None:
+    assert services.bring("a.svs", slide_bytes()) == 200
+    (first,) = services.records()
     assert first.predecessor is None
-    delete(here, first.image_id)
-    assert here.bring("a.svs", slide_bytes() + b"rescan") == 200
-    second = newest(here, {first.image_id})
+    delete(services, first.image_id)
+    assert services.bring("a.svs", slide_bytes() + b"rescan") == 200
+    second = newest(services, {first.image_id})
     assert (second.predecessor, second.status) == (first.image_id, Status.NEW)
-    stored = here.here.slides.get(first.image_id)
+    stored = services.services.slides.get(first.image_id)
     assert stored
     assert stored.status is Status.DELETED
 
 
 def test_a_rescan_under_another_name_is_known_by_its_barcode(
-    here: Site, label: list[Barcode | None], tmp_path: Path
+    services: Site, label: list[Barcode | None], tmp_path: Path
 ) -> None:
     code = Barcode("S26-7-A1", "DataMatrix", "zxing")
     for image_id, fields in {
@@ -59,15 +59,17 @@ def test_a_rescan_under_another_name_is_known_by_its_barcode(
             "deleted_at": "2026-11-22T00:00:00.000000Z",
         },
     }.items():
-        here.here.slides.put_new(slide(image_id, **{"case_id": "S26-7", "barcode": code.text, **fields}))
+        services.services.slides.put_new(
+            slide(image_id, **{"case_id": "S26-7", "barcode": code.text, **fields})
+        )
     label[0] = code
     path = write_slide(tmp_path / "x.svs", Plan(600, 500, 240))
-    assert here.bring("b.svs", path.read_bytes()) == 200
-    assert newest(here, {"gone", "gone-since", "kept", "other"}).predecessor == "gone-since"
+    assert services.bring("b.svs", path.read_bytes()) == 200
+    assert newest(services, {"gone", "gone-since", "kept", "other"}).predecessor == "gone-since"
 
 
-def test_another_scan_beside_one_that_stays_replaces_nothing(here: Site) -> None:
-    assert here.bring("a.svs", slide_bytes()) == 200
-    (first,) = here.records()
-    assert here.bring("a.svs", slide_bytes() + b"again") == 200
-    assert newest(here, {first.image_id}).predecessor is None
+def test_another_scan_beside_one_that_stays_replaces_nothing(services: Site) -> None:
+    assert services.bring("a.svs", slide_bytes()) == 200
+    (first,) = services.records()
+    assert services.bring("a.svs", slide_bytes() + b"again") == 200
+    assert newest(services, {first.image_id}).predecessor is None

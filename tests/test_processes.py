@@ -39,11 +39,11 @@ def test_a_server_and_two_commands_that_import_the_same_files_make_one_slide_of_
             told = json.loads(command.communicate(timeout=DEADLINE_S)[0])
             assert {outcome["Error"] for outcome in told} <= {None, importing._UNFINISHED}
         wait_until(lambda: b'"items": []' in running.ask("/imports").body, "all imports ended")
-    with site(tmp_path) as here:
-        assert sorted(record.filename for record in here.records()) == [path.name for path in files]
-        assert [record.version for record in here.records()] == [1] * 4
-        assert {here.settle(path.name, path.stat().st_size) for path in files} == {200}
-        check_whole(here)
+    with site(tmp_path) as services:
+        assert sorted(record.filename for record in services.records()) == [path.name for path in files]
+        assert [record.version for record in services.records()] == [1] * 4
+        assert {services.settle(path.name, path.stat().st_size) for path in files} == {200}
+        check_whole(services)
     assert all(path.stat().st_mtime_ns == OLD for path in files)
 
 
@@ -53,15 +53,15 @@ def test_two_commands_that_import_two_slides_with_one_image_id_keep_both(tmp_pat
     commands = [start_import(tmp_path / "data", path) for path in files]
     ids = [json.loads(command.communicate(timeout=DEADLINE_S)[0])[0]["ImageID"] for command in commands]
     assert "1004486" in ids
-    with site(tmp_path) as here:
+    with site(tmp_path) as services:
         for image_id, content in zip(ids, contents, strict=True):
-            assert here.here.files.slide(image_id).read_bytes() == content
+            assert services.services.files.slide(image_id).read_bytes() == content
 
 
 def test_a_run_that_another_process_left_is_taken_up(tmp_path: Path) -> None:
-    with site(tmp_path) as here:
-        put(here.scanner, "a.svs")
-        here.intake.close()
-        assert here.post("a.svs", SIZE)[0] == 202
+    with site(tmp_path) as services:
+        put(services.scanner, "a.svs")
+        services.intake.close()
+        assert services.post("a.svs", SIZE)[0] == 202
     with server(tmp_path / "data") as running:
         wait_until(lambda: b"a.svs" in running.ask("/slides").body, "it was imported")

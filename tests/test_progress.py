@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from vsv.errors import UnavailableError
 from vsv.ingest.progress import EVERY_S, NotedProgress
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.storage.slide_files import SlideFiles
 
 from tests.store_records import slide_import
@@ -16,40 +16,40 @@ from vsv_local.ingest import transfer
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Installation]:
-    with standalone(tmp_path / "data") as (here, _intake):
-        here.imports.start(slide_import(), replaces=None)
-        yield here
+def services(tmp_path: Path) -> Iterator[Services]:
+    with standalone(tmp_path / "data") as (services, _intake):
+        services.imports.start(slide_import(), replaces=None)
+        yield services
 
 
-def progress_of(here: Installation) -> float | None:
-    run = here.imports.get("a.svs")
+def progress_of(services: Services) -> float | None:
+    run = services.imports.get("a.svs")
     assert run
     return run.progress
 
 
-def test_it_is_noted_now_and_then(here: Installation) -> None:
+def test_it_is_noted_now_and_then(services: Services) -> None:
     times = iter([0.0, EVERY_S / 2, EVERY_S, EVERY_S * 1.5, EVERY_S * 2])
-    note = NotedProgress(here, slide_import(), lambda: next(times))
+    note = NotedProgress(services, slide_import(), lambda: next(times))
     seen = []
     for done in (1, 2, 3, 9):
         note(done, 6)
-        seen.append(progress_of(here))
+        seen.append(progress_of(services))
     assert seen == [None, 0.333, 0.333, 1.0]
 
 
 def test_another_run_or_a_busy_store_stops_nothing(
-    here: Installation, monkeypatch: pytest.MonkeyPatch
+    services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = iter(range(0, 100, 10))
-    NotedProgress(here, slide_import(run_id="old"), lambda: next(times))(1, 2)
-    assert progress_of(here) is None
+    NotedProgress(services, slide_import(run_id="old"), lambda: next(times))(1, 2)
+    assert progress_of(services) is None
 
     def fail(*_: Any) -> Any:
         raise UnavailableError("busy")
 
-    monkeypatch.setattr(here.imports, "advance", fail)
-    note = NotedProgress(here, slide_import(), lambda: next(times))
+    monkeypatch.setattr(services.imports, "advance", fail)
+    note = NotedProgress(services, slide_import(), lambda: next(times))
     note(1, 2)
     note(1, 0)
 

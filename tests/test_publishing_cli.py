@@ -19,8 +19,8 @@ ID, NAME = "1004486", "STUDY-7-0001"
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("VSV_DATA", "VSV_PUBLISHED"):
         monkeypatch.delenv(name, raising=False)
-    with publishing(tmp_path / "data") as here:
-        store(here, ID, write_identified(tmp_path / "a.svs").read_bytes())
+    with publishing(tmp_path / "data") as services:
+        store(services, ID, write_identified(tmp_path / "a.svs").read_bytes())
     return tmp_path / "data"
 
 

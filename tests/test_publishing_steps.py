@@ -42,7 +42,7 @@ from vsv.errors import (
 from vsv.ingest.validation import checksum
 from vsv.lifecycle import job_runner, requests
 from vsv.records.models import JobKind, JobState, Status
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.storage import atomic_write
 from vsv.storage.numeric_ids import give_number
 from vsv.storage.slide_files import Claim
@@ -63,14 +63,14 @@ def content(plan: Secret = Secret()) -> bytes:  # noqa: B008
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Installation]:
-    with publishing(tmp_path / "data") as here:
-        store(here, ID, content())
-        yield here
+def services(tmp_path: Path) -> Iterator[Services]:
+    with publishing(tmp_path / "data") as services:
+        store(services, ID, content())
+        yield services
 
 
-def record(here: Installation, image_id: str = ID) -> Any:
-    found = here.slides.get(image_id)
+def record(services: Services, image_id: str = ID) -> Any:
+    found = services.slides.get(image_id)
     assert found
     return found
 
@@ -86,73 +86,73 @@ def get(path: str) -> tuple[int, str, bytes]:
     )
 
 
-def out(here: Installation, suffix: str = "svs") -> Path:
-    return here.files.root / "published" / f"{NAME}.{suffix}"
+def out(services: Services, suffix: str = "svs") -> Path:
+    return services.files.root / "published" / f"{NAME}.{suffix}"
 
 
-def test_a_slide_is_published(here: Installation) -> None:
-    result = publish(here, ID, NAME)
-    folder = here.files.folder(NAME)
+def test_a_slide_is_published(services: Services) -> None:
+    result = publish(services, ID, NAME)
+    folder = services.files.folder(NAME)
     assert result == {"name": NAME, "sha256": checksum(folder / "slide.svs")}
     assert {path.name for path in folder.iterdir()} == {
         "import.json", "slide.svs", "pyramid.tif", "thumbnail.jpeg", "published.json",
     }  # fmt: skip
-    assert out(here).read_bytes() == (folder / "slide.svs").read_bytes()
-    assert out(here, "json").read_bytes() == (folder / "published.json").read_bytes()
-    found = record(here)
+    assert out(services).read_bytes() == (folder / "slide.svs").read_bytes()
+    assert out(services, "json").read_bytes() == (folder / "published.json").read_bytes()
+    found = record(services)
     assert (found.status, found.status_before, found.published_as) == (Status.PUBLISHED, "GOOD", NAME)
-    changes = {(c.field, c.new, c.by) for c in here.slides.history(ID).items}
+    changes = {(c.field, c.new, c.by) for c in services.slides.history(ID).items}
     assert {("Status", "PUBLISHED", "Eve"), ("PublishedAs", NAME, "Eve")} <= changes
-    assert check(here.files.slide(ID), folder / "slide.svs", Policy(), found).leaks == ()
-    assert list((here.files.root / "publishing").iterdir()) == []
-    assert here.slides.get(NAME) is None
+    assert check(services.files.slide(ID), folder / "slide.svs", Policy(), found).leaks == ()
+    assert list((services.files.root / "publishing").iterdir()) == []
+    assert services.slides.get(NAME) is None
 
 
-def test_nothing_in_its_files_points_back(here: Installation) -> None:
-    publish(here, ID, NAME)
-    places = [*here.files.folder(NAME).iterdir(), *(here.files.root / "published").iterdir()]
+def test_nothing_in_its_files_points_back(services: Services) -> None:
+    publish(services, ID, NAME)
+    places = [*services.files.folder(NAME).iterdir(), *(services.files.root / "published").iterdir()]
     for path in places:
         for secret in (*all_secrets(), ID, BARCODE, "Quincy", "Kildare", "2009"):
             assert not contains(path.read_bytes(), secret), (path.name, secret)
-    described = json.loads(out(here, "json").read_bytes())
+    described = json.loads(out(services, "json").read_bytes())
     assert set(described) == {"name", "when", "sha256", "size", "removed"}
-    assert (described["name"], described["sha256"]) == (NAME, checksum(out(here)))
+    assert (described["name"], described["sha256"]) == (NAME, checksum(out(services)))
     assert described["removed"]["pages"] == ["label", "macro"]
 
 
-def test_its_pyramid_is_the_originals_own_file(here: Installation) -> None:
-    publish(here, ID, NAME)
-    assert here.files.pyramid(NAME).samefile(here.files.pyramid(ID))
+def test_its_pyramid_is_the_originals_own_file(services: Services) -> None:
+    publish(services, ID, NAME)
+    assert services.files.pyramid(NAME).samefile(services.files.pyramid(ID))
 
 
-def test_nothing_that_is_answered_tells_when_the_slide_was_rendered(here: Installation) -> None:
+def test_nothing_that_is_answered_tells_when_the_slide_was_rendered(services: Services) -> None:
     scanned = 1_262_080_755_123_456_789
-    os.utime(here.files.pyramid(ID), ns=(scanned, scanned))
-    publish(here, ID, NAME)
+    os.utime(services.files.pyramid(ID), ns=(scanned, scanned))
+    publish(services, ID, NAME)
     address = f"/DeepZoom/{NAME}_files/9/0_0.jpeg"
     answer = serve_image(http_event("GET", address, "", ((b"host", b"localhost"),)), None)
     assert answer["statusCode"] == 200
     assert f"{scanned:x}" not in answer["headers"]["etag"]
-    assert here.files.pyramid(NAME).stat().st_mtime_ns != scanned
+    assert services.files.pyramid(NAME).stat().st_mtime_ns != scanned
 
 
-def test_a_pyramid_that_holds_more_than_pixels_is_rendered_anew(here: Installation) -> None:
-    tile = tile_bytes(here.files.pyramid(ID), 0, 0)
-    replace_tile(here.files.pyramid(ID), 0, 0, tile[:2] + b"\xff\xfe\x00\x0cmustermann" + tile[2:])
-    publish(here, ID, NAME)
-    assert not contains(here.files.pyramid(NAME).read_bytes(), "mustermann")
+def test_a_pyramid_that_holds_more_than_pixels_is_rendered_anew(services: Services) -> None:
+    tile = tile_bytes(services.files.pyramid(ID), 0, 0)
+    replace_tile(services.files.pyramid(ID), 0, 0, tile[:2] + b"\xff\xfe\x00\x0cmustermann" + tile[2:])
+    publish(services, ID, NAME)
+    assert not contains(services.files.pyramid(NAME).read_bytes(), "mustermann")
 
 
-def test_without_a_pyramid_one_is_rendered(here: Installation) -> None:
-    here.files.pyramid(ID).unlink()
-    publish(here, ID, NAME)
-    slide = here.library.slide(NAME)
+def test_without_a_pyramid_one_is_rendered(services: Services) -> None:
+    services.files.pyramid(ID).unlink()
+    publish(services, ID, NAME)
+    slide = services.slide_cache.slide(NAME)
     assert set(slide.levels) == set(range(slide.grid.level_count))
 
 
-def test_all_protocols_serve_it_as_the_original(here: Installation) -> None:
-    publish(here, ID, NAME)
-    one, other = here.library.slide(ID), here.library.slide(NAME)
+def test_all_protocols_serve_it_as_the_original(services: Services) -> None:
+    publish(services, ID, NAME)
+    one, other = services.slide_cache.slide(ID), services.slide_cache.slide(NAME)
     assert one.grid == other.grid
     for level in range(one.grid.level_count):
         columns, rows = one.grid.tile_counts(level)
@@ -161,7 +161,7 @@ def test_all_protocols_serve_it_as_the_original(here: Installation) -> None:
             first, second = get(f"/DeepZoom/{ID}{tile}"), get(f"/DeepZoom/{NAME}{tile}")
             assert (first[0], second[0]) == (200, 200)
             assert first[2] == second[2]
-    number = give_number(here.files, NAME)
+    number = give_number(services.files, NAME)
     for address in (
         f"/DeepZoom/{NAME}.dzi",
         f"/DeepZoom/{NAME}_files/thumbnail.jpeg",
@@ -179,14 +179,14 @@ def test_all_protocols_serve_it_as_the_original(here: Installation) -> None:
             assert not contains(body + headers.encode(), secret), (address, secret)
     for name in ("label", "macro"):
         with pytest.raises(ImageNotFoundError):
-            here.files.read_associated(NAME, name)
+            services.files.read_associated(NAME, name)
 
 
-def test_nobody_can_change_it(here: Installation) -> None:
-    publish(here, ID, NAME)
+def test_nobody_can_change_it(services: Services) -> None:
+    publish(services, ID, NAME)
     for changes in ({"status": Status.DELETED}, {"note": "x"}, {"slide_id": "x"}):
         with pytest.raises(SlideNotFoundError):
-            change(here, NAME, changes, ADMIN)
+            change(services, NAME, changes, ADMIN)
     eve = user("Admins", "Technicians", name="eve")
     asked = event("Mutation", "updateSlide", {"input": {"ImageID": NAME, "SlideID": "x"}}, eve)
     with pytest.raises(ReviewError, match="Slide not found"):
@@ -194,127 +194,130 @@ def test_nobody_can_change_it(here: Installation) -> None:
     listed = review_slides(event("Query", "listSlides", {}, eve), None)
     assert [slide["ImageID"] for slide in listed["items"]] == [ID]
     with pytest.raises(SlideNotFoundError):
-        requests.publish(here, NAME, "STUDY-7-0002", ADMIN)
+        requests.publish(services, NAME, "STUDY-7-0002", ADMIN)
 
 
 @pytest.mark.parametrize("codec", [JPEG2000_RGB])
 def test_a_jpeg_2000_slide_is_published(codec: int, tmp_path: Path) -> None:
-    with publishing(tmp_path / "data") as here:
-        store(here, ID, content(Secret(codec=codec)))
-        publish(here, ID, NAME)
-        with openslide.OpenSlide(here.files.slide(ID)) as one, openslide.OpenSlide(out(here)) as other:
+    with publishing(tmp_path / "data") as services:
+        store(services, ID, content(Secret(codec=codec)))
+        publish(services, ID, NAME)
+        with (
+            openslide.OpenSlide(services.files.slide(ID)) as one,
+            openslide.OpenSlide(out(services)) as other,
+        ):
             for level, size in enumerate(one.level_dimensions):
                 first, second = (np.asarray(s.read_region((0, 0), level, size)) for s in (one, other))
                 assert np.array_equal(first, second)
 
 
 def test_the_real_slide_is_published(real_slide: Path, tmp_path: Path) -> None:
-    with publishing(tmp_path / "data") as here:
-        store(here, ID, real_slide.read_bytes())
-        publish(here, ID, NAME)
-        for path in here.files.folder(NAME).iterdir():
+    with publishing(tmp_path / "data") as services:
+        store(services, ID, real_slide.read_bytes())
+        publish(services, ID, NAME)
+        for path in services.files.folder(NAME).iterdir():
             for secret in ("CMU-1", "CPAPERIOCS", "b414003d", ID, "12/29/09", "09:59:15"):
                 assert not contains(path.read_bytes(), secret)
 
 
 def test_an_original_in_place_is_published(tmp_path: Path) -> None:
-    with publishing(tmp_path / "data") as here:
-        store(here, ID, content())
+    with publishing(tmp_path / "data") as services:
+        store(services, ID, content())
         scanned = tmp_path / "scanned.svs"
-        here.files.slide(ID).rename(scanned)
-        here.files.slide(ID).symlink_to(scanned)
-        here.files.note_original(ID, scanned.stat().st_size, scanned.stat().st_mtime_ns)
-        publish(here, ID, NAME)
-        assert not here.files.slide(NAME).is_symlink()
+        services.files.slide(ID).rename(scanned)
+        services.files.slide(ID).symlink_to(scanned)
+        services.files.note_original(ID, scanned.stat().st_size, scanned.stat().st_mtime_ns)
+        publish(services, ID, NAME)
+        assert not services.files.slide(NAME).is_symlink()
         scanned.touch()
         os.utime(scanned, (1, 1))
-        withdraw(here, ID)
+        withdraw(services, ID)
         with pytest.raises(ConflictError, match="changed since"):
-            publish(here, ID, "STUDY-7-0002")
+            publish(services, ID, "STUDY-7-0002")
 
 
-def test_publishing_again_is_the_same(here: Installation) -> None:
-    first = publish(here, ID, NAME)
-    version, inode = record(here).version, here.files.slide(NAME).stat().st_ino
-    assert publish(here, ID, NAME) == first
-    assert (record(here).version, here.files.slide(NAME).stat().st_ino) == (version, inode)
+def test_publishing_again_is_the_same(services: Services) -> None:
+    first = publish(services, ID, NAME)
+    version, inode = record(services).version, services.files.slide(NAME).stat().st_ino
+    assert publish(services, ID, NAME) == first
+    assert (record(services).version, services.files.slide(NAME).stat().st_ino) == (version, inode)
 
 
-def test_a_policy_is_the_requests_else_the_data_folders(here: Installation) -> None:
-    (here.files.root / "publishing.toml").write_text('time = "keep"')
-    publish(here, ID, NAME)
-    assert contains(out(here).read_bytes(), SECRETS["Time"])
-    withdraw(here, ID)
-    publish(here, ID, "STUDY-7-0002", 'dates = "shift"')
-    with openslide.OpenSlide(here.files.slide("STUDY-7-0002")) as slide:
+def test_a_policy_is_the_requests_else_the_data_folders(services: Services) -> None:
+    (services.files.root / "publishing.toml").write_text('time = "keep"')
+    publish(services, ID, NAME)
+    assert contains(out(services).read_bytes(), SECRETS["Time"])
+    withdraw(services, ID)
+    publish(services, ID, "STUDY-7-0002", 'dates = "shift"')
+    with openslide.OpenSlide(services.files.slide("STUDY-7-0002")) as slide:
         assert "aperio.Time" not in slide.properties
         assert slide.properties["aperio.Date"] != SECRETS["Date"]
         assert len(slide.properties["aperio.Date"]) == len(SECRETS["Date"])
 
 
 class TestRefused:
-    def refused(self, here: Installation, error: type[VsvError], says: str, name: str = NAME) -> None:
-        before = sorted(path.name for path in (here.files.root / "slides").iterdir())
+    def refused(self, services: Services, error: type[VsvError], says: str, name: str = NAME) -> None:
+        before = sorted(path.name for path in (services.files.root / "slides").iterdir())
         with pytest.raises(error, match=says):
-            publish(here, ID, name)
-        assert sorted(path.name for path in (here.files.root / "slides").iterdir()) == before
-        assert list((here.files.root / "published").iterdir()) == []
-        assert list((here.files.root / "publishing").glob("*")) == []
-        assert record(here).published_as is None
+            publish(services, ID, name)
+        assert sorted(path.name for path in (services.files.root / "slides").iterdir()) == before
+        assert list((services.files.root / "published").iterdir()) == []
+        assert list((services.files.root / "publishing").glob("*")) == []
+        assert record(services).published_as is None
 
     @pytest.mark.parametrize("name", ["", "a/b", "..", "x" * 65, "CON"])
-    def test_a_name_that_is_none(self, here: Installation, name: str) -> None:
-        self.refused(here, InvalidNameError, "ImageID is", name)
+    def test_a_name_that_is_none(self, services: Services, name: str) -> None:
+        self.refused(services, InvalidNameError, "ImageID is", name)
 
     @pytest.mark.parametrize("name", [ID, "S12-34567-A1-x", "study-20091229", "s12-34567-a1-b"])
-    def test_a_name_that_tells_something(self, here: Installation, name: str) -> None:
-        self.refused(here, BadRequestError, "must not contain its present IDs", name)
+    def test_a_name_that_tells_something(self, services: Services, name: str) -> None:
+        self.refused(services, BadRequestError, "must not contain its present IDs", name)
 
-    def test_another_slides_name(self, here: Installation) -> None:
-        store(here, NAME, content())
-        self.refused(here, AlreadyExistsError, "another slide")
+    def test_another_slides_name(self, services: Services) -> None:
+        store(services, NAME, content())
+        self.refused(services, AlreadyExistsError, "another slide")
 
-    def test_a_name_that_is_being_imported(self, here: Installation) -> None:
-        here.files.claim(NAME, Claim("x.svs", 1, "x"))
-        self.refused(here, AlreadyExistsError, "another slide")
+    def test_a_name_that_is_being_imported(self, services: Services) -> None:
+        services.files.claim(NAME, Claim("x.svs", 1, "x"))
+        self.refused(services, AlreadyExistsError, "another slide")
 
-    def test_a_deleted_slides_name(self, here: Installation) -> None:
-        store(here, NAME, content())
-        change(here, NAME, {"status": Status.DELETED}, ADMIN)
-        self.refused(here, AlreadyExistsError, "withdrawn or deleted")
+    def test_a_deleted_slides_name(self, services: Services) -> None:
+        store(services, NAME, content())
+        change(services, NAME, {"status": Status.DELETED}, ADMIN)
+        self.refused(services, AlreadyExistsError, "withdrawn or deleted")
 
-    def test_an_original_in_the_archive(self, here: Installation) -> None:
-        here.slides.update(ID, {"original": "ARCHIVED"}, by="Eve")
-        self.refused(here, ConflictError, "unarchive it first")
+    def test_an_original_in_the_archive(self, services: Services) -> None:
+        services.slides.update(ID, {"original": "ARCHIVED"}, by="Eve")
+        self.refused(services, ConflictError, "unarchive it first")
 
-    def test_a_deleted_slide(self, here: Installation) -> None:
-        change(here, ID, {"status": Status.DELETED}, ADMIN)
-        self.refused(here, ConflictError, "is deleted")
+    def test_a_deleted_slide(self, services: Services) -> None:
+        change(services, ID, {"status": Status.DELETED}, ADMIN)
+        self.refused(services, ConflictError, "is deleted")
 
     @pytest.mark.parametrize("status", [Status.NEW, Status.BAD])
-    def test_a_slide_that_is_good_no_longer(self, here: Installation, status: Status) -> None:
+    def test_a_slide_that_is_good_no_longer(self, services: Services, status: Status) -> None:
         """It was when its publication was asked for."""
-        here.slides.update(ID, {"status": status}, by="Ann")
-        self.refused(here, ConflictError, f"{status} cannot be published")
+        services.slides.update(ID, {"status": status}, by="Ann")
+        self.refused(services, ConflictError, f"{status} cannot be published")
 
-    def test_a_slide_that_is_not_known(self, here: Installation) -> None:
+    def test_a_slide_that_is_not_known(self, services: Services) -> None:
         with pytest.raises(SlideNotFoundError):
-            publish(here, "nobody", NAME)
+            publish(services, "nobody", NAME)
 
-    def test_a_policy_that_is_wrong(self, here: Installation) -> None:
-        (here.files.root / "publishing.toml").write_text("dates = 1")
-        self.refused(here, BadRequestError, "dates must be")
+    def test_a_policy_that_is_wrong(self, services: Services) -> None:
+        (services.files.root / "publishing.toml").write_text("dates = 1")
+        self.refused(services, BadRequestError, "dates must be")
 
-    def test_a_slide_of_another_format(self, here: Installation) -> None:
+    def test_a_slide_of_another_format(self, services: Services) -> None:
         data = content().replace(b"Aperio Image", b"Nobody Image")
-        here.files.slide(ID).write_bytes(data)
-        self.refused(here, UnsupportedError, "own program")
+        services.files.slide(ID).write_bytes(data)
+        self.refused(services, UnsupportedError, "own program")
 
-    def test_a_damaged_slide(self, here: Installation) -> None:
-        replace_tile(here.files.slide(ID), 0, 3, b"nothing")
-        self.refused(here, UnreadableSlideError, "tile 3 of page 0")
+    def test_a_damaged_slide(self, services: Services) -> None:
+        replace_tile(services.files.slide(ID), 0, 3, b"nothing")
+        self.refused(services, UnreadableSlideError, "tile 3 of page 0")
 
-    def test_a_leak(self, here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_leak(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
         """Should the copier ever forget something, the search finds it and nothing is put out."""
         from vsv.deidentification import staging  # noqa: PLC0415
 
@@ -325,9 +328,9 @@ class TestRefused:
 
         copy = staging.write_copy
         monkeypatch.setattr(staging, "write_copy", careless)
-        self.refused(here, LeakError, "still holds")
+        self.refused(services, LeakError, "still holds")
 
-    def test_other_pixels(self, here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_other_pixels(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
         from vsv.deidentification import staging  # noqa: PLC0415
 
         def careless(source: Path, target: Path, *more: Any) -> Any:
@@ -338,78 +341,79 @@ class TestRefused:
         copy = staging.write_copy
         monkeypatch.setattr(staging, "write_copy", careless)
         monkeypatch.setattr(staging, "require_clean", lambda *_: None)
-        self.refused(here, UnreadableSlideError, "other pixels")
+        self.refused(services, UnreadableSlideError, "other pixels")
 
-    def test_a_second_name(self, here: Installation) -> None:
-        publish(here, ID, NAME)
+    def test_a_second_name(self, services: Services) -> None:
+        publish(services, ID, NAME)
         with pytest.raises(ConflictError, match="under another name"):
-            publish(here, ID, "STUDY-7-0002")
+            publish(services, ID, "STUDY-7-0002")
 
-    def test_another_policy(self, here: Installation) -> None:
-        publish(here, ID, NAME)
+    def test_another_policy(self, services: Services) -> None:
+        publish(services, ID, NAME)
         with pytest.raises(ConflictError, match="another policy"):
-            publish(here, ID, NAME, 'time = "keep"')
+            publish(services, ID, NAME, 'time = "keep"')
 
 
 class TestWithdraw:
-    def test_it_is_gone_everywhere(self, here: Installation) -> None:
-        publish(here, ID, NAME)
+    def test_it_is_gone_everywhere(self, services: Services) -> None:
+        publish(services, ID, NAME)
         assert get(f"/DeepZoom/{NAME}.dzi")[0] == 200
-        assert withdraw(here, ID) == {"name": NAME}
+        assert withdraw(services, ID) == {"name": NAME}
         assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
         assert get(f"/DeepZoom/{ID}.dzi")[0] == 200
-        assert list((here.files.root / "published").iterdir()) == []
-        assert [path.name for path in here.files.deleted_folder(NAME).iterdir()] == ["import.json"]
-        found = record(here)
+        assert list((services.files.root / "published").iterdir()) == []
+        assert [path.name for path in services.files.deleted_folder(NAME).iterdir()] == ["import.json"]
+        found = record(services)
         assert (found.status, found.status_before, found.published_as) == (Status.GOOD, None, None)
-        assert here.files.pyramid(ID).exists()
-        assert withdraw(here, ID) == {}
+        assert services.files.pyramid(ID).exists()
+        assert withdraw(services, ID) == {}
 
-    def test_its_name_is_never_given_again(self, here: Installation) -> None:
-        publish(here, ID, NAME)
-        withdraw(here, ID)
+    def test_its_name_is_never_given_again(self, services: Services) -> None:
+        publish(services, ID, NAME)
+        withdraw(services, ID)
         with pytest.raises(AlreadyExistsError, match="was the name"):
-            publish(here, ID, NAME)
-        assert publish(here, ID, "STUDY-7-0002")["name"] == "STUDY-7-0002"
+            publish(services, ID, NAME)
+        assert publish(services, ID, "STUDY-7-0002")["name"] == "STUDY-7-0002"
 
     def test_a_vault_that_refuses_is_tried_again_and_nobody_sees_it_meanwhile(
-        self, here: Installation, monkeypatch: pytest.MonkeyPatch
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        publish(here, ID, NAME)
+        publish(services, ID, NAME)
 
         def refuse(_key: str) -> None:
             raise UnavailableError("not now")
 
         with monkeypatch.context() as patched:
-            patched.setattr(here.published, "remove", refuse)
+            patched.setattr(services.published, "remove", refuse)
             with pytest.raises(UnavailableError):
-                withdraw(here, ID)
+                withdraw(services, ID)
         assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
-        assert record(here).published_as == NAME
-        assert withdraw(here, ID) == {"name": NAME}
-        assert not out(here).exists()
+        assert record(services).published_as == NAME
+        assert withdraw(services, ID) == {"name": NAME}
+        assert not out(services).exists()
 
-    def test_a_slide_that_was_archived_meanwhile_stays_so(self, here: Installation) -> None:
-        publish(here, ID, NAME)
+    def test_a_slide_that_was_archived_meanwhile_stays_so(self, services: Services) -> None:
+        publish(services, ID, NAME)
         changes = {"status": Status.ARCHIVED, "status_before": "PUBLISHED", "original": "ARCHIVED"}
-        here.slides.update(ID, changes, by="Eve")
-        here.files.slide(ID).unlink()
-        withdraw(here, ID)
-        found = record(here)
+        services.slides.update(ID, changes, by="Eve")
+        services.files.slide(ID).unlink()
+        withdraw(services, ID)
+        found = record(services)
         assert (found.status, found.status_before, found.published_as) == (Status.ARCHIVED, "GOOD", None)
 
 
 class TestDisk:
-    def nothing_is_out(self, here: Installation) -> None:
+    def nothing_is_out(self, services: Services) -> None:
         assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
-        assert not out(here).exists()
-        assert record(here).published_as is None
+        assert not out(services).exists()
+        assert record(services).published_as is None
         assert (
-            hashlib.sha256(here.files.slide(ID).read_bytes()).digest() == hashlib.sha256(content()).digest()
+            hashlib.sha256(services.files.slide(ID).read_bytes()).digest()
+            == hashlib.sha256(content()).digest()
         )
 
     def test_a_disk_that_refuses_at_any_write_leaves_nothing_half(
-        self, here: Installation, monkeypatch: pytest.MonkeyPatch
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         flush, left = atomic_write.flush, 0
 
@@ -424,47 +428,47 @@ class TestDisk:
         for failing in range(1, 40):
             left = failing
             try:
-                publish(here, ID, NAME)
+                publish(services, ID, NAME)
             except UnavailableError as error:
                 assert "disk" in str(error) or "folder" in str(error)
-                if record(here).published_as is None and not here.files.slide(NAME).exists():
+                if record(services).published_as is None and not services.files.slide(NAME).exists():
                     assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
             else:
                 break
         else:
             raise AssertionError("it never ended")
         assert failing > 5
-        assert record(here).published_as == NAME
-        assert checksum(out(here)) == checksum(here.files.slide(NAME))
+        assert record(services).published_as == NAME
+        assert checksum(out(services)) == checksum(services.files.slide(NAME))
 
-    def test_a_vault_that_is_not_there(self, here: Installation) -> None:
-        (here.files.root / "published").rmdir()
+    def test_a_vault_that_is_not_there(self, services: Services) -> None:
+        (services.files.root / "published").rmdir()
         with pytest.raises(UnavailableError):
-            publish(here, ID, NAME)
-        self.nothing_is_out(here)
-        (here.files.root / "published").mkdir()
-        assert publish(here, ID, NAME)["name"] == NAME
+            publish(services, ID, NAME)
+        self.nothing_is_out(services)
+        (services.files.root / "published").mkdir()
+        assert publish(services, ID, NAME)["name"] == NAME
 
-    def test_a_vault_that_has_another_file_of_that_name(self, here: Installation) -> None:
-        out(here).write_bytes(b"somebody's")
+    def test_a_vault_that_has_another_file_of_that_name(self, services: Services) -> None:
+        out(services).write_bytes(b"somebody's")
         with pytest.raises(ConflictError):
-            publish(here, ID, NAME)
-        assert out(here).read_bytes() == b"somebody's"
+            publish(services, ID, NAME)
+        assert out(services).read_bytes() == b"somebody's"
         assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
-        assert record(here).published_as is None
+        assert record(services).published_as is None
 
-    def test_what_was_begun_under_another_name_is_taken_back(self, here: Installation) -> None:
-        out(here).write_bytes(b"somebody's")
+    def test_what_was_begun_under_another_name_is_taken_back(self, services: Services) -> None:
+        out(services).write_bytes(b"somebody's")
         with pytest.raises(ConflictError):
-            publish(here, ID, NAME)
-        out(here).unlink()
-        publish(here, ID, "STUDY-7-0002")
-        assert record(here).published_as == "STUDY-7-0002"
-        assert here.files.is_hidden(NAME)
-        assert sorted(p.name for p in (here.files.root / "published").glob("STUDY-7-0001*")) == []
+            publish(services, ID, NAME)
+        out(services).unlink()
+        publish(services, ID, "STUDY-7-0002")
+        assert record(services).published_as == "STUDY-7-0002"
+        assert services.files.is_hidden(NAME)
+        assert sorted(p.name for p in (services.files.root / "published").glob("STUDY-7-0001*")) == []
 
     def test_deleted_while_it_was_published_it_is_taken_back(
-        self, here: Installation, monkeypatch: pytest.MonkeyPatch
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         from vsv.deidentification import steps  # noqa: PLC0415
 
@@ -472,20 +476,20 @@ class TestDisk:
 
         def deleted_then(*arguments: Any) -> None:
             put(*arguments)
-            here.slides.update(ID, {"status": Status.DELETED}, by="Ann")
+            services.slides.update(ID, {"status": Status.DELETED}, by="Ann")
 
         monkeypatch.setattr(steps, "_put_in_place", deleted_then)
         with pytest.raises(ConflictError, match="the copy was withdrawn"):
-            publish(here, ID, NAME)
+            publish(services, ID, NAME)
         assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
-        assert list((here.files.root / "published").iterdir()) == []
+        assert list((services.files.root / "published").iterdir()) == []
 
 
 class TestBegun:
     """Killed between the last of the files and the record: nobody can withdraw what no record tells of."""
 
     @pytest.fixture(autouse=True)
-    def begun(self, here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    def begun(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
         from vsv.deidentification import steps  # noqa: PLC0415
 
         class KilledError(BaseException):
@@ -497,51 +501,51 @@ class TestBegun:
         with monkeypatch.context() as patched:
             patched.setattr(steps, "_record", killed)
             with pytest.raises(KilledError):
-                publish(here, ID, NAME)
+                publish(services, ID, NAME)
         assert get(f"/DeepZoom/{NAME}.dzi")[0] == 200
-        assert record(here).published_as is None
+        assert record(services).published_as is None
 
-    def gone(self, here: Installation) -> None:
+    def gone(self, services: Services) -> None:
         assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
-        assert list((here.files.root / "published").iterdir()) == []
-        assert list((here.files.root / "publishing").iterdir()) == []
-        assert here.files.is_hidden(NAME)
+        assert list((services.files.root / "published").iterdir()) == []
+        assert list((services.files.root / "publishing").iterdir()) == []
+        assert services.files.is_hidden(NAME)
 
-    def test_deleted_before_it_is_run_again_it_is_taken_back(self, here: Installation) -> None:
-        change(here, ID, {"status": Status.DELETED}, ADMIN)
+    def test_deleted_before_it_is_run_again_it_is_taken_back(self, services: Services) -> None:
+        change(services, ID, {"status": Status.DELETED}, ADMIN)
         with pytest.raises(ConflictError, match="is deleted"):
-            publish(here, ID, NAME)
-        self.gone(here)
+            publish(services, ID, NAME)
+        self.gone(services)
 
-    def test_marked_bad_before_it_is_run_again_it_is_taken_back(self, here: Installation) -> None:
-        change(here, ID, {"status": Status.BAD}, ADMIN)
+    def test_marked_bad_before_it_is_run_again_it_is_taken_back(self, services: Services) -> None:
+        change(services, ID, {"status": Status.BAD}, ADMIN)
         with pytest.raises(ConflictError, match="BAD"):
-            publish(here, ID, NAME)
-        self.gone(here)
+            publish(services, ID, NAME)
+        self.gone(services)
 
-    def test_it_can_be_withdrawn(self, here: Installation) -> None:
-        job = job_runner.run(here, requests.withdraw(here, ID, ADMIN))
+    def test_it_can_be_withdrawn(self, services: Services) -> None:
+        job = job_runner.run(services, requests.withdraw(services, ID, ADMIN))
         assert (job.state, job.result) == (JobState.DONE, {"name": NAME})
-        self.gone(here)
+        self.gone(services)
         with pytest.raises(ConflictError, match="not published"):
-            requests.withdraw(here, ID, ADMIN)
+            requests.withdraw(services, ID, ADMIN)
 
-    def test_a_purge_takes_it_back(self, here: Installation) -> None:
-        change(here, ID, {"status": Status.DELETED}, ADMIN)
-        job = job_runner.run(here, requests.purge(here, ID, ID, ADMIN))
+    def test_a_purge_takes_it_back(self, services: Services) -> None:
+        change(services, ID, {"status": Status.DELETED}, ADMIN)
+        job = job_runner.run(services, requests.purge(services, ID, ID, ADMIN))
         assert job.state is JobState.DONE
-        self.gone(here)
-        assert here.files.stored_size(ID) is None
+        self.gone(services)
+        assert services.files.stored_size(ID) is None
 
-    def test_what_another_has_put_there_since_stays(self, here: Installation) -> None:
-        here.published.remove(f"{NAME}.svs")
-        other = here.files.root / "other"
+    def test_what_another_has_put_there_since_stays(self, services: Services) -> None:
+        services.published.remove(f"{NAME}.svs")
+        other = services.files.root / "other"
         other.write_bytes(b"another installation's")
-        here.published.put(other, f"{NAME}.svs", checksum(other))
-        change(here, ID, {"status": Status.BAD}, ADMIN)
+        services.published.put(other, f"{NAME}.svs", checksum(other))
+        change(services, ID, {"status": Status.BAD}, ADMIN)
         with pytest.raises(ConflictError):
-            publish(here, ID, NAME)
-        assert out(here).read_bytes() == b"another installation's"
+            publish(services, ID, NAME)
+        assert out(services).read_bytes() == b"another installation's"
         assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
 
 
@@ -555,16 +559,16 @@ def _run(data: Path, kind: JobKind, event: int) -> int:
     return ran.returncode
 
 
-def _check_consistent(here: Installation, sha256: str) -> None:
+def _check_consistent(services: Services, sha256: str) -> None:
     """Check what holds at every moment: what can be seen is whole, and what the record tells of is out."""
-    assert here.files.slide(ID).read_bytes() == content()
-    if here.files.slide(NAME).exists():
-        assert checksum(here.files.slide(NAME)) == sha256
-    stored = here.published.find(f"{NAME}.svs")
+    assert services.files.slide(ID).read_bytes() == content()
+    if services.files.slide(NAME).exists():
+        assert checksum(services.files.slide(NAME)) == sha256
+    stored = services.published.find(f"{NAME}.svs")
     assert stored is None or stored.sha256 == sha256
-    if here.files.slide(NAME).exists():
+    if services.files.slide(NAME).exists():
         assert stored is not None
-    found = record(here)
+    found = record(services)
     assert (found.status is Status.PUBLISHED) == (found.published_as == NAME)
 
 
@@ -572,11 +576,11 @@ def _check_consistent(here: Installation, sha256: str) -> None:
 def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Make a data folder with a slide, once, and the checksum of its copy."""
     folder = tmp_path_factory.mktemp("reference")
-    with publishing(folder / "data") as here:
-        store(here, ID, content())
+    with publishing(folder / "data") as services:
+        store(services, ID, content())
     shutil.copytree(folder, folder / "trial", ignore=shutil.ignore_patterns("trial"))
-    with publishing(folder / "trial" / "data") as here:
-        return folder, publish(here, ID, NAME)["sha256"]
+    with publishing(folder / "trial" / "data") as services:
+        return folder, publish(services, ID, NAME)["sha256"]
 
 
 @pytest.mark.parametrize("kind", [JobKind.PUBLISH, JobKind.WITHDRAW])
@@ -593,16 +597,16 @@ def test_killed_before_any_change_of_the_disk_it_completes_when_it_is_run_again(
         shutil.copytree(base, folder, ignore=shutil.ignore_patterns("trial"))
         code = _run(folder / "data", kind, moment)
         killed += code != 0
-        with publishing(folder / "data") as here:
+        with publishing(folder / "data") as services:
             if kind is JobKind.PUBLISH:
-                _check_consistent(here, sha256)
-                assert publish(here, ID, NAME)["sha256"] == sha256
-                _check_consistent(here, sha256)
-                assert record(here).published_as == NAME
+                _check_consistent(services, sha256)
+                assert publish(services, ID, NAME)["sha256"] == sha256
+                _check_consistent(services, sha256)
+                assert record(services).published_as == NAME
             else:
-                withdraw(here, ID)
-                assert record(here).published_as is None
+                withdraw(services, ID)
+                assert record(services).published_as is None
                 assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
-                assert list((here.files.root / "published").iterdir()) == []
+                assert list((services.files.root / "published").iterdir()) == []
         shutil.rmtree(folder)
     assert killed >= len(moments) // 3

@@ -16,7 +16,7 @@ from vsv.ingest.validation import checksum
 from vsv.lifecycle import archiving, job_runner, purging, requests
 from vsv.lifecycle.purging import DAY_S
 from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.storage.slide_files import SlideFiles
 from vsv.workflow import job_queue
 from vsv.workflow.transitions import Decider, change
@@ -30,119 +30,119 @@ START = 1_795_000_000.0
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Installation]:
-    with standalone(tmp_path / "data") as (here, _intake):
+def services(tmp_path: Path) -> Iterator[Services]:
+    with standalone(tmp_path / "data") as (services, _intake):
         for image_id in ("1", "2"):
-            here.slides.put_new(slide(image_id))
-            folder = here.files.folder(image_id)
+            services.slides.put_new(slide(image_id))
+            folder = services.files.folder(image_id)
             folder.mkdir(parents=True)
             (folder / "import.json").write_text("{}")
             (folder / "slide.svs").write_bytes(b"slide")
             (folder / "pyramid.tif").write_bytes(b"pyramid")
-        yield here
+        yield services
 
 
-def record(here: Installation, image_id: str = "1") -> SlideRecord:
-    found = here.slides.get(image_id)
+def record(services: Services, image_id: str = "1") -> SlideRecord:
+    found = services.slides.get(image_id)
     assert found
     return found
 
 
-def look(here: Installation, day: float) -> list[JobRecord]:
+def look(services: Services, day: float) -> list[JobRecord]:
     """Look as the daily job does, and run what it asks for."""
-    purging.request_due(here, START + day * DAY_S)
-    return job_runner.run_due(here, [JobKind.PURGE], lambda: True)
+    purging.request_due(services, START + day * DAY_S)
+    return job_runner.run_due(services, [JobKind.PURGE], lambda: True)
 
 
-def test_files_go_after_seven_days_and_the_report_names_them(here: Installation) -> None:
-    change(here, "1", DELETE, ADMIN)
+def test_files_go_after_seven_days_and_the_report_names_them(services: Services) -> None:
+    change(services, "1", DELETE, ADMIN)
     for day in range(7):
-        assert look(here, day) == []
-        assert here.files.stored_size("1") == 5
-    (job,) = look(here, 7)
+        assert look(services, day) == []
+        assert services.files.stored_size("1") == 5
+    (job,) = look(services, 7)
     assert (job.state, job.image_id) == (JobState.DONE, "1")
     assert job.result
     assert job.result["files"] == "pyramid.tif, slide.svs, waited.json"
     assert int(job.result["bytes"]) > len(b"slidepyramid")
-    assert here.files.stored_size("1") is None
-    assert (record(here).status, record(here).original) == (Status.DELETED, "PURGED")
-    assert [c.new for c in here.slides.history("1").items if c.field == "Original"] == ["PURGED"]
-    assert here.files.stored_size("2") is None or record(here, "2").status is Status.NEW
-    assert here.files.slide("2").read_bytes() == b"slide"
-    assert look(here, 20) == []
+    assert services.files.stored_size("1") is None
+    assert (record(services).status, record(services).original) == (Status.DELETED, "PURGED")
+    assert [c.new for c in services.slides.history("1").items if c.field == "Original"] == ["PURGED"]
+    assert services.files.stored_size("2") is None or record(services, "2").status is Status.NEW
+    assert services.files.slide("2").read_bytes() == b"slide"
+    assert look(services, 20) == []
 
 
-def test_within_the_grace_all_comes_back(here: Installation) -> None:
-    change(here, "1", DELETE, ADMIN)
+def test_within_the_grace_all_comes_back(services: Services) -> None:
+    change(services, "1", DELETE, ADMIN)
     for day in range(6):
-        look(here, day)
-    back = change(here, "1", UNDELETE, ADMIN)
+        look(services, day)
+    back = change(services, "1", UNDELETE, ADMIN)
     assert (back.status, back.deleted_at) == (Status.NEW, None)
-    assert here.files.slide("1").read_bytes() == b"slide"
-    assert here.files.pyramid("1").read_bytes() == b"pyramid"
-    assert look(here, 30) == []
+    assert services.files.slide("1").read_bytes() == b"slide"
+    assert services.files.pyramid("1").read_bytes() == b"pyramid"
+    assert look(services, 30) == []
 
 
-def test_deleted_anew_it_waits_anew(here: Installation) -> None:
-    change(here, "1", DELETE, ADMIN)
+def test_deleted_anew_it_waits_anew(services: Services) -> None:
+    change(services, "1", DELETE, ADMIN)
     for day in range(7):
-        look(here, day)
-    change(here, "1", UNDELETE, ADMIN)
-    change(here, "1", DELETE, ADMIN)
+        look(services, day)
+    change(services, "1", UNDELETE, ADMIN)
+    change(services, "1", DELETE, ADMIN)
     for day in range(7, 14):
-        assert look(here, day) == []
-    assert len(look(here, 14)) == 1
+        assert look(services, day) == []
+    assert len(look(services, 14)) == 1
 
 
 @pytest.mark.parametrize("jump_days", [400, 36_500, -400])
-def test_a_clock_that_jumps_takes_no_slide_away(here: Installation, jump_days: float) -> None:
-    change(here, "1", DELETE, ADMIN)
-    look(here, 0)
-    look(here, 1)
+def test_a_clock_that_jumps_takes_no_slide_away(services: Services, jump_days: float) -> None:
+    change(services, "1", DELETE, ADMIN)
+    look(services, 0)
+    look(services, 1)
     for day in range(5):
-        assert look(here, 1 + jump_days + day) == []
-    assert here.files.stored_size("1") == 5
+        assert look(services, 1 + jump_days + day) == []
+    assert services.files.stored_size("1") == 5
     for day in range(5, 10):
-        look(here, 1 + jump_days + day)
-    assert here.files.stored_size("1") is None
+        look(services, 1 + jump_days + day)
+    assert services.files.stored_size("1") is None
 
 
-def test_one_that_cannot_be_looked_at_does_not_stop_the_others(here: Installation) -> None:
+def test_one_that_cannot_be_looked_at_does_not_stop_the_others(services: Services) -> None:
     for image_id in ("1", "2"):
-        change(here, image_id, DELETE, ADMIN)
-    (here.files.deleted_folder("1") / purging.WAITED).mkdir()  # cannot be written to
+        change(services, image_id, DELETE, ADMIN)
+    (services.files.deleted_folder("1") / purging.WAITED).mkdir()  # cannot be written to
     for day in range(8):
-        look(here, day)
-    assert here.files.stored_size("1") == 5
-    assert here.files.stored_size("2") is None
+        look(services, day)
+    assert services.files.stored_size("1") == 5
+    assert services.files.stored_size("2") is None
 
 
 @pytest.mark.parametrize("status", [Status.DELETED, Status.NEW])
-def test_what_a_kill_has_left_in_sight_has_its_grace_as_well(here: Installation, status: Status) -> None:
+def test_what_a_kill_has_left_in_sight_has_its_grace_as_well(services: Services, status: Status) -> None:
     """Killed between the record and the files: while it was deleted, or while it was brought back."""
-    change(here, "1", DELETE, ADMIN)
-    look(here, 0)
-    here.files.unhide("1")
+    change(services, "1", DELETE, ADMIN)
+    look(services, 0)
+    services.files.unhide("1")
     if status is Status.DELETED:
-        (here.files.folder("1") / purging.WAITED).unlink()
+        (services.files.folder("1") / purging.WAITED).unlink()
     for day in range(1, 7):
-        assert look(here, day) == []
-        assert here.files.stored_size("1") == 5
-    change(here, "1", UNDELETE, ADMIN)
-    assert here.files.slide("1").read_bytes() == b"slide"
-    change(here, "1", DELETE, ADMIN)
-    here.files.unhide("1")
+        assert look(services, day) == []
+        assert services.files.stored_size("1") == 5
+    change(services, "1", UNDELETE, ADMIN)
+    assert services.files.slide("1").read_bytes() == b"slide"
+    change(services, "1", DELETE, ADMIN)
+    services.files.unhide("1")
     for day in range(7, 15):
-        look(here, day)
-    assert here.files.stored_size("1") is None
+        look(services, day)
+    assert services.files.stored_size("1") is None
 
 
-def test_the_archives_copy_goes_last(here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_archives_copy_goes_last(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """A purge that ends before the files are gone leaves a slide that can be brought back, whole."""
-    change(here, "1", DELETE, ADMIN)
-    source, key = here.files.deleted_folder("1") / "slide.svs", archiving.key_of("1")
-    here.archive.put(source, key, checksum(source))
-    job = requests.purge(here, "1", "1", ADMIN)
+    change(services, "1", DELETE, ADMIN)
+    source, key = services.files.deleted_folder("1") / "slide.svs", archiving.key_of("1")
+    services.archive.put(source, key, checksum(source))
+    job = requests.purge(services, "1", "1", ADMIN)
 
     def killed(_files: SlideFiles, _image_id: str) -> None:
         raise KeyboardInterrupt
@@ -150,87 +150,89 @@ def test_the_archives_copy_goes_last(here: Installation, monkeypatch: pytest.Mon
     with monkeypatch.context() as patched:
         patched.setattr(SlideFiles, "purge", killed)
         with pytest.raises(KeyboardInterrupt):
-            job_runner.run(here, job)
-    assert here.archive.find(key) is not None
-    (again,) = job_queue.slide_jobs(here, "1")
-    assert job_runner.run(here, again).state is JobState.DONE
-    assert here.archive.find(key) is None
+            job_runner.run(services, job)
+    assert services.archive.find(key) is not None
+    (again,) = job_queue.slide_jobs(services, "1")
+    assert job_runner.run(services, again).state is JobState.DONE
+    assert services.archive.find(key) is None
 
 
 def test_a_purge_that_begins_while_a_slide_is_brought_back_takes_nothing(
-    here: Installation, monkeypatch: pytest.MonkeyPatch
+    services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    change(here, "1", DELETE, ADMIN)
+    change(services, "1", DELETE, ADMIN)
     unhide, ended = SlideFiles.unhide, list[JobRecord]()
 
     def unhide_then_purge(files: SlideFiles, image_id: str) -> None:
         unhide(files, image_id)
-        job = job_queue.request(here, "1", JobKind.PURGE, "Eve")
+        job = job_queue.request(services, "1", JobKind.PURGE, "Eve")
         with pytest.raises(UnavailableError):
-            ended.append(job_runner.run(here, job))
+            ended.append(job_runner.run(services, job))
 
     monkeypatch.setattr(SlideFiles, "unhide", unhide_then_purge)
-    assert change(here, "1", UNDELETE, ADMIN).status is Status.NEW
-    assert [job.state for job in job_runner.run_due(here, [JobKind.PURGE], lambda: True)] == [JobState.FAILED]
-    assert here.files.slide("1").read_bytes() == b"slide"
+    assert change(services, "1", UNDELETE, ADMIN).status is Status.NEW
+    assert [job.state for job in job_runner.run_due(services, [JobKind.PURGE], lambda: True)] == [
+        JobState.FAILED
+    ]
+    assert services.files.slide("1").read_bytes() == b"slide"
 
 
-def test_a_published_slide_is_kept(here: Installation) -> None:
-    here.slides.update("1", {"published_as": "STUDY-1"}, by="Eve")
+def test_a_published_slide_is_kept(services: Services) -> None:
+    services.slides.update("1", {"published_as": "STUDY-1"}, by="Eve")
     with pytest.raises(ConflictError, match="withdraw"):
-        change(here, "1", DELETE, ADMIN)
-    here.slides.update("1", {"status": Status.DELETED}, by="Eve")
+        change(services, "1", DELETE, ADMIN)
+    services.slides.update("1", {"status": Status.DELETED}, by="Eve")
     for day in range(9):
-        assert look(here, day) == []
+        assert look(services, day) == []
     with pytest.raises(ConflictError, match="withdraw"):
-        requests.purge(here, "1", "1", ADMIN)
+        requests.purge(services, "1", "1", ADMIN)
 
 
 class TestAsking:
-    def test_the_imageid_is_asked_again(self, here: Installation) -> None:
-        change(here, "1", DELETE, ADMIN)
+    def test_the_imageid_is_asked_again(self, services: Services) -> None:
+        change(services, "1", DELETE, ADMIN)
         for wrong in ("2", "", None, 1):
             with pytest.raises(BadRequestError, match="repeat its ImageID"):
-                requests.purge(here, "1", wrong, ADMIN)
-        job = requests.purge(here, "1", "1", ADMIN)
-        assert job_runner.run(here, job).state is JobState.DONE
-        assert here.files.stored_size("1") is None
+                requests.purge(services, "1", wrong, ADMIN)
+        job = requests.purge(services, "1", "1", ADMIN)
+        assert job_runner.run(services, job).state is JobState.DONE
+        assert services.files.stored_size("1") is None
         with pytest.raises(SlideNotFoundError, match="permanently deleted"):
-            change(here, "1", UNDELETE, ADMIN)
+            change(services, "1", UNDELETE, ADMIN)
 
-    def test_it_is_for_admins_and_deleted_slides(self, here: Installation) -> None:
+    def test_it_is_for_admins_and_deleted_slides(self, services: Services) -> None:
         with pytest.raises(ForbiddenError):
-            requests.purge(here, "1", "1", TECHNICIAN)
+            requests.purge(services, "1", "1", TECHNICIAN)
         with pytest.raises(ConflictError, match="deleted"):
-            requests.purge(here, "1", "1", ADMIN)
+            requests.purge(services, "1", "1", ADMIN)
         with pytest.raises(SlideNotFoundError):
-            requests.purge(here, "9", "9", ADMIN)
+            requests.purge(services, "9", "9", ADMIN)
 
-    def test_what_is_being_purged_is_not_brought_back(self, here: Installation) -> None:
-        change(here, "1", DELETE, ADMIN)
-        requests.purge(here, "1", "1", ADMIN)
+    def test_what_is_being_purged_is_not_brought_back(self, services: Services) -> None:
+        change(services, "1", DELETE, ADMIN)
+        requests.purge(services, "1", "1", ADMIN)
         with pytest.raises(ConflictError, match="being purged"):
-            change(here, "1", UNDELETE, ADMIN)
+            change(services, "1", UNDELETE, ADMIN)
 
-    def test_what_was_brought_back_is_not_purged(self, here: Installation) -> None:
-        job = job_queue.request(here, "1", JobKind.PURGE, "Eve")
-        ended = job_runner.run(here, job)
+    def test_what_was_brought_back_is_not_purged(self, services: Services) -> None:
+        job = job_queue.request(services, "1", JobKind.PURGE, "Eve")
+        ended = job_runner.run(services, job)
         assert (ended.state, ended.error) == (
             JobState.FAILED,
             "This slide is not deleted: its files were kept.",
         )
-        assert here.files.slide("1").read_bytes() == b"slide"
+        assert services.files.slide("1").read_bytes() == b"slide"
 
-    def test_a_kill_between_files_and_record_is_made_good(self, here: Installation) -> None:
-        change(here, "1", DELETE, ADMIN)
-        job = requests.purge(here, "1", "1", ADMIN)
-        here.files.purge("1")
-        assert job_runner.run(here, job).state is JobState.DONE
-        assert record(here).original == "PURGED"
+    def test_a_kill_between_files_and_record_is_made_good(self, services: Services) -> None:
+        change(services, "1", DELETE, ADMIN)
+        job = requests.purge(services, "1", "1", ADMIN)
+        services.files.purge("1")
+        assert job_runner.run(services, job).state is JobState.DONE
+        assert record(services).original == "PURGED"
 
 
-def test_the_days_of_grace_are_a_setting(here: Installation) -> None:
-    longer = replace(here, settings=replace(here.settings, grace_days=30.0))
+def test_the_days_of_grace_are_a_setting(services: Services) -> None:
+    longer = replace(services, settings=replace(services.settings, grace_days=30.0))
     change(longer, "1", DELETE, ADMIN)
     for day in range(30):
         assert look(longer, day) == []

@@ -40,10 +40,10 @@ NOT_INVERTED = ",".join(["{%22inverted%22:{%22enabled%22:false}}"] * 3)
 def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, list[SlideRecord]]]:
     """A slide with a number of its own, and one without."""
     folder = tmp_path_factory.mktemp("served")
-    with site(folder) as here:
+    with site(folder) as services:
         for name, image_id in (("a.svs", "1004486"), ("b.svs", "S17-a")):
-            assert here.bring(name, slide_bytes(image_id)) == 200
-        found = sorted(here.records(), key=lambda record: record.filename)
+            assert services.bring(name, slide_bytes(image_id)) == 200
+        found = sorted(services.records(), key=lambda record: record.filename)
     with server(folder / "data") as running:
         yield running, found
 

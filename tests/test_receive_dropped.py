@@ -39,12 +39,12 @@ class Waiting:
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Site]:
+def services(tmp_path: Path) -> Iterator[Site]:
     with site(tmp_path) as running:
         starter = Waiting()
-        settings = replace(running.here.settings, drop_bucket="drop-in")
-        running.here = replace(running.here, settings=settings, make_starter=lambda: starter)  # type: ignore[arg-type,return-value]
-        runtime.use(running.here)
+        settings = replace(running.services.settings, drop_bucket="drop-in")
+        running.services = replace(running.services, settings=settings, make_starter=lambda: starter)  # type: ignore[arg-type,return-value]
+        runtime.use(running.services)
         yield running
 
 
@@ -57,48 +57,48 @@ def event(bucket: str = "drop-in", **fields: Any) -> dict[str, Any]:
     return made
 
 
-def test_an_object_becomes_an_import_that_knows_its_version(here: Site) -> None:
+def test_an_object_becomes_an_import_that_knows_its_version(services: Site) -> None:
     assert lambda_handler(EVENT, None) == {"state": "TRANSFERRING"}
-    run = here.here.imports.get("a.svs")
+    run = services.services.imports.get("a.svs")
     assert run is not None
     assert (run.size, run.state) == (1938955, ImportState.TRANSFERRING)
     assert DroppedObject.from_source(run.source or "").version == "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e"
-    assert here.here.files.incoming("a.svs").parent.is_dir()
+    assert services.services.files.incoming("a.svs").parent.is_dir()
 
 
-def test_the_same_event_again_starts_nothing(here: Site) -> None:
+def test_the_same_event_again_starts_nothing(services: Site) -> None:
     lambda_handler(EVENT, None)
-    first = here.here.imports.get("a.svs")
+    first = services.services.imports.get("a.svs")
     assert lambda_handler(EVENT, None) == {"state": "TRANSFERRING"}
-    assert here.here.imports.get("a.svs") == first
+    assert services.services.imports.get("a.svs") == first
 
 
 @pytest.mark.parametrize("state", [ImportState.READY, ImportState.FAILED])
-def test_nor_does_it_when_the_import_has_ended(here: Site, state: ImportState) -> None:
+def test_nor_does_it_when_the_import_has_ended(services: Site, state: ImportState) -> None:
     lambda_handler(EVENT, None)
-    run = here.here.imports.get("a.svs")
+    run = services.services.imports.get("a.svs")
     assert run is not None
-    here.here.imports.advance("a.svs", run.run_id, {"state": state})
+    services.services.imports.advance("a.svs", run.run_id, {"state": state})
     assert lambda_handler(EVENT, None) == {"state": state}
 
 
-def test_a_later_version_replaces_an_earlier_one_and_not_the_other_way_round(here: Site) -> None:
+def test_a_later_version_replaces_an_earlier_one_and_not_the_other_way_round(services: Site) -> None:
     later = event(version_id="another", sequencer="0061")
     earlier = event(sequencer="00608F")
     lambda_handler(earlier, None)
     assert lambda_handler(later, None) == {"state": "TRANSFERRING"}
-    run = here.here.imports.get("a.svs")
+    run = services.services.imports.get("a.svs")
     assert lambda_handler(earlier, None) == {"state": None}
-    assert here.here.imports.get("a.svs") == run
+    assert services.services.imports.get("a.svs") == run
 
 
-def test_a_bucket_without_versions_goes_by_the_etag(here: Site) -> None:
+def test_a_bucket_without_versions_goes_by_the_etag(services: Site) -> None:
     lambda_handler(event(version_id=None), None)
-    first = here.here.imports.get("a.svs")
+    first = services.services.imports.get("a.svs")
     lambda_handler(event(version_id=None), None)
-    assert here.here.imports.get("a.svs") == first
+    assert services.services.imports.get("a.svs") == first
     lambda_handler(event(version_id=None, etag="0" * 32, sequencer="01"), None)
-    assert here.here.imports.get("a.svs") != first
+    assert services.services.imports.get("a.svs") != first
 
 
 HOSTILE: list[Any] = [
@@ -112,117 +112,121 @@ HOSTILE: list[Any] = [
 
 
 @pytest.mark.parametrize("hostile", HOSTILE, ids=repr)
-def test_what_cannot_become_a_slide_is_left_to_the_failure_queue(here: Site, hostile: Any) -> None:
+def test_what_cannot_become_a_slide_is_left_to_the_failure_queue(services: Site, hostile: Any) -> None:
     with pytest.raises(BadRequestError):
         lambda_handler(hostile, None)
-    assert here.here.imports.list_all().items == ()
+    assert services.services.imports.list_all().items == ()
 
 
-def test_a_folder_made_in_the_console_is_nothing(here: Site) -> None:
+def test_a_folder_made_in_the_console_is_nothing(services: Site) -> None:
     assert lambda_handler(event(key="2026/", size=0), None) == {"state": None}
-    assert here.here.imports.list_all().items == ()
+    assert services.services.imports.list_all().items == ()
 
 
 @pytest.mark.parametrize("key", ["2026/a.svs", "2026/11/a.svs", "../a.svs", "/a.svs", "o*d/a.svs"])
-def test_folders_in_a_key_do_not_count(here: Site, key: str) -> None:
+def test_folders_in_a_key_do_not_count(services: Site, key: str) -> None:
     assert lambda_handler(event(key=key), None) == {"state": "TRANSFERRING"}
-    assert DroppedObject.from_source(stored(here).source or "").key == key
+    assert DroppedObject.from_source(stored(services).source or "").key == key
 
 
-def stored(here: Site) -> ImportRecord:
-    found = here.here.imports.get("a.svs")
+def stored(services: Site) -> ImportRecord:
+    found = services.services.imports.get("a.svs")
     assert found is not None
     return found
 
 
-def meanwhile(here: Site, patched: pytest.MonkeyPatch, *others: Any) -> None:
+def meanwhile(services: Site, patched: pytest.MonkeyPatch, *others: Any) -> None:
     """Let each of these happen just before a run would be stored."""
-    start, left = type(here.here.imports).start, list(others)
+    start, left = type(services.services.imports).start, list(others)
 
     def later(store: Any, record: ImportRecord, **more: Any) -> None:
         if left:
             left.pop(0)()
         start(store, record, **more)
 
-    patched.setattr(type(here.here.imports), "start", later)
+    patched.setattr(type(services.services.imports), "start", later)
 
 
 EARLIER, LATER = event(sequencer="0060"), event(version_id="another", sequencer="0061")
 
 
 def test_of_two_versions_at_once_the_later_one_is_imported(
-    here: Site, monkeypatch: pytest.MonkeyPatch
+    services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    meanwhile(here, monkeypatch, lambda: lambda_handler(EARLIER, None))
+    meanwhile(services, monkeypatch, lambda: lambda_handler(EARLIER, None))
     assert lambda_handler(LATER, None) == {"state": "TRANSFERRING"}
-    assert DroppedObject.from_source(stored(here).source or "").version == "another"
+    assert DroppedObject.from_source(stored(services).source or "").version == "another"
 
 
-def test_nor_does_the_earlier_one_win_when_it_is_slower(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    meanwhile(here, monkeypatch, lambda: lambda_handler(LATER, None))
+def test_nor_does_the_earlier_one_win_when_it_is_slower(
+    services: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meanwhile(services, monkeypatch, lambda: lambda_handler(LATER, None))
     assert lambda_handler(EARLIER, None) == {"state": None}
-    assert DroppedObject.from_source(stored(here).source or "").version == "another"
+    assert DroppedObject.from_source(stored(services).source or "").version == "another"
 
 
 def test_a_scanner_at_the_same_moment_makes_lambda_ask_again(
-    here: Site, monkeypatch: pytest.MonkeyPatch
+    services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def post() -> None:
-        here.here.imports.start(slide_import(), replaces=None)
+        services.services.imports.start(slide_import(), replaces=None)
 
-    meanwhile(here, monkeypatch, post)
+    meanwhile(services, monkeypatch, post)
     with pytest.raises(UnavailableError):
         lambda_handler(EVENT, None)
-    here.here.imports.advance("a.svs", "run-1", {"state": ImportState.READY})
+    services.services.imports.advance("a.svs", "run-1", {"state": ImportState.READY})
     assert lambda_handler(EVENT, None) == {"state": "TRANSFERRING"}
 
 
-def test_it_is_not_tried_for_ever(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_not_tried_for_ever(services: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
 
     def refuse(_store: object, record: ImportRecord, **_: object) -> None:
         tried.append(record.run_id)
         raise AlreadyExistsError("another import")
 
-    monkeypatch.setattr(type(here.here.imports), "start", refuse)
+    monkeypatch.setattr(type(services.services.imports), "start", refuse)
     with pytest.raises(UnavailableError):
         lambda_handler(EVENT, None)
     assert len(tried) == 5
 
 
 @pytest.mark.parametrize("source", [None, "s3://drop-in/2025/a.svs?versionId=1"])
-def test_another_files_import_is_not_replaced_while_it_is_under_way(here: Site, source: str | None) -> None:
-    here.here.imports.start(slide_import(source=source), replaces=None)
+def test_another_files_import_is_not_replaced_while_it_is_under_way(
+    services: Site, source: str | None
+) -> None:
+    services.services.imports.start(slide_import(source=source), replaces=None)
     with pytest.raises(UnavailableError):
         lambda_handler(EVENT, None)
-    assert stored(here).run_id == "run-1"
+    assert stored(services).run_id == "run-1"
 
 
 @pytest.mark.parametrize("size", [1938955, 5])
 @pytest.mark.parametrize("more", [{}, {"sha256": "0" * 64}])
-def test_nor_is_an_objects_by_a_scanner(here: Site, size: int, more: dict[str, str]) -> None:
+def test_nor_is_an_objects_by_a_scanner(services: Site, size: int, more: dict[str, str]) -> None:
     lambda_handler(EVENT, None)
-    before = stored(here)
-    assert here.post("a.svs", size, **more) == (202, {"state": "TRANSFERRING"})
-    assert stored(here) == before
+    before = stored(services)
+    assert services.post("a.svs", size, **more) == (202, {"state": "TRANSFERRING"})
+    assert stored(services) == before
 
 
-def test_a_name_with_percent_signs_is_what_it_says(here: Site) -> None:
+def test_a_name_with_percent_signs_is_what_it_says(services: Site) -> None:
     assert (
         lambda_handler(event(key="50%25.svs"), None)["state"] == "TRANSFERRING"
     )  # EventBridge encodes nothing
-    run = here.here.imports.get("50%25.svs")
+    run = services.services.imports.get("50%25.svs")
     assert run is not None
     assert DroppedObject.from_source(run.source or "").key == "50%25.svs"
 
 
 def test_a_store_that_does_not_answer_is_asked_again_by_lambda(
-    here: Site, monkeypatch: pytest.MonkeyPatch
+    services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise UnavailableError("the record store refuses")
 
-    monkeypatch.setattr(type(here.here.imports), "start", refuse)
+    monkeypatch.setattr(type(services.services.imports), "start", refuse)
     with pytest.raises(UnavailableError):
         lambda_handler(EVENT, None)
 

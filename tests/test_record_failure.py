@@ -89,41 +89,43 @@ HOSTILE: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("event", HOSTILE)
-def test_what_is_no_failure_is_refused_and_not_tried_again(event: dict[str, Any], here: Site) -> None:
+def test_what_is_no_failure_is_refused_and_not_tried_again(event: dict[str, Any], services: Site) -> None:
     with pytest.raises(BadRequestError):
         failure_of(event)
     assert lambda_handler(event, None) == {"recorded": False}
 
 
-def begun(here: Site, state: ImportState) -> ImportRecord:
-    put(here.scanner, "a.svs")
+def begun(services: Site, state: ImportState) -> ImportRecord:
+    put(services.scanner, "a.svs")
     run = ImportRecord(
         filename="a.svs", size=5, state=state, run_id="run-1",
         started_at="2026-11-21T00:00:00.000000Z", updated_at="2026-11-21T00:00:00.000000Z",
     )  # fmt: skip
-    here.here.imports.start(run, replaces=None)
+    services.services.imports.start(run, replaces=None)
     return run
 
 
 @pytest.mark.parametrize("state", [ImportState.TRANSFERRING, ImportState.IMPORTING])
-def test_a_run_under_way_gets_the_reason(here: Site, state: ImportState) -> None:
-    begun(here, state)
+def test_a_run_under_way_gets_the_reason(services: Site, state: ImportState) -> None:
+    begun(services, state)
     assert lambda_handler(caught("TransferError", "no agent"), None) == {"recorded": True}
-    run = here.here.imports.get("a.svs")
+    run = services.services.imports.get("a.svs")
     assert run is not None
     assert (run.state, run.error) == (ImportState.FAILED, "no agent")
 
 
 @pytest.mark.parametrize("state", [ImportState.READY, ImportState.FAILED])
-def test_a_run_that_has_ended_is_left_alone(here: Site, state: ImportState) -> None:
-    begun(here, state)
-    run = here.here.imports.get("a.svs")
+def test_a_run_that_has_ended_is_left_alone(services: Site, state: ImportState) -> None:
+    begun(services, state)
+    run = services.services.imports.get("a.svs")
     assert lambda_handler(caught("TransferError", "no agent"), None) == {"recorded": False}
-    assert here.here.imports.get("a.svs") == run
+    assert services.services.imports.get("a.svs") == run
 
 
 @pytest.mark.parametrize("change", [{"runId": "another"}, {"filename": "b.svs"}, {"filename": "../a.svs"}])
-def test_runs_that_were_replaced_or_are_not_known_are_left_alone(here: Site, change: dict[str, str]) -> None:
-    begun(here, ImportState.IMPORTING)
+def test_runs_that_were_replaced_or_are_not_known_are_left_alone(
+    services: Site, change: dict[str, str]
+) -> None:
+    begun(services, ImportState.IMPORTING)
     assert lambda_handler(caught("TransferError", "no agent") | change, None) == {"recorded": False}
-    assert here.state() is ImportState.IMPORTING
+    assert services.state() is ImportState.IMPORTING

@@ -12,7 +12,7 @@ from review_slides.graphql_errors import ERROR_TYPES, ReviewError
 from review_slides.handler import lambda_handler
 from review_slides.identity import READERS
 from running import ROOT
-from vsv.runtime import Installation
+from vsv.services import Services
 
 from tests.cloudformation import template
 from tests.javascript import needs_node, run
@@ -71,14 +71,14 @@ def context(parent: str, field: str, identity: Any, arguments: Any = None, **mor
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Installation]:
-    with standalone(tmp_path / "data") as (here, _intake):
-        here.slides.put_new(slide("i01", slide_id="S01"))
-        yield here
+def services(tmp_path: Path) -> Iterator[Services]:
+    with standalone(tmp_path / "data") as (services, _intake):
+        services.slides.put_new(slide("i01", slide_id="S01"))
+        yield services
 
 
 @pytest.fixture
-def resolve(here: Installation, tmp_path: Path) -> Any:
+def resolve(services: Services, tmp_path: Path) -> Any:
     """Resolve a field as AppSync does: request handler, the review function itself, response handler."""
 
     def resolved(asked: dict[str, Any]) -> dict[str, Any]:
@@ -219,8 +219,8 @@ class TestFields:
 
 @needs_node
 class TestLabels:
-    def test_a_batch_is_what_the_function_takes(self, here: Installation, tmp_path: Path) -> None:
-        path = here.files.associated("i01", "label")
+    def test_a_batch_is_what_the_function_takes(self, services: Services, tmp_path: Path) -> None:
+        path = services.files.associated("i01", "label")
         path.parent.mkdir(parents=True)
         path.write_bytes(b"")
         sources = [{"ImageID": "i01", "Note": "long"}, {"ImageID": "i02"}]

@@ -65,15 +65,15 @@ def test_a_server_runs_no_jobs_of_it_and_says_so(
     drill: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vsv_local.server.job_threads.LOOK_SECONDS", 0.01)
-    with standalone(drill) as (here, _intake):
-        change(here, ID, {"status": Status.NEW}, ADMIN)
-        change(here, ID, {"status": Status.GOOD}, ADMIN)
-        change(here, ID, {"status": Status.SENT}, ADMIN)
-        worker = JobWorker(here)
+    with standalone(drill) as (services, _intake):
+        change(services, ID, {"status": Status.NEW}, ADMIN)
+        change(services, ID, {"status": Status.GOOD}, ADMIN)
+        change(services, ID, {"status": Status.SENT}, ADMIN)
+        worker = JobWorker(services)
         worker.start()
         try:
             time.sleep(0.2)
-            waiting = here.jobs.get(ID, JobKind.SEND)
+            waiting = services.jobs.get(ID, JobKind.SEND)
             assert waiting is not None
             assert (waiting.state, waiting.attempts, registry.asked) == (JobState.WAITING, 0, [])
             assert run(drill, "take-over", "--yes").exit_code == 0
@@ -86,15 +86,15 @@ def test_a_server_runs_no_jobs_of_it_and_says_so(
 
 
 def test_what_an_admin_asks_for_waits(drill: Path) -> None:
-    with standalone(drill) as (here, _intake):
-        requests.purge(here, ID, ID, ADMIN)
+    with standalone(drill) as (services, _intake):
+        requests.purge(services, ID, ID, ADMIN)
     assert run(drill, "jobs").output.startswith("PURGE")
     assert original(drill.parent).exists()
 
 
 def test_slides_are_looked_at(drill: Path) -> None:
-    with standalone(drill) as (here, _intake):
-        change(here, ID, {"status": Status.NEW}, ADMIN)
+    with standalone(drill) as (services, _intake):
+        change(services, ID, {"status": Status.NEW}, ADMIN)
     with server(drill) as running:
         assert running.ask(f"/DeepZoom/{ID}.dzi").status == 200
 

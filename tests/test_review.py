@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from vsv.errors import ForbiddenError, IllegalTransitionError, SlideNotFoundError, VersionConflictError
 from vsv.records.models import Status
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.storage.slide_files import SlideFiles
 from vsv.workflow import transitions
 from vsv.workflow.transitions import BY_ADMINS, BY_TECHNICIANS, Decider, change, check_transition
@@ -22,9 +22,9 @@ PUBLISHED, ARCHIVED, DELETED = Status.PUBLISHED, Status.ARCHIVED, Status.DELETED
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Installation]:
-    with standalone(tmp_path / "data") as (here, _intake):
-        yield here
+def services(tmp_path: Path) -> Iterator[Services]:
+    with standalone(tmp_path / "data") as (services, _intake):
+        yield services
 
 
 class TestTransitions:
@@ -64,117 +64,117 @@ class TestTransitions:
 
 
 class TestChange:
-    def test_only_differences_are_written(self, here: Installation) -> None:
-        here.slides.put_new(slide("1", case_id="C"))
-        assert change(here, "1", {"case_id": "C", "status": NEW}, TECHNICIAN).version == 1
-        changed = change(here, "1", {"case_id": "C", "note": "folded"}, TECHNICIAN)
+    def test_only_differences_are_written(self, services: Services) -> None:
+        services.slides.put_new(slide("1", case_id="C"))
+        assert change(services, "1", {"case_id": "C", "status": NEW}, TECHNICIAN).version == 1
+        changed = change(services, "1", {"case_id": "C", "note": "folded"}, TECHNICIAN)
         assert (changed.version, changed.note, changed.modified_by) == (2, "folded", "Ann")
-        assert [c.field for c in here.slides.history("1").items] == ["Note", "Status"]
+        assert [c.field for c in services.slides.history("1").items] == ["Note", "Status"]
 
-    def test_the_second_of_two_sees_a_conflict_that_names_the_first(self, here: Installation) -> None:
-        here.slides.put_new(slide("1"))
-        change(here, "1", {"case_id": "C"}, TECHNICIAN, expected_version=1)
+    def test_the_second_of_two_sees_a_conflict_that_names_the_first(self, services: Services) -> None:
+        services.slides.put_new(slide("1"))
+        change(services, "1", {"case_id": "C"}, TECHNICIAN, expected_version=1)
         with pytest.raises(VersionConflictError, match="Ann changed this slide"):
-            change(here, "1", {"case_id": "D"}, ADMIN, expected_version=1)
-        stored = here.slides.get("1")
+            change(services, "1", {"case_id": "D"}, ADMIN, expected_version=1)
+        stored = services.slides.get("1")
         assert stored
         assert stored.case_id == "C"
 
     def test_a_status_is_checked_against_what_is_stored_when_it_is_written(
-        self, here: Installation, monkeypatch: pytest.MonkeyPatch
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Somebody deletes the slide between the look and the write."""
-        here.slides.put_new(slide("1", status=GOOD))
+        services.slides.put_new(slide("1", status=GOOD))
         look = transitions._stored
 
-        def look_then_lose(here: Installation, image_id: str, expected: int | None) -> object:
-            stored = look(here, image_id, expected)
+        def look_then_lose(services: Services, image_id: str, expected: int | None) -> object:
+            stored = look(services, image_id, expected)
             if stored.status is GOOD:
-                here.slides.update(image_id, {"status": DELETED}, by="Eve")
+                services.slides.update(image_id, {"status": DELETED}, by="Eve")
             return stored
 
         monkeypatch.setattr(transitions, "_stored", look_then_lose)
         with pytest.raises(IllegalTransitionError, match="DELETED"):
-            change(here, "1", {"status": SENT}, TECHNICIAN)
+            change(services, "1", {"status": SENT}, TECHNICIAN)
 
-    def test_a_missing_slide_is_not_made(self, here: Installation) -> None:
+    def test_a_missing_slide_is_not_made(self, services: Services) -> None:
         for image_id in ("1", "", "x" * 500):
             with pytest.raises(SlideNotFoundError):
-                change(here, image_id, {"status": GOOD}, ADMIN)
-        assert here.slides.list_all().items == ()
+                change(services, image_id, {"status": GOOD}, ADMIN)
+        assert services.slides.list_all().items == ()
 
-    def test_no_status_is_new(self, here: Installation) -> None:
-        here.slides.put_new(slide("1", status=BAD))
-        assert change(here, "1", {"status": None}, TECHNICIAN).status is NEW
+    def test_no_status_is_new(self, services: Services) -> None:
+        services.slides.put_new(slide("1", status=BAD))
+        assert change(services, "1", {"status": None}, TECHNICIAN).status is NEW
 
 
 class TestFiles:
     @pytest.fixture
-    def stored(self, here: Installation) -> Path:
-        here.slides.put_new(slide("1"))
-        path = here.files.slide("1")
+    def stored(self, services: Services) -> Path:
+        services.slides.put_new(slide("1"))
+        path = services.files.slide("1")
         path.parent.mkdir(parents=True)
         path.write_bytes(b"slide")
         return path
 
-    def test_a_deleted_slide_is_hidden_and_comes_back(self, here: Installation, stored: Path) -> None:
-        change(here, "1", {"status": DELETED}, ADMIN)
+    def test_a_deleted_slide_is_hidden_and_comes_back(self, services: Services, stored: Path) -> None:
+        change(services, "1", {"status": DELETED}, ADMIN)
         assert not stored.exists()
-        assert here.files.stored_size("1") == 5
-        assert change(here, "1", {"status": NEW}, ADMIN).status is NEW
+        assert services.files.stored_size("1") == 5
+        assert change(services, "1", {"status": NEW}, ADMIN).status is NEW
         assert stored.read_bytes() == b"slide"
 
-    def test_asking_again_finishes_what_a_kill_left(self, here: Installation, stored: Path) -> None:
-        here.slides.update("1", {"status": DELETED}, by="Eve")
-        assert change(here, "1", {"status": DELETED}, ADMIN).version == 2
+    def test_asking_again_finishes_what_a_kill_left(self, services: Services, stored: Path) -> None:
+        services.slides.update("1", {"status": DELETED}, by="Eve")
+        assert change(services, "1", {"status": DELETED}, ADMIN).version == 2
         assert not stored.exists()
 
     @pytest.mark.parametrize("late", ["record", "files"])
     def test_brought_back_before_it_was_hidden_it_is_shown(
-        self, here: Installation, stored: Path, monkeypatch: pytest.MonkeyPatch, late: str
+        self, services: Services, stored: Path, monkeypatch: pytest.MonkeyPatch, late: str
     ) -> None:
         """Two at the same moment: one deletes, the other has seen that and brings it back."""
-        hide, update = SlideFiles.hide, here.slides.update
+        hide, update = SlideFiles.hide, services.slides.update
 
         def hide_late(files: SlideFiles, image_id: str) -> None:
             monkeypatch.undo()
             if late == "files":
-                change(here, "1", {"status": NEW}, ADMIN)
+                change(services, "1", {"status": NEW}, ADMIN)
                 hide(files, image_id)
                 return
-            monkeypatch.setattr(here.slides, "update", hide_first)
-            change(here, "1", {"status": NEW}, ADMIN)
+            monkeypatch.setattr(services.slides, "update", hide_first)
+            change(services, "1", {"status": NEW}, ADMIN)
 
         def hide_first(*arguments: Any, **more: Any) -> Any:
-            hide(here.files, "1")
+            hide(services.files, "1")
             return update(*arguments, **more)
 
         monkeypatch.setattr(SlideFiles, "hide", hide_late)
-        change(here, "1", {"status": DELETED}, ADMIN)
-        found = here.slides.get("1")
+        change(services, "1", {"status": DELETED}, ADMIN)
+        found = services.slides.get("1")
         assert found
         assert found.status is NEW
         assert stored.read_bytes() == b"slide"
 
-    def test_a_technician_deletes_nothing(self, here: Installation, stored: Path) -> None:
+    def test_a_technician_deletes_nothing(self, services: Services, stored: Path) -> None:
         with pytest.raises(ForbiddenError):
-            change(here, "1", {"status": DELETED}, TECHNICIAN)
+            change(services, "1", {"status": DELETED}, TECHNICIAN)
         assert stored.exists()
 
-    def test_a_conflict_hides_nothing(self, here: Installation, stored: Path) -> None:
+    def test_a_conflict_hides_nothing(self, services: Services, stored: Path) -> None:
         with pytest.raises(VersionConflictError):
-            change(here, "1", {"status": DELETED}, ADMIN, expected_version=7)
+            change(services, "1", {"status": DELETED}, ADMIN, expected_version=7)
         assert stored.exists()
 
-    def test_a_purged_slide_stays_away(self, here: Installation, stored: Path) -> None:
-        change(here, "1", {"status": DELETED}, ADMIN)
-        here.files.purge("1")
+    def test_a_purged_slide_stays_away(self, services: Services, stored: Path) -> None:
+        change(services, "1", {"status": DELETED}, ADMIN)
+        services.files.purge("1")
         with pytest.raises(SlideNotFoundError, match="permanently deleted"):
-            change(here, "1", {"status": NEW}, ADMIN)
-        record = here.slides.get("1")
+            change(services, "1", {"status": NEW}, ADMIN)
+        record = services.slides.get("1")
         assert record
         assert record.status is DELETED
 
-    def test_a_record_without_files_can_be_deleted(self, here: Installation) -> None:
-        here.slides.put_new(slide("2"))
-        assert change(here, "2", {"status": DELETED}, ADMIN).status is DELETED
+    def test_a_record_without_files_can_be_deleted(self, services: Services) -> None:
+        services.slides.put_new(slide("2"))
+        assert change(services, "2", {"status": DELETED}, ADMIN).status is DELETED

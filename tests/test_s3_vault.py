@@ -16,7 +16,7 @@ from botocore.stub import Stubber
 from moto.moto_api import state_manager
 from vsv.aws import s3_multipart
 from vsv.aws.s3_multipart import part_size
-from vsv.aws.s3_object_store import S3Vault
+from vsv.aws.s3_object_store import S3ObjectStore
 from vsv.errors import BadRequestError, ConflictError, NotYetError, UnavailableError
 from vsv.storage.object_store import Stored
 
@@ -27,8 +27,8 @@ pytest_plugins = ["tests.vault_fixtures"]
 OBJECT = f"originals/{KEY}"
 
 
-def vault(s3: Any, storage_class: str = "STANDARD") -> S3Vault:
-    return S3Vault(BUCKET, "originals", storage_class, s3)
+def vault(s3: Any, storage_class: str = "STANDARD") -> S3ObjectStore:
+    return S3ObjectStore(BUCKET, "originals", storage_class, s3)
 
 
 def uploads(s3: LikeS3) -> list[Any]:

@@ -150,8 +150,8 @@ def test_killed_at_any_moment_no_slide_is_lost(real: tuple[Server, Workstation])
         time.sleep(chance.uniform(0, 0.4))  # the moment that is tested, not a wait for something
         running.kill()
         running.communicate()
-        here = {path.read_bytes() for path in station.folder.iterdir()}
-        assert set(contents) <= here | stored(station.folder.parent)
+        services = {path.read_bytes() for path in station.folder.iterdir()}
+        assert set(contents) <= services | stored(station.folder.parent)
     wait_until(lambda: station.run() == {}, "all are gone")
     assert set(contents) <= stored(station.folder.parent)
     assert station.names() == []

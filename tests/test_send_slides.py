@@ -11,7 +11,7 @@ from vsv.delivery import transports
 from vsv.delivery.destinations import MOST
 from vsv.delivery.transports import CONNECT_S, WHOLE_S
 from vsv.records.models import JobKind, JobRecord, JobState, Status
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.workflow import job_queue
 from vsv.workflow.transitions import Decider, change
 
@@ -32,57 +32,57 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
 
 
 @pytest.fixture
-def here(tmp_path: Path, registry: Registry) -> Iterator[Installation]:
+def services(tmp_path: Path, registry: Registry) -> Iterator[Services]:
     data = tmp_path / "data"
     data.mkdir()
     (data / "destinations.json").write_text(json.dumps([{"name": "registry", "url": registry.url}]))
-    with standalone(data) as (here, _intake):
+    with standalone(data) as (services, _intake):
         for image_id in ("1", "2"):
-            here.slides.put_new(slide(image_id, status=Status.GOOD))
-            change(here, image_id, {"status": Status.SENT}, ANN)
-        yield here
+            services.slides.put_new(slide(image_id, status=Status.GOOD))
+            change(services, image_id, {"status": Status.SENT}, ANN)
+        yield services
 
 
-def sending(here: Installation, image_id: str = "1") -> JobRecord:
-    found = here.jobs.get(image_id, JobKind.SEND)
+def sending(services: Services, image_id: str = "1") -> JobRecord:
+    found = services.jobs.get(image_id, JobKind.SEND)
     assert found
     return found
 
 
-def state_of(here: Installation, image_id: str = "1") -> tuple[Status, str | None]:
-    found = here.slides.get(image_id)
+def state_of(services: Services, image_id: str = "1") -> tuple[Status, str | None]:
+    found = services.slides.get(image_id)
     assert found
     return found.status, found.delivery
 
 
 @pytest.mark.parametrize("event", [{}, {"Records": [None, {"dynamodb": "x"}]}, {"look": "deleted"}])
-def test_whatever_wakes_it_it_sends_what_is_due(here: Installation, registry: Registry, event: Any) -> None:
+def test_whatever_wakes_it_it_sends_what_is_due(services: Services, registry: Registry, event: Any) -> None:
     assert handler.lambda_handler(event, Context()) == DONE
     assert [document["slide"]["ImageID"] for _, _, document in registry.asked] == ["1", "2"]
-    assert {state_of(here, image_id) for image_id in ("1", "2")} == {(Status.SENT, "DELIVERED")}
+    assert {state_of(services, image_id) for image_id in ("1", "2")} == {(Status.SENT, "DELIVERED")}
     handler.lambda_handler(event, Context())
     assert len(registry.asked) == 2
 
 
 def test_a_slide_is_sent_only_once_its_destination_has_said_so(
-    here: Installation, registry: Registry
+    services: Services, registry: Registry
 ) -> None:
     registry.answers[:] = [status(503), status(200)]
     assert handler.lambda_handler({}, Context()) == DONE
-    assert state_of(here, "1") == (Status.GOOD, "WAITING")
-    assert (sending(here).state, sending(here).attempts) == (JobState.WAITING, 1)
-    assert state_of(here, "2") == (Status.SENT, "DELIVERED")
+    assert state_of(services, "1") == (Status.GOOD, "WAITING")
+    assert (sending(services).state, sending(services).attempts) == (JobState.WAITING, 1)
+    assert state_of(services, "2") == (Status.SENT, "DELIVERED")
 
 
-def test_files_are_left_to_others(here: Installation) -> None:
-    job_queue.request(here, "1", JobKind.PURGE, "Eve")
+def test_files_are_left_to_others(services: Services) -> None:
+    job_queue.request(services, "1", JobKind.PURGE, "Eve")
     handler.lambda_handler({}, Context())
-    left = here.jobs.get("1", JobKind.PURGE)
+    left = services.jobs.get("1", JobKind.PURGE)
     assert left
     assert (left.state, left.attempts) == (JobState.WAITING, 0)
 
 
-def test_there_is_time_for_every_destination_to_hang(here: Installation, registry: Registry) -> None:
+def test_there_is_time_for_every_destination_to_hang(services: Services, registry: Registry) -> None:
     assert handler.lambda_handler({}, Context(handler.NEEDS_MS)) == DONE
     assert registry.asked == []
     (function,) = (one for one in functions() if one.name == "SendSlidesFunction")

@@ -13,7 +13,7 @@ from vsv.delivery.transports import deliver
 from vsv.errors import SettingsError, UnavailableError
 from vsv.lifecycle import daily_schedule, job_runner
 from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.timestamps import now_utc
 from vsv.workflow.transitions import Decider, change
 
@@ -35,48 +35,48 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
 
 
 @pytest.fixture
-def here(tmp_path: Path, registry: Registry) -> Iterator[Installation]:
+def services(tmp_path: Path, registry: Registry) -> Iterator[Services]:
     data = tmp_path / "data"
     data.mkdir()
     write_destinations(
         data, {"name": "registry", "url": registry.url, "headers": {"authorization": "Bearer s3cret"}}
     )
-    with standalone(data) as (here, _intake):
-        here.slides.put_new(
+    with standalone(data) as (services, _intake):
+        services.slides.put_new(
             slide("1", slide_id="S26-1-A", case_id="S26-1", status=Status.GOOD, note="private")
         )
-        yield here
+        yield services
 
 
 def write_destinations(data: Path, *destinations: dict[str, Any]) -> None:
     (data / "destinations.json").write_text(json.dumps(destinations))
 
 
-def record(here: Installation) -> SlideRecord:
-    found = here.slides.get("1")
+def record(services: Services) -> SlideRecord:
+    found = services.slides.get("1")
     assert found
     return found
 
 
-def job(here: Installation) -> JobRecord:
-    found = here.jobs.get("1", JobKind.SEND)
+def job(services: Services) -> JobRecord:
+    found = services.jobs.get("1", JobKind.SEND)
     assert found
     return found
 
 
-def run(here: Installation) -> JobRecord:
-    here.jobs.advance(job(here), {"next_at": now_utc()})
-    (done,) = job_runner.run_due(here, [JobKind.SEND], lambda: True)
+def run(services: Services) -> JobRecord:
+    services.jobs.advance(job(services), {"next_at": now_utc()})
+    (done,) = job_runner.run_due(services, [JobKind.SEND], lambda: True)
     return done
 
 
 class TestSent:
-    def test_only_after_the_registry_has_said_so(self, here: Installation, registry: Registry) -> None:
-        marked = change(here, "1", TO_SEND, ANN)
+    def test_only_after_the_registry_has_said_so(self, services: Services, registry: Registry) -> None:
+        marked = change(services, "1", TO_SEND, ANN)
         assert (marked.status, marked.delivery) == (Status.GOOD, "WAITING")
         assert registry.asked == []
-        assert run(here).state is JobState.DONE
-        assert (record(here).status, record(here).delivery) == (Status.SENT, "DELIVERED")
+        assert run(services).state is JobState.DONE
+        assert (record(services).status, record(services).delivery) == (Status.SENT, "DELIVERED")
         ((path, headers, document),) = registry.asked
         assert (path, headers["authorization"]) == ("/slides", "Bearer s3cret")
         assert headers["idempotency-key"] == document["deliveryId"]
@@ -85,35 +85,35 @@ class TestSent:
         assert document["slide"]["SlideID"] == "S26-1-A"
         assert "private" not in json.dumps(document)
 
-    def test_history_tells_each_step(self, here: Installation) -> None:
-        change(here, "1", TO_SEND, ANN)
-        run(here)
+    def test_history_tells_each_step(self, services: Services) -> None:
+        change(services, "1", TO_SEND, ANN)
+        run(services)
         steps = [
-            (c.by, c.field, c.old, c.new) for c in here.slides.history("1").items if c.field != "ImageID"
+            (c.by, c.field, c.old, c.new) for c in services.slides.history("1").items if c.field != "ImageID"
         ]
         assert ("Ann", "Delivery", None, "WAITING") in steps
         assert ("Ann", "Delivery", "WAITING", "DELIVERED") in steps
         assert ("Ann", "Status", "GOOD", "SENT") in steps
 
-    def test_without_a_registry_marking_is_all(self, here: Installation) -> None:
-        alone = replace(here, settings=replace(here.settings, destinations=""))
+    def test_without_a_registry_marking_is_all(self, services: Services) -> None:
+        alone = replace(services, settings=replace(services.settings, destinations=""))
         assert change(alone, "1", TO_SEND, ANN).status is Status.SENT
-        assert here.jobs.get("1", JobKind.SEND) is None
+        assert services.jobs.get("1", JobKind.SEND) is None
 
-    def test_asked_for_twice_is_sent_once(self, here: Installation, registry: Registry) -> None:
+    def test_asked_for_twice_is_sent_once(self, services: Services, registry: Registry) -> None:
         for _ in range(2):
-            change(here, "1", TO_SEND, ANN)
-        run(here)
+            change(services, "1", TO_SEND, ANN)
+        run(services)
         assert len(registry.asked) == 1
 
-    def test_every_destination_gets_it(self, here: Installation, registry: Registry, tmp_path: Path) -> None:
+    def test_every_destination_gets_it(self, services: Services, registry: Registry, tmp_path: Path) -> None:
         drop = tmp_path / "drop"
         drop.mkdir()
         write_destinations(
             tmp_path / "data", {"name": "a", "url": registry.url}, {"name": "b", "folder": str(drop)}
         )
-        change(here, "1", TO_SEND, ANN)
-        result = run(here).result
+        change(services, "1", TO_SEND, ANN)
+        result = run(services).result
         assert result
         assert set(result) == {"taken by a", "taken by b"}
         (dropped,) = drop.iterdir()
@@ -126,46 +126,46 @@ class TestNotSent:
         "answer", [status(500), status(503), status(429), hang, drip, break_off], ids=lambda a: a.__name__
     )
     def test_what_may_pass_is_tried_again_with_the_same(
-        self, here: Installation, registry: Registry, answer: Any
+        self, services: Services, registry: Registry, answer: Any
     ) -> None:
         registry.answers[:] = [answer, status(201)]
-        change(here, "1", TO_SEND, ANN)
-        waiting = run(here)
+        change(services, "1", TO_SEND, ANN)
+        waiting = run(services)
         assert (waiting.state, waiting.attempts) == (JobState.WAITING, 1)
         assert "registry" in str(waiting.error)
         assert "s3cret" not in str(waiting.error)
-        assert (record(here).status, record(here).delivery) == (Status.GOOD, "WAITING")
-        here.slides.update("1", {"note": "edited meanwhile"}, by="Eve")
-        assert run(here).state is JobState.DONE
-        assert record(here).status is Status.SENT
+        assert (record(services).status, record(services).delivery) == (Status.GOOD, "WAITING")
+        services.slides.update("1", {"note": "edited meanwhile"}, by="Eve")
+        assert run(services).state is JobState.DONE
+        assert record(services).status is Status.SENT
         assert registry.asked[0][2] == registry.asked[1][2]
         assert len(set(registry.keys)) == 1
 
     @pytest.mark.parametrize("answer", [status(400), status(401), status(422), status(302, location="/else")])
     def test_a_refusal_is_the_end_until_somebody_asks_again(
-        self, here: Installation, registry: Registry, answer: Any
+        self, services: Services, registry: Registry, answer: Any
     ) -> None:
         registry.answers[:] = [answer, status(200)]
-        change(here, "1", TO_SEND, ANN)
-        assert run(here).state is JobState.FAILED
-        assert (record(here).status, record(here).delivery) == (Status.GOOD, "FAILED")
+        change(services, "1", TO_SEND, ANN)
+        assert run(services).state is JobState.FAILED
+        assert (record(services).status, record(services).delivery) == (Status.GOOD, "FAILED")
         assert len(registry.asked) == 1  # nothing went to where it was redirected
-        change(here, "1", TO_SEND, ANN)
-        assert run(here).state is JobState.DONE
-        assert record(here).status is Status.SENT
+        change(services, "1", TO_SEND, ANN)
+        assert run(services).state is JobState.DONE
+        assert record(services).status is Status.SENT
         assert len(set(registry.keys)) == 2
 
-    def test_patience_ends_in_a_dead_letter(self, here: Installation, registry: Registry) -> None:
+    def test_patience_ends_in_a_dead_letter(self, services: Services, registry: Registry) -> None:
         registry.answers[:] = [status(500)]
-        change(here, "1", TO_SEND, ANN)
+        change(services, "1", TO_SEND, ANN)
         for _ in range(job_runner.ATTEMPTS):
-            ended = run(here)
+            ended = run(services)
         assert ended.state is JobState.FAILED
-        assert [j.image_id for j in here.jobs.by_state(JobState.FAILED).items] == ["1"]
-        assert record(here).delivery == "FAILED"
+        assert [j.image_id for j in services.jobs.by_state(JobState.FAILED).items] == ["1"]
+        assert record(services).delivery == "FAILED"
 
     def test_one_that_is_down_keeps_none_of_the_others_waiting(
-        self, here: Installation, registry: Registry, tmp_path: Path
+        self, services: Services, registry: Registry, tmp_path: Path
     ) -> None:
         drop = tmp_path / "drop"
         drop.mkdir()
@@ -173,53 +173,57 @@ class TestNotSent:
             tmp_path / "data", {"name": "a", "url": registry.url}, {"name": "b", "folder": str(drop)}
         )
         registry.answers[:] = [status(500), status(200)]
-        change(here, "1", TO_SEND, ANN)
-        assert run(here).state is JobState.WAITING
+        change(services, "1", TO_SEND, ANN)
+        assert run(services).state is JobState.WAITING
         (dropped,) = drop.iterdir()
         dropped.unlink()  # taken away by whoever it is for
-        assert run(here).state is JobState.DONE
+        assert run(services).state is JobState.DONE
         assert list(drop.iterdir()) == []  # not delivered again
 
-    def test_who_decides_otherwise_in_time_is_heard(self, here: Installation, registry: Registry) -> None:
-        change(here, "1", TO_SEND, ANN)
-        assert change(here, "1", {"status": Status.BAD}, ANN).delivery is None
-        assert run(here).state is JobState.FAILED
+    def test_who_decides_otherwise_in_time_is_heard(self, services: Services, registry: Registry) -> None:
+        change(services, "1", TO_SEND, ANN)
+        assert change(services, "1", {"status": Status.BAD}, ANN).delivery is None
+        assert run(services).state is JobState.FAILED
         assert registry.asked == []
-        assert (record(here).status, record(here).delivery) == (Status.BAD, None)
+        assert (record(services).status, record(services).delivery) == (Status.BAD, None)
 
-    def test_marked_anew_it_is_sent_as_it_is_then(self, here: Installation, registry: Registry) -> None:
+    def test_marked_anew_it_is_sent_as_it_is_then(self, services: Services, registry: Registry) -> None:
         registry.answers[:] = [status(500), status(200)]
-        change(here, "1", TO_SEND, ANN)
-        run(here)
-        change(here, "1", {"status": Status.BAD}, ANN)
-        change(here, "1", {"status": Status.GOOD, "case_id": "S26-2"}, ANN)
-        change(here, "1", TO_SEND, ANN)
-        assert run(here).state is JobState.DONE
+        change(services, "1", TO_SEND, ANN)
+        run(services)
+        change(services, "1", {"status": Status.BAD}, ANN)
+        change(services, "1", {"status": Status.GOOD, "case_id": "S26-2"}, ANN)
+        change(services, "1", TO_SEND, ANN)
+        assert run(services).state is JobState.DONE
         assert [document["slide"]["CaseID"] for _p, _h, document in registry.asked] == ["S26-1", "S26-2"]
         assert len(set(registry.keys)) == 2
 
-    def test_a_kill_before_the_last_word_is_made_good(self, here: Installation, registry: Registry) -> None:
-        change(here, "1", TO_SEND, ANN)
-        run(here)
-        killed = here.jobs.advance(job(here), {"state": JobState.WAITING, "result": job(here).result})
-        assert job_runner.run(here, killed).state is JobState.DONE
+    def test_a_kill_before_the_last_word_is_made_good(self, services: Services, registry: Registry) -> None:
+        change(services, "1", TO_SEND, ANN)
+        run(services)
+        killed = services.jobs.advance(
+            job(services), {"state": JobState.WAITING, "result": job(services).result}
+        )
+        assert job_runner.run(services, killed).state is JobState.DONE
         assert len(registry.asked) == 1
-        assert record(here).status is Status.SENT
+        assert record(services).status is Status.SENT
 
     def test_a_kill_between_mark_and_request_is_made_good_by_the_daily_look(
-        self, here: Installation, registry: Registry
+        self, services: Services, registry: Registry
     ) -> None:
-        here.slides.update("1", {"delivery": "WAITING"}, by="Ann")
-        assert [(j.image_id, j.kind, j.by) for j in daily_schedule.look(here)] == [("1", JobKind.SEND, "Ann")]
-        assert daily_schedule.look(here) == []  # asked for already
-        assert run(here).state is JobState.DONE
-        assert record(here).status is Status.SENT
-        assert daily_schedule.look(here) == []
+        services.slides.update("1", {"delivery": "WAITING"}, by="Ann")
+        assert [(j.image_id, j.kind, j.by) for j in daily_schedule.look(services)] == [
+            ("1", JobKind.SEND, "Ann")
+        ]
+        assert daily_schedule.look(services) == []  # asked for already
+        assert run(services).state is JobState.DONE
+        assert record(services).status is Status.SENT
+        assert daily_schedule.look(services) == []
 
-    def test_a_folder_that_is_gone_waits(self, here: Installation, tmp_path: Path) -> None:
+    def test_a_folder_that_is_gone_waits(self, services: Services, tmp_path: Path) -> None:
         write_destinations(tmp_path / "data", {"name": "b", "folder": str(tmp_path / "nowhere")})
-        change(here, "1", TO_SEND, ANN)
-        waiting = run(here)
+        change(services, "1", TO_SEND, ANN)
+        waiting = run(services)
         assert waiting.state is JobState.WAITING
         assert str(tmp_path) not in str(waiting.error)
 
@@ -290,10 +294,10 @@ class TestDestinations:
                 destinations_in(arn + "x")
 
 
-def test_what_is_sent_names_no_more_than_a_registry_needs(here: Installation, registry: Registry) -> None:
-    here.slides.put_new(replace(FULL_SLIDE, image_id="2", status=Status.GOOD, delivery=None))
-    change(here, "2", TO_SEND, ANN)
-    job_runner.run_due(here, [JobKind.SEND], lambda: True)
+def test_what_is_sent_names_no_more_than_a_registry_needs(services: Services, registry: Registry) -> None:
+    services.slides.put_new(replace(FULL_SLIDE, image_id="2", status=Status.GOOD, delivery=None))
+    change(services, "2", TO_SEND, ANN)
+    job_runner.run_due(services, [JobKind.SEND], lambda: True)
     (sent,) = (document["slide"] for _p, _h, document in registry.asked)
     assert not {"Tags", "Note", "Reviewer", "PublishedAs", "ModifiedBy"} & sent.keys()
     assert sent["Barcode"] == FULL_SLIDE.barcode

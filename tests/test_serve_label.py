@@ -11,7 +11,7 @@ import pytest
 from serve_label.handler import lambda_handler
 from slides import Plan, encode_tile, texture, write_slide
 from vsv import runtime
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.settings import Settings
 
 EVENTS = Path(__file__).parent / "events"
@@ -25,9 +25,9 @@ def unused() -> Any:
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path) -> Iterator[Installation]:
+def services(tmp_path: Path) -> Iterator[Services]:
     """Serve the slide A, with a label and no macro."""
-    made = Installation(Settings(tmp_path), unused, unused, unused, unused)
+    made = Services(Settings(tmp_path), unused, unused, unused, unused)
     made.files.prepare()
     made.files.folder("A").mkdir()
     write_slide(made.files.slide("A"), Plan(300, 200, associated="none"))
@@ -38,8 +38,8 @@ def here(tmp_path: Path) -> Iterator[Installation]:
 
 
 @pytest.fixture
-def edge(here: Installation) -> None:
-    runtime.use(replace(here, settings=replace(here.settings, edge_secret=SECRET)))
+def edge(services: Services) -> None:
+    runtime.use(replace(services, settings=replace(services.settings, edge_secret=SECRET)))
 
 
 def ask(
@@ -74,8 +74,8 @@ def test_a_label_is_kept_nowhere_and_read_by_no_other_page() -> None:
 
 
 @pytest.mark.parametrize("name", ["label.jpeg", "label.jpg", "macro.jpeg", "macro.jpg"])
-def test_both_names_and_suffixes(here: Installation, name: str) -> None:
-    here.files.associated("A", "macro").write_bytes(LABEL)
+def test_both_names_and_suffixes(services: Services, name: str) -> None:
+    services.files.associated("A", "macro").write_bytes(LABEL)
     assert body(ask(f"/DeepZoom/A_files/{name}")) == LABEL
 
 
@@ -129,10 +129,10 @@ def test_without_an_edge_its_header_says_nothing() -> None:
 
 
 @pytest.mark.parametrize("path", ["/DeepZoom/A_files/macro.jpeg", "/DeepZoom/B_files/label.jpeg"])
-def test_what_is_not_there(path: str, here: Installation) -> None:
+def test_what_is_not_there(path: str, services: Services) -> None:
     answer = ask(path)
     assert answer["statusCode"] == 404
-    assert str(here.files.root) not in answer["body"]
+    assert str(services.files.root) not in answer["body"]
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,8 @@ def test_what_is_no_address_of_a_label(path: str) -> None:
     assert ask(path)["statusCode"] == 400
 
 
-def test_a_deleted_slides_label_is_gone(here: Installation) -> None:
-    here.files.hide("A")
+def test_a_deleted_slides_label_is_gone(services: Services) -> None:
+    services.files.hide("A")
     assert ask()["statusCode"] == 404
 
 

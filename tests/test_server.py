@@ -36,9 +36,9 @@ class Both(NamedTuple):
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     folder = tmp_path_factory.mktemp("served")
-    with site(folder) as here:
-        assert here.bring("a.svs", slide_bytes(label=True)) == 200
-        assert here.bring("broken.svs", b"no slide") == 422
+    with site(folder) as services:
+        assert services.bring("a.svs", slide_bytes(label=True)) == 200
+        assert services.bring("broken.svs", b"no slide") == 422
     several = str(2 if sys.platform == "linux" else 1)
     with server(folder / "data", "--watch", str(folder / "scanner"), "--workers", several) as running:
         yield Both(running, folder)

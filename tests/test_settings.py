@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from vsv.errors import SettingsError
-from vsv.runtime import Installation, on_aws
+from vsv.runtime import on_aws
+from vsv.services import Services
 from vsv.settings import distribution_from_environment, from_environment, required, session_from_environment
 
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-a1b2c3"
@@ -88,15 +89,13 @@ def test_they_are_read_from_the_environment() -> None:
 @pytest.mark.parametrize(
     ("part", "name"),
     [
-        (lambda here: here.files, "VSV_DATA"),
-        (lambda here: here.imports, "VSV_IMPORTS_TABLE"),
-        (lambda here: here.slides, "VSV_SLIDES_TABLE"),
-        (lambda here: here.starter, "VSV_IMPORTS_TABLE"),
-        (lambda here: required(here.settings.drop_bucket, "VSV_DROP_BUCKET"), "VSV_DROP_BUCKET"),
+        (lambda services: services.files, "VSV_DATA"),
+        (lambda services: services.imports, "VSV_IMPORTS_TABLE"),
+        (lambda services: services.slides, "VSV_SLIDES_TABLE"),
+        (lambda services: services.starter, "VSV_IMPORTS_TABLE"),
+        (lambda services: required(services.settings.drop_bucket, "VSV_DROP_BUCKET"), "VSV_DROP_BUCKET"),
     ],
 )
-def test_what_is_missing_is_named_when_it_is_needed(
-    part: Callable[[Installation], object], name: str
-) -> None:
+def test_what_is_missing_is_named_when_it_is_needed(part: Callable[[Services], object], name: str) -> None:
     with pytest.raises(SettingsError, match=name):
         part(on_aws(from_environment({})))

@@ -58,11 +58,11 @@ def function_arn(name: str) -> str:
 @pytest.fixture
 def slide_a(tmp_path: Path) -> Iterator[None]:
     """Serve the slide A."""
-    here = runtime.on_aws(Settings(tmp_path / "data", tile_caching="public", allow_origin=""))
-    here.files.prepare()
-    here.files.folder("A").mkdir()
-    write_slide(here.files.slide("A"), Plan(300, 200))
-    runtime.use(here)
+    services = runtime.on_aws(Settings(tmp_path / "data", tile_caching="public", allow_origin=""))
+    services.files.prepare()
+    services.files.folder("A").mkdir()
+    write_slide(services.files.slide("A"), Plan(300, 200))
+    runtime.use(services)
     yield
     runtime.use(None)
 
@@ -265,16 +265,16 @@ def _key_of(reference: str) -> str:
 
 class TestHeaders:
     def test_the_page_has_the_standalone_servers_policy_and_what_logging_in_needs(self) -> None:
-        here, there = (
+        services, there = (
             _directives(SECURITY_HEADERS["content-security-policy"]),
             _directives(_policy("PageHeaders")),
         )
-        assert here.keys() == there.keys()
-        more = {name: there[name] - here[name] for name in there if there[name] - here[name]}
+        assert services.keys() == there.keys()
+        more = {name: there[name] - services[name] for name in there if there[name] - services[name]}
         login = {"https://some-UserPoolDomain", "https://cognito-idp.eu-central-1.amazonaws.com"}
         assert more.pop("img-src", {"blob:"}) == {"blob:"}  # labels are fetched with a token
         assert more == {"connect-src": login}
-        assert all(here[name] <= there[name] for name in here)
+        assert all(services[name] <= there[name] for name in services)
         assert "unsafe" not in _policy("PageHeaders")
 
     def test_no_other_site_reads_data(self) -> None:

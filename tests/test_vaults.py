@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from vsv import runtime
-from vsv.aws.s3_object_store import S3Vault
+from vsv.aws.s3_object_store import S3ObjectStore
 from vsv.errors import (
     ConflictError,
     FileMissingError,
@@ -14,10 +14,11 @@ from vsv.errors import (
     SettingsError,
     UnavailableError,
 )
+from vsv.runtime import object_store_at
 from vsv.settings import from_environment
 from vsv.storage import atomic_write, folder_object_store
-from vsv.storage.folder_object_store import FolderVault
-from vsv.storage.object_store import Stored, Vault, vault_at
+from vsv.storage.folder_object_store import FolderObjectStore
+from vsv.storage.object_store import ObjectStore, Stored
 
 from tests.like_s3 import BUCKET, KEY, PART, LikeS3, written
 
@@ -25,7 +26,7 @@ pytest_plugins = ["tests.vault_fixtures"]
 
 
 @pytest.mark.parametrize("size", [0, 1, PART, PART + 1, 5 * PART])
-def test_what_is_put_is_found_and_comes_back(vault: Vault, tmp_path: Path, size: int) -> None:
+def test_what_is_put_is_found_and_comes_back(vault: ObjectStore, tmp_path: Path, size: int) -> None:
     source, sha256 = written(tmp_path / "a", size)
     assert vault.find(KEY) is None
     vault.put(source, KEY, sha256)
@@ -35,7 +36,7 @@ def test_what_is_put_is_found_and_comes_back(vault: Vault, tmp_path: Path, size:
     assert sorted(path.name for path in tmp_path.glob("*.part")) == []
 
 
-def test_done_already_is_done(vault: Vault, tmp_path: Path) -> None:
+def test_done_already_is_done(vault: ObjectStore, tmp_path: Path) -> None:
     source, sha256 = written(tmp_path / "a")
     vault.put(source, KEY, sha256)
     vault.put(source, KEY, sha256)
@@ -45,7 +46,7 @@ def test_done_already_is_done(vault: Vault, tmp_path: Path) -> None:
 def test_a_copy_that_has_rotted_is_not_taken_for_done(tmp_path: Path) -> None:
     """Who is told that a file is stored removes its own."""
     (tmp_path / "vault").mkdir()
-    vault, (source, sha256) = FolderVault(tmp_path / "vault"), written(tmp_path / "a")
+    vault, (source, sha256) = FolderObjectStore(tmp_path / "vault"), written(tmp_path / "a")
     vault.put(source, KEY, sha256)
     stored = tmp_path / "vault" / KEY
     stored.write_bytes(stored.read_bytes()[:-1] + b"?")
@@ -53,7 +54,7 @@ def test_a_copy_that_has_rotted_is_not_taken_for_done(tmp_path: Path) -> None:
         vault.put(source, KEY, sha256)
 
 
-def test_another_content_is_refused_and_the_first_stays(vault: Vault, tmp_path: Path) -> None:
+def test_another_content_is_refused_and_the_first_stays(vault: ObjectStore, tmp_path: Path) -> None:
     source, sha256 = written(tmp_path / "a")
     other, other_sha256 = written(tmp_path / "b", seed=2)
     vault.put(source, KEY, sha256)
@@ -64,7 +65,9 @@ def test_another_content_is_refused_and_the_first_stays(vault: Vault, tmp_path: 
 
 
 @pytest.mark.parametrize("size", [100, 3 * PART])
-def test_a_file_that_is_not_what_was_recorded_is_not_stored(vault: Vault, tmp_path: Path, size: int) -> None:
+def test_a_file_that_is_not_what_was_recorded_is_not_stored(
+    vault: ObjectStore, tmp_path: Path, size: int
+) -> None:
     source, _ = written(tmp_path / "a", size)
     with pytest.raises(ConflictError, match="does not match its record"):
         vault.put(source, KEY, "0" * 64)
@@ -74,7 +77,7 @@ def test_a_file_that_is_not_what_was_recorded_is_not_stored(vault: Vault, tmp_pa
     assert vault.find(KEY) == Stored(size, sha256)
 
 
-def test_removed_is_gone_and_gone_already_is_no_error(vault: Vault, tmp_path: Path) -> None:
+def test_removed_is_gone_and_gone_already_is_no_error(vault: ObjectStore, tmp_path: Path) -> None:
     source, sha256 = written(tmp_path / "a")
     vault.put(source, KEY, sha256)
     vault.remove(KEY)
@@ -85,7 +88,7 @@ def test_removed_is_gone_and_gone_already_is_no_error(vault: Vault, tmp_path: Pa
     assert not (tmp_path / "b").exists()
 
 
-def test_keys_do_not_mix(vault: Vault, tmp_path: Path) -> None:
+def test_keys_do_not_mix(vault: ObjectStore, tmp_path: Path) -> None:
     source, sha256 = written(tmp_path / "a")
     vault.put(source, "1/slide.svs", sha256)
     assert vault.find("1/slide.sv") is None
@@ -99,7 +102,7 @@ def test_keys_do_not_mix(vault: Vault, tmp_path: Path) -> None:
     ["", "/a", "a/", "../a", "a/../b", "a//b", ".a", "a b", "a\n", "a\\b", "é", "a.part", "a.sha256", "a.",
      "/".join("a" * 9), "x" * 600],
 )  # fmt: skip
-def test_what_could_leave_the_place_is_no_key(vault: Vault, tmp_path: Path, key: str) -> None:
+def test_what_could_leave_the_place_is_no_key(vault: ObjectStore, tmp_path: Path, key: str) -> None:
     for attempt in (
         lambda: vault.find(key),
         lambda: vault.remove(key),
@@ -111,7 +114,7 @@ def test_what_could_leave_the_place_is_no_key(vault: Vault, tmp_path: Path, key:
 
 
 def test_a_target_that_cannot_be_written_is_told_and_the_copy_stays(
-    vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    vault: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, sha256 = written(tmp_path / "a")
     vault.put(source, KEY, sha256)
@@ -134,9 +137,9 @@ def _refuse(number: int) -> object:
 # A folder
 
 
-def folder(tmp_path: Path) -> FolderVault:
+def folder(tmp_path: Path) -> FolderObjectStore:
     (tmp_path / "copies").mkdir()
-    return FolderVault(tmp_path / "copies")
+    return FolderObjectStore(tmp_path / "copies")
 
 
 def test_the_note_is_one_that_sha256sum_checks(tmp_path: Path) -> None:
@@ -179,7 +182,7 @@ def test_a_disk_that_keeps_something_else_is_found(tmp_path: Path, monkeypatch: 
 
 
 def test_where_the_disk_is_not_mounted_nothing_is_written(tmp_path: Path) -> None:
-    vault, (source, sha256) = FolderVault(tmp_path / "mnt/copies"), written(tmp_path / "a")
+    vault, (source, sha256) = FolderObjectStore(tmp_path / "mnt/copies"), written(tmp_path / "a")
     (tmp_path / "mnt").mkdir()
     for attempt in (
         lambda: vault.put(source, KEY, sha256),
@@ -221,9 +224,9 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
 
 def test_a_setting_names_a_folder_or_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    assert isinstance(vault_at(str(tmp_path)), FolderVault)
+    assert isinstance(object_store_at(str(tmp_path)), FolderObjectStore)
     for where in ("s3://my-bucket", "s3://my-bucket/", "s3://my.bucket/a/b", "s3://my-bucket/a/"):
-        assert isinstance(vault_at(where), S3Vault)
+        assert isinstance(object_store_at(where), S3ObjectStore)
 
 
 @pytest.mark.parametrize(
@@ -231,25 +234,25 @@ def test_a_setting_names_a_folder_or_a_bucket(tmp_path: Path, monkeypatch: pytes
 )  # fmt: skip
 def test_what_names_no_bucket_is_refused(where: str) -> None:
     with pytest.raises(SettingsError):
-        vault_at(where)
+        object_store_at(where)
 
 
 def test_an_installation_without_an_archive_says_which_setting_is_missing(tmp_path: Path) -> None:
-    here = runtime.on_aws(from_environment({"VSV_DATA": str(tmp_path)}))
+    services = runtime.on_aws(from_environment({"VSV_DATA": str(tmp_path)}))
     with pytest.raises(SettingsError, match="VSV_ARCHIVE"):
-        _ = here.archive
+        _ = services.archive
     with pytest.raises(SettingsError, match="VSV_PUBLISHED"):
-        _ = here.published
+        _ = services.published
 
 
 def test_an_installations_archive_is_where_and_how_its_settings_say(s3: LikeS3, tmp_path: Path) -> None:
     environment = {"VSV_ARCHIVE": f"s3://{BUCKET}/originals", "VSV_ARCHIVE_CLASS": "GLACIER_IR"}
-    here = runtime.on_aws(from_environment(environment))
+    services = runtime.on_aws(from_environment(environment))
     source, sha256 = written(tmp_path / "a", 100)
-    here.archive.put(source, KEY, sha256)
+    services.archive.put(source, KEY, sha256)
     told = s3.head_object(Bucket=BUCKET, Key=f"originals/{KEY}")
     assert (told["StorageClass"], told["Metadata"]) == ("GLACIER_IR", {"sha256": sha256})
-    assert here.settings.archive_after_days == 180
+    assert services.settings.archive_after_days == 180
 
 
 @pytest.mark.parametrize("changes", [{"VSV_ARCHIVE_CLASS": "CHEAP"}, {"VSV_ARCHIVE_AFTER_DAYS": "0"}])

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from vsv.runtime import Installation
+from vsv.services import Services
 from webgateway_site import NUMBER, ask, body, document, served
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     with served(tmp_path_factory.mktemp("data")) as installation:
         yield installation
 
@@ -26,15 +26,15 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         (f"get_image_rdefs_json/{NUMBER}/", {"rdefs": []}),
     ],
 )
-def test_nothing_is_stored(here: Installation, address: str, answer: Any) -> None:
+def test_nothing_is_stored(services: Services, address: str, answer: Any) -> None:
     assert document(address) == answer
 
 
-def test_a_slide_is_in_no_folder(here: Installation) -> None:
+def test_a_slide_is_in_no_folder(services: Services) -> None:
     assert document("api/paths_to_object/", f"image={NUMBER}") == {"paths": []}
 
 
-def test_the_picture_of_no_lookup_tables_is_the_sliders_gradient(here: Installation) -> None:
+def test_the_picture_of_no_lookup_tables_is_the_sliders_gradient(services: Services) -> None:
     """The last ten rows of OMERO.web's ``luts_png``, by its own arithmetic."""
     with Image.open(io.BytesIO(body(ask("luts_png/")))) as image:
         pixels = np.asarray(image.convert("RGBA"))
@@ -57,5 +57,5 @@ def test_the_picture_of_no_lookup_tables_is_the_sliders_gradient(here: Installat
         ("api/containers/", 404),
     ],
 )
-def test_other_addresses(here: Installation, address: str, status: int) -> None:
+def test_other_addresses(services: Services, address: str, status: int) -> None:
     assert ask(address)["statusCode"] == status

@@ -15,7 +15,7 @@ from slides import Pixels
 from vsv.errors import InvalidQueryError, UnsupportedError
 from vsv.rendering.channel_rendering import recoloured
 from vsv.rendering.channels import NATURAL, PRIMARIES, Channel, Rendering
-from vsv.runtime import Installation
+from vsv.services import Services
 from webgateway_site import NUMBER, ask, picture, region, served
 
 ADDRESS = f"render_image_region/{NUMBER}/0/0/"
@@ -24,15 +24,15 @@ ALL = "1|0:255$FF0000,2|0:255$00FF00,3|0:255$0000FF"
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with served(tmp_path_factory.mktemp("data")) as here:
-        yield here
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    with served(tmp_path_factory.mktemp("data")) as services:
+        yield services
 
 
 @pytest.fixture(scope="module")
-def box(here: Installation) -> Pixels:
+def box(services: Services) -> Pixels:
     """Give the region's pixels as OpenSlide reads them."""
-    return stored_level(here.files.slide(NUMBER), 0)[100:300, 200:500]
+    return stored_level(services.files.slide(NUMBER), 0)[100:300, 200:500]
 
 
 def windowed(pixels: Pixels, start: float, end: float) -> npt.NDArray[np.float64]:
@@ -66,7 +66,7 @@ class TestSettings:
         assert not found[..., (0, 2)].any()
         assert decibels(found[..., 1], box[..., 1]) > 40
 
-    def test_no_channel_is_black(self, here: Installation) -> None:
+    def test_no_channel_is_black(self, services: Services) -> None:
         assert not drawn(c="-1,-2,-3").any()
         assert not drawn(c="-1,-2,-3", m="g").any()
         assert not drawn(c="7|0:255$FFFFFF").any()
@@ -169,11 +169,11 @@ class TestGrammar:
             "--1", "1|0:255rr", "1|0:1e999", "\u0661", "1|0:255#FF0000", "1" + ",2" * 64,
         ],
     )  # fmt: skip
-    def test_malformed_channels_are_bad_requests(self, here: Installation, c: str) -> None:
+    def test_malformed_channels_are_bad_requests(self, services: Services, c: str) -> None:
         assert ask(ADDRESS, {"region": "0,0,9,9", "c": c})["statusCode"] == 400
 
     @pytest.mark.parametrize("m", ["", "x", "G", "rgb", "c,g"])
-    def test_other_models_are_bad_requests(self, here: Installation, m: str) -> None:
+    def test_other_models_are_bad_requests(self, services: Services, m: str) -> None:
         assert ask(ADDRESS, {"region": "0,0,9,9", "m": m})["statusCode"] == 400
 
     @pytest.mark.parametrize(
@@ -187,10 +187,10 @@ class TestGrammar:
             "[" * 5000, "[" + "{}," * 64 + "{}]", "[" + "1" * 5000 + "]",
         ],
     )  # fmt: skip
-    def test_malformed_maps_are_bad_requests(self, here: Installation, maps: str) -> None:
+    def test_malformed_maps_are_bad_requests(self, services: Services, maps: str) -> None:
         assert ask(ADDRESS, {"region": "0,0,9,9", "c": ALL, "maps": maps})["statusCode"] == 400
 
-    def test_lookup_tables_are_not_served(self, here: Installation) -> None:
+    def test_lookup_tables_are_not_served(self, services: Services) -> None:
         assert ask(ADDRESS, {"region": "0,0,9,9", "c": "1|0:255$cool.lut"})["statusCode"] == 501
         with pytest.raises(UnsupportedError):
             rendering("1|0:255$glasbey.lut", None, None, strict=False)

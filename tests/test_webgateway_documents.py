@@ -15,7 +15,7 @@ from PIL import Image
 from slides import TAGS, Plan, texture
 from vsv.errors import UnavailableError
 from vsv.records.models import SlideRecord
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.storage.numeric_ids import candidates
 from vsv.timestamps import now_utc
 from webgateway_site import (
@@ -96,18 +96,18 @@ class Records:
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with served(tmp_path_factory.mktemp("data")) as here:
-        yield here
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    with served(tmp_path_factory.mktemp("data")) as services:
+        yield services
 
 
 @pytest.fixture
-def records(here: Installation) -> Iterator[Records]:
+def records(services: Services) -> Iterator[Records]:
     """Let the tile function have the slides' records, as in the standalone server."""
     found = Records(RECORD)
-    here.__dict__["slides"] = found
+    services.__dict__["slides"] = found
     yield found
-    del here.__dict__["slides"]
+    del services.__dict__["slides"]
 
 
 def structure(found: Any) -> Any:
@@ -117,7 +117,7 @@ def structure(found: Any) -> Any:
 
 
 class TestImageData:
-    def test_it_has_omeros_keys_and_types(self, here: Installation) -> None:
+    def test_it_has_omeros_keys_and_types(self, services: Services) -> None:
         assert structure(document(ADDRESS)) == IMAGE
 
     def test_what_it_says(self, records: Records) -> None:
@@ -172,16 +172,16 @@ class TestImageData:
         assert "AccessDenied" not in str(document(ADDRESS))
         assert "AccessDenied" in caplog.text
 
-    def test_without_a_store_too(self, here: Installation) -> None:
+    def test_without_a_store_too(self, services: Services) -> None:
         assert document(ADDRESS)["pixel_size"]["x"] == 0.499
 
-    def test_a_slide_without_a_number_of_its_own(self, here: Installation) -> None:
+    def test_a_slide_without_a_number_of_its_own(self, services: Services) -> None:
         found = document(f"imgData/{NAMED_NUMBER}/")
         assert found["id"] == NAMED_NUMBER < 2**53
         assert found["meta"]["imageName"] == NAMED
         assert picture(f"render_image_region/{NAMED_NUMBER}/0/0/", "tile=0,1,1").shape == (500 - 256, 256, 3)
 
-    def test_a_slide_of_one_tile_is_no_big_image(self, here: Installation) -> None:
+    def test_a_slide_of_one_tile_is_no_big_image(self, services: Services) -> None:
         found = document(f"imgData/{SMALL}/")
         assert found["tiles"] is False
         assert not {"levels", "tile_size", "zoomLevelScaling", "resolutions"} & set(found)
@@ -203,19 +203,19 @@ class TestImageData:
             ("a" + ".a" * 80, None),
         ],
     )
-    def test_a_key_names_a_part(self, here: Installation, key: str, part: Any) -> None:
+    def test_a_key_names_a_part(self, services: Services, key: str, part: Any) -> None:
         assert document(f"imgData/{NUMBER}/{key}/") == document(f"imgData/{NUMBER}/{key}") == part
 
-    def test_unknown_images(self, here: Installation) -> None:
+    def test_unknown_images(self, services: Services) -> None:
         assert ask("imgData/12/")["statusCode"] == 404
         assert ask("imgData/x/")["statusCode"] == 400
         assert ask("imgData/")["statusCode"] == 400
         assert ask(f"imgData/{NUMBER}/size/width/")["statusCode"] == 400
 
-    def test_it_is_asked_for_anew_each_time(self, here: Installation) -> None:
+    def test_it_is_asked_for_anew_each_time(self, services: Services) -> None:
         assert ask(ADDRESS)["headers"]["cache-control"] == "private, no-cache"
 
-    def test_defaults_are_all_there_is(self, here: Installation) -> None:
+    def test_defaults_are_all_there_is(self, services: Services) -> None:
         assert document(ADDRESS, "getDefaults=true") == document(ADDRESS)
 
 
@@ -249,29 +249,29 @@ class TestOtherSites:
     def test_own_pages_and_programs_do(self, records: Records, headers: dict[str, str]) -> None:
         assert "S17-001234-A1" in body(ask(ADDRESS, headers=headers)).decode()
 
-    def test_a_site_that_is_allowed_by_name_does(self, records: Records, here: Installation) -> None:
-        object.__setattr__(here.settings, "allow_origin", "https://viewer.example")
+    def test_a_site_that_is_allowed_by_name_does(self, records: Records, services: Services) -> None:
+        object.__setattr__(services.settings, "allow_origin", "https://viewer.example")
         try:
             headers = {"origin": "https://viewer.example", "sec-fetch-site": "cross-site"}
             assert "S17-001234-A1" in body(ask(ADDRESS, headers=headers)).decode()
         finally:
-            object.__setattr__(here.settings, "allow_origin", "*")
+            object.__setattr__(services.settings, "allow_origin", "*")
 
-    def test_a_callback(self, here: Installation) -> None:
+    def test_a_callback(self, services: Services) -> None:
         answer = ask(f"{ADDRESS}size.width/", "callback=show_it$1")
         assert answer["headers"]["content-type"] == "application/javascript"
         assert body(answer) == b"show_it$1(1293)"
 
     @pytest.mark.parametrize("name", ["", "1a", "a.b", "a(b)", "a b", "a\n", "<script>", "a" * 101])
-    def test_other_callbacks_are_bad_requests(self, here: Installation, name: str) -> None:
+    def test_other_callbacks_are_bad_requests(self, services: Services, name: str) -> None:
         assert ask(ADDRESS, {"callback": name})["statusCode"] == 400
 
 
 class TestHistograms:
     @pytest.mark.parametrize("channel", [0, 1, 2])
-    def test_a_small_slide_is_counted_pixel_by_pixel(self, here: Installation, channel: int) -> None:
+    def test_a_small_slide_is_counted_pixel_by_pixel(self, services: Services, channel: int) -> None:
         found = document(f"histogram_json/{SMALL}/channel/{channel}/", "theZ=0&theT=0")
-        pixels = stored_level(here.files.slide(SMALL), 0)[..., channel]
+        pixels = stored_level(services.files.slide(SMALL), 0)[..., channel]
         there = np.bincount(pixels.ravel(), minlength=256)
         assert len(found["data"]) == 256
         assert sum(found["data"]) == pixels.size
@@ -280,11 +280,11 @@ class TestHistograms:
         assert (found["min"], found["max"]) == (0, 255)
 
     @pytest.mark.parametrize("bins", [1, 2, 16, 255, 256, 300, 1024])
-    def test_bins(self, here: Installation, bins: int) -> None:
+    def test_bins(self, services: Services, bins: int) -> None:
         found = document(f"histogram_json/{SMALL}/channel/0", f"bins={bins}")["data"]
         assert (len(found), sum(found)) == (bins, 200 * 150)
 
-    def test_the_plane_is_the_finest_level_that_fits(self, here: Installation) -> None:
+    def test_the_plane_is_the_finest_level_that_fits(self, services: Services) -> None:
         for query, pixels in (
             ("", 647 * 526),
             ("maxPlaneWidth=2000&maxPlaneHeight=2000", WIDTH * HEIGHT),
@@ -296,17 +296,17 @@ class TestHistograms:
     @pytest.mark.parametrize(
         ("channel", "query"), [("3", ""), ("0", "theZ=1"), ("0", "theT=1"), ("0", "z=1")]
     )
-    def test_what_is_not_there(self, here: Installation, channel: str, query: str) -> None:
+    def test_what_is_not_there(self, services: Services, channel: str, query: str) -> None:
         assert ask(f"histogram_json/{NUMBER}/channel/{channel}/", query)["statusCode"] == 404
 
     @pytest.mark.parametrize(
         "query", ["bins=0", "bins=1025", "bins=x", "bins=", "theZ=x", "maxPlaneWidth=0", "maxPlaneHeight=-1"]
     )
-    def test_malformed_questions(self, here: Installation, query: str) -> None:
+    def test_malformed_questions(self, services: Services, query: str) -> None:
         assert ask(f"histogram_json/{NUMBER}/channel/0/", query)["statusCode"] == 400
 
     @pytest.mark.parametrize("rest", ["", "/channel", "/channel/x", "/channel/0/0", "/0", "/band/0"])
-    def test_malformed_addresses(self, here: Installation, rest: str) -> None:
+    def test_malformed_addresses(self, services: Services, rest: str) -> None:
         assert ask(f"histogram_json/{NUMBER}{rest}")["statusCode"] == 400
 
 
@@ -321,28 +321,28 @@ class TestThumbnails:
             ("1500/", (1500, 1219)),
         ],
     )
-    def test_sizes(self, here: Installation, rest: str, size: tuple[int, int]) -> None:
+    def test_sizes(self, services: Services, rest: str, size: tuple[int, int]) -> None:
         answer = ask(f"render_thumbnail/{NUMBER}/{rest}")
         assert answer["headers"]["content-type"] == "image/jpeg"
         assert decoded(body(answer)).shape == (size[1], size[0], 3)
 
-    def test_webclient_puts_the_size_first(self, here: Installation) -> None:
+    def test_webclient_puts_the_size_first(self, services: Services) -> None:
         assert picture(f"render_thumbnail/size/120/{NUMBER}/", prefix="/webclient/").shape == (98, 120, 3)
 
-    def test_it_shows_the_slide(self, here: Installation) -> None:
+    def test_it_shows_the_slide(self, services: Services) -> None:
         whole = Image.fromarray(texture(WIDTH, HEIGHT)).resize((256, 208), Image.Resampling.BOX)
         assert decibels(picture(f"render_thumbnail/{NUMBER}/256/208/"), np.asarray(whole)) > 28
 
-    def test_a_birds_eye_view_is_a_thumbnail(self, here: Installation) -> None:
+    def test_a_birds_eye_view_is_a_thumbnail(self, services: Services) -> None:
         for rest in ("", "300/"):
             there = body(ask(f"render_thumbnail/{NUMBER}/{rest}"))
             assert body(ask(f"render_birds_eye_view/{NUMBER}/{rest}")) == there
         assert ask(f"render_birds_eye_view/{NUMBER}/300/200/")["statusCode"] == 400
 
-    def test_it_never_is_the_label(self, here: Installation) -> None:
+    def test_it_never_is_the_label(self, services: Services) -> None:
         """OpenSlide takes the second page for the thumbnail; ours is made of the slide's own pixels."""
         description = f"Aperio Image Library v11.2.1 \r\n600x500{TAGS}"
-        put_slide(here.files, "92", Plan(600, 500, description=description, thumbnail=False))
+        put_slide(services.files, "92", Plan(600, 500, description=description, thumbnail=False))
         whole = Image.fromarray(texture(600, 500)).resize((96, 80), Image.Resampling.BOX)
         assert decibels(picture("render_thumbnail/92/"), np.asarray(whole)) > 28
 
@@ -351,15 +351,15 @@ class TestThumbnails:
         ("rest", "status"), [("12", 404), ("x", 400), ("", 400), (f"{NUMBER}/0", 400), (f"{NUMBER}/x", 400),
                              (f"{NUMBER}/99999", 400), (f"{NUMBER}/5/5/5", 400), (f"{NUMBER}/-5", 400)]
     )  # fmt: skip
-    def test_what_is_refused(self, here: Installation, name: str, rest: str, status: int) -> None:
+    def test_what_is_refused(self, services: Services, name: str, rest: str, status: int) -> None:
         assert ask(f"{name}/{rest}")["statusCode"] == status
 
-    def test_planes(self, here: Installation) -> None:
+    def test_planes(self, services: Services) -> None:
         assert ask(f"render_thumbnail/{NUMBER}/", "z=0&t=0&rdefId=5")["statusCode"] == 200
         assert ask(f"render_thumbnail/{NUMBER}/", "z=1")["statusCode"] == 404
         assert ask(f"render_thumbnail/{NUMBER}/", "rdefId=x")["statusCode"] == 400
 
-    def test_as_a_data_uri(self, here: Installation) -> None:
+    def test_as_a_data_uri(self, services: Services) -> None:
         found = document(f"get_thumbnail/{NUMBER}/50/")
         assert base64.b64decode(found.removeprefix("data:image/jpeg;base64,")) == body(
             ask(f"render_thumbnail/{NUMBER}/50/")
@@ -367,9 +367,9 @@ class TestThumbnails:
 
 
 class TestManyThumbnails:
-    def test_by_number_with_null_for_what_is_not_there(self, here: Installation) -> None:
-        put_slide(here.files, "93", Plan(300, 200))
-        here.files.slide("93").write_bytes(b"no slide")
+    def test_by_number_with_null_for_what_is_not_there(self, services: Services) -> None:
+        put_slide(services.files, "93", Plan(300, 200))
+        services.files.slide("93").write_bytes(b"no slide")
         found = document("get_thumbnails/", {"id": f"{NUMBER},{SMALL},12,93,{NAMED_NUMBER},{SMALL}"})
         assert list(found) == [NUMBER, SMALL, "12", "93", str(NAMED_NUMBER)]
         assert found["12"] is found["93"] is None
@@ -379,14 +379,14 @@ class TestManyThumbnails:
                 ask(f"render_thumbnail/{number}")
             )
 
-    def test_a_size_and_a_callback(self, here: Installation) -> None:
+    def test_a_size_and_a_callback(self, services: Services) -> None:
         answer = ask("get_thumbnails/20/", f"id={NUMBER}&callback=show", prefix="/webclient/")
         assert answer["headers"]["content-type"] == "application/javascript"
         content = json.loads(body(answer).decode().removeprefix("show(").removesuffix(")"))
         jpeg = base64.b64decode(content[NUMBER].partition(",")[2])
         assert decoded(jpeg).shape == (16, 20, 3)
 
-    def test_bounds(self, here: Installation) -> None:
+    def test_bounds(self, services: Services) -> None:
         fifty = ",".join(str(number) for number in range(100, 150))
         assert len(document("get_thumbnails/", {"id": fifty})) == 50
         for address, ids, limit in (
@@ -399,20 +399,20 @@ class TestManyThumbnails:
             assert limit in answer["body"]
 
     @pytest.mark.parametrize("ids", ["", ",", "x", "1,", "1,,2", "-1", "01", "1.5", "1" * 17])
-    def test_malformed_numbers(self, here: Installation, ids: str) -> None:
+    def test_malformed_numbers(self, services: Services, ids: str) -> None:
         assert ask("get_thumbnails/", {"id": ids})["statusCode"] == 400
 
     @pytest.mark.parametrize("rest", ["0/", "x/", "96/96/"])
-    def test_malformed_addresses(self, here: Installation, rest: str) -> None:
+    def test_malformed_addresses(self, services: Services, rest: str) -> None:
         assert ask(f"get_thumbnails/{rest}", f"id={NUMBER}")["statusCode"] == 400
 
-    def test_no_number_at_all(self, here: Installation) -> None:
+    def test_no_number_at_all(self, services: Services) -> None:
         assert ask("get_thumbnails/")["statusCode"] == 400
 
 
 def test_a_deleted_slide_is_gone(tmp_path: Path) -> None:
-    with served(tmp_path) as here:
-        here.files.hide(NUMBER)
+    with served(tmp_path) as services:
+        services.files.hide(NUMBER)
         for address, query in (
             (ADDRESS, ""), (f"render_image_region/{NUMBER}/0/0", "tile=0,0,0"), (f"render_thumbnail/{NUMBER}", ""),
             (f"histogram_json/{NUMBER}/channel/0", ""),

@@ -14,7 +14,7 @@ from opened import decibels, decoded, stored_level
 from PIL import Image
 from slides import JPEG2000_RGB, Pixels, Plan
 from vsv.pyramids.renderer import render_pyramid
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.slides.deepzoom_grid import Grid
 from webgateway_site import (
     HEIGHT,
@@ -37,22 +37,22 @@ SETTINGS = "c=1|0:255$FF0000,2|0:255$00FF00,3|0:255$0000FF&m=c"
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with served(tmp_path_factory.mktemp("data")) as here:
-        yield here
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    with served(tmp_path_factory.mktemp("data")) as services:
+        yield services
 
 
 @pytest.fixture(scope="module")
-def full(here: Installation) -> Pixels:
+def full(services: Services) -> Pixels:
     """Give the slide's pixels as OpenSlide reads them."""
-    return stored_level(here.files.slide(NUMBER), 0)
+    return stored_level(services.files.slide(NUMBER), 0)
 
 
 def deep_zoom(level_dz: int, col: int, row: int, suffix: str = "jpeg") -> bytes:
     return body(ask(f"{NUMBER}_files/{level_dz}/{col}_{row}.{suffix}", prefix="/DeepZoom/"))
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("services")
 class TestTiles:
     @pytest.mark.parametrize("resolution", range(LEVELS))
     def test_each_tile_is_the_deep_zoom_tile(self, resolution: int) -> None:
@@ -137,28 +137,28 @@ class TestRegions:
         found = region(f"region={left},{top},{width},{height}")
         assert decibels(found, full[top : top + height, left : left + width]) > 40
 
-    def test_a_region_that_is_a_tile_is_that_tile(self, here: Installation) -> None:
+    def test_a_region_that_is_a_tile_is_that_tile(self, services: Services) -> None:
         assert body(ask(ADDRESS, "region=256,512,256,256")) == deep_zoom(11, 1, 2)
 
     @pytest.mark.parametrize("asked", [f"{WIDTH},0,1,1", f"0,{HEIGHT},1,1", "-1,0,5,5"])
-    def test_regions_outside_are_not_found(self, here: Installation, asked: str) -> None:
+    def test_regions_outside_are_not_found(self, services: Services, asked: str) -> None:
         assert ask(ADDRESS, f"region={asked}")["statusCode"] == 404
 
     @pytest.mark.parametrize(
         "asked", ["", "1,2,3", "1,2,3,4,5", "0,0,0,5", "0,0,5,-1", "a,b,c,d", "0.5,0,5,5", "0,0,5,5 "]
     )
-    def test_malformed_regions_are_bad_requests(self, here: Installation, asked: str) -> None:
+    def test_malformed_regions_are_bad_requests(self, services: Services, asked: str) -> None:
         assert ask(ADDRESS, {"region": asked})["statusCode"] == 400
 
-    def test_a_tile_goes_before_a_region(self, here: Installation) -> None:
+    def test_a_tile_goes_before_a_region(self, services: Services) -> None:
         assert body(ask(ADDRESS, "tile=0,0,0&region=5,5,5,5")) == deep_zoom(11, 0, 0)
 
-    def test_one_of_them_is_required(self, here: Installation) -> None:
+    def test_one_of_them_is_required(self, services: Services) -> None:
         answer = ask(ADDRESS, SETTINGS)
         assert (answer["statusCode"], "tile or region" in answer["body"]) == (400, True)
 
-    def test_a_region_beyond_the_limit_is_refused_before_it_is_drawn(self, here: Installation) -> None:
-        put_slide(here.files, "90", Plan(17000, 40, associated="none", thumbnail=False))
+    def test_a_region_beyond_the_limit_is_refused_before_it_is_drawn(self, services: Services) -> None:
+        put_slide(services.files, "90", Plan(17000, 40, associated="none", thumbnail=False))
         answer = ask("render_image_region/90/0/0/", "region=0,0,17000,40")
         assert answer["statusCode"] == 400
         assert "16384" in answer["body"]
@@ -187,11 +187,11 @@ class TestFlips:
         assert decibels(found, full[:TILE, ::-1][:, :TILE]) > 35
 
     @pytest.mark.parametrize("flip", ["x", "hvh", "horizontal", "h,v"])
-    def test_other_flips_are_bad_requests(self, here: Installation, flip: str) -> None:
+    def test_other_flips_are_bad_requests(self, services: Services, flip: str) -> None:
         assert ask(ADDRESS, {"tile": "0,0,0", "flip": flip})["statusCode"] == 400
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("services")
 class TestFormats:
     @pytest.mark.parametrize(
         ("fmt", "mime", "kind"),
@@ -229,7 +229,7 @@ class TestFormats:
         assert ask(ADDRESS, f"tile=0,0,0&{more}")["statusCode"] == 400
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("services")
 class TestAddresses:
     @pytest.mark.parametrize("prefix", ["/webgateway/", "/webclient/"])
     @pytest.mark.parametrize("slash", ["", "/"])
@@ -292,7 +292,7 @@ class TestAddresses:
         assert ask(ADDRESS, "tile=0,0,0", method=method)["statusCode"] == 405
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("services")
 class TestCaching:
     @pytest.mark.parametrize(
         ("address", "query"),
@@ -335,23 +335,23 @@ class TestCaching:
         asked = ["tile=0,0,0", "tile=0,0,0,256,256", "region=0,0,256,256", f"tile=0,0,0&{SETTINGS}&q=1"]
         assert len({ask(ADDRESS, query)["headers"]["etag"] for query in asked}) == 1
 
-    def test_what_will_look_different_is_kept_for_a_minute(self, here: Installation) -> None:
-        put_slide(here.files, "91", Plan(300, 200, codec=JPEG2000_RGB, associated="none"))
+    def test_what_will_look_different_is_kept_for_a_minute(self, services: Services) -> None:
+        put_slide(services.files, "91", Plan(300, 200, codec=JPEG2000_RGB, associated="none"))
         asked: Any = ("render_image_region/91/0/0", "tile=0,0,0")
         before = ask(*asked)
         assert before["headers"]["cache-control"] == "private, max-age=60"
-        render_pyramid(here.library.slide("91"), here.files.pyramid("91"), jobs=1)
-        here.library.forget("91")
+        render_pyramid(services.slide_cache.slide("91"), services.files.pyramid("91"), jobs=1)
+        services.slide_cache.forget("91")
         after = ask(*asked)
         assert after["headers"]["cache-control"] == IMMUTABLE
         assert after["headers"]["etag"] != before["headers"]["etag"]
 
-    def test_an_origin_that_is_not_allowed_gets_no_header(self, here: Installation, tmp_path: Path) -> None:
-        object.__setattr__(here.settings, "allow_origin", "")
+    def test_an_origin_that_is_not_allowed_gets_no_header(self, services: Services, tmp_path: Path) -> None:
+        object.__setattr__(services.settings, "allow_origin", "")
         try:
             assert "access-control-allow-origin" not in ask(ADDRESS, "tile=0,0,0")["headers"]
         finally:
-            object.__setattr__(here.settings, "allow_origin", "*")
+            object.__setattr__(services.settings, "allow_origin", "*")
 
 
 NAMES = st.sampled_from(
@@ -366,7 +366,7 @@ KEY = st.sampled_from(
 )  # fmt: skip
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("services")
 class TestHostility:
     @given(NAMES, st.lists(PART, max_size=4), st.dictionaries(KEY, VALUE, max_size=5))
     def test_any_question_is_answered(self, name: str, parts: list[str], query: dict[str, str]) -> None:
@@ -390,6 +390,6 @@ class TestHostility:
     def test_a_long_address_is_a_bad_request(self) -> None:
         assert ask("imgData/" + "1" * 10_000)["statusCode"] == 400
 
-    def test_no_path_in_an_answer(self, here: Installation) -> None:
+    def test_no_path_in_an_answer(self, services: Services) -> None:
         for address in ("imgData/12/", f"{ADDRESS}/", "render_shape_mask/5/"):
-            assert str(here.files.root) not in ask(address)["body"]
+            assert str(services.files.root) not in ask(address)["body"]

@@ -14,10 +14,10 @@ from vsv.storage.numeric_ids import candidates
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, list[SlideRecord]]]:
     folder = tmp_path_factory.mktemp("served")
-    with site(folder) as here:
-        assert here.bring("a.svs", slide_bytes()) == 200
-        assert here.bring("b.svs", slide_bytes("")) == 200
-        found = sorted(here.records(), key=lambda record: record.filename)
+    with site(folder) as services:
+        assert services.bring("a.svs", slide_bytes()) == 200
+        assert services.bring("b.svs", slide_bytes("")) == 200
+        found = sorted(services.records(), key=lambda record: record.filename)
     with server(folder / "data") as running:
         yield running, found
 

@@ -38,8 +38,8 @@ def is_alive(pid: int) -> bool:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    with site(tmp_path) as here:
-        assert here.bring("a.svs", slide_bytes(label=True)) == 200
+    with site(tmp_path) as services:
+        assert services.bring("a.svs", slide_bytes(label=True)) == 200
     return tmp_path
 
 

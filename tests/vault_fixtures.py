@@ -6,9 +6,9 @@ from pathlib import Path
 import boto3
 import pytest
 from moto import mock_aws
-from vsv.aws.s3_object_store import S3Vault
-from vsv.storage.folder_object_store import FolderVault
-from vsv.storage.object_store import Vault
+from vsv.aws.s3_object_store import S3ObjectStore
+from vsv.storage.folder_object_store import FolderObjectStore
+from vsv.storage.object_store import ObjectStore
 
 from tests.like_s3 import BUCKET, PART, REGION, LikeS3
 
@@ -30,9 +30,9 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[LikeS3]:
 
 
 @pytest.fixture(params=["folder", "s3"])
-def vault(request: pytest.FixtureRequest, tmp_path: Path) -> Vault:
+def vault(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     if request.param == "s3":
-        return S3Vault(BUCKET, "originals", "STANDARD", request.getfixturevalue("s3"))
+        return S3ObjectStore(BUCKET, "originals", "STANDARD", request.getfixturevalue("s3"))
     root = tmp_path / "copies"
     root.mkdir()
-    return FolderVault(root)
+    return FolderObjectStore(root)

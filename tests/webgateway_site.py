@@ -17,7 +17,7 @@ from slides import Pixels, Plan, write_slide
 from vsv import runtime
 from vsv.errors import SettingsError
 from vsv.pyramids.renderer import render_pyramid
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.settings import Settings
 from vsv.storage.slide_files import SlideFiles
 
@@ -32,21 +32,21 @@ def no_records() -> Any:
 
 
 @contextmanager
-def served(data: Path) -> Iterator[Installation]:
+def served(data: Path) -> Iterator[Services]:
     """Serve a slide with its pyramid, one whose ImageID is no number, and one of a single tile; without records."""
-    here = Installation(Settings(data), no_records, no_records, no_records, no_records)
-    here.files.prepare()
+    services = Services(Settings(data), no_records, no_records, no_records, no_records)
+    services.files.prepare()
     for image_id, plan in (
         (NUMBER, Plan(WIDTH, HEIGHT)),
         (NAMED, Plan(600, 500)),
         (SMALL, Plan(200, 150, downsamples=(1,))),
     ):
-        put_slide(here.files, image_id, plan)
-    render_pyramid(here.library.slide(NUMBER), here.files.pyramid(NUMBER), jobs=1)
-    here.library.forget(NUMBER)
-    runtime.use(here)
+        put_slide(services.files, image_id, plan)
+    render_pyramid(services.slide_cache.slide(NUMBER), services.files.pyramid(NUMBER), jobs=1)
+    services.slide_cache.forget(NUMBER)
+    runtime.use(services)
     try:
-        yield here
+        yield services
     finally:
         runtime.use(None)
 

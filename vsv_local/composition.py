@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vsv import runtime
 from vsv.errors import SettingsError
-from vsv.runtime import ImportStarter, Installation
+from vsv.services import ImportStarter, Services
 from vsv.settings import Settings, number
 
 from vsv_local.ingest.handoff import Handover
@@ -20,15 +20,15 @@ DATABASE = "records.sqlite"
 @contextmanager
 def standalone(
     data: Path, folders: Sequence[Path] = (), *, in_place: bool = False, threads: int = IMPORT_THREADS
-) -> Iterator[tuple[Installation, Intake]]:
+) -> Iterator[tuple[Services, Intake]]:
     """Be the installation of a data folder for the length of a block; raises SettingsError where it cannot be.
 
     ``folders`` are where files may be brought in from; ``threads`` how many are copied and read at once.
     """
-    intake = Intake(lambda: here, folders, in_place=in_place, threads=threads)
-    with _being(data, lambda: intake) as here:
+    intake = Intake(lambda: services, folders, in_place=in_place, threads=threads)
+    with _being(data, lambda: intake) as services:
         try:
-            yield here, intake
+            yield services, intake
         finally:
             intake.close()
 
@@ -36,10 +36,10 @@ def standalone(
 @contextmanager
 def worker_installation(
     data: Path, folders: Sequence[Path], hand_over: Callable[[str], None]
-) -> Iterator[Installation]:
+) -> Iterator[Services]:
     """Be the same installation in a process that serves only: imports are handed over by their file's name."""
-    with _being(data, lambda: Handover(folders, hand_over)) as here:
-        yield here
+    with _being(data, lambda: Handover(folders, hand_over)) as services:
+        yield services
 
 
 def _destinations(data: Path) -> str:
@@ -49,24 +49,24 @@ def _destinations(data: Path) -> str:
 
 
 @contextmanager
-def _being(data: Path, make_starter: Callable[[], ImportStarter]) -> Iterator[Installation]:
+def _being(data: Path, make_starter: Callable[[], ImportStarter]) -> Iterator[Services]:
     try:
         (data / "slides").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"the data folder {data} cannot be written to") from error
     settings = _settings(data.resolve())
     database = open_database(data / DATABASE)
-    here = Installation(
+    services = Services(
         settings,
         make_slides=lambda: SqliteSlideStore(database),
         make_imports=lambda: SqliteImportStore(database),
         make_starter=make_starter,
         make_jobs=lambda: SqliteJobStore(database),
     )
-    here.files.prepare()
-    runtime.use(here)
+    services.files.prepare()
+    runtime.use(services)
     try:
-        yield here
+        yield services
     finally:
         runtime.use(None)
         database.close()

@@ -19,10 +19,10 @@ MARGIN_MS = 120_000
 @observed
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Take ``{"filename", "runId", "transfer"}`` and give ``transfer``, with ``done`` when all of it is here."""
-    here = current()
-    run = current_run(here, event["filename"], event["runId"])
+    services = current()
+    run = current_run(services, event["filename"], event["runId"])
     wanted = DroppedObject.from_source(run.source or "")
-    done = copy_in(here, run, wanted, _client(), partial(_has_time, context))
+    done = copy_in(services, run, wanted, _client(), partial(_has_time, context))
     rounds = int(event.get("transfer", {}).get("rounds", 0)) + 1
     completed = int(event.get("transfer", {}).get("completed", 0)) + done
     return {"done": done, "completed": completed, "rounds": rounds, "waitSeconds": 1}

@@ -13,9 +13,9 @@ from vsv.runtime import current
 @observed
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Take ``{"filename", "size", "runId"}`` and give it with ``imageId``."""
-    here = current()
+    services = current()
     with failures_counted():
-        run = extract_run(here, current_run(here, event["filename"], event["runId"]))
-    if (slide := here.slides.get(str(run.image_id))) is not None:
+        run = extract_run(services, current_run(services, event["filename"], event["runId"]))
+    if (slide := services.slides.get(str(run.image_id))) is not None:
         minutes(SCAN_TO_VIEWABLE_MINUTES, scan_to_viewable(run, slide))
     return {**event, "imageId": run.image_id}

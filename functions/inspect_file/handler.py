@@ -16,10 +16,10 @@ def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
     ``transfer``, where it is given, tells in ``done`` whether DataSync has brought the file.
     """
-    here = current()
-    run = current_run(here, event["filename"], event["runId"])
+    services = current()
+    run = current_run(services, event["filename"], event["runId"])
     waited = transfer(run)
     with failures_counted():
-        inspect_run(here, run, arrived=event.get("transfer", {}).get("done", True))
+        inspect_run(services, run, arrived=event.get("transfer", {}).get("done", True))
     minutes(TRANSFER_MINUTES, waited)  # only of files that are whole
     return event

@@ -12,29 +12,29 @@ from typing import Any
 from vsv.lifecycle.job_runner import runs
 from vsv.metrics import BYTES_PURGED, FILES_PURGED, JOB_DONE, JOB_FAILED, JOB_WAIT_MINUTES
 from vsv.records.models import JobKind, JobRecord, JobState
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.timestamps import now_utc
 from vsv.workflow.job_queue import due
 
 from lambda_support.observability import count, count_bytes, count_kind, minutes
 
 
-def run_due_jobs(here: Installation, kinds: Iterable[JobKind], context: Any, needs_ms: int) -> dict[str, Any]:
+def run_due_jobs(services: Services, kinds: Iterable[JobKind], context: Any, needs_ms: int) -> dict[str, Any]:
     """Run what is due as long as ``needs_ms`` are left before each; give what a stream's event source asks for.
 
     Raises UnavailableError where the records cannot be read.
     """
-    for job in runs(here, tuple(kinds), lambda: context.get_remaining_time_in_millis() > needs_ms):
+    for job in runs(services, tuple(kinds), lambda: context.get_remaining_time_in_millis() > needs_ms):
         _count(job)
     return {"batchItemFailures": []}
 
 
-def tell_longest_wait(here: Installation) -> None:
+def tell_longest_wait(services: Services) -> None:
     """Tell how long the job that waits longest has waited, of whatever kind; raises UnavailableError.
 
     For one function alone: the silence of two that tell the same would not be heard.
     """
-    minutes(JOB_WAIT_MINUTES, longest_wait(due(here, JobKind)))
+    minutes(JOB_WAIT_MINUTES, longest_wait(due(services, JobKind)))
 
 
 def longest_wait(jobs: Iterable[JobRecord]) -> float:

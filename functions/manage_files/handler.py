@@ -11,7 +11,8 @@ from lambda_support.job_batches import run_due_jobs, tell_longest_wait
 from lambda_support.observability import observed
 from vsv.errors import BadRequestError
 from vsv.lifecycle.daily_schedule import LOOKS
-from vsv.runtime import Installation, current
+from vsv.runtime import current
+from vsv.services import Services
 from vsv.workflow.job_queue import OF_FILES
 
 log = logging.getLogger(__name__)
@@ -23,17 +24,17 @@ NEEDS_MS = 300_000
 @observed
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Do what the event's ``look`` names, one of ``daily.LOOKS``; without one run the jobs that are due."""
-    here = current()
+    services = current()
     if (name := event.get("look")) is not None:
-        return _look(here, name)
-    tell_longest_wait(here)
-    return run_due_jobs(here, OF_FILES, context, NEEDS_MS)
+        return _look(services, name)
+    tell_longest_wait(services)
+    return run_due_jobs(services, OF_FILES, context, NEEDS_MS)
 
 
-def _look(here: Installation, name: object) -> dict[str, Any]:
+def _look(services: Services, name: object) -> dict[str, Any]:
     """Look for what is due by age; the jobs that are asked for wake this function by their table's stream."""
     if not isinstance(name, str) or name not in LOOKS:
         raise BadRequestError(f"a look is one of {', '.join(LOOKS)}")
-    asked = len(LOOKS[name](here))
+    asked = len(LOOKS[name](services))
     log.info("%s: %d jobs were asked for", name, asked)
     return {"asked": asked}

@@ -24,14 +24,14 @@ def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
     Raises BadRequestError for what cannot be imported, UnavailableError for what cannot be now.
     """
-    here, detail = current(), event.get("detail") or {}
+    services, detail = current(), event.get("detail") or {}
     dropped = DroppedObject.from_event(detail)
     size = detail["object"].get("size")
-    if dropped.bucket != required(here.settings.drop_bucket, "VSV_DROP_BUCKET"):
+    if dropped.bucket != required(services.settings.drop_bucket, "VSV_DROP_BUCKET"):
         raise BadRequestError("it is in another bucket than the drop-in bucket")
     if dropped.key.endswith("/") and size == 0:
         return {"state": None}  # the console's way to make a folder
-    if (receipt := receive_object(here, dropped, size)) is None:
+    if (receipt := receive_object(services, dropped, size)) is None:
         log.info("a later version of the dropped object has been asked for already")
         return {"state": None}
     return {"state": receipt.state}

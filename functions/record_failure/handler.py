@@ -21,14 +21,14 @@ log = logging.getLogger(__name__)
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Record the failure of a run that is under way; one that has ended, or was replaced, is left alone."""
     try:
-        failure, here = failure_of(event), current()
-        run = current_run(here, failure.filename, failure.run_id)
+        failure, services = failure_of(event), current()
+        run = current_run(services, failure.filename, failure.run_id)
     except (BadRequestError, NotFoundError, VersionConflictError) as error:
         log.info("there is nothing to record: %s", error)
         return {"recorded": False}
     if run.state not in UNDER_WAY:
         return {"recorded": False}
     log.warning("an import failed: %s", failure.reason)
-    record_failure(here, run, failure.reason)
+    record_failure(services, run, failure.reason)
     count(IMPORTS_FAILED)
     return {"recorded": True}

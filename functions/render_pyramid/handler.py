@@ -9,7 +9,8 @@ from vsv.ingest.progress import NotedProgress
 from vsv.ingest.runs import current_run, is_object
 from vsv.ingest.steps import render_run, render_stored
 from vsv.metrics import IMPORTS_READY
-from vsv.runtime import Installation, current
+from vsv.runtime import current
+from vsv.services import Services
 
 from render_pyramid.marking import mark_imported, s3_client
 
@@ -22,12 +23,12 @@ def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
     Raises VersionConflictError for a run that was replaced, when the slide that it has stored is rendered.
     """
-    here = current()
+    services = current()
     try:
-        _render(here, event)
+        _render(services, event)
     except VersionConflictError:
         if (image_id := event.get("imageId")) is not None:
-            render_stored(here, image_id, lambda _done, _total: None)
+            render_stored(services, image_id, lambda _done, _total: None)
         raise
     count(IMPORTS_READY)
     if is_object(event.get("source")):
@@ -35,7 +36,7 @@ def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     return event
 
 
-def _render(here: Installation, event: dict[str, Any]) -> None:
-    run = current_run(here, event["filename"], event["runId"])
+def _render(services: Services, event: dict[str, Any]) -> None:
+    run = current_run(services, event["filename"], event["runId"])
     with failures_counted():
-        render_run(here, run, NotedProgress(here, run))
+        render_run(services, run, NotedProgress(services, run))

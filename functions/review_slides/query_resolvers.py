@@ -32,10 +32,10 @@ def _slide(record: SlideRecord) -> Fields:
 def get_slide(**given: Any) -> Fields | None:
     """Give a slide, null for none."""
     identity.reader()
-    here, image_id = current(), arguments.image_id(given)
-    record = here.slides.get(image_id)
-    if record is not None and here.settings.data is not None:
-        here.files.note_opened(image_id)  # the functions that show slides may not write
+    services, image_id = current(), arguments.image_id(given)
+    record = services.slides.get(image_id)
+    if record is not None and services.settings.data is not None:
+        services.files.note_opened(image_id)  # the functions that show slides may not write
     return None if record is None else _slide(record)
 
 

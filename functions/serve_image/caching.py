@@ -4,21 +4,21 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from lambda_support.http import Request, Response, content_etag, is_unchanged, tagged
-from vsv.runtime import Installation
+from vsv.services import Services
 
 IMMUTABLE = "max-age=31536000, immutable"
 REVALIDATE = "no-cache"
 PROVISIONAL = "max-age=60"
 
 
-def headers(here: Installation, etag: str, kept: str) -> dict[str, str]:
+def headers(services: Services, etag: str, kept: str) -> dict[str, str]:
     """Give the headers of an image, which an edge that knows who asks may keep for all."""
-    return {"etag": etag, **_alike(here.settings.allow_origin, here.settings.tile_caching, kept)}
+    return {"etag": etag, **_alike(services.settings.allow_origin, services.settings.tile_caching, kept)}
 
 
-def document_headers(here: Installation, etag: str) -> dict[str, str]:
+def document_headers(services: Services, etag: str) -> dict[str, str]:
     """Give the headers of a document about a slide, which is asked for anew each time."""
-    return {"etag": etag, **_alike(here.settings.allow_origin, "private", REVALIDATE)}
+    return {"etag": etag, **_alike(services.settings.allow_origin, "private", REVALIDATE)}
 
 
 @lru_cache(maxsize=64)
@@ -27,9 +27,9 @@ def _alike(allowed: str, by_whom: str, kept: str) -> Mapping[str, str]:
     return {"cache-control": f"{by_whom}, {kept}", "x-content-type-options": "nosniff", **_cors(allowed)}
 
 
-def cors(here: Installation) -> dict[str, str]:
+def cors(services: Services) -> dict[str, str]:
     """Give the header that lets other sites' pages read images, where they may."""
-    return _cors(here.settings.allow_origin)
+    return _cors(services.settings.allow_origin)
 
 
 def _cors(allowed: str) -> dict[str, str]:

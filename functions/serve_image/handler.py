@@ -5,7 +5,8 @@ from typing import Any, Protocol
 
 from lambda_support.http import Request, Response, answer
 from vsv.errors import NotFoundError, VsvError
-from vsv.runtime import Installation, current
+from vsv.runtime import current
+from vsv.services import Services
 
 from serve_image import caching
 
@@ -13,7 +14,7 @@ from serve_image import caching
 class ImageProtocol(Protocol):
     """What a module must have to be one."""
 
-    def respond(self, here: Installation, request: Request) -> Response:
+    def respond(self, services: Services, request: Request) -> Response:
         """Answer a request; raises the domain's errors."""
 
 

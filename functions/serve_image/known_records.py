@@ -4,15 +4,15 @@ import logging
 
 from vsv.errors import SettingsError, UnavailableError
 from vsv.records.models import SlideRecord
-from vsv.runtime import Installation
+from vsv.services import Services
 
 log = logging.getLogger(__name__)
 
 
-def record_of(here: Installation, image_id: str) -> SlideRecord | None:
+def record_of(services: Services, image_id: str) -> SlideRecord | None:
     """Give what is known of the slide; None where nothing is, where there are no records, or none can be read now."""
     try:
-        return here.slides.get(image_id)
+        return services.slides.get(image_id)
     except SettingsError:
         return None
     except UnavailableError as error:

@@ -4,18 +4,18 @@ import re
 
 from lambda_support.http import Request
 from vsv.errors import InvalidTileAddressError
-from vsv.runtime import Installation
+from vsv.services import Services
 
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}", re.ASCII)
 
 
-def site_address(here: Installation, request: Request) -> str:
+def site_address(services: Services, request: Request) -> str:
     """Give the origin at which this server is reached: as set, else as this request was addressed.
 
     Raises InvalidTileAddressError.
     """
-    if here.settings.site:
-        return here.settings.site
+    if services.settings.site:
+        return services.settings.site
     # The site's edge says so; nobody else reaches a function on AWS.
     if _HOST.fullmatch(edge := request.headers.get("x-vsv-host", "")):
         return f"https://{edge}"

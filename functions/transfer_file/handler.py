@@ -17,12 +17,12 @@ from transfer_file.following import Following, follow
 @observed
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Take ``{"filename", "runId", "transfer"}`` and give ``transfer`` one step further: see ``Following``."""
-    here = current()
-    run = current_run(here, event["filename"], event["runId"])
+    services = current()
+    run = current_run(services, event["filename"], event["runId"])
     # At every look, so that a single file that is stuck raises its alarm, not only those that arrive late.
     minutes(TRANSFER_MINUTES, transfer(run))
-    task = _task(required(here.settings.transfer_task, "VSV_TRANSFER_TASK"))
-    return follow(here.imports, task, run, Following.from_event(event.get("transfer", {}))).to_event()
+    task = _task(required(services.settings.transfer_task, "VSV_TRANSFER_TASK"))
+    return follow(services.imports, task, run, Following.from_event(event.get("transfer", {}))).to_event()
 
 
 @cache

@@ -6,30 +6,30 @@ its loop first: what the page cache holds is answered there, anything else break
 
 from contextvars import ContextVar
 
-_in_haste: ContextVar[bool] = ContextVar("in_haste", default=False)
+_is_non_blocking: ContextVar[bool] = ContextVar("in_haste", default=False)
 
 
 class WouldWaitError(Exception):
     """The answer needs a disk or work; not one of the domain's errors, because nothing is wrong."""
 
 
-class at_once:  # noqa: N801  used as a function; a generator would cost as much as reading a tile
+class non_blocking:  # noqa: N801  used as a function; a generator would cost as much as reading a tile
     """Let a block raise WouldWaitError rather than wait."""
 
     __slots__ = ("_token",)
 
     def __enter__(self) -> None:
-        self._token = _in_haste.set(True)
+        self._token = _is_non_blocking.set(True)
 
     def __exit__(self, *_raised: object) -> None:
-        _in_haste.reset(self._token)
+        _is_non_blocking.reset(self._token)
 
 
-in_haste = _in_haste.get
+is_non_blocking = _is_non_blocking.get
 """Tells whether waiting is out of the question."""
 
 
-def may_wait() -> None:
+def check_may_wait() -> None:
     """Raise WouldWaitError in haste; called before what takes time."""
-    if _in_haste.get():
+    if _is_non_blocking.get():
         raise WouldWaitError

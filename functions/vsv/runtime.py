@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Protocol
 
 from vsv.errors import SettingsError
 from vsv.settings import Settings, from_environment, required
-from vsv.slides.slide_cache import Library
+from vsv.slides.slide_cache import SlideCache
 from vsv.storage.slide_files import SlideFiles
 
 if TYPE_CHECKING:  # cold start: a tile has no record
     from vsv.delivery.destinations import Destination
     from vsv.records.models import ImportRecord
     from vsv.records.stores import ImportStore, JobStore, SlideStore
-    from vsv.storage.numeric_ids import Numbers
-    from vsv.storage.object_store import Vault
+    from vsv.storage.numeric_ids import NumericIds
+    from vsv.storage.object_store import ObjectStore
 
 
 class ImportStarter(Protocol):
@@ -47,7 +47,7 @@ class ImportStarter(Protocol):
 
 
 @dataclass(frozen=True)
-class Installation:
+class Services:
     """One installation. Its parts are made when they are first needed: a tile needs no database."""
 
     settings: Settings
@@ -64,16 +64,16 @@ class Installation:
         return SlideFiles(self.settings.data)
 
     @cached_property
-    def library(self) -> Library:
+    def library(self) -> SlideCache:
         """The opened slides."""
-        return Library(self.files)
+        return SlideCache(self.files)
 
     @cached_property
-    def numbers(self) -> Numbers:
+    def numbers(self) -> NumericIds:
         """The slides by number."""
-        from vsv.storage.numeric_ids import Numbers  # noqa: PLC0415  cold start
+        from vsv.storage.numeric_ids import NumericIds  # noqa: PLC0415  cold start
 
-        return Numbers(self.files)
+        return NumericIds(self.files)
 
     @cached_property
     def slides(self) -> SlideStore:
@@ -98,19 +98,21 @@ class Installation:
         return destinations_in(required(self.settings.destinations, "VSV_DESTINATIONS"))
 
     @cached_property
-    def archive(self) -> Vault:
+    def archive(self) -> ObjectStore:
         """Where originals are kept that were archived; raises SettingsError where there is no archive."""
-        from vsv.storage.object_store import vault_at  # noqa: PLC0415  cold start: boto3, where it is a bucket
+        from vsv.runtime import object_store_at
+from vsv.storage.object_store import   # noqa: PLC0415  cold start: boto3, where it is a bucket
 
         settings = self.settings
-        return vault_at(required(settings.archive, "VSV_ARCHIVE"), settings.archive_class)
+        return object_store_at(required(settings.archive, "VSV_ARCHIVE"), settings.archive_class)
 
     @cached_property
-    def published(self) -> Vault:
+    def published(self) -> ObjectStore:
         """Where published copies are kept besides here; raises SettingsError where that is nowhere."""
-        from vsv.storage.object_store import vault_at  # noqa: PLC0415  cold start: boto3, where it is a bucket
+        from vsv.runtime import object_store_at
+from vsv.storage.object_store import   # noqa: PLC0415  cold start: boto3, where it is a bucket
 
-        return vault_at(required(self.settings.published, "VSV_PUBLISHED"))
+        return object_store_at(required(self.settings.published, "VSV_PUBLISHED"))
 
     @cached_property
     def starter(self) -> ImportStarter:
@@ -118,16 +120,16 @@ class Installation:
         return self.make_starter()
 
 
-_in_use: Installation | None = None
+_in_use: Services | None = None
 
 
-def use(installation: Installation | None) -> None:
+def use(installation: Services | None) -> None:
     """Let this process be that installation; None forgets it."""
     global _in_use  # noqa: PLW0603  Lambda hands a handler nothing but its event
     _in_use = installation
 
 
-def current() -> Installation:
+def current() -> Services:
     """Give the installation that this process is; raises SettingsError where AWS's settings are missing."""
     if _in_use is None:
         use(on_aws(from_environment()))
@@ -135,10 +137,10 @@ def current() -> Installation:
     return _in_use
 
 
-def on_aws(settings: Settings) -> Installation:
+def on_aws(settings: Settings) -> Services:
     """Put an installation together from AWS's services."""
     imports = cache(lambda: _import_store(settings))
-    return Installation(
+    return Services(
         settings,
         make_slides=lambda: _slide_store(settings),
         make_imports=imports,

@@ -45,12 +45,12 @@ KEPT_LABELS = 120
 @pytest.fixture(scope="module")
 def aws(browser: Browser, sample: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsSite]:
     """The site with the sample slide and the handlers' own settings; no request leaves this machine."""
-    with pytest.MonkeyPatch.context() as patch, mock_aws(), site(tmp_path_factory.mktemp("aws")) as here:
-        assert here.bring("a.svs", with_image_id(sample, SAMPLE_ID)) == 200
+    with pytest.MonkeyPatch.context() as patch, mock_aws(), site(tmp_path_factory.mktemp("aws")) as services:
+        assert services.bring("a.svs", with_image_id(sample, SAMPLE_ID)) == 200
         settings = replace(
-            here.here.settings, edge_secret=EDGE_SECRET, tile_caching="public", allow_origin=""
+            services.services.settings, edge_secret=EDGE_SECRET, tile_caching="public", allow_origin=""
         )
-        runtime.use(replace(here.here, settings=settings))
+        runtime.use(replace(services.services, settings=settings))
         with served(Login) as login, served(lambda origin: _site(origin, login, patch)) as made:
             yield made
 

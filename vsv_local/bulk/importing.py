@@ -12,7 +12,7 @@ from vsv.errors import InvalidNameError
 from vsv.ingest.receive import Receipt, Safety, receive, retry
 from vsv.ingest.validation import checksum
 from vsv.records.models import ImportRecord, ImportState
-from vsv.runtime import Installation
+from vsv.services import Services
 
 from vsv_local.bulk.file_discovery import UNREADABLE, Found, misnamed, slide_files
 from vsv_local.bulk.parallel_work import Outcome, Result, Task, pause
@@ -60,14 +60,14 @@ class FilesAtHand(ScannerFolders):
 class FileImporter:
     """Imports single files; any number of threads may ask."""
 
-    def __init__(self, here: Installation, intake: Intake, stopping: Event) -> None:
-        self._here, self._intake, self._stopping = here, intake, stopping
+    def __init__(self, services: Services, intake: Intake, stopping: Event) -> None:
+        self._services, self._intake, self._stopping = services, intake, stopping
         self._at_hand = FilesAtHand()
         intake.folders = self._at_hand
 
     def tasks(self, paths: Sequence[Path]) -> Iterator[Task]:
         """Give the work that each slide of files and folders is."""
-        for found in slide_files(paths, self._here.files.root):
+        for found in slide_files(paths, self._services.files.root):
             yield Task(str(found.path), found.size, partial(self.bring, found))
 
     def bring(self, found: Found) -> Outcome:
@@ -84,14 +84,14 @@ class FileImporter:
 
     def _bring(self, found: Found) -> Outcome:
         name, size = found.path.name, found.path.stat().st_size
-        receipt = receive(self._here, name, size)
+        receipt = receive(self._services, name, size)
         was_here = receipt.state is ImportState.READY
         if receipt.state is ImportState.FAILED:
-            retry(self._here, name)  # who names a file again wants it tried again
+            retry(self._services, name)  # who names a file again wants it tried again
         if receipt.state is not ImportState.READY:
             receipt = self._settled(found.path.absolute(), size)
         if receipt.state is ImportState.READY and self._are_several(name, size):
-            receipt = receive(self._here, name, size, checksum(found.path))
+            receipt = receive(self._services, name, size, checksum(found.path))
         return self._outcome(found, receipt, was_here=was_here)
 
     def _settled(self, path: Path, size: int) -> Receipt:
@@ -100,7 +100,7 @@ class FileImporter:
         runs: set[str] = set()
         while True:
             self._wait_for_us(path.name)
-            run = self._here.imports.get(path.name)
+            run = self._services.imports.get(path.name)
             if (
                 run is not None
                 and run.state is ImportState.FAILED
@@ -108,7 +108,7 @@ class FileImporter:
             ):
                 return Receipt(Safety.NOT_YET, run.state, run.error)  # to ask again would begin again
             unnoted = self._intake.unnoted(run) if run is not None else None
-            receipt = receive(self._here, path.name, size)  # takes it up where its process has died
+            receipt = receive(self._services, path.name, size)  # takes it up where its process has died
             if receipt.state in _ENDED or run is None:
                 return receipt
             troubles += run.error is not None or unnoted is not None
@@ -122,19 +122,19 @@ class FileImporter:
 
     def _wait_for_us(self, name: str) -> None:
         """Wait until this process has done what it can about a file; stopped, what it does is ended by ``close``."""
-        run = self._here.imports.get(name)
+        run = self._services.imports.get(name)
         while run is not None and self._intake.works_on(run):
             pause(_POLL_SECONDS, self._stopping)
 
     def _are_several(self, filename: str, size: int) -> bool:
         """Tell whether only their content tells slides of this name and size apart."""
-        page = self._here.slides.by_filename(filename, 100)
+        page = self._services.slides.by_filename(filename, 100)
         return sum(record.file_size == size for record in page.items) > 1
 
     def _outcome(self, found: Found, receipt: Receipt, *, was_here: bool) -> Outcome:
         if receipt.state is not ImportState.READY or receipt.image_id is None:
             return _failed(found, receipt.error or _UNFINISHED)
-        if self._here.files.is_hidden(receipt.image_id):
+        if self._services.files.is_hidden(receipt.image_id):
             reason = f"it was deleted: vsv delete --undo {receipt.image_id} brings it back"
             # Somebody wants this very file; in a folder it is one that somebody did not want.
             return Outcome(str(found.path), Result.FAILED if found.named else Result.SKIPPED, reason=reason)

@@ -7,7 +7,7 @@ from threading import Event
 from filelock import Timeout
 from vsv.ingest.steps import render
 from vsv.records.models import SlideRecord, Status
-from vsv.runtime import Installation
+from vsv.services import Services
 
 from vsv_local.bulk.parallel_work import Outcome, Result, StoppedError, Task
 from vsv_local.bulk.run_records import Run
@@ -23,12 +23,12 @@ _PAGE = 100
 class Renderer:
     """Renders single slides; ``jobs`` threads do so for all that are at work."""
 
-    def __init__(self, here: Installation, run: Run, stopping: Event, threads_each: int) -> None:
-        self._here, self._run, self._stopping, self._threads = here, run, stopping, threads_each
+    def __init__(self, services: Services, run: Run, stopping: Event, threads_each: int) -> None:
+        self._services, self._run, self._stopping, self._threads = services, run, stopping, threads_each
 
     def tasks(self, image_ids: Sequence[str]) -> Iterator[Task]:
         """Give the work that each slide is; all of them where none is named."""
-        for image_id, record in wanted(self._here, image_ids):
+        for image_id, record in wanted(self._services, image_ids):
             pixels = record.width * record.height if record else 0
             yield Task(image_id, pixels, partial(self._render, image_id, record.filename if record else None))
 
@@ -36,13 +36,13 @@ class Renderer:
         if filename is None:
             return self._rendered(image_id)
         try:
-            with import_lock(self._here.files, filename):
+            with import_lock(self._services.files, filename):
                 return self._rendered(image_id)
         except Timeout:
             return Outcome(image_id, Result.SKIPPED, image_id, "another process is at work on it")
 
     def _rendered(self, image_id: str) -> Outcome:
-        if render(self._here, image_id, partial(self._progress, image_id), self._threads):
+        if render(self._services, image_id, partial(self._progress, image_id), self._threads):
             return Outcome(image_id, Result.OK, image_id)
         return Outcome(image_id, Result.SKIPPED, image_id, "it has all its levels")
 
@@ -52,19 +52,19 @@ class Renderer:
         self._run.at(image_id, done, total)
 
 
-def wanted(here: Installation, image_ids: Sequence[str]) -> Iterator[tuple[str, SlideRecord | None]]:
+def wanted(services: Services, image_ids: Sequence[str]) -> Iterator[tuple[str, SlideRecord | None]]:
     """Give slides with their records, where there are any: those named, else all whose original is here."""
     for image_id in image_ids:
-        yield image_id, here.slides.get(image_id)
+        yield image_id, services.slides.get(image_id)
     if not image_ids:
-        yield from ((record.image_id, record) for record in all_slides(here) if _is_here(record))
+        yield from ((record.image_id, record) for record in all_slides(services) if _is_here(record))
 
 
-def all_slides(here: Installation) -> Iterator[SlideRecord]:
+def all_slides(services: Services) -> Iterator[SlideRecord]:
     """Give every slide's record, a page at a time."""
     token = None
     while True:
-        page = here.slides.list_all(_PAGE, token)
+        page = services.slides.list_all(_PAGE, token)
         yield from page.items
         if (token := page.next_token) is None:
             return

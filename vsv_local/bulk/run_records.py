@@ -115,12 +115,12 @@ class Run:
             self._held.acquire()
         except OSError as error:
             raise UnavailableError(DISK) from error
-        self._write(at_once=True)
+        self._write(non_blocking=True)
         return self
 
     def __exit__(self, *_raised: object) -> None:
         with self._guard:
-            self._write(at_once=True)
+            self._write(non_blocking=True)
         self._held.release()
 
     def close(self, end: End) -> None:
@@ -189,9 +189,9 @@ class Run:
         except OSError as error:
             self._tell(error)
 
-    def _write(self, *, at_once: bool = False) -> None:
+    def _write(self, *, non_blocking: bool = False) -> None:
         now = time.monotonic()
-        if not at_once and now - self._written_at < EVERY_S:
+        if not non_blocking and now - self._written_at < EVERY_S:
             return
         self._written_at = now
         seconds_left = None if self.state.end else self._seconds_left()

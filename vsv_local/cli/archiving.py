@@ -10,13 +10,13 @@ from vsv.errors import VsvError
 from vsv.lifecycle import requests
 from vsv.lifecycle.archive_policy import idle
 from vsv.records.models import JobRecord, JobState
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.workflow.transitions import Decider
 
 from vsv_local.cli.finishing import JobFailedError, finish
 from vsv_local.cli.options import OPERATOR, data_option, existing
 
-Ask = Callable[[Installation, str, Decider], JobRecord]
+Ask = Callable[[Services, str, Decider], JobRecord]
 
 
 @click.command(short_help="Move originals to the archive")
@@ -33,15 +33,17 @@ def archive(
     """Move originals to the archive. The slides stay viewable; VSV_ARCHIVE names the archive."""
     if bool(image_ids) == idle_ones:
         raise click.UsageError("name the slides to archive, or use --idle")
-    with existing(data) as here:
+    with existing(data) as services:
         wanted: Iterable[str] = image_ids
         if idle_ones:
-            found = idle(here, days or here.settings.archive_after_days, datetime.now(UTC), noted=not dry_run)
+            found = idle(
+                services, days or services.settings.archive_after_days, datetime.now(UTC), noted=not dry_run
+            )
             wanted = [record.image_id for record in found]
         if dry_run:
             click.echo("\n".join([*wanted, f"{len(list(wanted))} to archive"]))
             return
-        done = [_run_one(here, image_id, requests.archive, "is archived") for image_id in wanted]
+        done = [_run_one(services, image_id, requests.archive, "is archived") for image_id in wanted]
     sys.exit(0 if all(done) else 1)
 
 
@@ -50,16 +52,16 @@ def archive(
 @data_option
 def unarchive(image_ids: tuple[str, ...], data: Path) -> None:
     """Bring originals back from the archive. This may take hours: run it again, or let a server finish."""
-    with existing(data) as here:
-        done = [_run_one(here, image_id, requests.restore, "is unarchived") for image_id in image_ids]
+    with existing(data) as services:
+        done = [_run_one(services, image_id, requests.restore, "is unarchived") for image_id in image_ids]
     sys.exit(0 if all(done) else 1)
 
 
-def _run_one(here: Installation, image_id: str, ask: Ask, done: str) -> bool:
+def _run_one(services: Services, image_id: str, ask: Ask, done: str) -> bool:
     """Run the job of one slide and print the outcome; a failure does not stop the others."""
     try:
         job = finish(
-            here, ask(here, image_id, OPERATOR), lambda text: click.echo(f"Slide {image_id}: {text}")
+            services, ask(services, image_id, OPERATOR), lambda text: click.echo(f"Slide {image_id}: {text}")
         )
     except (VsvError, JobFailedError) as error:
         click.echo(f"Slide {image_id}: {error}", err=True)

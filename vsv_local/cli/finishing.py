@@ -6,7 +6,7 @@ from collections.abc import Callable
 from vsv.errors import UnavailableError
 from vsv.lifecycle.job_runner import run
 from vsv.records.models import JobRecord, JobState
-from vsv.runtime import Installation
+from vsv.services import Services
 
 from vsv_local.backup.restored_marker import HARMLESS, check_in_use
 
@@ -19,14 +19,14 @@ class JobFailedError(Exception):
     """Raised where a job failed; the text is the reason."""
 
 
-def finish(here: Installation, job: JobRecord, say: Callable[[str], None]) -> JobRecord:
+def finish(services: Services, job: JobRecord, say: Callable[[str], None]) -> JobRecord:
     """Run a job and return its record: DONE, or WAITING where it continues by itself later.
 
     Raises JobFailedError, and ConflictError in a data folder that rests.
     """
     if job.kind not in HARMLESS:
-        check_in_use(here.files.root)
-    job = _run(here, job)
+        check_in_use(services.files.root)
+    job = _run(services, job)
     if job.state is JobState.FAILED:
         raise JobFailedError(job.error or "it failed")
     if job.state is JobState.WAITING:
@@ -34,12 +34,12 @@ def finish(here: Installation, job: JobRecord, say: Callable[[str], None]) -> Jo
     return job
 
 
-def _run(here: Installation, job: JobRecord) -> JobRecord:
+def _run(services: Services, job: JobRecord) -> JobRecord:
     """Run a job, or wait for the process that has hold of its slide."""
     until = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
-            return run(here, job)
+            return run(services, job)
         except UnavailableError:
             if time.monotonic() > until:
                 raise

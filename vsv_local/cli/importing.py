@@ -46,16 +46,16 @@ def import_files(paths: tuple[Path, ...], data: Path, in_place: bool, jobs: int,
     terminal.
     """
     with (
-        standalone(data, in_place=in_place, threads=jobs) as (here, intake),
+        standalone(data, in_place=in_place, threads=jobs) as (services, intake),
         until_interrupted(quiet(True)) as stopping,
         _quiet_import_log(),
     ):
-        here.files.sweep()
-        sizes = _Total(found.size for found in slide_files(paths, here.files.root))
+        services.files.sweep()
+        sizes = _Total(found.size for found in slide_files(paths, services.files.root))
         # More than are copied: a slide that waits for the rendering must not keep the next one from being copied.
         threads = 2 * jobs
         with Run(data, Kind.IMPORT, files=sizes.files, amount=sizes.amount, threads=threads) as run:
-            tasks = FileImporter(here, intake, stopping).tasks(paths)
+            tasks = FileImporter(services, intake, stopping).tasks(paths)
             _work(tasks, run, threads, stopping, as_json=as_json)
 
 
@@ -70,12 +70,12 @@ def render(image_ids: tuple[str, ...], data: Path, everything: bool, jobs: int |
     if bool(image_ids) == everything:
         raise click.UsageError("name the slides to render, or use --all")
     jobs = jobs or cores()
-    at_once = min(AT_ONCE, jobs)
-    with existing(data) as here, until_interrupted(quiet(True)) as stopping:
-        pixels = _Total(r.width * r.height if r else 0 for _, r in wanted(here, image_ids))
-        with Run(data, Kind.RENDER, files=pixels.files, amount=pixels.amount, threads=at_once) as run:
-            tasks = Renderer(here, run, stopping, jobs // at_once).tasks(image_ids)
-            _work(tasks, run, at_once, stopping, as_json=as_json)
+    non_blocking = min(AT_ONCE, jobs)
+    with existing(data) as services, until_interrupted(quiet(True)) as stopping:
+        pixels = _Total(r.width * r.height if r else 0 for _, r in wanted(services, image_ids))
+        with Run(data, Kind.RENDER, files=pixels.files, amount=pixels.amount, threads=non_blocking) as run:
+            tasks = Renderer(services, run, stopping, jobs // non_blocking).tasks(image_ids)
+            _work(tasks, run, non_blocking, stopping, as_json=as_json)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import click
 from vsv.lifecycle import daily_schedule
 from vsv.lifecycle.job_runner import run_due
 from vsv.records.models import JobKind, JobRecord, JobState
-from vsv.runtime import Installation
+from vsv.services import Services
 
 from vsv_local.backup.restored_marker import check_in_use
 from vsv_local.cli.options import data_option, existing, json_option
@@ -30,8 +30,8 @@ from vsv_local.cli.options import data_option, existing, json_option
 @json_option
 def jobs(data: Path, state: tuple[str, ...], as_json: bool) -> None:
     """List waiting and failed jobs: publishing, archiving, unarchiving, purging, sending."""
-    with existing(data) as here:
-        found = [job for one in state for job in _jobs(here, JobState(one))]
+    with existing(data) as services:
+        found = [job for one in state for job in _jobs(services, JobState(one))]
     if as_json:
         click.echo(json.dumps([_item(job) for job in found], indent=2, ensure_ascii=False))
         return
@@ -40,10 +40,10 @@ def jobs(data: Path, state: tuple[str, ...], as_json: bool) -> None:
     click.echo(f"{len(found)} job{'' if len(found) == 1 else 's'}", err=True)
 
 
-def _jobs(here: Installation, state: JobState) -> Iterator[JobRecord]:
+def _jobs(services: Services, state: JobState) -> Iterator[JobRecord]:
     token = None
     while True:
-        page = here.jobs.by_state(state, 500, token)
+        page = services.jobs.by_state(state, 500, token)
         yield from page.items
         if (token := page.next_token) is None:
             return
@@ -68,10 +68,10 @@ def run_jobs(data: Path) -> None:
 
     Deleted slides whose grace period is over are purged; each run counts for at most a little more than a day.
     """
-    with existing(data) as here:
+    with existing(data) as services:
         check_in_use(data)
-        daily_schedule.look(here)
-        done = run_due(here, _kinds(here), lambda: True)
+        daily_schedule.look(services)
+        done = run_due(services, _kinds(services), lambda: True)
     for job in done:
         click.echo(_line(job) + _removed(job))
     click.echo(f"{len(done)} done or tried", err=True)
@@ -83,5 +83,5 @@ def _removed(job: JobRecord) -> str:
     return f": {result['files']} ({result['bytes']} bytes)" if "files" in result else ""
 
 
-def _kinds(here: Installation) -> list[JobKind]:
-    return [kind for kind in JobKind if kind is not JobKind.SEND or here.settings.sending]
+def _kinds(services: Services) -> list[JobKind]:
+    return [kind for kind in JobKind if kind is not JobKind.SEND or services.settings.sending]

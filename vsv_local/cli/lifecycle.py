@@ -7,7 +7,7 @@ import click
 from vsv.errors import SlideNotFoundError, VsvError
 from vsv.lifecycle import requests
 from vsv.records.models import JobKind, SlideRecord, Status
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.workflow.transitions import change
 
 from vsv_local.cli.finishing import JobFailedError, finish
@@ -29,15 +29,15 @@ def delete(image_id: str, data: Path, undo: bool, purge_now: bool, yes: bool) ->
     """
     if undo and purge_now:
         raise click.UsageError("--undo and --purge exclude each other")
-    with existing(data) as here:
-        record = _record(here, image_id)
+    with existing(data) as services:
+        record = _record(services, image_id)
         if undo:
-            click.echo(_undeleted(here, record))
+            click.echo(_undeleted(services, record))
         elif purge_now:
-            click.echo(_purged(here, image_id, yes))
+            click.echo(_purged(services, image_id, yes))
         else:
             yes or click.confirm(f"Delete slide {image_id}?", abort=True)
-            click.echo(_deleted(here, image_id))
+            click.echo(_deleted(services, image_id))
 
 
 @click.command(short_help="Undo the deletion of a slide")
@@ -45,8 +45,8 @@ def delete(image_id: str, data: Path, undo: bool, purge_now: bool, yes: bool) ->
 @data_option
 def undelete(image_id: str, data: Path) -> None:
     """Undo the deletion of a slide, as long as its files are not purged. The slide is NEW afterwards."""
-    with existing(data) as here:
-        click.echo(_undeleted(here, _record(here, image_id)))
+    with existing(data) as services:
+        click.echo(_undeleted(services, _record(services, image_id)))
 
 
 @click.command(short_help="Permanently remove a deleted slide's files")
@@ -55,34 +55,34 @@ def undelete(image_id: str, data: Path) -> None:
 @_YES
 def purge(image_id: str, data: Path, yes: bool) -> None:
     """Remove the files of a deleted slide permanently, now, here and in the archive. This cannot be undone."""
-    with existing(data) as here:
-        _record(here, image_id)
-        click.echo(_purged(here, image_id, yes))
+    with existing(data) as services:
+        _record(services, image_id)
+        click.echo(_purged(services, image_id, yes))
 
 
-def _record(here: Installation, image_id: str) -> SlideRecord:
-    record = here.slides.get(image_id)
+def _record(services: Services, image_id: str) -> SlideRecord:
+    record = services.slides.get(image_id)
     if record is None:
         raise SlideNotFoundError(f"Slide {image_id} not found")
     return record
 
 
-def _deleted(here: Installation, image_id: str) -> str:
-    change(here, image_id, {"status": Status.DELETED}, OPERATOR)
-    days = here.settings.grace_days
+def _deleted(services: Services, image_id: str) -> str:
+    change(services, image_id, {"status": Status.DELETED}, OPERATOR)
+    days = services.settings.grace_days
     return f"Slide {image_id} is deleted; for {days:g} days vsv undelete {image_id} undoes this"
 
 
-def _undeleted(here: Installation, record: SlideRecord) -> str:
+def _undeleted(services: Services, record: SlideRecord) -> str:
     if record.status is not Status.DELETED:
         raise click.ClickException(f"Slide {record.image_id} is not deleted")
-    change(here, record.image_id, {"status": Status.NEW}, OPERATOR)
+    change(services, record.image_id, {"status": Status.NEW}, OPERATOR)
     return f"Slide {record.image_id} is undeleted"
 
 
-def _purged(here: Installation, image_id: str, yes: bool) -> str:
+def _purged(services: Services, image_id: str, yes: bool) -> str:
     typed = image_id if yes else click.prompt("This cannot be undone. Type the ImageID to continue")
-    job = finish(here, requests.purge(here, image_id, typed, OPERATOR), click.echo)
+    job = finish(services, requests.purge(services, image_id, typed, OPERATOR), click.echo)
     result = job.result or {}
     return f"Slide {image_id} is purged: {result.get('files') or 'no files'} ({result.get('bytes', 0)} bytes)"
 
@@ -92,28 +92,28 @@ def _purged(here: Installation, image_id: str, yes: bool) -> str:
 @data_option
 def send(image_ids: tuple[str, ...], data: Path) -> None:
     """Send slides' metadata to the registry, and mark them SENT once it has acknowledged them."""
-    with existing(data) as here:
-        sent = [_send_one(here, image_id) for image_id in image_ids]
+    with existing(data) as services:
+        sent = [_send_one(services, image_id) for image_id in image_ids]
     sys.exit(0 if all(sent) else 1)
 
 
-def _send_one(here: Installation, image_id: str) -> bool:
+def _send_one(services: Services, image_id: str) -> bool:
     """Send a slide and print the outcome; a failure does not stop the others."""
     try:
-        click.echo(f"Slide {image_id} {_sent(here, image_id)}")
+        click.echo(f"Slide {image_id} {_sent(services, image_id)}")
     except (VsvError, JobFailedError) as error:
         click.echo(f"Slide {image_id}: {error}", err=True)
         return False
     return True
 
 
-def _sent(here: Installation, image_id: str) -> str:
-    before = here.slides.get(image_id)
+def _sent(services: Services, image_id: str) -> str:
+    before = services.slides.get(image_id)
     if before is not None and before.status is Status.SENT:
         return "is SENT already: to send it again, mark it good first"
-    record = change(here, image_id, {"status": Status.SENT}, OPERATOR)
-    job = here.jobs.get(image_id, JobKind.SEND)
+    record = change(services, image_id, {"status": Status.SENT}, OPERATOR)
+    job = services.jobs.get(image_id, JobKind.SEND)
     if record.status is Status.SENT or job is None:
         return "is marked SENT"
-    job = finish(here, job, click.echo)
+    job = finish(services, job, click.echo)
     return "is SENT" if job.result and job.state == "DONE" else "is waiting for the registry"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 from vsv.records.models import Status
-from vsv.runtime import Installation, on_aws
+from vsv.runtime import on_aws
+from vsv.services import Services
 from vsv.settings import from_environment
 
 from vsv_local.cli.options import data_option, existing
@@ -58,13 +59,13 @@ def omero_import(  # noqa: PLR0913  one parameter an option
         new_only=new_only,
         with_notes=with_notes,
     )
-    with _on_aws(data) if aws else existing(data) as here:
-        report = write_import(here, folder, wanted)
+    with _on_aws(data) if aws else existing(data) as services:
+        report = write_import(services, folder, wanted)
     click.echo(_told(report))
 
 
 @contextmanager
-def _on_aws(data: Path) -> Iterator[Installation]:
+def _on_aws(data: Path) -> Iterator[Services]:
     """Be the installation whose tables the environment names; raises SettingsError where it does not."""
     yield on_aws(from_environment(os.environ | {"VSV_DATA": str(data)}))
 

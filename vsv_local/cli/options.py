@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 import platformdirs
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.workflow.transitions import Decider
 
 from vsv_local.composition import standalone
@@ -43,12 +43,12 @@ def missing(data: Path) -> str:
 
 
 @contextmanager
-def existing(data: Path) -> Iterator[Installation]:
+def existing(data: Path) -> Iterator[Services]:
     """Open an existing data folder: a mistyped --data must not look like an empty one."""
     if not data.is_dir():
         raise click.ClickException(missing(data))
-    with standalone(data) as (here, _intake):
-        yield here
+    with standalone(data) as (services, _intake):
+        yield services
 
 
 def quiet(as_json: bool) -> Callable[[str], None]:

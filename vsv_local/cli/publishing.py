@@ -14,7 +14,7 @@ from vsv.errors import FileMissingError, SlideNotFoundError
 from vsv.identifiers import checked_image_id
 from vsv.lifecycle import requests
 from vsv.records.models import JobState
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.storage.slide_files import SlideFiles
 
 from vsv_local.cli.finishing import finish
@@ -33,10 +33,10 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @json_option
 def publish(image_id: str, name: str, data: Path, policy: Path | None, as_json: bool) -> None:
     """Publish a copy of a slide without patient data as NAME, its ID in a study."""
-    with existing(data) as here:
-        job = requests.publish(here, image_id, name, OPERATOR, "" if policy is None else _text(policy))
-        done = finish(here, job, quiet(as_json)).state is JobState.DONE
-        described = _described(here.files, name) if done else {}
+    with existing(data) as services:
+        job = requests.publish(services, image_id, name, OPERATOR, "" if policy is None else _text(policy))
+        done = finish(services, job, quiet(as_json)).state is JobState.DONE
+        described = _described(services.files, name) if done else {}
     if as_json:
         click.echo(json.dumps(described, indent=2))
     elif done:
@@ -62,9 +62,9 @@ def _described(files: SlideFiles, name: str) -> dict[str, dict[str, list[str]]]:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def withdraw(image_id: str, data: Path, yes: bool) -> None:
     """Withdraw a slide's published copy at once. Its name is not used again."""
-    with existing(data) as here:
+    with existing(data) as services:
         yes or click.confirm(f"Withdraw the published copy of slide {image_id}?", abort=True)
-        job = finish(here, requests.withdraw(here, image_id, OPERATOR), click.echo)
+        job = finish(services, requests.withdraw(services, image_id, OPERATOR), click.echo)
     if job.state is JobState.DONE:
         click.echo(f"Slide {image_id} is no longer published: {(job.result or {}).get('name')} was removed")
 
@@ -89,26 +89,26 @@ def check_published(original: str, published: str, data: Path, policy: Path | No
             raise FileMissingError(
                 f"there is no file {published}: two files are compared, or two slides here"
             )
-        with existing(data) as here:
-            record = here.slides.get(original)
+        with existing(data) as services:
+            record = services.slides.get(original)
             if record is None:
                 raise SlideNotFoundError(f"there is neither a file nor a slide {original}")
-            copy, by = _copy(here, published), asked or _policy_of(here, original)
-            found = check(here.files.slide(original), copy, by, record)
+            copy, by = _copy(services, published), asked or _policy_of(services, original)
+            found = check(services.files.slide(original), copy, by, record)
     click.echo(json.dumps(found.to_item(), indent=2) if as_json else found.text())
     sys.exit(1 if found.leaks else 0)
 
 
-def _copy(here: Installation, published: str) -> Path:
+def _copy(services: Services, published: str) -> Path:
     path = Path(published)
     if not path.is_file():
-        path = here.files.slide(checked_image_id(published))
+        path = services.files.slide(checked_image_id(published))
     if not path.is_file():
         raise FileMissingError(f"there is neither a file nor a published slide {published}")
     return path
 
 
-def _policy_of(here: Installation, image_id: str) -> Policy:
+def _policy_of(services: Services, image_id: str) -> Policy:
     """Return the policy by which a slide is published, else the data folder's."""
-    plan = read_plan(here.files, image_id)
-    return read_policy(policy_text(here, None) if plan is None else plan.policy)
+    plan = read_plan(services.files, image_id)
+    return read_policy(policy_text(services, None) if plan is None else plan.policy)

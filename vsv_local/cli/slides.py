@@ -23,9 +23,9 @@ from vsv_local.export import deepzoom
 @json_option
 def list_slides(data: Path, status: str | None, as_json: bool) -> None:
     """List slides; deleted ones only with --status DELETED."""
-    with existing(data) as here:
+    with existing(data) as services:
         records = [
-            r for r in all_slides(here) if (r.status == status if status else r.status != Status.DELETED)
+            r for r in all_slides(services) if (r.status == status if status else r.status != Status.DELETED)
         ]
     if as_json:
         click.echo(json.dumps([record.to_item() for record in records], indent=2, ensure_ascii=False))
@@ -45,11 +45,11 @@ def list_slides(data: Path, status: str | None, as_json: bool) -> None:
 @json_option
 def show(image_id: str, data: Path, as_json: bool) -> None:
     """Show everything that is stored about a slide."""
-    with existing(data) as here:
-        record = here.slides.get(image_id)
+    with existing(data) as services:
+        record = services.slides.get(image_id)
         if record is None:
             raise SlideNotFoundError(f"Slide {image_id} not found")
-        number = give_number(here.files, image_id)
+        number = give_number(services.files, image_id)
     item = record.to_item()
     if as_json:
         click.echo(json.dumps(item, indent=2, ensure_ascii=False))
@@ -70,8 +70,8 @@ def show(image_id: str, data: Path, as_json: bool) -> None:
 @data_option
 def export_deepzoom(image_id: str, folder: Path, data: Path) -> None:
     """Write FOLDER/IMAGEID.dzi and FOLDER/IMAGEID_files/, for programs that read Deep Zoom files."""
-    with existing(data) as here:
-        tiles = deepzoom.export_deepzoom(here, image_id, folder)
+    with existing(data) as services:
+        tiles = deepzoom.export_deepzoom(services, image_id, folder)
     click.echo(f"{tiles} tiles in {folder / (image_id + '_files')}")
 
 
@@ -83,6 +83,6 @@ def export_deepzoom(image_id: str, folder: Path, data: Path) -> None:
 @data_option
 def add_mask(image_id: str, shape: int, picture: Path, color: str, data: Path) -> None:
     """Store PICTURE as the slide's mask number SHAPE. Pixels that are not black belong to the mask."""
-    with existing(data) as here:
-        import_mask(here.files, image_id, shape, picture, read_color(color))
+    with existing(data) as services:
+        import_mask(services.files, image_id, shape, picture, read_color(color))
     click.echo(f"Mask {shape} of slide {image_id} is stored")

@@ -4,18 +4,18 @@ from pathlib import Path
 
 from vsv.errors import UnavailableError
 from vsv.rendering.tiles import render_tile
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.slides.slide import Slide
 from vsv.storage import atomic_write
 
 
-def export_deepzoom(here: Installation, image_id: str, folder: Path) -> int:
+def export_deepzoom(services: Services, image_id: str, folder: Path) -> int:
     """Write ``{image_id}.dzi`` and ``{image_id}_files/`` and give the number of tiles.
 
     Tiles that are there already are kept, so an export that was stopped goes on; the descriptor comes last, so a
     folder that has one is complete. Raises SlideNotFoundError and UnavailableError.
     """
-    slide = here.library.slide(image_id)
+    slide = services.slide_cache.slide(image_id)
     try:
         tiles = sum(
             _export_level(slide, level_dz, folder / f"{image_id}_files" / str(level_dz))

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from vsv.errors import BadRequestError, UnavailableError
 from vsv.records.models import SlideRecord, Status
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.storage import atomic_write
 from vsv.storage.slide_files import SLIDE
 
@@ -65,12 +65,12 @@ class Report:
     gone: int = 0
 
 
-def write_import(here: Installation, target: Path, wanted: Wanted) -> Report:
+def write_import(services: Services, target: Path, wanted: Wanted) -> Report:
     """Write the files into ``target``; raises BadRequestError for impossible names, else UnavailableError."""
     _check(wanted)
     try:
         target.mkdir(parents=True, exist_ok=True)
-        return _Writer(here, target, wanted).write()
+        return _Writer(services, target, wanted).write()
     except OSError as error:
         raise UnavailableError("the files could not be written: is the disk full or read only?") from error
 
@@ -87,8 +87,8 @@ def _check(wanted: Wanted) -> None:
 
 
 class _Writer:
-    def __init__(self, here: Installation, target: Path, wanted: Wanted) -> None:
-        self._here, self._target, self._wanted = here, target, wanted
+    def __init__(self, services: Services, target: Path, wanted: Wanted) -> None:
+        self._services, self._target, self._wanted = services, target, wanted
         self._before = {row[0]: (row[1], row[2]) for row in _rows(target / "written.csv")}
         self._names = {place: image_id for image_id, place in self._before.items()}
         self._keys = _KEYS | (_NOTES if wanted.with_notes else {})
@@ -116,7 +116,7 @@ class _Writer:
         return self.report
 
     def _chosen(self) -> Iterator[SlideRecord]:
-        for record in all_slides(self._here):
+        for record in all_slides(self._services):
             if self._wanted.status not in {None, record.status}:
                 continue
             if self._wanted.case_id not in {None, record.case_id}:
@@ -134,7 +134,7 @@ class _Writer:
             return why
         if not record.filename.lower().endswith(".svs"):
             return "no Aperio file: OMERO goes by the suffix, and every original is called slide.svs here"
-        if self._here.files.in_place(record.image_id):
+        if self._services.files.in_place(record.image_id):
             return "in place: the original lies in the scanner's folder"
         return _unfit(_case(record)) or _unfit(_slide(record))
 
@@ -155,7 +155,7 @@ class _Writer:
         return str(PurePosixPath(self._wanted.folder) / "slides" / record.image_id / SLIDE)
 
     def _suffix(self, record: SlideRecord) -> str:
-        files = self._here.files
+        files = self._services.files
         has_more = any(files.associated(record.image_id, name).exists() for name in ("label", "macro"))
         return self._wanted.suffix if has_more else ""
 
@@ -167,7 +167,7 @@ class _Writer:
     def _gone(self) -> Iterator[tuple[str, ...]]:
         """Give the slides that were written once and whose original OMERO finds no more."""
         for image_id, place in self._before.items():
-            record = self._here.slides.get(image_id)
+            record = self._services.slides.get(image_id)
             why = _why_gone(record) if record is not None else "removed"
             if why is not None:
                 self.report.gone += 1

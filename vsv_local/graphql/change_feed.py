@@ -120,11 +120,11 @@ class Live:
 
 def _changes_since(seq: int | None) -> tuple[int, list[Changed]]:
     """Give the newest number and the records that changed after ``seq``, as they are now."""
-    here = current()
-    assert isinstance(here.slides, SqliteSlideStore)
-    newest, keys = here.slides.changes_since(seq)
-    slides = here.slides.get_many([key for kind, key in keys if kind == "slide"])
-    imports = [here.imports.get(key) for kind, key in keys if kind == "import"]
+    services = current()
+    assert isinstance(services.slides, SqliteSlideStore)
+    newest, keys = services.slides.changes_since(seq)
+    slides = services.slides.get_many([key for kind, key in keys if kind == "slide"])
+    imports = [services.imports.get(key) for kind, key in keys if kind == "import"]
     found = [Changed("slide", record.image_id, serializers.slide(record)) for record in slides]
     return newest, found + [
         Changed("import", r.filename, serializers.imported(r)) for r in imports if r is not None

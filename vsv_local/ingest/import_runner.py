@@ -29,7 +29,7 @@ from vsv.errors import (
 from vsv.ingest.progress import NotedProgress
 from vsv.ingest.runs import NOT_THE_ONE, current_run, record_failure
 from vsv.records.models import ImportRecord, ImportState
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.storage.slide_files import SlideFiles
 
 from vsv_local.ingest import transfer
@@ -48,14 +48,14 @@ class Intake(Source):
 
     def __init__(
         self,
-        here: Callable[[], Installation],
+        services: Callable[[], Services],
         folders: Sequence[Path] = (),
         *,
         in_place: bool = False,
         threads: int = IMPORT_THREADS,
     ) -> None:
         super().__init__(folders)
-        self._here = here
+        self._services = services
         self.in_place = in_place
         self._busy: set[str] = set()
         self._unnoted: dict[str, str] = {}
@@ -66,7 +66,7 @@ class Intake(Source):
 
     def _note(self, run: ImportRecord, changes: dict[str, Any]) -> None:
         try:
-            self._here().imports.advance(run.filename, run.run_id, changes)
+            self._services().imports.advance(run.filename, run.run_id, changes)
         except VersionConflictError:
             return  # a newer run knows better
         except VsvError as error:
@@ -87,7 +87,7 @@ class Intake(Source):
         for state in _UNDER_WAY:
             token = None
             while True:
-                page = self._here().imports.by_state(state, limit=100, token=token)
+                page = self._services().imports.by_state(state, limit=100, token=token)
                 for run in page.items:
                     self.start(run)
                 if (token := page.next_token) is None:
@@ -96,7 +96,7 @@ class Intake(Source):
     def take_up(self, filename: str) -> None:
         """Take up the run of a file that a worker was asked to import; what fails now is left to ``resume``."""
         try:
-            run = self._here().imports.get(filename)
+            run = self._services().imports.get(filename)
         except VsvError as error:
             log.warning("%s waits: %s", filename, error)
             return
@@ -150,7 +150,7 @@ class Intake(Source):
         """Run steps in order; tell whether all of them passed. Nothing escapes: this is a thread's last frame."""
         event = {"filename": run.filename, "size": run.size, "runId": run.run_id}
         try:
-            with import_lock(self._here().files, run.filename), self._survived(run):
+            with import_lock(self._services().files, run.filename), self._survived(run):
                 for step in steps:
                     _with_retries(step, event)
             return True
@@ -175,13 +175,13 @@ class Intake(Source):
     @contextmanager
     def _survived(self, run: ImportRecord) -> Iterator[None]:
         """Count the run's deaths: a file that ends the process each time must not stop all others for ever."""
-        here = self._here()
-        deaths = current_run(here, run.filename, run.run_id).deaths
+        services = self._services()
+        deaths = current_run(services, run.filename, run.run_id).deaths
         if deaths >= MAX_DEATHS:
             message = f"the program crashed {deaths} times while importing this file: it is not tried again"
-            record_failure(here, run, message)
+            record_failure(services, run, message)
             raise UnreadableSlideError(message)
-        here.imports.advance(run.filename, run.run_id, {"deaths": deaths + 1})
+        services.imports.advance(run.filename, run.run_id, {"deaths": deaths + 1})
         try:
             yield
         finally:
@@ -189,13 +189,13 @@ class Intake(Source):
 
     def _transfer(self, event: dict[str, Any], _context: Any) -> None:
         """Bring the file in, unless a run before this one has."""
-        here = self._here()
-        run = here.imports.get(event["filename"])
+        services = self._services()
+        run = services.imports.get(event["filename"])
         if run is None or run.run_id != event["runId"]:
             raise VersionConflictError("a newer import of this file has replaced this one")
-        if run.image_id is not None and here.files.stored_size(run.image_id) == run.size:
+        if run.image_id is not None and services.files.stored_size(run.image_id) == run.size:
             return
-        places = here.files.taken(run.filename, run.run_id), here.files.incoming(run.filename)
+        places = services.files.taken(run.filename, run.run_id), services.files.incoming(run.filename)
         if run.checksum is not None and any(path.exists() for path in places):
             return
         source = self.folders.path_for(run)
@@ -203,13 +203,13 @@ class Intake(Source):
             raise FileMissingError(
                 "the file left the scanner's folder before it was copied: scan the slide again"
             )
-        copy = partial(transfer.copy, progress=NotedProgress(here, run))
+        copy = partial(transfer.copy, progress=NotedProgress(services, run))
         bring = transfer.link if self.in_place else copy
-        brought = bring(source, here.files, run.filename, run.size)
+        brought = bring(source, services.files, run.filename, run.size)
         if not self.in_place and run.expected not in {None, brought.checksum}:
-            record_failure(here, run, NOT_THE_ONE)
+            record_failure(services, run, NOT_THE_ONE)
             raise UnreadableSlideError(NOT_THE_ONE)
-        here.imports.advance(
+        services.imports.advance(
             run.filename, run.run_id, {"checksum": brought.checksum, "source_modified": brought.modified}
         )
 

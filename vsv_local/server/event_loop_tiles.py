@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from lambda_support.http import Request, Response
 from serve_image.handler import serve
-from vsv.nonblocking import at_once as in_haste
+from vsv.nonblocking import non_blocking as is_non_blocking
 
 _NOTHING: Mapping[str, str] = {}
 
@@ -17,11 +17,11 @@ def named(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
 
 
-def at_once(method: str, path: str, headers: Mapping[str, str]) -> Response | None:
+def non_blocking(method: str, path: str, headers: Mapping[str, str]) -> Response | None:
     """Answer a request without a query now, or give None where that takes time or fails: the long way says why."""
     request = Request(method, path, _NOTHING, headers, _NOTHING)
     try:
-        with in_haste():
+        with is_non_blocking():
             return serve(request)
     except Exception:
         return None

@@ -9,7 +9,7 @@ from vsv.errors import VsvError
 from vsv.lifecycle import daily_schedule
 from vsv.lifecycle.job_runner import run_due
 from vsv.records.models import JobKind
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.workflow.job_queue import OF_FILES
 
 from vsv_local.backup.restored_marker import HARMLESS, rests
@@ -25,8 +25,8 @@ STOP_SECONDS = 3.0
 class JobWorker:
     """Runs what is due until it is stopped; in a data folder that rests only what changes nothing elsewhere."""
 
-    def __init__(self, here: Installation) -> None:
-        self._here = here
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._stopping = Event()
         self._looked = -DAY_SECONDS
         self._threads = [
@@ -56,20 +56,20 @@ class JobWorker:
             self._stopping.wait(LOOK_SECONDS)
 
     def _work_on_files(self) -> None:
-        if rests(self._here.files.root):
+        if rests(self._services.files.root):
             self._run(HARMLESS)
             return
         # By a clock that does not jump: how long a slide has waited is counted from one look to the next.
         if time.monotonic() - self._looked >= DAY_SECONDS:
             self._looked = time.monotonic()
-            for job in daily_schedule.look(self._here):
+            for job in daily_schedule.look(self._services):
                 log.info("%s: %s", job.job_id, (job.detail or {}).get("because", ""))
         self._run(OF_FILES)
 
     def _send(self) -> None:
-        if self._here.settings.sending and not rests(self._here.files.root):
+        if self._services.settings.sending and not rests(self._services.files.root):
             self._run([JobKind.SEND])
 
     def _run(self, kinds: Iterable[JobKind]) -> None:
-        for job in run_due(self._here, kinds, lambda: not self._stopping.is_set()):
+        for job in run_due(self._services, kinds, lambda: not self._stopping.is_set()):
             log.info("%s: %s%s", job.job_id, job.state, f" ({job.error})" if job.error else "")

@@ -9,7 +9,8 @@ from lambda_support.http import Request, Response, answer, json_response
 from vsv.errors import InvalidQueryError, SlideNotFoundError
 from vsv.identifiers import checked_image_id
 from vsv.records.models import ImportRecord, ImportState, Status
-from vsv.runtime import Installation, current
+from vsv.runtime import current
+from vsv.services import Services
 
 # What a list shows; tags can be long and a source is a path of this machine.
 _HIDDEN = {"Tags", "Source", "SourceModified", "RunID", "Checksum"}
@@ -24,23 +25,23 @@ def _list(request: Request) -> Response:
     if request.method not in {"GET", "HEAD"}:
         return Response(405, "", {"allow": "GET, HEAD"})
     limit, token = _limit(request.query.get("limit")), request.query.get("nextToken") or None
-    here = current()
+    services = current()
     if request.path == "/slides":
-        slides = here.slides.list_all(limit, token)
+        slides = services.slides.list_all(limit, token)
         return _page([r.to_item() for r in slides.items if r.status is not Status.DELETED], slides.next_token)
     if request.path == "/imports":
-        return _page([run.to_item() for run in _unfinished(here, limit)], None)
-    return _slide(here, checked_image_id(request.path.removeprefix("/slides/")))
+        return _page([run.to_item() for run in _unfinished(services, limit)], None)
+    return _slide(services, checked_image_id(request.path.removeprefix("/slides/")))
 
 
-def _unfinished(here: Installation, limit: int) -> list[ImportRecord]:
+def _unfinished(services: Services, limit: int) -> list[ImportRecord]:
     """Give the imports that somebody may wait for or worry about; finished ones are in the list of slides."""
     states = (ImportState.FAILED, ImportState.IMPORTING, ImportState.TRANSFERRING)
-    return [run for state in states for run in here.imports.by_state(state, limit).items][:limit]
+    return [run for state in states for run in services.imports.by_state(state, limit).items][:limit]
 
 
-def _slide(here: Installation, image_id: str) -> Response:
-    record = here.slides.get(image_id)
+def _slide(services: Services, image_id: str) -> Response:
+    record = services.slides.get(image_id)
     if record is None or record.status is Status.DELETED:
         raise SlideNotFoundError("slide not found")
     return json_response(200, _shown(record.to_item()))

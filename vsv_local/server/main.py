@@ -69,12 +69,12 @@ def serve(
     with ExitStack() as open_things:
         for listening in sockets:
             open_things.enter_context(listening)
-        here, intake = open_things.enter_context(standalone(data, folders, in_place=in_place))
-        here.files.sweep()
+        services, intake = open_things.enter_context(standalone(data, folders, in_place=in_place))
+        services.files.sweep()
         watcher = Watcher(folders, post, intake.resume)
         watcher.start()
         open_things.callback(watcher.stop)
-        job_worker = JobWorker(here)
+        job_worker = JobWorker(services)
         job_worker.start()
         open_things.callback(job_worker.stop)
         _greet(address, data, folders, in_place, say)

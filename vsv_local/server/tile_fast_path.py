@@ -116,7 +116,7 @@ class TileProtocol(HttpToolsProtocol):
 
     def _answered(self, method: str, path: str, headers: Mapping[str, str]) -> bool:
         """Answer, or tell that this is not for the event loop."""
-        response = event_loop_tiles.at_once(method, path, headers)
+        response = event_loop_tiles.non_blocking(method, path, headers)
         if response is None:
             return False
         head, body = event_loop_tiles.head_and_body(response)

@@ -20,7 +20,7 @@ from vsv.rendering.colour_management import (
     effective_intent,
 )
 from vsv.rendering.tiles import MIME_TYPES, OWN_TILING, Tiling, render_tile
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.slides.slide import Slide
 
 from serve_image import caching
@@ -32,47 +32,47 @@ _TILE = re.compile(PREFIX + r"([^/]*)_files/(\d{1,2})/(\d{1,7})_(\d{1,7})\.([a-z
 _NUMBER = re.compile(r"\d{1,5}\Z", re.ASCII)
 
 
-def respond(here: Installation, request: Request) -> Response:
+def respond(services: Services, request: Request) -> Response:
     """Answer one Deep Zoom request; raises the domain's errors."""
     if len(request.path) > MAX_ADDRESS:
         raise InvalidTileAddressError("the address is too long")
     if (tile := _TILE.match(request.path)) is not None:
         image_id, level_dz, col, row, fmt = tile.groups()
-        return _tile(here, request, image_id, (int(level_dz), int(col), int(row)), fmt)
+        return _tile(services, request, image_id, (int(level_dz), int(col), int(row)), fmt)
     rest = request.path[len(PREFIX) :]
     if rest.endswith(".dzi"):
-        return _descriptor(here, request, checked_image_id(rest[: -len(".dzi")]))
+        return _descriptor(services, request, checked_image_id(rest[: -len(".dzi")]))
     image_id, found, address = rest.partition("_files/")
     if not found:
         raise InvalidTileAddressError("a Deep Zoom address is ID.dzi or ID_files/level/column_row.jpeg")
     if address in {"thumbnail.jpeg", "thumbnail.jpg"}:
-        return _thumbnail(here, checked_image_id(image_id), request)
+        return _thumbnail(services, checked_image_id(image_id), request)
     if address == "profile.icc":
-        return _profile(here, checked_image_id(image_id), request)
+        return _profile(services, checked_image_id(image_id), request)
     raise InvalidTileAddressError("a tile's address is level/column_row.jpeg")
 
 
-def _descriptor(here: Installation, request: Request, image_id: str) -> Response:
-    slide, tiling = here.library.slide(image_id), _tiling(here, request)
+def _descriptor(services: Services, request: Request, image_id: str) -> Response:
+    slide, tiling = services.slide_cache.slide(image_id), _tiling(services, request)
     state = colour_state(slide, tiling.colour)
     body = tiling.grid(slide).descriptor(tiling.fmt or "jpeg", state.attributes()).encode()
-    headers = _told(caching.document_headers(here, content_etag(body)), state)
+    headers = _told(caching.document_headers(services, content_etag(body)), state)
     return tagged(request, body, "application/xml", headers)
 
 
 def _tile(
-    here: Installation, request: Request, image_id: str, address: tuple[int, int, int], fmt: str
+    services: Services, request: Request, image_id: str, address: tuple[int, int, int], fmt: str
 ) -> Response:
     tiling = OWN_TILING
-    if request.query or here.settings.icc != PASSTHROUGH:
-        tiling = _tiling(here, request)
+    if request.query or services.settings.icc != PASSTHROUGH:
+        tiling = _tiling(services, request)
     if fmt not in MIME_TYPES:
         raise InvalidTileAddressError("a tile's format is one of jpeg, jpg, png")
-    slide, fmt = here.library.slide(image_id), tiling.fmt or fmt
+    slide, fmt = services.slide_cache.slide(image_id), tiling.fmt or fmt
     level_dz, col, row = address
     etag = _etag(slide, address, fmt, tiling)
     kept = caching.PROVISIONAL if slide.is_provisional(level_dz) else caching.IMMUTABLE
-    headers = caching.headers(here, etag, kept)
+    headers = caching.headers(services, etag, kept)
     if is_unchanged(request, etag):
         # Raises: a tile that never was is 404, whatever the client says.
         tiling.grid(slide).tile_box(level_dz, col, row)
@@ -89,9 +89,9 @@ def _etag(slide: Slide, address: tuple[int, int, int], fmt: str, tiling: Tiling)
     return f'"{slide.stamp}-{level_dz}-{col}-{row}-{kind}-{tiling.tile_size or 0}-{tiling.overlap}{colour}"'
 
 
-def _tiling(here: Installation, request: Request) -> Tiling:
+def _tiling(services: Services, request: Request) -> Tiling:
     """Read the query; other keys are a viewer's own affair (cache busters)."""
-    query, colour = request.query, colour_asked(request.query, here.settings.icc)
+    query, colour = request.query, colour_asked(request.query, services.settings.icc)
     return Tiling(
         _number(query, "tilesize"), _number(query, "overlap") or 0, query.get("fmt") or None, colour
     )
@@ -106,12 +106,12 @@ def _number(query: Mapping[str, str], name: str) -> int | None:
     return int(text)
 
 
-def _thumbnail(here: Installation, image_id: str, request: Request) -> Response:
-    body = here.files.read_associated(image_id, "thumbnail")
-    colour = colour_asked(request.query, here.settings.icc)
+def _thumbnail(services: Services, image_id: str, request: Request) -> Response:
+    body = services.files.read_associated(image_id, "thumbnail")
+    colour = colour_asked(request.query, services.settings.icc)
     if colour.icc != PASSTHROUGH:
-        body = _converted(here.library.slide(image_id), body, colour)
-    headers = caching.headers(here, content_etag(body), caching.REVALIDATE)
+        body = _converted(services.slide_cache.slide(image_id), body, colour)
+    headers = caching.headers(services, content_etag(body), caching.REVALIDATE)
     return tagged(request, body, "image/jpeg", headers)
 
 
@@ -124,11 +124,11 @@ def _converted(slide: Slide, thumbnail: bytes, colour: Colour) -> bytes:
     return converted_jpeg(slide, thumbnail, intent)
 
 
-def _profile(here: Installation, image_id: str, request: Request) -> Response:
+def _profile(services: Services, image_id: str, request: Request) -> Response:
     from vsv.rendering.icc import stored_profile  # noqa: PLC0415  cold start
 
-    body = stored_profile(here.library.slide(image_id))
-    headers = caching.headers(here, content_etag(body), caching.REVALIDATE)
+    body = stored_profile(services.slide_cache.slide(image_id))
+    headers = caching.headers(services, content_etag(body), caching.REVALIDATE)
     return tagged(request, body, "application/vnd.iccprofile", headers)
 
 

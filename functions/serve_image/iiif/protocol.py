@@ -12,7 +12,7 @@ from vsv.errors import InvalidTileAddressError
 from vsv.identifiers import checked_image_id
 from vsv.rendering.colour_management import colour_asked, colour_state, effective_intent
 from vsv.rendering.image_request import View, halvings
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.slides.slide import Slide
 
 from serve_image import caching
@@ -29,7 +29,7 @@ _MIME_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "t
 _DOCUMENTS = {"info.json", "manifest.json"}
 
 
-def respond(here: Installation, request: Request) -> Response:
+def respond(services: Services, request: Request) -> Response:
     """Answer one IIIF request; raises the domain's errors."""
     if len(request.path) > MAX_ADDRESS:
         raise InvalidTileAddressError("the address is too long")
@@ -39,25 +39,25 @@ def respond(here: Installation, request: Request) -> Response:
     if parts[0] in {"2", "3"} and not _is_image(parts):
         dialect, prefix, parts = Dialect(int(parts[0])), f"{PREFIX}{parts[0]}/", parts[1:]
     image_id = checked_image_id(parts[0])
-    slide, base = here.library.slide(image_id), f"{site_address(here, request)}{prefix}{image_id}"
+    slide, base = services.slide_cache.slide(image_id), f"{site_address(services, request)}{prefix}{image_id}"
     match parts[1:]:
         case [] | [""]:
-            return Response(303, "", {"location": f"{base}/info.json", **caching.cors(here)})
+            return Response(303, "", {"location": f"{base}/info.json", **caching.cors(services)})
         case ["info.json"]:
-            state = colour_state(slide, colour_asked(request.query, here.settings.icc))
+            state = colour_state(slide, colour_asked(request.query, services.settings.icc))
             document = documents.info(dialect.version, base, slide.grid, str(state))
             # Who does not say what is wanted gets JSON-LD of version 3, and JSON of version 2.
             wanted = request.headers.get("accept", JSON_LD if dialect.version == 3 else "")
-            return _document(here, request, document, wanted, documents.profile(dialect.version))
+            return _document(services, request, document, wanted, documents.profile(dialect.version))
         case ["manifest.json"]:
-            site = site_address(here, request)
-            record = record_of(here, image_id) if is_own_page(here, request) else None
+            site = site_address(services, request)
+            record = record_of(services, image_id) if is_own_page(services, request) else None
             document = documents.manifest(site, image_id, slide.grid, record)
-            return _document(here, request, document, JSON_LD, None)
+            return _document(services, request, document, JSON_LD, None)
         case [region, size, rotation, last]:
             whole = slide.grid.width_px, slide.grid.height_px
             asked = read(dialect, whole, region, size, rotation, last)
-            return _picture(here, request, slide, asked, f"{base}/{asked.canonical}", dialect)
+            return _picture(services, request, slide, asked, f"{base}/{asked.canonical}", dialect)
     raise InvalidTileAddressError("an address is ImageID/region/size/rotation/quality.format")
 
 
@@ -67,28 +67,28 @@ def _is_image(parts: list[str]) -> bool:
 
 
 def _document(
-    here: Installation, request: Request, document: documents.Document, wanted: str, profile: str | None
+    services: Services, request: Request, document: documents.Document, wanted: str, profile: str | None
 ) -> Response:
     """Answer with a document, as JSON-LD where that is asked for."""
     body = json.dumps(document, separators=(",", ":")).encode()
     mime = "application/json"
     if JSON_LD in wanted:
         mime = f'{JSON_LD};profile="{document["@context"]}"'
-    headers = caching.document_headers(here, content_etag(body)) | {"vary": f"Accept, {VARY}"}
+    headers = caching.document_headers(services, content_etag(body)) | {"vary": f"Accept, {VARY}"}
     if profile is not None:
         headers["link"] = f'<{profile}>;rel="profile"'
     return tagged(request, body, mime, headers)
 
 
 def _picture(
-    here: Installation, request: Request, slide: Slide, asked: Asked, canonical: str, dialect: Dialect
+    services: Services, request: Request, slide: Slide, asked: Asked, canonical: str, dialect: Dialect
 ) -> Response:
     view = asked.view
-    colour = colour_asked(request.query, here.settings.icc)
+    colour = colour_asked(request.query, services.settings.icc)
     etag = caching.etag_of(slide.stamp, asked.canonical, effective_intent(slide, colour))
     kept = caching.PROVISIONAL if _is_provisional(slide, view) else caching.IMMUTABLE
     links = f'<{canonical}>;rel="canonical",<{documents.profile(dialect.version)}>;rel="profile"'
-    headers = caching.headers(here, etag, kept) | {"link": links}
+    headers = caching.headers(services, etag, kept) | {"link": links}
 
     def make() -> bytes:
         from vsv.rendering.draw import draw  # noqa: PLC0415  cold start: Deep Zoom's stored tiles need no pixels

@@ -7,7 +7,7 @@ what.
 
 from lambda_support.http import Request, Response
 from vsv.errors import InvalidTileAddressError, NotFoundError
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.slides.slide import Slide
 from vsv.storage.numeric_ids import parse_number
 
@@ -21,25 +21,25 @@ PREFIX = "/api/"
 MAX_ADDRESS = 200
 
 
-def respond(here: Installation, request: Request) -> Response:
+def respond(services: Services, request: Request) -> Response:
     """Answer one request; raises the domain's errors."""
     if len(request.path) > MAX_ADDRESS:
         raise InvalidTileAddressError("the address is too long")
     match request.path.removeprefix(PREFIX).removesuffix("/").split("/"):
         case ["v0", "m", "images", number]:
-            return _image(here, request, number)
+            return _image(services, request, number)
         case ["v0", "m", "images", number, "datasets" | "rois"]:
-            _slide(here, number)
-            return json_answer(here, request, _page(request, []))
+            _slide(services, number)
+            return json_answer(services, request, _page(request, []))
         case ["v0", "m", *parts]:
-            return json_answer(here, request, _listed(here, request, parts))
+            return json_answer(services, request, _listed(services, request, parts))
         case parts:
-            return json_answer(here, request, _start(here, request, parts))
+            return json_answer(services, request, _start(services, request, parts))
 
 
-def _start(here: Installation, request: Request, parts: list[str]) -> documents.Document:
+def _start(services: Services, request: Request, parts: list[str]) -> documents.Document:
     """Give what a client reads first."""
-    site = site_address(here, request)
+    site = site_address(services, request)
     match parts:
         case [""]:
             return documents.versions(site)
@@ -52,9 +52,9 @@ def _start(here: Installation, request: Request, parts: list[str]) -> documents.
     raise NotFoundError("there is nothing at this address")
 
 
-def _listed(here: Installation, request: Request, parts: list[str]) -> documents.Document:
+def _listed(services: Services, request: Request, parts: list[str]) -> documents.Document:
     """Give a list."""
-    site = site_address(here, request)
+    site = site_address(services, request)
     match parts:
         case [kind] if kind in documents.EMPTY:
             return _page(request, [])
@@ -70,15 +70,15 @@ def _page(request: Request, items: list[documents.Document]) -> documents.Docume
     return documents.page(items, offset, limit)
 
 
-def _image(here: Installation, request: Request, number: str) -> Response:
+def _image(services: Services, request: Request, number: str) -> Response:
     """``v0/m/images/{id}/``."""
-    image_id, slide = _slide(here, number)
-    told = about(here, request, (int(number), image_id, slide))
-    document = documents.image(site_address(here, request), slide.grid, told)
-    return json_answer(here, request, {"data": document}, varies=True)
+    image_id, slide = _slide(services, number)
+    told = about(services, request, (int(number), image_id, slide))
+    document = documents.image(site_address(services, request), slide.grid, told)
+    return json_answer(services, request, {"data": document}, varies=True)
 
 
-def _slide(here: Installation, number: str) -> tuple[str, Slide]:
+def _slide(services: Services, number: str) -> tuple[str, Slide]:
     """Give the ImageID and the slide that have a number; raises InvalidNameError and SlideNotFoundError."""
-    image_id = here.numbers.image_id(parse_number(number))
-    return image_id, here.library.slide(image_id)
+    image_id = services.numeric_ids.image_id(parse_number(number))
+    return image_id, services.slide_cache.slide(image_id)

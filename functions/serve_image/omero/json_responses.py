@@ -6,7 +6,7 @@ from typing import Any
 
 from lambda_support.http import Request, Response, tagged
 from vsv.errors import InvalidQueryError
-from vsv.runtime import Installation
+from vsv.services import Services
 
 from serve_image import caching
 from serve_image.omero.parameters import text
@@ -15,7 +15,7 @@ from serve_image.own_pages import VARY
 _CALLBACK = re.compile(r"[a-zA-Z_$][0-9a-zA-Z_$]{0,99}\Z", re.ASCII)
 
 
-def json_answer(here: Installation, request: Request, content: Any, *, varies: bool = False) -> Response:
+def json_answer(services: Services, request: Request, content: Any, *, varies: bool = False) -> Response:
     """Give JSON, asked for anew each time; ``varies``: it depends on which site's page asks."""
     body = json.dumps(content, separators=(",", ":")).encode()
     callback, mime = text(request.query, "callback"), "application/json"
@@ -23,7 +23,7 @@ def json_answer(here: Installation, request: Request, content: Any, *, varies: b
         if not _CALLBACK.match(callback):
             raise InvalidQueryError("callback must be a name in JavaScript")
         body, mime = callback.encode() + b"(" + body + b")", "application/javascript"
-    found = caching.document_headers(here, caching.etag_of(body))
+    found = caching.document_headers(services, caching.etag_of(body))
     if varies:
         found["vary"] = VARY
     return tagged(request, body, mime, found)

@@ -3,7 +3,7 @@
 from lambda_support.http import Request, Response
 from vsv.formats.aperio_description import positive_number
 from vsv.records.models import SlideRecord
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.slides.slide import Slide
 
 from serve_image.known_records import record_of
@@ -14,18 +14,18 @@ from serve_image.own_pages import is_own_page
 Found = tuple[int, str, Slide]
 
 
-def describe(here: Installation, request: Request, found: Found, key: str | None) -> Response:
+def describe(services: Services, request: Request, found: Found, key: str | None) -> Response:
     """Answer with ``imgData`` or a part of it."""
-    document = image_data(found[2].grid, about(here, request, found))
-    return json_answer(here, request, document if key is None else part_of(document, key), varies=True)
+    document = image_data(found[2].grid, about(services, request, found))
+    return json_answer(services, request, document if key is None else part_of(document, key), varies=True)
 
 
-def about(here: Installation, request: Request, found: Found) -> About:
+def about(services: Services, request: Request, found: Found) -> About:
     """Give what may be told of a slide to who asks: other sites' pages get the ImageID for a name."""
     number, image_id, slide = found
-    record = record_of(here, image_id)
+    record = record_of(services, image_id)
     known = _from_file(number, image_id, slide) if record is None else _from_record(number, slide, record)
-    return known if is_own_page(here, request) else known.anonymous(image_id)
+    return known if is_own_page(services, request) else known.anonymous(image_id)
 
 
 def _from_record(number: int, slide: Slide, record: SlideRecord) -> About:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from lambda_support.http import Request, Response, tagged
 from vsv.errors import InvalidTileAddressError, NotFoundError
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.storage.numeric_ids import parse_number
 
 from serve_image import caching
@@ -27,29 +27,29 @@ _START = f"""<!doctype html>
 _NOTHING_RUNS = {"content-security-policy": "default-src 'none'; frame-ancestors 'none'"}
 
 
-def start_page(here: Installation, request: Request, parts: list[str]) -> Response:
+def start_page(services: Services, request: Request, parts: list[str]) -> Response:
     """``webclient/``; with ``?show=image-{id}`` it leads to the slide."""
     shown = text(request.query, "show")
     if not request.path.startswith("/webclient/") or parts:
         raise NotFoundError("there is nothing at this address")
     if shown:
-        return _viewer(here, _number_shown(shown))
-    headers = caching.document_headers(here, caching.etag_of(_START)) | _NOTHING_RUNS
+        return _viewer(services, _number_shown(shown))
+    headers = caching.document_headers(services, caching.etag_of(_START)) | _NOTHING_RUNS
     return tagged(request, _START, "text/html; charset=utf-8", headers)
 
 
-def image_page(here: Installation, request: Request, parts: list[str]) -> Response:  # noqa: ARG001  as all
+def image_page(services: Services, request: Request, parts: list[str]) -> Response:  # noqa: ARG001  as all
     """``img_detail/{id}/``: leads to the slide."""
     if len(parts) != 1:
         raise InvalidTileAddressError("the address is the image's number")
-    return _viewer(here, parts[0])
+    return _viewer(services, parts[0])
 
 
-def ping(here: Installation, request: Request, parts: list[str]) -> Response:
+def ping(services: Services, request: Request, parts: list[str]) -> Response:
     """``keepalive_ping/``: nobody is logged in whose session could end."""
     if parts:
         raise NotFoundError("there is nothing at this address")
-    return tagged(request, b"OK", "text/plain", caching.document_headers(here, caching.etag_of("ping")))
+    return tagged(request, b"OK", "text/plain", caching.document_headers(services, caching.etag_of("ping")))
 
 
 def _number_shown(shown: str) -> str:
@@ -59,9 +59,9 @@ def _number_shown(shown: str) -> str:
     return found[1]
 
 
-def _viewer(here: Installation, number: str) -> Response:
+def _viewer(services: Services, number: str) -> Response:
     """Lead to the slide in the viewer; raises InvalidNameError and SlideNotFoundError."""
-    image_id = here.numbers.image_id(parse_number(number))
-    here.library.slide(image_id)
+    image_id = services.numeric_ids.image_id(parse_number(number))
+    services.slide_cache.slide(image_id)
     kept = {"cache-control": f"private, {caching.REVALIDATE}"}
     return Response(303, "", {"location": f"/#/view/{quote(image_id, safe='')}", **kept})

@@ -22,7 +22,7 @@ from vsv.errors import (
 from vsv.rendering.channels import COUNT
 from vsv.rendering.colour_management import Colour, colour_asked, effective_intent
 from vsv.rendering.image_request import MAX_AREA_PX, View
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.slides.slide import Slide
 from vsv.storage.numeric_ids import parse_number
 
@@ -42,59 +42,59 @@ MAX_THUMBNAILS, MAX_THUMBNAILS_PX = 50, MAX_AREA_PX // 4
 PLANE_PX, MAX_PLANE_PX = 1024, 4096
 BINS, MAX_BINS = 256, 1024
 _NUMBER = re.compile(r"\d{1,9}\Z", re.ASCII)
-_Answer = Callable[[Installation, Request, list[str]], Response]
+_Answer = Callable[[Services, Request, list[str]], Response]
 
 
-def respond(here: Installation, request: Request) -> Response:
+def respond(services: Services, request: Request) -> Response:
     """Answer one request; raises the domain's errors."""
     if len(request.path) > MAX_ADDRESS:
         raise InvalidTileAddressError("the address is too long")
     name, *parts = request.path.split("/", 2)[2].removesuffix("/").split("/")
     if name not in _ANSWERS:
         raise NotFoundError("there is nothing at this address")
-    return _ANSWERS[name](here, request, parts)
+    return _ANSWERS[name](services, request, parts)
 
 
-def _region(here: Installation, request: Request, parts: list[str]) -> Response:
+def _region(services: Services, request: Request, parts: list[str]) -> Response:
     """``render_image_region/{id}/{z}/{t}/``."""
-    return _picture(here, request, parts, least=3)
+    return _picture(services, request, parts, least=3)
 
 
-def _region_rdef(here: Installation, request: Request, parts: list[str]) -> Response:
+def _region_rdef(services: Services, request: Request, parts: list[str]) -> Response:
     """``render_image_region_rdef/{id}/{z}/{t}/``: all settings must be given."""
-    return _picture(here, request, parts, least=3, strict=True)
+    return _picture(services, request, parts, least=3, strict=True)
 
 
-def _image(here: Installation, request: Request, parts: list[str]) -> Response:
+def _image(services: Services, request: Request, parts: list[str]) -> Response:
     """``render_image/{id}/[{z}/[{t}/]]``: the whole slide, where that is small enough for one picture."""
-    return _picture(here, request, parts, least=1)
+    return _picture(services, request, parts, least=1)
 
 
-def _image_rdef(here: Installation, request: Request, parts: list[str]) -> Response:
+def _image_rdef(services: Services, request: Request, parts: list[str]) -> Response:
     """``render_image_rdef/{id}/[{z}/[{t}/]]``: all settings must be given."""
-    return _picture(here, request, parts, least=1, strict=True)
+    return _picture(services, request, parts, least=1, strict=True)
 
 
 def _picture(
-    here: Installation, request: Request, parts: list[str], *, least: int, strict: bool = False
+    services: Services, request: Request, parts: list[str], *, least: int, strict: bool = False
 ) -> Response:
     if not least <= len(parts) <= 3:
         raise InvalidTileAddressError("the address is the image's number, then z and t")
-    slide = _slide(here, parts[0])[1]
+    slide = _slide(services, parts[0])[1]
     _check_plane(*(_whole(part) for part in parts[1:]))
     asked = region_asked(request.query, slide.grid, strict=strict, whole=least == 1)
-    colour = colour_asked(request.query, here.settings.icc)
+    colour = colour_asked(request.query, services.settings.icc)
     about = asked.canonical, effective_intent(slide, colour)
-    found = _headers(here, slide, about, slide.is_provisional(asked.level_dz))
+    found = _headers(services, slide, about, slide.is_provisional(asked.level_dz))
     return caching.made(
         request, lambda: images.draw_asked(slide, asked, colour), images.MIME_TYPES[asked.fmt], found
     )
 
 
-def _slide(here: Installation, number: str) -> tuple[str, Slide]:
+def _slide(services: Services, number: str) -> tuple[str, Slide]:
     """Give the ImageID and the slide that have a number; raises InvalidNameError and SlideNotFoundError."""
-    image_id = here.numbers.image_id(parse_number(number))
-    return image_id, here.library.slide(image_id)
+    image_id = services.numeric_ids.image_id(parse_number(number))
+    return image_id, services.slide_cache.slide(image_id)
 
 
 def _whole(part: str) -> int:
@@ -109,48 +109,48 @@ def _check_plane(*planes: int) -> None:
         raise ImageNotFoundError("a slide has a single plane: z and t are 0")
 
 
-def _headers(here: Installation, slide: Slide, about: object, provisional: bool) -> dict[str, str]:
+def _headers(services: Services, slide: Slide, about: object, provisional: bool) -> dict[str, str]:
     """Give the headers of a picture; ``about`` is all that it is made of besides the slide."""
     kept = caching.PROVISIONAL if provisional else caching.IMMUTABLE
-    return caching.headers(here, caching.etag_of(slide.stamp, about), kept)
+    return caching.headers(services, caching.etag_of(slide.stamp, about), kept)
 
 
-def _thumbnail(here: Installation, request: Request, parts: list[str]) -> Response:
+def _thumbnail(services: Services, request: Request, parts: list[str]) -> Response:
     """``render_thumbnail/{id}/[{w}/[{h}/]]``, and webclient's ``render_thumbnail/size/{w}/{id}/``."""
     if len(parts) == 3 and parts[0] == "size":
         parts = [parts[2], parts[1]]
-    slide, view = _thumbnail_asked(here, request, parts, 3)
-    colour = colour_asked(request.query, here.settings.icc)
+    slide, view = _thumbnail_asked(services, request, parts, 3)
+    colour = colour_asked(request.query, services.settings.icc)
     about = "thumbnail", view, effective_intent(slide, colour)
-    found = _headers(here, slide, about, images.is_provisional(slide, view))
+    found = _headers(services, slide, about, images.is_provisional(slide, view))
     return caching.made(request, lambda: images.draw_thumbnail(slide, view, colour), "image/jpeg", found)
 
 
-def _birds_eye_view(here: Installation, request: Request, parts: list[str]) -> Response:
+def _birds_eye_view(services: Services, request: Request, parts: list[str]) -> Response:
     """``render_birds_eye_view/{id}/[{size}/]``: a thumbnail, as in OMERO.web."""
     if len(parts) > 2:
         raise InvalidTileAddressError("the address is the image's number, then the longest side")
-    return _thumbnail(here, request, parts)
+    return _thumbnail(services, request, parts)
 
 
-def _thumbnail_asked(here: Installation, request: Request, parts: list[str], most: int) -> tuple[Slide, View]:
+def _thumbnail_asked(services: Services, request: Request, parts: list[str], most: int) -> tuple[Slide, View]:
     if not 1 <= len(parts) <= most:
         raise InvalidTileAddressError("the address is the image's number, then width and height")
     _check_plane(*(whole_number(request.query, name, 0) for name in ("z", "t")))
     whole_number(request.query, "rdefId", 0)  # there are no stored settings to choose from
-    slide = _slide(here, parts[0])[1]
+    slide = _slide(services, parts[0])[1]
     width, height = [*(_whole(part) for part in parts[1:]), None, None][:2]
     return slide, images.thumbnail_view(slide, THUMBNAIL_PX if width is None else width, height)
 
 
-def _thumbnail_json(here: Installation, request: Request, parts: list[str]) -> Response:
+def _thumbnail_json(services: Services, request: Request, parts: list[str]) -> Response:
     """``get_thumbnail/{id}/[{w}/[{h}/]]``: a data URI as JSON."""
-    slide, view = _thumbnail_asked(here, request, parts, 3)
-    colour = colour_asked(request.query, here.settings.icc)
-    return json_answer(here, request, images.data_uri(images.draw_thumbnail(slide, view, colour)))
+    slide, view = _thumbnail_asked(services, request, parts, 3)
+    colour = colour_asked(request.query, services.settings.icc)
+    return json_answer(services, request, images.data_uri(images.draw_thumbnail(slide, view, colour)))
 
 
-def _thumbnails_json(here: Installation, request: Request, parts: list[str]) -> Response:
+def _thumbnails_json(services: Services, request: Request, parts: list[str]) -> Response:
     """``get_thumbnails/[{w}/]?id=…&id=…``: data URIs by number; null for what cannot be shown."""
     if len(parts) > 1:
         raise InvalidTileAddressError("the address is the longest side of the thumbnails")
@@ -158,8 +158,10 @@ def _thumbnails_json(here: Installation, request: Request, parts: list[str]) -> 
     side = _whole(parts[0]) if parts else THUMBNAIL_PX
     if side * side * len(numbers) > MAX_THUMBNAILS_PX:
         raise TooLargeError(f"thumbnails may have at most {MAX_THUMBNAILS_PX} pixels together")
-    colour = colour_asked(request.query, here.settings.icc)
-    return json_answer(here, request, {number: _data_uri(here, number, side, colour) for number in numbers})
+    colour = colour_asked(request.query, services.settings.icc)
+    return json_answer(
+        services, request, {number: _data_uri(services, number, side, colour) for number in numbers}
+    )
 
 
 def _numbers(request: Request) -> list[str]:
@@ -173,24 +175,24 @@ def _numbers(request: Request) -> list[str]:
     return [str(parse_number(number)) for number in numbers]
 
 
-def _data_uri(here: Installation, number: str, side: int, colour: Colour) -> str | None:
+def _data_uri(services: Services, number: str, side: int, colour: Colour) -> str | None:
     try:
-        slide = _slide(here, number)[1]
+        slide = _slide(services, number)[1]
     except (NotFoundError, UnreadableSlideError, ConflictError):
         return None
     view = images.thumbnail_view(slide, side, None)
     return images.data_uri(images.draw_thumbnail(slide, view, colour))
 
 
-def _image_data(here: Installation, request: Request, parts: list[str]) -> Response:
+def _image_data(services: Services, request: Request, parts: list[str]) -> Response:
     """``imgData/{id}/[{key}/]``: all that is known of a slide, or the part that ``key`` names."""
     if not 1 <= len(parts) <= 2:
         raise InvalidTileAddressError("the address is the image's number, then a key such as rdefs.model")
-    image_id, slide = _slide(here, parts[0])
-    return describe(here, request, (int(parts[0]), image_id, slide), parts[1] if parts[1:] else None)
+    image_id, slide = _slide(services, parts[0])
+    return describe(services, request, (int(parts[0]), image_id, slide), parts[1] if parts[1:] else None)
 
 
-def _histogram(here: Installation, request: Request, parts: list[str]) -> Response:
+def _histogram(services: Services, request: Request, parts: list[str]) -> Response:
     """``histogram_json/{id}/channel/{theC}/``: of the finest level that fits into the plane asked for."""
     if len(parts) != 3 or parts[1] != "channel":
         raise InvalidTileAddressError(
@@ -202,15 +204,15 @@ def _histogram(here: Installation, request: Request, parts: list[str]) -> Respon
     sides = [whole_number(query, name, PLANE_PX) for name in ("maxPlaneWidth", "maxPlaneHeight")]
     if not 1 <= bins <= MAX_BINS:
         raise InvalidQueryError(f"bins is 1 to {MAX_BINS}")
-    slide, channel = _slide(here, parts[0])[1], _whole(parts[2])
+    slide, channel = _slide(services, parts[0])[1], _whole(parts[2])
     if channel >= COUNT:
         raise ImageNotFoundError(f"a slide has channels 0 to {COUNT - 1} here")
     view = images.plane_view(slide, *(min(side, MAX_PLANE_PX) for side in sides))
     counts = images.channel_counts(slide, view, channel)
-    return json_answer(here, request, histogram(counts, bins))
+    return json_answer(services, request, histogram(counts, bins))
 
 
-def _shape_mask(here: Installation, request: Request, parts: list[str]) -> Response:
+def _shape_mask(services: Services, request: Request, parts: list[str]) -> Response:
     """``render_shape_mask/{shape}/?color&flip``: a stored mask as a PNG, transparent around it."""
     from vsv.rendering.masks import changed_mask, read_mask  # noqa: PLC0415  cold start: numpy and Pillow
 
@@ -218,8 +220,8 @@ def _shape_mask(here: Installation, request: Request, parts: list[str]) -> Respo
         raise InvalidTileAddressError("the address is the shape's number")
     code, (mirrored, flipped) = text(request.query, "color"), flips(request.query)
     color = None if code is None else read_color(code)
-    png = read_mask(here.files, parse_number(parts[0]))
-    found = caching.headers(here, caching.etag_of(png, color, mirrored, flipped), caching.REVALIDATE)
+    png = read_mask(services.files, parse_number(parts[0]))
+    found = caching.headers(services, caching.etag_of(png, color, mirrored, flipped), caching.REVALIDATE)
     changed = color is not None or mirrored or flipped
 
     def make() -> bytes:
@@ -231,35 +233,35 @@ def _shape_mask(here: Installation, request: Request, parts: list[str]) -> Respo
 def _nothing_stored(content: Any) -> _Answer:
     """Answer an address without parts by what OMERO says where nothing is stored."""
 
-    def respond_so(here: Installation, request: Request, parts: list[str]) -> Response:
+    def respond_so(services: Services, request: Request, parts: list[str]) -> Response:
         if parts:
             raise NotFoundError("there is nothing at this address")
-        return json_answer(here, request, content)
+        return json_answer(services, request, content)
 
     return respond_so
 
 
-def _luts_png(here: Installation, request: Request, parts: list[str]) -> Response:
+def _luts_png(services: Services, request: Request, parts: list[str]) -> Response:
     """``luts_png/``: the picture from which a viewer cuts its menu of lookup tables."""
     if parts:
         raise NotFoundError("there is nothing at this address")
-    found = caching.headers(here, caching.etag_of(absent.LUTS), caching.REVALIDATE)
+    found = caching.headers(services, caching.etag_of(absent.LUTS), caching.REVALIDATE)
     return caching.made(request, absent.gradient, "image/png", found)
 
 
-def _saved_settings(here: Installation, request: Request, parts: list[str]) -> Response:
+def _saved_settings(services: Services, request: Request, parts: list[str]) -> Response:
     """``get_image_rdefs_json/{id}/``: the settings that people have saved for a slide."""
     if len(parts) != 1:
         raise InvalidTileAddressError("the address is the image's number")
-    _slide(here, parts[0])
-    return json_answer(here, request, absent.SAVED_SETTINGS)
+    _slide(services, parts[0])
+    return json_answer(services, request, absent.SAVED_SETTINGS)
 
 
-def _client_api(here: Installation, request: Request, parts: list[str]) -> Response:
+def _client_api(services: Services, request: Request, parts: list[str]) -> Response:
     """``api/paths_to_object/?image={id}``: where a slide is among projects and datasets."""
     if parts != ["paths_to_object"]:
         raise NotFoundError("there is nothing at this address")
-    return json_answer(here, request, absent.PATHS)
+    return json_answer(services, request, absent.PATHS)
 
 
 _ANSWERS: dict[str, _Answer] = {

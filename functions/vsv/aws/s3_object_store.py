@@ -38,7 +38,7 @@ def s3_client() -> Any:
     return boto3.client("s3", config=_CONFIG)
 
 
-class S3Vault:
+class S3ObjectStore:
     """Objects of a bucket whose keys begin with ``prefix``."""
 
     def __init__(self, bucket: str, prefix: str, storage_class: str, client: Any = None) -> None:

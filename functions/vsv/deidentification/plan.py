@@ -8,7 +8,7 @@ from typing import Any
 
 from vsv.deidentification.policy import MAX_BYTES
 from vsv.errors import AlreadyExistsError, BadRequestError, UnavailableError
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.storage import atomic_write, nfs
 from vsv.storage.slide_files import CLAIM, Claim, SlideFiles
 from vsv.timestamps import now_utc
@@ -84,22 +84,22 @@ def _claim(folder: Path) -> Any:
         return None
 
 
-def check_free(here: Installation, name: str) -> None:
+def check_free(services: Services, name: str) -> None:
     """Raise AlreadyExistsError where a name belongs, or has belonged, to any slide."""
-    if here.files.is_hidden(name):
+    if services.files.is_hidden(name):
         raise AlreadyExistsError(
             f"{name} was the name of a slide that was withdrawn or deleted: choose another"
         )
-    if nfs.is_there(here.files.folder(name)) or here.slides.get(name) is not None:
+    if nfs.is_there(services.files.folder(name)) or services.slides.get(name) is not None:
         raise AlreadyExistsError(f"{name} is the name of another slide: choose another")
 
 
-def policy_text(here: Installation, asked: str | None) -> str:
+def policy_text(services: Services, asked: str | None) -> str:
     """Give the policy that was asked for, else the data folder's; empty for the default."""
     if asked:
         return asked
     try:
-        return (here.files.root / POLICY_FILE).read_bytes()[: MAX_BYTES + 1].decode()
+        return (services.files.root / POLICY_FILE).read_bytes()[: MAX_BYTES + 1].decode()
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError as error:

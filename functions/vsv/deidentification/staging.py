@@ -23,7 +23,7 @@ from vsv.pyramids.renderer import render_pyramid
 from vsv.records.models import SlideRecord
 from vsv.rendering.associated_images import encode, make_thumbnail
 from vsv.rendering.regions import region
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.slides.slide import Slide, open_slide
 from vsv.storage import atomic_write
 from vsv.storage.slide_files import SLIDE
@@ -35,23 +35,23 @@ PARTS = (THUMBNAIL, DESCRIPTION, SLIDE, PYRAMID)
 _COMPARED = 32
 
 
-def make(here: Installation, record: SlideRecord, plan: Plan) -> Plan:
+def make(services: Services, record: SlideRecord, plan: Plan) -> Plan:
     """Make all that a published slide consists of, and give the plan with the copy's checksum.
 
     Raises LeakError where the copy would tell something, UnsupportedError and UnreadableSlideError for slides that
     cannot be published, UnavailableError and OSError where the disk refuses.
     """
-    stage, policy = stage_folder(here.files, record.image_id), read_policy(plan.policy)
+    stage, policy = stage_folder(services.files, record.image_id), read_policy(plan.policy)
     clear(stage)
     stage.mkdir(parents=True)
-    here.files.check_original(record.image_id)
-    original, copy = here.files.slide(record.image_id), stage / SLIDE
+    services.files.check_original(record.image_id)
+    original, copy = services.files.slide(record.image_id), stage / SLIDE
     report = write_copy(
-        original, copy, policy, days_earlier(policy, here.files.root, record.case_id or record.image_id)
+        original, copy, policy, days_earlier(policy, services.files.root, record.case_id or record.image_id)
     )
     require_clean(original, copy, policy, record)
     compare(original, copy)
-    _make_pyramid(here.files.pyramid(record.image_id), stage, policy)
+    _make_pyramid(services.files.pyramid(record.image_id), stage, policy)
     slide = open_slide(copy, stage / PYRAMID, stage / THUMBNAIL)
     atomic_write.write(stage / THUMBNAIL, encode(make_thumbnail(slide)))
     plan = replace(plan, sha256=checksum(copy), size=copy.stat().st_size)

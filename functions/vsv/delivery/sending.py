@@ -18,7 +18,7 @@ from vsv.errors import (
     VsvError,
 )
 from vsv.records.models import JobRecord, SlideRecord, Status
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.timestamps import now_utc
 
 SCHEMA = "virtual-slide-viewer/slide/1"
@@ -31,18 +31,18 @@ _DOCUMENT, _TAKEN = "document", "taken by "
 _ATTEMPTS = 5
 
 
-def send_step(here: Installation, job: JobRecord) -> Mapping[str, str]:
+def send_step(services: Services, job: JobRecord) -> Mapping[str, str]:
     """Deliver a slide's metadata to whoever has not acknowledged it yet; then the slide is SENT.
 
     Raises UnavailableError where a destination cannot take it now (the others get theirs), BadRequestError where one
     refuses it, ConflictError where the slide is no longer to be sent.
     """
-    record = _waiting(here, job)
+    record = _waiting(services, job)
     if record is None:
         return job.result or {}
-    job = _with_document(here, job, record)
+    job = _with_document(services, job, record)
     problems = []
-    for destination in here.destinations:
+    for destination in services.destinations:
         if f"{_TAKEN}{destination.name}" in (job.result or {}):
             continue
         try:
@@ -50,10 +50,10 @@ def send_step(here: Installation, job: JobRecord) -> Mapping[str, str]:
         except VsvError as error:
             problems.append(error)
         else:
-            job = _noted(here, job, {f"{_TAKEN}{destination.name}": now_utc()})
+            job = _noted(services, job, {f"{_TAKEN}{destination.name}": now_utc()})
     if problems:
         raise problems[0]
-    _mark_sent(here, job)
+    _mark_sent(services, job)
     return {name: text for name, text in (job.result or {}).items() if name != _DOCUMENT}
 
 
@@ -62,9 +62,9 @@ def delivery_key(job: JobRecord) -> str:
     return f"{job.image_id}-{job.run_id[:16]}"
 
 
-def _waiting(here: Installation, job: JobRecord) -> SlideRecord | None:
+def _waiting(services: Services, job: JobRecord) -> SlideRecord | None:
     """Give the slide's record; None where a killed run has marked it SENT already."""
-    record = here.slides.get(job.image_id)
+    record = services.slides.get(job.image_id)
     if record is None:
         raise SlideNotFoundError("Slide not found.")
     if record.delivery == "DELIVERED" and any(name.startswith(_TAKEN) for name in job.result or {}):
@@ -74,10 +74,10 @@ def _waiting(here: Installation, job: JobRecord) -> SlideRecord | None:
     return record
 
 
-def _with_document(here: Installation, job: JobRecord, record: SlideRecord) -> JobRecord:
+def _with_document(services: Services, job: JobRecord, record: SlideRecord) -> JobRecord:
     if _DOCUMENT in (job.result or {}):
         return job
-    return _noted(here, job, {_DOCUMENT: json.dumps(_described(job, record), ensure_ascii=False)})
+    return _noted(services, job, {_DOCUMENT: json.dumps(_described(job, record), ensure_ascii=False)})
 
 
 def _described(job: JobRecord, record: SlideRecord) -> dict[str, Any]:
@@ -95,20 +95,20 @@ def _document(job: JobRecord) -> bytes:
     return (job.result or {})[_DOCUMENT].encode()
 
 
-def _noted(here: Installation, job: JobRecord, found: Mapping[str, str]) -> JobRecord:
-    return here.jobs.advance(job, {"result": {**(job.result or {}), **found}})
+def _noted(services: Services, job: JobRecord, found: Mapping[str, str]) -> JobRecord:
+    return services.jobs.advance(job, {"result": {**(job.result or {}), **found}})
 
 
-def _mark_sent(here: Installation, job: JobRecord) -> None:
+def _mark_sent(services: Services, job: JobRecord) -> None:
     """Let the slide be SENT, unless somebody has decided otherwise meanwhile."""
     for _ in range(_ATTEMPTS):
-        record = here.slides.get(job.image_id)
+        record = services.slides.get(job.image_id)
         if record is None or record.delivery != "WAITING":
             return
         changes: dict[str, Any] = {"delivery": "DELIVERED"}
         if record.status is Status.GOOD:
             changes["status"] = Status.SENT
         with suppress(VersionConflictError):
-            here.slides.update(job.image_id, changes, by=job.by, expected_version=record.version)
+            services.slides.update(job.image_id, changes, by=job.by, expected_version=record.version)
             return
     raise UnavailableError("others keep changing this slide")

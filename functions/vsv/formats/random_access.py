@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from vsv.errors import FileMissingError, UnavailableError
-from vsv.nonblocking import WouldWaitError, in_haste
+from vsv.nonblocking import WouldWaitError, is_non_blocking
 
 # Only Linux tells whether a read would have to wait for the disk.
 _NO_WAIT = getattr(os, "RWF_NOWAIT", None)
@@ -32,7 +32,7 @@ class OpenFile:
 
     def read(self, at: int, length: int) -> bytes:
         """Read up to ``length`` bytes; fewer only at the end of the file. Threads do not disturb each other."""
-        if in_haste():
+        if is_non_blocking():
             return self._read_at_once(at, length)
         try:
             return os.pread(self.fd, length, at)

@@ -20,7 +20,7 @@ from vsv.ingest.rescans import predecessor
 from vsv.records.models import ImportRecord, SlideRecord
 from vsv.rendering.associated_images import encode, make_thumbnail, read_associated
 from vsv.rendering.icc import profile_of
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.slides.image_reader import is_plain
 from vsv.slides.properties import Scan, read_scan
 from vsv.slides.slide import open_slide
@@ -33,51 +33,51 @@ from vsv.timestamps import now_utc
 MAX_TAGS_BYTES = 100_000  # half of what a store takes as one record
 
 
-def extract(here: Installation, run: ImportRecord) -> ImportRecord:
+def extract(services: Services, run: ImportRecord) -> ImportRecord:
     """Store the slide of an inspected file and give the run with its ImageID.
 
     Raises UnreadableSlideError and FileMissingError. Runs again after a kill at any point.
     """
-    if run.image_id is not None and here.files.is_anothers(run.image_id, run.checksum):
+    if run.image_id is not None and services.files.is_anothers(run.image_id, run.checksum):
         run = replace(run, image_id=None)  # claimed for what the same run was brought before
-    if run.image_id is not None and here.files.is_hidden(run.image_id):
+    if run.image_id is not None and services.files.is_hidden(run.image_id):
         return run  # stored, and deleted since
-    if run.image_id is not None and read_note(here.files.folder(run.image_id)) is not None:
+    if run.image_id is not None and read_note(services.files.folder(run.image_id)) is not None:
         return run  # stored, and archived since
-    path = _where(here, run)
+    path = _where(services, run)
     scan = read_scan(path)
-    image_id = run.image_id or _claimed_id(here, run, scan.image_id or _name_of_image(path, run))
-    run = here.imports.advance(run.filename, run.run_id, {"image_id": image_id})
-    give_number(here.files, image_id)
-    barcode = _write_pictures(here, image_id, path)
+    image_id = run.image_id or _claimed_id(services, run, scan.image_id or _name_of_image(path, run))
+    run = services.imports.advance(run.filename, run.run_id, {"image_id": image_id})
+    give_number(services.files, image_id)
+    barcode = _write_pictures(services, image_id, path)
     if path.is_symlink():
-        _note_in_place(here, run, image_id, path)
-    if path != here.files.slide(image_id):
-        store_original(path, here.files.slide(image_id))
-    here.files.leave(run.filename)
+        _note_in_place(services, run, image_id, path)
+    if path != services.files.slide(image_id):
+        store_original(path, services.files.slide(image_id))
+    services.files.leave(run.filename)
     # Stored already by a killed run: a technician may have worked on it since, and theirs stays.
     record = _record(run, image_id, scan, barcode)
     with suppress(AlreadyExistsError):
-        here.slides.put_new(replace(record, predecessor=predecessor(here, record)))
+        services.slides.put_new(replace(record, predecessor=predecessor(services, record)))
     return run
 
 
-def _where(here: Installation, run: ImportRecord) -> Path:
+def _where(services: Services, run: ImportRecord) -> Path:
     """Find the file: where its inspection left it, or where a killed run has put it already."""
-    taken = here.files.taken(run.filename, run.run_id)
-    if run.image_id is not None and here.files.stored_size(run.image_id) == run.size:
-        return here.files.slide(run.image_id)
-    if here.files.has_taken(run.filename, run.run_id):
+    taken = services.files.taken(run.filename, run.run_id)
+    if run.image_id is not None and services.files.stored_size(run.image_id) == run.size:
+        return services.files.slide(run.image_id)
+    if services.files.has_taken(run.filename, run.run_id):
         return taken
     raise FileMissingError("the transferred file is missing: it is transferred again")
 
 
-def _note_in_place(here: Installation, run: ImportRecord, image_id: str, path: Path) -> None:
+def _note_in_place(services: Services, run: ImportRecord, image_id: str, path: Path) -> None:
     """Note what was linked, unless it was written to since: then record and pictures may be of two slides."""
     found = path.stat()
     if run.source_modified is None or (found.st_size, found.st_mtime_ns) != (run.size, run.source_modified):
         raise FileChangingError("the original was changed while it was imported")
-    here.files.note_original(image_id, run.size, run.source_modified)
+    services.files.note_original(image_id, run.size, run.source_modified)
 
 
 def _name_of_image(path: Path, run: ImportRecord) -> str | None:
@@ -86,16 +86,16 @@ def _name_of_image(path: Path, run: ImportRecord) -> str | None:
     return name if is_plain(path) and is_image_id(name) else None
 
 
-def _claimed_id(here: Installation, run: ImportRecord, own: str | None) -> str:
+def _claimed_id(services: Services, run: ImportRecord, own: str | None) -> str:
     """Claim the slide's own ID, or a stable one of its content; never one that another slide has."""
     assert run.checksum is not None
     claim = Claim(run.filename, run.size, run.checksum)
     for image_id in candidate_ids(own, claim):
-        record = here.slides.get(image_id)
+        record = services.slides.get(image_id)
         if record is not None and (record.filename, record.file_size, record.checksum) != astuple(claim):
             continue  # its files may be gone, or it is older than claims
         with suppress(AlreadyExistsError):
-            here.files.claim(image_id, claim)
+            services.files.claim(image_id, claim)
             return image_id
     raise AlreadyExistsError("no free ImageID could be found for this slide")
 
@@ -112,7 +112,7 @@ def candidate_ids(own: str | None, claim: Claim) -> Iterator[str]:
         yield f"{own[:30]}-{digest[:length]}" if own is not None else f"S{digest[: length + 4]}"
 
 
-def _write_pictures(here: Installation, image_id: str, path: Path) -> Barcode | None:
+def _write_pictures(services: Services, image_id: str, path: Path) -> Barcode | None:
     """Write label, macro and thumbnail beside the slide; give the label's barcode."""
     images, nowhere = read_associated(path), path.with_name("none")
     slide = open_slide(path, nowhere, nowhere)
@@ -120,7 +120,7 @@ def _write_pictures(here: Installation, image_id: str, path: Path) -> Barcode | 
     if "thumbnail" not in images or profile_of(slide) is not None:
         images["thumbnail"] = make_thumbnail(slide)
     for name, image in images.items():
-        atomic_write.write(here.files.associated(image_id, name), encode(image))
+        atomic_write.write(services.files.associated(image_id, name), encode(image))
     return _barcode(images.get("label"))
 
 

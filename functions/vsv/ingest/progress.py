@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from vsv.errors import UnavailableError, VersionConflictError
 from vsv.records.models import ImportRecord
-from vsv.runtime import Installation
+from vsv.services import Services
 
 # A person sees no difference, and a store is spared a write a tile.
 EVERY_S = 0.5
@@ -18,9 +18,9 @@ class NotedProgress:
     """
 
     def __init__(
-        self, here: Installation, run: ImportRecord, clock: Callable[[], float] = time.monotonic
+        self, services: Services, run: ImportRecord, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._here, self._run, self._clock = here, run, clock
+        self._services, self._run, self._clock = services, run, clock
         self._noted_at = clock()
 
     def __call__(self, done: int, total: int) -> None:
@@ -31,6 +31,6 @@ class NotedProgress:
         self._noted_at = now
         progress = round(min(done / total, 1.0), 3)
         try:
-            self._here.imports.advance(self._run.filename, self._run.run_id, {"progress": progress})
+            self._services.imports.advance(self._run.filename, self._run.run_id, {"progress": progress})
         except (VersionConflictError, UnavailableError):
             return

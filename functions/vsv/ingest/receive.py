@@ -21,7 +21,7 @@ from vsv.ingest.drop_object import DroppedObject
 from vsv.ingest.runs import DISK, MAX_FILE_SIZE, UNDER_WAY, is_object
 from vsv.ingest.stored_slides import is_sha256, is_summed_in_part, is_whole, slide_of, slides_named
 from vsv.records.models import ImportRecord, ImportState, SlideRecord
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.timestamps import now_utc
 
 ATTEMPTS = 5  # to begin an object's import where others begin at the same moment
@@ -45,22 +45,22 @@ class Receipt:
     image_id: str | None = None
 
 
-def receive(here: Installation, filename: object, size: object, sha256: object = None) -> Receipt:
+def receive(services: Services, filename: object, size: object, sha256: object = None) -> Receipt:
     """Answer whether a file is safely here; where it is not known yet, start its import.
 
     Raises InvalidNameError and BadRequestError for impossible input, FileMissingError where the source plainly is
     not there, FileChangingError where it has another size now.
     """
     filename, size, digest = checked_filename(filename), _checked_size(size), _checked_digest(sha256)
-    latest = here.imports.get(filename)
-    stored = [slide for slide in slides_named(here, filename) if is_whole(here, slide, size)]
+    latest = services.imports.get(filename)
+    stored = [slide for slide in slides_named(services, filename) if is_whole(services, slide, size)]
     if latest is not None and is_object(latest.source) and latest.state in UNDER_WAY:
-        return _unfinished(here, latest, stored)  # the scanner asks again; the object does not
-    return _received(here, filename, size, digest, latest, stored)
+        return _unfinished(services, latest, stored)  # the scanner asks again; the object does not
+    return _received(services, filename, size, digest, latest, stored)
 
 
 def _received(
-    here: Installation,
+    services: Services,
     filename: str,
     size: int,
     digest: str | None,
@@ -70,20 +70,22 @@ def _received(
     run = latest if latest is not None and latest.size == size else None
     if digest is not None:
         if found := [slide for slide in stored if slide.checksum == digest]:
-            return _safe(here, found[0])
+            return _safe(services, found[0])
         stored = [slide for slide in stored if is_summed_in_part(slide)]
         if not stored and not _may_bring(run, digest):
-            return begin(here, filename, size, latest, expected=digest)
-    if (source := _unknown_source(here, filename, size, run, stored)) is not None:
-        return begin(here, filename, size, latest, source=source, expected=digest)
+            return begin(services, filename, size, latest, expected=digest)
+    if (source := _unknown_source(services, filename, size, run, stored)) is not None:
+        return begin(services, filename, size, latest, source=source, expected=digest)
     if run is not None and run.state is not ImportState.READY:
-        return _unfinished(here, run, stored)
+        return _unfinished(services, run, stored)
     if not stored:
-        return begin(here, filename, size, latest, expected=digest)
-    return _safe(here, next((s for s in stored if run is not None and s.image_id == run.image_id), stored[0]))
+        return begin(services, filename, size, latest, expected=digest)
+    return _safe(
+        services, next((s for s in stored if run is not None and s.image_id == run.image_id), stored[0])
+    )
 
 
-def receive_object(here: Installation, dropped: DroppedObject, size: object) -> Receipt | None:
+def receive_object(services: Services, dropped: DroppedObject, size: object) -> Receipt | None:
     """Start the import of a version of an object, unless it was asked for already; None for an earlier version.
 
     Another version under the same key is another scan, whatever its size. An object is told of once and does not ask
@@ -94,42 +96,42 @@ def receive_object(here: Installation, dropped: DroppedObject, size: object) -> 
         with suppress(
             AlreadyExistsError
         ):  # another import has just begun: it may be of a later version, or of this
-            return _decided(here, filename, size, dropped)
+            return _decided(services, filename, size, dropped)
     raise UnavailableError("other imports of a file with this name keep starting")
 
 
-def _decided(here: Installation, filename: str, size: int, dropped: DroppedObject) -> Receipt | None:
-    latest = here.imports.get(filename)
+def _decided(services: Services, filename: str, size: int, dropped: DroppedObject) -> Receipt | None:
+    latest = services.imports.get(filename)
     if latest is None:
-        return _begin(here, filename, size, None, source=dropped.source)
+        return _begin(services, filename, size, None, source=dropped.source)
     known = DroppedObject.from_source(latest.source or "") if is_object(latest.source) else None
     if known is not None and dropped.is_older_than(known):
         return None
     if (latest.source, latest.size) == (dropped.source, size):
         if latest.state in UNDER_WAY:
-            here.starter.start(latest)
+            services.starter.start(latest)
         return _as_it_is(latest)
     is_version = known is not None and (known.bucket, known.key) == (dropped.bucket, dropped.key)
-    if latest.state in UNDER_WAY and not is_version and not here.starter.has_ended(latest):
+    if latest.state in UNDER_WAY and not is_version and not services.starter.has_ended(latest):
         raise UnavailableError("another file with this name is being imported")
-    return _begin(here, filename, size, latest, source=dropped.source)
+    return _begin(services, filename, size, latest, source=dropped.source)
 
 
-def retry(here: Installation, filename: str) -> Receipt:
+def retry(services: Services, filename: str) -> Receipt:
     """Start an import again that failed, whatever it failed of, or that ended unnoticed; others are left alone."""
-    run = here.imports.get(checked_filename(filename))
+    run = services.imports.get(checked_filename(filename))
     if run is None:
         raise NotFoundError("this import is not known")
-    if run.state is not ImportState.FAILED and not _is_lost(here, run):
+    if run.state is not ImportState.FAILED and not _is_lost(services, run):
         return Receipt(Safety.NOT_YET, run.state, run.error)
-    return _anew(here, run, slide_of(here, run))
+    return _anew(services, run, slide_of(services, run))
 
 
-def _is_lost(here: Installation, run: ImportRecord) -> bool:
-    return run.state in UNDER_WAY and here.starter.has_ended(run)
+def _is_lost(services: Services, run: ImportRecord) -> bool:
+    return run.state in UNDER_WAY and services.starter.has_ended(run)
 
 
-def _anew(here: Installation, run: ImportRecord, slide: SlideRecord | None) -> Receipt:
+def _anew(services: Services, run: ImportRecord, slide: SlideRecord | None) -> Receipt:
     """Begin again with what a run was about.
 
     A slide that is stored whole is kept: by now it may be the only copy, since only its pyramid was missing.
@@ -139,7 +141,7 @@ def _anew(here: Installation, run: ImportRecord, slide: SlideRecord | None) -> R
         kept |= {"image_id": slide.image_id, "checksum": run.checksum, "source_modified": run.source_modified}
     if slide is not None or is_object(run.source):
         kept["source"] = run.source
-    return begin(here, run.filename, run.size, run, **kept)
+    return begin(services, run.filename, run.size, run, **kept)
 
 
 def _checked_size(size: object) -> int:
@@ -163,7 +165,7 @@ def _may_bring(run: ImportRecord | None, digest: str) -> bool:
 
 
 def _unknown_source(
-    here: Installation, filename: str, size: int, run: ImportRecord | None, stored: Sequence[SlideRecord]
+    services: Services, filename: str, size: int, run: ImportRecord | None, stored: Sequence[SlideRecord]
 ) -> str | None:
     """Give the folder with content of that name and size that is neither stored nor being imported.
 
@@ -174,49 +176,49 @@ def _unknown_source(
         if run.state in UNDER_WAY and run.checksum is None:
             return None  # being read now: what it holds is seen at the next call
         known |= {run.checksum} if run.checksum else set()
-    return here.starter.new_source(filename, size, known, run)
+    return services.starter.new_source(filename, size, known, run)
 
 
-def _unfinished(here: Installation, run: ImportRecord, stored: Sequence[SlideRecord]) -> Receipt:
+def _unfinished(services: Services, run: ImportRecord, stored: Sequence[SlideRecord]) -> Receipt:
     """Give the state of a run; its slide may be safe already while its pyramid is still being rendered."""
     if run.state is ImportState.FAILED:
         return _as_it_is(run)
     # This run's own slide: another of that name and size may be an earlier scan.
     own = [s for s in stored if s.image_id == run.image_id and s.checksum == run.checksum]
-    if here.starter.has_ended(run):
-        return _anew(here, run, own[0] if own else None)
-    here.starter.start(run)  # heals a start that was lost; twice is the same as once
-    return _safe(here, own[0], run.state) if own else Receipt(Safety.NOT_YET, run.state, run.error)
+    if services.starter.has_ended(run):
+        return _anew(services, run, own[0] if own else None)
+    services.starter.start(run)  # heals a start that was lost; twice is the same as once
+    return _safe(services, own[0], run.state) if own else Receipt(Safety.NOT_YET, run.state, run.error)
 
 
 def _as_it_is(run: ImportRecord) -> Receipt:
     return Receipt(Safety.NOT_YET, run.state, run.error, run.image_id)
 
 
-def _safe(here: Installation, slide: SlideRecord, state: ImportState = ImportState.READY) -> Receipt:
-    in_place = here.files.in_place(slide.image_id)
+def _safe(services: Services, slide: SlideRecord, state: ImportState = ImportState.READY) -> Receipt:
+    in_place = services.files.in_place(slide.image_id)
     return Receipt(Safety.IN_PLACE if in_place else Safety.SAFE, state, image_id=slide.image_id)
 
 
 def begin(
-    here: Installation, filename: str, size: int, earlier: ImportRecord | None, **known: Any
+    services: Services, filename: str, size: int, earlier: ImportRecord | None, **known: Any
 ) -> Receipt:
     """Start a run in the place of the ``earlier`` one, for whoever asks again where another was quicker.
 
     ``known`` are attributes that it begins with.
     """
     try:
-        return _begin(here, filename, size, earlier, **known)
+        return _begin(services, filename, size, earlier, **known)
     except AlreadyExistsError:
         return Receipt(Safety.NOT_YET, ImportState.TRANSFERRING)
 
 
 def _begin(
-    here: Installation, filename: str, size: int, earlier: ImportRecord | None, **known: Any
+    services: Services, filename: str, size: int, earlier: ImportRecord | None, **known: Any
 ) -> Receipt:
     """Start a run; raises AlreadyExistsError where the ``earlier`` one is not the stored one any more."""
-    known["source"] = known.get("source") or here.starter.describe_source(filename, size)
-    _prepare(here)
+    known["source"] = known.get("source") or services.starter.describe_source(filename, size)
+    _prepare(services)
     now = now_utc()
     run = ImportRecord(
         filename=filename,
@@ -227,13 +229,13 @@ def _begin(
         updated_at=now,
         **known,
     )
-    here.imports.start(run, replaces=earlier.run_id if earlier else None)
-    here.starter.start(run)
+    services.imports.start(run, replaces=earlier.run_id if earlier else None)
+    services.starter.start(run)
     return Receipt(Safety.NOT_YET, run.state)
 
 
-def _prepare(here: Installation) -> None:
+def _prepare(services: Services) -> None:
     try:
-        here.files.prepare()  # a transfer needs the folder that it writes to
+        services.files.prepare()  # a transfer needs the folder that it writes to
     except OSError as error:
         raise UnavailableError(DISK) from error

@@ -3,7 +3,7 @@
 from vsv.errors import NotFoundError, VersionConflictError
 from vsv.identifiers import checked_filename
 from vsv.records.models import ImportRecord, ImportState
-from vsv.runtime import Installation
+from vsv.services import Services
 
 MAX_FILE_SIZE = 1 << 44
 UNDER_WAY = (ImportState.TRANSFERRING, ImportState.IMPORTING)
@@ -17,9 +17,9 @@ def is_object(source: str | None) -> bool:
     return source is not None and source.startswith("s3://")
 
 
-def current_run(here: Installation, filename: str, run_id: str) -> ImportRecord:
+def current_run(services: Services, filename: str, run_id: str) -> ImportRecord:
     """Give the run; raises VersionConflictError where another has taken its place, NotFoundError without one."""
-    run = here.imports.get(checked_filename(filename))
+    run = services.imports.get(checked_filename(filename))
     if run is None:
         raise NotFoundError("this import is not known")
     if run.run_id != run_id:
@@ -27,9 +27,9 @@ def current_run(here: Installation, filename: str, run_id: str) -> ImportRecord:
     return run
 
 
-def record_failure(here: Installation, run: ImportRecord, message: str) -> None:
+def record_failure(services: Services, run: ImportRecord, message: str) -> None:
     """Note why a run failed, for a technician to read; a run that was replaced is left alone."""
     try:
-        here.imports.advance(run.filename, run.run_id, {"state": ImportState.FAILED, "error": message})
+        services.imports.advance(run.filename, run.run_id, {"state": ImportState.FAILED, "error": message})
     except VersionConflictError:
         return

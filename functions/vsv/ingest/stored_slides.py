@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from vsv.errors import ConflictError, NotFoundError, UnreadableSlideError
 from vsv.records.models import ImportRecord, SlideRecord
-from vsv.runtime import Installation
+from vsv.services import Services
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -15,17 +15,17 @@ def is_sha256(text: str) -> bool:
     return _SHA256.fullmatch(text) is not None
 
 
-def is_whole(here: Installation, slide: SlideRecord, size: int) -> bool:
+def is_whole(services: Services, slide: SlideRecord, size: int) -> bool:
     """Tell whether a recorded slide of that size is stored whole and, unless it was deleted or archived, can be read.
 
     What was archived was verified there.
     """
-    if slide.file_size != size or here.files.stored_size(slide.image_id) != size:
+    if slide.file_size != size or services.files.stored_size(slide.image_id) != size:
         return False
-    if here.files.is_hidden(slide.image_id) or not here.files.slide(slide.image_id).exists():
+    if services.files.is_hidden(slide.image_id) or not services.files.slide(slide.image_id).exists():
         return True
     try:
-        here.library.slide(slide.image_id, is_seen=False)
+        services.slide_cache.slide(slide.image_id, is_seen=False)
     except (UnreadableSlideError, ConflictError, NotFoundError):
         return False
     return True
@@ -36,18 +36,18 @@ def is_summed_in_part(slide: SlideRecord) -> bool:
     return slide.checksum is not None and not is_sha256(slide.checksum)
 
 
-def slide_of(here: Installation, run: ImportRecord) -> SlideRecord | None:
+def slide_of(services: Services, run: ImportRecord) -> SlideRecord | None:
     """Give the slide that a run has stored, where it is whole."""
-    slide = here.slides.get(run.image_id) if run.image_id is not None else None
-    is_its_own = slide is not None and slide.checksum == run.checksum and is_whole(here, slide, run.size)
+    slide = services.slides.get(run.image_id) if run.image_id is not None else None
+    is_its_own = slide is not None and slide.checksum == run.checksum and is_whole(services, slide, run.size)
     return slide if is_its_own else None
 
 
-def slides_named(here: Installation, filename: str) -> Iterator[SlideRecord]:
+def slides_named(services: Services, filename: str) -> Iterator[SlideRecord]:
     """Give every slide that was imported under this filename."""
     token = None
     while True:
-        page = here.slides.by_filename(filename, limit=100, token=token)
+        page = services.slides.by_filename(filename, limit=100, token=token)
         yield from page.items
         if (token := page.next_token) is None:
             return

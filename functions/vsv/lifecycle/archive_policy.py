@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vsv.errors import VsvError
 from vsv.records.models import JobKind, JobRecord, SlideRecord, Status
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.workflow import job_queue
 
 log = logging.getLogger(__name__)
@@ -25,30 +25,30 @@ LOOKED = "looked_for_idle"
 BY = "idle"
 
 
-def request_idle(here: Installation, now: datetime | None = None) -> list[JobRecord]:
+def request_idle(services: Services, now: datetime | None = None) -> list[JobRecord]:
     """Ask for the archiving of all slides that are idle, where the archive is not in the data folder itself."""
     asked: list[JobRecord] = []
-    settings = here.settings
-    if not settings.archive or Path(settings.archive).is_relative_to(here.files.root):
+    settings = services.settings
+    if not settings.archive or Path(settings.archive).is_relative_to(services.files.root):
         return asked  # nothing would be gained
-    for record in idle(here, settings.archive_after_days, now or datetime.now(UTC)):
+    for record in idle(services, settings.archive_after_days, now or datetime.now(UTC)):
         try:
-            asked.append(job_queue.request(here, record.image_id, JobKind.ARCHIVE, BY))
+            asked.append(job_queue.request(services, record.image_id, JobKind.ARCHIVE, BY))
         except VsvError as error:  # one slide does not stop the others
             log.warning("slide %s is not archived now: %s", record.image_id, error)
     return asked
 
 
-def idle(here: Installation, days: float, now: datetime, *, noted: bool = True) -> Iterator[SlideRecord]:
+def idle(services: Services, days: float, now: datetime, *, noted: bool = True) -> Iterator[SlideRecord]:
     """Give the slides that were not opened for so many days; ``noted``: this look counts for the next one."""
-    now_s = _counted_s(here, days, now.timestamp(), noted=noted)
-    for record in _candidates(here):
-        if now_s - _opened_s(here, record, now_s) >= days * DAY_S:
+    now_s = _counted_s(services, days, now.timestamp(), noted=noted)
+    for record in _candidates(services):
+        if now_s - _opened_s(services, record, now_s) >= days * DAY_S:
             yield record
 
 
-def _counted_s(here: Installation, days: float, now_s: float, *, noted: bool) -> float:
-    path = here.files.root / LOOKED
+def _counted_s(services: Services, days: float, now_s: float, *, noted: bool) -> float:
+    path = services.files.root / LOOKED
     last_s = path.stat().st_mtime if path.exists() else now_s
     counted_s = now_s if now_s < last_s else min(now_s, last_s + days * DAY_S / 2)
     if noted:
@@ -57,26 +57,26 @@ def _counted_s(here: Installation, days: float, now_s: float, *, noted: bool) ->
     return counted_s
 
 
-def _candidates(here: Installation) -> Iterator[SlideRecord]:
+def _candidates(services: Services) -> Iterator[SlideRecord]:
     for status in MAY_GO:
         token = None
         while True:
-            page = here.slides.by_status(status, 100, token)
+            page = services.slides.by_status(status, 100, token)
             for record in page.items:
-                if record.original is None and _is_ours(here, record.image_id):
+                if record.original is None and _is_ours(services, record.image_id):
                     yield record
             if (token := page.next_token) is None:
                 break
 
 
-def _is_ours(here: Installation, image_id: str) -> bool:
-    return here.files.slide(image_id).exists() and not here.files.in_place(image_id)
+def _is_ours(services: Services, image_id: str) -> bool:
+    return services.files.slide(image_id).exists() and not services.files.in_place(image_id)
 
 
-def _opened_s(here: Installation, record: SlideRecord, now_s: float) -> float:
+def _opened_s(services: Services, record: SlideRecord, now_s: float) -> float:
     """Give when a slide was last opened, or else changed, in seconds since the epoch; now for what is yet to come."""
     changed_s = _seconds(record.last_modified, now_s)
-    opened_s = here.files.last_opened(record.image_id)
+    opened_s = services.files.last_opened(record.image_id)
     if max(changed_s, opened_s or 0.0) > now_s:
         return now_s
     return changed_s if opened_s is None else opened_s

@@ -26,7 +26,7 @@ from vsv.ingest.stored_slides import is_sha256
 from vsv.ingest.validation import checksum
 from vsv.pyramids.self_contained import check_complete, complete
 from vsv.records.models import JobRecord, SlideRecord, Status
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.storage import atomic_write, nfs
 from vsv.storage.archive_marker import NOTE, Archived, read_note, write_note
 from vsv.storage.object_store import Stored
@@ -47,61 +47,61 @@ def key_of(image_id: str) -> str:
     return f"{image_id}/{SLIDE}"
 
 
-def archive_step(here: Installation, job: JobRecord) -> Mapping[str, str]:
+def archive_step(services: Services, job: JobRecord) -> Mapping[str, str]:
     """Move a slide's original to the archive, the pyramid having been made complete; give its size and SHA-256.
 
     Raises ConflictError where the original must not go, UnavailableError while the archive or the disk refuses.
     """
-    image_id, folder = job.image_id, _folder(here, job.image_id)
+    image_id, folder = job.image_id, _folder(services, job.image_id)
     if nfs.is_there(folder / SLIDE):
-        _check_may_go(here, _record(here, image_id))
-        record = _recorded(here, job, lambda _: {"original": "ARCHIVING"})
-        _complete(here, image_id)
-        copy = _put(here, record)
-        check_complete(here.files.pyramid(image_id))
+        _check_may_go(services, _record(services, image_id))
+        record = _recorded(services, job, lambda _: {"original": "ARCHIVING"})
+        _complete(services, image_id)
+        copy = _put(services, record)
+        check_complete(services.files.pyramid(image_id))
         write_note(folder, copy)
         (folder / SLIDE).unlink()
         atomic_write.flush(folder)
-        here.library.forget(image_id)
+        services.slide_cache.forget(image_id)
     if (note := read_note(folder)) is None:
         raise SlideNotFoundError("no original is stored for this slide")
-    _recorded(here, job, _as_archived)
+    _recorded(services, job, _as_archived)
     log.info("the original of slide %s is archived: %d bytes", image_id, note.size)
     return {"bytes": str(note.size), "sha256": note.sha256}
 
 
-def _folder(here: Installation, image_id: str) -> Path:
+def _folder(services: Services, image_id: str) -> Path:
     """Give where a slide's files are: somebody may delete it at any time."""
-    is_hidden = here.files.is_hidden(image_id)
-    return here.files.deleted_folder(image_id) if is_hidden else here.files.folder(image_id)
+    is_hidden = services.files.is_hidden(image_id)
+    return services.files.deleted_folder(image_id) if is_hidden else services.files.folder(image_id)
 
 
-def _check_may_go(here: Installation, record: SlideRecord) -> None:
+def _check_may_go(services: Services, record: SlideRecord) -> None:
     may_go = record.status is Status.ARCHIVED or Status.ARCHIVED in BY_ADMINS[record.status]
-    if here.files.is_hidden(record.image_id) or not may_go:
+    if services.files.is_hidden(record.image_id) or not may_go:
         raise ConflictError(f"A slide with status {record.status} cannot be archived.")
-    if here.files.in_place(record.image_id):
+    if services.files.in_place(record.image_id):
         raise ConflictError("This slide's original is in the scanner's folder and cannot be moved.")
-    run = here.imports.get(record.filename)
+    run = services.imports.get(record.filename)
     if run is not None and run.image_id == record.image_id and run.state in UNDER_WAY:
         raise ConflictError("This slide is still being imported: archive it when that is done.")
 
 
-def _complete(here: Installation, image_id: str) -> None:
-    here.library.forget(image_id)  # its pyramid may have been finished a moment ago
-    complete(here.library.slide(image_id, is_seen=False), here.files.pyramid(image_id))
+def _complete(services: Services, image_id: str) -> None:
+    services.slide_cache.forget(image_id)  # its pyramid may have been finished a moment ago
+    complete(services.slide_cache.slide(image_id, is_seen=False), services.files.pyramid(image_id))
 
 
-def _put(here: Installation, record: SlideRecord) -> Archived:
+def _put(services: Services, record: SlideRecord) -> Archived:
     """Store the original in the archive, and give the note of it once the archive tells that it has it."""
-    path, key = here.files.slide(record.image_id), key_of(record.image_id)
+    path, key = services.files.slide(record.image_id), key_of(record.image_id)
     found = path.stat()
     if found.st_size != record.file_size:
         raise ConflictError("The original has changed since it was imported: it was not moved.")
     known = record.checksum or ""
     sha256 = known.lower() if is_sha256(known) else checksum(path)
-    here.archive.put(path, key, sha256)
-    if here.archive.find(key) != Stored(found.st_size, sha256):
+    services.archive.put(path, key, sha256)
+    if services.archive.find(key) != Stored(found.st_size, sha256):
         raise UnavailableError("the archived copy does not match the original: it is stored again")
     return Archived(found.st_size, sha256, key, found.st_mtime_ns)
 
@@ -114,40 +114,40 @@ def _as_archived(record: SlideRecord) -> Changes:
     return {"original": "ARCHIVED", "status": Status.ARCHIVED, **before}
 
 
-def restore_step(here: Installation, job: JobRecord) -> Mapping[str, str]:
+def restore_step(services: Services, job: JobRecord) -> Mapping[str, str]:
     """Bring a slide's original back; the archive's copy stays. Give its size.
 
     Raises NotYetError while the archive thaws it, ConflictError where it must not come back, FileMissingError where
     the archive does not have it, UnavailableError while the archive or the disk refuses.
     """
-    image_id, folder = job.image_id, _folder(here, job.image_id)
+    image_id, folder = job.image_id, _folder(services, job.image_id)
     original = folder / SLIDE
     if not nfs.is_there(original):
-        if here.files.is_hidden(image_id):
+        if services.files.is_hidden(image_id):
             raise ConflictError("This slide is deleted: undelete it first.")
-        record = _recorded(here, job, lambda _: {"original": "RESTORING"})
-        _fetch(here, job, record)
+        record = _recorded(services, job, lambda _: {"original": "RESTORING"})
+        _fetch(services, job, record)
     if (note := read_note(folder)) is not None:
         original.chmod(0o444)
         os.utime(original, ns=(note.modified, note.modified))
         (folder / NOTE).unlink()
         atomic_write.flush(folder)
-    here.files.note_opened(image_id)  # else it would be idle still, and archived again at once
-    _recorded(here, job, _as_restored)
+    services.files.note_opened(image_id)  # else it would be idle still, and archived again at once
+    _recorded(services, job, _as_restored)
     log.info("the original of slide %s is back", image_id)
     return {"bytes": str(original.stat().st_size)}
 
 
-def _fetch(here: Installation, job: JobRecord, record: SlideRecord) -> None:
-    note, key = read_note(here.files.folder(record.image_id)), key_of(record.image_id)
-    found = here.archive.find(key)
+def _fetch(services: Services, job: JobRecord, record: SlideRecord) -> None:
+    note, key = read_note(services.files.folder(record.image_id)), key_of(record.image_id)
+    found = services.archive.find(key)
     if found is None:
         raise FileMissingError("The archive does not hold this slide's original.")
     known = note.sha256 if note is not None else (record.checksum or "").lower()
     if found.size != record.file_size or (is_sha256(known) and found.sha256 != known):
         raise ConflictError("The archive holds a different file in place of this slide's original.")
     try:
-        here.archive.fetch(key, here.files.slide(record.image_id))
+        services.archive.fetch(key, services.files.slide(record.image_id))
     except NotYetError as error:
         raise NotYetError(str(error), _left_s(job, error.seconds)) from error
 
@@ -169,26 +169,26 @@ def _as_restored(record: SlideRecord) -> Changes:
     return {"original": None, "status": before, "status_before": None}
 
 
-def forget(here: Installation, image_id: str) -> None:
+def forget(services: Services, image_id: str) -> None:
     """Remove a slide's original from the archive, where there is one, for a slide that is purged."""
-    if here.settings.archive:
-        here.archive.remove(key_of(image_id))
+    if services.settings.archive:
+        services.archive.remove(key_of(image_id))
 
 
-def _record(here: Installation, image_id: str) -> SlideRecord:
-    record = here.slides.get(image_id)
+def _record(services: Services, image_id: str) -> SlideRecord:
+    record = services.slides.get(image_id)
     if record is None:
         raise SlideNotFoundError("Slide not found.")
     return record
 
 
-def _recorded(here: Installation, job: JobRecord, wanted: Callable[[SlideRecord], Changes]) -> SlideRecord:
+def _recorded(services: Services, job: JobRecord, wanted: Callable[[SlideRecord], Changes]) -> SlideRecord:
     """Let the slide's record say what is so; nothing is written where it says so already."""
     for _ in range(ATTEMPTS):
-        record = _record(here, job.image_id)
+        record = _record(services, job.image_id)
         different = {name: value for name, value in wanted(record).items() if getattr(record, name) != value}
         if not different:
             return record
         with suppress(VersionConflictError):
-            return here.slides.update(job.image_id, different, by=job.by, expected_version=record.version)
+            return services.slides.update(job.image_id, different, by=job.by, expected_version=record.version)
     raise UnavailableError("others keep changing this slide")

@@ -5,17 +5,17 @@ from collections.abc import Callable, Mapping
 from vsv.delivery import unsent
 from vsv.lifecycle import archive_policy, purging
 from vsv.records.models import JobRecord
-from vsv.runtime import Installation
+from vsv.services import Services
 
 
-def _leftovers(here: Installation) -> list[JobRecord]:
-    here.files.prepare()  # before the first import there is nothing
-    here.files.sweep()
+def _leftovers(services: Services) -> list[JobRecord]:
+    services.files.prepare()  # before the first import there is nothing
+    services.files.sweep()
     return []
 
 
 # By name; each gives the jobs that it asks for. On AWS each is a call of its own, with a quarter of an hour.
-LOOKS: Mapping[str, Callable[[Installation], list[JobRecord]]] = {
+LOOKS: Mapping[str, Callable[[Services], list[JobRecord]]] = {
     "leftovers": _leftovers,
     "deleted": purging.request_due,
     "idle": archive_policy.request_idle,
@@ -23,6 +23,6 @@ LOOKS: Mapping[str, Callable[[Installation], list[JobRecord]]] = {
 }
 
 
-def look(here: Installation) -> list[JobRecord]:
+def look(services: Services) -> list[JobRecord]:
     """Ask for the jobs that are due by age and give them; sweep the data folder."""
-    return [job for one in LOOKS.values() for job in one(here)]
+    return [job for one in LOOKS.values() for job in one(services)]

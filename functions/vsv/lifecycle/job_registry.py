@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from vsv.records.models import JobKind, JobRecord
-from vsv.runtime import Installation
+from vsv.services import Services
 
-Step = Callable[[Installation, JobRecord], Mapping[str, str]]
+Step = Callable[[Services, JobRecord], Mapping[str, str]]
 
 
 def step(kind: JobKind) -> Step:
@@ -72,12 +72,12 @@ _GIVEN_UP: Mapping[JobKind, tuple[str, str, str | None]] = {
 }
 
 
-def give_up(here: Installation, job: JobRecord) -> None:
+def give_up(services: Services, job: JobRecord) -> None:
     """Let the slide's record say that nothing is under way any more."""
-    record = here.slides.get(job.image_id)
+    record = services.slides.get(job.image_id)
     if record is None or job.kind not in _GIVEN_UP:
         return
     attribute, under_way, instead = _GIVEN_UP[job.kind]
     if getattr(record, attribute) == under_way:
         changes: dict[str, Any] = {attribute: instead}
-        here.slides.update(job.image_id, changes, by=job.by)
+        services.slides.update(job.image_id, changes, by=job.by)

@@ -14,7 +14,7 @@ from vsv.errors import NotYetError, UnavailableError, VersionConflictError, VsvE
 from vsv.ingest.runs import DISK
 from vsv.lifecycle import job_registry
 from vsv.records.models import JobKind, JobRecord, JobState
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.storage.slide_lock import locked
 from vsv.timestamps import later, now_utc
 from vsv.workflow.job_queue import OF_FILES, due
@@ -30,49 +30,49 @@ _INTERNAL = "it failed for a reason that is in the server's log"
 _DIED = "it ran out of time or memory each time: request it again to continue"
 
 
-def run_due(here: Installation, kinds: Iterable[JobKind], go_on: Callable[[], bool]) -> list[JobRecord]:
+def run_due(services: Services, kinds: Iterable[JobKind], go_on: Callable[[], bool]) -> list[JobRecord]:
     """Run the jobs that are due, as long as ``go_on`` says so, and give what became of each."""
-    return list(runs(here, kinds, go_on))
+    return list(runs(services, kinds, go_on))
 
 
-def runs(here: Installation, kinds: Iterable[JobKind], go_on: Callable[[], bool]) -> Iterator[JobRecord]:
+def runs(services: Services, kinds: Iterable[JobKind], go_on: Callable[[], bool]) -> Iterator[JobRecord]:
     """Do so one after the other: what became of a job is known even if the next one ends the process."""
-    for job in due(here, kinds):
+    for job in due(services, kinds):
         if not go_on():
             return
         try:
-            if _stored(here, job).attempts == job.attempts:  # else somebody has tried since it was listed
-                yield run(here, job)
+            if _stored(services, job).attempts == job.attempts:  # else somebody has tried since it was listed
+                yield run(services, job)
         except VersionConflictError:
             continue  # asked for anew meanwhile
         except UnavailableError as error:
             log.info("%s waits: %s", job.job_id, error)
 
 
-def run(here: Installation, job: JobRecord) -> JobRecord:
+def run(services: Services, job: JobRecord) -> JobRecord:
     """Take a job one step on and give its record.
 
     Raises UnavailableError where its slide is being worked on, VersionConflictError where it was asked for anew.
     """
     if job.kind not in OF_FILES:
-        return _begun(here, job)
-    with locked(here.files, job.image_id):
-        return _begun(here, job)
+        return _begun(services, job)
+    with locked(services.files, job.image_id):
+        return _begun(services, job)
 
 
-def _begun(here: Installation, job: JobRecord) -> JobRecord:
-    stored = _stored(here, job)
+def _begun(services: Services, job: JobRecord) -> JobRecord:
+    stored = _stored(services, job)
     if stored.state is not JobState.WAITING:
         return stored
     if stored.attempts >= ATTEMPTS:
-        return _ended(here, stored, {"state": JobState.FAILED, "error": stored.error or _DIED})
+        return _ended(services, stored, {"state": JobState.FAILED, "error": stored.error or _DIED})
     attempts = stored.attempts + 1
-    counted = here.jobs.advance(stored, {"attempts": attempts, "next_at": later(_pause(attempts))})
-    return _ended(here, counted, _outcome(here, counted))
+    counted = services.jobs.advance(stored, {"attempts": attempts, "next_at": later(_pause(attempts))})
+    return _ended(services, counted, _outcome(services, counted))
 
 
-def _stored(here: Installation, job: JobRecord) -> JobRecord:
-    stored = here.jobs.get(job.image_id, job.kind)
+def _stored(services: Services, job: JobRecord) -> JobRecord:
+    stored = services.jobs.get(job.image_id, job.kind)
     if stored is None or stored.run_id != job.run_id:
         raise VersionConflictError("This was requested again in the meantime.")
     return stored
@@ -83,10 +83,10 @@ def _pause(attempts: int) -> timedelta:
     return timedelta(seconds=random.uniform(longest / 2, longest))  # noqa: S311  not all at the same time
 
 
-def _outcome(here: Installation, job: JobRecord) -> dict[str, Any]:
+def _outcome(services: Services, job: JobRecord) -> dict[str, Any]:
     """Run a job's step and give what it changes of the job."""
     try:
-        result = job_registry.step(job.kind)(here, job)
+        result = job_registry.step(job.kind)(services, job)
     except NotYetError as error:
         then = later(timedelta(seconds=error.seconds))
         return {"attempts": 0, "next_at": min(then, later(LOOK)), "expected_at": then, "error": None}
@@ -108,11 +108,11 @@ def _again(job: JobRecord, reason: str) -> dict[str, Any]:
     return {"error": reason, **failed}
 
 
-def _ended(here: Installation, job: JobRecord, changes: Mapping[str, Any]) -> JobRecord:
+def _ended(services: Services, job: JobRecord, changes: Mapping[str, Any]) -> JobRecord:
     state = changes.get("state", JobState.WAITING)
     if state is JobState.FAILED:
-        _stored(here, job)  # raises: the record then speaks of the new request
+        _stored(services, job)  # raises: the record then speaks of the new request
         log.warning("%s failed: %s", job.job_id, changes["error"])
-        job_registry.give_up(here, job)
+        job_registry.give_up(services, job)
     ended = {} if state is JobState.WAITING else {"next_at": now_utc()}
-    return here.jobs.advance(job, {**ended, **changes})
+    return services.jobs.advance(job, {**ended, **changes})

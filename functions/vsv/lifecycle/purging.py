@@ -14,7 +14,7 @@ from pathlib import Path
 from vsv.errors import ConflictError, SlideNotFoundError, VsvError
 from vsv.lifecycle import archiving
 from vsv.records.models import JobKind, JobRecord, SlideRecord, Status
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.storage import atomic_write, nfs
 from vsv.storage.slide_files import SlideFiles
 from vsv.workflow import job_queue
@@ -28,25 +28,25 @@ WAITED = "waited.json"
 GRACE_OVER = "the grace period"
 
 
-def request_due(here: Installation, now_s: float | None = None) -> list[JobRecord]:
+def request_due(services: Services, now_s: float | None = None) -> list[JobRecord]:
     """Look at every deleted slide, and ask for the purge of those whose grace period is over."""
     moment, asked = time.time() if now_s is None else now_s, []
-    for record in _deleted(here):
+    for record in _deleted(services):
         if record.original == "PURGED" or record.published_as is not None:
             continue
         try:
-            if waited_s(here.files, record, moment) >= here.settings.grace_days * DAY_S:
+            if waited_s(services.files, record, moment) >= services.settings.grace_days * DAY_S:
                 detail = {"because": GRACE_OVER}
-                asked.append(job_queue.request(here, record.image_id, JobKind.PURGE, GRACE_OVER, detail))
+                asked.append(job_queue.request(services, record.image_id, JobKind.PURGE, GRACE_OVER, detail))
         except (VsvError, OSError) as error:  # one slide does not stop the others
             log.warning("slide %s is not purged now: %s", record.image_id, type(error).__name__)
     return asked
 
 
-def _deleted(here: Installation) -> Iterator[SlideRecord]:
+def _deleted(services: Services) -> Iterator[SlideRecord]:
     token = None
     while True:
-        page = here.slides.by_status(Status.DELETED, 100, token)
+        page = services.slides.by_status(Status.DELETED, 100, token)
         yield from page.items
         if (token := page.next_token) is None:
             return
@@ -79,39 +79,39 @@ def _noted(folder: Path) -> tuple[object, float, float]:
         return "nothing is noted", 0.0, 0.0
 
 
-def purge_step(here: Installation, job: JobRecord) -> Mapping[str, str]:
+def purge_step(services: Services, job: JobRecord) -> Mapping[str, str]:
     """Remove a deleted slide's files here and in the archive, and tell what was removed.
 
     The record, its history and the claim on the ImageID stay. Raises ConflictError for a slide that is not, or no
     longer, deleted.
     """
-    record = here.slides.get(job.image_id)
+    record = services.slides.get(job.image_id)
     if record is None:
         raise SlideNotFoundError("Slide not found.")
     if record.status is not Status.DELETED:
         raise ConflictError("This slide is not deleted: its files were kept.")
     if record.published_as is not None:
         raise ConflictError("This slide is published: withdraw its copy first.")
-    _undo_publishing(here, job.image_id)
+    _undo_publishing(services, job.image_id)
     with suppress(SlideNotFoundError):  # a kill may have left them in sight; a record may have no files
-        here.files.hide(job.image_id)
-    removed = _removed(here, job.image_id)
-    archiving.forget(here, job.image_id)
+        services.files.hide(job.image_id)
+    removed = _removed(services, job.image_id)
+    archiving.forget(services, job.image_id)
     if record.original != "PURGED":
-        here.slides.update(job.image_id, {"original": "PURGED"}, by=job.by)
+        services.slides.update(job.image_id, {"original": "PURGED"}, by=job.by)
     log.info("slide %s was purged: %d files, %d bytes", job.image_id, len(removed), sum(removed.values()))
     return {"files": ", ".join(sorted(removed)), "bytes": str(sum(removed.values()))}
 
 
-def _undo_publishing(here: Installation, image_id: str) -> None:
+def _undo_publishing(services: Services, image_id: str) -> None:
     """Take a copy back that a killed job has begun: once the slide's files are gone, nothing tells of it."""
     from vsv.deidentification.steps import undo  # noqa: PLC0415  brings numpy, and most slides have no copy
 
-    undo(here, image_id)
+    undo(services, image_id)
 
 
-def _removed(here: Installation, image_id: str) -> Mapping[str, int]:
+def _removed(services: Services, image_id: str) -> Mapping[str, int]:
     try:
-        return here.files.purge(image_id)
+        return services.files.purge(image_id)
     except SlideNotFoundError:
         return {}

@@ -145,8 +145,8 @@ class Tree:
         )
         # A level that was rounded down may lack a column or row of tiles that Deep Zoom has: its last pixels again.
         x, y = (
-            side - 1 if here != there else 0
-            for side, here, there in zip((width, height), inside, at, strict=True)
+            side - 1 if services != there else 0
+            for side, services, there in zip((width, height), inside, at, strict=True)
         )
         part = part[y:height, x:width]
         return np.pad(

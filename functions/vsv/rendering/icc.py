@@ -20,7 +20,7 @@ from PIL import Image
 from vsv.errors import CorruptTileError, ImageNotFoundError
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import Array
-from vsv.nonblocking import may_wait
+from vsv.nonblocking import check_may_wait
 from vsv.rendering.colour_management import INTENTS
 from vsv.slides.slide import Origin, Slide
 
@@ -92,7 +92,7 @@ class Profile:
 
     def _transform(self, intent: str) -> "ImageCmsTransform":
         if intent not in self._transforms:
-            may_wait()
+            check_may_wait()
         with self._lock:  # one thread builds, which takes up to 100 ms, the others wait
             if intent not in self._transforms:
                 self._transforms[intent] = _built(self._handle, intent)
@@ -136,7 +136,7 @@ def profile_of(slide: Slide) -> Profile | None:
 
 @lru_cache(maxsize=MAX_KEPT)
 def _profile_at(path: Path, _stamp: str, origin: Origin, place: Array | None) -> Profile | None:
-    may_wait()
+    check_may_wait()
     data = _read(path, origin, place)
     return None if data is None else _shared(data)
 

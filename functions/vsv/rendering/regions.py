@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from vsv.errors import CorruptTileError
-from vsv.nonblocking import may_wait
+from vsv.nonblocking import check_may_wait
 from vsv.slides.deepzoom_grid import shrunk
 from vsv.slides.levels import Level
 from vsv.slides.pixels import Pixels, blank, box_reduce, extend, tile_pixels
@@ -37,7 +37,7 @@ def level_tile(slide: Slide, level_dz: int, col: int, row: int) -> Pixels:
 
 def region(slide: Slide, level_dz: int, box: Box) -> Pixels:
     """Give a box of a level, which must lie inside it; damaged tiles become background."""
-    may_wait()
+    check_may_wait()
     source_dz = slide.source_level(level_dz)
     if source_dz is not None and source_dz - level_dz <= MAX_DCT_SHIFT:
         return level_region(slide.source(source_dz), source_dz - level_dz, box)

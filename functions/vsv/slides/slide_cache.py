@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from vsv.errors import FileMissingError, SlideNotFoundError
-from vsv.nonblocking import in_haste, may_wait
+from vsv.nonblocking import check_may_wait, is_non_blocking
 from vsv.slides.slide import Slide, open_slide, stamp_of
 from vsv.storage.slide_files import SlideFiles
 
@@ -28,7 +28,7 @@ class _Known:
 
     def is_looked_for(self, now: float) -> bool:
         """Tell one in haste whether another has gone to look; who may wait looks in any case."""
-        if not in_haste():
+        if not is_non_blocking():
             return False
         if now - self.sent < LOOK_SECONDS:
             return True
@@ -36,7 +36,7 @@ class _Known:
         return False
 
 
-class Library:
+class SlideCache:
     """Opens slides by ImageID and remembers the most recently used."""
 
     def __init__(self, files: SlideFiles) -> None:
@@ -65,7 +65,7 @@ class Library:
         return slide
 
     def _checked(self, image_id: str, known: Slide | None, now: float) -> Slide:
-        may_wait()
+        check_may_wait()
         path, pyramid = self.files.slide(image_id), self.files.pyramid(image_id)
         try:
             self.files.check_original(image_id)

@@ -21,7 +21,7 @@ _LINE = re.compile(r"([0-9a-f]{64})  ")
 _HERE, _THERE = "the data folder", "the folder for copies"
 
 
-class FolderVault:
+class FolderObjectStore:
     """Files under a folder, which must be there: where a disk is not mounted, nothing may be written in its place."""
 
     def __init__(self, root: Path) -> None:

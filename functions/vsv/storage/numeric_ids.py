@@ -41,7 +41,7 @@ def give_number(files: SlideFiles, image_id: str) -> int:
     raise UnavailableError("no free number could be found for this slide")
 
 
-class Numbers:
+class NumericIds:
     """Finds slides by number, and remembers those that were found."""
 
     def __init__(self, files: SlideFiles) -> None:

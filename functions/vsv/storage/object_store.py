@@ -32,7 +32,7 @@ class Stored:
     sha256: str
 
 
-class Vault(Protocol):
+class ObjectStore(Protocol):
     """Keeps files; each method raises InvalidNameError for an impossible key and UnavailableError while it cannot."""
 
     def put(self, source: Path, key: str, sha256: str) -> None:
@@ -61,19 +61,19 @@ def checked_key(key: object) -> str:
     return key
 
 
-def vault_at(where: str, storage_class: str = "STANDARD") -> Vault:
+def object_store_at(where: str, storage_class: str = "STANDARD") -> ObjectStore:
     """Give the vault that a setting names, a folder or ``s3://bucket/prefix``; raises SettingsError."""
     if not where.startswith("s3:"):
-        from vsv.storage.folder_object_store import FolderVault  # noqa: PLC0415  cold start: on AWS there are buckets
+        from vsv.storage.folder_object_store import FolderObjectStore  # noqa: PLC0415  cold start: on AWS there are buckets
 
-        return FolderVault(Path(where))
+        return FolderObjectStore(Path(where))
     bucket = _BUCKET.match(where)
     prefix = (bucket[2] or "").strip("/") if bucket else ""
     if bucket is None or (prefix and not _KEY.match(prefix)):
         raise SettingsError("a bucket for copies is named as s3://bucket or s3://bucket/prefix")
-    from vsv.aws.s3_object_store import S3Vault  # noqa: PLC0415  cold start: boto3
+    from vsv.aws.s3_object_store import S3ObjectStore  # noqa: PLC0415  cold start: boto3
 
-    return S3Vault(bucket[1], prefix, storage_class)
+    return S3ObjectStore(bucket[1], prefix, storage_class)
 
 
 def part_of(target: Path) -> Path:

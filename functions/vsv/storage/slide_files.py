@@ -18,7 +18,7 @@ from vsv.errors import (
     TransferError,
 )
 from vsv.identifiers import checked_filename, checked_image_id, checked_run_id
-from vsv.nonblocking import may_wait
+from vsv.nonblocking import check_may_wait
 from vsv.storage import atomic_write, nfs
 from vsv.storage.archive_marker import NOTE, ORIGINAL, original_size
 
@@ -114,7 +114,7 @@ class SlideFiles:
 
     def read_associated(self, image_id: str, name: str) -> bytes:
         """Read the label, thumbnail or macro; raises SlideNotFoundError, ImageNotFoundError or FileMissingError."""
-        may_wait()
+        check_may_wait()
         try:
             return self.associated(image_id, name).read_bytes()
         except FileNotFoundError as error:

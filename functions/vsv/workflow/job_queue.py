@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from vsv.errors import ConflictError
 from vsv.records.models import JobKind, JobRecord, JobState, job_id
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.timestamps import later, now_utc
 
 # A job that is due later than this was put off by a clock that was wrong.
@@ -19,7 +19,7 @@ OF_FILES = tuple(kind for kind in JobKind if kind is not JobKind.SEND)
 
 
 def request(
-    here: Installation,
+    services: Services,
     image_id: str,
     kind: JobKind,
     by: str,
@@ -32,7 +32,7 @@ def request(
     ``instead``: one that waits and was asked for in another way is replaced. Raises ConflictError where another
     thing was asked for this slide, AlreadyExistsError where somebody was faster.
     """
-    earlier = here.jobs.get(image_id, kind)
+    earlier = services.jobs.get(image_id, kind)
     if earlier is not None and earlier.state is JobState.WAITING:
         if (earlier.detail or {}) == (detail or {}):
             return earlier
@@ -40,15 +40,15 @@ def request(
             raise ConflictError(
                 "This was already requested for this slide with other options: wait until that is done."
             )
-    _check_free(here, image_id, kind)
+    _check_free(services, image_id, kind)
     job = _new(image_id, kind, by, detail)
-    here.jobs.start(job, replaces=earlier.run_id if earlier else None)
+    services.jobs.start(job, replaces=earlier.run_id if earlier else None)
     return job
 
 
-def _check_free(here: Installation, image_id: str, kind: JobKind) -> None:
+def _check_free(services: Services, image_id: str, kind: JobKind) -> None:
     others = (other for other in OF_FILES if kind in OF_FILES and other is not kind)
-    for found in filter(None, (here.jobs.get(image_id, other) for other in others)):
+    for found in filter(None, (services.jobs.get(image_id, other) for other in others)):
         if found.state is JobState.WAITING:
             raise ConflictError(
                 f"Another job is in progress for this slide ({found.kind}): wait until that is done."
@@ -71,11 +71,11 @@ def _new(image_id: str, kind: JobKind, by: str, detail: Mapping[str, str] | None
     )
 
 
-def due(here: Installation, kinds: Iterable[JobKind]) -> Iterator[JobRecord]:
+def due(services: Services, kinds: Iterable[JobKind]) -> Iterator[JobRecord]:
     """Give the jobs of these kinds that are due, the longest waiting first."""
     wanted, now, farthest, token = frozenset(kinds), now_utc(), later(FARTHEST), None
     while True:
-        page = here.jobs.by_state(JobState.WAITING, 100, token)
+        page = services.jobs.by_state(JobState.WAITING, 100, token)
         for job in page.items:
             if job.kind in wanted and not now < job.next_at <= farthest:
                 yield job
@@ -83,6 +83,6 @@ def due(here: Installation, kinds: Iterable[JobKind]) -> Iterator[JobRecord]:
             return
 
 
-def slide_jobs(here: Installation, image_id: str) -> list[JobRecord]:
+def slide_jobs(services: Services, image_id: str) -> list[JobRecord]:
     """Give the latest job of each kind for a slide."""
-    return [job for kind in JobKind if (job := here.jobs.get(image_id, kind)) is not None]
+    return [job for kind in JobKind if (job := services.jobs.get(image_id, kind)) is not None]

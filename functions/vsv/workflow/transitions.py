@@ -31,7 +31,7 @@ from vsv.errors import (
     VersionConflictError,
 )
 from vsv.records.models import JobKind, JobState, SlideRecord, Status
-from vsv.runtime import Installation
+from vsv.services import Services
 from vsv.storage.slide_lock import locked
 from vsv.timestamps import now_utc
 from vsv.workflow import job_queue
@@ -74,7 +74,7 @@ class Decider:
 
 
 def change(
-    here: Installation,
+    services: Services,
     image_id: str,
     changes: Mapping[str, Any],
     who: Decider,
@@ -87,16 +87,16 @@ def change(
     """
     wanted = {**changes, "status": changes["status"] or NEW} if "status" in changes else changes
     for _ in range(ATTEMPTS):
-        stored = _stored(here, image_id, expected_version)
+        stored = _stored(services, image_id, expected_version)
         different = {name: value for name, value in wanted.items() if getattr(stored, name) != value}
         if not different:
-            _hide_if_deleted(here, stored)  # a change that was killed may have left the files in sight
+            _hide_if_deleted(services, stored)  # a change that was killed may have left the files in sight
             return stored
         status = different.get("status", stored.status)
         check_transition(stored.status, status, who)
         _check_by_hand(stored, status)
         with suppress(VersionConflictError):
-            return _write(here, stored, different, who)
+            return _write(services, stored, different, who)
     raise VersionConflictError("Others keep changing this slide: reload it, then try again.")
 
 
@@ -122,8 +122,8 @@ def _check_by_hand(stored: SlideRecord, status: Status) -> None:
         raise ConflictError("This slide is published: withdraw its copy before deleting it.")
 
 
-def _stored(here: Installation, image_id: str, expected_version: int | None) -> SlideRecord:
-    stored = here.slides.get(image_id)
+def _stored(services: Services, image_id: str, expected_version: int | None) -> SlideRecord:
+    stored = services.slides.get(image_id)
     if stored is None:
         raise SlideNotFoundError("Slide not found.")
     if expected_version not in (None, stored.version):
@@ -135,26 +135,26 @@ def _stored(here: Installation, image_id: str, expected_version: int | None) -> 
 
 
 def _write(
-    here: Installation, stored: SlideRecord, different: Mapping[str, Any], who: Decider
+    services: Services, stored: SlideRecord, different: Mapping[str, Any], who: Decider
 ) -> SlideRecord:
     """Write what was decided on the record as it was read; a slide's files follow its status."""
     status, changes = different.get("status", stored.status), dict(different)
-    if status is SENT and stored.status is not SENT and here.settings.sending:
-        return _to_send(here, stored, changes, who)
+    if status is SENT and stored.status is not SENT and services.settings.sending:
+        return _to_send(services, stored, changes, who)
     if stored.status is DELETED and status is not DELETED:
-        return _bring_back(here, stored, changes | {"deleted_at": None}, who)
+        return _bring_back(services, stored, changes | {"deleted_at": None}, who)
     if status is DELETED and stored.status is not DELETED:
         changes["deleted_at"] = now_utc()
     if status is not stored.status and stored.delivery == "WAITING":
         changes["delivery"] = None  # it was to be sent, and is no longer
     # Always on the version that was looked at: a status that is legal now may not be in a moment.
-    record = here.slides.update(stored.image_id, changes, by=who.name, expected_version=stored.version)
-    _hide_if_deleted(here, record)
+    record = services.slides.update(stored.image_id, changes, by=who.name, expected_version=stored.version)
+    _hide_if_deleted(services, record)
     return record
 
 
 def _to_send(
-    here: Installation, stored: SlideRecord, different: Mapping[str, Any], who: Decider
+    services: Services, stored: SlideRecord, different: Mapping[str, Any], who: Decider
 ) -> SlideRecord:
     """Let a slide be sent; its status waits for the registry's word. Asking again finishes what a kill left."""
     changes = {name: value for name, value in different.items() if name != "status"}
@@ -162,38 +162,40 @@ def _to_send(
         changes["delivery"] = "WAITING"
     record = stored
     if changes:
-        record = here.slides.update(stored.image_id, changes, by=who.name, expected_version=stored.version)
+        record = services.slides.update(
+            stored.image_id, changes, by=who.name, expected_version=stored.version
+        )
     # What is sent is fixed with its first attempt: another version of the record is another delivery.
     version = {"version": str(record.version)}
-    job_queue.request(here, stored.image_id, JobKind.SEND, who.name, version, instead=True)
+    job_queue.request(services, stored.image_id, JobKind.SEND, who.name, version, instead=True)
     return record
 
 
-def _hide_if_deleted(here: Installation, record: SlideRecord) -> None:
+def _hide_if_deleted(services: Services, record: SlideRecord) -> None:
     if record.status is not DELETED:
         return
     with suppress(SlideNotFoundError):  # a record without files has nothing to hide
-        here.files.hide(record.image_id)
-        now = here.slides.get(record.image_id)
+        services.files.hide(record.image_id)
+        now = services.slides.get(record.image_id)
         if now is not None and now.status is not DELETED:  # brought back before it was hidden
-            here.files.unhide(record.image_id)
+            services.files.unhide(record.image_id)
 
 
 def _bring_back(
-    here: Installation, stored: SlideRecord, changes: Mapping[str, Any], who: Decider
+    services: Services, stored: SlideRecord, changes: Mapping[str, Any], who: Decider
 ) -> SlideRecord:
     """Bring a deleted slide's files back, then its record; a purge that begins now finds both or neither.
 
     Raises UnavailableError where somebody is at work on them.
     """
     image_id = stored.image_id
-    with locked(here.files, image_id):
-        if here.files.stored_size(image_id) is None:
+    with locked(services.files, image_id):
+        if services.files.stored_size(image_id) is None:
             raise SlideNotFoundError("This slide's files were permanently deleted: it cannot be undeleted.")
-        purge = here.jobs.get(image_id, JobKind.PURGE)
+        purge = services.jobs.get(image_id, JobKind.PURGE)
         if purge is not None and purge.state is JobState.WAITING:
             raise ConflictError("This slide is being purged: it cannot be undeleted.")
-        here.files.unhide(image_id)
-        record = here.slides.update(image_id, changes, by=who.name, expected_version=stored.version)
-        here.files.unhide(image_id)  # who deleted it may have hidden it only now
+        services.files.unhide(image_id)
+        record = services.slides.update(image_id, changes, by=who.name, expected_version=stored.version)
+        services.files.unhide(image_id)  # who deleted it may have hidden it only now
     return record
