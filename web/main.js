@@ -1,30 +1,30 @@
-// Brings the page's parts together: what the address says is shown, what the server says is taken in.
-import { startActions } from "./list/actions.js";
-import { showHealth } from "./list/banner.js";
-import { enlarge } from "./list/enlarge.js";
-import { countAnew, startFilters } from "./list/filters.js";
-import { askForImports, showImport } from "./list/imports.js";
-import { editCell, goOnEditing } from "./list/inline.js";
-import { startJobPanel } from "./list/jobpanel.js";
-import { askForJobs } from "./list/jobs.js";
-import { bindListKeys } from "./list/listkeys.js";
-import { catchUp, onListing } from "./list/listing.js";
-import { hear } from "./list/news.js";
+// Starts the page: connects the address, the list, the viewer and the server.
+import { refreshImports, showImport } from "./imports/panel.js";
+import { refreshJobs } from "./jobs/openjobs.js";
+import { startJobPanel } from "./jobs/panel.js";
+import { editCell, resumeEditing } from "./list/celleditor.js";
+import { showHealth } from "./list/connection.js";
+import { refreshCounts, startFilters } from "./list/filters.js";
+import { bindListKeys } from "./list/keyboard.js";
+import { openLightbox } from "./list/lightbox.js";
+import { onResults, refreshResults } from "./list/results.js";
 import { currentId } from "./list/selection.js";
 import { focusRow, startTable } from "./list/table.js";
-import { enter } from "./login/entry.js";
-import { keep } from "./login/kept.js";
+import { startToolbar } from "./list/toolbar.js";
+import { registerState } from "./login/sessionstate.js";
+import { signIn } from "./login/signin.js";
 import { subscribe } from "./server/api.js";
-import { Refused } from "./server/failures.js";
-import { currentHealth, onHealth, setLive } from "./server/health.js";
 import { byId } from "./shared/element.js";
-import { listenToKeys } from "./shared/keyboard.js";
-import { tellFailure } from "./shared/notices.js";
+import { RefusedError } from "./shared/failures.js";
+import { currentHealth, onHealth, setLive } from "./shared/health.js";
+import { openKeyHelp } from "./shared/keyhelp.js";
+import { notifyFailure } from "./shared/notices.js";
 import { setting } from "./shared/settings.js";
-import { openSheet } from "./shared/sheet.js";
+import { listenToKeys } from "./shared/shortcuts.js";
+import { receiveUpdate } from "./slide/liveupdates.js";
+import { bindViewerKeys } from "./viewer/keyboard.js";
 import { formatLink, parseLink } from "./viewer/link.js";
 import { closeViewer, openViewer, startViewer } from "./viewer/viewer.js";
-import { bindViewerKeys } from "./viewer/viewerkeys.js";
 
 const POLL_MS = 5000;
 let asking = false;
@@ -48,41 +48,41 @@ function route() {
   if (currentId() !== null) focusRow(currentId(), "center");
 }
 
-async function askForAll() {
+async function refreshAll() {
   if (asking || currentHealth() === "over") return;
   asking = true;
-  const results = await Promise.allSettled([catchUp(), countAnew(), askForImports(), askForJobs()]);
+  const results = await Promise.allSettled([refreshResults(), refreshCounts(), refreshImports(), refreshJobs()]);
   for (const result of results) {
-    if (result.status === "rejected" && result.reason instanceof Refused) tellFailure(result.reason.message);
+    if (result.status === "rejected" && result.reason instanceof RefusedError) notifyFailure(result.reason.message);
   }
   asking = false;
 }
 
-keep("address", { give: () => location.hash, take: (hash) => history.replaceState(null, "", `/${hash}`) });
+registerState("address", { save: () => location.hash, restore: (hash) => history.replaceState(null, "", `/${hash}`) });
 onHealth(showHealth);
 showHealth(currentHealth(), null);
-await enter();
+await signIn();
 
-startTable({ edit: editCell, enlarge }, (id) => view([id]));
+startTable({ edit: editCell, enlarge: openLightbox }, (id) => view([id]));
 startFilters();
-startActions(view);
+startToolbar(view);
 startJobPanel();
 startViewer();
 bindListKeys(view);
 bindViewerKeys();
 listenToKeys(() => (parseLink(location.hash) ? "viewer" : "list"));
-byId("keys").addEventListener("click", openSheet);
-onListing(goOnEditing);
+byId("keys").addEventListener("click", openKeyHelp);
+onResults(resumeEditing);
 window.addEventListener("hashchange", route);
 subscribe({
-  onSlide: hear,
+  onSlide: receiveUpdate,
   onImport: showImport,
   onLive(live) {
     setLive(live);
-    if (live) askForAll(); // what happened while nothing was heard
+    if (live) refreshAll(); // catches up on missed updates
   },
 });
-setInterval(() => currentHealth() !== "live" && !document.hidden && askForAll(), POLL_MS);
-document.addEventListener("visibilitychange", () => document.hidden || askForAll());
-askForAll();
+setInterval(() => currentHealth() !== "live" && !document.hidden && refreshAll(), POLL_MS);
+document.addEventListener("visibilitychange", () => document.hidden || refreshAll());
+refreshAll();
 route();

@@ -27,7 +27,7 @@ def _session(request: Request) -> Response:
         return Response(405, "", {"allow": "POST, DELETE"})
     if not request.groups & READERS:
         raise ForbiddenError(
-            "Looking at slides needs one of the groups Technicians, Pathologists, Admins: ask your administrator."
+            "Viewing slides needs one of the groups Technicians, Pathologists, Admins: ask your administrator."
         )
     settings, expires = session_from_environment(), datetime.now(UTC).replace(microsecond=0) + LIFETIME
     cookies = signed(settings, _signing_key(settings.secret).current(), expires)

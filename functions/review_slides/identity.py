@@ -66,7 +66,7 @@ def selected() -> frozenset[str]:
 def read_identity(identity: Any) -> Caller:
     """Read AppSync's identity; raises ForbiddenError where there is none."""
     if not isinstance(identity, Mapping):
-        raise ForbiddenError("Nobody is logged in.")
+        raise ForbiddenError("You are not logged in.")
     claims = identity.get("claims") or {}
     if not claims and identity.get("userArn"):
         return Caller(str(identity["userArn"]).rpartition("/")[2][:MAX_NAME], frozenset(), is_system=True)
@@ -84,7 +84,7 @@ def reader() -> Caller:
     """Give who asks; raises ForbiddenError unless they may look at slides."""
     asking_now = caller()
     if not (asking_now.is_system or asking_now.groups & READERS):
-        raise ForbiddenError("Looking at slides needs one of the groups Technicians, Pathologists, Admins.")
+        raise ForbiddenError("Viewing slides needs one of the groups Technicians, Pathologists, Admins.")
     return asking_now
 
 

@@ -80,5 +80,5 @@ def report_slide_update(**given: Any) -> Fields:
     identity.system()
     record = current().slides.get(arguments.image_id(given))
     if record is None:
-        raise SlideNotFoundError("There is no slide with this ImageID.")
+        raise SlideNotFoundError("Slide not found.")
     return serializers.slide(record)

@@ -21,6 +21,6 @@ def site_address(services: Services, request: Request) -> str:
         return f"https://{edge}"
     host = request.headers.get("host", "")
     if not _HOST.fullmatch(host):
-        raise InvalidTileAddressError("the request does not say which host it is for")
+        raise InvalidTileAddressError("the request names no host")
     scheme = "https" if request.headers.get("x-forwarded-proto") == "https" else "http"
     return f"{scheme}://{host}"

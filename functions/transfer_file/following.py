@@ -67,7 +67,7 @@ def follow(imports: ImportStore, task: TransferTask, run: ImportRecord, so_far: 
     if so_far.done:  # what was brought was not what it should be
         so_far = replace(so_far, done=False, execution=None)
     if so_far.rounds >= MAX_ROUNDS:
-        raise TransferError("the transfer takes too long: look at the DataSync task, then try again")
+        raise TransferError("the transfer is taking too long: check the DataSync task, then try again")
     run = _waiting(imports, run)
     so_far = replace(
         so_far,
@@ -99,7 +99,7 @@ def _after(imports: ImportStore, execution: Execution, run: ImportRecord, so_far
 
 def _failed(imports: ImportStore, run: ImportRecord, so_far: Following, what: str) -> Following:
     errors = so_far.errors + 1
-    advice = "look at the DataSync task and its agent"
+    advice = "check the DataSync task and its agent"
     if errors >= MAX_ERRORS:
         raise TransferError(f"{what} {errors} times: {advice}, then try again")
     imports.advance(run.filename, run.run_id, {"error": f"{what}; it is tried again: {advice} if this stays"})

@@ -80,7 +80,7 @@ def test_a_part_that_was_damaged_on_its_way_is_refused_by_s3(
 
 def test_a_file_that_changed_leaves_nothing_in_the_bucket(s3: LikeS3, tmp_path: Path) -> None:
     source, _ = written(tmp_path / "a")
-    with pytest.raises(ConflictError, match="recorded"):
+    with pytest.raises(ConflictError, match="does not match its record"):
         vault(s3).put(source, KEY, "0" * 64)
     assert uploads(s3) == []
     assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET)
@@ -209,7 +209,7 @@ def test_what_comes_back_as_something_else_is_thrown_away(s3: LikeS3, tmp_path: 
     source, sha256 = written(tmp_path / "a")
     vault(s3).put(source, KEY, sha256)
     (tmp_path / "b.fetched.part").write_bytes(bytes(4 * PART))  # of another file
-    with pytest.raises(UnavailableError, match="not what was stored"):
+    with pytest.raises(UnavailableError, match="does not match what was stored"):
         vault(s3).fetch(KEY, tmp_path / "b")
     assert list(tmp_path.iterdir()) == [source]
     vault(s3).fetch(KEY, tmp_path / "b")
@@ -219,7 +219,7 @@ def test_what_comes_back_as_something_else_is_thrown_away(s3: LikeS3, tmp_path: 
 @pytest.mark.parametrize(
     ("code", "status", "told"),
     [
-        ("AccessDenied", 403, "refuses"),
+        ("AccessDenied", 403, "denies access"),
         ("NoSuchBucket", 404, "not there"),
         ("InternalError", 500, "not answer"),
     ],

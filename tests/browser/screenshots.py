@@ -1,13 +1,14 @@
 """Draws the pictures of docs/: python -m tests.browser.screenshots. Not a test.
 
-The slides are the sample slide under other names, with labels that say so; no patient is behind any of them.
+The slides are the sample slide under other names, with labels that say so; no patient is behind any of them. Those of
+the README also show the public slide CMU-1-Small-Region.svs, where it is at hand.
 """
 
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.browser.review import choose, edit, row, view, wait_until_drawn
@@ -32,6 +33,8 @@ CASES = [
     "S26-004717-A1",
     "S26-004718-A1",
 ]
+REAL_SLIDE, REAL_ID = ROOT.parent / "shared/data/CMU-1-Small-Region.svs", "1004486"
+ORIGINAL = slide.SLIDE_ID, slide.paint_tissue
 STATUSES = {1: "GOOD", 2: "GOOD", 4: "BAD", 5: "GOOD", 7: "SENT", 9: "GOOD"}
 
 
@@ -52,8 +55,36 @@ def main() -> None:
             _viewer(page, ids, name)
             page.close()
         _life(browser.new_page(viewport={"width": 1366, "height": 768}), server.url, ids)
-        browser.close()
         server.stop()
+        if REAL_SLIDE.exists():
+            _readme(browser, Path(folder) / "readme")
+        browser.close()
+
+
+def _readme(browser: Browser, folder: Path) -> None:
+    folder.mkdir()
+    server = StandaloneServer(folder)
+    slide.SLIDE_ID, slide.paint_tissue = ORIGINAL  # type: ignore[misc]
+    slide.write_sample_slide(folder / "sample.svs")
+    server.drop("sample.svs", with_image_id((folder / "sample.svs").read_bytes(), "2000001"))
+    server.drop(REAL_SLIDE.name, REAL_SLIDE.read_bytes())
+    server.start()
+    for image_id in ("2000001", REAL_ID):
+        server.wait_for_slide(image_id)
+    page = browser.new_page(viewport={"width": 1366, "height": 441})
+    page.goto(server.url)
+    expect(page.locator("#imports")).to_be_hidden(timeout=60_000)
+    expect(page.locator("tbody tr")).to_have_count(2)
+    expect(page.locator("#health")).to_have_attribute("data-health", "live")
+    _still(page)
+    page.screenshot(path=ROOT / "docs/slides.png")
+    page.set_viewport_size({"width": 1366, "height": 768})
+    page.goto(f"{server.url}#/view/{REAL_ID}@1124.0,1485.0,0.8,0")
+    wait_until_drawn(page)
+    _still(page)
+    _photograph(page, "viewer")
+    page.close()
+    server.stop()
 
 
 def _fill(server: StandaloneServer, folder: Path) -> None:

@@ -64,7 +64,7 @@ def test_viewer(pages: Pages, slides: Slides, axe: str) -> None:
     page.keyboard.press("m")
     assert violations(page, axe) == []
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     assert violations(page, axe) == []
     page.goto(f"{pages.url}#/view/{SAMPLE_ID}/{image_id}?on=2&layout=one")
     expect(page.locator(".title h1")).to_have_text(f"S{image_id}")
@@ -99,8 +99,8 @@ def test_in_the_viewer_the_list_is_out_of_reach(pages: Pages) -> None:
 def test_single_letters_can_be_turned_off(pages: Pages, slides: Slides) -> None:
     (image_id,) = slides.take()
     page = pages.open()
-    page.get_by_role("button", name="Keys").click()
-    page.get_by_label("Single letters act as keys").uncheck()
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    page.get_by_label("Enable single-letter shortcuts").uncheck()
     page.keyboard.press("Escape")
     choose(page, image_id)
     page.keyboard.press("e")

@@ -20,8 +20,8 @@ NOW = "2026-11-21T12:00:00Z"
 SOME_DAY = "2099-11-22T12:30:00Z"
 
 
-def fate(page: Page, image_id: str) -> Locator:
-    return row(page, image_id).locator(".fate")
+def activity(page: Page, image_id: str) -> Locator:
+    return row(page, image_id).locator(".activity")
 
 
 def act(page: Page, name: str) -> None:
@@ -117,7 +117,7 @@ def test_a_slide_is_published_under_a_name_that_the_server_takes(
     expect(dialog.get_by_role("textbox")).to_be_focused()
     page.keyboard.type(f"C{image_id}")
     page.keyboard.press("Enter")
-    expect(dialog).to_contain_text("must not be one that it has here: choose another")
+    expect(dialog).to_contain_text("needs a new name, not one of its present IDs: choose another")
     expect(dialog.get_by_role("textbox")).to_be_focused()
     assert violations(page, axe) == []
     assert server.ask(JOBS, id=image_id)["slideJobs"] == []
@@ -125,7 +125,7 @@ def test_a_slide_is_published_under_a_name_that_the_server_takes(
     dialog.get_by_role("textbox").fill("STUDY-A")
     dialog.get_by_role("button", name="Publish").click()
     expect(dialog).to_be_hidden()
-    expect(fate(page, image_id)).to_contain_text("as STUDY-A")
+    expect(activity(page, image_id)).to_contain_text("as STUDY-A")
     expect(row(page, image_id)).to_be_focused()
     (asked,) = server.ask(JOBS, id=image_id)["slideJobs"]
     assert (asked["Kind"], asked["Name"]) == ("PUBLISH", "STUDY-A")
@@ -146,7 +146,7 @@ def test_several_are_published_each_under_its_name(
     dialog.get_by_label(f"Name of the copy of S{ids[1]}").fill("STUDY-7")
     dialog.get_by_role("button", name="Publish").click()
     expect(dialog).to_be_hidden()
-    assert [one["variables"] for one in asked] == [{"id": ids[1], "told": "STUDY-7"}]
+    assert [one["variables"] for one in asked] == [{"id": ids[1], "argument": "STUDY-7"}]
     page.unroute_all(behavior="wait")
 
 
@@ -200,14 +200,14 @@ def test_the_menu_is_walked_by_keys_and_left_without_a_trace(
 
 def test_what_goes_on_is_told_in_words(pages: Pages, slides: Slides, axe: str) -> None:
     told: list[tuple[dict[str, Any], dict[str, Any] | None, str]] = [
-        ({}, {"kind": "ARCHIVE"}, "Being archived"),
-        ({"Original": "RESTORING"}, {"kind": "RESTORE", "ExpectedAt": SOME_DAY}, "Restoring, expected 22 Nov, "),
+        ({}, {"kind": "ARCHIVE"}, "Archiving"),
+        ({"Original": "RESTORING"}, {"kind": "RESTORE", "ExpectedAt": SOME_DAY}, "Unarchiving, expected 22 Nov, "),
         ({"Status": "PUBLISHED", "PublishedAs": "STUDY-7"}, None, "as STUDY-7"),
         ({"Status": "ARCHIVED", "Original": "ARCHIVED", "PublishedAs": "STUDY-8"}, None, "Published as STUDY-8"),
-        ({"Delivery": "WAITING"}, None, "Waits for the registry"),
-        ({"Delivery": "WAITING"}, {"kind": "SEND", "Error": "closed"}, "Waits for the registry: closed"),
+        ({"Delivery": "WAITING"}, None, "Waiting for the registry"),
+        ({"Delivery": "WAITING"}, {"kind": "SEND", "Error": "closed"}, "Waiting for the registry: closed"),
         ({"Delivery": "FAILED"}, {"kind": "SEND", "state": "FAILED", "Error": "422"}, "Sending failed: 422"),
-        ({"Status": "GOOD", "Original": None}, {"kind": "PUBLISH", "Name": "STUDY-9"}, "Being published as STUDY-9"),
+        ({"Status": "GOOD", "Original": None}, {"kind": "PUBLISH", "Name": "STUDY-9"}, "Publishing as STUDY-9"),
     ]  # fmt: skip
     ids = slides.take(len(told))
     jobs = [
@@ -219,8 +219,8 @@ def test_what_goes_on_is_told_in_words(pages: Pages, slides: Slides, axe: str) -
     pretend(page, {image_id: fields for image_id, (fields, _, _) in zip(ids, told, strict=True)}, jobs)
     page.goto(pages.url)
     for image_id, (_, _, words) in zip(ids, told, strict=True):
-        expect(fate(page, image_id)).to_contain_text(words)
-    expect(page.locator("#jobs-title")).to_have_text("Jobs: 4 under way, 1 failed")
+        expect(activity(page, image_id)).to_contain_text(words)
+    expect(page.locator("#jobs-title")).to_have_text("Jobs: 4 in progress, 1 failed")
     expect(page.locator("#job-list li")).to_have_count(3)  # what has failed, has a reason or takes long
     expect(page.locator("#job-list li").first).to_contain_text("Sending failed: 422")
     assert violations(page, axe) == []
@@ -234,7 +234,7 @@ def test_a_slide_that_was_scanned_again_says_for_which(pages: Pages, slides: Sli
     page = pages.blank()
     pretend(page, {image_id: {"Predecessor": "4711"}}, [])
     page.goto(pages.url)
-    expect(row(page, image_id)).to_contain_text("Scanned again for 4711")
+    expect(row(page, image_id)).to_contain_text("Rescan of 4711")
     page.unroute_all(behavior="wait")
 
 
@@ -254,8 +254,8 @@ def test_failed_jobs_are_found_and_tried_again(pages: Pages, slides: Slides) -> 
     expect(entry).to_contain_text("Publishing failed: the label cannot be removed")
     with page.expect_response(lambda one: "mutation Ask" in (one.request.post_data or "")):
         entry.get_by_role("button", name=f"Try again: S{ids[0]}").click()
-    assert "publishSlide(ImageID: $id, name: $told)" in asked[0]["query"]
-    assert asked[0]["variables"] == {"id": ids[0], "told": "STUDY-7"}
+    assert "publishSlide(ImageID: $id, name: $argument)" in asked[0]["query"]
+    assert asked[0]["variables"] == {"id": ids[0], "argument": "STUDY-7"}
     expect(page.locator("#jobs-title")).to_contain_text("failed")
     with page.expect_response(lambda one: "archiveSlide" in (one.request.post_data or "")):
         page.get_by_role("button", name="Try all again").click()
@@ -288,10 +288,10 @@ def test_a_deleted_slide_comes_back_or_is_purged(
     page.get_by_role("dialog", name="Delete this slide?").get_by_role("button", name="Delete").click()
     expect(row(page, image_id)).to_have_count(0)
     show(page, "DELETED")
-    expect(fate(page, image_id)).to_contain_text("Goes on ")
+    expect(activity(page, image_id)).to_contain_text("Will be deleted on ")
     choose(page, image_id)
-    act(page, "Bring back")
-    expect(notice(page, f"S{image_id} brought back")).to_be_visible()
+    act(page, "Undelete")
+    expect(notice(page, f"S{image_id} undeleted")).to_be_visible()
     assert server.slide(image_id)["Status"] == "NEW"
 
     server.set(image_id, Status="DELETED")
@@ -302,12 +302,12 @@ def test_a_deleted_slide_comes_back_or_is_purged(
     dialog = page.get_by_role("dialog", name="Purge this slide?")
     page.keyboard.type("4711")
     page.keyboard.press("Enter")
-    expect(dialog).to_contain_text("that was another one")
+    expect(dialog).to_contain_text("the one given does not match")
     assert violations(page, axe) == []
     dialog.get_by_role("textbox").fill(image_id)
     page.keyboard.press("Enter")
     expect(dialog).to_be_hidden()
-    expect(fate(page, image_id)).to_have_text("Files are gone")
+    expect(activity(page, image_id)).to_have_text("Files permanently deleted")
 
 
 def test_the_registry_has_the_last_word_about_sent(
@@ -325,15 +325,15 @@ def test_the_registry_has_the_last_word_about_sent(
         page = own_pages.open()
         choose(page, image_id)
         page.keyboard.press("s")
-        expect(notice(page, "Sent as soon as the registry has taken it")).to_be_visible()
+        expect(notice(page, "will be marked Sent when the registry confirms receipt")).to_be_visible()
         entry = page.locator("#job-list li", has_text="Sending failed: ")
         expect(entry).to_be_visible()
         expect(status(page, image_id)).to_have_text("Good")
-        expect(fate(page, image_id)).to_contain_text("Sending failed")
+        expect(activity(page, image_id)).to_contain_text("Sending failed")
         Registry.answers = 200
         entry.get_by_role("button", name="Try again").click()
         expect(status(page, image_id)).to_have_text("Sent")
-        expect(fate(page, image_id)).to_have_count(0)
+        expect(activity(page, image_id)).to_have_count(0)
         expect(page.locator("#jobs")).to_be_hidden()
 
 

@@ -32,7 +32,7 @@ TOKEN = """() => {
 }"""
 # Asks for one label under as many addresses as are kept, then for the first again, then for another.
 MANY_LABELS = """async ([label, count]) => {
-    const { fetchLabel } = await import("/shared/labels.js");
+    const { fetchLabel } = await import("/slide/labels.js");
     for (let at = 0; at < count; at++) await fetchLabel(`${label}?${at}`);
     await fetchLabel(`${label}?0`);
     await fetchLabel(`${label}?another`);
@@ -159,7 +159,7 @@ def test_images_open_with_the_sessions_cookies_alone(aws: AwsSite) -> None:
 
 def test_a_pathologist_looks_and_is_offered_no_change(people: Pages, aws: AwsSite, axe: str) -> None:
     page = log_in(people, aws, "pathologist")
-    expect(row(page, SAMPLE_ID).locator("td.label")).to_have_text("label not shown")
+    expect(row(page, SAMPLE_ID).locator("td.label")).to_have_text("Label not shown")
     expect(row(page, SAMPLE_ID).locator("td.thumbnail img")).to_be_visible()
     expect(page.locator("#actions button:visible")).to_have_text("ViewEnter")
     expect(row(page, SAMPLE_ID).locator(".host button")).to_have_count(0)
@@ -218,7 +218,7 @@ def test_a_session_that_is_over_costs_nothing_that_was_typed(people: Pages, aws:
     aws.refused.add(page.evaluate(TOKEN))
     aws.login.refresh_tokens.clear()
     page.keyboard.press("Enter")
-    over = page.get_by_role("dialog", name="Your session is over")
+    over = page.get_by_role("dialog", name="Your session has expired")
     expect(over).to_contain_text("What you have typed is kept.")
     over.get_by_role("button", name="Log in again").click()
     expect(page.locator("input:focus")).to_have_value("typed before")

@@ -17,17 +17,17 @@ def test_the_server_goes_and_comes_back(
     own_pages.expect_complaint("ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|WebSocket")
     expect(row(page, image_id)).to_be_visible()
     own_server.stop()
-    expect(page.get_by_role("alert").filter(has_text="The server does not answer")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="No connection")).to_be_visible()
     expect(row(page, image_id)).to_be_visible()  # what was known stays
 
     choose(page, image_id)
     page.keyboard.press("g")
     name = field(page, image_id, "SlideID").inner_text()
-    expect(notice(page, f"Not saved: the server does not answer. {name} is as it was.")).to_be_visible()
+    expect(notice(page, f"Not saved – no connection. {name} is unchanged.")).to_be_visible()
 
     edit(page, image_id, "e", "written meanwhile")
     page.keyboard.press("Enter")
-    expect(row(page, image_id)).to_contain_text("Not saved: the server does not answer")
+    expect(row(page, image_id)).to_contain_text("Not saved – no connection")
     expect(page.locator("input:focus")).to_have_value("written meanwhile")
 
     own_server.start()
@@ -59,7 +59,7 @@ def test_it_is_found_out_whether_anybody_logs_in_here(pages: Pages, slides: Slid
     answers = iter([503, 404])
     page.route("**/config.json", lambda route: route.fulfill(status=next(answers)))
     page.goto(pages.url)
-    expect(page.get_by_role("alert").filter(has_text="The server does not answer")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="No connection")).to_be_visible()
     page.clock.fast_forward(5000)
     expect(status(page, image_id)).to_have_text("New")
     expect(page.locator("#health")).to_have_attribute("data-health", "live")
@@ -75,7 +75,7 @@ def test_a_session_that_is_over_is_told(pages: Pages, slides: Slides) -> None:
         "**/graphql", lambda route: route.fulfill(status=401, json={"errors": [{"message": "expired"}]})
     )
     page.keyboard.press("g")
-    over = page.get_by_role("dialog", name="Your session is over")
+    over = page.get_by_role("dialog", name="Your session has expired")
     expect(over).to_be_visible()
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")
@@ -94,7 +94,7 @@ def test_what_the_server_refuses_is_told_in_its_words(pages: Pages, slides: Slid
     page.route("**/graphql", lambda route: route.fulfill(json=refusal))
     choose(page, image_id)
     page.keyboard.press("g")
-    expect(notice(page, "Not saved: Only Admins may do this.")).to_be_visible()
+    expect(notice(page, "Not saved – Only Admins may do this.")).to_be_visible()
     page.unroute("**/graphql")
 
 
@@ -109,5 +109,5 @@ def test_slides_without_scale_or_magnification_are_shown(
     page = pages.open()
     choose(page, "4300001")
     page.keyboard.press("Enter")
-    expect(page.locator(".scale")).to_contain_text("no scale: the slide names no MPP")
+    expect(page.locator(".scale")).to_contain_text("no scale (MPP unknown)")
     expect(page.get_by_role("button", name="1×", exact=True)).to_be_disabled()

@@ -75,7 +75,7 @@ def test_two_quick_keys_on_one_slide_are_no_conflict(
 ) -> None:
     (image_id,) = slides.take()
     page = pages.open()
-    page.get_by_label("Go on after marking").uncheck()
+    page.locator("#actions").get_by_label("Auto-advance").uncheck()
     choose(page, image_id)
     page.keyboard.press("b")
     page.keyboard.press("g")
@@ -98,7 +98,7 @@ def test_many_at_once_and_each_that_cannot_be_changed_says_why(
     expect(notice(page, f"S{ids[0]} marked Sent")).to_be_visible()
     for image_id in ids[1:]:
         expect(
-            notice(page, f"S{image_id} was not changed: A slide that is New cannot become Sent")
+            notice(page, f"S{image_id} was not changed: Mark the slide Good before sending it")
         ).to_be_visible()
     page.locator("#actions").get_by_role("button", name="Bad").click()
     expect(notice(page, "3 slides marked Bad")).to_be_visible()
@@ -241,8 +241,8 @@ def test_search_and_chips_find(pages: Pages, slides: Slides, server: StandaloneS
     page.locator("#chips").get_by_role("button", name="Good").click()
     expect(page.locator("tbody tr")).to_have_count(1)
     search(page, "nothing is called like this")
-    expect(page.get_by_text("No slide is like that")).to_be_visible()
-    page.get_by_role("button", name="Show all slides").click()
+    expect(page.get_by_text("No matching slides")).to_be_visible()
+    page.get_by_role("button", name="Clear filters").click()
     expect(row(page, ids[1])).to_be_visible()
 
 

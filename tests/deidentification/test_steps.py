@@ -189,7 +189,7 @@ def test_nobody_can_change_it(services: Services) -> None:
             change(services, NAME, changes, ADMIN)
     eve = user("Admins", "Technicians", name="eve")
     asked = event("Mutation", "updateSlide", {"input": {"ImageID": NAME, "SlideID": "x"}}, eve)
-    with pytest.raises(ReviewError, match="no slide"):
+    with pytest.raises(ReviewError, match="Slide not found"):
         review_slides(asked, None)
     listed = review_slides(event("Query", "listSlides", {}, eve), None)
     assert [slide["ImageID"] for slide in listed["items"]] == [ID]
@@ -271,7 +271,7 @@ class TestRefused:
 
     @pytest.mark.parametrize("name", [ID, "S12-34567-A1-x", "study-20091229", "s12-34567-a1-b"])
     def test_a_name_that_tells_something(self, services: Services, name: str) -> None:
-        self.refused(services, BadRequestError, "must not hold what it is called here", name)
+        self.refused(services, BadRequestError, "must not contain its present IDs", name)
 
     def test_another_slides_name(self, services: Services) -> None:
         store(services, NAME, content())
@@ -288,7 +288,7 @@ class TestRefused:
 
     def test_an_original_in_the_archive(self, services: Services) -> None:
         services.slides.update(ID, {"original": "ARCHIVED"}, by="Eve")
-        self.refused(services, ConflictError, "restore it first")
+        self.refused(services, ConflictError, "unarchive it first")
 
     def test_a_deleted_slide(self, services: Services) -> None:
         change(services, ID, {"status": Status.DELETED}, ADMIN)
@@ -298,7 +298,7 @@ class TestRefused:
     def test_a_slide_that_is_good_no_longer(self, services: Services, status: Status) -> None:
         """It was when its publication was asked for."""
         services.slides.update(ID, {"status": status}, by="Ann")
-        self.refused(services, ConflictError, f"{status} is not published")
+        self.refused(services, ConflictError, f"{status} cannot be published")
 
     def test_a_slide_that_is_not_known(self, services: Services) -> None:
         with pytest.raises(SlideNotFoundError):
@@ -479,7 +479,7 @@ class TestDisk:
             services.slides.update(ID, {"status": Status.DELETED}, by="Ann")
 
         monkeypatch.setattr(steps, "_put_in_place", deleted_then)
-        with pytest.raises(ConflictError, match="taken back"):
+        with pytest.raises(ConflictError, match="the copy was withdrawn"):
             publish(services, ID, NAME)
         assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
         assert list((services.files.root / "published").iterdir()) == []

@@ -167,7 +167,7 @@ class TestFields:
         ("parent", "field", "arguments", "identity", "error_type", "message"),
         [
             ("Query", "getSlide", {"ImageID": "../x"}, TECHNICIAN, "BAD_REQUEST", "an ImageID is"),
-            ("Query", "getSlide", {"ImageID": "i01"}, NOBODY, "Unauthorized", "Looking at slides needs"),
+            ("Query", "getSlide", {"ImageID": "i01"}, NOBODY, "Unauthorized", "Viewing slides needs"),
             ("Mutation", "retryImport", {"Filename": "a.svs"}, TECHNICIAN, "NOT_FOUND", "this import"),
             (
                 "Mutation",

@@ -182,7 +182,7 @@ class TestFromTheScanner:
         monkeypatch.setattr("transfer_file.following.MAX_ERRORS", 4)
         aws.datasync.fail_next = ["AgentOffline"] * 4
         assert aws.bring()[0] == 422
-        check_failed(aws, "the transfer failed (AgentOffline) 4 times: look at the DataSync task")
+        check_failed(aws, "the transfer failed (AgentOffline) 4 times: check the DataSync task")
 
     def test_datasync_that_does_not_answer_is_asked_again(self, aws: Machine) -> None:
         aws.functions.fail("transfer_file", *[UnavailableError("DataSync does not answer now")] * 3)
@@ -464,7 +464,7 @@ class TestDroppedObjects:
         event = aws.drop("a.svs", bytes(SIZE))
         aws.hear(event)
         aws.finish()
-        check_failed(aws, "not a slide")
+        check_failed(aws, "Not a supported slide file")
         assert tags(aws, event) == {}
 
     def test_a_key_with_folders_is_imported_by_its_last_part(self, aws: Machine) -> None:

@@ -288,7 +288,7 @@ class TestForeign:
 
 class TestFailures:
     def test_a_slide_that_is_gone_is_no_failure(self, api: Api) -> None:
-        message = "NOT_FOUND: There is no slide with this ImageID."
+        message = "NOT_FOUND: Slide not found."
         api.answer("i01", {"data": None, "errors": [{"errorType": "Lambda:Unhandled", "message": message}]})
         api.answer("i02", {"data": None, "errors": [{"errorType": "NOT_FOUND", "message": "no"}]})
         assert handle(*slides("i01", "i02")) == []

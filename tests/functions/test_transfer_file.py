@@ -227,7 +227,7 @@ def test_every_status_is_one_of_the_service_and_only_two_are_the_end() -> None:
 
 def test_too_many_failures_are_told(imports: ImportStore, service: FakeDataSync, task: DataSyncTask) -> None:
     service.refuse_next = 1
-    with pytest.raises(TransferError, match="120 times: look at the DataSync task"):
+    with pytest.raises(TransferError, match="120 times: check the DataSync task"):
         follow(imports, task, begun(imports), Following(errors=119))
 
 
@@ -236,7 +236,7 @@ def test_it_does_not_wait_for_ever(imports: ImportStore, service: FakeDataSync, 
     service.begin(Z)
     run = begun(imports)
     assert follow(imports, task, run, Following(rounds=1499)).wait_s == 300
-    with pytest.raises(TransferError, match="takes too long"):
+    with pytest.raises(TransferError, match="is taking too long"):
         follow(imports, task, run, Following(rounds=1500))
 
 

@@ -44,7 +44,7 @@ def test_what_failed_is_422_with_a_reason(services: Site) -> None:
     assert services.bring("a.svs", b"hello, I am no slide") == 422
     status, answer = services.post("a.svs", 20)
     assert (status, answer["state"]) == (422, "FAILED")
-    assert "not a slide" in answer["error"]
+    assert "Not a supported slide file" in answer["error"]
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,7 @@ def test_masks_thumbnails_and_numbers_do_not_miss_the_original(services: Site) -
 def test_without_its_pyramid_an_archived_slide_asks_to_be_restored(services: Site) -> None:
     archived(services.services, ID)
     services.services.files.pyramid(ID).unlink()
-    with pytest.raises(UnreadableSlideError, match="restore"):
+    with pytest.raises(UnreadableSlideError, match="unarchive"):
         services.services.slide_cache.slide(ID)
     restored(services.services, ID)
     assert services.services.slide_cache.slide(ID).path == original(services)
@@ -232,7 +232,7 @@ def test_a_deletion_while_it_is_copied_is_no_loss(services: Site, monkeypatch: p
         patched.setattr(FolderObjectStore, "put", deleted_meanwhile)
         assert job_runner.run(services.services, job).state is JobState.WAITING
     job = job_runner.run(services.services, job)
-    assert (job.state, job.error) == (JobState.FAILED, "A slide that is DELETED is not archived.")
+    assert (job.state, job.error) == (JobState.FAILED, "A slide with status DELETED cannot be archived.")
     assert record(services.services, ID).original is None
     change(services.services, ID, {"status": Status.NEW}, ADMIN)
     assert original(services).read_bytes() == CONTENT
@@ -265,10 +265,10 @@ def test_one_that_is_still_being_imported(services: Site) -> None:
 
 def test_one_whose_bytes_are_not_what_was_recorded(services: Site) -> None:
     services.services.slides.update(ID, {"checksum": "0" * 64}, by="test")
-    assert "not what was recorded" in failed(services)
+    assert "does not match its record" in failed(services)
     assert services.services.archive.find(archiving.key_of(ID)) is None
     services.services.slides.update(ID, {"file_size": 7}, by="test")
-    assert "not what was imported" in failed(services)
+    assert "has changed since it was imported" in failed(services)
 
 
 def test_one_that_the_archive_holds_as_another(services: Site, tmp_path: Path) -> None:
@@ -286,10 +286,10 @@ def test_a_checksum_that_was_never_made_is_made(services: Site) -> None:
 def test_one_in_the_scanners_folder(tmp_path: Path) -> None:
     with site(tmp_path, in_place=True) as services:
         assert services.bring("a.svs", CONTENT) == 202
-        with pytest.raises(ConflictError, match="not ours"):
+        with pytest.raises(ConflictError, match="cannot be moved"):
             requests.archive(services.services, ID, ADMIN)
         job = job_queue.request(services.services, ID, JobKind.ARCHIVE, "test")
-        assert "not ours" in (job_runner.run(services.services, job).error or "")
+        assert "cannot be moved" in (job_runner.run(services.services, job).error or "")
         assert original(services).is_symlink()
         assert (services.scanner / "a.svs").read_bytes() == CONTENT
 
@@ -412,7 +412,7 @@ def test_what_is_another_file_there_does_not_come_back(services: Site, tmp_path:
     other = put(tmp_path, "x", bytes(len(CONTENT)))
     services.services.archive.put(other, archiving.key_of(ID), hashlib.sha256(other.read_bytes()).hexdigest())
     job = restored(services.services, ID)
-    assert (job.state, "another file" in (job.error or "")) == (JobState.FAILED, True)
+    assert (job.state, "a different file" in (job.error or "")) == (JobState.FAILED, True)
     assert not original(services).exists()
 
 

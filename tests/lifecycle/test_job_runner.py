@@ -76,7 +76,7 @@ class TestAsking:
 
     def test_the_same_in_another_way_is_a_conflict(self, services: Services) -> None:
         job_queue.request(services, "1", ARCHIVE, "Eve", {"a": "b"})
-        with pytest.raises(ConflictError, match="in another way"):
+        with pytest.raises(ConflictError, match="with other options"):
             job_queue.request(services, "1", ARCHIVE, "Eve", {"a": "c"})
 
     def test_a_slide_waits_for_one_job_of_its_files_at_a_time(

@@ -192,12 +192,12 @@ class TestAsking:
     def test_the_imageid_is_asked_again(self, services: Services) -> None:
         change(services, "1", DELETE, ADMIN)
         for wrong in ("2", "", None, 1):
-            with pytest.raises(BadRequestError, match="second time"):
+            with pytest.raises(BadRequestError, match="repeat its ImageID"):
                 requests.purge(services, "1", wrong, ADMIN)
         job = requests.purge(services, "1", "1", ADMIN)
         assert job_runner.run(services, job).state is JobState.DONE
         assert services.files.stored_size("1") is None
-        with pytest.raises(SlideNotFoundError, match="purged"):
+        with pytest.raises(SlideNotFoundError, match="permanently deleted"):
             change(services, "1", UNDELETE, ADMIN)
 
     def test_it_is_for_admins_and_deleted_slides(self, services: Services) -> None:
@@ -217,7 +217,10 @@ class TestAsking:
     def test_what_was_brought_back_is_not_purged(self, services: Services) -> None:
         job = job_queue.request(services, "1", JobKind.PURGE, "Eve")
         ended = job_runner.run(services, job)
-        assert (ended.state, ended.error) == (JobState.FAILED, "This slide is not deleted: it is kept.")
+        assert (ended.state, ended.error) == (
+            JobState.FAILED,
+            "This slide is not deleted: its files were kept.",
+        )
         assert services.files.slide("1").read_bytes() == b"slide"
 
     def test_a_kill_between_files_and_record_is_made_good(self, services: Services) -> None:

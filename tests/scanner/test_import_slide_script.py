@@ -107,7 +107,7 @@ def test_what_is_no_slide_stays_and_says_why(real: tuple[Server, Workstation]) -
     _server, station = real
     bad = put(station.folder, "bad.svs", b"no slide at all")
     run_until(station, "failed", "bad.svs")
-    assert "not a slide" in station.tell()["bad.svs"][1]
+    assert "Not a supported slide file" in station.tell()["bad.svs"][1]
     bad.unlink()
 
 

@@ -129,12 +129,12 @@ def cut(data: bytes, part: float = 0.6) -> bytes:
 
 SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"/>'
 REFUSED: dict[str, tuple[str, bytes, str]] = {
-    "SVG": ("a.png", SVG, "not an image"),
-    "GIF": ("a.png", encoded(RGB.quantize(16), "GIF"), "not an image"),
-    "GIF as JPEG": ("a.jpg", encoded(RGB.quantize(16), "GIF"), "not an image"),
-    "WebP": ("a.jpeg", encoded(RGB, "WEBP"), "not an image"),
-    "GIF as TIFF": ("a.tif", encoded(RGB.quantize(16), "GIF"), "does not begin as a TIFF"),
-    "PNG as a slide": ("a.svs", KINDS["PNG"][0], "not a slide"),
+    "SVG": ("a.png", SVG, "Not a supported image file"),
+    "GIF": ("a.png", encoded(RGB.quantize(16), "GIF"), "Not a supported image file"),
+    "GIF as JPEG": ("a.jpg", encoded(RGB.quantize(16), "GIF"), "Not a supported image file"),
+    "WebP": ("a.jpeg", encoded(RGB, "WEBP"), "Not a supported image file"),
+    "GIF as TIFF": ("a.tif", encoded(RGB.quantize(16), "GIF"), "no TIFF header"),
+    "PNG as a slide": ("a.svs", KINDS["PNG"][0], "Not a supported slide file"),
     "a TIFF in strips as a slide": ("a.svs", KINDS["TIFF"][0], "not a slide"),
     "nothing": ("a.png", b"", "empty"),
     "PNG's first bytes": ("a.png", KINDS["PNG"][0][:8], "not all of one"),
@@ -236,7 +236,7 @@ class TestBrought:
     def test_one_that_is_refused_is_422_with_a_reason(self, services: Site) -> None:
         assert services.bring("a.png", SVG) == 422
         assert services.state("a.png") is ImportState.FAILED
-        assert "not an image" in services.post("a.png", len(SVG))[1]["error"]
+        assert "Not a supported image file" in services.post("a.png", len(SVG))[1]["error"]
 
     def test_in_place(self, tmp_path: Path) -> None:
         with site(tmp_path, in_place=True) as running:

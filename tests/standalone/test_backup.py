@@ -287,7 +287,7 @@ def test_a_restore_wants_an_empty_folder(filled: Path) -> None:
     assert result.exit_code == 1
     assert "an empty folder only" in result.output
     assert (
-        vsv(filled, "restore", filled / "nothing").output == "Error: no finished backup lies in this folder\n"
+        vsv(filled, "restore", filled / "nothing").output == "Error: this folder holds no finished backup\n"
     )
 
 

@@ -78,7 +78,7 @@ class Cloud:
 def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small page in place of the real one."""
     files = {
-        "index.html": "<!doctype html>", "main.js": "start();", "login/entry.js": "enter();",
+        "index.html": "<!doctype html>", "main.js": "start();", "login/signin.js": "enter();",
         "style/base.css": "p {}", "package.json": "{}", "types.d.ts": "", "node_modules/lib/lib.min.js": "lib();",
     }  # fmt: skip
     for name, text in files.items():
@@ -114,7 +114,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         yield found
 
 
-ALL = ["vendor/lib-1.0.0.min.js", "login/entry.js", "main.js", "style/base.css", "index.html", "config.json"]
+ALL = ["vendor/lib-1.0.0.min.js", "login/signin.js", "main.js", "style/base.css", "index.html", "config.json"]
 
 
 def test_all_of_it_at_first_and_the_settings_last(cloud: Cloud, web: Path) -> None:
@@ -135,7 +135,7 @@ def test_types_and_how_long_each_may_be_kept(cloud: Cloud, web: Path) -> None:
     javascript = "text/javascript; charset=utf-8"
     assert served == {
         "vendor/lib-1.0.0.min.js": (javascript, "public, max-age=31536000, immutable"),
-        "login/entry.js": (javascript, "no-cache"),
+        "login/signin.js": (javascript, "no-cache"),
         "main.js": (javascript, "no-cache"),
         "style/base.css": ("text/css; charset=utf-8", "no-cache"),
         "index.html": ("text/html; charset=utf-8", "no-cache"),
@@ -154,11 +154,11 @@ def test_only_what_changed_is_uploaded_and_forgotten_at_the_edge(cloud: Cloud, w
     cloud.publish()
     before = cloud.forgotten()
     (web / "index.html").write_text("<!doctype html><p>")
-    (web / "login/entry.js").unlink()
-    assert cloud.publish() == ["uploaded index.html", "removed login/entry.js"]
-    assert "login/entry.js" not in cloud.listed()
+    (web / "login/signin.js").unlink()
+    assert cloud.publish() == ["uploaded index.html", "removed login/signin.js"]
+    assert "login/signin.js" not in cloud.listed()
     (forgotten,) = [one for one in cloud.forgotten() if one not in before]
-    assert forgotten == {"/index.html", "/", "/login/entry.js"}
+    assert forgotten == {"/index.html", "/", "/login/signin.js"}
 
 
 def test_what_is_removed_can_be_brought_back(cloud: Cloud, web: Path) -> None:
@@ -263,7 +263,7 @@ def test_the_real_page_with_its_libraries_is_published(cloud: Cloud) -> None:
     assert {
         "index.html",
         "main.js",
-        "login/entry.js",
+        "login/signin.js",
         "config.json",
         *(one[1:] for one in static.LIBRARIES),
     } <= (cloud.listed())

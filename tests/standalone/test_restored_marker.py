@@ -38,7 +38,7 @@ def drill(tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch) -
     assert run(tmp_path / "data", "backup", str(tmp_path / "backup")).exit_code == 0
     result = run(tmp_path / "drill", "restore", str(tmp_path / "backup"))
     assert result.exit_code == 0
-    assert "until vsv take-over says" in result.output
+    assert "until vsv take-over activates" in result.output
     return tmp_path / "drill"
 
 
@@ -56,7 +56,7 @@ def test_its_copy_purges_nothing_that_both_share(drill: Path, command: list[str]
     assert result.exit_code == 1
     assert RESTS in result.output
     assert original(drill.parent).exists()
-    assert run(drill, "take-over", "--yes").output == "This data folder is the one in use now\n"
+    assert run(drill, "take-over", "--yes").output == "This data folder is active now\n"
     assert run(drill, *command).exit_code == 0
     assert not original(drill.parent).exists()
 
@@ -104,4 +104,4 @@ def test_taking_over_asks_first_and_is_done_once(drill: Path) -> None:
     assert refused.exit_code == 1
     assert run(drill, "run-jobs").exit_code == 1
     assert run(drill, "take-over", "--yes").exit_code == 0
-    assert run(drill, "take-over", "--yes").output == "This data folder is in use already\n"
+    assert run(drill, "take-over", "--yes").output == "This data folder is active already\n"

@@ -28,7 +28,7 @@ OTHER_PROCESS = """
 import sys
 from pathlib import Path
 from vsv_local.stores.sqlite_records import SqliteSlideStore, open_database
-from tests.store_records import slide
+from tests.support.stores.store_records import slide
 with open_database(Path(sys.argv[1])) as database:
     store = SqliteSlideStore(database)
     print("ready", flush=True)

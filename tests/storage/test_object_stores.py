@@ -50,7 +50,7 @@ def test_a_copy_that_has_rotted_is_not_taken_for_done(tmp_path: Path) -> None:
     vault.put(source, KEY, sha256)
     stored = tmp_path / "vault" / KEY
     stored.write_bytes(stored.read_bytes()[:-1] + b"?")
-    with pytest.raises(ConflictError, match="look at that disk"):
+    with pytest.raises(ConflictError, match="check that disk"):
         vault.put(source, KEY, sha256)
 
 
@@ -69,7 +69,7 @@ def test_a_file_that_is_not_what_was_recorded_is_not_stored(
     vault: ObjectStore, tmp_path: Path, size: int
 ) -> None:
     source, _ = written(tmp_path / "a", size)
-    with pytest.raises(ConflictError, match="recorded"):
+    with pytest.raises(ConflictError, match="does not match its record"):
         vault.put(source, KEY, "0" * 64)
     assert vault.find(KEY) is None
     source, sha256 = written(tmp_path / "a", size)

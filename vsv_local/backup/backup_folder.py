@@ -83,7 +83,7 @@ class BackupStore:
     def required(self) -> Manifest:
         """Give what the backup holds; raises NotFoundError where none was finished."""
         if (manifest := self.manifest()) is None:
-            raise NotFoundError("no finished backup lies in this folder")
+            raise NotFoundError("this folder holds no finished backup")
         return manifest
 
     def content(self, sha256: str) -> Path:

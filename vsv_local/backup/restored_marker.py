@@ -14,10 +14,7 @@ from vsv.storage import atomic_write
 NOTE = "restored.json"
 # What is only read elsewhere: originals come back from the archive, and stay there.
 HARMLESS = (JobKind.RESTORE,)
-RESTS = (
-    "was restored from a backup: nothing is sent, published, archived or purged until vsv take-over says that it is"
-    " the one in use."
-)
+RESTS = "was restored from a backup: nothing is sent, published, archived or purged until vsv take-over activates it."
 
 
 def write_note(data: Path, made_at: str) -> None:

@@ -121,7 +121,7 @@ def until_interrupted(say: Callable[[str], None]) -> Iterator[Event]:
         if stopping.is_set():
             os._exit(130)
         stopping.set()
-        say("Stopping after the steps under way. Once more ends at once; nothing is lost by that either.")
+        say("Stopping after the current steps. Press Ctrl+C again to stop now; nothing is lost.")
 
     if threading.current_thread() is not threading.main_thread():
         yield stopping

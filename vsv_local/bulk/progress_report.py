@@ -92,7 +92,7 @@ def _bar(run: Run) -> Iterator[None]:
 
 def _beside(run: Run) -> str:
     state = run.state
-    left = f", about {duration(state.seconds_left)} left" if state.seconds_left else ""
+    left = f", about {duration(state.seconds_left)} remaining" if state.seconds_left else ""
     return f"{summary(state)}{left}"
 
 

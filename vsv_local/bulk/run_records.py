@@ -263,7 +263,7 @@ def failures(data: Path, run: RunState) -> Iterator[Outcome]:
     except FileNotFoundError as error:
         if run.failed == 0:
             return
-        raise NotFoundError("the journal of this run is gone") from error
+        raise NotFoundError("the journal of this run was deleted") from error
     with journal:
         for line in journal:
             with suppress(ValueError, TypeError, KeyError):  # the last line of a run that was killed

@@ -20,22 +20,22 @@ from vsv_local.cli.options import OPERATOR, data_option, existing
 Ask = Callable[[Services, str, Decider], JobRecord]
 
 
-@click.command()
+@click.command(short_help="Move originals to the archive")
 @click.argument("image_ids", nargs=-1)
 @data_option
-@click.option("--idle", "idle_ones", is_flag=True, help="All that nobody has opened for long.")
+@click.option("--idle", "idle_ones", is_flag=True, help="All slides not opened for N days (see --days).")
 @click.option(
     "--days",
     type=click.FloatRange(1),
-    help=f"How long that is, in days; $VSV_ARCHIVE_AFTER_DAYS, else {Settings().archive_after_days:g}.",
+    help=f"Days without being opened; $VSV_ARCHIVE_AFTER_DAYS, else {Settings().archive_after_days:g}.",
 )
-@click.option("--dry-run", is_flag=True, help="Only tell which they would be.")
+@click.option("--dry-run", is_flag=True, help="Only list them.")
 def archive(
     image_ids: tuple[str, ...], data: Path, idle_ones: bool, days: float | None, dry_run: bool
 ) -> None:
-    """Move originals to the archive. The slides stay viewable; VSV_ARCHIVE says where the archive is."""
+    """Move originals to the archive. The slides stay viewable; VSV_ARCHIVE names the archive."""
     if bool(image_ids) == idle_ones:
-        raise click.UsageError("name the slides to archive, or say --idle")
+        raise click.UsageError("name the slides to archive, or use --idle")
     with existing(data) as services:
         wanted: Iterable[str] = image_ids
         if idle_ones:
@@ -46,22 +46,22 @@ def archive(
         if dry_run:
             click.echo("\n".join([*wanted, f"{len(list(wanted))} to archive"]))
             return
-        done = [_told(services, image_id, requests.archive, "is archived") for image_id in wanted]
+        done = [_run_one(services, image_id, requests.archive, "is archived") for image_id in wanted]
     sys.exit(0 if all(done) else 1)
 
 
-@click.command()
+@click.command(short_help="Bring originals back from the archive")
 @click.argument("image_ids", nargs=-1, required=True)
 @data_option
 def unarchive(image_ids: tuple[str, ...], data: Path) -> None:
-    """Bring originals back from the archive. Some archives take hours; ask again, or leave it to a running server."""
+    """Bring originals back from the archive. This may take hours: run it again, or let a server finish."""
     with existing(data) as services:
-        done = [_told(services, image_id, requests.restore, "is restored") for image_id in image_ids]
+        done = [_run_one(services, image_id, requests.restore, "is unarchived") for image_id in image_ids]
     sys.exit(0 if all(done) else 1)
 
 
-def _told(services: Services, image_id: str, ask: Ask, done: str) -> bool:
-    """Do it and say how that went; one that fails does not stop the others."""
+def _run_one(services: Services, image_id: str, ask: Ask, done: str) -> bool:
+    """Run the job of one slide and print the outcome; a failure does not stop the others."""
     try:
         job = finish(
             services, ask(services, image_id, OPERATOR), lambda text: click.echo(f"Slide {image_id}: {text}")

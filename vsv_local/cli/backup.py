@@ -1,4 +1,4 @@
-"""``vsv backup`` and ``vsv restore``: the whole data folder, elsewhere and back."""
+"""``vsv backup``, ``vsv restore`` and ``vsv take-over``: copies of the whole data folder."""
 
 import dataclasses
 import json
@@ -19,16 +19,14 @@ from vsv_local.cli.options import data_option, existing, json_option
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
-@click.command()
+@click.command(short_help="Back up the data folder")
 @click.argument("folder", type=_FOLDER)
 @data_option
 @click.option("--with-originals", is_flag=True, help="Back up originals that stay in place, too.")
-@click.option(
-    "--verify", is_flag=True, help="Back nothing up: read all of the backup, and tell what is damaged."
-)
+@click.option("--verify", is_flag=True, help="Only read the whole backup, and list what is damaged.")
 @json_option
 def backup(folder: Path, data: Path, with_originals: bool, verify: bool, as_json: bool) -> None:
-    """Back the data folder up into FOLDER, while it is in use. The next time only what is new is copied."""
+    """Back up the data folder into FOLDER, while it is in use. Only what is new or changed is copied."""
     if verify:
         _verify(folder, as_json=as_json)
         return
@@ -38,31 +36,34 @@ def backup(folder: Path, data: Path, with_originals: bool, verify: bool, as_json
     sys.exit(1 if report.troubles else 0)
 
 
-@click.command()
+@click.command(short_help="Restore a backup")
 @click.argument("folder", type=_FOLDER)
 @data_option
 def restore(folder: Path, data: Path) -> None:
-    """Restore the backup in FOLDER into an empty data folder; for an archived slide there is vsv unarchive."""
+    """Restore the backup in FOLDER into an empty data folder.
+
+    For archived originals, use vsv unarchive; for deleted slides, vsv undelete.
+    """
     with _bar("Restoring", folder) as progress:
         manifest = restore_backup(folder, data, progress)
     click.echo(
         f"{len(manifest.entries)} files are restored as they were on {manifest.made_at[:16].replace('T', ' ')} UTC\n"
-        "Nothing of it is sent, published, archived or purged until vsv take-over says that it is the one in use"
+        "Nothing is sent, published, archived or purged until vsv take-over activates this data folder"
     )
 
 
-@click.command("take-over")
+@click.command("take-over", short_help="Activate a restored data folder")
 @data_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def take_over(data: Path, yes: bool) -> None:
-    """Say that a restored data folder is the one in use from now on: what its slides wait for is done again."""
+    """Activate a restored data folder: its jobs run again from now on."""
     with existing(data):
         if not rests(data):
-            click.echo("This data folder is in use already")
+            click.echo("This data folder is active already")
             return
-        yes or click.confirm("Is the installation that the backup was made of gone for good?", abort=True)
+        yes or click.confirm("Is the original installation shut down permanently?", abort=True)
         take_over_data(data)
-    click.echo("This data folder is the one in use now")
+    click.echo("This data folder is active now")
 
 
 def _verify(folder: Path, *, as_json: bool) -> None:
@@ -86,12 +87,12 @@ def _told(report: Report) -> str:
         f"{report.files} files are backed up, {report.copied} of them new or changed ({report.bytes_copied} bytes)"
     ]
     if report.same_disk:
-        told.append("This backup lies on the same file system as the data: it does not outlive that disk")
+        told.append("This backup is on the same file system as the data: a broken disk would destroy both")
     if report.in_place:
         told.append(
             f"{report.in_place} originals stay in place elsewhere and are not in the backup (--with-originals)"
         )
-    told += [f"{name} is a link to a folder: back that up apart" for name in report.elsewhere]
+    told += [f"{name} is a link to a folder: back it up separately" for name in report.elsewhere]
     told += [f"slide {image_id}: {trouble}" for image_id, trouble in report.troubles.items()]
     return "\n".join(told)
 

@@ -1,4 +1,4 @@
-"""A job that somebody waits for at the command line: run here and now, until it is done, fails or must wait."""
+"""Runs a job in the foreground for the command line, until it is done, fails or must wait."""
 
 import time
 from collections.abc import Callable
@@ -11,16 +11,16 @@ from vsv.services import Services
 from vsv_local.backup.restored_marker import HARMLESS, check_in_use
 
 _POLL_SECONDS = 0.2
-# How long a server that has just taken the job up is waited for.
+# How long to wait for a server that has just started the same job.
 _PATIENCE_SECONDS = 600.0
 
 
 class JobFailedError(Exception):
-    """A job's end that nobody wanted; its text says why."""
+    """Raised where a job failed; the text is the reason."""
 
 
 def finish(services: Services, job: JobRecord, say: Callable[[str], None]) -> JobRecord:
-    """Run a job and give its record: DONE, or WAITING where it goes on by itself later.
+    """Run a job and return its record: DONE, or WAITING where it continues by itself later.
 
     Raises JobFailedError, and ConflictError in a data folder that rests.
     """
@@ -48,6 +48,8 @@ def _run(services: Services, job: JobRecord) -> JobRecord:
 
 def _waiting(job: JobRecord) -> str:
     if job.expected_at:
-        return f"It is expected by {job.expected_at[:16].replace('T', ' ')} UTC; a running server goes on with it."
+        return (
+            f"It is expected by {job.expected_at[:16].replace('T', ' ')} UTC; a running server completes it."
+        )
     reason = f" ({job.error})" if job.error else ""
-    return f"It is tried again{reason}: a running server does so by itself, or run vsv run-jobs."
+    return f"It will be tried again{reason}: by a running server, or by vsv run-jobs."

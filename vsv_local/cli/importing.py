@@ -1,4 +1,4 @@
-"""The commands that work on many slides: ``vsv import``, ``vsv render``, and ``vsv status`` to look at them."""
+"""The commands that work on many slides: ``vsv import``, ``vsv render``, and ``vsv status`` for their progress."""
 
 import json
 import logging
@@ -24,10 +24,10 @@ from vsv_local.settings import is_log_level_set
 
 # See docs/bulk.md for what was measured.
 DEFAULT_IMPORTS = 2
-STOPPED = 130  # what a shell gives for Ctrl+C
+STOPPED = 130  # the exit status that a shell reports for Ctrl+C
 
 
-@click.command("import")
+@click.command("import", short_help="Import slide files and folders")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @data_option
 @click.option("--in-place", is_flag=True, help="Leave the originals where they are; nothing is copied.")
@@ -36,39 +36,39 @@ STOPPED = 130  # what a shell gives for Ctrl+C
     type=click.IntRange(1, 64),
     default=DEFAULT_IMPORTS,
     show_default=True,
-    help="Slides that are copied and read at once. Rendering uses all cores anyway, for a slide at a time.",
+    help="Slides copied and read at the same time. Rendering uses all cores, one slide at a time.",
 )
 @json_option
 def import_files(paths: tuple[Path, ...], data: Path, in_place: bool, jobs: int, as_json: bool) -> None:
-    """Import slide files and the slides of folders, however deep, and wait until they are ready.
+    """Import slide files and all slides in folders and their subfolders, and wait until they are ready.
 
-    Importing again does what was left undone and nothing else, so it can be stopped and resumed. vsv status shows a
-    run from another terminal.
+    Importing again continues where it stopped and skips what is done. vsv status shows the progress from another
+    terminal.
     """
     with (
         standalone(data, in_place=in_place, threads=jobs) as (services, intake),
         until_interrupted(quiet(True)) as stopping,
-        _told_once(),
+        _quiet_import_log(),
     ):
         services.files.sweep()
         sizes = _Total(found.size for found in slide_files(paths, services.files.root))
-        # More than are copied: who waits for the rendering must not keep the next one from being copied.
+        # More than are copied: a slide that waits for the rendering must not keep the next one from being copied.
         threads = 2 * jobs
         with Run(data, Kind.IMPORT, files=sizes.files, amount=sizes.amount, threads=threads) as run:
             tasks = FileImporter(services, intake, stopping).tasks(paths)
             _work(tasks, run, threads, stopping, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Render missing resolution levels")
 @click.argument("image_ids", nargs=-1)
 @data_option
 @click.option("--all", "everything", is_flag=True, help="Every slide.")
 @click.option("--jobs", type=click.IntRange(1, 256), help="Threads; as many as cores if not given.")
 @json_option
 def render(image_ids: tuple[str, ...], data: Path, everything: bool, jobs: int | None, as_json: bool) -> None:
-    """Render the levels that slides lack. Slides that have theirs are skipped, so it can be stopped and resumed."""
+    """Render missing resolution levels. Complete slides are skipped, so it can be stopped and resumed."""
     if bool(image_ids) == everything:
-        raise click.UsageError("name the slides to render, or say --all")
+        raise click.UsageError("name the slides to render, or use --all")
     jobs = jobs or cores()
     non_blocking = min(AT_ONCE, jobs)
     with existing(data) as services, until_interrupted(quiet(True)) as stopping:
@@ -79,8 +79,8 @@ def render(image_ids: tuple[str, ...], data: Path, everything: bool, jobs: int |
 
 
 @contextmanager
-def _told_once() -> Iterator[None]:
-    """Keep the log from saying of each file what the report says."""
+def _quiet_import_log() -> Iterator[None]:
+    """Keep the log from repeating what the report prints for each file."""
     logger = logging.getLogger("vsv_local.ingest.import_runner")
     before = logger.level
     if not is_log_level_set():
@@ -92,7 +92,7 @@ def _told_once() -> Iterator[None]:
 
 
 class _Total:
-    """How many there are, and how much in all: counted ahead for the estimate, and then forgotten."""
+    """The number of files and their total size, counted ahead for the estimate of the time."""
 
     def __init__(self, amounts: Iterable[int]) -> None:
         self.files = self.amount = 0
@@ -102,7 +102,7 @@ class _Total:
 
 
 def _work(tasks: Iterable[Task], run: Run, threads: int, stopping: Event, *, as_json: bool) -> None:
-    """Do the tasks and tell of them; ends the command with 1 where one failed, with 130 where it was stopped."""
+    """Run the tasks and print each outcome; exit with 1 where one failed, with 130 where the run was stopped."""
     with reporting(run, as_json=as_json) as report:
         for outcome in work_through(tasks, run, threads, stopping):
             report.tell(outcome)
@@ -111,19 +111,19 @@ def _work(tasks: Iterable[Task], run: Run, threads: int, stopping: Event, *, as_
         sys.exit(STOPPED)
     if run.state.failed:
         click.echo(
-            "vsv status --failed lists what failed, and why. The same command again tries it again.", err=True
+            "vsv status --failed lists the failures. Run the same command again to retry them.", err=True
         )
         sys.exit(1)
 
 
-@click.command()
+@click.command(short_help="Show the progress of import and render runs")
 @data_option
-@click.option("--watch", is_flag=True, help="Look again every second until no run goes on.")
-@click.option("--failed", is_flag=True, help="List what failed in the latest run, and why.")
-@click.option("--run", "run_id", help="Another run than the latest, by its name.")
+@click.option("--watch", is_flag=True, help="Refresh every second until no run is in progress.")
+@click.option("--failed", is_flag=True, help="List the failures of the latest run.")
+@click.option("--run", "run_id", help="Show this run instead of the latest ones.")
 @json_option
 def status(data: Path, watch: bool, failed: bool, run_id: str | None, as_json: bool) -> None:
-    """Show the last runs of vsv import and vsv render, and how far those are that go on."""
+    """Show the last runs of vsv import and vsv render, and the progress of those that are running."""
     if failed:
         run_status.list_failures(data, run_id, as_json=as_json)
     elif as_json:

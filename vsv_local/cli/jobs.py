@@ -1,4 +1,4 @@
-"""``vsv jobs`` and ``vsv run-jobs``: what is under way with slides, what failed, and getting on with it."""
+"""``vsv jobs`` and ``vsv run-jobs``: list the jobs that wait or failed, and run those that are due."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ from vsv_local.backup.restored_marker import check_in_use
 from vsv_local.cli.options import data_option, existing, json_option
 
 
-@click.command()
+@click.command(short_help="List waiting and failed jobs")
 @data_option
 @click.option(
     "--state",
@@ -25,11 +25,11 @@ from vsv_local.cli.options import data_option, existing, json_option
     multiple=True,
     default=(JobState.WAITING, JobState.FAILED),
     show_default="WAITING and FAILED",
-    help="Only these. Can be given more than once.",
+    help="Only jobs in this state. Can be given more than once.",
 )
 @json_option
 def jobs(data: Path, state: tuple[str, ...], as_json: bool) -> None:
-    """List what slides wait for, and what failed: publishing, archiving, restoring, purging, sending."""
+    """List waiting and failed jobs: publishing, archiving, unarchiving, purging, sending."""
     with existing(data) as services:
         found = [job for one in state for job in _jobs(services, JobState(one))]
     if as_json:
@@ -50,7 +50,7 @@ def _jobs(services: Services, state: JobState) -> Iterator[JobRecord]:
 
 
 def _item(job: JobRecord) -> dict[str, Any]:
-    """Give a job as JSON; a policy may hold the secret that dates are shifted by."""
+    """Return a job as JSON, without its policy: that may hold the secret that dates are shifted by."""
     detail = {name: text for name, text in (job.detail or {}).items() if name != "policy"}
     return replace(job, detail=detail or None).to_item()
 
@@ -61,12 +61,12 @@ def _line(job: JobRecord) -> str:
     return f"{job.kind:<9} {job.image_id:<20} {job.state:<8} {job.requested_at[:16]}Z {job.by:<16} {about}".rstrip()
 
 
-@click.command("run-jobs")
+@click.command("run-jobs", short_help="Run the jobs that are due")
 @data_option
 def run_jobs(data: Path) -> None:
-    """Do what is due now, as a running server does by itself: for a task that runs once a day, say.
+    """Run the jobs that are due, as a running server does by itself: for a scheduled task, once a day.
 
-    Deleted slides whose grace period is over are purged; a look counts for at most a little more than a day.
+    Deleted slides whose grace period is over are purged; each run counts for at most a little more than a day.
     """
     with existing(data) as services:
         check_in_use(data)

@@ -1,4 +1,4 @@
-"""The command line ``vsv``: a small lab's way to everything that the system does."""
+"""The command line ``vsv``."""
 
 import logging
 from typing import Any
@@ -23,7 +23,7 @@ from vsv_local.settings import log_level
 
 
 class _Commands(click.Group):
-    """Turns the domain's errors into one sentence and exit status 1."""
+    """Prints the domain's errors as one sentence, with exit status 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -35,7 +35,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="virtual-slide-viewer", prog_name="vsv")
 def main() -> None:
-    """Import, look after and serve whole-slide images."""
+    """Import, manage and serve whole-slide images."""
     logging.basicConfig(format="%(levelname)s %(message)s", level=log_level("WARNING"))
 
 
@@ -46,6 +46,8 @@ main.add_command(importing.status)
 main.add_command(slides.list_slides)
 main.add_command(slides.show)
 main.add_command(lifecycle.delete)
+main.add_command(lifecycle.undelete)
+main.add_command(lifecycle.purge)
 main.add_command(lifecycle.send)
 main.add_command(archiving.archive)
 main.add_command(archiving.unarchive)

@@ -16,7 +16,7 @@ from vsv_local.cli.options import data_option, existing
 from vsv_local.export.omero_import import Report, Wanted, write_import
 
 
-@click.command("omero-import")
+@click.command("omero-import", short_help="Write import files for OMERO")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @data_option
 @click.option(
@@ -26,7 +26,9 @@ from vsv_local.export.omero_import import Report, Wanted, write_import
 @click.option(
     "--project", default="Slides", show_default=True, help="OMERO's project for the cases' datasets."
 )
-@click.option("--status", type=click.Choice(list(Status), case_sensitive=False), help="Only these.")
+@click.option(
+    "--status", type=click.Choice(list(Status), case_sensitive=False), help="Only slides with this status."
+)
 @click.option("--case", "case_id", help="Only this case's slides.")
 @click.option("--new-only", is_flag=True, help="Only slides that were not written into FOLDER before.")
 @click.option("--with-notes", is_flag=True, help="Write reviewers and their notes, too.")
@@ -48,7 +50,7 @@ def omero_import(  # noqa: PLR0913  one parameter an option
     with_notes: bool,
     image_suffix: str,
 ) -> None:
-    """Write into FOLDER what OMERO needs to register slides in place: docs/omero.md has the commands."""
+    """Write the files that OMERO needs to register slides in place into FOLDER; see docs/omero.md."""
     wanted = Wanted(
         folder=omero_data or data.resolve().as_posix(),
         project=project,
@@ -74,7 +76,9 @@ def _told(report: Report) -> str:
     told = [f"{report.written} slide{'' if report.written == 1 else 's'} to register"]
     if report.known:
         told.append(f"{report.known} were written before")
-    told += [f"{count} left out: {why}" for why, count in report.left_out.items()]
+    told += [f"{count} skipped: {why}" for why, count in report.left_out.items()]
     if report.gone:
-        told.append(f"{report.gone} of those written before cannot be seen in OMERO now: gone.csv lists them")
+        told.append(
+            f"{report.gone} of those written before are no longer visible in OMERO: gone.csv lists them"
+        )
     return "\n".join(told)

@@ -28,8 +28,8 @@ def data_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--data",
         type=click.Path(file_okay=False, path_type=Path),
         default=_default_data,
-        show_default="$VSV_DATA, else a folder of your own",
-        help="The folder that holds everything.",
+        show_default="$VSV_DATA, else a folder in your home",
+        help="The data folder.",
     )(command)
 
 
@@ -39,13 +39,13 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def missing(data: Path) -> str:
-    """Say that there is no such data folder, to somebody whose slides may well be in another one."""
-    return f"there is no data folder {data}: say with --data, or VSV_DATA, which one the server said that it uses"
+    """Return the message for a data folder that does not exist: the slides may be in another one."""
+    return f"data folder {data} not found: name the one that the server uses by --data or VSV_DATA"
 
 
 @contextmanager
 def existing(data: Path) -> Iterator[Services]:
-    """Open a data folder that is there: a mistyped --data must not look like an empty one."""
+    """Open an existing data folder: a mistyped --data must not look like an empty one."""
     if not data.is_dir():
         raise click.ClickException(missing(data))
     with standalone(data) as (services, _intake):
@@ -53,5 +53,5 @@ def existing(data: Path) -> Iterator[Services]:
 
 
 def quiet(as_json: bool) -> Callable[[str], None]:
-    """Give what talks to a person: on standard error where standard output is a script's."""
+    """Return the function that prints messages: to standard error where standard output is JSON."""
     return lambda text: click.echo(text, err=as_json)

@@ -1,4 +1,4 @@
-"""``vsv publish``, ``vsv withdraw`` and ``vsv check-published``: slides that leave without patient data."""
+"""``vsv publish``, ``vsv withdraw`` and ``vsv check-published``: copies without patient data."""
 
 import json
 import sys
@@ -23,11 +23,13 @@ from vsv_local.cli.options import OPERATOR, data_option, existing, json_option, 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.command()
+@click.command(short_help="Publish a copy without patient data")
 @click.argument("image_id")
 @click.argument("name")
 @data_option
-@click.option("--policy", type=_FILE, help="What is kept; publishing.toml of the data folder if not given.")
+@click.option(
+    "--policy", type=_FILE, help="The publishing policy; by default publishing.toml of the data folder."
+)
 @json_option
 def publish(image_id: str, name: str, data: Path, policy: Path | None, as_json: bool) -> None:
     """Publish a copy of a slide without patient data as NAME, its ID in a study."""
@@ -43,7 +45,7 @@ def publish(image_id: str, name: str, data: Path, policy: Path | None, as_json: 
 
 
 def _text(path: Path) -> str:
-    """Read a policy file, so that what is wrong with it is told here and not by a job."""
+    """Read a policy file, so that its errors are reported here and not by a job."""
     text = path.read_bytes()[: MAX_BYTES + 1].decode("utf-8", "replace")
     read_policy(text)
     return text
@@ -54,30 +56,30 @@ def _described(files: SlideFiles, name: str) -> dict[str, dict[str, list[str]]]:
     return found
 
 
-@click.command()
+@click.command(short_help="Withdraw a slide's published copy")
 @click.argument("image_id")
 @data_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def withdraw(image_id: str, data: Path, yes: bool) -> None:
-    """Take a slide's published copy back, at once. Its name is not given again."""
+    """Withdraw a slide's published copy at once. Its name is not used again."""
     with existing(data) as services:
         yes or click.confirm(f"Withdraw the published copy of slide {image_id}?", abort=True)
         job = finish(services, requests.withdraw(services, image_id, OPERATOR), click.echo)
     if job.state is JobState.DONE:
-        click.echo(f"Slide {image_id} is published no longer: {(job.result or {}).get('name')} is gone")
+        click.echo(f"Slide {image_id} is no longer published: {(job.result or {}).get('name')} was removed")
 
 
-@click.command("check-published")
+@click.command("check-published", short_help="Search a published copy for patient data")
 @click.argument("original")
 @click.argument("published")
 @data_option
-@click.option("--policy", type=_FILE, help="By which the slide was published.")
+@click.option("--policy", type=_FILE, help="The policy by which the slide was published.")
 @json_option
 def check_published(original: str, published: str, data: Path, policy: Path | None, as_json: bool) -> None:
-    """Search a published file's bytes for what its original tells; the exit status is 1 where something is found.
+    """Search a published file for identifying data of its original; the exit status is 1 where some is found.
 
-    ORIGINAL and PUBLISHED are files, or a stored slide's ImageID and its published name: then what its record tells
-    is searched as well.
+    ORIGINAL and PUBLISHED are files, or a stored slide's ImageID and its published name: then its record is searched
+    for as well.
     """
     asked = None if policy is None else read_policy(_text(policy))
     if Path(original).is_file() and Path(published).is_file():
@@ -107,6 +109,6 @@ def _copy(services: Services, published: str) -> Path:
 
 
 def _policy_of(services: Services, image_id: str) -> Policy:
-    """Give the policy by which a slide is published, else the data folder's."""
+    """Return the policy by which a slide is published, else the data folder's."""
     plan = read_plan(services.files, image_id)
     return read_policy(policy_text(services, None) if plan is None else plan.policy)

@@ -1,4 +1,4 @@
-"""``vsv status``: the runs of this data folder, looked at from any terminal."""
+"""``vsv status``: the runs of a data folder, shown from any terminal."""
 
 import json
 import time
@@ -20,20 +20,20 @@ _LOOK_SECONDS = 1.0
 
 
 def items(data: Path, run_id: str | None) -> list[dict[str, Any]]:
-    """Give the runs for JSON, the latest first, with how many slides are left and whether their processes live."""
+    """Return the runs for JSON, the latest first, with the slides remaining and whether their processes live."""
     return [run.to_item() | {"left": run.left, "alive": is_alive(data, run)} for run in _chosen(data, run_id)]
 
 
 def show(data: Path, run_id: str | None, *, watch: bool) -> None:
-    """Print the latest runs; ``watch``: again and again until none goes on, or a person has seen enough."""
+    """Print the latest runs; with ``watch``, every second until none is running or Ctrl+C is pressed."""
     while True:
         runs = list(_chosen(data, run_id))[:_SHOWN]
         if watch:
             click.clear()
         for run in runs:
-            click.echo(_told(run, alive=is_alive(data, run)))
+            click.echo(_described(run, alive=is_alive(data, run)))
         if not runs:
-            click.echo("no run of vsv import or vsv render is known here")
+            click.echo("No runs of vsv import or vsv render")
         if not watch or not any(is_alive(data, run) for run in runs):
             return
         time.sleep(_LOOK_SECONDS)
@@ -55,26 +55,26 @@ def _chosen(data: Path, run_id: str | None) -> Iterator[RunState]:
         raise NotFoundError(missing(data))
     found = [run for run in stored_runs(data) if run_id in {None, run.run}]
     if run_id is not None and not found:
-        raise NotFoundError("there is no run of this name: vsv status lists the last ones")
+        raise NotFoundError("run not found: vsv status lists the last ones")
     yield from found
 
 
-def _told(run: RunState, *, alive: bool) -> str:
-    told = [f"{run.run}  {run.kind}  {_state(run, alive=alive)}, {summary(run)}, {run.left} left"]
+def _described(run: RunState, *, alive: bool) -> str:
+    told = [f"{run.run}  {run.kind}  {_state(run, alive=alive)}, {summary(run)}, {run.left} remaining"]
     if alive:
         told += [f"    now: {shown(name)}" for name in run.now]
         if run.seconds_left is not None:
-            told.append(f"    about {duration(run.seconds_left)} left")
+            told.append(f"    about {duration(run.seconds_left)} remaining")
     return "\n".join(told)
 
 
 def _state(run: RunState, *, alive: bool) -> str:
     since = _local_time(run.started_at)
     if run.end is not None:
-        return f"{run.end} at {_local_time(run.updated_at)}, begun {since}"
+        return f"{run.end} at {_local_time(run.updated_at)}, started {since}"
     if alive:
-        return f"goes on since {since}"
-    return f"died; it had begun {since}: the same command again goes on with it"
+        return f"running since {since}"
+    return f"crashed; started {since}: run the same command again to continue"
 
 
 def _local_time(text: str) -> str:

@@ -13,7 +13,7 @@ from vsv_local.server.main import serve as run_server
 from vsv_local.settings import log_level
 
 
-@click.command()
+@click.command(short_help="Run the server")
 @data_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
@@ -23,17 +23,17 @@ from vsv_local.settings import log_level
     "--watch",
     multiple=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Import the slides of this folder, now and as they appear. Can be given more than once.",
+    help="Import the slides in this folder, and new ones as they arrive. Can be given more than once.",
 )
 @click.option("--in-place", is_flag=True, help="Leave the originals where they are; nothing is copied.")
-@click.option("--allow-host", multiple=True, help="A further name that browsers may call this server by.")
-@click.option("--sample", is_flag=True, help="Make a small slide to look at, and import it.")
+@click.option("--allow-host", multiple=True, help="Another host name that browsers may use for this server.")
+@click.option("--sample", is_flag=True, help="Create a small sample slide, and import it.")
 @click.option(
     "--workers",
     type=click.IntRange(1, supervisor.MOST),
     default=supervisor.default_count,
-    show_default="one a core, at most 4; 1 where it is not Linux",
-    help="Processes that serve.",
+    show_default="one per core, at most 4; 1 where it is not Linux",
+    help="Server processes.",
 )
 def serve(  # noqa: PLR0913  one parameter an option
     data: Path,
@@ -45,7 +45,7 @@ def serve(  # noqa: PLR0913  one parameter an option
     sample: bool,
     workers: int,
 ) -> None:
-    """Serve slides to browsers, and import what appears in the watched folders."""
+    """Run the server: show slides in browsers, and import new files from the watched folders."""
     logging.getLogger().setLevel(log_level("INFO"))
     folders = [*watch, *([_sample_folder(data)] if sample else [])]
     address = Address(host, port, allow_host)
@@ -58,7 +58,7 @@ def _sample_folder(data: Path) -> Path:
     path = data / "sample" / "sample.svs"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        click.echo("Making a small sample slide …")
+        click.echo("Creating a small sample slide …")
         write_sample_slide(path)
         os.utime(path, (0, 0))  # finished: the watcher need not wait to see whether it grows
     return path.parent

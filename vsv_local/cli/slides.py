@@ -1,4 +1,4 @@
-"""The commands that look at slides and change single ones: list, show, delete, export-deepzoom, add-mask."""
+"""The commands ``list``, ``show``, ``export-deepzoom`` and ``add-mask``."""
 
 import json
 from pathlib import Path
@@ -15,12 +15,14 @@ from vsv_local.cli.options import data_option, existing, json_option
 from vsv_local.export import deepzoom
 
 
-@click.command("list")
+@click.command("list", short_help="List slides")
 @data_option
-@click.option("--status", type=click.Choice(list(Status), case_sensitive=False), help="Only these.")
+@click.option(
+    "--status", type=click.Choice(list(Status), case_sensitive=False), help="Only slides with this status."
+)
 @json_option
 def list_slides(data: Path, status: str | None, as_json: bool) -> None:
-    """List the slides."""
+    """List slides; deleted ones only with --status DELETED."""
     with existing(data) as services:
         records = [
             r for r in all_slides(services) if (r.status == status if status else r.status != Status.DELETED)
@@ -37,7 +39,7 @@ def list_slides(data: Path, status: str | None, as_json: bool) -> None:
     click.echo(f"{len(records)} slide{'' if len(records) == 1 else 's'}", err=True)
 
 
-@click.command()
+@click.command(short_help="Show a slide's record")
 @click.argument("image_id")
 @data_option
 @json_option
@@ -46,7 +48,7 @@ def show(image_id: str, data: Path, as_json: bool) -> None:
     with existing(data) as services:
         record = services.slides.get(image_id)
         if record is None:
-            raise SlideNotFoundError(f"there is no slide {image_id}")
+            raise SlideNotFoundError(f"Slide {image_id} not found")
         number = give_number(services.files, image_id)
     item = record.to_item()
     if as_json:
@@ -57,30 +59,30 @@ def show(image_id: str, data: Path, as_json: bool) -> None:
             click.echo(f"{name:<15} {value}")
     click.echo(f"{'OMERO number':<15} {number}")
     if record.barcode is None:
-        click.echo(f"{'Barcode':<15} (not read)")
+        click.echo(f"{'Barcode':<15} (not readable)")
     for name, value in item.get("Tags", {}).items():
         click.echo(f"  {name:<22} {value.splitlines()[0] if value else ''}")
 
 
-@click.command("export-deepzoom")
+@click.command("export-deepzoom", short_help="Export a slide as Deep Zoom files")
 @click.argument("image_id")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @data_option
 def export_deepzoom(image_id: str, folder: Path, data: Path) -> None:
-    """Write the classic FOLDER/IMAGEID.dzi and IMAGEID_files/ for programs that want them."""
+    """Write FOLDER/IMAGEID.dzi and FOLDER/IMAGEID_files/, for programs that read Deep Zoom files."""
     with existing(data) as services:
         tiles = deepzoom.export_deepzoom(services, image_id, folder)
     click.echo(f"{tiles} tiles in {folder / (image_id + '_files')}")
 
 
-@click.command("add-mask")
+@click.command("add-mask", short_help="Add a mask image to a slide")
 @click.argument("image_id")
 @click.argument("shape", type=click.IntRange(1))
 @click.argument("picture", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--color", default="FFFF00", show_default=True, help="RRGGBB or RRGGBBAA.")
 @data_option
 def add_mask(image_id: str, shape: int, picture: Path, color: str, data: Path) -> None:
-    """Store a picture as a slide's mask number SHAPE: what is not black in it belongs to the mask."""
+    """Store PICTURE as the slide's mask number SHAPE. Pixels that are not black belong to the mask."""
     with existing(data) as services:
         import_mask(services.files, image_id, shape, picture, read_color(color))
     click.echo(f"Mask {shape} of slide {image_id} is stored")

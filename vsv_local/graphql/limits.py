@@ -42,10 +42,10 @@ class CostRule(ValidationRule):
         if depth > MAX_DEPTH:
             self.report_error(GraphQLError(f"The query is deeper than {MAX_DEPTH} levels.", node))
         if fields > MAX_FIELDS:
-            self.report_error(GraphQLError(f"The query asks for more than {MAX_FIELDS} fields.", node))
+            self.report_error(GraphQLError(f"The query selects more than {MAX_FIELDS} fields.", node))
         if self._root_fields(node.selection_set, set()) > MAX_ROOT_FIELDS:
             self.report_error(
-                GraphQLError(f"The query asks more than {MAX_ROOT_FIELDS} things at once.", node)
+                GraphQLError(f"The query has more than {MAX_ROOT_FIELDS} top-level fields.", node)
             )
 
     def _cost(self, selections: SelectionSetNode | None) -> tuple[int, int]:

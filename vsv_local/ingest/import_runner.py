@@ -124,7 +124,7 @@ class Intake(Source):
 
     def _import(self, run: ImportRecord) -> None:
         if self._run_steps(run, (self._transfer, inspect_file, extract_metadata)):
-            log.info("%s is here and can be looked at", run.filename)
+            log.info("%s is viewable", run.filename)
             self._submit(self._renderers, self._render, run)
         else:
             self._done(run)
@@ -178,7 +178,7 @@ class Intake(Source):
         services = self._services()
         crashes = current_run(services, run.filename, run.run_id).consecutive_crashes
         if crashes >= MAX_CONSECUTIVE_CRASHES:
-            message = f"the program ended {crashes} times while it worked on this file: it is left alone now"
+            message = f"the program crashed {crashes} times while importing this file: it is not tried again"
             record_failure(services, run, message)
             raise UnreadableSlideError(message)
         services.imports.advance(run.filename, run.run_id, {"consecutive_crashes": crashes + 1})
@@ -192,7 +192,7 @@ class Intake(Source):
         services = self._services()
         run = services.imports.get(event["filename"])
         if run is None or run.run_id != event["runId"]:
-            raise VersionConflictError("a newer import of this file has taken this one's place")
+            raise VersionConflictError("a newer import of this file has replaced this one")
         if run.image_id is not None and services.files.stored_size(run.image_id) == run.size:
             return
         places = services.files.taken(run.filename, run.run_id), services.files.incoming(run.filename)

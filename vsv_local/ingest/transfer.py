@@ -97,7 +97,7 @@ def _state(path: Path) -> tuple[int, int]:
     try:
         found = path.stat()
     except OSError as error:
-        raise FileMissingError("the file is not in the scanner's folder any more") from error
+        raise FileMissingError("the file is no longer in the scanner's folder") from error
     return found.st_size, found.st_mtime_ns
 
 

@@ -43,7 +43,7 @@ def _unfinished(services: Services, limit: int) -> list[ImportRecord]:
 def _slide(services: Services, image_id: str) -> Response:
     record = services.slides.get(image_id)
     if record is None or record.status is Status.DELETED:
-        raise SlideNotFoundError("there is no slide with this ImageID")
+        raise SlideNotFoundError("slide not found")
     return json_response(200, _shown(record.to_item()))
 
 

@@ -131,7 +131,7 @@ def _greet(
     how = "served in place from" if in_place else "imported from"
     for folder in folders:
         say(f"Slides are {how} {folder}")
-    say(f"{'Everything made of them is' if folders else 'Slides are'} kept in {data}")
+    say(f"Data folder: {data}")
     if rests(data):
         say(f"It {RESTS}")
     if not static.libraries_installed():

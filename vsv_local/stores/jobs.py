@@ -42,7 +42,7 @@ class SqliteJobStore:
             if stored == item:  # this very request, told twice
                 return
             if (stored["RunID"] if stored else None) != replaces:
-                raise AlreadyExistsError("This was asked for meanwhile: look how it goes.")
+                raise AlreadyExistsError("This was requested in the meantime: check its progress.")
             _write(connection, item)
 
     def advance(self, job: JobRecord, changes: Mapping[str, Any]) -> JobRecord:
@@ -51,7 +51,7 @@ class SqliteJobStore:
         with self._database.writing() as connection:
             item = find(connection, _JOB, job.job_id)
             if item is None or item["RunID"] != job.run_id:
-                raise VersionConflictError("This was asked for anew meanwhile.")
+                raise VersionConflictError("This was requested again in the meantime.")
             item = changed(item, fields)
             _write(connection, item)
         return JobRecord.from_item(item)

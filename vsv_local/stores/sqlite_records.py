@@ -98,9 +98,9 @@ class SqliteSlideStore(ReviewLists):
         with self._database.writing() as connection:
             stored = find(connection, _SLIDE, image_id)
             if stored is None:
-                raise SlideNotFoundError("There is no slide with this ImageID.")
+                raise SlideNotFoundError("Slide not found.")
             if expected_version not in (None, stored["Version"]):
-                raise VersionConflictError("The slide was changed meanwhile: read it again.")
+                raise VersionConflictError("The slide was changed in the meantime: reload it.")
             item = changed(stored, fields | {"Version": stored["Version"] + 1})
             _write_slide(connection, stored, item)
         return SlideRecord.from_item(item)
@@ -159,7 +159,7 @@ class SqliteImportStore:
             if stored == item:  # this very run, told twice
                 return
             if (stored["RunID"] if stored else None) != replaces:
-                raise AlreadyExistsError("Another import of this file was started meanwhile.")
+                raise AlreadyExistsError("Another import of this file was started in the meantime.")
             _write_import(connection, item)
 
     def advance(self, filename: str, run_id: str, changes: Mapping[str, Any]) -> ImportRecord:
@@ -168,7 +168,7 @@ class SqliteImportStore:
         with self._database.writing() as connection:
             item = find(connection, _IMPORT, filename)
             if item is None or item["RunID"] != run_id:
-                raise VersionConflictError("Another import of this file has taken this one's place.")
+                raise VersionConflictError("Another import of this file has replaced this one.")
             item = changed(item, fields)
             _write_import(connection, item)
         return ImportRecord.from_item(item)

@@ -1,16 +1,17 @@
-// What a row shows, cell by cell.
-import { mayChange } from "../login/person.js";
+// The columns of the table, and what each cell shows.
+import { jobsOf } from "../jobs/openjobs.js";
+import { mayChange } from "../login/currentuser.js";
 import { button, element } from "../shared/element.js";
-import { fateOf } from "../shared/fate.js";
-import { slideImage } from "../shared/images.js";
-import { statusPill } from "../shared/statuses.js";
-import { FIELD_NAMES, barcodeNote, magnification, scanTime, sizeOf } from "../shared/wording.js";
-import { jobsOf } from "./jobs.js";
+import { sizeOf } from "../shared/format.js";
+import { activityOf } from "../slide/activity.js";
+import { FIELD_NAMES, barcodeNote, magnification, scanTime } from "../slide/display.js";
+import { slideImage } from "../slide/images.js";
+import { statusPill } from "../slide/statuses.js";
 
 /** @import {Field, Slide} from "../server/types.js" */
 /** @import {SortField} from "./sorting.js" */
 /**
- * @typedef {object} RowActs what the row's parts do
+ * @typedef {object} RowActs the actions of a row's parts
  * @property {(id: string, field: Field) => void} edit
  * @property {(id: string, kind: "label" | "thumbnail") => void} enlarge
  */
@@ -19,7 +20,7 @@ import { jobsOf } from "./jobs.js";
  * @property {string} title
  * @property {string} className
  * @property {SortField} [sort]
- * @property {(slide: Slide) => unknown} shows what it is made of: it is made anew only when this changes
+ * @property {(slide: Slide) => unknown} shows the values that the cell depends on: it is rebuilt only when these change
  * @property {(slide: Slide, acts: RowActs) => (Node | string)[]} make
  */
 
@@ -34,7 +35,7 @@ export const COLUMNS = [
   {
     title: "Thumbnail",
     className: "thumbnail",
-    shows: ({ Status }) => Status === "DELETED", // a slide's thumbnail never changes, but it may be put away
+    shows: ({ Status }) => Status === "DELETED", // a thumbnail never changes, but is hidden with a deleted slide
     make: (slide, acts) => [enlargeable(slide, "thumbnail", acts)],
   },
   {
@@ -55,8 +56,8 @@ export const COLUMNS = [
     title: "Status",
     className: "review",
     sort: "Status",
-    shows: (slide) => [slide.Status, fateOf(slide, jobsOf(slide.ImageID))],
-    make: (slide) => [statusPill(slide.Status), ...fateNotes(slide)],
+    shows: (slide) => [slide.Status, activityOf(slide, jobsOf(slide.ImageID))],
+    make: (slide) => [statusPill(slide.Status), ...activityNotes(slide)],
   },
   {
     title: "Scanned",
@@ -69,7 +70,7 @@ export const COLUMNS = [
     },
   },
   {
-    title: "Magn.",
+    title: "Magnification",
     className: "magnification",
     sort: "AppMag",
     shows: ({ AppMag }) => AppMag,
@@ -87,7 +88,7 @@ export const COLUMNS = [
     className: "image-id",
     sort: "ImageID",
     shows: ({ Predecessor }) => Predecessor,
-    make: ({ ImageID, Predecessor }) => [ImageID, element("small", {}, Predecessor ? `Scanned again for ${Predecessor}` : "")],
+    make: ({ ImageID, Predecessor }) => [ImageID, element("small", {}, Predecessor ? `Rescan of ${Predecessor}` : "")],
   },
   {
     title: "Reviewer, note",
@@ -98,24 +99,24 @@ export const COLUMNS = [
 ];
 
 /** @param {Slide} slide */
-function fateNotes(slide) {
-  const lines = fateOf(slide, jobsOf(slide.ImageID));
+function activityNotes(slide) {
+  const lines = activityOf(slide, jobsOf(slide.ImageID));
   if (lines.length === 0) return [];
   const parts = lines.map(({ text, isTrouble }, at) => element("span", { className: isTrouble ? "problem" : "" }, at > 0 ? ` · ${text}` : text));
-  // The title holds the whole of a reason that is cut off.
-  return [element("small", { className: "fate", title: lines.map(({ text }) => text).join(" · ") }, ...parts)];
+  // The tooltip shows a reason in full.
+  return [element("small", { className: "activity", title: lines.map(({ text }) => text).join(" · ") }, ...parts)];
 }
 
 /**
  * @param {Slide} slide
  * @param {Field} field
  * @param {RowActs} acts
- * @returns {HTMLElement} holds the text, and the editor while there is one
+ * @returns {HTMLElement} the container of the text or its editor
  */
 function editable(slide, field, acts) {
   const value = slide[field];
   const className = value ? "field" : "field missing";
-  const ariaLabel = `${value ?? `No ${FIELD_NAMES[field]}`}: change the ${FIELD_NAMES[field]}`;
+  const ariaLabel = `${value ?? `No ${FIELD_NAMES[field]}`}: edit ${FIELD_NAMES[field]}`;
   const text = !mayChange() ? element("span", {}, value ?? "") : button(value ?? FIELD_NAMES[field], () => acts.edit(slide.ImageID, field), { className, ariaLabel, tabIndex: -1 });
   const host = element("div", { className: "host" }, text);
   host.dataset.field = field;
@@ -133,6 +134,6 @@ function enlargeable(slide, kind, acts) {
   const ariaLabel = `Enlarge the ${kind}`;
   const made = button("", () => acts.enlarge(slide.ImageID, kind), { className: "picture", ariaLabel, tabIndex: -1 });
   made.append(image);
-  image.addEventListener("error", () => made.replaceWith(...made.childNodes)); // by now it is a note that there is none
+  image.addEventListener("error", () => made.replaceWith(...made.childNodes)); // the note that there is none
   return made;
 }

@@ -1,17 +1,17 @@
-// What is looked for: text, status, time of the scan.
-import { keep } from "../login/kept.js";
+// The search text and the filters by status and scan date.
+import { registerState } from "../login/sessionstate.js";
 import { countSlides } from "../server/api.js";
-import { watched } from "../server/health.js";
 import { button, byId, debounced, element, setText } from "../shared/element.js";
-import { tellFailure } from "../shared/notices.js";
-import { STATUSES, statusName } from "../shared/statuses.js";
-import { beginWith, listing, onListing, searchFor } from "./listing.js";
-import { onSlide } from "./slides.js";
+import { watched } from "../shared/health.js";
+import { notifyFailure } from "../shared/notices.js";
+import { onSlide } from "../slide/knownslides.js";
+import { STATUSES, statusName } from "../slide/statuses.js";
+import { onResults, results, searchFor, startWith } from "./results.js";
 
 const TYPING_MS = 180;
 const COUNTING_MS = 300;
 const DAY_MS = 86_400_000;
-/** What review works with; the others are in a menu, where they take no room. */
+/** The statuses of review; the others are in a menu. */
 const CHIPS = ["NEW", "GOOD", "BAD", "SENT"];
 const SELDOM = STATUSES.filter((status) => !CHIPS.includes(status));
 
@@ -27,28 +27,28 @@ const others = /** @type {HTMLSelectElement} */ (byId("others"));
 export function startFilters() {
   for (const status of [null, ...CHIPS]) others.before(makeChip(status));
   for (const status of SELDOM) others.append(element("option", { value: status }));
-  others.addEventListener("change", () => look({ status: others.value || null }));
-  const find = () => look({ text: search.value.trim() || null });
+  others.addEventListener("change", () => applyFilter({ status: others.value || null }));
+  const find = () => applyFilter({ text: search.value.trim() || null });
   search.addEventListener("input", debounced(TYPING_MS, find));
   search.addEventListener("keydown", searchKey);
-  since.addEventListener("change", () => look({ scanDateFrom: beginOf(since.value) }));
+  since.addEventListener("change", () => applyFilter({ scanDateFrom: beginOf(since.value) }));
   byId("clear-filters").addEventListener("click", clear);
-  onListing(showFilters);
+  onResults(showFilters);
   onSlide(countSoon);
 }
 
-keep("search", {
-  give: () => ({ text: search.value, status: listing().search.status, since: since.value }),
-  take({ text, status, since: days }) {
+registerState("search", {
+  save: () => ({ text: search.value, status: results().search.status, since: since.value }),
+  restore({ text, status, since: days }) {
     search.value = text;
     since.value = days;
-    beginWith({ text: text.trim() || null, status, scanDateFrom: beginOf(days) });
+    startWith({ text: text.trim() || null, status, scanDateFrom: beginOf(days) });
   },
 });
 
 /** @param {string | null} status */
 export function filterBy(status) {
-  look({ status: status === listing().search.status ? null : status });
+  applyFilter({ status: status === results().search.status ? null : status });
 }
 
 export function focusSearch() {
@@ -56,23 +56,23 @@ export function focusSearch() {
   search.select();
 }
 
-export async function countAnew() {
+export async function refreshCounts() {
   counts = new Map((await watched(countSlides())).map(({ Status, count }) => [Status, count]));
   showFilters();
 }
 
-const countSoon = debounced(COUNTING_MS, () => countAnew().catch(() => {}));
+const countSoon = debounced(COUNTING_MS, () => refreshCounts().catch(() => {}));
 
 function clear() {
   search.value = "";
   since.value = "";
-  look({ text: null, status: null, scanDateFrom: null });
+  applyFilter({ text: null, status: null, scanDateFrom: null });
   search.focus();
 }
 
 /** @param {Parameters<typeof searchFor>[0]} change */
-function look(change) {
-  searchFor(change).catch((error) => tellFailure(`Not found out: ${error.message}`));
+function applyFilter(change) {
+  searchFor(change).catch((error) => notifyFailure(`Search failed: ${error.message}`));
   showFilters();
   byId("scroller").scrollTop = 0;
 }
@@ -81,7 +81,7 @@ function look(change) {
 function searchKey(event) {
   if (event.key === "Escape" && search.value) {
     search.value = "";
-    look({ text: null });
+    applyFilter({ text: null });
   } else if (event.key === "ArrowDown" || event.key === "Enter" || event.key === "Escape") {
     const first = byId("rows").querySelector("tr");
     first?.focus();
@@ -100,7 +100,7 @@ function makeChip(status) {
 }
 
 function showFilters() {
-  const wanted = listing().search;
+  const wanted = results().search;
   for (const [status, { chip, count }] of chips) {
     const number = status === null ? total() : counts.get(status) ?? 0;
     const isWanted = wanted.status === status;
@@ -114,7 +114,7 @@ function showFilters() {
 }
 
 function showEmpty() {
-  const { ids, loaded, search: wanted } = listing();
+  const { ids, loaded, search: wanted } = results();
   const isFiltered = Object.values(wanted).some((value) => value !== null);
   byId("nothing-found").hidden = !(loaded && ids.length === 0 && isFiltered);
   byId("empty").hidden = !(loaded && ids.length === 0 && !isFiltered);
@@ -126,7 +126,7 @@ function total() {
 }
 
 /**
- * @param {string} days back, as the choice has it; "" for any time
+ * @param {string} days days back from today; "" for any time
  * @returns {string | null}
  */
 function beginOf(days) {

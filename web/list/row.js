@@ -1,6 +1,6 @@
-// One row of the table: cells are made anew only where what they show has changed.
+// One row of the table: a cell is updated only where its content has changed.
 import { element } from "../shared/element.js";
-import { nameOf } from "../shared/wording.js";
+import { nameOf } from "../slide/display.js";
 import { COLUMNS } from "./columns.js";
 
 /** @import {Slide} from "../server/types.js" */
@@ -26,7 +26,7 @@ export function makeRow(slide, acts) {
     COLUMNS.forEach((column, at) => {
       const shows = JSON.stringify(column.shows(now));
       const { td, shown } = cells[at];
-      // A cell with an open editor is left alone: saving it finds out what others did.
+      // A cell with an open editor is not updated: saving it detects conflicts.
       if (shows === shown || td.querySelector("[data-editing]")) return;
       const hadFocus = td.contains(document.activeElement);
       td.replaceChildren(...column.make(now, acts));
@@ -40,7 +40,7 @@ export function makeRow(slide, acts) {
 }
 
 /**
- * The row that the keys act on is one stop for Tab, and its parts come after it; all others are passed over.
+ * Makes the current row and its parts reachable by Tab; all other rows are skipped.
  * @param {HTMLTableRowElement} tr
  * @param {boolean} isCurrent
  */

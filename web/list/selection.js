@@ -1,12 +1,12 @@
-// Which rows are chosen: the one the keys act on, and those that are ticked.
-import { listing, onListing } from "./listing.js";
+// The current row, which the keys act on, and the selected rows.
+import { onResults, results } from "./results.js";
 
 /** @type {string | null} */
 let current = null;
 /** @type {Set<string>} */
-let ticked = new Set();
-let anchor = ""; // where a range of ticks begins
-let place = 0; // where the current row was, should it go
+let selected = new Set();
+let anchor = ""; // where a range selection begins
+let place = 0; // the index of the current row, for when it is removed
 /** @type {(() => void)[]} */
 const listeners = [];
 
@@ -15,35 +15,35 @@ export function onSelection(listener) {
   listeners.push(listener);
 }
 
-/** @returns {string | null} the slide that keys act on where none is ticked */
+/** @returns {string | null} the slide that the keys act on where none is selected */
 export function currentId() {
   return current;
 }
 
 /** @returns {ReadonlySet<string>} */
-export function tickedIds() {
-  return ticked;
+export function selectedIds() {
+  return selected;
 }
 
-/** @returns {string[]} what an action is about, in the order of the list */
-export function chosenIds() {
-  return ticked.size > 0 ? listing().ids.filter((id) => ticked.has(id)) : current === null ? [] : [current];
+/** @returns {string[]} the slides that an action applies to, in the order of the list */
+export function targetIds() {
+  return selected.size > 0 ? results().ids.filter((id) => selected.has(id)) : current === null ? [] : [current];
 }
 
 /** @param {string | null} id */
 export function setCurrent(id) {
   if (id === current) return;
   current = id;
-  place = Math.max(0, listing().ids.indexOf(id ?? ""));
+  place = Math.max(0, results().ids.indexOf(id ?? ""));
   changed();
 }
 
 /**
  * @param {number} by how many rows
- * @returns {string | null} the new current row, which is the old one at the end of the list
+ * @returns {string | null} the new current row
  */
 export function step(by) {
-  const { ids } = listing();
+  const { ids } = results();
   if (ids.length === 0) return null;
   const at = current === null ? -1 : ids.indexOf(current);
   setCurrent(ids[at < 0 ? (by > 0 ? 0 : ids.length - 1) : Math.min(Math.max(at + by, 0), ids.length - 1)]);
@@ -52,36 +52,36 @@ export function step(by) {
 
 /**
  * @param {string} id
- * @param {boolean} [isTicked] by default the opposite of what it is
+ * @param {boolean} [isSelected] by default, toggles
  */
-export function tick(id, isTicked = !ticked.has(id)) {
-  if (isTicked) ticked.add(id);
-  else ticked.delete(id);
+export function select(id, isSelected = !selected.has(id)) {
+  if (isSelected) selected.add(id);
+  else selected.delete(id);
   anchor = id;
   changed();
 }
 
 /**
- * Ticks everything from the last tick to here.
+ * Selects all slides from the last selected one to this one.
  * @param {string} id
  */
-export function tickRange(id) {
-  const { ids } = listing();
+export function selectRange(id) {
+  const { ids } = results();
   const from = Math.max(0, ids.indexOf(anchor || current || id));
   const to = ids.indexOf(id);
-  for (const one of ids.slice(Math.min(from, to), Math.max(from, to) + 1)) ticked.add(one);
+  for (const one of ids.slice(Math.min(from, to), Math.max(from, to) + 1)) selected.add(one);
   anchor = ids[from];
   changed();
 }
 
-export function tickAll() {
-  ticked = new Set(listing().ids);
+export function selectAll() {
+  selected = new Set(results().ids);
   changed();
 }
 
-export function tickNone() {
-  if (ticked.size === 0) return;
-  ticked = new Set();
+export function clearSelection() {
+  if (selected.size === 0) return;
+  selected = new Set();
   anchor = "";
   changed();
 }
@@ -90,11 +90,11 @@ function changed() {
   for (const listener of listeners) listener();
 }
 
-onListing(() => {
-  const { ids } = listing();
+onResults(() => {
+  const { ids } = results();
   const there = new Set(ids);
-  ticked = new Set([...ticked].filter((id) => there.has(id)));
-  // When the current row goes, its neighbour takes its place: the next key must not fall into the void.
+  selected = new Set([...selected].filter((id) => there.has(id)));
+  // When the current row is removed, its neighbour becomes current, so that the next key has a target.
   if (current !== null && !there.has(current)) current = ids[Math.min(place, ids.length - 1)] ?? null;
   place = Math.max(0, ids.indexOf(current ?? ""));
   changed();

@@ -1,4 +1,4 @@
-// The orders that the table's headings offer.
+// The sort orders of the column headings.
 
 /** @import {Slide} from "../server/types.js" */
 /** @typedef {"SlideID" | "CaseID" | "Status" | "ScanDate" | "AppMag" | "Filename" | "ImageID"} SortField */
@@ -15,14 +15,14 @@ export function comparator({ field, down }) {
   const sign = down ? -1 : 1;
   return (a, b) => {
     const [left, right] = [a[field], b[field]];
-    if (left === null || right === null) return Number(left === null) - Number(right === null); // what is missing, last
+    if (left === null || right === null) return Number(left === null) - Number(right === null); // missing values last
     return sign * collator.compare(left, right);
   };
 }
 
 /**
  * @param {Sort | null} sort
- * @param {SortField} field whose heading was pressed
+ * @param {SortField} field whose heading was clicked
  * @returns {Sort | null} up, then down, then the server's own order again
  */
 export function nextSort(sort, field) {

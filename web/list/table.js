@@ -1,11 +1,11 @@
-// The table itself: rows in the listing's order, one of them current.
+// The table: one row for each slide of the results, one of them current.
+import { onJobs } from "../jobs/openjobs.js";
 import { button, byId, element } from "../shared/element.js";
+import { knownSlide, onSlide } from "../slide/knownslides.js";
 import { COLUMNS } from "./columns.js";
-import { onJobs } from "./jobs.js";
-import { listing, loadMore, onListing, sortBy } from "./listing.js";
+import { loadMore, onResults, results, sortBy } from "./results.js";
 import { makeReachable, makeRow } from "./row.js";
-import { currentId, onSelection, setCurrent, tick, tickAll, tickNone, tickRange, tickedIds } from "./selection.js";
-import { knownSlide, onSlide } from "./slides.js";
+import { clearSelection, currentId, onSelection, select, selectAll, selectRange, selectedIds, setCurrent } from "./selection.js";
 import { nextSort } from "./sorting.js";
 
 /** @import {Slide} from "../server/types.js" */
@@ -23,12 +23,12 @@ let acts;
 
 /**
  * @param {RowActs} rowActs
- * @param {(id: string) => void} open what a double click does
+ * @param {(id: string) => void} open called on a double click
  */
 export function startTable(rowActs, open) {
   acts = rowActs;
   byId("headings").append(chooseAll(), ...COLUMNS.map(heading));
-  onListing(showRows);
+  onResults(showRows);
   onSlide(showSlide);
   onSelection(showSelection);
   onJobs(() => rows.forEach((row, id) => row.show(/** @type {Slide} */ (knownSlide(id)))));
@@ -40,7 +40,7 @@ export function startTable(rowActs, open) {
   });
   body.addEventListener("click", clicked);
   byId("more").addEventListener("click", () => loadMore().catch(() => {}));
-  // Who scrolls to the end has the next page before getting there.
+  // Loads the next page before the end is reached.
   const nearEnd = new IntersectionObserver(([{ isIntersecting }]) => isIntersecting && loadMore().catch(() => {}), {
     root: byId("scroller"),
     rootMargin: "600px",
@@ -48,7 +48,7 @@ export function startTable(rowActs, open) {
   nearEnd.observe(byId("more"));
 }
 
-/** @param {Slide} slide as it is now */
+/** @param {Slide} slide the current version */
 export function showSlide(slide) {
   rows.get(slide.ImageID)?.show(slide);
 }
@@ -64,7 +64,7 @@ export function focusRow(id, block = "nearest") {
   row.tr.scrollIntoView({ block });
 }
 
-/** @returns {boolean} whether the focus is among the rows, or nowhere in particular */
+/** @returns {boolean} whether the focus is on a row, or nowhere */
 export function hasFocus() {
   return byId("rows").contains(document.activeElement) || document.activeElement === document.body;
 }
@@ -74,9 +74,9 @@ function clicked({ target, shiftKey }) {
   const id = idOf(target);
   if (id === null || !(target instanceof HTMLElement)) return;
   if (target instanceof HTMLInputElement && target.type === "checkbox") {
-    if (shiftKey) tickRange(id);
-    else tick(id, target.checked);
-  } else if (shiftKey) tickRange(id);
+    if (shiftKey) selectRange(id);
+    else select(id, target.checked);
+  } else if (shiftKey) selectRange(id);
 }
 
 /**
@@ -89,7 +89,7 @@ function idOf(target) {
 }
 
 function chooseAll() {
-  all.addEventListener("change", () => (all.checked ? tickAll() : tickNone()));
+  all.addEventListener("change", () => (all.checked ? selectAll() : clearSelection()));
   return element("th", { className: "choose", scope: "col" }, element("label", {}, all));
 }
 
@@ -97,13 +97,13 @@ function chooseAll() {
 function heading({ title, className, sort }) {
   const th = element("th", { className, scope: "col" });
   if (!sort) th.append(title);
-  else th.append(button(title, () => sortBy(nextSort(listing().sort, sort)).catch(() => {}), { title: `Sort by ${title}` }));
+  else th.append(button(title, () => sortBy(nextSort(results().sort, sort)).catch(() => {}), { title: `Sort by ${title}` }));
   th.dataset.sort = sort ?? "";
   return th;
 }
 
 function showRows() {
-  const { ids, nextToken, sort, loaded } = listing();
+  const { ids, nextToken, sort, loaded } = results();
   const wanted = new Set(ids);
   const held = document.activeElement?.closest("tr")?.dataset.id;
   for (const [id, { tr }] of rows) {
@@ -114,7 +114,7 @@ function showRows() {
   const body = byId("rows");
   ids.forEach((id, place) => {
     const row = rows.get(id) ?? newRow(/** @type {Slide} */ (knownSlide(id)));
-    // A row that stays where it is is not touched: it keeps its focus, and the table its scroll position.
+    // Rows that stay in place are not touched: focus and scroll position are kept.
     if (body.children[place] !== row.tr) body.insertBefore(row.tr, body.children[place] ?? null);
   });
   byId("slides").hidden = ids.length === 0;
@@ -136,15 +136,15 @@ function newRow(slide) {
 }
 
 function showSelection() {
-  const { ids } = listing();
-  const ticked = tickedIds();
+  const { ids } = results();
+  const selected = selectedIds();
   for (const [id, { tr, box }] of rows) {
-    box.checked = ticked.has(id);
+    box.checked = selected.has(id);
     tr.ariaSelected = String(box.checked);
   }
-  all.checked = ticked.size > 0 && ticked.size === ids.length;
-  all.indeterminate = ticked.size > 0 && !all.checked;
-  const current = currentId() ?? ids[0] ?? null; // before anything is chosen, Tab reaches the first row
+  all.checked = selected.size > 0 && selected.size === ids.length;
+  all.indeterminate = selected.size > 0 && !all.checked;
+  const current = currentId() ?? ids[0] ?? null; // without a current row, Tab reaches the first one
   for (const id of [reachable, current]) {
     const tr = rows.get(id ?? "")?.tr;
     if (tr) makeReachable(tr, id === current);

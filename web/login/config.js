@@ -1,15 +1,15 @@
-// Where people log in, and how they are known: /config.json, which only an installation on AWS has.
+// Reads the settings of the login from /config.json, which only an installation on AWS has.
 
-import { ServerGone } from "../server/failures.js";
+import { UnreachableError } from "../shared/failures.js";
 
 /** @typedef {{authority: string, clientId: string, loginDomain: string, graphqlHost: string}} Config */
 
-/** @returns {Promise<Config | null>} null on one machine, where nobody logs in; rejects with ServerGone where that cannot be told */
+/** @returns {Promise<Config | null>} null on one machine, which has no login; rejects with UnreachableError */
 export async function readConfig() {
   const response = await fetch("/config.json", { cache: "no-cache" }).catch((error) => {
-    throw new ServerGone(String(error));
+    throw new UnreachableError(String(error));
   });
   if (response.status === 204 || response.status === 404) return null;
-  if (!response.ok) throw new ServerGone(`status ${response.status}`);
+  if (!response.ok) throw new UnreachableError(`status ${response.status}`);
   return response.json();
 }

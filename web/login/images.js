@@ -1,39 +1,39 @@
-// The cookies by which the images are opened: asked for before the first one is shown, renewed at half of their life.
-import { Refused, ServerGone, SessionOver } from "../server/failures.js";
-import { request } from "../server/request.js";
+// Requests the cookies that give access to images: before the first image is shown, and again at half of their life.
+import { RefusedError, SessionExpiredError, UnreachableError } from "../shared/failures.js";
+import { request } from "./request.js";
 
-const AGAIN_MS = 10_000;
+const RETRY_MS = 10_000;
 
-let renewAt = Infinity; // on one machine images are open
+let renewAt = Infinity; // on one machine images need no cookies
 let timer = 0;
 /** @type {Promise<void> | null} */
-let opening = null;
+let pending = null;
 
 document.addEventListener("visibilitychange", () => document.hidden || imagesAreOpen());
 
-/** @returns {Promise<void>} rejects with Refused, ServerGone or SessionOver */
+/** @returns {Promise<void>} rejects with RefusedError, UnreachableError or SessionExpiredError */
 export function openImages() {
-  opening ??= ask().finally(() => (opening = null));
-  return opening;
+  pending ??= requestCookies().finally(() => (pending = null));
+  return pending;
 }
 
-/** @returns {Promise<void>} when images can be opened, as far as this page can tell */
+/** @returns {Promise<void>} when the cookies are valid */
 export async function imagesAreOpen() {
-  if (Date.now() >= renewAt) await openImages().catch(() => {}); // a timer sleeps with the machine
+  if (Date.now() >= renewAt) await openImages().catch(() => {}); // timers stop while the machine sleeps
 }
 
 export async function closeImages() {
   clearTimeout(timer);
   renewAt = Infinity;
-  await request("/session", { method: "DELETE" }).catch(() => {}); // they end within the hour anyhow
+  await request("/session", { method: "DELETE" }).catch(() => {}); // they expire within the hour anyway
 }
 
-async function ask() {
+async function requestCookies() {
   const response = await request("/session", { method: "POST" });
-  if (response.status === 401) throw new SessionOver(`status ${response.status}`);
+  if (response.status === 401) throw new SessionExpiredError(`status ${response.status}`);
   const answer = await response.json().catch(() => ({}));
-  if (response.status === 403) throw new Refused(answer.error ?? "You may not look at slides.", "Unauthorized");
-  if (!response.ok) throw new ServerGone(`status ${response.status}`);
+  if (response.status === 403) throw new RefusedError(answer.error ?? "You do not have permission to view slides.", "Unauthorized");
+  if (!response.ok) throw new UnreachableError(`status ${response.status}`);
   const half = (answer.seconds * 1000) / 2;
   renewAt = Date.now() + half;
   renewAfter(half);
@@ -42,5 +42,5 @@ async function ask() {
 /** @param {number} ms */
 function renewAfter(ms) {
   clearTimeout(timer);
-  timer = setTimeout(() => openImages().catch((error) => error instanceof SessionOver || renewAfter(AGAIN_MS)), ms);
+  timer = setTimeout(() => openImages().catch((error) => error instanceof SessionExpiredError || renewAfter(RETRY_MS)), ms);
 }

@@ -1,5 +1,5 @@
-// Who has logged in, by Cognito: authorization code with PKCE, tokens for this tab alone, renewed by a refresh token.
-import { ServerGone, SessionOver } from "../server/failures.js";
+// Cognito's tokens: authorization code with PKCE, tokens for this tab only, renewed by a refresh token.
+import { SessionExpiredError, UnreachableError } from "../shared/failures.js";
 import { loadScript } from "../shared/script.js";
 
 /** @import {User, UserManager} from "oidc-client-ts" */
@@ -20,11 +20,11 @@ let renewing = null;
 
 /**
  * @param {Config} config
- * @returns {Promise<void>} rejects with ServerGone
+ * @returns {Promise<void>} rejects with UnreachableError
  */
 export async function useLogin({ authority, clientId, loginDomain }) {
   library = await loadScript(SCRIPT, "oidc").catch((error) => {
-    throw new ServerGone(String(error));
+    throw new UnreachableError(String(error));
   });
   const store = new library.WebStorageStateStore({ store: sessionStorage });
   manager = new library.UserManager({
@@ -34,8 +34,8 @@ export async function useLogin({ authority, clientId, loginDomain }) {
     scope: "openid",
     userStore: store,
     stateStore: store,
-    automaticSilentRenew: false, // when it is needed, rather than all day on a page that nobody looks at
-    // Given, not asked for: one request less, and one address less that the page may speak to.
+    automaticSilentRenew: false, // renewed on demand, not all day in an idle tab
+    // Set here, not fetched: saves a request, and an address in the content security policy.
     metadata: {
       issuer: authority,
       authorization_endpoint: `${loginDomain}/oauth2/authorize`,
@@ -47,65 +47,65 @@ export async function useLogin({ authority, clientId, loginDomain }) {
 }
 
 /** @returns {User | null} */
-export function currentUser() {
+export function tokenUser() {
   return user;
 }
 
 /**
- * @param {object} kept what is handed back by `comeBack`
- * @returns {Promise<never>} the browser leaves this page
+ * @param {object} kept returned by `completeLogin`
+ * @returns {Promise<never>} never: the browser leaves this page
  */
 export async function goToLogin(kept) {
   await loggedIn().signinRedirect({ state: kept });
   return new Promise(() => {});
 }
 
-/** @returns {Promise<any>} what was kept; rejects where the login failed */
-export async function comeBack() {
+/** @returns {Promise<any>} the saved state; rejects where the login failed */
+export async function completeLogin() {
   user = await loggedIn().signinRedirectCallback();
   return user.state;
 }
 
-/** @returns {Promise<string | null>} the access token; null on one machine. Rejects with SessionOver or ServerGone */
+/** @returns {Promise<string | null>} the access token; null on one machine. Rejects with SessionExpiredError or UnreachableError */
 export async function authorization() {
   if (manager === null) return null;
   if ((user?.expires_in ?? 0) < RENEW_BEFORE_S) await renew();
   return user?.access_token ?? null;
 }
 
-/** @returns {Promise<boolean>} whether there is another token than the one that was refused */
+/** @returns {Promise<boolean>} whether there is a new token */
 export async function renewed() {
   if (manager === null) return false;
   await renew();
   return true;
 }
 
-/** @returns {Promise<void>} once, however many ask for it */
+/** @returns {Promise<void>} shared by all callers while one is in progress */
 function renew() {
   renewing ??= renewNow().finally(() => (renewing = null));
   return renewing;
 }
 
 async function renewNow() {
-  if (!user?.refresh_token) throw new SessionOver("nobody is logged in");
+  if (!user?.refresh_token) throw new SessionExpiredError("nobody is logged in");
   try {
     user = await loggedIn().signinSilent();
   } catch (error) {
-    if (!(error instanceof library.ErrorResponse)) throw new ServerGone(String(error));
-    await forget();
-    throw new SessionOver(error.message);
+    if (!(error instanceof library.ErrorResponse)) throw new UnreachableError(String(error));
+    await forgetTokens();
+    throw new SessionExpiredError(error.message);
   }
 }
 
-/** Forgets the tokens here; those that can be are made worthless. */
+/** Revokes the refresh token and forgets all tokens. */
 export async function revoke() {
   await loggedIn()
     .revokeTokens(["refresh_token"])
-    .catch(() => {}); // the login page's own session ends anyhow
-  await forget();
+    .catch(() => {}); // the login page's own session ends anyway
+  await forgetTokens();
 }
 
-export async function forget() {
+export async function forgetTokens() {
   user = null;
   await loggedIn().removeUser();
 }

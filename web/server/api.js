@@ -1,27 +1,27 @@
 // The operations of schema.graphql that this page uses, one function each.
-import { graphqlHost } from "../login/entry.js";
-import { mayChange } from "../login/person.js";
+import { mayChange } from "../login/currentuser.js";
+import { graphqlHost } from "../login/signin.js";
 import { appSync } from "./appsync.js";
-import { ask } from "./graphql.js";
+import { execute } from "./graphql.js";
 import { keepSubscribed } from "./socket.js";
 import { transportWs } from "./transportws.js";
 
 /** @import {HistoryEntry, Import, Job, JobKind, Page, Search, Slide, SlideNews, StatusCount, UpdateInput, UpdateResult} from "./types.js" */
 
-// What everybody may know of a slide, and is told as soon as it changes.
+// The fields that all users may see, and that live updates contain.
 const NEWS = `ImageID SlideID CaseID ScanDate TimeZone AppMag MPP width height Status Filename FileSize Barcode
   Reviewer Note Version lastModified ModifiedBy Original DeletedAt Delivery`;
 const SLIDE = `${NEWS} LabelURL PublishedAs Predecessor GoesAt`;
 const JOB = "ImageID Kind State Name RequestedAt UpdatedAt ExpectedAt Error";
 const OPEN = ["FAILED", "WAITING"];
-const MOST_JOBS = 300; // of one state: a day's slides
-/** How each kind of job is asked for. */
+const MOST_JOBS = 300; // per state: a day's slides
+/** The mutation that requests each kind of job. */
 const ASKED_BY = { PUBLISH: "publishSlide", WITHDRAW: "withdrawSlide", ARCHIVE: "archiveSlide", RESTORE: "restoreSlide", PURGE: "purgeSlide" };
-/** What some of them need to be told, and its name. */
+/** The second argument of some of them. */
 const NEEDED = { PUBLISH: "name", PURGE: "confirm" };
 const IMPORT = "Filename Size State Progress ImageID Error StartedAt UpdatedAt";
 const UNFINISHED = ["FAILED", "IMPORTING", "TRANSFERRING"];
-const AT_ONCE = 100; // slides in one request
+const AT_ONCE = 100; // slides per request
 
 /**
  * @param {Search} search
@@ -30,7 +30,7 @@ const AT_ONCE = 100; // slides in one request
  * @returns {Promise<Page<Slide>>}
  */
 export async function searchSlides(search, limit, nextToken) {
-  const data = await ask(
+  const data = await execute(
     `query Search($text: String, $status: String, $scanDateFrom: AWSDateTime, $limit: Int, $nextToken: String) {
       searchSlides(text: $text, status: $status, scanDateFrom: $scanDateFrom, limit: $limit, nextToken: $nextToken)
       { items { ${SLIDE} } nextToken }
@@ -42,12 +42,12 @@ export async function searchSlides(search, limit, nextToken) {
 
 /**
  * @param {string[]} ids
- * @returns {Promise<Slide[]>} those that are there
+ * @returns {Promise<Slide[]>} without those that do not exist
  */
 export async function getSlides(ids) {
   const found = [];
   for (const some of chunks(ids)) {
-    const data = await ask(`query Get($ids: [String]) { getSlides(ImageIDs: $ids) { ${SLIDE} } }`, { ids: some });
+    const data = await execute(`query Get($ids: [String]) { getSlides(ImageIDs: $ids) { ${SLIDE} } }`, { ids: some });
     found.push(...data.getSlides);
   }
   return found.filter(Boolean);
@@ -55,7 +55,7 @@ export async function getSlides(ids) {
 
 /** @returns {Promise<StatusCount[]>} */
 export async function countSlides() {
-  return (await ask("query Count { countSlides { Status count } }")).countSlides;
+  return (await execute("query Count { countSlides { Status count } }")).countSlides;
 }
 
 /**
@@ -65,7 +65,7 @@ export async function countSlides() {
 export async function updateSlides(input) {
   const results = [];
   for (const some of chunks(input)) {
-    const data = await ask(
+    const data = await execute(
       `mutation Update($input: [UpdateSlideInput!]!) {
         updateSlides(input: $input) { ImageID slide { ${SLIDE} } error errorType }
       }`,
@@ -82,14 +82,14 @@ export async function updateSlides(input) {
  */
 export async function slideHistory(id) {
   const query = "query History($id: String!) { slideHistory(ImageID: $id, limit: 20) { items { at by field from to } } }";
-  return (await ask(query, { id })).slideHistory.items;
+  return (await execute(query, { id })).slideHistory.items;
 }
 
-/** @returns {Promise<Import[]>} those that somebody may wait for or worry about */
+/** @returns {Promise<Import[]>} the imports that are in progress or have failed */
 export async function listUnfinished() {
   if (!mayChange()) return [];
   const lists = UNFINISHED.map((state) => `${state}: listImports(state: "${state}", limit: 100) { items { ${IMPORT} } }`);
-  const data = await ask(`query Imports { ${lists.join(" ")} }`);
+  const data = await execute(`query Imports { ${lists.join(" ")} }`);
   return UNFINISHED.flatMap((state) => data[state].items);
 }
 
@@ -99,31 +99,31 @@ export async function listUnfinished() {
  */
 export async function retryImport(filename) {
   const query = `mutation Retry($filename: String!) { retryImport(Filename: $filename) { ${IMPORT} } }`;
-  return (await ask(query, { filename })).retryImport;
+  return (await execute(query, { filename })).retryImport;
 }
 
-/** @returns {Promise<Page<Job>>} what goes on with slides or has failed; with a token where there is more than is given */
+/** @returns {Promise<Page<Job>>} the jobs that wait or have failed; with a token where there are more */
 export async function listOpenJobs() {
   if (!mayChange()) return { items: [], nextToken: null };
   const lists = OPEN.map((state) => `${state}: listJobs(state: "${state}", limit: ${MOST_JOBS}) { items { ${JOB} } nextToken }`);
-  const data = await ask(`query Jobs { ${lists.join(" ")} }`);
+  const data = await execute(`query Jobs { ${lists.join(" ")} }`);
   return { items: OPEN.flatMap((state) => data[state].items), nextToken: data.FAILED.nextToken ?? data.WAITING.nextToken };
 }
 
 /**
  * @param {Exclude<JobKind, "SEND">} kind
  * @param {string} id
- * @param {string} [told] the name of the copy, or the ImageID once more
+ * @param {string} [argument] the name of the copy, or the ImageID again
  * @returns {Promise<Job>}
  */
-export async function askForJob(kind, id, told) {
+export async function requestJob(kind, id, argument) {
   const needed = kind === "PUBLISH" || kind === "PURGE" ? NEEDED[kind] : null;
-  const [given, passed] = needed ? [", $told: String!", `, ${needed}: $told`] : ["", ""];
+  const [given, passed] = needed ? [", $argument: String!", `, ${needed}: $argument`] : ["", ""];
   const query = `mutation Ask($id: String!${given}) { job: ${ASKED_BY[kind]}(ImageID: $id${passed}) { ${JOB} } }`;
-  return (await ask(query, needed ? { id, told } : { id })).job;
+  return (await execute(query, needed ? { id, argument } : { id })).job;
 }
 
-/** @param {{onSlide: (slide: SlideNews) => void, onImport: (run: Import) => void, onLive: (live: boolean) => void}} told */
+/** @param {{onSlide: (slide: SlideNews) => void, onImport: (run: Import) => void, onLive: (live: boolean) => void}} callbacks */
 export function subscribe({ onSlide, onImport, onLive }) {
   const subscriptions = [
     {
@@ -136,7 +136,7 @@ export function subscribe({ onSlide, onImport, onLive }) {
     },
   ];
   const host = graphqlHost();
-  // Who only reads slides is not told how they come in.
+  // Users who may only view slides get no imports.
   const permitted = subscriptions.slice(0, mayChange() ? 2 : 1);
   keepSubscribed(permitted, host === null ? transportWs : appSync(host), onLive);
 }

@@ -3,7 +3,7 @@
 import { authorization } from "../login/tokens.js";
 
 /**
- * @param {string} host of the GraphQL API, as AppSync itself calls it
+ * @param {string} host of the GraphQL API, AppSync's own host name
  * @returns {import("./socket.js").Protocol}
  */
 export function appSync(host) {
@@ -12,11 +12,11 @@ export function appSync(host) {
     const waiting = new Set(queries.keys());
     return {
       path: "/graphql/realtime",
-      // Not in the address: that is what logs hold.
+      // Not in the address, which is logged.
       subprotocols: ["graphql-ws", `header-${base64Url(JSON.stringify(header))}`],
       hear({ type, id, payload }, talk) {
         if (type === "connection_ack") {
-          // Within this time something is heard, if it is only "ka".
+          // The server sends something within this time, at least "ka".
           talk.pulse(payload.connectionTimeoutMs / 2);
           queries.forEach((query, at) => talk.send(start(String(at), query, header)));
         } else if (type === "start_ack") {

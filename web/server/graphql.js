@@ -1,9 +1,9 @@
-// Asks GraphQL over HTTP.
-import { Refused, ServerGone, SessionOver } from "./failures.js";
-import { request } from "./request.js";
+// Sends GraphQL requests over HTTP.
+import { request } from "../login/request.js";
+import { RefusedError, SessionExpiredError, UnreachableError } from "../shared/failures.js";
 
 const ENDPOINT = "/graphql";
-// Not "Unauthorized": that is about one field, which this person's role may not use.
+// Not "Unauthorized": that is about a single field that the user's groups may not use.
 const NOBODY_KNOWN = new Set(["UnauthorizedException", "UNAUTHENTICATED"]);
 
 /** @typedef {{message: string, errorType?: string, extensions?: {errorType?: string, code?: string}}} GraphQLError */
@@ -11,15 +11,15 @@ const NOBODY_KNOWN = new Set(["UnauthorizedException", "UNAUTHENTICATED"]);
 /**
  * @param {string} document
  * @param {Record<string, unknown>} [variables]
- * @returns {Promise<any>} the answer's data
+ * @returns {Promise<any>} the data of the answer
  */
-export async function ask(document, variables = {}) {
+export async function execute(document, variables = {}) {
   const headers = { "content-type": "application/json", accept: "application/json" };
   const response = await request(ENDPOINT, { method: "POST", headers, body: JSON.stringify({ query: document, variables }) });
-  if (response.status === 401) throw new SessionOver(`status ${response.status}`);
-  if (response.status >= 500) throw new ServerGone(`status ${response.status}`);
+  if (response.status === 401) throw new SessionExpiredError(`status ${response.status}`);
+  if (response.status >= 500) throw new UnreachableError(`status ${response.status}`);
   const answer = await response.json().catch(() => {
-    throw new ServerGone("the answer is not JSON");
+    throw new UnreachableError("the answer is not JSON");
   });
   if (answer.errors?.length) throw failure(answer.errors);
   return answer.data;
@@ -32,5 +32,5 @@ export async function ask(document, variables = {}) {
 function failure([first]) {
   // AppSync puts the type beside the message, servers that follow the specification put it in extensions.
   const type = first.errorType ?? first.extensions?.errorType ?? first.extensions?.code ?? "";
-  return NOBODY_KNOWN.has(type) ? new SessionOver(first.message) : new Refused(first.message, type);
+  return NOBODY_KNOWN.has(type) ? new SessionExpiredError(first.message) : new RefusedError(first.message, type);
 }

@@ -1,4 +1,4 @@
-// Subscriptions: one socket that comes back by itself, whatever protocol the server speaks.
+// Subscriptions: one WebSocket that reconnects by itself, for either protocol.
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 10_000;
@@ -6,18 +6,18 @@ const PULSE_MS = 15_000;
 
 /** @typedef {{query: string, next: (data: any) => void}} Subscription */
 /**
- * @typedef {object} Talk what a protocol can do about a message
+ * @typedef {object} Talk what a protocol can do with a message
  * @property {(message: object) => void} send
- * @property {() => void} close to begin anew rather than be half deaf
+ * @property {() => void} close reconnects, where not all subscriptions work
  * @property {() => void} live changes arrive from now on
  * @property {(at: number, data: any) => void} next a change, for one of the queries
- * @property {(everyMs: number) => void} pulse how often something is heard at least, twice over
+ * @property {(everyMs: number) => void} pulse half of the longest time between two messages
  */
 /**
  * @typedef {object} Conversation
  * @property {string} path
  * @property {string[]} subprotocols
- * @property {object} [ping] what makes the server say something
+ * @property {object} [ping] a message that the server answers
  * @property {(message: any, talk: Talk) => void} hear
  */
 /** @typedef {(queries: string[]) => Promise<Conversation>} Protocol */
@@ -25,7 +25,7 @@ const PULSE_MS = 15_000;
 /**
  * @param {Subscription[]} subscriptions
  * @param {Protocol} protocol
- * @param {(live: boolean) => void} onChange told when the socket begins or ceases to deliver
+ * @param {(live: boolean) => void} onChange called when the socket starts or stops delivering
  */
 export function keepSubscribed(subscriptions, protocol, onChange) {
   let wait = FIRST_WAIT_MS;
@@ -36,7 +36,7 @@ export function keepSubscribed(subscriptions, protocol, onChange) {
   };
   const onEnd = () => {
     onChange(false);
-    // Half of the wait is left to chance: a hundred pages must not all come back in the same instant.
+    // Half of the wait is random: a hundred pages must not all reconnect at the same moment.
     setTimeout(connect, wait * (0.5 + Math.random() / 2));
     wait = Math.min(wait * 2, LONGEST_WAIT_MS);
   };
@@ -44,7 +44,7 @@ export function keepSubscribed(subscriptions, protocol, onChange) {
     try {
       openSocket(subscriptions, await protocol(queries), { onLive, onEnd });
     } catch {
-      onEnd(); // no token could be had: whoever asks over HTTP finds out why
+      onEnd(); // no token: requests over HTTP report the reason
     }
   };
   connect();
@@ -53,7 +53,7 @@ export function keepSubscribed(subscriptions, protocol, onChange) {
 /**
  * @param {Subscription[]} subscriptions
  * @param {Conversation} conversation
- * @param {{onLive: () => void, onEnd: () => void}} told
+ * @param {{onLive: () => void, onEnd: () => void}} callbacks
  */
 function openSocket(subscriptions, { path, subprotocols, ping, hear }, { onLive, onEnd }) {
   const address = new URL(path, location.href);
@@ -81,7 +81,7 @@ function openSocket(subscriptions, { path, subprotocols, ping, hear }, { onLive,
 }
 
 /**
- * A connection that was cut without a word is noticed by its silence.
+ * Detects a broken connection by the absence of messages.
  * @param {WebSocket} socket
  * @param {() => void} ping
  */

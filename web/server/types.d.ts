@@ -1,4 +1,4 @@
-// What the server speaks of; the names are those of schema.graphql.
+// The types of schema.graphql that the page uses, under the same names.
 
 export interface Slide {
   ImageID: string;
@@ -28,10 +28,10 @@ export interface Slide {
   GoesAt: string | null;
 }
 
-/** What all subscribers are told of a slide. */
+/** The fields of a slide in live updates. */
 export type SlideNews = Omit<Slide, "LabelURL" | "PublishedAs" | "Predecessor" | "GoesAt">;
 
-/** What a person may change. */
+/** The fields that users may change. */
 export type Field = "SlideID" | "CaseID" | "Status" | "Reviewer" | "Note";
 export type Fields = Partial<Record<Field, string | null>>;
 

@@ -1,11 +1,11 @@
-// Questions and enlargements, on the browser's own modal dialog: it keeps the focus inside and gives it back.
+// Questions and enlarged images in the browser's own modal dialog, which keeps the focus inside and returns it.
 import { button, element } from "./element.js";
 
 /**
  * @param {string} title
  * @param {Node[]} content
  * @param {{className?: string, buttons?: HTMLButtonElement[]}} [more]
- * @returns {{dialog: HTMLDialogElement, closed: Promise<string>}} `closed` gives what `dialog.close` was called with
+ * @returns {{dialog: HTMLDialogElement, closed: Promise<string>}} `closed` resolves to the argument of `dialog.close`
  */
 export function openDialog(title, content, { className = "", buttons = [] } = {}) {
   const heading = element("h2", { id: "dialog-title" }, title);
@@ -29,7 +29,7 @@ export function openDialog(title, content, { className = "", buttons = [] } = {}
 /**
  * @param {string} title
  * @param {Node[]} content
- * @param {string} action what the button that goes ahead says
+ * @param {string} action the text of the confirming button
  * @param {string} [className] of that button
  * @returns {Promise<boolean>}
  */

@@ -1,4 +1,4 @@
-// The one way this page makes elements: text goes in as text, so that no data can become markup.
+// Creates elements. Text is inserted as text only, so that no data can become markup.
 
 /**
  * @template {keyof HTMLElementTagNameMap} Tag
@@ -26,7 +26,7 @@ export function button(text, act, properties = {}) {
 }
 
 /**
- * @param {string} id of an element that index.html holds
+ * @param {string} id of an element in index.html
  * @returns {HTMLElement}
  */
 export function byId(id) {
@@ -34,7 +34,7 @@ export function byId(id) {
 }
 
 /**
- * Text that changes only when it differs: a screen reader hears changes only.
+ * Sets the text only where it differs: screen readers announce each change.
  * @param {HTMLElement} where
  * @param {string} text
  */
@@ -45,7 +45,7 @@ export function setText(where, text) {
 /**
  * @param {number} ms
  * @param {() => void} act
- * @returns {() => void} asks for `act` once, that long after the last time it was asked for
+ * @returns {() => void} calls `act` once, that long after its own last call
  */
 export function debounced(ms, act) {
   let timer = 0;

@@ -1,8 +1,8 @@
-// A question that has one answer for each of some slides. What was refused stays, with the reason beside it.
+// A form with one answer for each of several slides. What was refused stays open, with the reason beside it.
 import { openDialog } from "./dialog.js";
 import { button, element } from "./element.js";
 
-/** @typedef {{label: string, save: (text: string) => Promise<string | null>}} Question `save` gives why it was refused */
+/** @typedef {{label: string, save: (text: string) => Promise<string | null>}} Question `save` resolves to the reason for a refusal, or null */
 /** @typedef {{input: HTMLInputElement, problem: HTMLElement, row: HTMLElement, save: Question["save"]}} Row */
 
 const LONGEST = 128;
@@ -10,11 +10,11 @@ const LONGEST = 128;
 /**
  * @param {string} title
  * @param {Node[]} content
- * @param {Question[]} questions those without an answer are passed over
+ * @param {Question[]} questions empty answers are skipped
  * @param {{text: string, className: string}} action
- * @returns {Promise<void>} when all were taken, or nothing more is wanted
+ * @returns {Promise<void>} when all are saved, or the dialog is cancelled
  */
-export async function askForEach(title, content, questions, action) {
+export async function askEach(title, content, questions, action) {
   const rows = questions.map(rowOf);
   const form = element("form", { id: "answers", noValidate: true }, ...rows.map(({ row }) => row));
   const send = button(action.text, () => {}, { type: "submit", className: action.className });

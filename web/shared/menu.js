@@ -1,4 +1,4 @@
-// A menu that a button opens above itself: what is done seldom takes no room until then.
+// A menu that a button opens above itself.
 import { button, element } from "./element.js";
 
 /** @typedef {{text: string, act: () => void, isDangerous?: boolean}} Item */
@@ -15,8 +15,8 @@ const STEPS = {
 /**
  * @param {HTMLButtonElement} opener
  * @param {string} name
- * @param {() => Item[]} items asked each time that it opens
- * @returns {HTMLElement} to be put beside the button
+ * @param {() => Item[]} items called each time the menu opens
+ * @returns {HTMLElement} the menu, to be placed beside the button
  */
 export function menuOf(opener, name, items) {
   const menu = element("div", { className: "menu", ariaLabel: name, popover: "auto" });
@@ -41,7 +41,7 @@ export function menuOf(opener, name, items) {
  */
 function entry(menu, { text, act, isDangerous }) {
   const chosen = () => {
-    menu.hidePopover(); // gives the focus back, so that a dialog knows where it came from
+    menu.hidePopover(); // returns the focus first, so that a dialog can return it to the button
     act();
   };
   const made = button(text, chosen, { className: isDangerous ? "danger" : "", tabIndex: -1 });
@@ -64,7 +64,7 @@ function place(menu, opener) {
  * @param {KeyboardEvent} event
  */
 function walk(menu, event) {
-  event.stopPropagation(); // no key of the page's while the menu is open
+  event.stopPropagation(); // shortcuts are disabled while the menu is open
   if (event.key === "Tab") menu.hidePopover();
   const step = STEPS[event.key];
   if (!step) return;

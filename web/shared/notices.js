@@ -1,4 +1,4 @@
-// Short notices at the head of the page: what was done, with a way back, and what failed.
+// Short notices at the top of the page: what was done, with an Undo button, and what failed.
 import { button, byId, element } from "./element.js";
 
 const READING_MS = 9000;
@@ -6,21 +6,21 @@ const READING_MS = 9000;
 /** @typedef {{text: string, act: () => void}} Offer */
 
 /**
- * What was done goes away by itself, and gives way to the next.
+ * Shows what was done; the notice disappears by itself or with the next one.
  * @param {string} text
  * @param {Offer} [offer]
  */
-export function tell(text, offer) {
+export function notify(text, offer) {
   for (const old of byId("notices").querySelectorAll(".done")) old.remove();
   const notice = show(text, "notice done", offer);
   setTimeout(() => notice.remove(), READING_MS);
 }
 
 /**
- * What failed stays until it is read.
+ * Shows what failed; the notice stays until it is closed.
  * @param {string} text
  */
-export function tellFailure(text) {
+export function notifyFailure(text) {
   for (const old of byId("notices").querySelectorAll(".failure")) if (old.firstChild?.textContent === text) old.remove();
   show(text, "notice failure", { text: "Close", act: () => {} });
 }

@@ -1,4 +1,4 @@
-// Libraries that are classic scripts, loaded on first use.
+// Loads classic scripts on first use.
 import { element } from "./element.js";
 
 /** @type {Map<string, Promise<any>>} */
@@ -6,8 +6,8 @@ const loading = new Map();
 
 /**
  * @param {string} src
- * @param {string} name of the global that the script makes
- * @returns {Promise<any>} that global; rejects where it is not there, and may then be tried again
+ * @param {string} name of the global variable that the script sets
+ * @returns {Promise<any>} that variable; rejects where the script cannot be loaded, and may be called again
  */
 export function loadScript(src, name) {
   const known = loading.get(src);

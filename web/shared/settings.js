@@ -1,4 +1,4 @@
-// What a person has chosen about this page, kept in this browser.
+// The user's settings, stored in this browser.
 
 const DEFAULTS = { letterKeys: true, goOn: true, sideBySide: true, navigator: true, label: false };
 

@@ -1,12 +1,6 @@
-// The page's address holds what is viewed: #/view/{ImageID}@{x},{y},{zoom},{rotation}/…?on=1&layout=one
+// Reads and writes the address of a view: #/view/{ImageID}@{x},{y},{zoom},{rotation}/…?on=1&layout=one
 
-/**
- * @typedef {object} View where a viewer looks
- * @property {number} x of the centre, in pixels of the slide at full resolution
- * @property {number} y
- * @property {number} zoom pixels of the screen for one of the slide
- * @property {number} rotation in degrees
- */
+/** @import {View} from "../image/viewport.js" */
 /** @typedef {{id: string, view: View | null}} Opened */
 /** @typedef {{open: Opened[], active: number, layout: "side" | "one"}} Link */
 
@@ -30,7 +24,7 @@ function formatView({ x, y, zoom, rotation }) {
 
 /**
  * @param {string} hash
- * @returns {Link | null} null for an address that is not a viewer's, or is mangled
+ * @returns {Link | null} null for an address of another kind, or a malformed one
  */
 export function parseLink(hash) {
   if (!hash.startsWith(START)) return null;
@@ -41,7 +35,7 @@ export function parseLink(hash) {
     const active = Math.min(Math.max(Number(choices.get("on") ?? 1) - 1 || 0, 0), open.length - 1);
     return open.length > 0 ? { open, active, layout: choices.get("layout") === "one" ? "one" : "side" } : null;
   } catch {
-    return null; // not percent-encoded as it should be
+    return null; // wrong percent-encoding
   }
 }
 

@@ -1,28 +1,28 @@
-// One place where one slide after another is shown.
+// One pane of the viewer, which shows one slide at a time.
+import { descriptor } from "../image/descriptor.js";
+import { magnificationAt, nativeMagnification, zoomAt } from "../image/magnifications.js";
+import { makeViewer, openImage } from "../image/osdviewer.js";
+import { makeRuler } from "../image/ruler.js";
+import { scaleBar } from "../image/scalebar.js";
+import { panBy, placeOn, showWhole, turnBy, viewOf, zoomBy, zoomNow, zoomTo } from "../image/viewport.js";
 import { button, debounced, element, setText } from "../shared/element.js";
-import { imageAddress, slideImage } from "../shared/images.js";
 import { setting } from "../shared/settings.js";
-import { statusPill } from "../shared/statuses.js";
-import { nameOf } from "../shared/wording.js";
-import { descriptor } from "./descriptor.js";
-import { makeRuler } from "./ruler.js";
-import { scaleBar } from "./scalebar.js";
-import { makeViewer, openImage, panBy, placeOn, showWhole, turnBy, viewOf, zoomBy, zoomNow, zoomTo } from "./stage.js";
-import { magnificationAt, nativeMagnification, zoomAt } from "./steps.js";
+import { nameOf } from "../slide/display.js";
+import { imageAddress, slideImage } from "../slide/images.js";
+import { statusPill } from "../slide/statuses.js";
 
 /** @import {Slide} from "../server/types.js" */
-/** @import {Library} from "./library.js" */
-/** @import {View} from "./link.js" */
-/** @import {Point} from "./ruler.js" */
+/** @import {Library} from "../image/openseadragon.js" */
+/** @import {Point, View} from "../image/viewport.js" */
 /** @typedef {ReturnType<typeof makePane>} Pane */
 
 const SETTLED_MS = 150;
-const STEP_SHARE = 0.2; // how much of the stage an arrow key moves by
+const STEP_SHARE = 0.2; // the part of the stage that an arrow key moves by
 
 /**
  * @param {Library} library
  * @param {HTMLElement} host
- * @param {{onActive: () => void, onMoved: () => void, onClose: () => void}} told
+ * @param {{onActive: () => void, onMoved: () => void, onClose: () => void}} callbacks
  */
 export function makePane(library, host, { onActive, onMoved, onClose }) {
   const stage = element("div", { className: "stage" });
@@ -39,7 +39,7 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
 
   /** @type {Slide | null} */
   let slide = null;
-  let generation = 0; // counts slides: one that opens late must not take the place of the one after it
+  let generation = 0; // counts slides: one that opens late must not replace a newer one
 
   let destroyed = false;
 
@@ -69,7 +69,7 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
     label.hidden = !setting("label");
     if (!slide || label.hidden || label.dataset.of === slide.ImageID) return;
     label.dataset.of = slide.ImageID;
-    const images = /** @type {const} */ (["label", "macro"]).map((kind) => slideImage(/** @type {Slide} */ (slide), kind, kind));
+    const images = /** @type {const} */ (["label", "macro"]).map((kind) => slideImage(/** @type {Slide} */ (slide), kind, kind === "macro" ? "overview" : kind));
     label.replaceChildren(...images);
   };
   /** @param {Slide} next @param {View | null} view */
@@ -107,14 +107,14 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
     showLabel,
     /** @param {Slide} next @param {View | null} view */
     show: openSlide,
-    /** @param {string} id of a slide that is not there */
+    /** @param {string} id of a slide that does not exist */
     showAbsent(id) {
       generation += 1;
       slide = null;
       viewer.close();
       scale.sign.hidden = label.hidden = true;
       caption.replaceChildren(element("b", {}, id));
-      fail(`There is no slide ${id}.`);
+      fail(`Slide ${id} not found.`);
     },
     isOpen: () => !destroyed && viewer.isOpen(),
     view: () => viewOf(viewer),
@@ -153,7 +153,7 @@ function scaleSign() {
     sign,
     /** @param {Slide} slide @param {number} zoom */
     show(slide, zoom) {
-      const length = slide.MPP ? scaleBar(slide.MPP / zoom) : { width: 0, text: "no scale: the slide names no MPP" };
+      const length = slide.MPP ? scaleBar(slide.MPP / zoom) : { width: 0, text: "no scale (MPP unknown)" };
       bar.hidden = !slide.MPP;
       bar.style.width = `${length.width}px`;
       setText(text, length.text);

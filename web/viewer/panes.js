@@ -1,25 +1,26 @@
-// Which slides are open, side by side or one after the other, and where each of them is looked at.
-import { knownSlide } from "../list/slides.js";
+// The open slides, side by side or as tabs, and the view of each.
 import { element } from "../shared/element.js";
+import { knownSlide } from "../slide/knownslides.js";
 import { makePane } from "./pane.js";
 
-/** @import {Library} from "./library.js" */
-/** @import {Link, View} from "./link.js" */
+/** @import {Library} from "../image/openseadragon.js" */
+/** @import {View} from "../image/viewport.js" */
+/** @import {Link} from "./link.js" */
 /** @import {Pane} from "./pane.js" */
 
-const MOST_BESIDE = 4; // smaller than a quarter of the screen, nothing can be seen
+const MOST_BESIDE = 4; // panes smaller than a quarter of the screen are too small
 
 /** @type {{open: string[], active: number, side: boolean}} */
 const state = { open: [], active: 0, side: true };
 /** @type {{pane: Pane, id: string | null}[]} */
 let panes = [];
-/** Where each slide was looked at last, for as long as the page is open. @type {Map<string, View>} */
+/** The last view of each slide, while the page is open. @type {Map<string, View>} */
 const views = new Map();
 export const stages = element("div", { className: "stages" });
 /** @type {() => void} */
 let changed = () => {};
 
-/** @param {() => void} listener told of every change and movement */
+/** @param {() => void} listener called on each change and movement */
 export function onPanes(listener) {
   changed = listener;
 }
@@ -39,7 +40,7 @@ export function activePane() {
   return panes[isBeside() ? state.active : 0]?.pane;
 }
 
-/** @returns {boolean} whether more than one slide is seen */
+/** @returns {boolean} whether the open slides are shown side by side */
 export function isBeside() {
   return state.side && state.open.length <= MOST_BESIDE;
 }
@@ -74,7 +75,7 @@ export function arrange(library, change) {
   state.active = Math.max(0, Math.min(state.active, state.open.length - 1));
   const wanted = isBeside() ? state.open : state.open.slice(state.active, state.active + 1);
   for (const { pane } of panes.splice(wanted.length)) pane.destroy();
-  stages.dataset.count = String(wanted.length); // before panes are made: they measure their place
+  stages.dataset.count = String(wanted.length); // before panes are created: they measure their size
   wanted.forEach((id, at) => {
     const place = panes[at] ?? newPane(library, at);
     if (place.id !== id) show(place, id);
@@ -82,8 +83,8 @@ export function arrange(library, change) {
   changed();
 }
 
-/** Shows every slide anew that could not be shown, now that there is hope. */
-export function tryAgain() {
+/** Opens the slides again that could not be opened. */
+export function reopenFailed() {
   for (const place of panes) if (place.id !== null && !place.pane.isOpen()) show(place, place.id);
 }
 

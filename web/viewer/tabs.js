@@ -1,7 +1,7 @@
-// Open slides that are looked at one after the other.
-import { knownSlide } from "../list/slides.js";
+// The tabs of the open slides.
 import { button, element } from "../shared/element.js";
-import { nameOf } from "../shared/wording.js";
+import { nameOf } from "../slide/display.js";
+import { knownSlide } from "../slide/knownslides.js";
 
 /** @param {(at: number) => void} choose */
 export function makeTabs(choose) {

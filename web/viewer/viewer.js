@@ -1,27 +1,27 @@
-// The viewer: opens what the page's address names, and does what its bars and keys are for.
-import { mark, remove } from "../list/acting.js";
-import { editText, waitingDraft } from "../list/editing.js";
-import { listing, loadMore, onListing } from "../list/listing.js";
+// The viewer: opens the slides that the address names, and carries out the commands of its bars and keys.
+import { mark, remove } from "../editing/commands.js";
+import { editText, waitingDraft } from "../editing/fieldeditor.js";
+import { preload } from "../image/descriptor.js";
+import { loadOpenSeadragon } from "../image/openseadragon.js";
+import { loadMore, onResults, results } from "../list/results.js";
 import { setCurrent } from "../list/selection.js";
-import { knownSlide, learn, onSlide } from "../list/slides.js";
 import { imagesAreOpen } from "../login/images.js";
 import { getSlides } from "../server/api.js";
-import { onHealth, watched } from "../server/health.js";
 import { byId } from "../shared/element.js";
-import { tell, tellFailure } from "../shared/notices.js";
+import { onHealth, watched } from "../shared/health.js";
+import { openKeyHelp } from "../shared/keyhelp.js";
+import { notify, notifyFailure } from "../shared/notices.js";
 import { choose, flip, setting } from "../shared/settings.js";
-import { openSheet } from "../shared/sheet.js";
-import { nameOf } from "../shared/wording.js";
-import { makeTitleBar, makeToolBar } from "./bars.js";
-import { preload } from "./descriptor.js";
-import { library } from "./library.js";
+import { nameOf } from "../slide/display.js";
+import { knownSlide, onSlide, storeSlides } from "../slide/knownslides.js";
 import { formatLink, parseLink } from "./link.js";
-import { activeId, activePane, arrange, forEachPane, hasRoom, isBeside, linkNow, onPanes, openLink, opened, stages, tryAgain } from "./panes.js";
+import { activeId, activePane, arrange, forEachPane, hasRoom, isBeside, linkNow, onPanes, openLink, opened, reopenFailed, stages } from "./panes.js";
 import { makeTabs } from "./tabs.js";
+import { makeTitleBar, makeToolBar } from "./toolbars.js";
 
 /** @import {Field} from "../server/types.js" */
-/** @import {Acts} from "./bars.js" */
-/** @import {Library} from "./library.js" */
+/** @import {Acts} from "./toolbars.js" */
+/** @import {Library} from "../image/openseadragon.js" */
 /** @import {Link} from "./link.js" */
 
 /** @type {Library} */
@@ -49,7 +49,7 @@ export const acts = {
   addBeside,
   close: closeActive,
   copyLink,
-  help: openSheet,
+  help: openKeyHelp,
 };
 const title = makeTitleBar(acts);
 const tools = makeToolBar(acts);
@@ -58,13 +58,13 @@ const tabs = makeTabs((active) => arrange(loaded, { active }));
 export function startViewer() {
   byId("viewer").append(title.bar, tabs.bar, stages, tools.bar);
   onPanes(show);
-  onListing(show);
+  onResults(show);
   onSlide((slide) => {
     if (!isOpen) return;
     forEachPane((pane, id) => id === slide.ImageID && pane.showFacts(slide));
     show();
   });
-  onHealth((health) => isOpen && (health === "live" || health === "polling") && tryAgain());
+  onHealth((health) => isOpen && (health === "live" || health === "polling") && reopenFailed());
 }
 
 /** @param {Link} link */
@@ -75,15 +75,15 @@ export async function openViewer(link) {
   try {
     const unknown = link.open.map(({ id }) => id).filter((id) => !knownSlide(id));
     const asked = unknown.length > 0 ? watched(getSlides(unknown)) : [];
-    const [found, slides] = await Promise.all([library(), asked, imagesAreOpen()]);
+    const [found, slides] = await Promise.all([loadOpenSeadragon(), asked, imagesAreOpen()]);
     loaded = found;
-    learn(slides);
+    storeSlides(slides);
     if (!isOpen) return;
     openLink(loaded, link);
     const draft = waitingDraft();
     if (draft?.id === activeId()) edit(draft.field);
   } catch (error) {
-    tellFailure(`The viewer cannot be opened: ${error instanceof Error ? error.message : error}`);
+    notifyFailure(`The viewer cannot be opened: ${error instanceof Error ? error.message : error}`);
   }
 }
 
@@ -94,16 +94,16 @@ export function closeViewer() {
   measure(false);
   if (loaded) arrange(loaded, { open: [], active: 0 });
   byId("viewer").hidden = true;
-  if (listing().ids.includes(id)) setCurrent(id);
+  if (results().ids.includes(id)) setCurrent(id);
 }
 
-/** Shows in bars, tabs and address what is so. */
+/** Updates bars, tabs and address. */
 function show() {
   if (!isOpen || opened().open.length === 0) return;
   const { open, active, side } = opened();
   const id = activeId();
   const slide = knownSlide(id) ?? null;
-  const { ids, nextToken } = listing();
+  const { ids, nextToken } = results();
   const at = ids.indexOf(id);
   const place = at < 0 ? "not in the list" : `${at + 1} of ${ids.length}${nextToken ? "+" : ""}`;
   title.show({ slide, id, place, canGo: (by) => neighbour(by) !== null });
@@ -111,7 +111,7 @@ function show() {
   tabs.show(open, active, open.length > 1 && !isBeside());
   forEachPane((pane) => pane.root.classList.toggle("active", isBeside() && pane === activePane()));
   document.title = slide ? nameOf(slide) : id;
-  // Somebody who has just left is not called back: the address changes first, and the browser tells of it later.
+  // Not after the viewer was left: the address changes first, and the event follows later.
   if (parseLink(location.hash)) history.replaceState(null, "", formatLink(linkNow()));
   prepareNext();
 }
@@ -121,25 +121,25 @@ function show() {
  * @returns {string | null}
  */
 function neighbour(by) {
-  const { ids } = listing();
+  const { ids } = results();
   const at = ids.indexOf(activeId());
   return at < 0 ? null : ids[at + by] ?? null;
 }
 
-/** Once this slide is open, the next one is fetched ahead. */
+/** Preloads the next slide once this one is open. */
 function prepareNext() {
   const pane = activePane();
   const next = knownSlide(neighbour(1) ?? "");
   if (!pane?.isOpen() || !next || preloaded === next.ImageID) return;
   preloaded = next.ImageID;
   preload(next, pane.size());
-  if (next.ImageID === listing().ids.at(-1)) loadMore().catch(() => {});
+  if (next.ImageID === results().ids.at(-1)) loadMore().catch(() => {});
 }
 
 /** @param {number} by */
 function go(by) {
   const id = neighbour(by);
-  if (id === null) return tell(by > 0 ? "This is the last slide of the list." : "This is the first slide of the list.");
+  if (id === null) return notify(by > 0 ? "This is the last slide in the list." : "This is the first slide in the list.");
   const open = [...opened().open];
   open[opened().active] = id;
   arrange(loaded, { open });
@@ -168,7 +168,7 @@ function edit(field) {
   const host = title.hosts.find(({ dataset }) => dataset.field === field);
   if (!slide || !host || host.dataset.editing) return;
   const hadLabel = setting("label");
-  if (!hadLabel) toggleLabel(); // it is what the ID is read from
+  if (!hadLabel) toggleLabel(); // the ID is read from it
   editText(host, slide, field, (way) => {
     if (!hadLabel && setting("label")) toggleLabel();
     show();
@@ -188,8 +188,8 @@ function measure(on) {
   show();
 }
 
-/** @returns {boolean} whether there was a ruler to put away */
-export function putRulerAway() {
+/** @returns {boolean} whether the ruler was on */
+export function hideRuler() {
   if (!isMeasuring) return false;
   measure(false);
   return true;
@@ -241,8 +241,8 @@ function closeActive() {
 async function copyLink() {
   try {
     await navigator.clipboard.writeText(location.href);
-    tell("The link to exactly this view is copied.");
+    notify("Link to this view copied.");
   } catch {
-    tell("Copy the page's address: it leads to exactly this view."); // the browser keeps the clipboard to itself
+    notify("The clipboard is not available. Copy the page's address instead: it links to this view."); // the browser denies access to the clipboard
   }
 }

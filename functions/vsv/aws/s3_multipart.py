@@ -91,7 +91,7 @@ def _checksum(data: bytes) -> dict[str, str]:
 
 def _check(digest: "hashlib._Hash", sha256: str) -> None:
     if digest.hexdigest() != sha256:
-        raise ConflictError("the file is not what was recorded of it: nothing was stored")
+        raise ConflictError("the file does not match its record: nothing was stored")
 
 
 def _pieces(source: Path, step: int) -> Iterator[bytes]:

@@ -57,7 +57,7 @@ class S3ObjectStore:
                         "another file is stored under this name already: nothing was overwritten"
                     )
                 self._client.delete_object(**place)  # an upload of another content was gone on with
-                raise UnavailableError("what was stored is not what was sent: it is stored again")
+                raise UnavailableError("the stored copy does not match what was sent: it is stored again")
             abandon(self._client, place)
 
     def _upload(self, place: Place, source: Path, size: int, sha256: str) -> bool:
@@ -100,7 +100,7 @@ class S3ObjectStore:
             atomic_write.flush(part)
             if _sha256(part) != told["Metadata"].get("sha256"):
                 part.unlink()
-                raise UnavailableError("what was fetched is not what was stored: it is fetched again")
+                raise UnavailableError("the fetched copy does not match what was stored: it is fetched again")
             part.replace(target)
             atomic_write.flush(target.parent)
 
@@ -147,7 +147,7 @@ def _plain_errors() -> Iterator[None]:
         log.warning("a bucket for copies: %s", error)
         if _code(error) in _REFUSED:
             raise UnavailableError(
-                "the bucket for copies refuses: this installation may not do this there"
+                "the bucket for copies denies access: this installation lacks the permission"
             ) from error
         if _code(error) == "NoSuchBucket":
             raise UnavailableError("the bucket for copies is not there") from error

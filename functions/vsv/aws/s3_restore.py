@@ -26,7 +26,9 @@ def check_readable(client: Any, place: dict[str, str], told: dict[str, Any]) -> 
     if 'ongoing-request="true"' not in restore:
         _ask(client, place, is_tiered="ArchiveStatus" in told)
     hours = HOURS[tier]
-    raise NotYetError(f"the archive brings the file back: that takes up to {hours} hours", hours * 3600.0)
+    raise NotYetError(
+        f"the file is being retrieved from the archive: that takes up to {hours} hours", hours * 3600.0
+    )
 
 
 def _ask(client: Any, place: dict[str, str], *, is_tiered: bool) -> None:

@@ -23,7 +23,9 @@ def told_by_name(name: str, record: SlideRecord) -> tuple[str, ...]:
 
 def refusal(told: tuple[str, ...]) -> str:
     """Say why a name that tells something is not taken."""
-    return f"The name of a published slide must not hold what it is called here ({', '.join(told)}): choose another."
+    return (
+        f"The name of a published slide must not contain its present IDs ({', '.join(told)}): choose another."
+    )
 
 
 def written_days(moment: str) -> Iterator[str]:

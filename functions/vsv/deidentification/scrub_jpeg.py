@@ -25,7 +25,7 @@ def cleaned(data: bytes, *, tables: bool = False) -> tuple[bytes, frozenset[str]
     ``tables``: it is a TIFF's JPEGTables, which hold no picture. Raises CorruptTileError where it is not understood.
     """
     if data[:2] != SOI:
-        raise CorruptTileError("it does not begin as a JPEG")
+        raise CorruptTileError("it has no JPEG header")
     kept, removed, at, frames, scans = [SOI], set[str](), 2, 0, 0
     for _ in range(_MAX_SEGMENTS):
         marker, end = _segment(data, at)

@@ -25,7 +25,7 @@ def cleaned(data: bytes) -> tuple[bytes, frozenset[str]]:
     Raises CorruptTileError where it is not understood.
     """
     if data[:2] != _SOC:
-        raise CorruptTileError("it does not begin as JPEG 2000")
+        raise CorruptTileError("it has no JPEG 2000 header")
     out, removed = bytearray(data), set[str]()
     at = _blank_comments(out, 2, _SOT, removed)
     for _ in range(_MAX_PARTS):

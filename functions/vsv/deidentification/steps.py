@@ -111,7 +111,7 @@ def _disk() -> Iterator[None]:
 def _known(services: Services, image_id: str) -> SlideRecord:
     record = services.slides.get(image_id)
     if record is None:
-        raise SlideNotFoundError("There is no slide with this ImageID.")
+        raise SlideNotFoundError("Slide not found.")
     return record
 
 
@@ -126,13 +126,13 @@ def _still_publishable(services: Services, image_id: str, name: str) -> SlideRec
 def _publishable(services: Services, image_id: str, name: str) -> SlideRecord:
     record = _known(services, image_id)
     if record.status is Status.DELETED:
-        raise ConflictError("This slide is deleted: bring it back before it is published.")
+        raise ConflictError("This slide is deleted: undelete it before publishing it.")
     if record.published_as not in {None, name}:
         raise ConflictError("This slide is published under another name: withdraw that first.")
     if record.original is not None:
-        raise ConflictError("This slide's original is in the archive: restore it first.")
+        raise ConflictError("This slide's original is archived: unarchive it first.")
     if record.published_as is None and not _may_be(record.status):
-        raise ConflictError(f"A slide that is {record.status} is not published.")
+        raise ConflictError(f"A slide with status {record.status} cannot be published.")
     if told := told_by_name(name, record):
         raise BadRequestError(refusal(told))
     return record
@@ -145,7 +145,7 @@ def _planned(services: Services, record: SlideRecord, name: str, asked: str | No
     if plan is not None and (plan.name, plan.policy) == (name, policy):
         return plan
     if record.published_as is not None or (plan and plan.name == name and is_ours(services.files, plan)):
-        raise ConflictError(f"{name} was begun with another policy: withdraw it, and choose another name.")
+        raise ConflictError(f"{name} was started with another policy: withdraw it, and choose another name.")
     check_free(services, name)
     if plan is not None and is_ours(services.files, plan):
         _take_back(services, plan.name, plan)
@@ -203,13 +203,13 @@ def _record(services: Services, plan: Plan, job: JobRecord) -> None:
         if not _may_be(record.status):
             undo(services, job.image_id)
             raise ConflictError(
-                f"This slide became {record.status} while it was published: the copy was taken back."
+                f"The status became {record.status} during publishing: the copy was withdrawn."
             )
         changes = {"status": Status.PUBLISHED, "status_before": str(record.status), "published_as": plan.name}
         with suppress(VersionConflictError):
             services.slides.update(job.image_id, changes, by=job.by, expected_version=record.version)
             return
-    raise UnavailableError("Others keep changing this slide: it is tried again.")
+    raise UnavailableError("Others keep changing this slide: trying again.")
 
 
 def _may_be(status: Status) -> bool:
@@ -246,4 +246,4 @@ def _record_withdrawn(services: Services, job: JobRecord) -> None:
         with suppress(VersionConflictError):
             services.slides.update(job.image_id, changes, by=job.by, expected_version=record.version)
             return
-    raise UnavailableError("Others keep changing this slide: it is tried again.")
+    raise UnavailableError("Others keep changing this slide: trying again.")

@@ -66,11 +66,11 @@ def _waiting(services: Services, job: JobRecord) -> SlideRecord | None:
     """Give the slide's record; None where a killed run has marked it SENT already."""
     record = services.slides.get(job.image_id)
     if record is None:
-        raise SlideNotFoundError("There is no slide with this ImageID.")
+        raise SlideNotFoundError("Slide not found.")
     if record.delivery == "DELIVERED" and any(name.startswith(_TAKEN) for name in job.result or {}):
         return None
     if record.delivery != "WAITING":
-        raise ConflictError("This slide was marked otherwise before it was sent.")
+        raise ConflictError("The slide's status was changed before it was sent.")
     return record
 
 

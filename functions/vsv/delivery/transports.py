@@ -70,9 +70,11 @@ def _check_status(destination: Destination, status: int) -> None:
     if 200 <= status < 300:
         return
     if status >= 500 or status in _PASSING:
-        raise UnavailableError(f"{destination.name} cannot take it now (status {status})")
+        raise UnavailableError(f"{destination.name} cannot accept the slide now (status {status})")
     # A redirect, too: patients' data goes where an administrator said, and nowhere else.
-    raise BadRequestError(f"{destination.name} refuses it (status {status}): what it says is in its own log")
+    raise BadRequestError(
+        f"{destination.name} rejected the slide (status {status}): see its own log for the reason"
+    )
 
 
 def _drop(destination: Destination, key: str, document: bytes) -> None:

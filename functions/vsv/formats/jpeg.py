@@ -71,7 +71,7 @@ def _segments(data: bytes) -> list[tuple[int, int, int]]:
 def read_frame(tile: bytes) -> Frame:
     """Walk a tile's header up to its scan; raises CorruptTileError where it is not 8-bit JPEG."""
     if tile[:2] != SOI:
-        raise CorruptTileError("the tile does not begin as a JPEG")
+        raise CorruptTileError("the tile has no JPEG header")
     size, hints, at = None, False, 2
     for _ in range(_MAX_HEADER_SEGMENTS):
         marker, end = _segment(tile, at)

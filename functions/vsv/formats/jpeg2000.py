@@ -45,7 +45,7 @@ def read_codestream(data: bytes, side_px: int) -> Codestream:
     Whatever would make a decoder spend more than such a tile is worth is refused, also in the headers of its parts.
     """
     if data[:2] != _SOC:
-        raise CorruptTileError("the tile does not begin as JPEG 2000")
+        raise CorruptTileError("the tile has no JPEG 2000 header")
     segments, at = _segments(data, 2, _SOT)
     try:
         chroma = _chroma(segments[_SIZE], side_px)

@@ -25,7 +25,7 @@ class OpenFile:
             self.fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         except FileNotFoundError as error:
             self.fd = -1
-            raise FileMissingError("the slide's file is not in its place") from error
+            raise FileMissingError("the slide's file is missing") from error
         except OSError as error:
             self.fd = -1
             raise UnavailableError("the slide's file cannot be opened now") from error

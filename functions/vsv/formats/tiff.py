@@ -21,6 +21,7 @@ MAX_TILE_SIDE_PX = 4096
 MAX_TILES = 1 << 25
 # A description is read this far. Other vendors put XML and whole label images behind it.
 DESCRIPTION_BYTES = 1 << 16
+_TRUNCATED = "File is incomplete (truncated). Copy it again, or rescan"
 
 STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 COMPRESSION_JPEG = 7
@@ -115,10 +116,10 @@ class Reader:
         head = self.read(0, 16 if self.size >= 16 else 8)
         self.order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
         if not self.order:
-            raise UnreadableSlideError("not a TIFF file: a slide begins with II or MM")
+            raise UnreadableSlideError("Not a supported slide file (no TIFF header)")
         magic, first = struct.unpack(self.order + "HI", head[2:8])
         if magic not in {42, 43}:
-            raise UnreadableSlideError("not a TIFF file: wrong version number")
+            raise UnreadableSlideError("Not a supported slide file (unknown TIFF version)")
         self.big = magic == 43
         if self.big and len(head) == 16:
             bytesize, zero, first = struct.unpack(self.order + "HHQ", head[4:16])
@@ -129,10 +130,10 @@ class Reader:
     def read(self, at: int, length: int) -> bytes:
         """Read all of a stretch; raises UnreadableSlideError where the file does not have it."""
         if at < 0 or at + length > self.size:
-            raise UnreadableSlideError("the file is truncated: it points beyond its own end")
+            raise UnreadableSlideError(_TRUNCATED)
         data = self.file.read(at, length)
         if len(data) != length:
-            raise UnreadableSlideError("the file is truncated: it ended while it was read")
+            raise UnreadableSlideError(_TRUNCATED)
         return data
 
     def unpack(self, code: str, at: int) -> tuple[int, ...]:
@@ -165,7 +166,7 @@ class Reader:
         if (
             entry.at + entry.length > self.size
         ):  # also of tags that are not read here: other readers believe them
-            raise UnreadableSlideError("the file is truncated: a tag's value lies beyond its end")
+            raise UnreadableSlideError(_TRUNCATED)
         return entry
 
 
@@ -266,7 +267,7 @@ def _array(reader: Reader, tags: dict[int, Entry], tag: int) -> Array:
         raise UnreadableSlideError(f"damaged TIFF directory: tag {tag} claims {entry.count} tiles")
     array = Array(entry.at, entry.count, INTEGER_CODES[entry.type])
     if array.at + array.count * array.item_bytes > reader.size:
-        raise UnreadableSlideError("the file is truncated: its list of tiles lies beyond its end")
+        raise UnreadableSlideError(_TRUNCATED)
     return array
 
 
@@ -299,5 +300,5 @@ def _all_items(file: OpenFile, array: Array, order: str) -> Iterator[int]:
         n = min(step, array.count - start)
         data = file.read(array.at + start * array.item_bytes, n * array.item_bytes)
         if len(data) != n * array.item_bytes:
-            raise UnreadableSlideError("the file is truncated: it ended while it was read")
+            raise UnreadableSlideError(_TRUNCATED)
         yield from struct.unpack(f"{order}{n}{array.code}", data)

@@ -70,7 +70,7 @@ def _where(services: Services, run: ImportRecord) -> Path:
         return services.files.slide(run.image_id)
     if services.files.has_taken(run.filename, run.run_id):
         return taken
-    raise FileMissingError("the transferred file is not in its place: it is transferred again")
+    raise FileMissingError("the transferred file is missing: it is transferred again")
 
 
 def _note_in_place(services: Services, run: ImportRecord, image_id: str, path: Path) -> None:

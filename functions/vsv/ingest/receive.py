@@ -95,7 +95,7 @@ def receive_object(services: Services, dropped: DroppedObject, size: object) -> 
             AlreadyExistsError
         ):  # another import has just begun: it may be of a later version, or of this
             return _decided(services, filename, size, dropped)
-    raise UnavailableError("other imports of a file of this name begin all the time")
+    raise UnavailableError("other imports of a file with this name keep starting")
 
 
 def _decided(services: Services, filename: str, size: int, dropped: DroppedObject) -> Receipt | None:
@@ -108,7 +108,7 @@ def _decided(services: Services, filename: str, size: int, dropped: DroppedObjec
             services.starter.start(latest)
         return _receipt_for(latest)
     if latest is not None and _is_in_the_way(services, latest, dropped):
-        raise UnavailableError("another file of this name is being imported")
+        raise UnavailableError("another file with this name is being imported")
     return _begin(services, filename, size, latest, source=dropped.source)
 
 

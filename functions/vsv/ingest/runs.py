@@ -22,7 +22,7 @@ def current_run(services: Services, filename: str, run_id: str) -> ImportRecord:
     if run is None:
         raise NotFoundError("this import is not known")
     if run.run_id != run_id:
-        raise VersionConflictError("a newer import of this file has taken this one's place")
+        raise VersionConflictError("a newer import of this file has replaced this one")
     return run
 
 

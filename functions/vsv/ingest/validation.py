@@ -47,7 +47,7 @@ def _state(path: Path) -> tuple[int, int]:
     try:
         found = path.stat()
     except OSError as error:
-        raise FileMissingError("the transferred file is not in its place") from error
+        raise FileMissingError("the transferred file is missing") from error
     if not path.is_file():
         raise UnreadableSlideError("this is not a file")
     return found.st_size, found.st_mtime_ns
@@ -58,15 +58,15 @@ def _check_whole(path: Path, size: int) -> None:
     file = OpenFile(path)
     if not is_tiff(file):
         if path.suffix.lower() in {".svs", ".tif", ".tiff"}:
-            raise UnreadableSlideError("this is not a slide: the file does not begin as a TIFF does")
+            raise UnreadableSlideError("Not a supported slide file (no TIFF header)")
         if path.suffix.lower() in ORDINARY_SUFFIXES and not is_plain(path):
-            raise UnreadableSlideError("this is not an image: the file begins neither as a PNG nor as a JPEG")
+            raise UnreadableSlideError("Not a supported image file (no PNG or JPEG header)")
         return
     for page in read_pages(file):
         end = last_byte(file, page)
         if end > size:
             raise UnreadableSlideError(
-                f"the file is truncated: at least {end - size} bytes are missing at its end"
+                f"File is incomplete (truncated): at least {end - size} bytes are missing. Copy it again, or rescan"
             )
 
 

@@ -79,9 +79,9 @@ def _folder(services: Services, image_id: str) -> Path:
 def _check_may_go(services: Services, record: SlideRecord) -> None:
     may_go = record.status is Status.ARCHIVED or Status.ARCHIVED in BY_ADMINS[record.status]
     if services.files.is_hidden(record.image_id) or not may_go:
-        raise ConflictError(f"A slide that is {record.status} is not archived.")
+        raise ConflictError(f"A slide with status {record.status} cannot be archived.")
     if services.files.in_place(record.image_id):
-        raise ConflictError("This slide's original lies in the scanner's folder: it is not ours to move.")
+        raise ConflictError("This slide's original is in the scanner's folder and cannot be moved.")
     run = services.imports.get(record.filename)
     if run is not None and run.image_id == record.image_id and run.state in UNDER_WAY:
         raise ConflictError("This slide is still being imported: archive it when that is done.")
@@ -97,12 +97,12 @@ def _put(services: Services, record: SlideRecord) -> Archived:
     path, key = services.files.slide(record.image_id), key_of(record.image_id)
     found = path.stat()
     if found.st_size != record.file_size:
-        raise ConflictError("The original is not what was imported: it stays where it is.")
+        raise ConflictError("The original has changed since it was imported: it was not moved.")
     known = record.checksum or ""
     sha256 = known.lower() if is_sha256(known) else checksum(path)
     services.archive.put(path, key, sha256)
     if services.archive.find(key) != Stored(found.st_size, sha256):
-        raise UnavailableError("the archive does not have what was stored: it is stored again")
+        raise UnavailableError("the archived copy does not match the original: it is stored again")
     return Archived(found.st_size, sha256, key, found.st_mtime_ns)
 
 
@@ -124,7 +124,7 @@ def restore_step(services: Services, job: JobRecord) -> Mapping[str, str]:
     original = folder / SLIDE
     if not nfs.is_there(original):
         if services.files.is_hidden(image_id):
-            raise ConflictError("This slide is deleted: bring it back first.")
+            raise ConflictError("This slide is deleted: undelete it first.")
         record = _recorded(services, job, lambda _: {"original": "RESTORING"})
         _fetch(services, job, record)
     if (note := read_note(folder)) is not None:
@@ -145,7 +145,7 @@ def _fetch(services: Services, job: JobRecord, record: SlideRecord) -> None:
         raise FileMissingError("The archive does not hold this slide's original.")
     known = note.sha256 if note is not None else (record.checksum or "").lower()
     if found.size != record.file_size or (is_sha256(known) and found.sha256 != known):
-        raise ConflictError("The archive holds another file in the place of this slide's original.")
+        raise ConflictError("The archive holds a different file in place of this slide's original.")
     try:
         services.archive.fetch(key, services.files.slide(record.image_id))
     except NotYetError as error:
@@ -178,7 +178,7 @@ def forget(services: Services, image_id: str) -> None:
 def _record(services: Services, image_id: str) -> SlideRecord:
     record = services.slides.get(image_id)
     if record is None:
-        raise SlideNotFoundError("There is no slide with this ImageID.")
+        raise SlideNotFoundError("Slide not found.")
     return record
 
 

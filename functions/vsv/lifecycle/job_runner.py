@@ -27,7 +27,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 10.0, 3600.0
 # What is expected to take long may be there earlier: somebody looks as often.
 LOOK = timedelta(minutes=15)
 _INTERNAL = "it failed for a reason that is in the server's log"
-_DIED = "it was ended each time before it was done, for want of time or memory: ask again, and it goes on"
+_DIED = "it ran out of time or memory each time: request it again to continue"
 
 
 def run_due(services: Services, kinds: Iterable[JobKind], go_on: Callable[[], bool]) -> list[JobRecord]:
@@ -74,7 +74,7 @@ def _begun(services: Services, job: JobRecord) -> JobRecord:
 def _stored(services: Services, job: JobRecord) -> JobRecord:
     stored = services.jobs.get(job.image_id, job.kind)
     if stored is None or stored.run_id != job.run_id:
-        raise VersionConflictError("This was asked for anew meanwhile.")
+        raise VersionConflictError("This was requested again in the meantime.")
     return stored
 
 

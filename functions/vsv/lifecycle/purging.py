@@ -87,9 +87,9 @@ def purge_step(services: Services, job: JobRecord) -> Mapping[str, str]:
     """
     record = services.slides.get(job.image_id)
     if record is None:
-        raise SlideNotFoundError("There is no slide with this ImageID.")
+        raise SlideNotFoundError("Slide not found.")
     if record.status is not Status.DELETED:
-        raise ConflictError("This slide is not deleted: it is kept.")
+        raise ConflictError("This slide is not deleted: its files were kept.")
     if record.published_as is not None:
         raise ConflictError("This slide is published: withdraw its copy first.")
     _undo_publishing(services, job.image_id)

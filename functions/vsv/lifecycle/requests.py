@@ -22,7 +22,7 @@ def publish(services: Services, image_id: str, name: object, who: Decider, polic
     record, published_as = _record(services, image_id, who), _checked_name(name)
     if published_as in {image_id, record.slide_id, record.case_id, record.barcode}:
         raise BadRequestError(
-            "The name of a published slide must not be one that it has here: choose another."
+            "A published slide needs a new name, not one of its present IDs: choose another."
         )
     if told := told_by_name(published_as, record):
         raise BadRequestError(refusal(told))
@@ -49,7 +49,7 @@ def archive(services: Services, image_id: str, who: Decider) -> JobRecord:
     """Ask for the original to be moved to the archive; the slide stays viewable."""
     record = _record(services, image_id, who)
     if services.files.in_place(image_id):
-        raise ConflictError("This slide's original lies in the scanner's folder: it is not ours to move.")
+        raise ConflictError("This slide's original is in the scanner's folder and cannot be moved.")
     if record.original != "ARCHIVED":
         check_transition(record.status, Status.ARCHIVED, who)
     return job_queue.request(services, image_id, JobKind.ARCHIVE, who.name)
@@ -59,7 +59,7 @@ def restore(services: Services, image_id: str, who: Decider) -> JobRecord:
     """Ask for an archived original to be brought back; the job says when it is expected."""
     record = _record(services, image_id, who)
     if record.original not in {"ARCHIVED", "RESTORING"}:
-        raise ConflictError("This slide's original is not in the archive.")
+        raise ConflictError("This slide's original is not archived.")
     return job_queue.request(services, image_id, JobKind.RESTORE, who.name)
 
 
@@ -67,9 +67,7 @@ def purge(services: Services, image_id: str, confirmed: object, who: Decider) ->
     """Ask for a deleted slide's files to be removed now; ``confirmed`` is its ImageID, written a second time."""
     record = _record(services, image_id, who)
     if confirmed != image_id:
-        raise BadRequestError(
-            "To purge a slide its ImageID must be given a second time: that was another one."
-        )
+        raise BadRequestError("To purge a slide, repeat its ImageID: the one given does not match.")
     if record.status is not Status.DELETED:
         raise ConflictError("Only a deleted slide can be purged.")
     if record.published_as is not None:
@@ -90,10 +88,10 @@ def _record(services: Services, image_id: str, who: Decider) -> SlideRecord:
         raise ForbiddenError("Only Admins may do this.")
     record = services.slides.get(image_id)
     if record is None:
-        raise SlideNotFoundError("There is no slide with this ImageID.")
+        raise SlideNotFoundError("Slide not found.")
     return record
 
 
 def _check_here(record: SlideRecord) -> None:
     if record.original is not None:
-        raise ConflictError("This slide's original is in the archive: restore it first.")
+        raise ConflictError("This slide's original is archived: unarchive it first.")

@@ -52,11 +52,11 @@ def decode_token(token: object, query: Sequence[str], parts: int) -> tuple[str, 
     if token is None:
         return None
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-        raise InvalidTokenError("nextToken is not one that this list gave out.")
+        raise InvalidTokenError("nextToken was not issued by this list.")
     key = _last_key(token)
     # Encoding again proves the query's digest and the spelling at once.
     if len(key) != parts or not all(map(is_key, key)) or encode_token(query, key) != token:
-        raise InvalidTokenError("nextToken belongs to another list, or is not one at all.")
+        raise InvalidTokenError("nextToken belongs to another list, or is not valid.")
     return key
 
 

@@ -30,7 +30,7 @@ class Span:
     def after(self, found: str | None) -> str | None:
         """Give the place to go on after; raises InvalidTokenError for one that was never in the span."""
         if found is not None and not self.low <= found <= self.high:
-            raise InvalidTokenError("nextToken belongs to another list, or is not one at all.")
+            raise InvalidTokenError("nextToken belongs to another list, or is not valid.")
         return found
 
 

@@ -47,7 +47,7 @@ def store_mask(files: SlideFiles, image_id: str, shape: int, bits: Bits, color: 
         raise BadRequestError("a mask has rows and columns")
     check_area(bits.shape[1], bits.shape[0])
     if not files.is_served(image_id):
-        raise SlideNotFoundError("there is no slide with this ImageID")
+        raise SlideNotFoundError("slide not found")
     if take(files.mask_owner(shape), image_id) != image_id:
         raise AlreadyExistsError("this shape's number belongs to another slide")
     atomic_write.write(files.mask(image_id, shape), _encoded(bits, color))

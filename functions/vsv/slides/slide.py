@@ -119,7 +119,7 @@ def _original(slide: Path) -> tuple[int, int]:
             if (note := read_note(slide.parent)) is not None:
                 return note.size, note.modified
             if not again:
-                raise FileMissingError("the slide's file is not in its place") from error
+                raise FileMissingError("the slide's file is missing") from error
             nfs.look(slide.parent)  # another machine may have written the note a moment ago
     raise AssertionError
 
@@ -165,7 +165,7 @@ def _original_reader(slide: Path) -> SlideReader:
         if read_note(slide.parent) is None:
             raise
         raise UnreadableSlideError(
-            "this slide's original is archived and its pyramid is damaged: restore the original"
+            "this slide's original is archived and its pyramid is damaged: unarchive the original"
         ) from error
 
 

@@ -73,7 +73,7 @@ class SlideCache:
                 known = open_slide(path, pyramid, self.files.associated(image_id, "thumbnail"))
         except FileMissingError as error:
             self.forget(image_id)
-            raise SlideNotFoundError("there is no slide with this ImageID") from error
+            raise SlideNotFoundError("slide not found") from error
         self._keep(image_id, known, now)
         return known
 

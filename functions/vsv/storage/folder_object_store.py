@@ -36,7 +36,7 @@ class FolderObjectStore:
             elif found.sha256 != sha256 or found.size != source.stat().st_size:
                 raise ConflictError("another file is stored under this name already: nothing was overwritten")
             elif _read_back(self._path(key)) != sha256:  # stored long ago, perhaps: disks rot
-                raise ConflictError("the stored copy is not what was stored any more: look at that disk")
+                raise ConflictError("the stored copy has changed since it was stored: check that disk")
 
     def _store(self, source: Path, path: Path, sha256: str) -> None:
         self._make_folder(path.parent)
@@ -44,11 +44,11 @@ class FolderObjectStore:
         if not path.exists():
             with atomic_write.replacing(path) as part:
                 if _copied(source, part) != sha256:
-                    raise ConflictError("the file is not what was recorded of it: nothing was stored")
+                    raise ConflictError("the file does not match its record: nothing was stored")
                 if _read_back(part) != sha256:
                     raise UnavailableError("what was copied cannot be read back: check that disk")
         elif _read_back(path) != sha256:  # the name was there: of a killed run, or somebody else's
-            raise ConflictError("another file lies under this name already: nothing was overwritten")
+            raise ConflictError("another file is stored under this name already: nothing was overwritten")
         atomic_write.write(_note(path), f"{sha256}  {path.name}\n".encode())
 
     def _make_folder(self, folder: Path) -> None:

@@ -81,7 +81,7 @@ class SlideFiles:
             try:
                 incoming.rename(path)
             except FileNotFoundError as error:
-                raise FileMissingError("the file was taken away while it was looked at") from error
+                raise FileMissingError("the file was removed while it was being checked") from error
             atomic_write.flush(path.parent)
             atomic_write.flush(incoming.parent)
         for other in path.parent.iterdir():
@@ -121,7 +121,7 @@ class SlideFiles:
             return self.associated(image_id, name).read_bytes()
         except FileNotFoundError as error:
             if not self.is_served(image_id):
-                raise SlideNotFoundError("there is no slide with this ImageID") from error
+                raise SlideNotFoundError("slide not found") from error
             raise ImageNotFoundError(f"this slide has no {name}") from error
         except OSError as error:
             raise FileMissingError(f"the {name} cannot be read now") from error
@@ -311,7 +311,7 @@ def store_original(source: Path, target: Path) -> None:
     except FileNotFoundError as error:
         if target.exists():
             return
-        raise FileMissingError("the transferred file is no longer in its place") from error
+        raise FileMissingError("the transferred file is missing") from error
     if not target.is_symlink():
         atomic_write.flush(target)
     atomic_write.flush(target.parent)

@@ -37,7 +37,9 @@ def request(
         if (earlier.detail or {}) == (detail or {}):
             return earlier
         if not instead:
-            raise ConflictError("The same was asked for this slide in another way: wait until that is done.")
+            raise ConflictError(
+                "This was already requested for this slide with other options: wait until that is done."
+            )
     _check_free(services, image_id, kind)
     job = _new(image_id, kind, by, detail)
     services.jobs.start(job, replaces=earlier.run_id if earlier else None)
@@ -48,7 +50,9 @@ def _check_free(services: Services, image_id: str, kind: JobKind) -> None:
     others = (other for other in OF_FILES if kind in OF_FILES and other is not kind)
     for found in filter(None, (services.jobs.get(image_id, other) for other in others)):
         if found.state is JobState.WAITING:
-            raise ConflictError(f"This slide waits for another job ({found.kind}): wait until that is done.")
+            raise ConflictError(
+                f"Another job is in progress for this slide ({found.kind}): wait until that is done."
+            )
 
 
 def _new(image_id: str, kind: JobKind, by: str, detail: Mapping[str, str] | None) -> JobRecord:

@@ -58,8 +58,8 @@ BY_ADMINS: Mapping[Status, tuple[Status, ...]] = {
     DELETED: (NEW,),
 }
 _BY_JOBS = {
-    PUBLISHED: "A slide is published, and withdrawn, by a request of its own, since it needs a name.",
-    ARCHIVED: "A slide is archived, and restored, by a request of its own, since it takes a while.",
+    PUBLISHED: "Use Publish or Withdraw instead: publishing needs a name for the copy.",
+    ARCHIVED: "Use Archive or Unarchive instead: moving the original takes time.",
 }
 # How often a change that was not decided on a certain version is tried again when others are faster.
 ATTEMPTS = 5
@@ -97,7 +97,7 @@ def change(
         _check_by_hand(stored, status)
         with suppress(VersionConflictError):
             return _write(services, stored, different, who)
-    raise VersionConflictError("Others keep changing this slide: read it again, then decide.")
+    raise VersionConflictError("Others keep changing this slide: reload it, then try again.")
 
 
 def check_transition(old: Status, new: Status, who: Decider) -> None:
@@ -105,10 +105,12 @@ def check_transition(old: Status, new: Status, who: Decider) -> None:
     if new == old or new in BY_TECHNICIANS[old] or (who.is_admin and new in BY_ADMINS[old]):
         return
     if new in BY_ADMINS[old]:
-        raise ForbiddenError(f"Only Admins may turn a slide from {old} into {new}.")
+        raise ForbiddenError(f"Only Admins may change the status from {old} to {new}.")
+    if new is SENT and GOOD in BY_TECHNICIANS[old]:
+        raise IllegalTransitionError(f"Mark the slide {GOOD} before sending it.")
     allowed = BY_TECHNICIANS[old] + (BY_ADMINS[old] if who.is_admin else ())
-    may = ", ".join(allowed) if allowed else "nothing else, except by Admins"
-    raise IllegalTransitionError(f"A slide that is {old} cannot become {new}: it may become {may}.")
+    may = ", ".join(allowed) if allowed else "none, except for Admins"
+    raise IllegalTransitionError(f"The status cannot change from {old} to {new}. Allowed: {may}.")
 
 
 def _check_by_hand(stored: SlideRecord, status: Status) -> None:
@@ -117,17 +119,17 @@ def _check_by_hand(stored: SlideRecord, status: Status) -> None:
     if by_job and status not in {stored.status, DELETED}:
         raise IllegalTransitionError(by_job)
     if status is DELETED and stored.published_as is not None:
-        raise ConflictError("This slide is published: withdraw its copy before it is deleted.")
+        raise ConflictError("This slide is published: withdraw its copy before deleting it.")
 
 
 def _stored(services: Services, image_id: str, expected_version: int | None) -> SlideRecord:
     stored = services.slides.get(image_id)
     if stored is None:
-        raise SlideNotFoundError("There is no slide with this ImageID.")
+        raise SlideNotFoundError("Slide not found.")
     if expected_version not in (None, stored.version):
         raise VersionConflictError(
-            f"{stored.modified_by or 'Somebody'} has changed this slide meanwhile (it is at version"
-            f" {stored.version}, not {expected_version}): read it again, then decide."
+            f"{stored.modified_by or 'Somebody'} changed this slide in the meantime (now at version"
+            f" {stored.version}, not {expected_version}): reload it, then try again."
         )
     return stored
 
@@ -189,10 +191,10 @@ def _bring_back(
     image_id = stored.image_id
     with locked(services.files, image_id):
         if services.files.stored_size(image_id) is None:
-            raise SlideNotFoundError("This slide's files were purged: it cannot be brought back.")
+            raise SlideNotFoundError("This slide's files were permanently deleted: it cannot be undeleted.")
         purge = services.jobs.get(image_id, JobKind.PURGE)
         if purge is not None and purge.state is JobState.WAITING:
-            raise ConflictError("This slide is being purged: it cannot be brought back.")
+            raise ConflictError("This slide is being purged: it cannot be undeleted.")
         services.files.unhide(image_id)
         record = services.slides.update(image_id, changes, by=who.name, expected_version=stored.version)
         services.files.unhide(image_id)  # who deleted it may have hidden it only now

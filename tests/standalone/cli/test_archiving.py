@@ -34,7 +34,7 @@ def test_there_and_back(data: Path, tmp_path: Path) -> None:
     assert not (data / "slides" / ID / "slide.svs").exists()
     assert (data / "archive" / ID / "slide.svs").read_bytes() == slide_bytes()
     result = vsv(data, "unarchive", ID)
-    assert (result.exit_code, result.output) == (0, f"Slide {ID} is restored (0.3 MB)\n")
+    assert (result.exit_code, result.output) == (0, f"Slide {ID} is unarchived (0.3 MB)\n")
     with site(tmp_path) as services:
         assert services.services.files.slide(ID).read_bytes() == slide_bytes()
         assert record(services.services, ID).modified_by == "vsv"
@@ -56,11 +56,11 @@ def test_another_folder_is_the_archive_if_it_is_there(
 def test_one_that_fails_does_not_stop_the_others(data: Path) -> None:
     result = vsv(data, "archive", "no-such-slide", ID)
     assert result.exit_code == 1
-    assert "There is no slide" in result.output
+    assert "Slide not found" in result.output
     assert f"Slide {ID} is archived" in result.output
     assert vsv(data, "unarchive", ID).exit_code == 0
     result = vsv(data, "unarchive", ID)
-    assert (result.exit_code, "not in the archive" in result.output) == (1, True)
+    assert (result.exit_code, "is not archived" in result.output) == (1, True)
 
 
 def test_the_idle_ones(data: Path) -> None:

@@ -217,7 +217,7 @@ class TestRuns:
             run.begin("1004486", 9)
             run._write(non_blocking=True)
             text = vsv(tmp_path, "status").output
-            assert "goes on since" in text
+            assert "running since" in text
             assert "now: 1004486" in text
             run.close(End.STOPPED)
         assert "stopped at" in vsv(tmp_path, "status", "--watch").output
@@ -225,7 +225,7 @@ class TestRuns:
     def test_status_where_there_is_nothing(self, tmp_path: Path) -> None:
         assert vsv(tmp_path, "status").exit_code == 1
         (tmp_path / "data").mkdir()
-        assert "no run" in vsv(tmp_path, "status").output
+        assert "No runs" in vsv(tmp_path, "status").output
         assert vsv(tmp_path, "status", "--failed").output == ""
         assert vsv(tmp_path, "status", "--run", "../x").exit_code == 1
 
@@ -247,7 +247,7 @@ class TestImport:
             "left": 0,
             "end": "done",
         }.items() <= run.items()
-        assert "bad.svs: this is not a slide" in vsv(tmp_path, "status", "--failed").output
+        assert "bad.svs: Not a supported slide file" in vsv(tmp_path, "status", "--failed").output
         assert json.loads(vsv(tmp_path, "status", "--failed", "--json").stdout)[0]["Outcome"] == "FAILED"
         again = vsv(tmp_path, "import", folder)
         assert (again.exit_code, "0 OK, 5 skipped, 1 failed" in again.output) == (1, True)
@@ -284,7 +284,7 @@ class TestImport:
             with site(tmp_path) as services:
                 check_whole(services)
         text = vsv(tmp_path, "status").output
-        assert "died" in text or "done" in text
+        assert "crashed" in text or "done" in text
         result = vsv(tmp_path, "import", folder)
         assert (result.exit_code, "0 failed" in result.output) == (0, True)
         with site(tmp_path) as services:
@@ -300,7 +300,7 @@ class TestImport:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 130
-        assert "Stopping after the steps under way" in errors
+        assert "Stopping after the current steps" in errors
         assert "Traceback" not in errors
         (run,) = status(tmp_path)
         assert (run["end"], run["failed"], run["now"]) == ("stopped", 0, [])

@@ -21,7 +21,7 @@ from vsv_local.server.api_gateway_events import http_answer, http_event
 COMMANDS = (
     "add-mask", "serve", "import", "list", "show", "render", "status", "export-deepzoom", "delete", "send", "jobs",
     "run-jobs", "backup", "restore", "take-over", "omero-import", "archive", "unarchive", "publish", "withdraw",
-    "check-published", "settings",
+    "check-published", "settings", "undelete", "purge",
 )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def test_import_says_what_became_of_each_file(shell: Shell) -> None:
     result = shell.run("import", good, bad, named)
     assert result.exit_code == 1
     assert f"[1/3] OK      {good} is slide 1004486" in result.output
-    assert f"[2/3] FAILED  {bad}: this is not a slide" in result.output
+    assert f"[2/3] FAILED  {bad}: Not a supported slide file" in result.output
     assert f"[3/3] FAILED  {named}: its name is not that of a slide file" in result.output
     assert "1 OK, 0 skipped, 2 failed" in result.output
 
@@ -131,7 +131,7 @@ def test_import_as_json_is_all_of_standard_output(shell: Shell) -> None:
     first, second = json.loads(result.stdout)
     assert first == {"Filename": str(good), "Outcome": "OK", "ImageID": "1004486", "Error": None}
     assert second["ImageID"] is None
-    assert "not a slide" in second["Error"]
+    assert "Not a supported slide file" in second["Error"]
 
 
 def test_import_again_does_nothing(filled: Shell) -> None:
@@ -219,10 +219,10 @@ def test_list_by_status(filled: Shell) -> None:
 def test_show(filled: Shell) -> None:
     assert filled.json("show", "1004486") == filled.json("list")[0]
     text = filled.run("show", "1004486").output
-    assert "(not read)" in text
+    assert "(not readable)" in text
     assert "ScanScope ID" in text
     result = filled.run("show", "unknown")
-    assert (result.exit_code, result.output) == (1, "Error: there is no slide unknown\n")
+    assert (result.exit_code, result.output) == (1, "Error: Slide unknown not found\n")
 
 
 def test_render_counts_and_can_be_resumed(filled: Shell) -> None:
@@ -315,7 +315,7 @@ def test_purge_asks_for_the_id_and_leaves_no_pixel_and_no_way_back(filled: Shell
 def test_a_mistyped_data_folder_is_no_empty_one(shell: Shell, arguments: list[str]) -> None:
     result = shell.run(*arguments)
     assert result.exit_code == 1
-    assert "there is no data folder" in result.output
+    assert "not found: name the one that the server uses" in result.output
     assert not shell.data.exists()
 
 

@@ -38,7 +38,7 @@ def test_a_slide_is_published_checked_and_withdrawn(data: Path) -> None:
     assert "in all bytes" in checked.output
     assert run(data, "withdraw", ID, answer="n\n").exit_code == 1
     gone = run(data, "withdraw", ID, "--yes")
-    assert (gone.exit_code, gone.output) == (0, f"Slide {ID} is published no longer: {NAME} is gone\n")
+    assert (gone.exit_code, gone.output) == (0, f"Slide {ID} is no longer published: {NAME} was removed\n")
     again = run(data, "withdraw", ID, "--yes")
     assert (again.exit_code, "not published" in again.output) == (1, True)
     assert "was the name of a slide" in run(data, "publish", ID, NAME).output
@@ -88,9 +88,9 @@ def test_a_policy_is_followed_and_a_wrong_one_told_at_once(data: Path, tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("publish", "nobody", NAME), "no slide with this ImageID"),
+        (("publish", "nobody", NAME), "Slide not found"),
         (("publish", ID, "a/b"), "name of a published slide is 1 to 64"),
-        (("publish", ID, f"x-{ID}"), "must not hold what it is called here (image id"),
+        (("publish", ID, f"x-{ID}"), "must not contain its present IDs (image id"),
         (("withdraw", ID, "--yes"), "not published"),
         (("check-published", "nobody", NAME), "neither a file nor a slide"),
         (("check-published", __file__, "nobody"), "there is no file nobody"),

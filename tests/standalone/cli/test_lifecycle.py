@@ -54,7 +54,7 @@ class TestSend:
         again = run(data, "send", "1")
         assert (
             again.exit_code,
-            "Slide 1 is SENT already: to send it once more, mark it" in again.output,
+            "Slide 1 is SENT already: to send it again, mark it" in again.output,
         ) == (0, True)
         assert [document["slide"]["ImageID"] for _p, _h, document in registry.asked] == ["1", "2"]
         assert found(data, lambda services: services.slides.get("1").status) is Status.SENT
@@ -63,8 +63,8 @@ class TestSend:
         registry.answers[:] = [status(503)]
         result = run(data, "send", "1")
         assert result.exit_code == 0
-        assert "registry cannot take it now (status 503)" in result.output
-        assert "waits for the registry" in result.output
+        assert "registry cannot accept the slide now (status 503)" in result.output
+        assert "is waiting for the registry" in result.output
         listed = run(data, "jobs")
         assert "SEND      1" in listed.output
         assert "status 503" in listed.output
@@ -75,8 +75,8 @@ class TestSend:
         registry.answers[:] = [status(422), status(200)]
         result = run(data, "send", "1", "nowhere", "2")
         assert result.exit_code == 1
-        assert "Slide 1: registry refuses it (status 422)" in result.output
-        assert "Slide nowhere: There is no slide with this ImageID." in result.output
+        assert "Slide 1: registry rejected the slide (status 422)" in result.output
+        assert "Slide nowhere: Slide not found." in result.output
         assert "Slide 2 is SENT" in result.output
         (failed,) = json.loads(run(data, "jobs", "--state", "failed", "--json").output)
         assert (failed["ImageID"], failed["Kind"]) == ("1", "SEND")
@@ -86,6 +86,55 @@ class TestSend:
         result = run(data, "send", "1")
         assert result.exit_code == 1
         assert "the destinations are not JSON" in result.output
+
+
+class TestUndeleteAndPurge:
+    def test_undelete_brings_a_deleted_slide_back_as_new(self, data: Path) -> None:
+        run(data, "delete", "1", "--yes")
+        result = run(data, "undelete", "1")
+        assert (result.exit_code, result.output) == (0, "Slide 1 is undeleted\n")
+        assert found(data, lambda services: services.slides.get("1").status) is Status.NEW
+        assert found(data, lambda services: services.files.slide("1").read_bytes()) == b"slide"
+
+    @pytest.mark.parametrize("command", [("undelete", "1"), ("delete", "1", "--undo")])
+    def test_undelete_refuses_a_slide_that_is_not_deleted(self, data: Path, command: tuple[str, ...]) -> None:
+        result = run(data, *command)
+        assert (result.exit_code, result.output) == (1, "Error: Slide 1 is not deleted\n")
+
+    @pytest.mark.parametrize("command", [("purge", "1"), ("delete", "1", "--purge")])
+    def test_purge_removes_files_once_the_id_is_typed(self, data: Path, command: tuple[str, ...]) -> None:
+        run(data, "delete", "1", "--yes")
+        wrong = CliRunner().invoke(main, [*command, "--data", str(data)], input="2\n")
+        assert (wrong.exit_code, "repeat its ImageID" in wrong.output) == (1, True)
+        result = CliRunner().invoke(main, [*command, "--data", str(data)], input="1\n")
+        assert result.exit_code == 0
+        assert "Slide 1 is purged: slide.svs" in result.output
+        assert found(data, lambda services: services.slides.get("1").original) == "PURGED"
+        again = run(data, "undelete", "1")
+        assert again.exit_code == 1
+        assert "This slide's files were permanently deleted: it cannot be undeleted." in again.output
+
+    def test_purge_refuses_a_slide_that_is_not_deleted(self, data: Path) -> None:
+        result = run(data, "purge", "1", "--yes")
+        assert (result.exit_code, "Only a deleted slide can be purged." in result.output) == (1, True)
+        assert found(data, lambda services: services.files.slide("1").read_bytes()) == b"slide"
+
+    @pytest.mark.parametrize("command", ["delete", "undelete", "purge", "show"])
+    def test_command_names_a_slide_that_is_not_found(self, data: Path, command: str) -> None:
+        options = ["--yes"] if command in {"delete", "purge"} else []
+        result = run(data, command, "nowhere", *options)
+        assert (result.exit_code, result.output) == (1, "Error: Slide nowhere not found\n")
+
+    def test_delete_refuses_undo_and_purge_together(self, data: Path) -> None:
+        assert run(data, "delete", "1", "--undo", "--purge").exit_code == 2
+
+
+def test_help_lists_each_command_with_a_summary_that_is_not_cut() -> None:
+    summaries = {name: command.short_help or "" for name, command in main.commands.items()}
+    assert {name: text for name, text in summaries.items() if not 0 < len(text) <= 45} == {}
+    output = CliRunner().invoke(main, ["--help"]).output
+    assert "..." not in output.partition("Commands:")[2]
+    assert all(f"{name} " in output and text in output for name, text in summaries.items())
 
 
 class TestRunJobs:
@@ -100,7 +149,7 @@ class TestRunJobs:
 
     def test_within_the_grace_nothing_goes(self, data: Path) -> None:
         deleted = run(data, "delete", "1", "--yes")
-        assert "for 7 days --undo brings it back" in deleted.output
+        assert "for 7 days vsv undelete 1 undoes this" in deleted.output
         assert "0 done" in run(data, "run-jobs").output
         assert run(data, "delete", "1", "--undo").exit_code == 0
         assert found(data, lambda services: services.files.slide("1").read_bytes()) == b"slide"

@@ -193,7 +193,7 @@ def test_the_command_and_an_original_in_place(tmp_path: Path) -> None:
     arguments = ["omero-import", str(tmp_path / "o"), "--data", str(tmp_path / "data"), "--status", "new"]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0
-    assert "0 slides to register\n1 left out: in place" in result.output
+    assert "0 slides to register\n1 skipped: in place" in result.output
     (tmp_path / "o/slides.tsv").unlink()
     (tmp_path / "o/slides.tsv").mkdir()
     result = CliRunner().invoke(main, arguments)

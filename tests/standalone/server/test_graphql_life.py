@@ -86,21 +86,21 @@ class TestAsking:
 
     def test_the_name_is_told_with_the_job(self, services: Services) -> None:
         assert change(PUBLISH[0], ADMIN, **PUBLISH[1])["Name"] == "STUDY-7"
-        with refused("CONFLICT", "in another way"):
+        with refused("CONFLICT", "with other options"):
             change("publishSlide", ADMIN, ImageID="good", name="STUDY-8")
-        with refused("CONFLICT", "waits for another job"):
+        with refused("CONFLICT", "Another job is in progress"):
             change(ARCHIVE[0], ADMIN, **ARCHIVE[1])
 
     @pytest.mark.parametrize(
         ("field", "arguments", "error_type", "text"),
         [
-            ("publishSlide", {"ImageID": "new", "name": "STUDY-7"}, "BAD_REQUEST", "cannot become PUBLISHED"),
+            ("publishSlide", {"ImageID": "new", "name": "STUDY-7"}, "BAD_REQUEST", "from NEW to PUBLISHED"),
             ("publishSlide", {"ImageID": "good", "name": "C1"}, "BAD_REQUEST", "choose another"),
             (
                 "publishSlide",
                 {"ImageID": "good", "name": "x-Good-1"},
                 "BAD_REQUEST",
-                "not hold what it is called here",
+                "not contain its present IDs",
             ),
             (
                 "publishSlide",
@@ -112,12 +112,12 @@ class TestAsking:
             ("publishSlide", {"ImageID": "good"}, "BAD_REQUEST", ""),
             ("publishSlide", {"ImageID": "out", "name": "STUDY-2"}, "CONFLICT", "under another name"),
             ("withdrawSlide", {"ImageID": "good"}, "CONFLICT", "not published"),
-            ("restoreSlide", {"ImageID": "good"}, "CONFLICT", "not in the archive"),
-            ("archiveSlide", {"ImageID": "gone"}, "BAD_REQUEST", "cannot become ARCHIVED"),
+            ("restoreSlide", {"ImageID": "good"}, "CONFLICT", "is not archived"),
+            ("archiveSlide", {"ImageID": "gone"}, "BAD_REQUEST", "from DELETED to ARCHIVED"),
             ("archiveSlide", {"ImageID": "nowhere"}, "NOT_FOUND", ""),
             ("archiveSlide", {"ImageID": "../x"}, "BAD_REQUEST", ""),
-            ("purgeSlide", {"ImageID": "gone", "confirm": "good"}, "BAD_REQUEST", "a second time"),
-            ("purgeSlide", {"ImageID": "gone"}, "BAD_REQUEST", "a second time"),
+            ("purgeSlide", {"ImageID": "gone", "confirm": "good"}, "BAD_REQUEST", "repeat its ImageID"),
+            ("purgeSlide", {"ImageID": "gone"}, "BAD_REQUEST", "repeat its ImageID"),
             ("purgeSlide", {"ImageID": "good", "confirm": "good"}, "CONFLICT", "Only a deleted slide"),
         ],
     )
@@ -131,7 +131,7 @@ class TestAsking:
 
     def test_deleted_and_brought_back(self, services: Services) -> None:
         assert update(ADMIN, ImageID="good", Status="DELETED")["DeletedAt"]
-        with refused("NOT_FOUND", "purged"):  # this record never had files
+        with refused("NOT_FOUND", "permanently deleted"):  # this record never had files
             update(ADMIN, ImageID="good", Status="NEW")
 
 

@@ -83,7 +83,7 @@ def test_the_page_runs_no_foreign_and_no_inline_code() -> None:
 
 
 def test_every_file_of_the_page_is_served_with_the_same_care() -> None:
-    for name in ("index.html", "style/base.css", "list/slides.js", "viewer/viewer.js"):
+    for name in ("index.html", "style/base.css", "slide/knownslides.js", "viewer/viewer.js"):
         status, headers, body = ask(f"/{name}")
         assert (status, body) == (200, (static.WEB / name).read_bytes())
         assert "content-security-policy" in headers
@@ -112,13 +112,15 @@ def test_only_files_inside_the_two_folders_are_ever_found() -> None:
 
 
 def test_the_page_asks_for_the_libraries_that_package_json_names() -> None:
-    modules = "".join((static.WEB / name).read_text() for name in ("viewer/library.js", "login/tokens.js"))
+    modules = "".join(
+        (static.WEB / name).read_text() for name in ("image/openseadragon.js", "login/tokens.js")
+    )
     assert set(re.findall(r'"(/vendor/[^"]+)"', modules)) == set(static.LIBRARIES)
 
 
 def test_the_page_is_what_its_folder_holds_and_no_tool(services: Site) -> None:
     found = static.addresses()
-    assert {"/index.html", "/main.js", "/login/entry.js", "/style/base.css", "/icon.svg"} <= set(found)
+    assert {"/index.html", "/main.js", "/login/signin.js", "/style/base.css", "/icon.svg"} <= set(found)
     assert not [one for one in found if "node_modules" in one or one.endswith((".json", ".d.ts"))]
     assert all(ask(one)[0] == 200 for one in found)
 

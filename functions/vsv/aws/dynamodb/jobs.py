@@ -32,7 +32,7 @@ class DynamoJobStore:
         except RefusedError as refused:
             # boto3 repeats a request whose answer was lost; the repeat meets this very job, no other.
             if refused.item is None or self._table.record(refused.item) != record:
-                raise AlreadyExistsError("This was asked for meanwhile: look how it goes.") from None
+                raise AlreadyExistsError("This was requested in the meantime: check its progress.") from None
 
     def advance(self, job: JobRecord, changes: Mapping[str, Any]) -> JobRecord:
         """Change some attributes of this very request; raises VersionConflictError if another has its place."""
@@ -40,7 +40,7 @@ class DynamoJobStore:
         try:
             return self._table.update(job.job_id, fields, "#RunID = :run", {"run": job.run_id})
         except RefusedError:
-            raise VersionConflictError("This was asked for anew meanwhile.") from None
+            raise VersionConflictError("This was requested again in the meantime.") from None
 
     def by_state(self, state: JobState, limit: int = 20, token: str | None = None) -> Page[JobRecord]:
         """Give a page of the jobs in this state, by NextAt."""

@@ -68,10 +68,10 @@ class DynamoSlideStore(ReviewLists):
             fields = slide_changes(changes, by)
             stored = self._stored(image_id)
             if stored is None:
-                raise SlideNotFoundError("There is no slide with this ImageID.")
+                raise SlideNotFoundError("Slide not found.")
             version = stored.get("Version")
             if expected_version not in (None, version):
-                raise VersionConflictError("The slide was changed meanwhile: read it again.")
+                raise VersionConflictError("The slide was changed in the meantime: reload it.")
             item = stored | fields | {"Version": (version or 1) + 1}
             item = {name: value for name, value in item.items() if value is not None}
             request = self._table.put_request(_storable(item), *_still(version))
@@ -147,7 +147,7 @@ class DynamoImportStore:
         except RefusedError as refused:
             # boto3 repeats a request whose answer was lost; the repeat meets this very run, no other.
             if refused.item is None or self._table.record(refused.item) != record:
-                raise AlreadyExistsError("Another import of this file was started meanwhile.") from None
+                raise AlreadyExistsError("Another import of this file was started in the meantime.") from None
 
     def advance(self, filename: str, run_id: str, changes: Mapping[str, Any]) -> ImportRecord:
         """Change some attributes of this very run; raises VersionConflictError if another has its place."""
@@ -155,7 +155,7 @@ class DynamoImportStore:
         try:
             return self._table.update(filename, fields, "#RunID = :run", {"run": run_id})
         except RefusedError:
-            raise VersionConflictError("Another import of this file has taken this one's place.") from None
+            raise VersionConflictError("Another import of this file has replaced this one.") from None
 
     def list_all(self, limit: int = 20, token: str | None = None) -> Page[ImportRecord]:
         """Give a page of all imports, in DynamoDB's own order."""

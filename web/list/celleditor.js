@@ -1,0 +1,76 @@
+// Edits cells of the table. The label is shown large beside the editor: the ID is read from it.
+import { editText, waitingDraft } from "../editing/fieldeditor.js";
+import { mayChange } from "../login/currentuser.js";
+import { byId, element } from "../shared/element.js";
+import { slideImage } from "../slide/images.js";
+import { knownSlide } from "../slide/knownslides.js";
+import { currentId, setCurrent, step } from "./selection.js";
+import { showSlide } from "./table.js";
+
+/** @import {Field, Slide} from "../server/types.js" */
+/** @import {Way} from "../editing/fieldeditor.js" */
+
+/** @type {Field[]} */
+const IN_ORDER = ["SlideID", "CaseID"];
+const MARGIN_PX = 12;
+
+/**
+ * @param {string} id
+ * @param {Field} field
+ */
+export function editCell(id, field) {
+  const tr = byId("rows").querySelector(`tr[data-id="${CSS.escape(id)}"]`);
+  const host = tr?.querySelector(`[data-field="${field}"]`);
+  const slide = knownSlide(id);
+  if (!mayChange() || !(tr instanceof HTMLElement) || !(host instanceof HTMLElement) || !slide || host.dataset.editing) return;
+  setCurrent(id);
+  tr.scrollIntoView({ block: "nearest" });
+  editText(host, slide, field, (way) => {
+    byId("label-aid").hidden = true;
+    // Changes that arrived while the editor was open have not been shown yet.
+    const now = knownSlide(id);
+    if (now) showSlide(now);
+    moveOn(tr, id, field, way);
+  });
+  showLabel(slide, host);
+}
+
+/** Reopens the editor that was open before the user had to log in again. */
+export function resumeEditing() {
+  const draft = waitingDraft();
+  if (draft && !document.body.classList.contains("viewing")) editCell(draft.id, draft.field);
+}
+
+/**
+ * @param {HTMLElement} tr
+ * @param {string} id
+ * @param {Field} field
+ * @param {Way} way
+ */
+function moveOn(tr, id, field, way) {
+  if (way === "left") return; // the focus stays where the user put it
+  const by = { up: -1, down: 1 }[/** @type {string} */ (way)];
+  if (by) {
+    const next = currentId() === id ? step(by) : null;
+    if (next !== null && next !== id) return editCell(next, field);
+  }
+  const at = IN_ORDER.indexOf(field) + (way === "next" ? 1 : way === "previous" ? -1 : 0);
+  if (at >= 0 && IN_ORDER[at] && IN_ORDER[at] !== field && IN_ORDER.includes(field)) return editCell(id, IN_ORDER[at]);
+  tr.focus({ preventScroll: true });
+}
+
+/**
+ * @param {Slide} slide
+ * @param {HTMLElement} host
+ */
+function showLabel(slide, host) {
+  if (slide.LabelURL === null) return;
+  const aid = byId("label-aid");
+  aid.replaceChildren(slideImage(slide, "label", "The slide's label"), element("p", {}, slide.Barcode ? `Barcode: ${slide.Barcode}` : "Barcode not readable"));
+  aid.hidden = false;
+  const box = host.getBoundingClientRect();
+  const room = window.innerHeight - aid.offsetHeight - MARGIN_PX;
+  const right = /** @type {HTMLElement} */ (host.closest("tr")).querySelector(".case-id")?.getBoundingClientRect().right ?? box.right;
+  aid.style.left = `${Math.min(Math.max(right, box.right) + MARGIN_PX, window.innerWidth - aid.offsetWidth - MARGIN_PX)}px`;
+  aid.style.top = `${Math.max(MARGIN_PX, Math.min(box.top - aid.offsetHeight / 3, room))}px`;
+}
