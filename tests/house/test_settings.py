@@ -350,7 +350,7 @@ def test_settings_shows_a_wrong_value_beside_the_others_and_ends_with_1(
 def test_settings_of_a_folder_that_is_not_there_creates_none(data: Path) -> None:
     result = run("--data", data / "other")
     assert (result.exit_code, (data / "other").exists()) == (0, False)
-    assert "there is no data folder" in result.stderr
+    assert f"data folder {data / 'other'} not found" in result.stderr
 
 
 def test_effective_settings_hang_on_the_environment_that_is_given(data: Path) -> None:

@@ -20,7 +20,7 @@ from vsv_local.settings import (
 )
 
 
-@click.command()
+@click.command(short_help="Show the effective settings")
 @data_option
 @json_option
 @click.pass_context
