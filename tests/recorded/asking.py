@@ -10,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 from urllib.parse import unquote
 
-from tests.recorded import answers
+from tests.recorded import masking
 from tests.recorded.doors import door
 from tests.recorded.fixed_data import HERE, items, unpack
 
@@ -68,7 +68,7 @@ async def settled(app: Any, request: Json) -> Json:
         if status != request.get("while") and not (under_way and under_way in body):
             break
         await asyncio.sleep(0.02)
-    return answers.of_http(status, headers, body, as_page=request.get("page", False))
+    return masking.of_http(status, headers, body, as_page=request.get("page", False))
 
 
 async def _asked(app: Any, request: Json) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
@@ -109,7 +109,7 @@ def _of_review(data: Path, requests: Sequence[Json]) -> list[Json]:
     """Put AppSync's events to the review function on tables that hold the stored items; return the tables, too."""
     with stored_tables(data) as client:
         told = [_reviewed(request) for request in requests]
-        return [*told, *(answers.of_table(name, scanned(client, name)) for name in TABLES.values())]
+        return [*told, *(masking.of_table(name, scanned(client, name)) for name in TABLES.values())]
 
 
 @contextmanager
@@ -142,9 +142,9 @@ def scanned(client: Any, table: str) -> list[Json]:
 
 def _reviewed(request: Json) -> Json:
     try:
-        return answers.of_value(reviewed(request))
+        return masking.of_value(reviewed(request))
     except Exception as error:  # AppSync shows type and text of whatever is raised
-        return answers.of_error(error)
+        return masking.of_error(error)
 
 
 def reviewed(request: Json) -> Any:
