@@ -16,7 +16,9 @@ _STORED_MOMENT = re.compile(MOMENT.pattern.encode())
 def unpack(folder: Path) -> Path:
     """Unpack the data folder and the scanner's folder beside it; modification times are those that were packed."""
     with tarfile.open(FOLDER) as packed:
-        packed.extractall(folder, filter="data")
+        # Python 3.11 has filters since 3.11.4 only; from 3.12 on it wants one.
+        packed.extraction_filter = getattr(tarfile, "data_filter", None)
+        packed.extractall(folder)
     return folder / "data"
 
 
