@@ -1,9 +1,10 @@
 """How many changes to the code the tests notice: a seeded, bounded sample of mutants for each room.
 
-``python -m benchmarks.mutation formats=vsv.formats ingest=vsv.ingest storage=vsv.storage`` in a COPY of the tree (the
-modules are changed in place and put back), by a Python that has benchmarks/requirements-peers.txt; the tests run by
-the copy's own ``.venv/bin/python``. ``--save sample.json`` writes which mutants were drawn and what became of them;
-``--sample sample.json`` runs the same ones again, wherever their functions have been moved (see ``mutants``).
+``python -m benchmarks.mutation formats=vsv.formats ingest=vsv.ingest storage=vsv.storage --tree COPY`` changes the
+modules of a copy of the tree in place and puts them back. It needs a Python with requirements-peers.txt; the
+tests are run by the copy's own ``.venv/bin/python``. ``--save FILE`` writes which mutants were drawn and what became
+of them; ``--sample FILE`` runs the same ones, wherever their functions have been moved (see ``mutants``).
+``benchmarks/mutation_sample.json`` is what was drawn of the tree before the rooms.
 """
 
 import argparse
@@ -223,7 +224,8 @@ def main(arguments: Sequence[str]) -> None:
     report(results)
     print(f"{_spent_s() / 60:.1f} minutes of processor time, seed {options.seed}")
     if options.save:
-        options.save.write_text(json.dumps([asdict(one) for one in results], indent=1) + "\n")
+        lines = ",\n".join(json.dumps(asdict(one), ensure_ascii=False) for one in results)
+        options.save.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
