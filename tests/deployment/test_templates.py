@@ -1,5 +1,6 @@
 """The templates as a whole: what one stack hands to another, what must be so of every function, table and door."""
 
+import ast
 import sys
 import tomllib
 import types
@@ -240,7 +241,7 @@ class TestFunctions:
     @pytest.mark.parametrize("function", with_code(), ids=str)
     def test_each_has_just_the_layers_that_its_package_imports(self, function: Function) -> None:
         sources = (path.read_text(encoding="utf-8") for path in modules_of(function.folder).values())
-        named = {name.partition(".")[0] for source in sources for name in imported(source)}
+        named = {name.partition(".")[0] for source in sources for name in imported(ast.parse(source))}
         needed = {layer for layer, packages in LAYERS.items() if packages & named}
         assert {layer["Ref"] for layer in function.properties.get("Layers", [])} == needed
 
