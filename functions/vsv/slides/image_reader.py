@@ -19,7 +19,8 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 from vsv.errors import UnavailableError, UnreadableSlideError
 from vsv.formats.aperio_description import is_aperio
 from vsv.formats.random_access import OpenFile
-from vsv.formats.tiff import is_tiff, read_pages
+from vsv.formats.tiff import read_pages
+from vsv.formats.tiff_directories import is_tiff
 from vsv.slides.deepzoom_grid import DEFAULT_TILE_SIZE, Grid
 from vsv.slides.levels import Level
 from vsv.slides.pixels import box_reduce

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from vsv.errors import UnreadableSlideError
 from vsv.formats.random_access import OpenFile
-from vsv.formats.tiff import is_tiff, read_pages
+from vsv.formats.tiff import read_pages
+from vsv.formats.tiff_directories import is_tiff
 from vsv.slides.aperio_reader import AperioJpeg2000Reader, AperioJpegReader, AperioReader
 from vsv.slides.properties import COMPLETE, Scan, aperio_properties
 from vsv.slides.reader import SlideReader, Source
