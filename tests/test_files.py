@@ -17,7 +17,8 @@ from vsv.errors import (
     TransferError,
 )
 from vsv.storage import atomic_write
-from vsv.storage.slide_files import Claim, SlideFiles, store_original
+from vsv.storage.originals import link_original, store_original
+from vsv.storage.slide_files import Claim, SlideFiles
 
 MINE, OTHERS = Claim("a.svs", 1, "a" * 64), Claim("b.svs", 1, "b" * 64)
 
@@ -165,7 +166,7 @@ def test_no_id_leads_outside(files: SlideFiles, name: str) -> None:
 def test_no_file_of_ours_is_taken_for_an_original_in_place(files: SlideFiles, folder: str) -> None:
     path = put(files.root / folder, "a.svs")
     with pytest.raises(BadRequestError):
-        files.link_original("a.svs", path)
+        link_original(files, "a.svs", path)
     assert not path.is_symlink()
 
 
@@ -207,7 +208,7 @@ def test_a_file_that_has_not_arrived_is_missing(files: SlideFiles) -> None:
 
 def test_a_link_is_taken_as_it_is(files: SlideFiles, tmp_path: Path) -> None:
     original = put(tmp_path / "scanner", "a.svs")
-    files.link_original("a.svs", original)
+    link_original(files, "a.svs", original)
     assert files.take("a.svs", "run-1", len(slide_bytes())).readlink() == original
 
 

@@ -120,7 +120,7 @@ def _original(slide: Path) -> tuple[int, int]:
                 return note.size, note.modified
             if not again:
                 raise FileMissingError("the slide's file is not in its place") from error
-            nfs.look(slide.parent)  # another machine may have written the note a moment ago
+            nfs.revalidate(slide.parent)  # another machine may have written the note a moment ago
     raise AssertionError
 
 

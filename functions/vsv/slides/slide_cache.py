@@ -8,6 +8,7 @@ from threading import Lock
 from vsv.errors import FileMissingError, SlideNotFoundError
 from vsv.nonblocking import check_may_wait, is_non_blocking
 from vsv.slides.slide import Slide, open_slide, stamp_of
+from vsv.storage.originals import check_original
 from vsv.storage.slide_files import SlideFiles
 
 # Each holds at most two file descriptors: well inside the 1,024 that Lambda allows.
@@ -68,7 +69,7 @@ class SlideCache:
         check_may_wait()
         path, pyramid = self.files.slide(image_id), self.files.pyramid(image_id)
         try:
-            self.files.check_original(image_id)
+            check_original(self.files, image_id)
             if known is None or known.is_stale or stamp_of(path, pyramid) != known.stamp:
                 known = open_slide(path, pyramid, self.files.associated(image_id, "thumbnail"))
         except FileMissingError as error:
