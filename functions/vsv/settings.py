@@ -62,7 +62,7 @@ class Setting:
         """
         text = environment.get(self.variable)
         if text or (self.blank and text is not None):
-            return self._parsed(text, folder), ENVIRONMENT
+            return self._parse_text(text, folder), ENVIRONMENT
         if folder is not None and self.in_folder is not None and (folder_default := self.in_folder(folder)):
             return folder_default, DATA_FOLDER
         return self.default, DEFAULT
@@ -77,7 +77,7 @@ class Setting:
             f"the setting {self.variable} is missing{f', or not {self.rule}' if self.rule else ''}"
         )
 
-    def _parsed(self, text: str, folder: Path | None) -> object:
+    def _parse_text(self, text: str, folder: Path | None) -> object:
         parse = self.parse if folder is None else self.parse_local or self.parse
         try:
             return parse(text)

@@ -78,7 +78,7 @@ def new_item(record: SlideRecord | ImportRecord | JobRecord) -> Item:
     item = record.to_item()
     for field in _FIELDS[type(record)].values():
         if field.name in item:
-            item[field.name] = _checked(field, item[field.name])
+            item[field.name] = _check_value(field, item[field.name])
         elif field.default is dataclasses.MISSING:
             raise InvalidQueryError(f"{field.name} is missing.")
     _check_size(item)
@@ -90,7 +90,7 @@ def slide_changes(changes: Mapping[str, Any], by: str) -> Item:
 
     Raise InvalidQueryError for unknown attributes, for attributes that only the store sets, and for wrong values.
     """
-    author = _checked(_FIELDS[SlideRecord]["modified_by"], by)
+    author = _check_value(_FIELDS[SlideRecord]["modified_by"], by)
     return _changed_fields(SlideRecord, changes) | {"ModifiedBy": author, "lastModified": now_utc()}
 
 
@@ -125,22 +125,22 @@ def _changed_fields(record_type: RecordType, changes: Mapping[str, Any]) -> Item
 
 def _replacement(field: _Field, value: Any) -> Any:
     if value is not None:
-        return _checked(field, value)
+        return _check_value(field, value)
     if field.default is dataclasses.MISSING:
         raise InvalidQueryError(f"{field.name} cannot be removed.")
     # Status is never absent: a slide without a status would be in no list. Removing the status makes the slide NEW.
-    return None if field.default is None else _checked(field, field.default)
+    return None if field.default is None else _check_value(field, field.default)
 
 
-def _checked(field: _Field, value: Any) -> Any:
-    if not _fits(value, field.kind):
+def _check_value(field: _Field, value: Any) -> Any:
+    if not _has_type(value, field.kind):
         raise InvalidQueryError(f"{field.name} has a wrong value.")
     if field.name in _INDEXED and not is_key(value):
         raise InvalidQueryError(f"{field.name} must be 1 to {MAX_KEY_BYTES} bytes of text.")
     return _plain(value, field.kind)
 
 
-def _fits(value: Any, kind: type) -> bool:
+def _has_type(value: Any, kind: type) -> bool:
     if kind is int:
         return type(value) is int and abs(value) < 2**63
     if kind is float:

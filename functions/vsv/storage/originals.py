@@ -14,7 +14,10 @@ IN_PLACE = "in_place.json"
 
 
 def link_original(files: SlideFiles, filename: str, original: Path) -> None:
-    """Create an incoming file that links to the scanner's file; raise BadRequestError for the data folder's."""
+    """Create an incoming file that is a link to the scanner's file.
+
+    Raise BadRequestError where the scanner's file is in the data folder itself.
+    """
     link, target = files.incoming(filename), original.resolve(strict=True)
     own_folders = (files.root / name for name in FOLDERS)
     if any(target.is_relative_to(folder.resolve()) for folder in own_folders):
