@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from vsv.aws.datasync import Execution, TransferTask, fitting
+from vsv.aws.datasync import Execution, TransferTask, limit_to_filter
 from vsv.errors import TransferError
 from vsv.ingest.runs import is_object
 from vsv.records.models import ImportRecord, ImportState
@@ -134,7 +134,7 @@ def _filenames(
     if so_far.errors % 2:
         return [run.filename]
     others = (one.filename for one in _transferring(imports) if not _was_brought(one, latest))
-    return fitting(list(dict.fromkeys([run.filename, *others])))
+    return limit_to_filter(list(dict.fromkeys([run.filename, *others])))
 
 
 def _was_brought(run: ImportRecord, latest: Execution | None) -> bool:

@@ -1,7 +1,7 @@
-"""The domain that all functions share; it knows no HTTP and no Lambda."""
+"""The domain that all functions share; it imports nothing of HTTP or Lambda."""
 
 import os
 
-# numpy brings OpenBLAS, which starts a thread for each core as it is loaded, and these spin for a while: a third of
-# numpy's import, on the cores that are to decode tiles. Matrices are not multiplied here, or small ones.
+# numpy loads OpenBLAS, which starts one thread per core, and these threads spin for a while: that takes a third of
+# numpy's import time, on the cores that are needed to decode tiles. The domain multiplies small matrices at most.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

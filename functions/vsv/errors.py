@@ -1,8 +1,8 @@
-"""Everything that can go wrong, as one tree that knows no HTTP.
+"""Errors that the domain raises, as one class tree that is independent of HTTP.
 
-Messages are read by technicians and scripts: they say what is wrong and what to do, and never hold a path,
-a traceback or a secret. Each type has a ``kind``, its own or its parent's: ``lambda_support.http`` maps kinds to
-statuses, ``review_slides.graphql_errors`` to GraphQL error types. A test walks this tree.
+Messages are read by technicians and scripts: they say what is wrong and what to do, and never contain a path,
+a traceback or a secret. Each class has a ``kind``, its own or its parent's: ``lambda_support.http`` maps kinds to
+statuses, ``review_slides.graphql_errors`` to GraphQL error types. A test checks every class of this tree.
 """
 
 from enum import Enum
@@ -10,7 +10,7 @@ from typing import ClassVar
 
 
 class ErrorKind(Enum):
-    """What an error means to whoever asked, whatever the protocol."""
+    """What an error means to the client, independent of the protocol."""
 
     BAD_REQUEST = "bad request"
     NOT_FOUND = "not found"
@@ -24,13 +24,13 @@ class ErrorKind(Enum):
 
 
 class VsvError(Exception):
-    """Base of every error that the domain raises on purpose; what states no other kind is answered as internal."""
+    """Base of every error that the domain raises on purpose; a class without a kind of its own counts as internal."""
 
     kind: ClassVar[ErrorKind] = ErrorKind.INTERNAL
 
 
 class BadRequestError(VsvError):
-    """The request itself is wrong; sending it again will not help."""
+    """The request itself is wrong; repeating the same request will not help."""
 
     kind = ErrorKind.BAD_REQUEST
 
@@ -48,17 +48,17 @@ class InvalidQueryError(BadRequestError):
 
 
 class TooLargeError(BadRequestError):
-    """A picture of more pixels than one request may cost."""
+    """An image of more pixels than one request may ask for."""
 
 
 class AnswerTooLargeError(VsvError):
-    """An answer of more bytes than can be sent."""
+    """A response of more bytes than can be sent."""
 
     kind = ErrorKind.TOO_LARGE
 
 
 class UnsupportedError(VsvError):
-    """A request that a protocol's specification allows and that is not served here."""
+    """A request that a protocol's specification allows and that this server does not support."""
 
     kind = ErrorKind.UNSUPPORTED
 
@@ -68,17 +68,17 @@ class InvalidTokenError(BadRequestError):
 
 
 class IllegalTransitionError(BadRequestError):
-    """A slide's status may not follow the one that it has."""
+    """The requested status is not allowed after the slide's present status."""
 
 
 class ForbiddenError(VsvError):
-    """Who asks does not belong to a group that may do this."""
+    """The caller does not belong to a group that may do this."""
 
     kind = ErrorKind.FORBIDDEN
 
 
 class NotFoundError(VsvError):
-    """The thing asked for does not exist."""
+    """The requested object does not exist."""
 
     kind = ErrorKind.NOT_FOUND
 
@@ -88,19 +88,19 @@ class SlideNotFoundError(NotFoundError):
 
 
 class TileNotFoundError(NotFoundError):
-    """The address lies outside the slide's Deep Zoom pyramid."""
+    """The tile address lies outside the slide's Deep Zoom pyramid."""
 
 
 class ImageNotFoundError(NotFoundError):
-    """The slide has no such associated image."""
+    """The slide has no associated image of this name."""
 
 
 class FileMissingError(NotFoundError):
-    """A file that a step needs is not, or no longer, in its place."""
+    """A file that a step needs is missing, or has been removed."""
 
 
 class ConflictError(VsvError):
-    """The stored state is not what the caller believed."""
+    """The stored state differs from the state that the caller assumed."""
 
     kind = ErrorKind.CONFLICT
 
@@ -110,11 +110,11 @@ class AlreadyExistsError(ConflictError):
 
 
 class VersionConflictError(ConflictError):
-    """Somebody else changed the record first: read it again, then decide."""
+    """Another writer changed the record first: read the record again, then decide."""
 
 
 class UnreadableSlideError(VsvError):
-    """The file is not a slide that can be shown; retrying the same bytes will not help."""
+    """The file is not a slide that can be shown; retrying with the same bytes will not help."""
 
     kind = ErrorKind.UNREADABLE
 
@@ -124,7 +124,7 @@ class CorruptTileError(UnreadableSlideError):
 
 
 class UnavailableError(VsvError):
-    """Something outside is not working now (disk, network, store): try again later."""
+    """An external resource (disk, network, store) does not work at present: retry later."""
 
     kind = ErrorKind.UNAVAILABLE
 
@@ -134,7 +134,7 @@ class TransferError(UnavailableError):
 
 
 class NotYetError(UnavailableError):
-    """What was asked for is under way elsewhere: look again in ``seconds``."""
+    """The requested work is in progress elsewhere: retry after ``seconds``."""
 
     def __init__(self, message: str, seconds: float = 60.0) -> None:
         super().__init__(message)
@@ -146,12 +146,12 @@ class FileChangingError(UnavailableError):
 
 
 class SettingsError(VsvError):
-    """The deployment lacks a setting, or one has an impossible value."""
+    """A setting of the deployment is missing or has an impossible value."""
 
     kind = ErrorKind.INTERNAL
 
 
 class LeakError(VsvError):
-    """A copy that was to be published holds something that it must not: nothing was published."""
+    """A copy for publication contains identifying data (PHI): nothing was published."""
 
     kind = ErrorKind.UNREADABLE

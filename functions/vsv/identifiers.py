@@ -1,6 +1,6 @@
-"""Names from outside: file names and slide IDs that are about to become one path component.
+"""Validation of file names and slide IDs from outside, before they become a path component.
 
-Everything is refused that is not plainly safe on every file system we may meet, at the cost of one match.
+A name that is not safe on every supported file system is refused. Each check costs one regular expression match.
 """
 
 import re
@@ -8,44 +8,44 @@ from functools import lru_cache
 
 from vsv.errors import InvalidNameError
 
-# Single-file formats that OpenSlide opens; Aperio's .svs is the one the system is made for.
-# PNG and JPEG are ordinary images, as a TIFF may be.
+# Single-file formats that OpenSlide opens; the system is made for Aperio's .svs.
+# PNG and JPEG files are ordinary images; a TIFF file may be one too.
 SLIDE_SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".scn", ".bif", ".svslide", ".png", ".jpg", ".jpeg")
 ORDINARY_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 MAX_FILENAME = 200
 # \Z and not $: a trailing newline is not part of a name.
 _IMAGE_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?\Z")
 _FILENAME = re.compile(r'[^\x00-\x1f\x7f/\\:*?"<>|.~\s-][^\x00-\x1f\x7f/\\:*?"<>|]*\Z')
-# What Windows keeps for devices, with any suffix, and with blanks before it.
+# Names that Windows reserves for devices, with any suffix, and with blanks before the suffix.
 _DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|COM[\d¹²³]|LPT[\d¹²³])\s*(?:\.|\Z)", re.IGNORECASE)
 
 
 def is_image_id(text: str) -> bool:
-    """Tell whether ``text`` can be an ImageID as it stands."""
+    """Return whether ``text`` is a valid ImageID."""
     return len(text) <= 64 and _is_name(text)
 
 
-@lru_cache(maxsize=1024)  # a viewer asks for hundreds of one slide's tiles
+@lru_cache(maxsize=1024)  # a viewer requests hundreds of tiles of one slide
 def _is_name(text: str) -> bool:
     return _IMAGE_ID.match(text) is not None and _DEVICE.match(text) is None
 
 
 def checked_image_id(text: object) -> str:
-    """Give the ImageID back; raises InvalidNameError where it could not be one."""
+    """Return ``text`` where it is a valid ImageID; raise InvalidNameError otherwise."""
     if not isinstance(text, str) or not is_image_id(text):
         raise InvalidNameError("an ImageID is 1 to 64 letters, digits, dots, dashes or underscores")
     return text
 
 
 def checked_run_id(text: object) -> str:
-    """Give the ID of an import's run back; raises InvalidNameError where it could not be a part of a path."""
+    """Return ``text`` where it is a valid ID of an import run, safe in a path; raise InvalidNameError otherwise."""
     if not isinstance(text, str) or not is_image_id(text):
         raise InvalidNameError("this is not the ID of an import's run")
     return text
 
 
 def is_slide_filename(text: str) -> bool:
-    """Tell whether ``text`` is one plain file name of a slide."""
+    """Return whether ``text`` is one plain file name of a slide."""
     return (
         len(text) <= MAX_FILENAME
         and len(text.encode("utf-8", "surrogatepass")) <= MAX_FILENAME
@@ -57,12 +57,12 @@ def is_slide_filename(text: str) -> bool:
 
 
 def checked_filename(text: object) -> str:
-    """Give the file name back; raises InvalidNameError where it is not one plain name of a slide file."""
+    """Return ``text`` where it is one plain file name of a slide; raise InvalidNameError otherwise."""
     if not isinstance(text, str) or not is_slide_filename(text):
         raise InvalidNameError("filename must be the plain name of a slide file, such as 12345.svs")
     return text
 
 
 def _is_unicode(text: str) -> bool:
-    """Lone surrogates cannot be stored or sent."""
+    """Return whether a text has no lone surrogates, which can be neither stored nor sent."""
     return not any("\ud800" <= character <= "\udfff" for character in text)

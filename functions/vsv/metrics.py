@@ -1,4 +1,4 @@
-"""The names of our metrics, for the functions that count and the dashboard that shows."""
+"""Names of the CloudWatch metrics, for the functions that count and the dashboard that displays."""
 
 NAMESPACE = "VSV"
 IMPORTS_READY = "ImportsReady"
@@ -14,5 +14,5 @@ JOB_FAILED = "JobFailed"
 COUNTS = (IMPORTS_READY, IMPORTS_FAILED, LABEL_REFUSED, FILES_PURGED)
 BYTES = (BYTES_PURGED,)
 MINUTES = (SCAN_TO_VIEWABLE_MINUTES, TRANSFER_MINUTES, JOB_WAIT_MINUTES)
-# Counted for all kinds together, and for each: the dimension "Kind".
+# Counted for all kinds of job together, and for each kind by the dimension "Kind".
 BY_KIND = (JOB_DONE, JOB_FAILED)

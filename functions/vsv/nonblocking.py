@@ -1,20 +1,21 @@
-"""Answering at once or not at all.
+"""Non-blocking mode: raise WouldWaitError instead of waiting for I/O.
 
-An event loop must neither wait for a disk nor work on pixels while others wait. A server tries a request in haste on
-its loop first: what the page cache holds is answered there, anything else breaks off and goes to a thread.
+An event loop must neither wait for a disk nor process pixels while other requests wait. A server first tries a
+request in non-blocking mode on its loop: what the page cache holds is answered there; anything else raises
+WouldWaitError and is handed to a thread.
 """
 
 from contextvars import ContextVar
 
-_is_non_blocking: ContextVar[bool] = ContextVar("in_haste", default=False)
+_is_non_blocking: ContextVar[bool] = ContextVar("non_blocking", default=False)
 
 
 class WouldWaitError(Exception):
-    """The answer needs a disk or work; not one of the domain's errors, because nothing is wrong."""
+    """The response needs a disk read or computation; not an error of the domain, because nothing is wrong."""
 
 
 class non_blocking:  # noqa: N801  used as a function; a generator would cost as much as reading a tile
-    """Let a block raise WouldWaitError rather than wait."""
+    """Context manager that switches non-blocking mode on: its block raises WouldWaitError rather than wait."""
 
     __slots__ = ("_token",)
 
@@ -26,10 +27,10 @@ class non_blocking:  # noqa: N801  used as a function; a generator would cost as
 
 
 is_non_blocking = _is_non_blocking.get
-"""Tells whether waiting is out of the question."""
+"""Return whether non-blocking mode is on."""
 
 
 def check_may_wait() -> None:
-    """Raise WouldWaitError in haste; called before what takes time."""
+    """Raise WouldWaitError in non-blocking mode; called before any slow operation."""
     if _is_non_blocking.get():
         raise WouldWaitError

@@ -1,4 +1,4 @@
-"""The groups of the user pool: who may look at slides, and who may change them and see labels."""
+"""Groups of the user pool: which may view slides, and which may change slides and see labels."""
 
 TECHNICIANS, PATHOLOGISTS, ADMINS = "Technicians", "Pathologists", "Admins"
 WRITERS = frozenset({TECHNICIANS, ADMINS})

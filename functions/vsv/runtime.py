@@ -1,10 +1,10 @@
-"""Puts an installation together, and keeps the one that this process is.
+"""Creation of an installation's services, and the services of this process.
 
-On AWS the services are made of the environment at first use. The standalone server and the command line hand in their
-own with ``use``; then everything else runs the same code.
+On AWS the services are created from the environment at first use. The standalone server and the command line pass
+their own services to ``use``; everything else runs the same code.
 
-Each ``make_…`` function imports what it makes: a cold start loads only what it uses, and a function's package holds
-what a maker imports only where its modules use that service (``package_function.py``).
+Each ``make_…`` function imports the class that it creates: a cold start loads only what it uses, and a function's
+package includes what a maker imports only where its modules use that service (``package_function.py``).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from vsv.errors import SettingsError
 from vsv.services import ImportStarter, Makers, Services
 from vsv.settings import Settings, from_environment, required
 
-if TYPE_CHECKING:  # cold start: a tile has no record
+if TYPE_CHECKING:  # cold start: a tile needs no record
     from collections.abc import Callable
 
     from vsv.delivery.destinations import Destination
@@ -34,13 +34,13 @@ _in_use: Services | None = None
 
 
 def use(services: Services | None) -> None:
-    """Make these the services of this process; None forgets them."""
-    global _in_use  # noqa: PLW0603  Lambda hands a handler nothing but its event
+    """Set the services of this process; None removes them."""
+    global _in_use  # noqa: PLW0603  Lambda passes a handler nothing but its event
     _in_use = services
 
 
 def current() -> Services:
-    """Return this process's services; raise SettingsError where AWS's settings are missing."""
+    """Return the services of this process; raise SettingsError where settings of AWS are missing."""
     if _in_use is None:
         use(on_aws(from_environment()))
     assert _in_use is not None
@@ -67,7 +67,7 @@ def assemble(
     starter: Callable[[], ImportStarter],
     jobs: Callable[[], JobStore],
 ) -> Services:
-    """Return an installation with these stores and this starter; the other services are the same everywhere."""
+    """Return services with these stores and this starter; the other services are the same in every installation."""
     return Services(settings, slides, imports, starter, jobs, _makers())
 
 
@@ -79,7 +79,7 @@ def _makers() -> Makers:
 
 def make_slides(settings: Settings) -> SlideStore:
     """Return the slide records in DynamoDB; raise SettingsError that names a missing table."""
-    # Named first: the tile function may have neither tables nor boto3.
+    # The settings are read first: the tile function may have neither tables nor boto3.
     slides = required(settings.slides_table, "VSV_SLIDES_TABLE")
     review = required(settings.review_table, "VSV_REVIEW_TABLE")
     from vsv.aws.dynamodb.records import DynamoSlideStore  # noqa: PLC0415  cold start: boto3
@@ -102,15 +102,15 @@ def make_jobs(settings: Settings) -> JobStore:
 
 
 def make_starter(imports: ImportStore) -> ImportStarter:
-    """Return what starts imports on AWS: a record in the imports table's stream."""
+    """Return the starter of imports on AWS, which works by a record in the imports table's stream."""
     from vsv.aws.stream_import_starter import StreamStarter  # noqa: PLC0415  cold start: records
 
     return StreamStarter(imports)
 
 
 def make_files(settings: Settings) -> SlideFiles:
-    """Return the data folder; raise SettingsError where there is none."""
-    from vsv.storage.slide_files import SlideFiles  # noqa: PLC0415  cold start: sessions have no files
+    """Return the data folder; raise SettingsError where none is set."""
+    from vsv.storage.slide_files import SlideFiles  # noqa: PLC0415  cold start: sessions need no files
 
     if settings.data is None:
         raise SettingsError("the setting VSV_DATA is missing: the folder where slides are stored")
@@ -125,7 +125,7 @@ def make_slide_cache(files: SlideFiles) -> SlideCache:
 
 
 def make_numeric_ids(files: SlideFiles) -> NumericIds:
-    """Return the slides by number."""
+    """Return the slides by numeric ID."""
     from vsv.storage.numeric_ids import NumericIds  # noqa: PLC0415  cold start
 
     return NumericIds(files)
@@ -139,24 +139,24 @@ def make_destinations(settings: Settings) -> tuple[Destination, ...]:
 
 
 def make_archive(settings: Settings) -> ObjectStore:
-    """Return the archive; raise SettingsError where there is none."""
+    """Return the archive; raise SettingsError where none is set."""
     return make_object_store(required(settings.archive, "VSV_ARCHIVE"), settings.archive_class)
 
 
 def make_published(settings: Settings) -> ObjectStore:
-    """Return where published copies are stored; raise SettingsError where that is nowhere."""
+    """Return the store of published copies; raise SettingsError where none is set."""
     return make_object_store(required(settings.published, "VSV_PUBLISHED"))
 
 
-def make_object_store(where: str, storage_class: str = "STANDARD") -> ObjectStore:
+def make_object_store(location: str, storage_class: str = "STANDARD") -> ObjectStore:
     """Return the store that a setting names, a folder or ``s3://bucket/prefix``; raise SettingsError."""
-    if not where.startswith("s3:"):
-        from vsv.storage.folder_object_store import FolderObjectStore  # noqa: PLC0415  on AWS there are buckets
+    if not location.startswith("s3:"):
+        from vsv.storage.folder_object_store import FolderObjectStore  # noqa: PLC0415  cold start: AWS uses buckets
 
-        return FolderObjectStore(Path(where))
+        return FolderObjectStore(Path(location))
     from vsv.storage.object_store import is_key  # noqa: PLC0415  cold start
 
-    bucket = _BUCKET.match(where)
+    bucket = _BUCKET.match(location)
     prefix = (bucket[2] or "").strip("/") if bucket else ""
     if bucket is None or (prefix and not is_key(prefix)):
         raise SettingsError("a bucket for copies is named as s3://bucket or s3://bucket/prefix")

@@ -1,6 +1,6 @@
-"""What an installation is made of: types only, so that every package may import this module.
+"""Services of an installation: types only, so that every package may import this module.
 
-``vsv.runtime`` says how each service is made.
+``vsv.runtime`` creates the services.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # cold start, and a package imports only from those below it
 
 @dataclass(frozen=True, slots=True)
 class Makers:
-    """How the services are made that are the same on AWS and on one machine; each may raise SettingsError."""
+    """Constructors of the services that are the same on AWS and on one machine; each may raise SettingsError."""
 
     files: Callable[[Settings], SlideFiles]
     slide_cache: Callable[[SlideFiles], SlideCache]
@@ -34,30 +34,30 @@ class Makers:
 
 
 class ImportStarter(Protocol):
-    """Starts imports, and knows what can be known of a file's source from here."""
+    """Starts imports, and describes a file's source as far as this machine can see the source."""
 
     def describe_source(self, filename: str, size: int) -> str | None:
-        """Return where the file comes from, for the record; raise FileMissingError if it plainly is not there."""
+        """Return where the file comes from, for the record; raise FileMissingError if the file is clearly missing."""
 
     def new_source(
         self, filename: str, size: int, known: Collection[str], run: ImportRecord | None
     ) -> str | None:
-        """Return the folder in which a file of that name and size has content of none of the ``known`` checksums.
+        """Return the folder that holds a file of that name and size whose checksum is not among ``known``.
 
-        None where there is none or it cannot be seen. ``run`` is the latest one of that name and size.
-        Raises FileChangingError where the file is there with other sizes only.
+        Return None where there is none or it cannot be seen. ``run`` is the latest run of that name and size.
+        Raise FileChangingError where the folders hold the file in other sizes only.
         """
 
     def start(self, run: ImportRecord) -> None:
         """Start this run; idempotent."""
 
     def has_ended(self, run: ImportRecord) -> bool:
-        """Return whether nothing can be at work on this run any more, whatever its record says."""
+        """Return whether no process can still be working on this run, whatever the run's record says."""
 
 
 @dataclass(frozen=True)
 class Services:
-    """The services of one installation. Each is made when it is first used: a tile needs no database.
+    """The services of one installation, each created at its first use: a tile request needs no database.
 
     The stores and the starter differ between AWS and one machine.
     """
@@ -71,17 +71,17 @@ class Services:
 
     @cached_property
     def files(self) -> SlideFiles:
-        """The data folder; raises SettingsError where there is none."""
+        """The data folder; raises SettingsError where none is set."""
         return self.makers.files(self.settings)
 
     @cached_property
     def slide_cache(self) -> SlideCache:
-        """The opened slides."""
+        """The cache of opened slides."""
         return self.makers.slide_cache(self.files)
 
     @cached_property
     def numeric_ids(self) -> NumericIds:
-        """The slides by number."""
+        """The slides by numeric ID."""
         return self.makers.numeric_ids(self.files)
 
     @cached_property
@@ -101,20 +101,20 @@ class Services:
 
     @cached_property
     def starter(self) -> ImportStarter:
-        """What starts imports."""
+        """The starter of imports."""
         return self.make_starter()
 
     @property
     def destinations(self) -> tuple[Destination, ...]:
-        """The registries that slides' metadata is sent to, read each time: the list may change while this runs."""
+        """The registries that slides' metadata is sent to, read on each access: the list may change at run time."""
         return self.makers.destinations(self.settings)
 
     @cached_property
     def archive(self) -> ObjectStore:
-        """Where archived originals are stored; raises SettingsError where there is no archive."""
+        """The store of archived originals; raises SettingsError where no archive is set."""
         return self.makers.archive(self.settings)
 
     @cached_property
     def published(self) -> ObjectStore:
-        """Where published copies are stored besides here; raises SettingsError where that is nowhere."""
+        """The store of published copies outside the data folder; raises SettingsError where none is set."""
         return self.makers.published(self.settings)

@@ -9,35 +9,34 @@ from pathlib import Path
 
 from vsv.errors import SettingsError
 
-TYPE_CHECKING = False  # as in typing, whose import would take longer than this module's
+TYPE_CHECKING = False  # as in typing, whose import takes longer than this module's
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
-    from _typeshed import DataclassInstance
 
 MIN_SECRET = 16  # characters: fewer could be guessed
-# Where an original is kept; GLACIER and DEEP_ARCHIVE take hours to give it back.
+# S3 storage classes for archived originals; GLACIER and DEEP_ARCHIVE take hours to restore one.
 ARCHIVE_CLASSES = ("STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")
-# Where a setting is read.
+# Where a setting applies.
 ONE_MACHINE, AWS, BOTH, SCANNER = "one machine", "AWS", "one machine and AWS", "the scanner's computer"
 # Where a value comes from.
 DEFAULT, ENVIRONMENT, DATA_FOLDER = "default", "environment", "data folder"
-# Texts, not compiled: a cold start compiles only the patterns of the settings that it has.
+# Patterns stay uncompiled: a cold start compiles only those of the settings that are set.
 _ORIGIN = r"\*||https?://[a-z0-9.:\[\]-]{1,253}"
 _DAYS = r"\d{1,5}(\.\d{1,3})?"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)  # what is generated costs a cold start
+@dataclass(frozen=True, slots=True, eq=False, repr=False)  # each generated method slows a cold start down
 class Setting:
-    """The declaration of one setting: its environment variable, and what its value may be.
+    """The declaration of one setting: its environment variable, and which values are allowed.
 
-    ``about``: one line for people. ``applies``: where it is read. ``default_text``: the default in words, where it is
-    not one value. ``parse``: from the variable's text to the value; raises ValueError where the text is not of the
-    ``form``. ``allows``: whether a value is possible, as ``rule`` says. ``form`` and ``rule`` follow "must" in a
-    message; the rule of a setting that is ``needed`` follows "is missing, or not".
-    ``blank``: whether an empty text is a value; otherwise it is the same as none.
-    ``parse_local`` and ``in_folder``: on one machine, how a text is parsed, and the default by the data folder.
+    ``about`` describes the setting in one line for people; ``applies`` says where the setting is read;
+    ``default_text`` describes a default that is not one value. ``parse`` converts the variable's text to the value
+    and raises ValueError where the text does not have the ``form``. ``allows`` checks a value by the ``rule``.
+    ``form`` and ``rule`` follow "must" in a message; the rule of a setting that is ``needed`` follows "is missing, or
+    not". ``blank`` says whether an empty text is a value; otherwise an empty text counts as unset. ``parse_local``
+    and ``in_folder`` apply on one machine: the parser, and the default that the data folder determines.
     """
 
     variable: str
@@ -56,19 +55,19 @@ class Setting:
     in_folder: Callable[[Path], object] | None = None
 
     def read(self, environment: Mapping[str, str], folder: Path | None = None) -> tuple[Any, str]:
-        """Return the value and where it comes from; raises SettingsError where the text cannot be parsed.
+        """Return the value and where the value comes from; raise SettingsError where the text cannot be parsed.
 
         ``folder`` is the data folder on one machine, None on AWS.
         """
         text = environment.get(self.variable)
         if text or (self.blank and text is not None):
-            return self._parsed(text, folder), ENVIRONMENT
-        if folder is not None and self.in_folder is not None and (found := self.in_folder(folder)):
-            return found, DATA_FOLDER
+            return self._parse_text(text, folder), ENVIRONMENT
+        if folder is not None and self.in_folder is not None and (folder_default := self.in_folder(folder)):
+            return folder_default, DATA_FOLDER
         return self.default, DEFAULT
 
     def check(self, value: object) -> None:
-        """Raise SettingsError where the value is impossible."""
+        """Raise SettingsError where the value is not allowed."""
         if self.allows is None or self.allows(value):
             return
         if not self.needed:
@@ -77,7 +76,7 @@ class Setting:
             f"the setting {self.variable} is missing{f', or not {self.rule}' if self.rule else ''}"
         )
 
-    def _parsed(self, text: str, folder: Path | None) -> object:
+    def _parse_text(self, text: str, folder: Path | None) -> object:
         parse = self.parse if folder is None else self.parse_local or self.parse
         try:
             return parse(text)
@@ -86,28 +85,28 @@ class Setting:
 
 
 def declare(setting: Setting) -> Any:
-    """Return the field of a model that holds the setting's value."""
+    """Return a model field that holds the setting's value."""
     return field(default=setting.default, repr=not setting.secret, metadata={"setting": setting})
 
 
-def declared(model: DataclassInstance | type[DataclassInstance]) -> Iterator[tuple[str, Setting]]:
-    """Yield the name of each field of a model, and the setting that it holds."""
-    for one in fields(model):
-        yield one.name, one.metadata["setting"]
+def declared(model: Any) -> Iterator[tuple[str, Setting]]:
+    """Yield the name and the setting of each field of a model."""
+    for model_field in fields(model):
+        yield model_field.name, model_field.metadata["setting"]
 
 
-def values_of(model: type[DataclassInstance], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Read the values of a model's fields; raises SettingsError where one cannot be parsed."""
+def values_of(model: type[Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Read the values of a model's fields; raise SettingsError where a value cannot be parsed."""
     return {name: setting.read(environment)[0] for name, setting in declared(model)}
 
 
 class Checked:
-    """The base of all models: a value that a setting does not allow raises SettingsError."""
+    """The base of all models: raises SettingsError for a value that its setting does not allow."""
 
     __slots__ = ()
 
-    def __post_init__(self: DataclassInstance) -> None:
-        """Check all fields in their order."""
+    def __post_init__(self) -> None:
+        """Check the values of all fields, in their order."""
         for name, setting in declared(self):
             setting.check(getattr(self, name))
 
@@ -123,12 +122,12 @@ def _days(text: str) -> float:
     return float(text)
 
 
-def _kept_at(text: str) -> str:
-    """Return where copies are kept: a bucket as it is named, a folder by its whole path."""
+def _storage_location(text: str) -> str:
+    """Return where copies are stored: a bucket as it is written, a folder as an absolute path."""
     return text if text.startswith("s3:") else str(Path(text).expanduser().absolute())
 
 
-def _destinations(folder: Path) -> str:
+def _destinations_file(folder: Path) -> str:
     path = folder / "destinations.json"
     return str(path.resolve()) if path.exists() else ""
 
@@ -146,7 +145,7 @@ SITE = Setting(
 
 @dataclass(frozen=True, slots=True)
 class Settings(Checked):
-    """What a function, or one machine, must know of its deployment."""
+    """The settings that a function, or the server on one machine, needs."""
 
     data: Path | None = declare(DATA)
     slides_table: str = declare(Setting("VSV_SLIDES_TABLE", "The DynamoDB table of slides."))
@@ -181,17 +180,17 @@ class Settings(Checked):
     destinations: str = declare(Setting(
         "VSV_DESTINATIONS", "What lists the registries that slides are sent to: a file, or a secret's ARN.",
         applies=BOTH, default_text="one machine: `{data}/destinations.json`, if there is one",
-        in_folder=_destinations,
+        in_folder=_destinations_file,
     ))  # fmt: skip
     archive: str = declare(Setting(
         "VSV_ARCHIVE", "Where archived originals are kept: a folder, or `s3://bucket/prefix`.",
         applies=BOTH, default_text="one machine: `{data}/archive`",
-        parse_local=_kept_at, in_folder=lambda folder: str(folder / "archive"),
+        parse_local=_storage_location, in_folder=lambda folder: str(folder / "archive"),
     ))  # fmt: skip
     published: str = declare(Setting(
         "VSV_PUBLISHED", "Where de-identified copies are published: a folder, or `s3://bucket/prefix`.",
         applies=BOTH, default_text="one machine: `{data}/published`",
-        parse_local=_kept_at, in_folder=lambda folder: str(folder / "published"),
+        parse_local=_storage_location, in_folder=lambda folder: str(folder / "published"),
     ))  # fmt: skip
     archive_class: str = declare(Setting(
         "VSV_ARCHIVE_CLASS", "The storage class of archived originals in a bucket.",
@@ -211,24 +210,24 @@ class Settings(Checked):
 
     @property
     def sending(self) -> bool:
-        """Whether there is a registry that slides are sent to."""
+        """Whether slides are sent to a registry."""
         return bool(self.destinations)
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings of a Lambda function; one that must be there is asked for with ``required``."""
+    """Return the settings of a Lambda function; read a mandatory setting with ``required``."""
     return Settings(**values_of(Settings, environment))
 
 
 def one_machine_settings() -> Iterator[tuple[str, Setting]]:
-    """Yield the settings that one machine reads once its data folder is known, by the names of their fields."""
+    """Yield field name and setting of each setting that one machine reads once its data folder is known."""
     for name, setting in declared(Settings):
         if setting.applies != AWS and setting is not DATA:
             yield name, setting
 
 
 def required(value: str, name: str) -> str:
-    """Return a setting that must be there; raises SettingsError that names it."""
+    """Return a mandatory setting's value; raise SettingsError that names the setting where the value is empty."""
     if not value:
         raise SettingsError(f"the setting {name} is missing")
     return value

@@ -40,7 +40,8 @@ from vsv.lifecycle import job_runner, requests
 from vsv.records.models import JobKind, JobState, Status
 from vsv.services import Services
 from vsv.storage import atomic_write
-from vsv.storage.numeric_ids import give_number
+from vsv.storage.numeric_ids import assign_number
+from vsv.storage.originals import note_original
 from vsv.storage.slide_files import Claim
 from vsv.workflow.transitions import Decider, change
 
@@ -161,7 +162,7 @@ def test_all_protocols_serve_it_as_the_original(services: Services) -> None:
             first, second = get(f"/DeepZoom/{ID}{tile}"), get(f"/DeepZoom/{NAME}{tile}")
             assert (first[0], second[0]) == (200, 200)
             assert first[2] == second[2]
-    number = give_number(services.files, NAME)
+    number = assign_number(services.files, NAME)
     for address in (
         f"/DeepZoom/{NAME}.dzi",
         f"/DeepZoom/{NAME}_files/thumbnail.jpeg",
@@ -226,7 +227,7 @@ def test_an_original_in_place_is_published(tmp_path: Path) -> None:
         scanned = tmp_path / "scanned.svs"
         services.files.slide(ID).rename(scanned)
         services.files.slide(ID).symlink_to(scanned)
-        services.files.note_original(ID, scanned.stat().st_size, scanned.stat().st_mtime_ns)
+        note_original(services.files, ID, scanned.stat().st_size, scanned.stat().st_mtime_ns)
         publish(services, ID, NAME)
         assert not services.files.slide(NAME).is_symlink()
         scanned.touch()

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from transfer_file.following import Following, follow
-from vsv.aws.datasync import FILTER_BYTES, DataSyncTask, Execution, fitting, pattern_of
+from vsv.aws.datasync import FILTER_BYTES, DataSyncTask, Execution, limit_to_filter, pattern_of
 from vsv.errors import TransferError, UnavailableError, VersionConflictError
 from vsv.identifiers import is_slide_filename
 from vsv.records.models import ImportRecord, ImportState
@@ -265,7 +265,7 @@ def test_what_means_something_to_a_filter_is_in_no_filename(special: str) -> Non
 
 def test_a_filter_holds_as_many_names_as_it_takes() -> None:
     names = [f"{number:05}{'ä' * 95}.svs" for number in range(2000)]
-    kept = fitting(names)
+    kept = limit_to_filter(names)
     assert kept == names[: len(kept)]
     assert 400 < len(kept) < 2000
     check_shape("StartTaskExecution", {

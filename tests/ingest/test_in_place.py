@@ -9,6 +9,7 @@ import pytest
 from serve_image.handler import lambda_handler as serve_image
 from vsv.errors import ConflictError
 from vsv.records.models import Status
+from vsv.storage.originals import check_original
 from vsv.workflow.transitions import Decider, change
 
 from tests.support.servers.running import Site, site
@@ -131,4 +132,4 @@ def test_a_link_to_an_original_in_place_is_followed_to_its_end(services: Site, t
     assert tile_status() == 200
     with pytest.raises(ConflictError):
         os.utime(original, ns=(OLD, OLD + 1))
-        services.services.files.check_original("1004486")
+        check_original(services.services.files, "1004486")

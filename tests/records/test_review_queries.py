@@ -114,7 +114,7 @@ class TestSearch:
         self, slides: SlideStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It ends early with a token; the next page goes on from there."""
-        monkeypatch.setattr(review_queries, "MAX_LOOKED_AT", 10)
+        monkeypatch.setattr(review_queries, "MAX_EXTRA_ROWS", 10)
         for number in range(30):
             slides.put_new(slide(f"{number:04d}", slide_id=f"S{number:04d}", scan_date="2026-11-01T00:00:00"))
         slides.put_new(slide("last", slide_id="S9", scan_date="2026-11-02T00:00:00"))

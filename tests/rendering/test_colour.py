@@ -31,7 +31,7 @@ from vsv.rendering.image_request import View
 from vsv.rendering.tiles import Tiling, render_tile
 from vsv.slides.openslide_reader import OpenSlideReader
 from vsv.slides.slide import Slide
-from vsv.storage.numeric_ids import give_number
+from vsv.storage.numeric_ids import assign_number
 
 from tests.support.paths import ROOT
 from tests.support.servers.running import Site
@@ -349,7 +349,7 @@ class TestOverDeepZoom:
     @pytest.mark.parametrize("query", ["", "icc=srgb", "icc=srgb&intent=absolute"])
     def test_all_protocols_give_the_same_tile(self, site: Site, query: str) -> None:
         slide = site.services.slide_cache.slide("A")
-        size, number = slide.grid.tile_size, give_number(site.services.files, "A")
+        size, number = slide.grid.tile_size, assign_number(site.services.files, "A")
         tile = ask(f"A_files/{slide.max_level}/1_0.jpeg", query)["body"]
         region = f"/iiif/A/{size},0,{size},{size}/max/0/default.jpg"
         mine = lambda_handler(http_event("GET", region, query, [(b"host", b"x")]), None)

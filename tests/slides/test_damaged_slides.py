@@ -151,7 +151,7 @@ def test_an_error_that_another_thread_met_does_not_blank_our_tile(tmp_path: Path
     before = stored_level(path, 0)
     replace_tile(path, 0, BAD, b"garbage" * 100)
     slide = opened(path)
-    shared = openslide_handles.opened(path)
+    shared = openslide_handles.open_shared(path)
     with pytest.raises(OpenSlideError):
         shared.read_region((256, 256), 0, (256, 256))
     assert np.array_equal(tile(slide, slide.max_level, 2, 1, "png"), before[256:512, 512:768])
@@ -166,7 +166,7 @@ def opens_or_refuses(path: Path) -> None:
     try:
         slide = open_slide(path, path.with_name("none.tif"), path.with_name("none.jpeg"))
         for level_dz in {0, slide.max_level // 2, slide.max_level}:
-            if not slide.is_dear(level_dz, slide.max_level - level_dz):
+            if not slide.is_expensive(level_dz, slide.max_level - level_dz):
                 render_tile(slide, level_dz, 0, 0, "jpeg")
     except VsvError as error:
         assert str(path.parent) not in str(error)

@@ -80,7 +80,7 @@ def no_openslide(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("OpenSlide was asked")
 
-    monkeypatch.setattr(openslide_handles, "opened", refuse)
+    monkeypatch.setattr(openslide_handles, "open_shared", refuse)
 
 
 def test_pillow_and_imagecodecs_bring_a_decoder() -> None:

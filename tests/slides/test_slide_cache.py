@@ -228,7 +228,7 @@ def test_in_haste_one_goes_to_look_and_the_others_go_on(slides: SlideCache, file
 def test_in_haste_nobody_goes_on_for_long_with_what_was_known(
     slides: SlideCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slide_cache, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(slide_cache, "REVALIDATION_SECONDS", 0)
     slides.slide("A")
     with non_blocking():
         for _ in range(2):

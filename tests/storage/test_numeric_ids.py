@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from vsv.errors import InvalidNameError, SlideNotFoundError, UnavailableError
 from vsv.identifiers import is_image_id
 from vsv.storage import numeric_ids
-from vsv.storage.numeric_ids import END, FIRST_GIVEN, NumericIds, candidates, give_number, parse_number
+from vsv.storage.numeric_ids import END, FIRST_GIVEN, NumericIds, assign_number, candidates, parse_number
 from vsv.storage.slide_files import SlideFiles
 
 from tests.support.servers.running import Site
@@ -26,7 +26,7 @@ def files(tmp_path: Path) -> SlideFiles:
 
 @pytest.mark.parametrize("image_id", ["0", "7", "1004486", "999999999999999"])
 def test_a_plain_number_is_its_own(files: SlideFiles, image_id: str) -> None:
-    assert give_number(files, image_id) == int(image_id)
+    assert assign_number(files, image_id) == int(image_id)
     assert not (files.root / "numbers").exists()
     assert NumericIds(files).image_id(int(image_id)) == image_id
 
@@ -35,10 +35,10 @@ def test_a_plain_number_is_its_own(files: SlideFiles, image_id: str) -> None:
     "image_id", ["0012", "00", "1000000000000000", "9007199254740991", "S1a", "12a", "1e3", "1.5"]
 )
 def test_any_other_gets_one_that_own_numbers_never_reach(files: SlideFiles, image_id: str) -> None:
-    number = give_number(files, image_id)
+    number = assign_number(files, image_id)
     assert FIRST_GIVEN <= number < END
     assert float(number) == number
-    assert give_number(files, image_id) == number
+    assert assign_number(files, image_id) == number
     assert NumericIds(files).image_id(number) == image_id
 
 
@@ -57,13 +57,13 @@ def test_a_number_that_another_slide_has_is_passed_over(
     files: SlideFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(numeric_ids, "candidates", lambda _: iter((FIRST_GIVEN, FIRST_GIVEN + 1)))
-    assert [give_number(files, image_id) for image_id in ("a", "b", "a", "b")] == [
+    assert [assign_number(files, image_id) for image_id in ("a", "b", "a", "b")] == [
         FIRST_GIVEN, FIRST_GIVEN + 1, FIRST_GIVEN, FIRST_GIVEN + 1,
     ]  # fmt: skip
     found = NumericIds(files)
     assert [found.image_id(FIRST_GIVEN), found.image_id(FIRST_GIVEN + 1)] == ["a", "b"]
     with pytest.raises(UnavailableError):
-        give_number(files, "c")
+        assign_number(files, "c")
 
 
 @pytest.mark.parametrize("left", [b"", b"S1", b"S1a", b"../../etc\n", b"\xff\n"])
@@ -73,7 +73,7 @@ def test_a_number_that_was_being_noted_when_the_writer_was_killed(files: SlideFi
     path.write_bytes(left)
     with pytest.raises(SlideNotFoundError):
         NumericIds(files).image_id(int(path.name))
-    assert give_number(files, "S1a") == int(path.name)
+    assert assign_number(files, "S1a") == int(path.name)
     assert NumericIds(files).image_id(int(path.name)) == "S1a"
 
 
@@ -104,24 +104,24 @@ class TestSlidesThatWereImportedBefore:
             raise PermissionError
 
         files.folder("S1a").mkdir()
-        monkeypatch.setattr(numeric_ids, "take", refuse)
+        monkeypatch.setattr(numeric_ids, "claim", refuse)
         assert NumericIds(files).image_id(next(candidates("S1a"))) == "S1a"
 
 
 def test_what_was_found_is_remembered(files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> None:
-    number = give_number(files, "S1a")
+    number = assign_number(files, "S1a")
     found = NumericIds(files)
     assert found.image_id(number) == "S1a"
-    monkeypatch.setattr(numeric_ids, "owner", None)
+    monkeypatch.setattr(numeric_ids, "read_owner", None)
     assert found.image_id(number) == "S1a"
 
 
 def test_few_are_remembered(files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numeric_ids, "MAX_KNOWN", 2)
+    monkeypatch.setattr(numeric_ids, "MAX_CACHED", 2)
     found = NumericIds(files)
     for image_id in ("a", "b", "c"):
-        found.image_id(give_number(files, image_id))
-    assert list(found._known.values()) == ["b", "c"]
+        found.image_id(assign_number(files, image_id))
+    assert list(found._cached.values()) == ["b", "c"]
 
 
 @pytest.mark.parametrize(

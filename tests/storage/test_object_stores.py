@@ -174,7 +174,7 @@ def test_a_stored_copy_that_was_damaged_never_comes_back(tmp_path: Path) -> None
 
 def test_a_disk_that_keeps_something_else_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
-    monkeypatch.setattr(folder_object_store, "_read_back", lambda path: "0" * 64)
+    monkeypatch.setattr(folder_object_store, "_hash_from_disk", lambda path: "0" * 64)
     with pytest.raises(UnavailableError, match="cannot be read back"):
         vault.put(source, KEY, sha256)
     assert vault.find(KEY) is None
@@ -203,7 +203,7 @@ def test_a_disk_that_refuses_is_named_and_keeps_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: str
 ) -> None:
     vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
-    for name in ("folder_object_store._copied", "atomic_write.flush", "atomic_write.write"):
+    for name in ("folder_object_store._copy", "atomic_write.flush", "atomic_write.write"):
         with monkeypatch.context() as patched:
             patched.setattr(f"vsv.storage.{name}", _refuse(number))
             with pytest.raises(UnavailableError, match=told):
@@ -216,7 +216,7 @@ def test_a_disk_that_refuses_is_named_and_keeps_nothing(
 @pytest.mark.skipif(not hasattr(os, "geteuid") or not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_really_full_disk(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="full"), folder_object_store.plain_errors("it"):
-        folder_object_store._copied(written(tmp_path / "a")[0], Path("/dev/full"))
+        folder_object_store._copy(written(tmp_path / "a")[0], Path("/dev/full"))
 
 
 # What a setting names

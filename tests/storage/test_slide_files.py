@@ -16,7 +16,8 @@ from vsv.errors import (
     TransferError,
 )
 from vsv.storage import atomic_write
-from vsv.storage.slide_files import Claim, SlideFiles, store_original
+from vsv.storage.originals import link_original, store_original
+from vsv.storage.slide_files import Claim, SlideFiles
 
 from tests.support.slides.small import OLD, put, slide_bytes
 
@@ -166,7 +167,7 @@ def test_no_id_leads_outside(files: SlideFiles, name: str) -> None:
 def test_no_file_of_ours_is_taken_for_an_original_in_place(files: SlideFiles, folder: str) -> None:
     path = put(files.root / folder, "a.svs")
     with pytest.raises(BadRequestError):
-        files.link_original("a.svs", path)
+        link_original(files, "a.svs", path)
     assert not path.is_symlink()
 
 
@@ -208,7 +209,7 @@ def test_a_file_that_has_not_arrived_is_missing(files: SlideFiles) -> None:
 
 def test_a_link_is_taken_as_it_is(files: SlideFiles, tmp_path: Path) -> None:
     original = put(tmp_path / "scanner", "a.svs")
-    files.link_original("a.svs", original)
+    link_original(files, "a.svs", original)
     assert files.take("a.svs", "run-1", len(slide_bytes())).readlink() == original
 
 

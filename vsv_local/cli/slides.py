@@ -8,7 +8,7 @@ from serve_image.omero.channels import read_color
 from vsv.errors import SlideNotFoundError
 from vsv.records.models import Status
 from vsv.rendering.masks import import_mask
-from vsv.storage.numeric_ids import give_number
+from vsv.storage.numeric_ids import assign_number
 
 from vsv_local.bulk.rendering import all_slides
 from vsv_local.cli.options import data_option, existing, json_option
@@ -49,7 +49,7 @@ def show(image_id: str, data: Path, as_json: bool) -> None:
         record = services.slides.get(image_id)
         if record is None:
             raise SlideNotFoundError(f"Slide {image_id} not found")
-        number = give_number(services.files, image_id)
+        number = assign_number(services.files, image_id)
     item = record.to_item()
     if as_json:
         click.echo(json.dumps(item, indent=2, ensure_ascii=False))

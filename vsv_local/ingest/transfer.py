@@ -10,6 +10,7 @@ from vsv.errors import FileChangingError, FileMissingError, TransferError, Unava
 from vsv.ingest.validation import checksum
 from vsv.pyramids.renderer import Progress
 from vsv.storage import atomic_write
+from vsv.storage.originals import link_original
 from vsv.storage.slide_files import SlideFiles
 
 _BLOCK = 4 << 20
@@ -68,7 +69,7 @@ def link(source: Path, files: SlideFiles, filename: str, size: int) -> Transferr
     if before[0] != size:
         raise FileChangingError("the file has another size now")
     try:
-        files.link_original(filename, source)
+        link_original(files, filename, source)
         digest = edges_checksum(source)
     except OSError as error:
         raise UnavailableError("the file could not be linked into the data folder") from error

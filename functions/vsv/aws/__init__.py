@@ -1,1 +1,1 @@
-"""Adapters of AWS's services; no other package of the domain imports boto3."""
+"""Adapters to AWS services; no other package of the domain imports boto3."""

@@ -1,4 +1,4 @@
-"""The DataSync task that brings files from the scanner's share: one execution at a time, limited to files by name.
+"""The DataSync task that copies files from the scanner's share: one execution at a time, for files by name.
 
 Source: "Filtering data transferred by AWS DataSync" and "FilterRule", AWS DataSync user guide and API reference.
 """
@@ -15,16 +15,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from vsv.errors import UnavailableError
 
-# A filter rule takes 102,400 characters.
+# A filter rule may have 102,400 characters.
 FILTER_BYTES = 100_000
 _ENDED = ("SUCCESS", "ERROR")
-_INVALID = "InvalidRequestException"  # DataSync's one answer to whatever it will not do
+_INVALID = "InvalidRequestException"  # DataSync's error code for any request that it refuses
 _CONFIG = Config(connect_timeout=3, read_timeout=15, retries={"mode": "standard", "max_attempts": 4})
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One execution of the task; ``filenames`` None: it was not limited to any. ``began`` is in UTC."""
+    """One execution of the task; ``filenames`` is None where no filter limits the execution. ``began`` is in UTC."""
 
     arn: str
     status: str
@@ -34,69 +34,70 @@ class Execution:
 
     @property
     def is_running(self) -> bool:
-        """Tell whether it may still write."""
+        """Whether the execution may still write files."""
         return self.status not in _ENDED
 
     @property
     def succeeded(self) -> bool:
-        """Tell whether all that it was to bring was brought and verified."""
+        """Whether all files of the execution were copied and verified."""
         return self.status == "SUCCESS"
 
     def includes(self, filename: str) -> bool:
-        """Tell whether it was to bring this file, where the file is there."""
+        """Return whether the execution copies this file, where the source has the file."""
         return self.filenames is None or filename in self.filenames
 
 
 class TransferTask(Protocol):
-    """What following a transfer asks of DataSync; raises UnavailableError when there is no answer."""
+    """The operations of DataSync that a transfer needs; each raises UnavailableError without a response."""
 
     def latest(self) -> Execution | None:
-        """Give the most recent execution, running or ended; None before the first."""
+        """Return the most recent execution, running or ended; None before the first."""
 
     def execution(self, arn: str) -> Execution:
-        """Give an execution as it is now."""
+        """Return the present state of an execution."""
 
     def start(self, filenames: Sequence[str]) -> str | None:
-        """Start an execution for these files and give its ARN; None where DataSync refuses: one may be running."""
+        """Start an execution for these files; return its ARN, None where DataSync refuses: another may be running."""
 
 
 class DataSyncTask:
-    """The task by its ARN; ``client`` is a boto3 client."""
+    """A DataSync task by its ARN; ``client`` is a boto3 client."""
 
     def __init__(self, arn: str, client: Any = None) -> None:
         self._arn = arn
         self._client = client or boto3.client("datasync", config=_CONFIG)
 
     def latest(self) -> Execution | None:
-        """Give the most recent execution, running or ended; None before the first."""
+        """Return the most recent execution, running or ended; None before the first."""
         with _plain_errors():
             arn = self._client.describe_task(TaskArn=self._arn).get("CurrentTaskExecutionArn")
             try:
-                return self._described(arn) if arn else None
+                return self._describe(arn) if arn else None
             except ClientError as error:
-                # The task may name one that DataSync has forgotten since; one that runs it refuses to start beside.
+                # The task may name an execution that DataSync has deleted; beside a running one, DataSync starts no
+                # other.
                 if error.response["Error"]["Code"] == _INVALID:
                     return None
                 raise
 
     def execution(self, arn: str) -> Execution:
-        """Give an execution as it is now."""
+        """Return the present state of an execution."""
         with _plain_errors():
-            return self._described(arn)
+            return self._describe(arn)
 
-    def _described(self, arn: str) -> Execution:
-        found = self._client.describe_task_execution(TaskExecutionArn=arn)
-        result = found.get("Result", {})
+    def _describe(self, arn: str) -> Execution:
+        description = self._client.describe_task_execution(TaskExecutionArn=arn)
+        result = description.get("Result", {})
         return Execution(
             arn=arn,
-            status=found["Status"],
-            filenames=_filenames(found.get("Includes") or ()),
-            began=found.get("StartTime"),
+            status=description["Status"],
+            filenames=_filenames(description.get("Includes") or ()),
+            began=description.get("StartTime"),
             error=result.get("ErrorCode") or None,
         )
 
     def start(self, filenames: Sequence[str]) -> str | None:
-        """Start an execution for these files and give its ARN; None where DataSync refuses: one may be running."""
+        """Start an execution for these files; return its ARN, None where DataSync refuses: another may be running."""
         includes = [{"FilterType": "SIMPLE_PATTERN", "Value": pattern_of(filenames)}]
         with _plain_errors():
             try:
@@ -110,22 +111,22 @@ class DataSyncTask:
 
 
 def pattern_of(filenames: Sequence[str]) -> str:
-    r"""Give the filter for files directly in the source folder.
+    r"""Return the filter pattern for files directly in the source folder.
 
-    ``*``, ``|`` and ``\`` mean something in a filter; no filename that ``checked_filename`` passes has them.
+    ``*``, ``|`` and ``\`` are special in a filter; ``checked_filename`` refuses filenames with them.
     """
     return "|".join(f"/{filename}" for filename in filenames)
 
 
-def fitting(filenames: Sequence[str]) -> list[str]:
-    """Give the first of the filenames, as many as one filter takes."""
-    kept, room = [], FILTER_BYTES
+def limit_to_filter(filenames: Sequence[str]) -> list[str]:
+    """Return the first of the filenames, as many as fit one filter."""
+    limited, room = [], FILTER_BYTES
     for filename in filenames:
         room -= len(filename.encode()) + 2
         if room < 0:
             break
-        kept.append(filename)
-    return kept
+        limited.append(filename)
+    return limited
 
 
 def _filenames(rules: Sequence[dict[str, str]]) -> frozenset[str] | None:
@@ -136,7 +137,7 @@ def _filenames(rules: Sequence[dict[str, str]]) -> frozenset[str] | None:
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """Turn boto3's errors into ours: its messages hold ARNs."""
+    """Convert boto3's errors to UnavailableError: boto3's messages contain ARNs."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:

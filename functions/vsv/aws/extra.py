@@ -1,4 +1,4 @@
-"""The extra ``aws`` of the Python package: without it there is no boto3, and most labs need none."""
+"""The extra ``aws`` of the Python package, which installs boto3; most labs do not need boto3."""
 
 from importlib.util import find_spec
 

@@ -1,8 +1,8 @@
-"""A vault in a bucket: files of any size, verified by S3 itself, gone on with after a kill.
+"""Object store in a bucket: files of any size, verified by S3, with transfers that continue after a crash.
 
-What a file is, its SHA-256, stands in its object's metadata; an upload that was not finished is no object. Which
-storage class a file gets is a setting, how it is encrypted is the bucket's default.
-Sources: "PutObject" (If-None-Match), "HeadObject", "GetObject", Amazon S3 API reference.
+A file's SHA-256 is stored in its object's metadata; an unfinished upload is no object. The storage class is a
+setting; the encryption is the bucket's default. Sources: "PutObject" (If-None-Match), "HeadObject", "GetObject",
+Amazon S3 API reference.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from vsv.aws.s3_multipart import Place, abandon, upload
+from vsv.aws.s3_multipart import Place, abort_unfinished, upload
 from vsv.aws.s3_restore import check_readable
 from vsv.errors import ConflictError, FileMissingError, UnavailableError
 from vsv.storage import atomic_write
@@ -24,7 +24,7 @@ from vsv.storage.object_store import Stored, checked_key, part_of, plain_errors
 
 log = logging.getLogger(__name__)
 
-# What is fetched by one request.
+# Bytes that one request fetches.
 RANGE = 64 << 20
 _BLOCK = 1 << 20
 _CONFIG = Config(connect_timeout=3, read_timeout=60, retries={"mode": "standard", "max_attempts": 4})
@@ -34,7 +34,7 @@ _TAKEN = {"PreconditionFailed", "412"}
 
 
 def s3_client() -> Any:
-    """Give a boto3 client that does not wait for long."""
+    """Return a boto3 client with short timeouts."""
     return boto3.client("s3", config=_CONFIG)
 
 
@@ -46,82 +46,82 @@ class S3ObjectStore:
         self._client = client or s3_client()
 
     def put(self, source: Path, key: str, sha256: str) -> None:
-        """Upload; see ``Vault``."""
+        """Upload and verify a file; see ``ObjectStore``."""
         place = self._place(key)
         with _plain_errors(), plain_errors("the data folder"):
             size = source.stat().st_size
-            is_ours = self._found(place) is None and self._upload(place, source, size, sha256)
-            if self._found(place) != Stored(size, sha256):
+            is_ours = self._read_stored(place) is None and self._upload(place, source, size, sha256)
+            if self._read_stored(place) != Stored(size, sha256):
                 if not is_ours:
                     raise ConflictError(
                         "another file is stored under this name already: nothing was overwritten"
                     )
-                self._client.delete_object(**place)  # an upload of another content was gone on with
+                self._client.delete_object(**place)  # an unfinished upload of other content was continued
                 raise UnavailableError("the stored copy does not match what was sent: it is stored again")
-            abandon(self._client, place)
+            abort_unfinished(self._client, place)
 
     def _upload(self, place: Place, source: Path, size: int, sha256: str) -> bool:
-        made = {**place, "StorageClass": self._class, "Metadata": {"sha256": sha256}}
+        parameters = {**place, "StorageClass": self._class, "Metadata": {"sha256": sha256}}
         try:
-            upload(self._client, made, source, size, sha256)
+            upload(self._client, parameters, source, size, sha256)
         except ClientError as error:
             if _code(error) not in _TAKEN:
                 raise
-            return False  # somebody was faster
+            return False  # another writer was faster
         return True
 
     def find(self, key: str) -> Stored | None:
-        """Ask S3; see ``Vault``."""
+        """Return the stored size and SHA-256; see ``ObjectStore``."""
         with _plain_errors():
-            return self._found(self._place(key))
+            return self._read_stored(self._place(key))
 
-    def _found(self, place: Place) -> Stored | None:
-        told = self._told(place)
-        return None if told is None else Stored(told["ContentLength"], told["Metadata"].get("sha256", ""))
+    def _read_stored(self, place: Place) -> Stored | None:
+        head = self._head(place)
+        return None if head is None else Stored(head["ContentLength"], head["Metadata"].get("sha256", ""))
 
-    def _told(self, place: Place) -> dict[str, Any] | None:
+    def _head(self, place: Place) -> dict[str, Any] | None:
         try:
-            told: dict[str, Any] = self._client.head_object(**place)
+            head: dict[str, Any] = self._client.head_object(**place)
         except ClientError as error:
             if _code(error) in _MISSING:
                 return None
             raise
-        return told
+        return head
 
     def fetch(self, key: str, target: Path) -> None:
-        """Download in ranges, and go on with what a killed download has left; see ``Vault``."""
+        """Download in ranges, continuing a killed download; see ``ObjectStore``."""
         place = self._place(key)
         with _plain_errors(), plain_errors("the data folder"):
-            if (told := self._told(place)) is None:
+            if (head := self._head(place)) is None:
                 raise FileMissingError("there is no stored copy of this file")
-            check_readable(self._client, place, told)
+            check_readable(self._client, place, head)
             part = part_of(target)
-            self._download({**place, "IfMatch": told["ETag"]}, part, told["ContentLength"])
+            self._download({**place, "IfMatch": head["ETag"]}, part, head["ContentLength"])
             atomic_write.flush(part)
-            if _sha256(part) != told["Metadata"].get("sha256"):
+            if _sha256(part) != head["Metadata"].get("sha256"):
                 part.unlink()
                 raise UnavailableError("the fetched copy does not match what was stored: it is fetched again")
             part.replace(target)
             atomic_write.flush(target.parent)
 
-    def _download(self, wanted: Place, part: Path, size: int) -> None:
+    def _download(self, request: Place, part: Path, size: int) -> None:
         with part.open("ab") as file:
-            # The last range of a killed download may have holes: only those before it are surely here.
-            done = max(0, (min(file.tell(), size) - 1) // RANGE * RANGE)
-            file.truncate(done)
-            while done < size:
-                end = min(done + RANGE, size)
-                answer = self._client.get_object(**wanted, Range=f"bytes={done}-{end - 1}")
-                done += sum(map(file.write, answer["Body"].iter_chunks(_BLOCK)))
+            # The last range of a killed download may have holes: only the ranges before it are certainly complete.
+            downloaded = max(0, (min(file.tell(), size) - 1) // RANGE * RANGE)
+            file.truncate(downloaded)
+            while downloaded < size:
+                end = min(downloaded + RANGE, size)
+                response = self._client.get_object(**request, Range=f"bytes={downloaded}-{end - 1}")
+                downloaded += sum(map(file.write, response["Body"].iter_chunks(_BLOCK)))
                 file.flush()
-                if done != end:
+                if downloaded != end:
                     raise UnavailableError("the bucket sent less than was asked for: it is fetched again")
 
     def remove(self, key: str) -> None:
-        """Remove the object and unfinished uploads; see ``Vault``. What a versioned bucket keeps is its own rule."""
+        """Remove the object and unfinished uploads; see ``ObjectStore``. A versioned bucket keeps old versions."""
         place = self._place(key)
         with _plain_errors():
-            abandon(self._client, place)
+            abort_unfinished(self._client, place)
             self._client.delete_object(**place)
 
     def _place(self, key: str) -> Place:
@@ -140,7 +140,7 @@ def _sha256(path: Path) -> str:
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """Turn boto3's errors into ours; what S3 said is for the log."""
+    """Convert boto3's errors to UnavailableError, and log S3's messages."""
     try:
         yield
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""Secrets Manager: a secret's text."""
+"""Secrets of AWS Secrets Manager."""
 
 import boto3
 from botocore.config import Config
@@ -12,7 +12,7 @@ _CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard",
 def read_secret(arn: str, failed: str) -> str:
     """Return a secret's text, empty where it holds none; raise UnavailableError with the message ``failed``."""
     try:
-        found = boto3.client("secretsmanager", config=_CONFIG).get_secret_value(SecretId=arn)
+        response = boto3.client("secretsmanager", config=_CONFIG).get_secret_value(SecretId=arn)
     except (BotoCoreError, ClientError) as error:
         raise UnavailableError(failed) from error
-    return str(found.get("SecretString", ""))
+    return str(response.get("SecretString", ""))

@@ -1,4 +1,4 @@
-"""Starting imports as executions of the import state machine."""
+"""Start of imports as executions of the Step Functions state machine."""
 
 import hashlib
 import json
@@ -11,14 +11,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from vsv.errors import UnavailableError
 from vsv.records.models import ImportRecord
 
-# At most some 15 s for one start: a batch of the stream's records has to end in time.
+# One start takes 15 s at most: a batch of the stream's records has to end in time.
 CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 2})
 
 
 class StateMachine:
-    """Starts one Step Functions execution for one file version, however often it is asked.
+    """Starts one Step Functions execution for one file version; idempotent.
 
-    The execution's name is made of the run's ID, so that Step Functions itself refuses a second one.
+    The execution's name is derived from the run's ID, so that Step Functions itself refuses a second execution.
     """
 
     def __init__(self, arn: str, client: Any = None) -> None:
@@ -26,7 +26,7 @@ class StateMachine:
         self.client = client or boto3.client("stepfunctions", config=CONFIG)
 
     def start(self, run: ImportRecord) -> None:
-        """Start the run's execution, or find it started; raises UnavailableError when there is no answer."""
+        """Start the run's execution unless it was started before; raise UnavailableError where the call fails."""
         event = {"filename": run.filename, "size": run.size, "runId": run.run_id, "source": run.source}
         name = hashlib.sha256(run.run_id.encode()).hexdigest()[:64]
         try:

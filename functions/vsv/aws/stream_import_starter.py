@@ -1,6 +1,6 @@
-"""Starting imports on AWS from a function in the VPC, where no Step Functions endpoint can be reached.
+"""Start of imports on AWS from a function in the VPC, which cannot reach the Step Functions endpoint.
 
-The imports table's stream starts them: ``start_import`` sees every record that waits for its transfer.
+The imports table's stream starts an import: ``start_import`` receives every record that waits for its transfer.
 """
 
 from collections.abc import Collection
@@ -11,20 +11,20 @@ from vsv.errors import VersionConflictError
 from vsv.records.models import ImportRecord, ImportState
 from vsv.records.stores import ImportStore
 
-# A record written this recently is still on its way through the stream.
+# A record written this recently may not have passed the stream yet.
 ON_ITS_WAY = timedelta(minutes=2)
-# The machine's ``TimeoutSeconds``, and a day in which the stream may have told of the run late.
+# The state machine's ``TimeoutSeconds``, and a day for which the stream may have delivered the record late.
 LONGEST_LIFE = timedelta(days=5 + 1)
 
 
 class StreamStarter:
-    """Touches the record of a run that may have been lost on the way, so that the stream tells of it again."""
+    """Updates the record of a run that the stream may have lost, so that the stream delivers the record again."""
 
     def __init__(self, imports: ImportStore) -> None:
         self._imports = imports
 
     def describe_source(self, filename: str, size: int) -> str | None:  # noqa: ARG002
-        """Give None: the scanner's share cannot be seen from a function."""
+        """Return None: a function cannot see the scanner's share."""
         return None
 
     def new_source(
@@ -34,19 +34,20 @@ class StreamStarter:
         known: Collection[str],  # noqa: ARG002
         run: ImportRecord | None,  # noqa: ARG002
     ) -> str | None:
-        """Give None: the scanner's share cannot be seen from a function."""
+        """Return None: a function cannot see the scanner's share."""
         return None
 
     def start(self, run: ImportRecord) -> None:
-        """Touch the run's record if it has been waiting for its transfer for a while."""
+        """Update the run's record, unchanged, where it has waited for its transfer for longer than ``ON_ITS_WAY``."""
         age = datetime.now(UTC) - datetime.fromisoformat(run.updated_at)
         if run.state is ImportState.TRANSFERRING and age > ON_ITS_WAY:
-            with suppress(VersionConflictError):  # a newer run has its own start
+            with suppress(VersionConflictError):  # a newer run is started separately
                 self._imports.advance(run.filename, run.run_id, {})
 
     def has_ended(self, run: ImportRecord) -> bool:
-        """Tell whether the run's execution must have ended by now; its end may not have been recorded.
+        """Return whether the run's execution must have ended by now, even if its end was not recorded.
 
-        The start counts: each question of the scanner's touches the record, so ``updated_at`` may always be new.
+        The age counts from ``started_at``: each request of the scanner updates the record, so ``updated_at`` may
+        always be recent.
         """
         return datetime.now(UTC) - datetime.fromisoformat(run.started_at) > LONGEST_LIFE

@@ -1,1 +1,1 @@
-"""Barcodes of labels: read, and repaired where they are damaged."""
+"""Barcodes of labels: reading, and repair of damaged codes."""

@@ -1,8 +1,8 @@
-"""Pictures of one label that a barcode reader may find easier: pure functions of 8-bit grey images.
+"""Preprocessing of a label's image for barcode readers: pure functions of 8-bit grey images.
 
-A code that the reader misses on the whole label is mostly turned, small or out of focus. So the places that
-look like a code are cut out, turned upright and brought to a few fixed sizes, which makes every further
-attempt cheap.
+A code that the reader misses on the whole label is usually rotated, small or out of focus. Therefore the regions that
+look like a code are cut out, rotated upright and scaled to a few fixed sizes, which makes every further attempt
+cheap.
 """
 
 import math
@@ -14,16 +14,16 @@ from PIL import Image, ImageFilter, ImageOps
 
 Floats = npt.NDArray[np.float32]
 
-MAX_SIDE = 1600  # a label camera gives 400..1500; more costs time and adds nothing to a code
-GRID = 56  # cells along the longest side when looking for places that hold a code
-AVERAGED_PIXELS = 14  # along a bar, of which a legible one has twice as many
-BUSY = 0.3  # of the way from the usual density of edges to the highest
+MAX_SIDE = 1600  # label cameras deliver 400 to 1500; more pixels cost time and do not help to read a code
+GRID = 56  # cells along the longest side in the search for regions that hold a code
+AVERAGED_PIXELS = 14  # along a bar; a legible bar has twice as many
+BUSY = 0.3  # fraction of the way from the usual density of edges to the highest
 UPRIGHT_PERIOD = 90  # degrees after which the directions of a code's edges repeat
 
 
 @dataclass(frozen=True)
 class Region:
-    """A place on a label that may hold a code: its centre and extent along its own axes, in pixels."""
+    """A region of a label that may hold a code: its centre and extent along its own axes, in pixels."""
 
     centre: tuple[float, float]
     extent: tuple[float, float]
@@ -35,9 +35,12 @@ def bounded_rgb(image: Image.Image) -> Image.Image:
     factor = max(image.size) / MAX_SIDE
     if factor > 1:
         size = (max(1, round(image.width / factor)), max(1, round(image.height / factor)))
-        # Modes with an index per pixel cannot be averaged; reducing first keeps the copies below small.
-        kind = Image.Resampling.NEAREST if image.mode in ("1", "P") else Image.Resampling.BOX
-        image = image.resize(size, kind, reducing_gap=2.0 if kind != Image.Resampling.NEAREST else None)
+        # Modes with an index per pixel cannot be averaged. Reducing before the conversions below keeps their copies
+        # small.
+        resampling = Image.Resampling.NEAREST if image.mode in ("1", "P") else Image.Resampling.BOX
+        image = image.resize(
+            size, resampling, reducing_gap=2.0 if resampling != Image.Resampling.NEAREST else None
+        )
     if "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -46,22 +49,22 @@ def bounded_rgb(image: Image.Image) -> Image.Image:
 
 
 def brightest_channel(rgb: Image.Image) -> Image.Image:
-    """Return the largest of red, green and blue: coloured ink fades, the black of a code stays."""
+    """Return the maximum of red, green and blue: coloured ink fades, the black of a code remains."""
     return Image.fromarray(np.asarray(rgb).max(axis=2))
 
 
 def local_contrast(grey: Image.Image) -> Image.Image:
-    """Even out light and contrast: each pixel against the mean and the spread of its surroundings."""
+    """Return the image normalized by mean and spread of each pixel's surroundings: even light and contrast."""
     radius = max(6, min(grey.size) // 12)
     values = np.asarray(grey, np.float32)
     mean = _surroundings(values, radius)
     spread = _surroundings(np.abs(values - mean), radius)
-    flat = (values - mean) / (spread + 3.0) * 55.0 + 128.0
-    return Image.fromarray(flat.clip(0, 255).astype(np.uint8))
+    even = (values - mean) / (spread + 3.0) * 55.0 + 128.0
+    return Image.fromarray(even.clip(0, 255).astype(np.uint8))
 
 
 def _surroundings(values: Floats, radius: int) -> Floats:
-    """Return the mean around each pixel, computed on a quarter of the resolution."""
+    """Return the mean around each pixel, computed at a quarter of the resolution."""
     height, width = values.shape
     small = (max(1, width // 4), max(1, height // 4))
     reduced = Image.fromarray(values).resize(small, Image.Resampling.BOX)
@@ -70,7 +73,7 @@ def _surroundings(values: Floats, radius: int) -> Floats:
 
 
 def _running_mean(values: Floats, radius: int) -> Floats:
-    """Return the mean over a square of ``2 * radius + 1``, the edge repeated outwards."""
+    """Return the mean over a square of ``2 * radius + 1`` pixels, with the edge repeated outwards."""
     size = 2 * radius + 1
     padded = np.pad(values, ((radius + 1, radius), (radius + 1, radius)), mode="edge").astype(np.float64)
     sums = padded.cumsum(axis=0).cumsum(axis=1)
@@ -79,7 +82,7 @@ def _running_mean(values: Floats, radius: int) -> Floats:
 
 
 def _gradient(grey: Image.Image) -> tuple[Floats, Floats]:
-    """Return the horizontal and vertical slope, of a lightly smoothed image."""
+    """Return the horizontal and vertical gradient of the slightly smoothed image."""
     values = np.asarray(grey.filter(ImageFilter.GaussianBlur(1.0)), np.float32)
     across, down = np.zeros_like(values), np.zeros_like(values)
     across[:, 1:-1] = values[:, 2:] - values[:, :-2]
@@ -88,11 +91,11 @@ def _gradient(grey: Image.Image) -> tuple[Floats, Floats]:
 
 
 def find_regions(grey: Image.Image, most: int = 3) -> list[Region]:
-    """Return up to ``most`` places dense with edges, the densest and largest first."""
+    """Return up to ``most`` regions with a high density of edges, the densest and largest first."""
     if min(grey.size) < 24:
         return []
     across, down = _gradient(grey)
-    # Against the light around it, or a code in the shade would lose to a scratch in the sun.
+    # Relative to the local brightness: otherwise a scratch in bright light would outrank a code in the shade.
     strength = np.hypot(across, down) / (_surroundings(np.asarray(grey, np.float32), 12) + 20.0)
     cell = max(6.0, max(grey.size) / GRID)
     cells = (max(1, round(grey.width / cell)), max(1, round(grey.height / cell)))
@@ -100,23 +103,24 @@ def find_regions(grey: Image.Image, most: int = 3) -> list[Region]:
     density = _running_mean(reduced, 1)
     quiet = float(np.median(density))
     busy = density > quiet + BUSY * (float(np.percentile(density, 99)) - quiet)
-    found = sorted(_islands(busy), key=lambda island: -sum(float(density[at]) for at in island))
+    islands = sorted(_islands(busy), key=lambda island: -sum(float(density[at]) for at in island))
     scale = (grey.width / cells[0], grey.height / cells[1])
-    return [_region(island, scale, across, down) for island in found[:most]]
+    return [_region(island, scale, across, down) for island in islands[:most]]
 
 
 def _islands(busy: npt.NDArray[np.bool_]) -> list[list[tuple[int, int]]]:
-    """Group the true cells that touch each other."""
-    left = {(int(row), int(column)) for row, column in np.argwhere(busy)}
+    """Return the groups of true cells that touch each other."""
+    remaining = {(int(row), int(column)) for row, column in np.argwhere(busy)}
     islands = []
-    while left:
-        island, reached = [], [left.pop()]
-        while reached:
-            row, column = reached.pop()
+    while remaining:
+        island, frontier = [], [remaining.pop()]
+        while frontier:
+            row, column = frontier.pop()
             island.append((row, column))
-            near = {(row + 1, column), (row - 1, column), (row, column + 1), (row, column - 1)} & left
-            left -= near
-            reached.extend(near)
+            adjacent = {(row + 1, column), (row - 1, column), (row, column + 1), (row, column - 1)}
+            neighbours = adjacent & remaining
+            remaining -= neighbours
+            frontier.extend(neighbours)
         islands.append(sorted(island))
     return islands
 
@@ -124,7 +128,7 @@ def _islands(busy: npt.NDArray[np.bool_]) -> list[list[tuple[int, int]]]:
 def _region(
     island: list[tuple[int, int]], scale: tuple[float, float], across: Floats, down: Floats
 ) -> Region:
-    """Measure an island of cells along the direction of the edges inside it."""
+    """Return an island of cells as a region, measured along the direction of the edges inside."""
     rows, columns = np.array(island).T
     top, bottom = int(rows.min() * scale[1]), math.ceil((rows.max() + 1) * scale[1])
     left, right = int(columns.min() * scale[0]), math.ceil((columns.max() + 1) * scale[0])
@@ -133,28 +137,28 @@ def _region(
     cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     along, aside = x * cosine + y * sine, y * cosine - x * sine
     middle = (along.max() + along.min()) / 2, (aside.max() + aside.min()) / 2
-    centre = turned(middle, Region((0.0, 0.0), (0.0, 0.0), angle))
+    centre = to_label(middle, Region((0.0, 0.0), (0.0, 0.0), angle))
     extent = (np.ptp(along) + 4 * max(scale), np.ptp(aside) + 4 * max(scale))
     return Region(centre, (float(extent[0]), float(extent[1])), angle)
 
 
-def turned(point: tuple[float, float], region: Region) -> tuple[float, float]:
-    """Return where a point given along the region's axes, from its centre, lies on the label."""
+def to_label(point: tuple[float, float], region: Region) -> tuple[float, float]:
+    """Return the label coordinates of a point given along the region's axes, from the region's centre."""
     cosine, sine = math.cos(math.radians(region.angle)), math.sin(math.radians(region.angle))
     x, y = point[0] * cosine - point[1] * sine, point[0] * sine + point[1] * cosine
     return float(region.centre[0] + x), float(region.centre[1] + y)
 
 
-def resized(grey: Image.Image, factor: float) -> Image.Image:
-    """Return the image at ``factor`` times its size."""
+def resize(grey: Image.Image, factor: float) -> Image.Image:
+    """Return the image scaled by ``factor``."""
     if factor == 1:
         return grey
     size = (max(1, round(grey.width * factor)), max(1, round(grey.height * factor)))
     return grey.resize(size, Image.Resampling.BICUBIC if factor > 1 else Image.Resampling.BOX)
 
 
-def averaged(grey: Image.Image, along_shorter: bool = True) -> Image.Image:
-    """Average along the bars of an upright linear code, which usually run along the shorter side."""
+def average_bars(grey: Image.Image, along_shorter: bool = True) -> Image.Image:
+    """Return the image averaged along the bars of an upright linear code, which usually follow the shorter side."""
     width, height = grey.size
     if (height <= width) == along_shorter:
         size = (width, max(1, height // AVERAGED_PIXELS))
@@ -175,19 +179,22 @@ def edge_angle(across: Floats, down: Floats) -> float:
 
 
 def cut_out(grey: Image.Image, region: Region, side: int) -> Image.Image:
-    """Return the region upright, its longer side ``side`` pixels, with a margin of the label's brightness."""
+    """Return the region rotated upright, ``side`` pixels long, with a margin of the label's brightness."""
     factor = side / max(region.extent)
-    finer = 1.0 if factor >= 1 else min(2.0, 1 / factor)  # draw finer, then average: no aliasing
-    step = 1 / (factor * finer)
-    width, height = (max(8, round(length * factor * finer)) for length in region.extent)
+    # Where the region shrinks, a finer drawing is averaged, to avoid aliasing.
+    oversampling = 1.0 if factor >= 1 else min(2.0, 1 / factor)
+    step = 1 / (factor * oversampling)
+    width, height = (max(8, round(length * factor * oversampling)) for length in region.extent)
     cosine, sine = math.cos(math.radians(region.angle)) * step, math.sin(math.radians(region.angle)) * step
     x = region.centre[0] - width / 2 * cosine + height / 2 * sine
     y = region.centre[1] - width / 2 * sine - height / 2 * cosine
-    back = (cosine, -sine, x, sine, cosine, y)
-    light = int(np.percentile(np.asarray(grey), 90))
+    inverse = (cosine, -sine, x, sine, cosine, y)
+    background = int(np.percentile(np.asarray(grey), 90))
     upright = grey.transform(
-        (width, height), Image.Transform.AFFINE, back, Image.Resampling.BICUBIC, fillcolor=light
+        (width, height), Image.Transform.AFFINE, inverse, Image.Resampling.BICUBIC, fillcolor=background
     )
-    if finer > 1:
-        upright = upright.resize((round(width / finer), round(height / finer)), Image.Resampling.BOX)
+    if oversampling > 1:
+        upright = upright.resize(
+            (round(width / oversampling), round(height / oversampling)), Image.Resampling.BOX
+        )
     return ImageOps.autocontrast(upright, cutoff=1)

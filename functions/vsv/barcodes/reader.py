@@ -1,7 +1,7 @@
-"""Reads the barcode on a slide's label: first Data Matrix, then QR, Code 128 and Code 39.
+"""Reader of the barcode on a slide's label: first Data Matrix, then QR, Code 128 and Code 39.
 
-A wrong text files a slide under the wrong patient, no text only asks a person to type. So a text counts only
-when enough independent reads agree on it (``VOTES_NEEDED``), and a reading that takes too long is given up.
+A wrong text files a slide under the wrong patient, whereas without a text a person only has to type one. Therefore a
+text is accepted only when enough independent reads agree (``VOTES_NEEDED``), and reading stops when its time is up.
 """
 
 import contextlib
@@ -20,27 +20,34 @@ from PIL import Image
 
 from vsv.barcodes.strategies import ATTEMPTS, Attempt, Picture, Views
 
-RANK = ("Data Matrix", "QR", "Code 128", "Code 39")  # which wins when a label has several
-BUDGET_S = 1.2  # two labels in a hundred more would be read in 2 s, and every import with none take that long
+RANK = ("Data Matrix", "QR", "Code 128", "Code 39")  # which format wins when a label has several codes
+BUDGET_S = (
+    1.2  # 2 s would read 2 % more labels, and delay every import of a slide without a barcode that long
+)
 MAX_TEXT = 100
 MIN_TEXT = 3  # two characters are more likely noise than an identifier
 MIN_SIDE = 8
-# A matrix code corrects its own errors, and a read of it with correction to spare is worth two votes. Code 39
-# has no check character at all; Code 128 has one, of which wrong reads of blurred labels get past one in 103.
+# Matrix codes have error correction: a read with correction to spare counts two votes. Code 39 has no check
+# character; Code 128 has one, which one in 103 wrong reads of blurred labels passes.
 VOTES_NEEDED = {"Data Matrix": 2, "QR": 2, "Code 128": 2, "Code 39": 3}
 SPARE_CORRECTION = 0.25
-MAX_PIXELS = 16_000_000  # no label camera makes more; refusing costs nothing
+MAX_PIXELS = 16_000_000  # no label camera delivers more, so nothing is lost by refusing
 LINEAR_CHARACTERS = frozenset(
     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz -./:;_,#+()$%*&="
 )
-SURE_ATTEMPTS = 9  # made before settling for a code that a better one on the same label would outrank
-SLOWEST_START = {False: 0.25, True: 2.5}  # seconds per megapixel before any was measured; True: redrawing
-LEAST_MEGAPIXELS = 0.1  # below this the time no longer falls with the size
-SPENT = 0.85  # of the budget: the rest is for a machine that is busy just then
-CAUTION = 2.0  # an attempt may cost this many times the slowest so far, per pixel
+SURE_ATTEMPTS = (
+    9  # attempts made before accepting a code that a higher-ranking one on the same label would replace
+)
+SLOWEST_START = {
+    False: 0.25,
+    True: 2.5,
+}  # seconds per megapixel, before the first measurement; True: redrawing
+LEAST_MEGAPIXELS = 0.1  # below this size the time no longer decreases with the size
+SPENT = 0.85  # of the budget; the rest is a reserve for a busy machine
+CAUTION = 2.0  # an attempt may take this many times as long per pixel as the slowest so far
 LIBDMTX_S = 0.5
 LIBDMTX_NAME = "libdmtx.so.0"
-LIBDMTX_GRACE_S = 0.2  # libdmtx finishes the place it is at before it looks at its clock
+LIBDMTX_GRACE_S = 0.2  # libdmtx finishes the region in progress before it checks its timeout
 
 _FORMATS = {
     zxingcpp.BarcodeFormat.DataMatrix: "Data Matrix",
@@ -49,14 +56,14 @@ _FORMATS = {
     zxingcpp.BarcodeFormat.Code39Std: "Code 39",  # as printed: +A stays +A, unlike in "full ASCII" Code 39
 }
 _ALL_FORMATS = zxingcpp.BarcodeFormats(list(_FORMATS))
-_FORMATS[zxingcpp.BarcodeFormat.Code39] = "Code 39"  # what the library calls its finds of Code39Std
+_FORMATS[zxingcpp.BarcodeFormat.Code39] = "Code 39"  # the library reports reads of Code39Std as Code39
 _MATRIX = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.DataMatrix)
 Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
 class Barcode:
-    """A text that was read, the kind of code it stood in, and the reader that read it."""
+    """A barcode's text, its format, and the library that read the text."""
 
     text: str
     format: str
@@ -65,7 +72,7 @@ class Barcode:
 
 @dataclass(frozen=True)
 class Read:
-    """One code read in one picture: ``area`` and ``centre`` in pixels of the label, ``votes`` its worth."""
+    """One code read in one picture: ``area`` and ``centre`` in pixels of the label, ``votes`` the read's weight."""
 
     text: str
     format: str
@@ -80,7 +87,7 @@ def read_label(
     attempts: Sequence[Attempt] = ATTEMPTS,
     clock: Clock = time.monotonic,
 ) -> Barcode | None:
-    """Read the label's most important code, or None when no text is certain within ``budget_s`` seconds.
+    """Return the label's highest-ranking code, None when no text is certain within ``budget_s`` seconds.
 
     Data Matrix wins over QR, Code 128 and Code 39; among codes of one kind the largest, then the topmost, then
     the leftmost.
@@ -91,14 +98,14 @@ def read_label(
     views = Views(image)
     if min(views.grey.size) < MIN_SIDE:
         return None
-    found = _zxing(views, attempts, deadline, clock)
-    if found is None and (text := _libdmtx(views.grey, deadline - clock())):
+    barcode = _read_zxing(views, attempts, deadline, clock)
+    if barcode is None and (text := _read_libdmtx(views.grey, deadline - clock())):
         return Barcode(text, "Data Matrix", "libdmtx")
-    return found
+    return barcode
 
 
 def libdmtx_missing() -> str | None:
-    """Return None when libdmtx can be used, otherwise what is missing and what is lost, for the start-up."""
+    """Return None when libdmtx can be used, otherwise a start-up message that says what is missing and its effect."""
     try:
         _libdmtx_module()
     except (ImportError, OSError) as error:
@@ -111,10 +118,10 @@ def libdmtx_missing() -> str | None:
 
 
 def _libdmtx_module() -> Any:
-    """Import pylibdmtx, which needs distutils: setuptools brings it back on Python 3.12 and newer."""
+    """Return the module pylibdmtx, which needs distutils: on Python 3.12 and newer setuptools provides distutils."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # pylibdmtx compares versions with distutils
-        with contextlib.suppress(ImportError):  # which Python 3.11 still has itself
+        with contextlib.suppress(ImportError):  # Python 3.11 still includes distutils
             importlib.import_module("setuptools")
         search: Any = importlib.import_module("pylibdmtx.dmtx_library")
         search.find_library = _find_libdmtx
@@ -122,16 +129,19 @@ def _libdmtx_module() -> Any:
 
 
 def _find_libdmtx(name: str) -> str | None:
-    """Find libdmtx as the system's loader does; the usual search asks compilers and ldconfig, and Lambda has none."""
+    """Return libdmtx's file name, tried with the system's loader first.
+
+    ``ctypes.util`` searches by compilers and ldconfig, which Lambda does not have.
+    """
     try:
         ctypes.CDLL(LIBDMTX_NAME)
     except OSError:
-        return ctypes.util.find_library(name)  # other systems have other names for it
+        return ctypes.util.find_library(name)  # the library's name differs on other systems
     return LIBDMTX_NAME
 
 
-def _libdmtx(grey: Image.Image, left_s: float) -> str | None:
-    """Ask libdmtx, if it is there and time is left."""
+def _read_libdmtx(grey: Image.Image, left_s: float) -> str | None:
+    """Return the Data Matrix text that libdmtx reads; None without one, without libdmtx or without time left."""
     limit = min(LIBDMTX_S, left_s - LIBDMTX_GRACE_S)
     if limit <= 0.05:
         return None
@@ -139,33 +149,34 @@ def _libdmtx(grey: Image.Image, left_s: float) -> str | None:
         decode = _libdmtx_module().decode
     except (ImportError, OSError):
         return None
-    for found in decode(grey, timeout=int(limit * 1000), max_count=1, shrink=2):
-        text = clean_text(found.data.decode("latin-1"), "Data Matrix")
+    for result in decode(grey, timeout=int(limit * 1000), max_count=1, shrink=2):
+        text = clean_text(result.data.decode("latin-1"), "Data Matrix")
         if text and text.isascii():
             return text
     return None
 
 
-def _zxing(views: Views, attempts: Sequence[Attempt], deadline: float, clock: Clock) -> Barcode | None:
-    """Make one attempt after the other until a text is certain or the next could take too long."""
+def _read_zxing(views: Views, attempts: Sequence[Attempt], deadline: float, clock: Clock) -> Barcode | None:
+    """Return the code of the first attempts that make a text certain; stop before an attempt could take too long."""
     reads: list[Read] = []
     slowest = dict(SLOWEST_START)
     for number, attempt in enumerate(attempts, start=1):
-        seen: list[Read] = []
-        for place in views.places(attempt):
+        attempt_reads: list[Read] = []
+        for region in views.places(attempt):
             before, size = clock(), max(views.megapixels(attempt), LEAST_MEGAPIXELS)
             if before + size * slowest[attempt.redraw] * CAUTION > deadline:
                 break
-            seen += [read for picture in views.pictures(attempt, place) for read in _codes(picture, attempt)]
+            for picture in views.pictures(attempt, region):
+                attempt_reads += _read_codes(picture, attempt)
             slowest[attempt.redraw] = max(slowest[attempt.redraw], (clock() - before) / size)
-        reads += _distinct(seen)
+        reads += _distinct(attempt_reads)
         best = choose(reads)
         if best and (best.format == RANK[0] or number >= SURE_ATTEMPTS):
             return best
     return choose(reads)
 
 
-def _codes(picture: Picture, attempt: Attempt) -> list[Read]:
+def _read_codes(picture: Picture, attempt: Attempt) -> list[Read]:
     """Return the acceptable codes that zxing-cpp reads in one picture."""
     codes = zxingcpp.read_barcodes(
         picture.image,
@@ -174,30 +185,32 @@ def _codes(picture: Picture, attempt: Attempt) -> list[Read]:
         is_pure=attempt.redraw,
         text_mode=zxingcpp.TextMode.Plain,
     )
-    reads = (_read(code, picture) for code in codes)
+    reads = (_to_read(code, picture) for code in codes)
     return [read for read in reads if read]
 
 
-def _read(code: Any, picture: Picture) -> Read | None:
-    """Translate what zxing-cpp found, or None if it is not a text for a label."""
-    kind = _FORMATS.get(code.format)
-    text = clean_text(code.text, kind) if kind and code.valid else None
+def _to_read(result: Any, picture: Picture) -> Read | None:
+    """Return a result of zxing-cpp as a Read, None where its text cannot be a label's."""
+    kind = _FORMATS.get(result.format)
+    text = clean_text(result.text, kind) if kind and result.valid else None
     if kind is None or text is None:
         return None
-    place = code.position
-    corners = [(p.x, p.y) for p in (place.top_left, place.top_right, place.bottom_right, place.bottom_left)]
-    middle = (sum(x for x, _ in corners) / 4, sum(y for _, y in corners) / 4)
-    following = corners[1:] + corners[:1]
-    twice = sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(corners, following, strict=True))
-    unused = (code.extra or {}).get("UEC", 0.0)
+    outline = result.position
+    corners = [
+        (p.x, p.y) for p in (outline.top_left, outline.top_right, outline.bottom_right, outline.bottom_left)
+    ]
+    centre = (sum(x for x, _ in corners) / 4, sum(y for _, y in corners) / 4)
+    next_corners = corners[1:] + corners[:1]
+    double_area = sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(corners, next_corners, strict=True))
+    unused = (result.extra or {}).get("UEC", 0.0)
     votes = 2 if unused >= SPARE_CORRECTION else 1
-    return Read(text, kind, votes, abs(twice) / 2 / picture.factor**2, picture.on_label(*middle))
+    return Read(text, kind, votes, abs(double_area) / 2 / picture.factor**2, picture.on_label(*centre))
 
 
 def clean_text(text: str, kind: str) -> str | None:
-    """Return the text without separators around it, or None where it cannot be an identifier.
+    """Return the text without surrounding separators, None where the text cannot be an identifier.
 
-    Group separators inside are dropped, as a hand scanner does; other control characters condemn the text.
+    Group separators inside are dropped, as hand scanners do; a text with other control characters is refused.
     """
     text = text.strip("\x1c\x1d\x1e\x1f\x04\x00 \t\r\n").replace("\x1d", "")
     if not MIN_TEXT <= len(text) <= MAX_TEXT or not text.isprintable() or "\ufffd" in text:
@@ -208,7 +221,7 @@ def clean_text(text: str, kind: str) -> str | None:
 
 
 def _distinct(reads: list[Read]) -> list[Read]:
-    """Keep one read of each text: an attempt counts once, however many places it was seen at."""
+    """Return the largest read of each text: a text counts once per attempt, in however many regions it was read."""
     largest: dict[tuple[str, str], Read] = {}
     for read in sorted(reads, key=lambda read: read.area):
         largest[read.format, read.text] = read
@@ -216,7 +229,7 @@ def _distinct(reads: list[Read]) -> list[Read]:
 
 
 def choose(reads: Sequence[Read]) -> Barcode | None:
-    """Return the winner of all reads so far, or None while no text has the votes it needs."""
+    """Return the winner of all reads so far, None while no text has enough votes."""
     texts = {(read.format, read.text) for read in reads}
     certain = [text for text in texts if _is_certain(text, reads)]
     if not certain:
@@ -226,18 +239,18 @@ def choose(reads: Sequence[Read]) -> Barcode | None:
 
 
 def _is_certain(text: tuple[str, str], reads: Sequence[Read]) -> bool:
-    """Tell whether the text has its votes, and two more for each vote for another text in the same place."""
+    """Return whether a text has enough votes: two more for each vote for another text in the same place."""
     own = [read for read in reads if (read.format, read.text) == text]
     rivals = [r for r in reads if (r.format, r.text) != text and any(_same_place(r, read) for read in own)]
     needed = VOTES_NEEDED[text[0]] + 2 * sum(read.votes for read in rivals)
     return sum(read.votes for read in own) >= needed
 
 
-def _same_place(one: Read, other: Read) -> bool:
-    return math.dist(one.centre, other.centre) < math.sqrt(max(one.area, other.area)) / 2
+def _same_place(first: Read, second: Read) -> bool:
+    return math.dist(first.centre, second.centre) < math.sqrt(max(first.area, second.area)) / 2
 
 
 def _order(text: tuple[str, str], reads: Sequence[Read]) -> tuple[int, float, float, float, str]:
-    """Return what sorts the winner first: kind, then size, then place."""
+    """Return the sort key that puts the winner first: format, then size, then position."""
     first = next(read for read in reads if (read.format, read.text) == text)
     return RANK.index(first.format), -first.area, first.centre[1], first.centre[0], first.text

@@ -16,7 +16,8 @@ from vsv.deidentification.policy import Policy
 from vsv.deidentification.tag_allowlist import ALLOWED, DESCRIPTION, PLACES, PROFILE, TABLES, tag_name
 from vsv.errors import UnreadableSlideError
 from vsv.formats.random_access import OpenFile
-from vsv.formats.tiff import MAX_PAGES, Entry, Page, Reader, read_pages, spans
+from vsv.formats.tiff import Page, read_pages, spans
+from vsv.formats.tiff_directories import MAX_PAGES, Entry, Reader
 from vsv.slides.levels import MAX_TILE_BYTES
 
 _MAX_GAP = 7  # structures begin at multiples of eight

@@ -23,7 +23,8 @@ from vsv.deidentification.tag_allowlist import (
 )
 from vsv.errors import CorruptTileError, UnavailableError, UnreadableSlideError
 from vsv.formats.random_access import OpenFile
-from vsv.formats.tiff import MAX_TABLES_BYTES, Entry, Page, Reader, directories, read_pages, spans
+from vsv.formats.tiff import MAX_TABLES_BYTES, Page, read_pages, spans
+from vsv.formats.tiff_directories import Entry, Reader, directories
 from vsv.formats.tiff_writer import Tags, TiffWriter
 from vsv.rendering.icc import MAX_BYTES
 from vsv.slides.levels import MAX_TILE_BYTES

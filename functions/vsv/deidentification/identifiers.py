@@ -17,7 +17,8 @@ from vsv.deidentification.tag_allowlist import DESCRIPTION, PLACES, PROFILE, TAB
 from vsv.errors import UnreadableSlideError
 from vsv.formats.aperio_description import parse_tags, scan_time
 from vsv.formats.random_access import OpenFile
-from vsv.formats.tiff import Entry, Reader, directories, read_pages
+from vsv.formats.tiff import read_pages
+from vsv.formats.tiff_directories import Entry, Reader, directories
 from vsv.records.models import SlideRecord
 from vsv.rendering.associated_images import read_associated
 from vsv.rendering.icc import MAX_BYTES

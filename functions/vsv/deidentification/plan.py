@@ -77,7 +77,7 @@ def is_ours(files: SlideFiles, plan: Plan) -> bool:
 
 
 def _claim(folder: Path) -> Any:
-    nfs.look(folder.parent, folder)
+    nfs.revalidate(folder.parent, folder)
     try:
         return json.loads((folder / CLAIM).read_bytes())
     except (OSError, ValueError):
@@ -90,7 +90,7 @@ def check_free(services: Services, name: str) -> None:
         raise AlreadyExistsError(
             f"{name} was the name of a slide that was withdrawn or deleted: choose another"
         )
-    if nfs.is_there(services.files.folder(name)) or services.slides.get(name) is not None:
+    if nfs.exists_uncached(services.files.folder(name)) or services.slides.get(name) is not None:
         raise AlreadyExistsError(f"{name} is the name of another slide: choose another")
 
 

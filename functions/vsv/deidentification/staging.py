@@ -26,6 +26,7 @@ from vsv.rendering.regions import region
 from vsv.services import Services
 from vsv.slides.slide import Slide, open_slide
 from vsv.storage import atomic_write
+from vsv.storage.originals import check_original
 from vsv.storage.slide_files import SLIDE
 
 PYRAMID, THUMBNAIL, DESCRIPTION = "pyramid.tif", "thumbnail.jpeg", "published.json"
@@ -44,7 +45,7 @@ def make(services: Services, record: SlideRecord, plan: Plan) -> Plan:
     stage, policy = stage_folder(services.files, record.image_id), read_policy(plan.policy)
     clear(stage)
     stage.mkdir(parents=True)
-    services.files.check_original(record.image_id)
+    check_original(services.files, record.image_id)
     original, copy = services.files.slide(record.image_id), stage / SLIDE
     report = write_copy(
         original, copy, policy, days_earlier(policy, services.files.root, record.case_id or record.image_id)

@@ -35,7 +35,7 @@ from vsv.ingest.validation import checksum
 from vsv.records.models import JobRecord, SlideRecord, Status
 from vsv.services import Services
 from vsv.storage import atomic_write
-from vsv.storage.numeric_ids import give_number
+from vsv.storage.numeric_ids import assign_number
 from vsv.storage.slide_files import DISK, SLIDE
 from vsv.workflow.transitions import BY_ADMINS
 
@@ -190,7 +190,7 @@ def _put_in_place(services: Services, image_id: str, plan: Plan) -> None:
         if path.parent != folder:
             path.rename(folder / part)
             atomic_write.flush(folder)
-    give_number(services.files, plan.name)
+    assign_number(services.files, plan.name)
     services.slide_cache.forget(plan.name)
 
 

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Mapping
 
 from vsv.errors import UnreadableSlideError
-from vsv.formats.tiff import INTEGER_CODES, TYPE_BYTES, Entry, Reader
+from vsv.formats.tiff_directories import INTEGER_CODES, TYPE_BYTES, Entry, Reader
 from vsv.formats.tiff_writer import Tags
 
 _BYTE, _SHORT, _LONG, _RATIONAL, _LONG8 = 1, 3, 4, 5, 16

@@ -1,4 +1,4 @@
-"""Aperio's image descriptions: what the scanner says about a scan.
+"""Aperio's image descriptions: the scanner's metadata of a scan.
 
 A description is a first line naming the library, a line of geometry, then ``key = value`` pairs between bars.
 Source: Aperio, "Digital Slides and Third-Party Data Interchange", and slides seen in archives.
@@ -15,38 +15,39 @@ _ZONE = re.compile(r"(?:GMT|UTC)?\s*([+-])(\d{2}):?(\d{2})\Z")
 
 @dataclass(frozen=True, slots=True)
 class ScanTime:
-    """When a slide was scanned: ISO 8601, and the zone it is in, "local" where the slide names none."""
+    """The time of a scan in ISO 8601, and its time zone: "local" where the slide names none."""
 
     text: str
     zone: str
 
 
 def is_aperio(description: str) -> bool:
-    """Tell whether a first page's description makes its file an Aperio slide, as OpenSlide decides it."""
+    """Return whether the description of a file's first page makes the file an Aperio slide, as OpenSlide decides."""
     return description.startswith("Aperio")
 
 
 def parse_tags(description: str) -> dict[str, str]:
-    """Give every ``key = value`` of a description; of repeated keys the last counts, as in OpenSlide.
+    """Return the ``key = value`` pairs of a description; the last of repeated keys counts, as in OpenSlide.
 
-    The library and the geometry stand under "Description". Odd control characters are dropped.
+    The lines of library and geometry are stored under "Description". Unprintable characters other than line feeds are
+    dropped.
     """
     head, *pairs = description.replace("\r\n", "\n").split("|")
     tags = {}
     for pair in pairs[:MAX_TAGS]:
-        key, found, value = pair.partition("=")
-        if found and key.strip():
+        key, equals, value = pair.partition("=")
+        if equals and key.strip():
             tags[_clean(key, MAX_KEY)] = _clean(value, MAX_VALUE)
     return {**tags, "Description": _clean(head, MAX_VALUE)} if head.strip() else tags
 
 
 def _clean(text: str, limit: int) -> str:
-    kept = "".join(c for c in text if c.isprintable() or c == "\n")
-    return kept.strip()[:limit]
+    printable = "".join(c for c in text if c.isprintable() or c == "\n")
+    return printable.strip()[:limit]
 
 
 def scan_time(tags: dict[str, str]) -> ScanTime | None:
-    """Give the scan's date and time, or None where the slide has no readable date."""
+    """Return the scan's date and time, None where the slide has no readable date."""
     day = _parse(tags.get("Date", ""), _DATE_FORMATS)
     if day is None:
         return None
@@ -69,9 +70,9 @@ def _parse(text: str, formats: tuple[str, ...]) -> datetime | None:
 
 
 def positive_number(text: str | None) -> float | None:
-    """Give a positive, finite number, or None."""
+    """Return the positive, finite number that a text spells, None for any other text."""
     try:
         value = float(text or "")
     except ValueError:
         return None
-    return value if 1e-9 < value < 1e9 else None  # stores take no extremes
+    return value if 1e-9 < value < 1e9 else None  # stores accept no extreme values

@@ -1,10 +1,10 @@
 """OpenJPEG's decoder, called by ctypes in the library that Pillow's wheel carries, without the interpreter's lock.
 
-No package that brings an OpenJPEG reduces, keeps subsampled components as stored and leaves out the component
-transform without that lock (docs/performance.md, "OpenJPEG libraries"). So this module calls libopenjp2 itself. It
-relies on a file in a private folder, on the functions in ``SIGNATURES`` and on the layout of two structures:
-tests/formats/test_openjpeg_library.py pins them all. Where no library passes every check of ``load``, ``available``
-returns False, one line of log says why, and OpenSlide decodes, more slowly.
+No package that includes OpenJPEG can reduce, keep subsampled components as stored and leave out the component
+transform while the lock is released (docs/performance.md, "OpenJPEG libraries"). So this module calls libopenjp2
+directly. It relies on a file in a private folder, on the functions in ``SIGNATURES`` and on the layout of two
+structures: tests/formats/test_openjpeg_library.py pins all of these. Where no library passes every check of ``load``,
+``available`` returns False, one log line says why, and OpenSlide decodes, more slowly.
 Source: openjpeg.h, versions 2.4 and 2.5.
 """
 
@@ -36,21 +36,21 @@ from vsv.errors import CorruptTileError
 log = logging.getLogger(__name__)
 
 Plane = npt.NDArray[np.uint8]
-# One array of three dimensions where all components are of one size.
+# A single array of three dimensions where all components have the same size.
 Planes = list[Plane] | npt.NDArray[np.uint8]
 
 _RAW_CODESTREAM = 0  # OPJ_CODEC_J2K
 _NO_MORE = c_size_t(-1).value
-# opj_dparameters_t has some 8 KiB of file names; the first field is the number of resolutions to leave out.
+# opj_dparameters_t holds about 8 KiB of file names; its first field is the number of resolutions to discard.
 _PARAMETERS_BYTES = 32768
 _SMALLEST_BUFFER = 64
 _VERSIONS = {"2.4", "2.5"}
-# Where wheels keep their shared libraries, from the package's folder: of Linux, and of macOS.
+# Where wheels keep their shared libraries, relative to the package's folder: on Linux, and on macOS.
 _PRIVATE_FOLDERS = {"imagecodecs": ("../imagecodecs.libs",), "PIL": ("../pillow.libs", ".dylibs")}
-# imagecodecs, a development package, carries a build that is an eighth faster than Pillow's.
+# imagecodecs, a development package, includes a build that is an eighth faster than Pillow's.
 PACKAGES = ("imagecodecs", "PIL")
 _PATTERNS = ("libopenjp2*.so*", "libopenjp2*.dylib")
-# Four by four pixels without loss: the first one, and all others, of each component.
+# A lossless picture of four by four pixels: for each component, the value of the first pixel and of all others.
 _KNOWN_PIXELS = ((1, 128), (2, 7), (3, 200))
 _KNOWN_PICTURE = bytes.fromhex(
     "ff4fff51002f000000000004000000040000000000000000000000040000000400000000000000000003070101070101070101"
@@ -64,7 +64,7 @@ _COMPONENT_NUMBERS = (
 
 
 class UnusableLibraryError(Exception):
-    """A file is not the OpenJPEG that this module knows how to call; the message says why."""
+    """A file is not an OpenJPEG library that this module can call; the message says why."""
 
 
 class Component(Structure):
@@ -93,7 +93,7 @@ class _Input(Structure):
 
 _Read = ctypes.CFUNCTYPE(c_size_t, c_void_p, c_size_t, c_void_p)
 _ImagePointer = POINTER(DecodedImage)
-# Result and arguments of each function that is called. Handles are pointers.
+# Result type and argument types of each called function. Handles are pointers.
 SIGNATURES = {
     "opj_version": (c_char_p,),
     "opj_create_decompress": (c_void_p, c_int),
@@ -128,20 +128,20 @@ _ALL_COMPONENTS = (c_uint32 * 3)(0, 1, 2)
 
 
 def available() -> bool:
-    """Return whether OpenJPEG can be called."""
+    """Return whether a usable OpenJPEG library was found."""
     return _library() is not None
 
 
 @cache
 def _library() -> ctypes.CDLL | None:
-    """Return the first library that can be used; log once why there is none."""
-    refused = []
+    """Return the first usable library; None, with one line of log that says why, where there is none."""
+    refusals = []
     for path in (path for package in PACKAGES for path in bundled(package)):
         try:
             return load(path)
         except UnusableLibraryError as error:
-            refused.append(str(error))
-    reasons = "; ".join(refused) or "Pillow's package holds none"
+            refusals.append(str(error))
+    reasons = "; ".join(refusals) or "Pillow's package holds none"
     log.warning("OpenSlide decodes JPEG 2000 slides, more slowly: no usable OpenJPEG library (%s)", reasons)
     return None
 
@@ -150,7 +150,8 @@ def bundled(package: str) -> list[Path]:
     """Return the libopenjp2 files in the wheel of ``package`` (PIL or imagecodecs), without importing it.
 
     Wheels keep their shared libraries in a private folder, each under a name with a hash of its content, so that two
-    packages never share one. No public function leads there: only the folder's name and a pattern find the file.
+    packages never share a library. No public function returns the path: the folder's name and a pattern find the
+    file.
     """
     try:
         spec = find_spec(package)
@@ -163,7 +164,7 @@ def bundled(package: str) -> list[Path]:
 
 
 def load(path: Path) -> ctypes.CDLL:
-    """Load an OpenJPEG library and check all that is relied on; raises UnusableLibraryError.
+    """Load an OpenJPEG library and check all that this module relies on; raise UnusableLibraryError.
 
     ctypes releases the interpreter's lock while a function of a ``CDLL`` runs.
     """
@@ -174,9 +175,9 @@ def load(path: Path) -> ctypes.CDLL:
             function.restype, function.argtypes = result, arguments
     except (OSError, AttributeError) as error:
         raise UnusableLibraryError(f"{path.name}: {error}") from error
-    found = version(library)
-    if found.rpartition(".")[0] not in _VERSIONS:
-        raise UnusableLibraryError(f"{path.name}: unknown version {found}")
+    reported = version(library)
+    if reported.rpartition(".")[0] not in _VERSIONS:
+        raise UnusableLibraryError(f"{path.name}: unknown version {reported}")
     if not _decodes_known_picture(library):
         raise UnusableLibraryError(f"{path.name}: wrong pixels for a known picture")
     return library
@@ -201,7 +202,7 @@ def _decodes_known_picture(library: ctypes.CDLL) -> bool:
 def decode(data: bytes, reduce: int = 0, *, as_coded: bool = False) -> Planes:
     """Decode a codestream whose header was checked, halved ``reduce`` times, into one array for each component.
 
-    ``as_coded``: without the component transform at its end. Raises CorruptTileError.
+    ``as_coded`` leaves out the component transform. Raise CorruptTileError where the codestream is damaged.
     """
     library = _library()
     assert library is not None, "callers check available() first"
@@ -218,7 +219,7 @@ def decode_with(library: ctypes.CDLL, data: bytes, reduce: int = 0, *, as_coded:
 def decoded_image(
     library: ctypes.CDLL, data: bytes, reduce: int = 0, *, as_coded: bool = False
 ) -> Iterator[DecodedImage]:
-    """Decode into OpenJPEG's own memory, which is freed when the context ends; raises CorruptTileError."""
+    """Yield an image decoded into OpenJPEG's memory, which is freed when the context ends; raise CorruptTileError."""
     source = _Input(ctypes.cast(c_char_p(data), c_void_p), len(data), 0)
     stream = library.opj_stream_create(max(len(data), _SMALLEST_BUFFER), 1)
     codec = library.opj_create_decompress(_RAW_CODESTREAM)
@@ -248,7 +249,7 @@ def decoded_image(
 
 @cache
 def _parameters(library: ctypes.CDLL, reduce: int) -> ctypes.Array[ctypes.c_char]:
-    """Return the decoder's parameters, which OpenJPEG only reads."""
+    """Return the decoder's parameters for ``reduce``; they can be cached because OpenJPEG only reads them."""
     parameters = ctypes.create_string_buffer(_PARAMETERS_BYTES)
     library.opj_set_default_decoder_parameters(parameters)
     c_uint32.from_buffer(parameters).value = reduce
@@ -256,17 +257,17 @@ def _parameters(library: ctypes.CDLL, reduce: int) -> ctypes.Array[ctypes.c_char
 
 
 def _samples(component: Component) -> npt.NDArray[np.int32]:
-    """Return a component's samples of 32 bits, in OpenJPEG's memory."""
+    """Return a component's 32-bit samples as a view of OpenJPEG's memory."""
     if not component.data:
         raise CorruptTileError("the tile's JPEG 2000 is damaged")
     return np.ctypeslib.as_array(component.data, (component.height, component.width))
 
 
 def _planes(samples: list[npt.NDArray[np.int32]]) -> Planes:
-    """Copy samples into arrays of 8 bits."""
-    if len({part.shape for part in samples}) > 1:
-        return [part.astype(np.uint8) for part in samples]
+    """Return 8-bit copies of the components' samples."""
+    if len({component.shape for component in samples}) > 1:
+        return [component.astype(np.uint8) for component in samples]
     out = np.empty((len(samples), *samples[0].shape), np.uint8)
-    for plane, part in zip(out, samples, strict=True):
-        np.copyto(plane, part, casting="unsafe")
+    for plane, component in zip(out, samples, strict=True):
+        np.copyto(plane, component, casting="unsafe")
     return out

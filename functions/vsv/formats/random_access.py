@@ -1,4 +1,4 @@
-"""Files that are read by position, from any thread, for as long as anybody needs them."""
+"""Files that any thread reads by position and that stay open while they are referenced."""
 
 import errno
 import os
@@ -7,15 +7,16 @@ from pathlib import Path
 from vsv.errors import FileMissingError, UnavailableError
 from vsv.nonblocking import WouldWaitError, is_non_blocking
 
-# Only Linux tells whether a read would have to wait for the disk.
+# Only Linux can report that a read would have to wait for the disk.
 _NO_WAIT = getattr(os, "RWF_NOWAIT", None)
 
 
 class OpenFile:
-    """A file descriptor that lives as long as anybody uses it.
+    """A file descriptor that is closed when its last reference goes.
 
-    Readers in other threads keep it alive by reference, so that dropping a slide from a cache never closes a
-    file under a read. ``is_stale``: another machine has removed the file, and the file server with it.
+    References of readers in other threads keep the descriptor open, so that evicting a slide from a cache never
+    closes a file during a read. ``is_stale``: another machine has removed the file, and the file server no longer has
+    it.
     """
 
     is_stale = False
@@ -31,17 +32,17 @@ class OpenFile:
             raise UnavailableError("the slide's file cannot be opened now") from error
 
     def read(self, at: int, length: int) -> bytes:
-        """Read up to ``length`` bytes; fewer only at the end of the file. Threads do not disturb each other."""
+        """Return up to ``length`` bytes from ``at``; fewer only at the end of the file. Safe from several threads."""
         if is_non_blocking():
-            return self._read_at_once(at, length)
+            return self._read_non_blocking(at, length)
         try:
             return os.pread(self.fd, length, at)
         except OSError as error:
             self.is_stale = error.errno == errno.ESTALE
             raise UnavailableError("the slide's file cannot be read now") from error
 
-    def _read_at_once(self, at: int, length: int) -> bytes:
-        """Read what the page cache holds; raises WouldWaitError for all else, the file's end included."""
+    def _read_non_blocking(self, at: int, length: int) -> bytes:
+        """Return bytes of the page cache; raise WouldWaitError for all others and at the end of the file."""
         data = bytearray(length)
         try:
             if _NO_WAIT is None or os.preadv(self.fd, [data], at, _NO_WAIT) != length:
@@ -51,7 +52,7 @@ class OpenFile:
         return bytes(data)
 
     def size(self) -> int:
-        """Give the file's size in bytes."""
+        """Return the file's size in bytes."""
         return os.fstat(self.fd).st_size
 
     def __del__(self) -> None:

@@ -1,7 +1,7 @@
-"""Writing BigTIFF pages of blocks that are JPEG already, one after the other, in memory that does not grow.
+"""Writer of BigTIFF pages from JPEG blocks, one page after the other, in constant memory.
 
-TIFF libraries encode what they write, or ask for their encoders before they take blocks that need none. This
-writes exactly what ``tiff.py`` reads. Sources: TIFF 6.0, its Technical Note 2, and the BigTIFF design.
+TIFF libraries encode the blocks that they write, or require their encoders even for blocks that are encoded already.
+This module writes exactly what ``tiff.py`` reads. Sources: TIFF 6.0, its Technical Note 2, and the BigTIFF design.
 """
 
 import struct
@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from vsv.formats.tiff import COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, TYPE_BYTES
+from vsv.formats.tiff import COMPRESSION_JPEG, PHOTOMETRIC_YCBCR
+from vsv.formats.tiff_directories import TYPE_BYTES
 
 _HEADER = b"II" + struct.pack("<HHHQ", 43, 8, 0, 0)
 _FIRST_PAGE_AT = 8
@@ -19,13 +20,13 @@ _ASCII, _SHORT, _LONG, _UNDEFINED, _LONG8 = 2, 3, 4, 7, 16
 _CODES = {_SHORT: "H", _LONG: "I", _LONG8: "Q"}
 _OFFSETS, _COUNTS = {True: 324, False: 273}, {True: 325, False: 279}  # of tiles, of strips
 
-Value = tuple[int, ...] | bytes  # bytes: as they are to be stored
+Value = tuple[int, ...] | bytes  # bytes: stored unchanged
 Tags = dict[int, tuple[int, Value]]  # field type and value by tag
 
 
 @dataclass(frozen=True, slots=True)
 class PageLayout:
-    """What a page says of itself: 8-bit YCbCr in square tiles, or in strips of ``strip_rows`` where it has no tiles.
+    """The description of a page: 8-bit YCbCr in square tiles, or in strips of ``strip_rows`` without tiles.
 
     ``subsampling`` is how many pixels one chroma sample spans, across and down.
     """
@@ -41,14 +42,14 @@ class PageLayout:
 
     @property
     def blocks(self) -> int:
-        """How many tiles or strips the page has."""
+        """The number of the page's tiles or strips."""
         if self.tile_size:
             return -(-self.width_px // self.tile_size) * -(-self.height_px // self.tile_size)
         return -(-self.height_px // self.strip_rows)
 
 
 class TiffWriter:
-    """Appends pages to an empty binary file; after each page what is written is a complete TIFF."""
+    """Appends pages to an empty binary file; the file is a complete TIFF after each page."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -56,13 +57,13 @@ class TiffWriter:
         self._link_at = _FIRST_PAGE_AT
 
     def write_page(self, layout: PageLayout, blocks: Iterable[bytes]) -> None:
-        """Write the blocks as they come, then the page's directory; raises OSError when the disk refuses."""
+        """Write the blocks in their order, then the page's directory; raise OSError where writing fails."""
         self.write_pages([layout], ((0, index, block) for index, block in enumerate(blocks)))
 
     def write_pages(self, layouts: Sequence[PageLayout], blocks: Iterable[tuple[int, int, bytes]]) -> None:
-        """Write blocks of several pages, each with its page and its place there, in any order, then the directories.
+        """Write blocks of several pages in any order, each with page and index in the page, then the directories.
 
-        Raises OSError when the disk refuses.
+        Raise OSError where writing fails.
         """
         spans = [
             (array("Q", bytes(8 * layout.blocks)), array("Q", bytes(8 * layout.blocks))) for layout in layouts
@@ -77,9 +78,9 @@ class TiffWriter:
         self._file.flush()
 
     def write_tagged(self, tags: Tags, blocks: Iterable[bytes], *, tiled: bool) -> None:
-        """Write a page of any tags but those that tell where its blocks lie; an empty block is one that is missing.
+        """Write a page with any tags except the block offsets and counts, which are added; an empty block is missing.
 
-        Raises OSError when the disk refuses.
+        Raise OSError where writing fails.
         """
         offsets, counts = array("Q"), array("Q")
         at = self._align()
@@ -87,7 +88,7 @@ class TiffWriter:
             offsets.append(at if block else 0)
             counts.append(self._file.write(block))
             at += len(block)
-        stored = ((_LONG8, _little(numbers)) for numbers in (offsets, counts))
+        stored = ((_LONG8, _little_endian(numbers)) for numbers in (offsets, counts))
         self._write_directory(tags | dict(zip((_OFFSETS[tiled], _COUNTS[tiled]), stored, strict=True)))
         self._file.flush()
 
@@ -103,7 +104,7 @@ class TiffWriter:
         self._link_at = link_at
 
     def _entry(self, tag: int, kind: int, value: Value) -> bytes:
-        """Give a directory entry; a value longer than eight bytes is written before the directory."""
+        """Return a directory entry; write a value longer than eight bytes to the file first."""
         data = value if isinstance(value, bytes) else struct.pack(f"<{len(value)}{_CODES[kind]}", *value)
         count = len(data) // TYPE_BYTES[kind]
         if len(data) > 8:
@@ -113,19 +114,19 @@ class TiffWriter:
         return struct.pack("<HHQ", tag, kind, count) + data.ljust(8, b"\0")
 
     def _align(self) -> int:
-        """Fill up to a multiple of eight, where BigTIFF wants its structures, and give the position."""
+        """Pad the file to a multiple of eight, as BigTIFF requires for its structures; return the position."""
         self._file.write(bytes(-self._file.tell() % 8))
         return self._file.tell()
 
 
-def _little(numbers: "array[int]") -> bytes:
+def _little_endian(numbers: "array[int]") -> bytes:
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers.tobytes()
 
 
 def _tags(layout: PageLayout, offsets: Value, counts: Value) -> Tags:
-    """Give the page's tags; the names are TIFF 6.0's."""
+    """Return the page's tags; comments give their names in TIFF 6.0."""
     tags: Tags = {
         254: (_LONG, (layout.subfile_type,)),
         256: (_LONG, (layout.width_px,)),  # ImageWidth

@@ -1,7 +1,7 @@
-"""Where a page's tiles lie in its file: a few blocks of the page's two long lists are kept, never a whole list.
+"""Offsets and lengths of a page's tiles: a cache of a few blocks of the page's two long lists, never of a whole list.
 
-Who looks at one tile looks at its neighbours next. The blocks belong to an opened slide and go with it, so that a
-file that changes is read anew.
+Viewers usually request neighbouring tiles next. The blocks belong to an opened slide and are dropped with the slide,
+so that a changed file is read again.
 """
 
 import sys
@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import Array, Page
 
-# A block is one or two of the page cache's pages; all of a level's are at most 256 KiB, whatever the slide's size.
+# A block takes one or two pages of the page cache; all blocks of a level take at most 256 KiB for any slide.
 BLOCK_TILES = 512
 MAX_BLOCKS = 32
 
@@ -20,14 +20,14 @@ class TileSpans:
     """The offset and length of each tile of a page."""
 
     def __init__(self, file: OpenFile, page: Page) -> None:
-        # Not a method: the cache would hold its owner, and the file would be closed late.
+        # Not a cached method: its cache would reference this object, and the file would be closed late.
         self._block = lru_cache(maxsize=MAX_BLOCKS)(partial(_block, file, page))
 
     def span(self, index: int) -> tuple[int, int]:
-        """Give the offset and length in bytes of tile ``index``; zeros where the file ends before it."""
+        """Return offset and length in bytes of tile ``index``; zeros where the file ends before the list does."""
         offsets, lengths = self._block(index // BLOCK_TILES)
-        place = index % BLOCK_TILES
-        return offsets[place], lengths[place]
+        position = index % BLOCK_TILES
+        return offsets[position], lengths[position]
 
 
 def _block(file: OpenFile, page: Page, number: int) -> tuple["array[int]", "array[int]"]:

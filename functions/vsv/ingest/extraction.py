@@ -27,8 +27,9 @@ from vsv.slides.readers import read_scan
 from vsv.slides.slide import open_slide
 from vsv.storage import atomic_write
 from vsv.storage.archive_marker import read_note
-from vsv.storage.numeric_ids import give_number
-from vsv.storage.slide_files import Claim, store_original
+from vsv.storage.numeric_ids import assign_number
+from vsv.storage.originals import note_original, store_original
+from vsv.storage.slide_files import Claim
 from vsv.timestamps import now_utc
 
 MAX_TAGS_BYTES = 100_000  # half of what a store takes as one record
@@ -39,7 +40,7 @@ def extract(services: Services, run: ImportRecord) -> ImportRecord:
 
     Raises UnreadableSlideError and FileMissingError. Runs again after a kill at any point.
     """
-    if run.image_id is not None and services.files.is_anothers(run.image_id, run.checksum):
+    if run.image_id is not None and services.files.is_claimed_by_another(run.image_id, run.checksum):
         run = replace(run, image_id=None)  # claimed for what the same run was brought before
     if run.image_id is not None and services.files.is_hidden(run.image_id):
         return run  # stored, and deleted since
@@ -49,13 +50,13 @@ def extract(services: Services, run: ImportRecord) -> ImportRecord:
     scan = read_scan(path)
     image_id = run.image_id or _claimed_id(services, run, scan.image_id or _name_of_image(path, run))
     run = services.imports.advance(run.filename, run.run_id, {"image_id": image_id})
-    give_number(services.files, image_id)
+    assign_number(services.files, image_id)
     barcode = _write_pictures(services, image_id, path)
     if path.is_symlink():
         _note_in_place(services, run, image_id, path)
     if path != services.files.slide(image_id):
         store_original(path, services.files.slide(image_id))
-    services.files.leave(run.filename)
+    services.files.remove_taken_folder(run.filename)
     # Stored already by a killed run: a technician may have worked on it since, and theirs stays.
     record = _record(run, image_id, scan, barcode)
     with suppress(AlreadyExistsError):
@@ -78,7 +79,7 @@ def _note_in_place(services: Services, run: ImportRecord, image_id: str, path: P
     found = path.stat()
     if run.source_modified is None or (found.st_size, found.st_mtime_ns) != (run.size, run.source_modified):
         raise FileChangingError("the original was changed while it was imported")
-    services.files.note_original(image_id, run.size, run.source_modified)
+    note_original(services.files, image_id, run.size, run.source_modified)
 
 
 def _name_of_image(path: Path, run: ImportRecord) -> str | None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from vsv.errors import FileChangingError, FileMissingError, TransferError, UnreadableSlideError
 from vsv.formats.random_access import OpenFile
-from vsv.formats.tiff import is_tiff, last_byte, read_pages
+from vsv.formats.tiff import last_byte, read_pages
+from vsv.formats.tiff_directories import is_tiff
 from vsv.identifiers import ORDINARY_SUFFIXES
 from vsv.slides.image_reader import ImageReader, is_plain
 from vsv.slides.openslide_reader import OpenSlideReader

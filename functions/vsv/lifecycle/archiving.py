@@ -53,7 +53,7 @@ def archive_step(services: Services, job: JobRecord) -> Mapping[str, str]:
     Raises ConflictError where the original must not go, UnavailableError while the archive or the disk refuses.
     """
     image_id, folder = job.image_id, _folder(services, job.image_id)
-    if nfs.is_there(folder / SLIDE):
+    if nfs.exists_uncached(folder / SLIDE):
         _check_may_go(services, _record(services, image_id))
         record = _recorded(services, job, lambda _: {"original": "ARCHIVING"})
         _complete(services, image_id)
@@ -122,7 +122,7 @@ def restore_step(services: Services, job: JobRecord) -> Mapping[str, str]:
     """
     image_id, folder = job.image_id, _folder(services, job.image_id)
     original = folder / SLIDE
-    if not nfs.is_there(original):
+    if not nfs.exists_uncached(original):
         if services.files.is_hidden(image_id):
             raise ConflictError("This slide is deleted: undelete it first.")
         record = _recorded(services, job, lambda _: {"original": "RESTORING"})

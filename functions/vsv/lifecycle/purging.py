@@ -59,7 +59,7 @@ def waited_s(files: SlideFiles, record: SlideRecord, now_s: float) -> float:
     files has nothing to wait for: it has waited long enough.
     """
     places = files.deleted_folder(record.image_id), files.folder(record.image_id)
-    folder = next((place for place in places if nfs.is_there(place)), None)
+    folder = next((place for place in places if nfs.exists_uncached(place)), None)
     if folder is None:
         return float("inf")
     since, waited, seen = _noted(folder)

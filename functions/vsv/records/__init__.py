@@ -1,1 +1,1 @@
-"""Records of slides, imports and jobs: models, store contracts, items, pages, the review index."""
+"""Records of slides, imports and jobs: models, store contracts, items, pagination, the review index."""

@@ -1,6 +1,6 @@
-"""Items as every store writes them: the same checks and the same marks, wherever they are kept.
+"""Stored items: checks and conversions that all stores share.
 
-A store that took what another refuses would make the standalone server pass where AWS fails.
+If one store accepted values that another refuses, the standalone server would succeed where AWS fails.
 """
 
 import dataclasses
@@ -22,16 +22,16 @@ RecordType = type[Any]  # SlideRecord, ImportRecord or JobRecord
 
 
 class Storable(Protocol):
-    """Any kind of record, as generic code sees it."""
+    """A record of any kind, as generic code sees it."""
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Self:
         """Build the record from a stored item."""
 
 
-# Half of what DynamoDB takes as one item, so that a record still fits after its fields were changed.
+# Half of DynamoDB's limit for one item, so that a record still fits after its fields were changed.
 MAX_ITEM_BYTES = 200_000
-# DynamoDB's numbers reach from 1e-130 to 1e126.
+# DynamoDB's numbers range from 1e-130 to 1e126.
 _FLOAT_LIMIT = 1e100
 
 _INDEXED = frozenset(
@@ -51,7 +51,7 @@ class _Field(NamedTuple):
 
 
 def _kind(hint: Any) -> type:
-    """Give the plain class behind a field's type hint: ``Mapping[str, str] | None`` is a Mapping."""
+    """Return the plain class of a field's type hint: Mapping for ``Mapping[str, str] | None``."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         hint = next(option for option in typing.get_args(hint) if option is not types.NoneType)
     kind: type = typing.get_origin(hint) or hint
@@ -74,11 +74,11 @@ _FIELDS: Mapping[RecordType, Mapping[str, _Field]] = {
 
 
 def new_item(record: SlideRecord | ImportRecord | JobRecord) -> Item:
-    """Give the item that stores a record; raises InvalidQueryError for values that a store cannot keep."""
+    """Return the item that stores a record; raise InvalidQueryError for values that cannot be stored."""
     item = record.to_item()
     for field in _FIELDS[type(record)].values():
         if field.name in item:
-            item[field.name] = _checked(field, item[field.name])
+            item[field.name] = _check_value(field, item[field.name])
         elif field.default is dataclasses.MISSING:
             raise InvalidQueryError(f"{field.name} is missing.")
     _check_size(item)
@@ -86,30 +86,30 @@ def new_item(record: SlideRecord | ImportRecord | JobRecord) -> Item:
 
 
 def slide_changes(changes: Mapping[str, Any], by: str) -> Item:
-    """Give the fields to write for a slide's changed attributes, who and when included; None means remove.
+    """Return the fields to write for a slide's changed attributes, with author and time; None removes a field.
 
-    Raises InvalidQueryError for unknown attributes, those that only the store sets, and wrong values.
+    Raise InvalidQueryError for unknown attributes, for attributes that only the store sets, and for wrong values.
     """
-    author = _checked(_FIELDS[SlideRecord]["modified_by"], by)
+    author = _check_value(_FIELDS[SlideRecord]["modified_by"], by)
     return _changed_fields(SlideRecord, changes) | {"ModifiedBy": author, "lastModified": now_utc()}
 
 
 def import_changes(changes: Mapping[str, Any]) -> Item:
-    """Give the fields to write for an import's changed attributes, as ``slide_changes`` does for slides.
+    """Return the fields to write for an import's changed attributes, as ``slide_changes`` does for slides.
 
-    Progress is one within a state: another state begins without it.
+    Progress counts within one state: a change of state removes the progress.
     """
-    begun = {"Progress": None} if "state" in changes else {}
-    return begun | _changed_fields(ImportRecord, changes) | {"UpdatedAt": now_utc()}
+    reset = {"Progress": None} if "state" in changes else {}
+    return reset | _changed_fields(ImportRecord, changes) | {"UpdatedAt": now_utc()}
 
 
 def job_changes(changes: Mapping[str, Any]) -> Item:
-    """Give the fields to write for a job's changed attributes, as ``slide_changes`` does for slides."""
+    """Return the fields to write for a job's changed attributes, as ``slide_changes`` does for slides."""
     return _changed_fields(JobRecord, changes) | {"UpdatedAt": now_utc()}
 
 
 def number_types(record_type: RecordType) -> Mapping[str, type]:
-    """Map each number field's stored name to int or float, for stores that know one kind of number."""
+    """Return int or float by stored field name, for stores that have only one number type."""
     return {field.name: field.kind for field in _FIELDS[record_type].values() if field.kind in (int, float)}
 
 
@@ -125,22 +125,22 @@ def _changed_fields(record_type: RecordType, changes: Mapping[str, Any]) -> Item
 
 def _replacement(field: _Field, value: Any) -> Any:
     if value is not None:
-        return _checked(field, value)
+        return _check_value(field, value)
     if field.default is dataclasses.MISSING:
         raise InvalidQueryError(f"{field.name} cannot be removed.")
-    # Status is never absent: a slide without one would be in no list. Removing it makes the slide NEW again.
-    return None if field.default is None else _checked(field, field.default)
+    # Status is never absent: a slide without a status would be in no list. Removing the status makes the slide NEW.
+    return None if field.default is None else _check_value(field, field.default)
 
 
-def _checked(field: _Field, value: Any) -> Any:
-    if not _fits(value, field.kind):
+def _check_value(field: _Field, value: Any) -> Any:
+    if not _has_type(value, field.kind):
         raise InvalidQueryError(f"{field.name} has a wrong value.")
     if field.name in _INDEXED and not is_key(value):
         raise InvalidQueryError(f"{field.name} must be 1 to {MAX_KEY_BYTES} bytes of text.")
     return _plain(value, field.kind)
 
 
-def _fits(value: Any, kind: type) -> bool:
+def _has_type(value: Any, kind: type) -> bool:
     if kind is int:
         return type(value) is int and abs(value) < 2**63
     if kind is float:

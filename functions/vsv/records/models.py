@@ -1,7 +1,7 @@
-"""What is stored about slides and imports, with the field names of the wire.
+"""Models of the stored records, with the field names of storage and wire.
 
-A record's Python attribute and its stored field are tied together here and nowhere else: stores, GraphQL and
-``vsv list --json`` all use ``to_item`` and ``from_item``.
+Only this module maps a record's Python attributes to stored fields: stores, GraphQL and ``vsv list --json`` all use
+``to_item`` and ``from_item``.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from typing import Any, Self
 
 
 class Status(StrEnum):
-    """Where a slide stands in review."""
+    """The review status of a slide."""
 
     NEW = "NEW"
     GOOD = "GOOD"
@@ -24,7 +24,7 @@ class Status(StrEnum):
 
 
 class ImportState(StrEnum):
-    """Where a file stands on its way in."""
+    """The state of a file's import."""
 
     TRANSFERRING = "TRANSFERRING"
     IMPORTING = "IMPORTING"
@@ -37,7 +37,7 @@ def _wire(name: str, default: Any = dataclasses.MISSING) -> Any:
 
 
 class JobKind(StrEnum):
-    """What is done to a slide that takes long, or may have to wait."""
+    """The kind of a job: an operation on a slide that takes long or may have to wait."""
 
     PUBLISH = "PUBLISH"
     WITHDRAW = "WITHDRAW"
@@ -48,7 +48,7 @@ class JobKind(StrEnum):
 
 
 class JobState(StrEnum):
-    """Where a job stands. FAILED is the end until a person asks again."""
+    """The state of a job. FAILED is final until a person requests the job again."""
 
     WAITING = "WAITING"
     DONE = "DONE"
@@ -56,20 +56,20 @@ class JobState(StrEnum):
 
 
 class _Record:
-    """Turns a frozen dataclass of wire fields into a plain item and back."""
+    """Base of the models: converts a frozen dataclass of wire fields to a plain item and back."""
 
     @classmethod
     def wire_names(cls) -> dict[str, str]:
-        """Map each attribute name to its stored field name."""
+        """Return the stored field name by attribute name."""
         return {f.name: f.metadata["wire"] for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Self:
-        """Build the record from a stored item; fields that are not ours are passed over."""
+        """Build the record from a stored item; ignore fields that are not the model's."""
         return cls(**{attr: item[name] for attr, name in cls.wire_names().items() if name in item})
 
     def to_item(self) -> dict[str, Any]:
-        """Give the stored item: wire names, fields without a value left out."""
+        """Return the stored item: values by wire name, without the fields whose value is None."""
         pairs = ((name, getattr(self, attr)) for attr, name in self.wire_names().items())
         return {name: str(v) if isinstance(v, StrEnum) else v for name, v in pairs if v is not None}
 
@@ -80,11 +80,11 @@ class SlideRecord(_Record):
 
     ``scan_date`` is ISO 8601; ``time_zone`` is its offset as the scanner wrote it, or "local" where the slide
     names none (then ``scan_date`` has no offset: it is the scanner's wall clock). ``mpp`` is µm per pixel at full
-    resolution. ``barcode`` is None when none could be read; slide and case ID are then the ImageID.
-    ``last_modified`` is UTC. ``version`` counts up with every change: the optimistic lock.
-    ``original`` tells where the original is: None here, else ARCHIVING, ARCHIVED, RESTORING or PURGED.
-    ``status_before`` is what an archived or published slide returns to, ``published_as`` the name of its published
-    copy while that is out, ``predecessor`` the deleted slide that this one was scanned again for.
+    resolution. ``barcode`` is None when no barcode could be read; slide and case ID are then the ImageID.
+    ``last_modified`` is UTC. ``version`` goes up by one with every change: the optimistic lock.
+    ``original`` says where the original is: None in the data folder, else ARCHIVING, ARCHIVED, RESTORING or PURGED.
+    ``status_before`` is the status that an archived or published slide returns to, ``published_as`` the name of the
+    published copy while there is one, ``predecessor`` the deleted slide that this slide is a rescan of.
     ``delivery`` is WAITING, DELIVERED or FAILED once a slide was marked to be sent.
     """
 
@@ -125,15 +125,15 @@ class SlideRecord(_Record):
 
 @dataclass(frozen=True, kw_only=True)
 class ImportRecord(_Record):
-    """One file's way in: the latest one under this filename.
+    """The latest import under a filename.
 
     ``run_id`` names one attempt at one file version; a step that finds another run's ID in the store stops.
     Times are ISO 8601 UTC. ``source`` is the folder that the file comes from and ``source_modified`` the
     file's modification time there, in nanoseconds since the epoch, where the transfer can see them.
     On AWS ``source`` is the drop-in bucket's object, None for the scanner's folder behind DataSync.
-    ``expected`` is the checksum that the scanner named: no other content will do.
-    ``progress`` is 0 to 1 within the state, None where it is not known.
-    ``consecutive_crashes`` counts how often in a row the process ended while it worked on this run.
+    ``expected`` is the checksum that the scanner named: other content is not accepted.
+    ``progress`` is 0 to 1 within the state, None where the progress is unknown.
+    ``consecutive_crashes`` counts how often in a row the process crashed while working on this run.
     """
 
     filename: str = _wire("Filename")
@@ -159,9 +159,9 @@ class ImportRecord(_Record):
 class JobRecord(_Record):
     """The latest job of one kind for one slide.
 
-    ``run_id`` names one request; who finds another one stored stops. ``next_at`` is when it is due (or when it
-    ended), ``expected_at`` when it should be done, where that is known; times are ISO 8601 UTC. ``attempts`` counts
-    how often it was begun without getting on. ``detail`` is what was asked for, ``result`` what came of it.
+    ``run_id`` names one request; a process that finds another request's ID stored stops. ``next_at`` is when the job
+    is due (or when it ended), ``expected_at`` when the job should be done, where known; times are ISO 8601 UTC.
+    ``attempts`` counts the attempts without progress. ``detail`` holds the request's details, ``result`` the outcome.
     """
 
     job_id: str = _wire("JobID")
@@ -185,15 +185,16 @@ class JobRecord(_Record):
 
 
 def job_id(image_id: str, kind: JobKind) -> str:
-    """Give the key of a slide's job of that kind."""
+    """Return the key of a slide's job of that kind."""
     return f"{kind}.{image_id}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeRecord(_Record):
-    """One field of one slide, changed once; never altered afterwards.
+    """One change of one field of one slide; the record itself never changes.
 
-    ``at`` is ISO 8601 UTC; ``old`` and ``new`` are text, None for no value; ``version`` is the slide's after it.
+    ``at`` is ISO 8601 UTC; ``old`` and ``new`` are text, None for no value; ``version`` is the slide's version after
+    the change.
     """
 
     image_id: str = _wire("ImageID")

@@ -1,16 +1,16 @@
-"""What a slide's record leaves in the review index: how it is found, counted and remembered.
+"""The review index: rows by which slides are searched and counted, and by which their history is read.
 
-The index is rows with a ``set`` and a ``place`` in it, ordered by UTF-8 bytes. Every store writes them in the
-transaction that writes the record, so that no search, count or history ever tells another story than the record.
+A row has a ``set`` and a ``place`` in the set; places are ordered by UTF-8 bytes. Every store writes the rows in the
+transaction that writes the record, so that searches, counts and history always agree with the record.
 
 ====================  ============================  =========================================
-set                   place                         row
+set                   place                         row's content
 ====================  ============================  =========================================
 ``terms GOOD``        folded text, tab, ImageID     one for SlideID, CaseID and Filename each
 ``dates GOOD``        scan date, tab, ImageID
 ``statuses``          the status                    how many slides
 ``cases``             the CaseID                    how many slides that are not deleted
-``changes {ImageID}`` version, time, number         what was changed
+``changes {ImageID}`` version, time, number         one changed field
 ====================  ============================  =========================================
 """
 
@@ -27,15 +27,15 @@ from vsv.records.models import Status
 
 Row = tuple[str, str]  # set and place
 
-# Below every character that a folded text can hold, so that (text, ImageID) orders as the joined text does.
+# Sorts before every character of a folded text, so that (text, ImageID) sorts as the joined text does.
 SEPARATOR = "\t"
-# Above every character that a text can hold.
+# Sorts after every character that a text can hold.
 LAST = "\U0010ffff"
-# The scan date of slides that have none: before every date.
+# The scan date of slides without one: sorts before every date.
 UNDATED = "0"
-# With the ImageID beside it this still fits a paging token and a DynamoDB key.
+# Together with the ImageID, a term of this size still fits a pagination token and a DynamoDB key.
 MAX_TERM_BYTES = 300
-MAX_TOLD_CHARS = 4000
+MAX_HISTORY_CHARS = 4000
 
 _SEARCHED = ("SlideID", "CaseID", "Filename")
 _SET_BY_STORE = frozenset({"Version", "lastModified", "ModifiedBy"})
@@ -43,7 +43,7 @@ _SET_BY_STORE = frozenset({"Version", "lastModified", "ModifiedBy"})
 
 @dataclass(frozen=True)
 class Writes:
-    """What one change of a record does to the index."""
+    """The index rows to put and to delete and the counts to add for one change of a record."""
 
     put: Mapping[Row, Item] = field(default_factory=dict)
     delete: frozenset[Row] = frozenset()
@@ -51,7 +51,7 @@ class Writes:
 
 
 def writes(old: Item | None, new: Item | None) -> Writes:
-    """Give what has to be written when a slide's item changes; None is no item, before or after."""
+    """Return the index writes for a change of a slide's item; None is no item, before or after."""
     before, after = set(_entries(old)), set(_entries(new))
     put: dict[Row, Item] = {row: {} for row in after - before}
     if new is not None:
@@ -62,7 +62,7 @@ def writes(old: Item | None, new: Item | None) -> Writes:
 
 
 def fold(text: str) -> str:
-    """Give a text as it is searched: without case, compatibility forms, control characters and extra spaces."""
+    """Return the search form of a text: without case, compatibility forms, control characters and extra spaces."""
     plain = unicodedata.normalize("NFKC", text[:MAX_TERM_BYTES]).casefold()
     plain = "".join(" " if unicodedata.category(c).startswith("C") else c for c in plain)
     folded = " ".join(plain.split())[:MAX_TERM_BYTES]
@@ -72,37 +72,37 @@ def fold(text: str) -> str:
 
 
 def terms(item: Item) -> frozenset[str]:
-    """Give the texts that a slide can be found by, folded."""
+    """Return the folded texts by which a slide can be found."""
     return frozenset(filter(None, (fold(item.get(name) or "") for name in _SEARCHED)))
 
 
 def scan_moment(item: Item) -> str:
-    """Give when a slide was scanned, as it is ordered; ``UNDATED`` where that is not known."""
+    """Return a slide's scan date in sortable form; ``UNDATED`` where the date is unknown."""
     return moment(item.get("ScanDate")) or UNDATED
 
 
 def moment(text: object) -> str | None:
-    """Give an ISO 8601 time as UTC with whole seconds, always of one length; None for anything else.
+    """Return an ISO 8601 time as UTC with whole seconds, always of one length; None for anything else.
 
-    A time without an offset is the scanner's wall clock and is taken as if it were UTC.
+    A time without an offset is the scanner's wall clock and is treated as UTC.
     """
     if not isinstance(text, str):
         return None
     try:
-        read = datetime.fromisoformat(text)
-        known = read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+        parsed = datetime.fromisoformat(text)
+        utc = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return known.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return utc.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def place(*parts: str) -> str:
-    """Give the place that these parts make."""
+    """Return the place that consists of these parts."""
     return SEPARATOR.join(parts)
 
 
 def changes_set(image_id: str) -> str:
-    """Name the set of a slide's changes."""
+    """Return the name of the set of a slide's changes."""
     return f"changes {image_id}"
 
 
@@ -122,20 +122,20 @@ def _tallies(item: Item | None) -> Iterator[Row]:
 
 
 def _history(old: Item | None, new: Item) -> dict[Row, Item]:
-    """Give what a change leaves in the slide's history; of a new slide only that it is there now."""
-    names = sorted(
+    """Return the history rows of a change: one per changed field; for a new slide only that of its status."""
+    changed = sorted(
         name for name in {*(old or ()), *new} - _SET_BY_STORE if (old or {}).get(name) != new.get(name)
     )
-    told = names if old is not None else ["Status"]
+    fields = changed if old is not None else ["Status"]
     at, version = new["lastModified"], new.get("Version", 1)
-    rows = changes_set(new["ImageID"])
+    set_name = changes_set(new["ImageID"])
     return {
-        (rows, f"{version:010d} {at} {number:02d}"): _told(name, old or {}, new, version)
-        for number, name in enumerate(told)
+        (set_name, f"{version:010d} {at} {number:02d}"): _change_item(name, old or {}, new, version)
+        for number, name in enumerate(fields)
     }
 
 
-def _told(name: str, old: Item, new: Item, version: int) -> Item:
+def _change_item(name: str, old: Item, new: Item, version: int) -> Item:
     item = {
         "ImageID": new["ImageID"],
         "at": new["lastModified"],
@@ -151,4 +151,4 @@ def _told(name: str, old: Item, new: Item, version: int) -> Item:
 def _as_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False, default=str)[:MAX_TOLD_CHARS]
+    return json.dumps(value, ensure_ascii=False, default=str)[:MAX_HISTORY_CHARS]

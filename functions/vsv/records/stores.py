@@ -1,9 +1,9 @@
-"""What the domain asks of its record stores; ``dynamodb.py`` and ``vsv_local/stores/sqlite_records.py`` answer.
+"""Contracts of the record stores; ``aws/dynamodb`` and ``vsv_local/stores`` implement them.
 
-Paging: ``limit`` is 1 to 1000; ``token`` is None for the first page, then the previous page's ``next_token``
+Pagination: ``limit`` is 1 to 1000; ``token`` is None for the first page, then the previous page's ``next_token``
 (opaque, None on the last page). A token that the store did not issue for that same query raises InvalidTokenError.
-Pages are keyset pages: they cost the same anywhere in the table and stay stable while rows change. A page may be
-shorter than ``limit``; only ``next_token`` tells whether there is more.
+Pagination is by keyset: a page costs the same anywhere in the table, and pages stay stable while rows change. A page
+may be shorter than ``limit``; only ``next_token`` says whether there is more.
 A store that cannot be reached raises UnavailableError.
 """
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Page(Generic[T]):
-    """Some records and the token that continues after them."""
+    """One page of records and the token of the next page."""
 
     items: tuple[T, ...]
     next_token: str | None = None
@@ -35,10 +35,10 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True)
 class SlideQuery:
-    """What to search for.
+    """The terms of a search.
 
-    ``text``: how the SlideID, CaseID or Filename begins, whatever its case. ``status`` None: all but DELETED.
-    ``since`` and ``until``: the scan date, both ends included, as ``review_index.moment`` writes it.
+    ``text`` is the beginning of the SlideID, CaseID or Filename, in any case; ``status`` None means all but DELETED;
+    ``since`` and ``until`` bound the scan date, both ends included, in the format of ``review_index.moment``.
     """
 
     text: str = ""
@@ -48,105 +48,105 @@ class SlideQuery:
 
     @property
     def statuses(self) -> tuple[Status, ...]:
-        """The statuses that are searched."""
+        """The statuses to search."""
         return (self.status,) if self.status else tuple(s for s in Status if s is not Status.DELETED)
 
 
 class SlideStore(Protocol):
-    """Slide records by ImageID, with the orders that review needs."""
+    """Slide records by ImageID, with the lists that review needs."""
 
     def get(self, image_id: str) -> SlideRecord | None:
-        """Give the slide's record, or None."""
+        """Return the slide's record, None where there is none."""
 
     def get_many(self, image_ids: Sequence[str]) -> list[SlideRecord]:
-        """Give the records in the order asked for (repeats too), those that do not exist left out."""
+        """Return the records in the order of ``image_ids``, repeats included; leave out those that do not exist."""
 
     def put_new(self, record: SlideRecord) -> None:
-        """Store a record under a free ImageID; raises AlreadyExistsError and leaves the stored one as it is."""
+        """Store a record under a free ImageID; raise AlreadyExistsError and keep the stored record otherwise."""
 
     def update(
         self, image_id: str, changes: Mapping[str, Any], *, by: str, expected_version: int | None = None
     ) -> SlideRecord:
-        """Change some attributes (None removes) and give the new record.
+        """Change some attributes (None removes) and return the new record.
 
         ``changes`` maps SlideRecord attribute names to values. Version goes up by one, ``last_modified`` and
-        ``modified_by`` are set, and the history is written, in one atomic step. Raises SlideNotFoundError;
-        VersionConflictError when ``expected_version`` is given and is not the stored one.
+        ``modified_by`` are set, and the history is written, in one atomic step. Raise SlideNotFoundError;
+        raise VersionConflictError when ``expected_version`` is given and is not the stored version.
         """
 
     def remove(self, image_id: str) -> None:
-        """Forget the slide's record; a missing one is no error."""
+        """Remove the slide's record; a missing record is no error."""
 
     def list_all(self, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
-        """Give a page of all slides, in an order that is the store's own and stable."""
+        """Return a page of all slides, in a stable order of the store's choice."""
 
     def by_status(self, status: Status, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
-        """Give a page of the slides with this status, ordered by SlideID."""
+        """Return a page of the slides with this status, ordered by SlideID."""
 
     def by_case(self, case_id: str, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
-        """Give a page of a case's slides."""
+        """Return a page of a case's slides."""
 
     def by_filename(self, filename: str, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
-        """Give a page of the slides that were imported under this filename."""
+        """Return a page of the slides that were imported under this filename."""
 
     def search(self, query: SlideQuery, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
-        """Give a page of the slides that a query fits: by the text found, or the newest scan first without text.
+        """Return a page of the slides that match a query: by the matching text, or newest scan first without a text.
 
-        Each slide comes once. A page that had to look at too many rows ends early, possibly empty, with a token.
+        Each slide is listed once. A page that had to read too many rows ends early, possibly empty, with a token.
         """
 
     def counts(self) -> dict[Status, int]:
-        """Give how many slides have each status; the cost does not depend on how many there are."""
+        """Return the number of slides by status, at a cost that does not depend on the number of slides."""
 
     def list_cases(self, limit: int = 100, token: str | None = None) -> Page[str]:
-        """Give a page of the CaseIDs that slides have, in order, each once; deleted slides do not count."""
+        """Return a page of the CaseIDs of slides, in order, each once; deleted slides do not count."""
 
     def history(self, image_id: str, limit: int = 20, token: str | None = None) -> Page[ChangeRecord]:
-        """Give a page of what was changed about a slide, newest first; it is written with each change."""
+        """Return a page of a slide's history, newest change first; each update writes the history."""
 
 
 class ImportStore(Protocol):
     """Import records by filename."""
 
     def get(self, filename: str) -> ImportRecord | None:
-        """Give the latest import under this filename, or None."""
+        """Return the latest import under this filename, None where there is none."""
 
     def start(self, record: ImportRecord, *, replaces: str | None) -> None:
-        """Store a new run if the stored run's ID is ``replaces`` (None: nothing may be stored yet).
+        """Store a new run if the stored run's ID is ``replaces`` (None: no run may be stored yet).
 
-        Raises AlreadyExistsError when another run is stored: whoever asks second has lost and reads again.
+        Raise AlreadyExistsError when another run is stored: the later of two callers fails and reads again.
         """
 
     def advance(self, filename: str, run_id: str, changes: Mapping[str, Any]) -> ImportRecord:
-        """Change some attributes (None removes) of this very run, set ``updated_at``, give the new record.
+        """Change some attributes (None removes) of this run, set ``updated_at``, and return the new record.
 
-        Raises VersionConflictError when another run has taken its place or nothing is stored.
+        Raise VersionConflictError when another run, or no run, is stored.
         """
 
     def list_all(self, limit: int = 20, token: str | None = None) -> Page[ImportRecord]:
-        """Give a page of all imports, in an order that is the store's own and stable."""
+        """Return a page of all imports, in a stable order of the store's choice."""
 
     def by_state(self, state: ImportState, limit: int = 20, token: str | None = None) -> Page[ImportRecord]:
-        """Give a page of the imports in this state, ordered by UpdatedAt."""
+        """Return a page of the imports in this state, ordered by UpdatedAt."""
 
 
 class JobStore(Protocol):
     """Job records: the latest of each kind for each slide."""
 
     def get(self, image_id: str, kind: JobKind) -> JobRecord | None:
-        """Give the latest job of this kind for this slide, or None."""
+        """Return the latest job of this kind for this slide, None where there is none."""
 
     def start(self, record: JobRecord, *, replaces: str | None) -> None:
-        """Store a new request if the stored one's run ID is ``replaces`` (None: nothing may be stored yet).
+        """Store a new request if the stored request's run ID is ``replaces`` (None: no request may be stored yet).
 
-        Raises AlreadyExistsError when another one is stored: whoever asks second has lost and reads again.
+        Raise AlreadyExistsError when another request is stored: the later of two callers fails and reads again.
         """
 
     def advance(self, job: JobRecord, changes: Mapping[str, Any]) -> JobRecord:
-        """Change some attributes (None removes) of this very request, set ``updated_at``, give the new record.
+        """Change some attributes (None removes) of this request, set ``updated_at``, and return the new record.
 
-        Raises VersionConflictError when another request has taken its place or nothing is stored.
+        Raise VersionConflictError when another request, or no request, is stored.
         """
 
     def by_state(self, state: JobState, limit: int = 20, token: str | None = None) -> Page[JobRecord]:
-        """Give a page of the jobs in this state, ordered by NextAt."""
+        """Return a page of the jobs in this state, ordered by NextAt."""

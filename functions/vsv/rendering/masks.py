@@ -21,7 +21,7 @@ from vsv.errors import (
 from vsv.rendering.channels import Color
 from vsv.rendering.image_request import check_area
 from vsv.storage import atomic_write
-from vsv.storage.owner_files import owner, take
+from vsv.storage.owner_files import claim, read_owner
 from vsv.storage.slide_files import SlideFiles
 
 _FOREIGN = "the mask's file is not one that was stored here"
@@ -48,7 +48,7 @@ def store_mask(files: SlideFiles, image_id: str, shape: int, bits: Bits, color: 
     check_area(bits.shape[1], bits.shape[0])
     if not files.is_served(image_id):
         raise SlideNotFoundError("slide not found")
-    if take(files.mask_owner(shape), image_id) != image_id:
+    if claim(files.mask_owner(shape), image_id) != image_id:
         raise AlreadyExistsError("this shape's number belongs to another slide")
     atomic_write.write(files.mask(image_id, shape), _encoded(bits, color))
 
@@ -67,7 +67,7 @@ def import_mask(files: SlideFiles, image_id: str, shape: int, picture: Path, col
 
 def read_mask(files: SlideFiles, shape: int) -> bytes:
     """Give a stored mask as a PNG; raises ImageNotFoundError, also while its slide is deleted."""
-    image_id = owner(files.mask_owner(shape))
+    image_id = read_owner(files.mask_owner(shape))
     if image_id is None:
         raise ImageNotFoundError("no mask has this number")
     path = files.mask(image_id, shape)

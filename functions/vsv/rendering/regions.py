@@ -72,7 +72,7 @@ def _part(slide: Slide, level_dz: int, box: Box) -> Pixels:
 
 def _far_reduced(slide: Slide, level_dz: int, box: Box, shift: int) -> Pixels:
     """Render a box far above its source: from the thumbnail if that is dear, else by way of a nearer level."""
-    if slide.is_dear(level_dz, shift) and (part := _from_thumbnail(slide, level_dz, box)) is not None:
+    if slide.is_expensive(level_dz, shift) and (part := _from_thumbnail(slide, level_dz, box)) is not None:
         return part
     nearer_dz = level_dz + MAX_DCT_SHIFT
     width_px, height_px = slide.grid.level_size(nearer_dz)

@@ -1,1 +1,1 @@
-"""Opened slides: levels, the Deep Zoom grid, readers, the cache of slides."""
+"""Opened slides: levels, the Deep Zoom grid, readers, the slide cache."""

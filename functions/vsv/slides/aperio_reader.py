@@ -1,7 +1,8 @@
-"""Aperio's slides: TIFF whose first page is full resolution and describes the scan.
+"""Readers of Aperio slides: TIFF files whose first page is full resolution and describes the scan.
 
-Stored JPEG tiles are passed through, JPEG 2000 tiles are decoded here; for other codings, and for whole regions,
-OpenSlide reads the pixels. Only Aperio's layout is read here: other vendors' tiles may overlap or be placed by tags.
+Stored JPEG tiles are passed through, JPEG 2000 tiles are decoded by this package; for other codings, and for whole
+regions, OpenSlide reads the pixels. Only Aperio's layout is supported: other vendors' tiles may overlap or be
+positioned by tags.
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ if TYPE_CHECKING:  # cold start
 
 @dataclass(frozen=True, eq=False)
 class AperioReader:
-    """An Aperio slide whose tiles are coded in a way that only OpenSlide decodes."""
+    """An Aperio slide with a tile coding that only OpenSlide decodes."""
 
     source: Source
 
     @classmethod
     def of(cls, source: Source) -> AperioReader | None:
-        """Return the reader of an Aperio slide, None for other files."""
+        """Return a reader for an Aperio slide, None for other files."""
         return cls(source) if is_aperio_slide(source.pages) else None
 
     @property
@@ -51,30 +52,30 @@ class AperioReader:
         return self.source.pages[0].icc is not None
 
     def grid(self) -> Grid:
-        """Return the size of full resolution, and the side of a tile as OpenSlide reports them."""
+        """Return the grid of full resolution, with the sizes of slide and tiles that OpenSlide reports."""
         return self._openslide().grid()
 
     def levels(self, grid: Grid) -> Mapping[int, Level]:
-        """Return no level: no tile can be read here."""
+        """Return no level: only OpenSlide can decode the tiles."""
         del grid
         return {}
 
     def halvings(self, shift: int) -> int:
-        """Return how many halvings lie between OpenSlide's level and the one wanted."""
+        """Return the number of halvings between OpenSlide's level and the requested level."""
         return self._openslide().halvings(shift)
 
     def region(self, shift: int, box: Box) -> Pixels:
-        """Return a box by OpenSlide; raise CorruptTileError."""
+        """Return the pixels of a box, read by OpenSlide; raise CorruptTileError where they are damaged."""
         return self._openslide().region(shift, box)
 
     def associated_images(self) -> dict[str, Image.Image]:
-        """Return label, thumbnail and macro, those as well that only their subfile type names (GT450)."""
+        """Return label, thumbnail and macro, including those that only the subfile type identifies (GT450)."""
         from vsv.slides.associated_images import aperio_images  # noqa: PLC0415  cold start
 
         return aperio_images(self.source.path, self.source.pages)
 
     def icc_profile(self, check_size: Callable[[int], object]) -> bytes | None:
-        """Return the profile of the first page; None where there is none. Raise ValueError by ``check_size``."""
+        """Return the first page's ICC profile, None without one; ``check_size`` may raise ValueError."""
         place = self.source.pages[0].icc
         if place is None:
             return None
@@ -82,27 +83,27 @@ class AperioReader:
         return OpenFile(self.source.path).read(place.at, place.count)
 
     def properties(self) -> Scan:
-        """Return what the first page's description says."""
+        """Return the properties in the first page's description."""
         from vsv.slides.properties import aperio_properties  # noqa: PLC0415  cold start
 
         return aperio_properties(self.source.pages[0])
 
     def check(self) -> tuple[int, int]:
-        """Return width and height as OpenSlide opens the file; raise UnreadableSlideError."""
+        """Return width and height; raise UnreadableSlideError where OpenSlide cannot open the file."""
         return self._openslide().check()
 
     def _openslide(self) -> OpenSlideReader:
-        from vsv.slides.openslide_reader import OpenSlideReader  # noqa: PLC0415  cold start: a fifth of it
+        from vsv.slides.openslide_reader import OpenSlideReader  # noqa: PLC0415  a fifth of a cold start
 
         return OpenSlideReader(self.source.path, self.source.pages[0])
 
 
 class AperioJpegReader(AperioReader):
-    """An Aperio slide whose JPEG tiles can be shown as they are stored, or a complete pyramid, which is like one."""
+    """An Aperio slide whose JPEG tiles can be passed through, or a complete pyramid, which has the same layout."""
 
     @classmethod
     def of(cls, source: Source) -> AperioJpegReader | None:
-        """Return the reader of an Aperio slide of JPEG tiles, None for other files."""
+        """Return a reader for an Aperio slide of JPEG tiles, None for other files."""
         pages = tiled(source.pages)
         fits = (
             is_aperio_slide(source.pages) and pages and is_aperio_slide(pages) and can_pass_through(pages[0])
@@ -114,18 +115,18 @@ class AperioJpegReader(AperioReader):
         return native_grid(self.source.pages)
 
     def levels(self, grid: Grid) -> Mapping[int, Level]:
-        """Return the stored levels that are levels of this grid."""
+        """Return the stored levels that match a level of this grid."""
         return levels_on(
             grid, self.source.pages, can_pass_through, lambda page: jpeg_level(self.source.file, page)
         )
 
 
 class AperioJpeg2000Reader(AperioReader):
-    """An Aperio slide whose JPEG 2000 tiles are decoded here."""
+    """An Aperio slide whose JPEG 2000 tiles are decoded by this package."""
 
     @classmethod
     def of(cls, source: Source) -> AperioJpeg2000Reader | None:
-        """Return the reader of an Aperio slide of JPEG 2000 tiles; None for others, and without the decoder."""
+        """Return a reader for an Aperio slide of JPEG 2000 tiles; None for other files, and without the decoder."""
         pages = tiled(source.pages)
         fits = is_aperio_slide(source.pages) and pages and is_aperio_slide(pages) and can_decode(pages[0])
         return cls(source) if fits and _has_decoder() else None
@@ -135,14 +136,14 @@ class AperioJpeg2000Reader(AperioReader):
         return native_grid(self.source.pages)
 
     def levels(self, grid: Grid) -> Mapping[int, Level]:
-        """Return the stored levels that are levels of this grid."""
+        """Return the stored levels that match a level of this grid."""
         return levels_on(
             grid, self.source.pages, can_decode, lambda page: jpeg2000_level(self.source.file, page)
         )
 
 
 def is_aperio_slide(pages: tuple[Page, ...]) -> bool:
-    """Return whether the first of these pages is described as Aperio does."""
+    """Return whether the first of these pages has an Aperio description."""
     return bool(pages) and is_aperio(pages[0].description)
 
 

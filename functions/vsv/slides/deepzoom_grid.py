@@ -1,14 +1,14 @@
-"""Deep Zoom arithmetic: level sizes, tile grids and addresses. No input, no output, no pixels.
+"""Deep Zoom arithmetic: level sizes, tile grids and addresses, without I/O and without pixels.
 
 Deep Zoom level 0 is 1×1 pixel, each further level twice as large, the last one the full slide; a level's size
-is the full size halved and rounded up, again and again. Source: Microsoft's "Deep Zoom File Format Overview".
+is the full size halved repeatedly, rounded up each time. Source: Microsoft's "Deep Zoom File Format Overview".
 """
 
 from dataclasses import dataclass, field
 
 from vsv.errors import TileNotFoundError
 
-# Where a slide's own tiles are no squares, or it has none.
+# For slides whose tiles are not square, and for slides without tiles.
 DEFAULT_TILE_SIZE = 256
 
 
@@ -20,7 +20,7 @@ class Grid:
     height_px: int
     tile_size: int
     overlap: int = 0
-    # Of level 0 first; counted once, because each tile asks.
+    # Sizes from level 0 up; computed once, because every tile request needs them.
     _sizes: tuple[tuple[int, int], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -31,27 +31,27 @@ class Grid:
 
     @property
     def level_count(self) -> int:
-        """Number of levels, the 1×1 one and the full one included."""
+        """Number of levels, from the 1×1 level to the full level."""
         return len(self._sizes)
 
     @property
     def max_level(self) -> int:
-        """The level of full resolution."""
+        """Number of the full-resolution level."""
         return len(self._sizes) - 1
 
     def level_size(self, level_dz: int) -> tuple[int, int]:
-        """Give a level's width and height in its own pixels; raises TileNotFoundError."""
+        """Return a level's width and height in the level's pixels; raise TileNotFoundError."""
         if not 0 <= level_dz < len(self._sizes):
             raise TileNotFoundError(f"this slide has Deep Zoom levels 0 to {self.max_level}")
         return self._sizes[level_dz]
 
     def tile_counts(self, level_dz: int) -> tuple[int, int]:
-        """Give the columns and rows of a level; raises TileNotFoundError."""
+        """Return the number of columns and rows of a level; raise TileNotFoundError."""
         width, height = self.level_size(level_dz)
         return -(-width // self.tile_size), -(-height // self.tile_size)
 
     def tile_box(self, level_dz: int, col: int, row: int) -> tuple[int, int, int, int]:
-        """Give a tile's left, top, right and bottom in its level's pixels; raises TileNotFoundError."""
+        """Return a tile's left, top, right and bottom in the level's pixels; raise TileNotFoundError."""
         width, height = self.level_size(level_dz)
         left, top = col * self.tile_size, row * self.tile_size
         if col < 0 or row < 0 or left >= width or top >= height:
@@ -61,8 +61,8 @@ class Grid:
         return max(left - self.overlap, 0), max(top - self.overlap, 0), right, bottom
 
     def descriptor(self, fmt: str, more: str = "") -> str:
-        """Give the ``.dzi`` document; ``more`` are attributes of other namespaces, which viewers pass over."""
-        from xml.sax.saxutils import quoteattr  # noqa: PLC0415  cold start: brings urllib, and a tile needs none
+        """Return the ``.dzi`` document; ``more`` are attributes of other namespaces, which viewers ignore."""
+        from xml.sax.saxutils import quoteattr  # noqa: PLC0415  cold start: imports urllib, which a tile does not need
 
         return (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -73,5 +73,5 @@ class Grid:
 
 
 def shrunk(length_px: int, shift: int) -> int:
-    """Halve a length ``shift`` times, rounding up each time."""
+    """Return a length halved ``shift`` times, rounded up each time."""
     return (length_px + (1 << shift) - 1) >> shift

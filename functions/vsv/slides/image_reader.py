@@ -1,7 +1,7 @@
-"""Ordinary images, as any program saves them: PNG, JPEG, and TIFF that no slide reader opens.
+"""Reader of ordinary images: PNG, JPEG, and TIFF files that no slide reader opens.
 
-Such a file is decoded whole, within strict bounds: it is either small or refused. Its pixels are RGB with eight bits,
-turned as its EXIF orientation says, over white where it is transparent.
+Such a file is decoded as a whole, within a strict size limit: larger files are refused. Pixels are 8-bit RGB, rotated
+according to the EXIF orientation, over white where the image is transparent.
 """
 
 import io
@@ -19,7 +19,8 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 from vsv.errors import UnavailableError, UnreadableSlideError
 from vsv.formats.aperio_description import is_aperio
 from vsv.formats.random_access import OpenFile
-from vsv.formats.tiff import is_tiff, read_pages
+from vsv.formats.tiff import read_pages
+from vsv.formats.tiff_directories import is_tiff
 from vsv.slides.deepzoom_grid import DEFAULT_TILE_SIZE, Grid
 from vsv.slides.levels import Level
 from vsv.slides.pixels import box_reduce
@@ -31,22 +32,22 @@ log = logging.getLogger(__name__)
 Pixels = npt.NDArray[np.uint8]
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-# 300 MB as RGB, and up to 400 more while it is decoded.
+# 300 MB as RGB, and up to 400 MB more during decoding.
 MAX_PIXELS = 100_000_000
-# Decoded images that are kept, at most MAX_PIXELS in all and one at least.
+# Number of decoded images in the cache, which holds at most MAX_PIXELS in all and at least one image.
 MAX_OPEN = 2
-# Rows that are made RGB at a time, so that the whole image is there only as it was decoded and as it is kept.
+# Rows converted to RGB at a time, so that the whole image is in memory only as decoded and as RGB.
 STRIP_PX = 512
-# EXIF 2.32, tag Orientation. No pixel is moved: numpy counts differently from then on.
+# EXIF 2.32, tag Orientation. These views move no pixel; numpy only indexes them differently.
 _TURNS: dict[int, Callable[[Pixels], Pixels]] = {
-    1: lambda found: found,
-    2: lambda found: found[:, ::-1],
-    3: lambda found: found[::-1, ::-1],
-    4: lambda found: found[::-1],
-    5: lambda found: found.swapaxes(0, 1),
-    6: lambda found: found.swapaxes(0, 1)[:, ::-1],
-    7: lambda found: found.swapaxes(0, 1)[::-1, ::-1],
-    8: lambda found: found.swapaxes(0, 1)[::-1],
+    1: lambda array: array,
+    2: lambda array: array[:, ::-1],
+    3: lambda array: array[::-1, ::-1],
+    4: lambda array: array[::-1],
+    5: lambda array: array.swapaxes(0, 1),
+    6: lambda array: array.swapaxes(0, 1)[:, ::-1],
+    7: lambda array: array.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda array: array.swapaxes(0, 1)[::-1],
 }
 _SIXTEEN_BITS = {"I;16", "I;16B", "I;16L"}
 _COLOURED = {"P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "YCbCr"}
@@ -57,27 +58,27 @@ _lock = Lock()
 
 @dataclass(frozen=True, eq=False)
 class ImageReader:
-    """A PNG, JPEG or TIFF image that is no slide; its only level is full resolution."""
+    """A PNG, JPEG or TIFF image that is not a slide; its only level is full resolution."""
 
     path: Path
     may_have_profile: bool = True
 
     @classmethod
     def of(cls, source: Source) -> "ImageReader | None":
-        """Return the reader of an ordinary image, None for slides."""
+        """Return a reader for an ordinary image, None for slides."""
         return cls(source.path) if is_plain(source.path) else None
 
     def grid(self) -> Grid:
-        """Return the image's size with tiles of 256; raise UnreadableSlideError."""
+        """Return a grid of the image's size with tiles of 256; raise UnreadableSlideError."""
         return Grid(*dimensions(self.path), DEFAULT_TILE_SIZE)
 
     def levels(self, grid: Grid) -> Mapping[int, Level]:
-        """Return no level: the image is decoded whole."""
+        """Return no level: the image is decoded as a whole."""
         del grid
         return {}
 
     def halvings(self, shift: int) -> int:
-        """Return ``shift``: only full resolution is there."""
+        """Return ``shift``: an image has full resolution only."""
         return shift
 
     def region(self, shift: int, box: Box) -> Pixels:
@@ -86,17 +87,17 @@ class ImageReader:
         return read_box(self.path, shift, left, top, right - left, bottom - top)
 
     def associated_images(self) -> dict[str, Image.Image]:
-        """Return none: an image has no label."""
+        """Return no image: an ordinary image has neither label nor macro."""
         return {}
 
     def icc_profile(self, check_size: Callable[[int], object]) -> bytes | None:
-        """Return the profile that the decoded pixels are to be seen by; raise ValueError by ``check_size``."""
-        found = profile(self.path)
-        check_size(len(found or b""))
-        return found
+        """Return the ICC profile that applies to the decoded pixels; ``check_size`` may raise ValueError."""
+        icc = profile(self.path)
+        check_size(len(icc or b""))
+        return icc
 
     def properties(self) -> Scan:
-        """Return size and kind; an image says nothing else of itself."""
+        """Return size and format; an image has no other properties."""
         width_px, height_px = dimensions(self.path)
         kind, mode = description(self.path)
         return Scan(
@@ -119,14 +120,14 @@ class ImageReader:
 
 
 def is_plain(path: Path) -> bool:
-    """Tell whether a file is an ordinary image and no slide, by its content."""
+    """Return whether a file is an ordinary image and not a slide, judged by its content."""
     file = OpenFile(path)
     return file.read(0, len(PNG)).startswith((PNG, JPEG)) or (is_tiff(file) and _is_plain_tiff(path, file))
 
 
 def _is_plain_tiff(path: Path, file: OpenFile) -> bool:
-    """Tell whether a TIFF is whole and no slide; a damaged slide stays one, and is refused as such."""
-    from vsv.slides.openslide_handles import is_known  # noqa: PLC0415  neither PNG nor JPEG needs it
+    """Return whether a TIFF is intact and not a slide; a damaged slide counts as a slide, and is refused as such."""
+    from vsv.slides.openslide_handles import is_known  # noqa: PLC0415  cold start: not needed for PNG and JPEG
 
     try:
         return not is_aperio(read_pages(file)[0].description) and not is_known(path)
@@ -135,56 +136,56 @@ def _is_plain_tiff(path: Path, file: OpenFile) -> bool:
 
 
 def dimensions(path: Path) -> tuple[int, int]:
-    """Give width and height as the image is shown, from its header alone; raises UnreadableSlideError."""
-    with _opened(path) as image:
+    """Return width and height of the displayed image, from the header alone; raise UnreadableSlideError."""
+    with _open(path) as image:
         return image.size[::-1] if _orientation(image) >= 5 else image.size
 
 
 def description(path: Path) -> tuple[str, str]:
-    """Give the image's format and kind of pixels: ``PNG``, ``RGBA``."""
-    with _opened(path) as image:
+    """Return the image's format and pixel mode, such as ``PNG``, ``RGBA``."""
+    with _open(path) as image:
         return str(image.format), image.mode
 
 
 def profile(path: Path) -> bytes | None:
-    """Give the ICC profile that the decoded pixels are to be seen by; None where there is none."""
-    with _opened(path) as image:
-        found = _embedded(image)
-        return found if found and image.mode in _COLOURED and _space(found) == b"RGB " else None
+    """Return the ICC profile that applies to the decoded pixels, None where there is none."""
+    with _open(path) as image:
+        embedded = _embedded(image)
+        return embedded if embedded and image.mode in _COLOURED and _space(embedded) == b"RGB " else None
 
 
 def pixels(path: Path) -> Pixels:
-    """Give all pixels, (height, width, 3) RGB; raises UnreadableSlideError."""
+    """Return all pixels, (height, width, 3) RGB; raise UnreadableSlideError."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except OSError as error:
         raise UnavailableError("the image's file cannot be opened now") from error
-    key = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-    with _lock:  # also while decoding: two at once would take twice the memory
+    key = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    with _lock:  # held during decoding: two at once would take twice the memory
         decoded = _decoded.pop(key, None)
         if decoded is None:
             decoded = _decode(path)
         _decoded[key] = decoded
-        while len(_decoded) > MAX_OPEN or (len(_decoded) > 1 and _kept_pixels() > MAX_PIXELS):
+        while len(_decoded) > MAX_OPEN or (len(_decoded) > 1 and _cached_pixel_count() > MAX_PIXELS):
             _decoded.popitem(last=False)
     return decoded
 
 
-def _kept_pixels() -> int:
-    return sum(found.size // 3 for found in _decoded.values())
+def _cached_pixel_count() -> int:
+    return sum(array.size // 3 for array in _decoded.values())
 
 
 def read_box(path: Path, shift: int, left: int, top: int, width_px: int, height_px: int) -> Pixels:
-    """Give a box of the level that is full resolution halved ``shift`` times, in that level's pixels."""
+    """Return a box of the level that is full resolution halved ``shift`` times, in that level's pixels."""
     down = slice(top << shift, (top + height_px) << shift)
     across = slice(left << shift, (left + width_px) << shift)
     return np.ascontiguousarray(box_reduce(pixels(path)[down, across], shift))
 
 
-def _opened(path: Path) -> Image.Image:
-    """Read an image's header.
+def _open(path: Path) -> Image.Image:
+    """Open an image and read its header.
 
-    Not by Image.open, which would try every format that there is; its bound on pixels is ours to keep.
+    Image.open is not used: it would try every format. Its limit on pixels is checked by ``_check_kind`` instead.
     """
     head = OpenFile(path).read(0, len(PNG))
     try:
@@ -194,7 +195,7 @@ def _opened(path: Path) -> Image.Image:
             image = JpegImagePlugin.JpegImageFile(path)
         else:
             image = TiffImagePlugin.TiffImageFile(path)
-    except Exception as error:  # damaged headers make the readers raise whatever comes
+    except Exception as error:  # damaged headers make Pillow's readers raise any exception
         raise _unreadable() from error
     _check_kind(image)
     return image
@@ -219,18 +220,18 @@ def _unreadable() -> UnreadableSlideError:
 
 
 def _decode(path: Path) -> Pixels:
-    with _opened(path) as image:
+    with _open(path) as image:
         try:
             image.load()
             return _TURNS[_orientation(image)](_array(image))
         except MemoryError as error:
             raise UnavailableError("there is not enough memory to decode this image now") from error
-        except Exception as error:  # damaged pixels make the decoders raise whatever comes
+        except Exception as error:  # damaged pixels make Pillow's decoders raise any exception
             raise _unreadable() from error
 
 
 def _array(image: Image.Image) -> Pixels:
-    """Give a decoded image as RGB."""
+    """Return a decoded image as RGB."""
     out = np.empty((image.height, image.width, 3), np.uint8)
     for top in range(0, image.height, STRIP_PX):
         bottom = min(top + STRIP_PX, image.height)
@@ -239,16 +240,16 @@ def _array(image: Image.Image) -> Pixels:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Give the EXIF orientation, 1 to 8; a TIFF Pillow turns by itself."""
+    """Return the EXIF orientation, 1 to 8; always 1 for TIFF, which Pillow rotates by itself."""
     if image.format == "TIFF" or not image.info.get("exif"):
         return 1
     exif = Image.Exif()
     try:
         exif.load(image.info["exif"])
-        found = exif.get(0x0112)
-    except Exception:  # an orientation that cannot be read is none
+        orientation = exif.get(0x0112)
+    except Exception:  # an unreadable orientation counts as none
         return 1
-    return found if isinstance(found, int) and found in _TURNS else 1
+    return orientation if isinstance(orientation, int) and orientation in _TURNS else 1
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -258,30 +259,30 @@ def _rgb(image: Image.Image) -> Image.Image:
         )
     if image.has_transparency_data:
         return _over_white(image.convert("RGBA"))
-    found = _embedded(image)
-    if found and image.mode in {"L", "CMYK"} and _space(found) != b"RGB ":
-        return _by_profile(image, found)
+    embedded = _embedded(image)
+    if embedded and image.mode in {"L", "CMYK"} and _space(embedded) != b"RGB ":
+        return _by_profile(image, embedded)
     return image.convert("RGB")
 
 
 def _over_white(image: Image.Image) -> Image.Image:
-    flat = Image.new("RGB", image.size, "white")
-    flat.paste(image, mask=image.getchannel("A"))
-    return flat
+    opaque = Image.new("RGB", image.size, "white")
+    opaque.paste(image, mask=image.getchannel("A"))
+    return opaque
 
 
 def _embedded(image: Image.Image) -> bytes | None:
-    found = image.info.get("icc_profile")
-    return found if isinstance(found, bytes) else None
+    icc = image.info.get("icc_profile")
+    return icc if isinstance(icc, bytes) else None
 
 
 def _space(profile: bytes) -> bytes:
-    """Give an ICC profile's colour space (ICC.1, section 7.2.6)."""
+    """Return an ICC profile's colour space (ICC.1, section 7.2.6)."""
     return profile[16:20]
 
 
 def _by_profile(image: Image.Image, profile: bytes) -> Image.Image:
-    """Convert grey or CMYK to sRGB as its profile says; without it where it is damaged."""
+    """Convert grey or CMYK to sRGB by the ICC profile; without the profile where it is damaged."""
     from PIL import ImageCms  # noqa: PLC0415
 
     try:

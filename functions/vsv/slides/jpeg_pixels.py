@@ -1,4 +1,4 @@
-"""Pixels of stored JPEG tiles, whole or by libjpeg's DCT scaling."""
+"""Pixels of stored JPEG tiles, at full size or reduced by libjpeg's DCT scaling."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def decoded(level: JpegLevel, place: tuple[int, int], shift: int, max_shift: int) -> tuple[Pixels, int]:
-    """Return a whole tile's pixels, halved as often as libjpeg does well, and the halvings left of ``shift``.
+    """Return a whole tile's pixels, halved as often as libjpeg does well, and the number of ``shift`` halvings left.
 
     ``place`` is column and row; ``max_shift`` is how often libjpeg halves at most.
 
-    Raise CorruptTileError.
+    Raise CorruptTileError where the tile is damaged.
     """
     data = level.jpeg(*place)
     dct_shift = max(0, min(shift, max_shift) - _halved_once(level, data)) if shift else 0
@@ -30,24 +30,24 @@ def decoded(level: JpegLevel, place: tuple[int, int], shift: int, max_shift: int
 
 
 def _halved_once(level: JpegLevel, data: bytes) -> bool:
-    """Tell whether chroma is halved in one direction only (4:2:2).
+    """Return whether chroma is halved in one direction only (4:2:2).
 
-    libjpeg then reduces it with the luma, and it ends up coarser than the reduced picture: one halving less is left
-    to libjpeg. Chroma halved in both directions (4:2:0) it reduces one time less by itself.
+    libjpeg then reduces chroma like luma, so that chroma becomes coarser than the reduced picture: libjpeg is asked
+    for one halving less. Chroma halved in both directions (4:2:0) is reduced one time less by libjpeg itself.
     """
     if level.page.photometric != PHOTOMETRIC_YCBCR:
         return False
     try:
         chroma = simplejpeg.decode_jpeg_header(data, strict=False)[3]
     except ValueError:
-        return False  # decoding will say what is wrong
+        return False  # decoding will raise the error
     return chroma not in {"444", "420", "Gray"}
 
 
 def decode(data: bytes, side_px: int) -> Pixels:
-    """Decode a square JPEG at the scale that makes it ``side_px`` wide; raises CorruptTileError."""
+    """Decode a square JPEG at the scale that makes it ``side_px`` wide; raise CorruptTileError if damaged."""
     try:
-        # Not strict: libjpeg's warnings (a stray byte before a marker, say) cost no pixels.
+        # Not strict: libjpeg's warnings (a stray byte before a marker, for example) do not affect pixels.
         pixels: Pixels = simplejpeg.decode_jpeg(data, min_height=side_px, min_width=side_px, strict=False)
     except ValueError as error:
         raise CorruptTileError("the tile's JPEG is damaged") from error

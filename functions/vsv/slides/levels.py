@@ -1,4 +1,4 @@
-"""Stored levels: one TIFF page whose tiles are found by arithmetic and a few small reads."""
+"""Stored levels: each is one TIFF page whose tiles are found by arithmetic and a few small reads."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ if TYPE_CHECKING:  # cold start: a passed-through tile needs no numpy
 
     Pixels = npt.NDArray[np.uint8]
 
-# libjpeg reduces while decoding by up to 8, at a fraction of the cost; what lies beyond is averaged.
+# libjpeg reduces by up to 8 during decoding, at a fraction of the cost; further halvings are averaged.
 MAX_DCT_SHIFT = 3
-# Aperio rounds its levels' sizes down where Deep Zoom rounds up, and its ratios are then slightly off (4.0003).
-# A level that is this close is the Deep Zoom level: over the whole slide it is at most this many pixels away.
+# Aperio rounds level sizes down where Deep Zoom rounds up, so that its ratios are slightly off (4.0003).
+# A level within this tolerance is the Deep Zoom level: it deviates by at most this many pixels over the whole slide.
 LEVEL_TOLERANCE_PX = 2
-# A JPEG tile larger than its raw pixels many times over is a lie in the directory, not a tile.
+# A JPEG tile many times larger than its raw pixels means a damaged directory.
 MAX_TILE_BYTES = 16 << 20
-# Beyond what file systems hold; the operating system takes no position much above.
+# Beyond the largest files of file systems; the operating system accepts no offset much larger.
 MAX_OFFSET = 1 << 60
-# As in openslide_source.dimensions: with and without our own decoder a slide has the same tiles.
+# As in openslide_reader.dimensions: a slide has the same tiles with and without the JPEG 2000 decoder.
 MIN_JPEG2000_TILE_PX, MAX_JPEG2000_TILE_PX = 128, 1024
 
 
 @dataclass(frozen=True, slots=True)
 class JpegLevel:
-    """One level of square JPEG tiles, ready to be read.
+    """One level of square JPEG tiles, prepared for reading.
 
-    ``rgb`` tells that its components are RGB and not YCbCr.
+    ``rgb`` says that the components are RGB and not YCbCr.
     """
 
     file: OpenFile
@@ -55,12 +55,12 @@ class JpegLevel:
 
     @property
     def width_px(self) -> int:
-        """Width of the level."""
+        """Width of the level in pixels."""
         return self.page.width_px
 
     @property
     def height_px(self) -> int:
-        """Height of the level."""
+        """Height of the level in pixels."""
         return self.page.height_px
 
     @property
@@ -69,26 +69,26 @@ class JpegLevel:
         return self.page.tile_width_px
 
     def jpeg(self, col: int, row: int) -> bytes:
-        """Give the whole stored tile as a JPEG; raises CorruptTileError where there is none that can be shown."""
+        """Return a stored tile as a complete JPEG; raise CorruptTileError where the tile is missing or damaged."""
         return self.completer.complete(self.stored(row * self.page.columns + col))
 
     def decoded(self, col: int, row: int, shift: int) -> tuple[Pixels, int]:
         """Return a whole tile's RGB pixels, padding included, halved up to ``shift`` times, and the halvings left.
 
-        Raise CorruptTileError.
+        Raise CorruptTileError where the tile is missing or damaged.
         """
         from vsv.slides import jpeg_pixels  # noqa: PLC0415  cold start: numpy
 
         return jpeg_pixels.decoded(self, (col, row), shift, MAX_DCT_SHIFT)
 
     def stored(self, index: int) -> bytes:
-        """Give what is stored of the page's tile ``index``; raises CorruptTileError where there is nothing."""
+        """Return the stored bytes of the page's tile ``index``; raise CorruptTileError where the tile is missing."""
         return _stored(self.file, self.spans, index)
 
 
 @dataclass(frozen=True, slots=True)
 class Jpeg2000Level:
-    """One level of Aperio's square JPEG 2000 tiles, which no browser shows; ``ycbcr`` tells what they hold."""
+    """One level of Aperio's square JPEG 2000 tiles, which browsers cannot show; ``ycbcr``: YCbCr and not RGB."""
 
     file: OpenFile
     page: Page
@@ -97,12 +97,12 @@ class Jpeg2000Level:
 
     @property
     def width_px(self) -> int:
-        """Width of the level."""
+        """Width of the level in pixels."""
         return self.page.width_px
 
     @property
     def height_px(self) -> int:
-        """Height of the level."""
+        """Height of the level in pixels."""
         return self.page.height_px
 
     @property
@@ -113,14 +113,14 @@ class Jpeg2000Level:
     def decoded(self, col: int, row: int, shift: int) -> tuple[Pixels, int]:
         """Return a whole tile's RGB pixels, padding included, halved up to ``shift`` times, and the halvings left.
 
-        Raise CorruptTileError.
+        Raise CorruptTileError where the tile is missing or damaged.
         """
         from vsv.slides import jpeg2000_reader  # noqa: PLC0415  cold start: few slides are JPEG 2000
 
         return jpeg2000_reader.tile_pixels(self, col, row, shift)
 
     def codestream(self, col: int, row: int) -> bytes:
-        """Give the stored tile; raises CorruptTileError where there is none."""
+        """Return a stored tile's bytes; raise CorruptTileError where the tile is missing."""
         return _stored(self.file, self.spans, row * self.page.columns + col)
 
 
@@ -139,7 +139,7 @@ def _stored(file: OpenFile, spans: TileSpans, index: int) -> bytes:
 
 
 def can_pass_through(page: Page) -> bool:
-    """Tell whether browsers can show the page's tiles as they are stored."""
+    """Return whether browsers can show the page's tiles as they are stored."""
     return (
         page.is_tiled
         and page.compression == COMPRESSION_JPEG
@@ -153,7 +153,7 @@ def can_pass_through(page: Page) -> bool:
 
 
 def jpeg_level(file: OpenFile, page: Page) -> JpegLevel:
-    """Prepare a page for reading; raises CorruptTileError where its JPEG tables are damaged."""
+    """Return a page of JPEG tiles as a level; raise CorruptTileError where its JPEG tables are damaged."""
     rgb = page.photometric == PHOTOMETRIC_RGB
     prefix, size_px = tables_prefix(page.jpeg_tables, rgb=rgb), (page.tile_width_px, page.tile_height_px)
     completer = Completer(prefix, size_px, page.samples, rgb=rgb)
@@ -161,7 +161,7 @@ def jpeg_level(file: OpenFile, page: Page) -> JpegLevel:
 
 
 def can_decode(page: Page) -> bool:
-    """Tell whether the page holds JPEG 2000 tiles as Aperio stores them, on a grid that OpenSlide shows as well."""
+    """Return whether the page holds Aperio's kind of JPEG 2000 tiles, on a grid that OpenSlide reports as well."""
     return (
         page.is_tiled
         and page.compression in {COMPRESSION_JPEG2000_YCBCR, COMPRESSION_JPEG2000_RGB}
@@ -173,18 +173,18 @@ def can_decode(page: Page) -> bool:
 
 
 def jpeg2000_level(file: OpenFile, page: Page) -> Jpeg2000Level:
-    """Prepare a page of JPEG 2000 tiles for reading."""
+    """Return a page of JPEG 2000 tiles as a level."""
     ycbcr = page.compression == COMPRESSION_JPEG2000_YCBCR
     return Jpeg2000Level(file, page, ycbcr, TileSpans(file, page))
 
 
 def tiled(pages: tuple[Page, ...]) -> tuple[Page, ...]:
-    """Return those of a TIFF's pages that are made of tiles."""
+    """Return the tiled pages among a TIFF's pages."""
     return tuple(page for page in pages if page.is_tiled)
 
 
 def native_grid(pages: tuple[Page, ...]) -> Grid:
-    """Return the grid of the first tiled page, full resolution."""
+    """Return the grid of the first tiled page, which is full resolution."""
     first = tiled(pages)[0]
     return Grid(first.width_px, first.height_px, first.tile_width_px)
 
@@ -192,26 +192,26 @@ def native_grid(pages: tuple[Page, ...]) -> Grid:
 def levels_on(
     grid: Grid, pages: tuple[Page, ...], usable: Callable[[Page], bool], prepare: Callable[[Page], Kind]
 ) -> dict[int, Kind]:
-    """Return the levels that usable pages hold, by Deep Zoom level; a page that cannot be prepared is left out."""
-    found: dict[int, Kind] = {}
+    """Return the levels of usable pages by Deep Zoom level; leave out pages that cannot be prepared."""
+    levels: dict[int, Kind] = {}
     for page in filter(usable, tiled(pages)):
         level_dz = matching_level(grid, page)
-        if level_dz is None or level_dz in found:
+        if level_dz is None or level_dz in levels:
             continue
         try:
-            found[level_dz] = prepare(page)
+            levels[level_dz] = prepare(page)
         except CorruptTileError:
-            continue  # the level is rendered from the others instead
-    return found
+            continue  # the level is rendered from the other levels instead
+    return levels
 
 
 def matching_level(grid: Grid, page: Page) -> int | None:
-    """Return the Deep Zoom level that a tiled page holds, or None."""
+    """Return the Deep Zoom level that a tiled page holds, None where there is none."""
     if page.tile_width_px != grid.tile_size:
         return None
     for level_dz in range(grid.max_level, -1, -1):
         width_px, height_px = grid.level_size(level_dz)
-        slack = LEVEL_TOLERANCE_PX if max(width_px, height_px) > grid.tile_size else 0
-        if abs(page.width_px - width_px) <= slack and abs(page.height_px - height_px) <= slack:
+        tolerance = LEVEL_TOLERANCE_PX if max(width_px, height_px) > grid.tile_size else 0
+        if abs(page.width_px - width_px) <= tolerance and abs(page.height_px - height_px) <= tolerance:
             return level_dz
     return None

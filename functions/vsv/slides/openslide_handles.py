@@ -1,4 +1,4 @@
-"""Open OpenSlide objects: a few are kept, and one that has met an error is replaced."""
+"""Cache of open OpenSlide objects; an object on which a read has failed is replaced."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from openslide import OpenSlide, OpenSlideError
 
 from vsv.errors import UnavailableError, UnreadableSlideError
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 # Each open slide holds file handles and OpenSlide's own tile cache.
 MAX_OPEN = 8
@@ -18,43 +18,43 @@ _open: OrderedDict[tuple[Path, int, int, int, int], OpenSlide] = OrderedDict()
 _lock = Lock()
 
 
-def opened(path: Path) -> OpenSlide:
-    """Open a slide, or give the one already open; raises UnreadableSlideError."""
+def open_shared(path: Path) -> OpenSlide:
+    """Return the cached OpenSlide object of a slide, opened if necessary; raise UnreadableSlideError."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except OSError as error:
         raise UnavailableError("the slide's file cannot be opened now") from error
-    # The next file of this name is another slide, even where it was given the same time.
-    key = (path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    # Another file of this name is another slide, even with the same modification time.
+    key = (path, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
     with _lock:
         slide = _open.pop(key, None)
         if slide is None or not _usable(slide):
-            slide = _open_again(path)
+            slide = _open_new(path)
         _open[key] = slide
         while len(_open) > MAX_OPEN:
-            # Not closed here: another thread may be reading it, and the last reference closes it.
+            # Not closed explicitly: another thread may be reading the slide; the last reference closes it.
             _open.popitem(last=False)
     return slide
 
 
 def _usable(slide: OpenSlide) -> bool:
-    """Tell whether no read has failed: OpenSlide refuses everything to a slide object that has met an error."""
+    """Return whether no read has failed: after an error, OpenSlide refuses all operations on a slide object."""
     try:
         return bool(slide.level_count)
     except OpenSlideError:
         return False
 
 
-def asked(path: Path, question: Callable[[OpenSlide], Answer]) -> Answer:
-    """Ask the shared slide object, then, should that have met an error, perhaps another thread's, one of our own."""
+def read_with_retry(path: Path, read: Callable[[OpenSlide], Result]) -> Result:
+    """Return ``read`` of the shared slide object; after an error, maybe another thread's, retry with a new one."""
     try:
-        return question(opened(path))
+        return read(open_shared(path))
     except OpenSlideError:
-        with _open_again(path) as own:
-            return question(own)
+        with _open_new(path) as private:
+            return read(private)
 
 
-def _open_again(path: Path) -> OpenSlide:
+def _open_new(path: Path) -> OpenSlide:
     try:
         return OpenSlide(path)
     except OpenSlideError as error:
@@ -62,5 +62,5 @@ def _open_again(path: Path) -> OpenSlide:
 
 
 def is_known(path: Path) -> bool:
-    """Tell whether the file looks like a slide of any format that OpenSlide reads."""
+    """Return whether OpenSlide detects one of its slide formats in the file."""
     return OpenSlide.detect_format(path) is not None

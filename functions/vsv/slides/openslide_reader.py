@@ -1,4 +1,4 @@
-"""Pixels of slides that cannot be passed through nor decoded here: every other format that OpenSlide opens."""
+"""Reader of all other slides that OpenSlide opens: their tiles are neither passed through nor decoded directly."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -17,13 +17,13 @@ from vsv.formats.tiff import Page
 from vsv.slides.associated_images import openslide_images
 from vsv.slides.deepzoom_grid import DEFAULT_TILE_SIZE, Grid
 from vsv.slides.levels import Level
-from vsv.slides.openslide_handles import asked, opened
+from vsv.slides.openslide_handles import open_shared, read_with_retry
 from vsv.slides.properties import Scan, compression_name
 from vsv.slides.reader import Box
 
 Pixels = npt.NDArray[np.uint8]
 
-# Level ratios are slightly off (4.0003): a level that close is the right one, not the next finer.
+# Level ratios are slightly off (4.0003): a level within this factor is the right one, not the next finer level.
 LEVEL_SLACK = 1.01
 PROPERTY_NAME_ICC_SIZE = "openslide.icc-size"
 MAX_PROPERTIES, MAX_KEY, MAX_VALUE = 200, 100, 2000
@@ -38,35 +38,35 @@ class OpenSlideReader:
     may_have_profile: bool = True
 
     def grid(self) -> Grid:
-        """Return full size, with OpenSlide's tiles where they are square; raise UnreadableSlideError."""
+        """Return a grid of the full size, with OpenSlide's tile size if square; raise UnreadableSlideError."""
         width_px, height_px, tile_size = dimensions(self.path)
         return Grid(width_px, height_px, tile_size or DEFAULT_TILE_SIZE)
 
     def levels(self, grid: Grid) -> Mapping[int, Level]:
-        """Return no level: tiles of other vendors may overlap or be placed by other tags."""
+        """Return no level: tiles of other vendors may overlap or be positioned by other tags."""
         del grid
         return {}
 
     def halvings(self, shift: int) -> int:
-        """Return how many halvings lie between the level that OpenSlide would read and the one wanted."""
+        """Return the number of halvings between the level that OpenSlide would read and the requested level."""
         return halvings(self.path, shift)
 
     def region(self, shift: int, box: Box) -> Pixels:
-        """Return a box over the slide's background; raise CorruptTileError where OpenSlide cannot read it."""
+        """Return the pixels of a box over the slide's background; raise CorruptTileError where OpenSlide fails."""
         left, top, right, bottom = box
         return read_box(self.path, shift, left, top, right - left, bottom - top)
 
     def associated_images(self) -> dict[str, Image.Image]:
-        """Return the label, thumbnail and macro that OpenSlide names."""
+        """Return the label, thumbnail and macro that OpenSlide finds."""
         return openslide_images(self.path)
 
     def icc_profile(self, check_size: Callable[[int], object]) -> bytes | None:
-        """Return the profile; raise ValueError where it is damaged or too large."""
+        """Return the slide's ICC profile; raise ValueError where it is damaged or too large."""
         return read_profile(self.path, check_size)
 
     def properties(self) -> Scan:
-        """Return OpenSlide's properties; raise UnreadableSlideError where the file does not open."""
-        slide = opened(self.path)
+        """Return the properties that OpenSlide reports; raise UnreadableSlideError where it cannot open the file."""
+        slide = open_shared(self.path)
         width_px, height_px = slide.dimensions
         properties = dict(sorted(slide.properties.items())[:MAX_PROPERTIES])
         power = positive_number(properties.get("openslide.objective-power"))
@@ -84,9 +84,9 @@ class OpenSlideReader:
         )
 
     def check(self) -> tuple[int, int]:
-        """Return width and height; raise UnreadableSlideError where OpenSlide does not open the file."""
+        """Return width and height; raise UnreadableSlideError where OpenSlide cannot open the file."""
         try:
-            return opened(self.path).dimensions
+            return open_shared(self.path).dimensions
         except UnreadableSlideError as error:
             raise UnreadableSlideError(
                 "the file is not a slide that can be shown: scan the slide again"
@@ -94,19 +94,19 @@ class OpenSlideReader:
 
 
 def read_profile(path: Path, check_size: Callable[[int], object]) -> bytes | None:
-    """Give the slide's ICC profile, its size having been checked; raises ValueError where it is damaged."""
-    slide = opened(path)
+    """Return the slide's ICC profile after ``check_size`` of its size; raise ValueError where it is damaged."""
+    slide = open_shared(path)
     check_size(int(slide.properties.get(PROPERTY_NAME_ICC_SIZE, 0)))
     try:
-        found = slide.color_profile
+        profile = slide.color_profile
     except PyCMSError as error:
         raise ValueError("the slide's ICC profile is damaged") from error
-    return None if found is None else found.tobytes()
+    return None if profile is None else profile.tobytes()
 
 
 def dimensions(path: Path) -> tuple[int, int, int | None]:
-    """Give full width and height in pixels and the tile size, None where tiles are not square."""
-    slide = opened(path)
+    """Return full width and height in pixels and the tile size, None where tiles are not square."""
+    slide = open_shared(path)
     width_px, height_px = slide.dimensions
     tile_width = int(slide.properties.get("openslide.level[0].tile-width", 0))
     tile_height = int(slide.properties.get("openslide.level[0].tile-height", 0))
@@ -115,14 +115,14 @@ def dimensions(path: Path) -> tuple[int, int, int | None]:
 
 
 def halvings(path: Path, shift: int) -> int:
-    """Tell how many halvings lie between the level that OpenSlide would read and the one wanted."""
-    source = asked(path, lambda slide: _Source.of(slide, shift))
+    """Return the number of halvings between the level that OpenSlide would read and the requested level."""
+    source = read_with_retry(path, lambda slide: _Source.of(slide, shift))
     return max(0, round(math.log2(source.scale)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """OpenSlide's nearest finer level: ``scale`` times larger than wanted, ``downsample`` times smaller than full."""
+    """OpenSlide's nearest finer level: ``scale`` times the requested size, ``downsample`` times smaller than full."""
 
     level: int
     size: tuple[int, int]
@@ -134,7 +134,7 @@ class _Source:
         level = slide.get_best_level_for_downsample((1 << shift) * LEVEL_SLACK)
         downsample = slide.level_downsamples[level]
         halved = 1 << round(math.log2(downsample))
-        # 4.0003 is meant to be 4: its pixels are taken one for one and not resampled by a trifle.
+        # 4.0003 is meant to be 4: pixels are used one to one, not resampled by a tiny factor.
         nominal = halved if 1 / LEVEL_SLACK < downsample / halved < LEVEL_SLACK else downsample
         return cls(level, slide.level_dimensions[level], downsample, (1 << shift) / nominal)
 
@@ -142,12 +142,12 @@ class _Source:
 def read_box(path: Path, shift: int, left: int, top: int, width_px: int, height_px: int) -> Pixels:
     """Read a box of the level that is full resolution halved ``shift`` times, in that level's pixels.
 
-    Gives (height, width, 3) RGB over the slide's background; read from OpenSlide's nearest finer level and
-    box-averaged. Raises CorruptTileError where OpenSlide cannot read these tiles.
+    Return (height, width, 3) RGB over the slide's background, from OpenSlide's nearest finer level, box-averaged.
+    Raise CorruptTileError where OpenSlide cannot read these tiles.
     """
     corner, size = (left, top), (width_px, height_px)
     try:
-        return np.asarray(asked(path, lambda slide: _read(slide, shift, corner, size)))
+        return np.asarray(read_with_retry(path, lambda slide: _read(slide, shift, corner, size)))
     except OpenSlideError as error:
         raise CorruptTileError("OpenSlide cannot read this part of the slide") from error
 
@@ -155,8 +155,8 @@ def read_box(path: Path, shift: int, left: int, top: int, width_px: int, height_
 def _read(slide: OpenSlide, shift: int, corner: tuple[int, int], size: tuple[int, int]) -> Image.Image:
     source = _Source.of(slide, shift)
     whole_width, whole_height = (max(1, round(side * source.scale)) for side in size)
-    left, width = _inside(corner[0] * source.scale, whole_width, source.size[0])
-    top, height = _inside(corner[1] * source.scale, whole_height, source.size[1])
+    left, width = _clip_to_level(corner[0] * source.scale, whole_width, source.size[0])
+    top, height = _clip_to_level(corner[1] * source.scale, whole_height, source.size[1])
     place = round(left * source.downsample), round(top * source.downsample)
     image = slide.read_region(place, source.level, (width, height))
     flat = _over_background(image, slide.properties.get(PROPERTY_NAME_BACKGROUND_COLOR, "FFFFFF"))
@@ -166,13 +166,13 @@ def _read(slide: OpenSlide, shift: int, corner: tuple[int, int], size: tuple[int
     return flat if flat.size == size else flat.resize(size, Image.Resampling.BOX)
 
 
-def _inside(start: float, wanted: int, level_side: int) -> tuple[int, int]:
-    """Give start and length on a level, which may be a pixel shorter than its Deep Zoom level."""
+def _clip_to_level(start: float, wanted: int, level_side: int) -> tuple[int, int]:
+    """Return start and length within a level, which may be a pixel shorter than its Deep Zoom level."""
     first = min(round(start), level_side - 1)
     return first, min(wanted, level_side - first)
 
 
 def _over_background(image: Image.Image, color: str) -> Image.Image:
-    flat = Image.new("RGB", image.size, f"#{color}")
-    flat.paste(image, mask=image.getchannel("A"))
-    return flat
+    opaque = Image.new("RGB", image.size, f"#{color}")
+    opaque.paste(image, mask=image.getchannel("A"))
+    return opaque

@@ -1,4 +1,4 @@
-"""Pixels of stored tiles, reduced. Pixels are (height, width, 3) RGB arrays of bytes."""
+"""Reduction of stored tiles' pixels. Pixels are (height, width, 3) RGB arrays of bytes."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,15 +12,15 @@ BACKGROUND = 255
 
 
 def blank(width_px: int, height_px: int) -> Pixels:
-    """Give a white picture."""
+    """Return a white picture."""
     return np.full((height_px, width_px, 3), BACKGROUND, np.uint8)
 
 
 def tile_pixels(level: Level, col: int, row: int, shift: int = 0) -> Pixels:
-    """Give a stored tile's pixels inside the level, halved ``shift`` times; sizes are rounded up.
+    """Return a stored tile's pixels within the level, halved ``shift`` times; sizes are rounded up.
 
-    Reduction is libjpeg's DCT scaling, or JPEG 2000's resolution levels, inside the level and a box mean at its right
-    and bottom edges, where the padding of the stored tile must not bleed in. Raises CorruptTileError.
+    Reduction is libjpeg's DCT scaling, or JPEG 2000's resolution levels, inside the level, and a box mean at its
+    right and bottom edges, where the padding of the stored tile must not affect pixels. Raise CorruptTileError.
     """
     size = level.tile_size
     width_px = min(size, level.width_px - col * size)
@@ -31,14 +31,14 @@ def tile_pixels(level: Level, col: int, row: int, shift: int = 0) -> Pixels:
 
 
 def box_reduce(pixels: Pixels, shift: int) -> Pixels:
-    """Average blocks of 2^shift × 2^shift pixels; an incomplete block at a far edge is the mean of what it has."""
+    """Return the means of blocks of 2^shift × 2^shift pixels; a far edge's incomplete blocks have fewer pixels."""
     if shift == 0:
         return pixels
     return np.asarray(Image.fromarray(pixels).reduce(1 << shift))
 
 
 def extend(pixels: Pixels, width_px: int, height_px: int) -> Pixels:
-    """Repeat the last column and row up to the size asked for."""
+    """Return the pixels with the last column and row repeated up to the given size."""
     missing = height_px - pixels.shape[0], width_px - pixels.shape[1]
     if missing == (0, 0):
         return pixels

@@ -1,4 +1,4 @@
-"""What a slide file says about itself, whoever wrote it and whatever it leaves out."""
+"""Properties of a slide file, independent of its format."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from vsv.formats.aperio_description import ScanTime, parse_tags, positive_number
 from vsv.formats.tiff import COMPRESSION_NAMES, Page
 from vsv.identifiers import is_image_id
 
-# How the first page of a pyramid says that it holds all levels, and needs no original.
+# Description of a complete pyramid's first page: the pyramid holds all levels and needs no original.
 COMPLETE = "vsv complete pyramid"
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A slide's own description. What the file does not say is None; ``mpp`` is µm per pixel, ``app_mag`` a text."""
+    """A slide's properties, None where the file does not state them; ``mpp`` is µm per pixel, ``app_mag`` a text."""
 
     width_px: int
     height_px: int
@@ -28,7 +28,7 @@ class Scan:
 
 
 def aperio_properties(page: Page) -> Scan:
-    """Return what the description of an Aperio slide's first page says, or that of a complete pyramid."""
+    """Return the properties in the first page's description, of an Aperio slide or of a complete pyramid."""
     tags = parse_tags(page.description)
     image_id, power = tags.get("ImageID", ""), positive_number(tags.get("AppMag"))
     return Scan(
@@ -46,5 +46,5 @@ def aperio_properties(page: Page) -> Scan:
 
 
 def compression_name(page: Page) -> str:
-    """Return the name of a page's compression, or its number in TIFF."""
+    """Return the name of a page's compression, for an unknown one its number in TIFF."""
     return COMPRESSION_NAMES.get(page.compression, f"TIFF {page.compression}")

@@ -1,7 +1,8 @@
-"""What a reader of one kind of slide file answers; ``readers.py`` lists the kinds.
+"""The interface of slide readers; ``readers`` lists the readers of all formats.
 
-Deep Zoom levels are counted from 0, a single pixel. A shift says how often full resolution is halved; a box is left,
-top, right and bottom in the pixels of the level that is wanted. Pixels are (height, width, 3) RGB arrays of bytes.
+Deep Zoom levels are numbered from 0, a single pixel. A shift is the number of times full resolution is halved; a box
+is left, top, right and bottom in the pixels of the requested level. Pixels are (height, width, 3) RGB arrays of
+bytes.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file as detection sees it: where it lies, and its pages where it is a TIFF."""
+    """A file as format detection sees it: its path, and its pages if it is a TIFF."""
 
     path: Path
     file: OpenFile
@@ -41,32 +42,32 @@ class SlideReader(Protocol):
     """One opened slide file."""
 
     def __hash__(self) -> int:
-        """Return a hash of this very reader: what is known of a file is cached by the reader."""
+        """Return a hash by identity: caches use the reader as key for properties of its file."""
 
     @property
     def may_have_profile(self) -> bool:
-        """Whether there may be an ICC profile; False where the file's header says that there is none."""
+        """Whether the file may have an ICC profile; False where its header states that it has none."""
 
     def grid(self) -> Grid:
-        """Return the size of full resolution and the side of the slide's own tiles.
+        """Return the grid of full resolution, with the size of the slide's own tiles.
 
-        Raise UnreadableSlideError where the file does not open.
+        Raise UnreadableSlideError where the file cannot be opened.
         """
 
     def levels(self, grid: Grid) -> Mapping[int, Level]:
-        """Return the levels whose stored tiles can be read here, by Deep Zoom level; none for other kinds.
+        """Return by Deep Zoom level the levels whose stored tiles this package can read; none for other formats.
 
-        Those of ``JpegLevel`` are verbatim: their tiles can be shown as they are stored.
+        The tiles of a ``JpegLevel`` can be shown as they are stored.
         """
 
     def halvings(self, shift: int) -> int:
-        """Return how many halvings lie between the level that ``region`` would read and the one wanted."""
+        """Return the number of halvings between the level that ``region`` would read and the requested level."""
 
     def region(self, shift: int, box: Box) -> Pixels:
-        """Return a box of full resolution halved ``shift`` times; raise CorruptTileError where that is damaged."""
+        """Return a box of full resolution halved ``shift`` times; raise CorruptTileError where pixels are damaged."""
 
     def associated_images(self) -> dict[str, Image.Image]:
-        """Return label, thumbnail and macro as RGB, by name; damaged ones are left out."""
+        """Return label, thumbnail and macro as RGB by name; leave out damaged images."""
 
     def icc_profile(self, check_size: Callable[[int], object]) -> bytes | None:
         """Return the ICC profile, once ``check_size`` has accepted its size in bytes; None where there is none.
@@ -75,7 +76,7 @@ class SlideReader(Protocol):
         """
 
     def properties(self) -> Scan:
-        """Return what the file says about itself; raise UnreadableSlideError where it does not open."""
+        """Return the file's properties; raise UnreadableSlideError where the file cannot be opened."""
 
     def check(self) -> tuple[int, int]:
-        """Return width and height once the file has opened; raise UnreadableSlideError with a reason for people."""
+        """Return width and height if the file can be opened; raise UnreadableSlideError with a reason for people."""

@@ -1,29 +1,30 @@
-"""Which reader a slide file has. A new format is a module with its reader, and a line in ``KINDS``."""
+"""Choice of the reader of a slide file. A new format needs a module with its reader, and a line in ``KINDS``."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from vsv.errors import UnreadableSlideError
 from vsv.formats.random_access import OpenFile
-from vsv.formats.tiff import is_tiff, read_pages
+from vsv.formats.tiff import read_pages
+from vsv.formats.tiff_directories import is_tiff
 from vsv.slides.aperio_reader import AperioJpeg2000Reader, AperioJpegReader, AperioReader
 from vsv.slides.properties import COMPLETE, Scan, aperio_properties
 from vsv.slides.reader import SlideReader, Source
 
 
 def _image(source: Source) -> SlideReader | None:
-    from vsv.slides.image_reader import ImageReader  # noqa: PLC0415  cold start: most slides are Aperio's
+    from vsv.slides.image_reader import ImageReader  # noqa: PLC0415  cold start: most slides are Aperio slides
 
     return ImageReader.of(source)
 
 
 def _openslide(source: Source) -> SlideReader:
-    from vsv.slides.openslide_reader import OpenSlideReader  # noqa: PLC0415  cold start: a fifth of it
+    from vsv.slides.openslide_reader import OpenSlideReader  # noqa: PLC0415  a fifth of a cold start
 
     return OpenSlideReader(source.path, source.pages[0] if source.pages else None)
 
 
-# The first that returns a reader has the file; OpenSlide is asked last and says by itself what it cannot open.
+# The first that returns a reader is used; OpenSlide is last and raises an error itself for files it cannot open.
 KINDS: tuple[Callable[[Source], SlideReader | None], ...] = (
     AperioJpegReader.of,
     AperioJpeg2000Reader.of,
@@ -36,15 +37,15 @@ KINDS: tuple[Callable[[Source], SlideReader | None], ...] = (
 def reader_of(path: Path, *, strict: bool = True) -> SlideReader:
     """Return the reader of a slide's file; raise FileMissingError.
 
-    ``strict``: raise UnreadableSlideError where a TIFF is damaged, because OpenSlide would believe such a file and
-    ask for gigabytes. Else OpenSlide is asked.
+    ``strict``: raise UnreadableSlideError where a TIFF is damaged, because OpenSlide would trust such a file and
+    allocate gigabytes. Otherwise OpenSlide reads the file.
     """
     source = source_of(path, strict=strict)
     return next(reader for kind in KINDS if (reader := kind(source)) is not None)
 
 
 def source_of(path: Path, *, strict: bool) -> Source:
-    """Return what detection sees of a file; raise as ``reader_of`` does."""
+    """Return a file as format detection sees it; raise the errors of ``reader_of``."""
     file = OpenFile(path)
     try:
         return Source(path, file, read_pages(file) if is_tiff(file) else ())
@@ -55,7 +56,7 @@ def source_of(path: Path, *, strict: bool) -> Source:
 
 
 def read_scan(path: Path) -> Scan:
-    """Return a slide's description, or what a complete pyramid says of its slide; raise UnreadableSlideError."""
+    """Return the properties of a slide, or of the slide of a complete pyramid; raise UnreadableSlideError."""
     pages = source_of(path, strict=False).pages
     if pages and pages[0].description.startswith(COMPLETE):
         return aperio_properties(pages[0])

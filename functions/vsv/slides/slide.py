@@ -1,4 +1,4 @@
-"""A slide as the tile server sees it: which Deep Zoom level is stored where."""
+"""Slides for the tile server: where each Deep Zoom level of a slide is stored."""
 
 import os
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ from vsv.slides.readers import reader_of
 from vsv.storage import nfs
 from vsv.storage.archive_marker import read_note
 
-# The most stored tiles that are read for one tile: the coarsest levels of a slide with one level would take all.
+# The most stored tiles that are read for one tile: a coarse level of a slide with one level would need all tiles.
 MAX_SOURCE_TILES = 1024
 
 
@@ -36,11 +36,11 @@ MAX_SOURCE_TILES = 1024
 class Slide:
     """An opened slide.
 
-    ``levels`` holds what is stored as JPEG tiles of the grid's size, by Deep Zoom level; ``native`` tells which
-    of them the original has. ``decoded`` holds an Aperio slide's levels of JPEG 2000 tiles, which are decoded here.
-    Where both lack full resolution ``reader`` reads the pixels. Where the pyramid is complete, ``path`` is the
-    pyramid's, and the original is not looked at. ``stored_ns`` is when the original's file was written, in
-    nanoseconds since the epoch.
+    ``levels`` holds by Deep Zoom level the levels stored as JPEG tiles of the grid's size; ``native`` says which of
+    them are in the original. ``decoded`` holds an Aperio slide's levels of JPEG 2000 tiles, which this package
+    decodes. Where both lack full resolution, ``reader`` reads the pixels. Where the pyramid is complete, ``path`` is
+    the pyramid's path, and the original is not read. ``stored_ns`` is the modification time of the original's file,
+    in nanoseconds since the epoch.
     """
 
     path: Path
@@ -55,51 +55,51 @@ class Slide:
 
     @property
     def is_stale(self) -> bool:
-        """Tell whether a file was removed under it that cannot be read on."""
+        """Whether a file of the slide was removed while open and can no longer be read."""
         levels: tuple[Level, ...] = (*self.levels.values(), *self.decoded.values())
         return any(level.file.is_stale for level in levels)
 
     @property
     def max_level(self) -> int:
-        """The Deep Zoom level of full resolution."""
+        """Number of the full-resolution Deep Zoom level."""
         return self.grid.max_level
 
     def source_level(self, level_dz: int) -> int | None:
-        """Choose the stored level to render from: this one, else the nearest finer one that the original has.
+        """Return the stored level to render from: the level itself, else the nearest finer level of the original.
 
-        A rendered level has lost a little already, so it serves only where the originals are beyond the reach
-        of DCT scaling and resolution levels. None: by the reader.
+        A rendered level has lost some quality already, so it is used only where the original's levels are beyond the
+        range of DCT scaling and resolution levels. None: the reader reads the pixels.
         """
         if level_dz in self.levels or level_dz in self.decoded:
             return level_dz
         original = self.native | self.decoded.keys()
-        finer = sorted(found for found in self.levels.keys() | original if found > level_dz)
-        near = [found for found in finer if found in original and found - level_dz <= MAX_DCT_SHIFT]
+        finer = sorted(level for level in self.levels.keys() | original if level > level_dz)
+        near = [level for level in finer if level in original and level - level_dz <= MAX_DCT_SHIFT]
         return next(iter(near or finer), None)
 
     def source(self, level_dz: int) -> Level:
-        """Give a stored level, as a JPEG where it is one."""
+        """Return a stored level: its JPEG level where there is one, else its JPEG 2000 level."""
         return self.levels.get(level_dz) or self.decoded[level_dz]
 
-    def is_dear(self, level_dz: int, shift: int) -> bool:
-        """Tell whether a tile of a level would take too many tiles of the level ``shift`` halvings finer."""
+    def is_expensive(self, level_dz: int, shift: int) -> bool:
+        """Return whether a tile of a level needs too many tiles of the level that is ``shift`` halvings finer."""
         columns, rows = self.grid.tile_counts(level_dz + shift)
         return min(columns, 1 << shift) * min(rows, 1 << shift) > MAX_SOURCE_TILES
 
     def is_provisional(self, level_dz: int) -> bool:
-        """Tell whether the level's tiles will look different once the pyramid is there."""
+        """Return whether the level's tiles will look different once the pyramid is rendered."""
         if level_dz in self.levels:
             return False
         source_dz = self.source_level(level_dz)
         if source_dz is None or source_dz not in self.levels:
             return True
-        return self.is_dear(level_dz, source_dz - level_dz)
+        return self.is_expensive(level_dz, source_dz - level_dz)
 
 
 def stamp_of(slide: Path, pyramid: Path) -> str:
-    """Give a text that changes when either file does; raises FileMissingError without the slide.
+    """Return a text that changes when either file changes; raise FileMissingError without the slide's file.
 
-    An archived original is what it was: the text changes neither when it goes nor when it comes back.
+    The text does not change when an original is archived or restored.
     """
     size, modified = _original(slide)
     try:
@@ -110,34 +110,34 @@ def stamp_of(slide: Path, pyramid: Path) -> str:
 
 
 def _original(slide: Path) -> tuple[int, int]:
-    """Give size and modification time of the original, here or archived; raises FileMissingError."""
-    for again in (True, False):
+    """Return size and modification time of the original, stored or archived; raise FileMissingError."""
+    for can_retry in (True, False):
         try:
-            found = os.stat(slide)  # noqa: PTH116  Path.stat costs three times as much, on every tile
-            return found.st_size, found.st_mtime_ns
+            stat = os.stat(slide)  # noqa: PTH116  Path.stat takes three times as long, for every tile
+            return stat.st_size, stat.st_mtime_ns
         except OSError as error:
             if (note := read_note(slide.parent)) is not None:
                 return note.size, note.modified
-            if not again:
+            if not can_retry:
                 raise FileMissingError("the slide's file is missing") from error
-            nfs.look(slide.parent)  # another machine may have written the note a moment ago
+            nfs.revalidate(slide.parent)  # another machine may have written the archive marker a moment ago
     raise AssertionError
 
 
 def open_slide(slide: Path, pyramid: Path, thumbnail: Path) -> Slide:
-    """Open a slide and, where it exists, its pyramid; raises UnreadableSlideError and FileMissingError."""
+    """Open a slide and, where it exists, its pyramid; raise UnreadableSlideError or FileMissingError."""
     stamp, (_, stored_ns) = stamp_of(slide, pyramid), _original(slide)
-    rendered, its_pages = _rendered(pyramid)
-    if rendered is not None and is_complete(its_pages):
-        grid, levels = native_grid(its_pages), _match(native_grid(its_pages), rendered, its_pages)
-        reader: SlideReader = AperioJpegReader(Source(pyramid, rendered, its_pages))
+    rendered, pages = _rendered(pyramid)
+    if rendered is not None and is_complete(pages):
+        grid, levels = native_grid(pages), _match(native_grid(pages), rendered, pages)
+        reader: SlideReader = AperioJpegReader(Source(pyramid, rendered, pages))
         return Slide(pyramid, grid, levels, frozenset(levels), stamp, thumbnail, reader, stored_ns=stored_ns)
     reader = _original_reader(slide)
     grid = reader.grid()
     stored = reader.levels(grid)
     native = {dz: level for dz, level in stored.items() if isinstance(level, JpegLevel)}
     decoded = {dz: level for dz, level in stored.items() if isinstance(level, Jpeg2000Level)}
-    levels = {**({} if rendered is None else _match(grid, rendered, its_pages)), **native}
+    levels = {**({} if rendered is None else _match(grid, rendered, pages)), **native}
     return Slide(slide, grid, levels, frozenset(native), stamp, thumbnail, reader, decoded, stored_ns)
 
 
@@ -150,12 +150,12 @@ def _rendered(pyramid: Path) -> tuple[OpenFile | None, tuple[Page, ...]]:
 
 
 def is_complete(pages: tuple[Page, ...]) -> bool:
-    """Tell whether these pages of a pyramid hold every level, and need no original."""
+    """Return whether these pages of a pyramid hold every level, so that no original is needed."""
     if not pages or not pages[0].description.startswith(COMPLETE):
         return False
     grid = native_grid(pages)
-    held = {matching_level(grid, page) for page in filter(can_pass_through, pages)}
-    return held.issuperset(range(grid.level_count))
+    stored = {matching_level(grid, page) for page in filter(can_pass_through, pages)}
+    return stored.issuperset(range(grid.level_count))
 
 
 def _original_reader(slide: Path) -> SlideReader:
@@ -170,7 +170,7 @@ def _original_reader(slide: Path) -> SlideReader:
 
 
 def tiled_pages(file: OpenFile) -> tuple[Page, ...]:
-    """Give the tiled pages of a TIFF; none where it is damaged or none at all."""
+    """Return the tiled pages of a TIFF; none where the file is damaged or is not a TIFF."""
     try:
         return tiled(read_pages(file))
     except UnreadableSlideError:

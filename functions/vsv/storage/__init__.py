@@ -1,1 +1,1 @@
-"""Files: where slides are stored, atomic writes, locks, NFS coherence, object stores, numeric IDs."""
+"""Files: slide files, atomic writes, locks, NFS cache coherence, object stores, numeric IDs."""

@@ -1,4 +1,4 @@
-"""What lies beside a slide whose original is archived: ``archived.json``, which stands for the original."""
+"""The marker file ``archived.json`` in the folder of a slide whose original is archived."""
 
 import json
 from collections.abc import Mapping
@@ -14,9 +14,10 @@ MAX_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """An original in the archive: its size in bytes, its SHA-256, its key there.
+    """An original in the archive: its size in bytes, its SHA-256, its key in the archive.
 
-    ``modified`` is when its file here was written, in nanoseconds since the epoch: it gets that again.
+    ``modified`` is the modification time of the original's file in the data folder, in nanoseconds since the epoch: a
+    restored file gets the same time.
     """
 
     size: int
@@ -26,23 +27,23 @@ class Archived:
 
 
 def read_note(folder: Path) -> Archived | None:
-    """Give what a slide's folder notes of its archived original; None where it has no such note."""
+    """Return the archived original that a slide folder's marker describes; None without a readable marker."""
     try:
         with (folder / NOTE).open("rb") as file:
-            found: Mapping[str, object] = json.loads(file.read(MAX_BYTES))
-        texts = str(found["sha256"]), str(found["key"])
-        return Archived(int(str(found["size"])), *texts, int(str(found["modified"])))
+            note: Mapping[str, object] = json.loads(file.read(MAX_BYTES))
+        texts = str(note["sha256"]), str(note["key"])
+        return Archived(int(str(note["size"])), *texts, int(str(note["modified"])))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def write_note(folder: Path, archived: Archived) -> None:
-    """Write the note, whole or not at all."""
+    """Write the marker of an archived original, atomically."""
     atomic_write.write(folder / NOTE, json.dumps(asdict(archived)).encode())
 
 
 def original_size(folder: Path) -> int | None:
-    """Give the size of the original of a slide's folder, here or in the archive; None where there is none."""
+    """Return the size of a slide folder's original, stored or archived; None where there is no original."""
     size = nfs.size_of(folder / ORIGINAL)
     if size is None and (note := read_note(folder)) is not None:
         return note.size

@@ -1,4 +1,4 @@
-"""Writing files so that a reader, and a power cut, finds all of them or nothing."""
+"""Atomic writes: a reader, also after a power failure, finds the complete file or none."""
 
 import os
 import time
@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PART_SUFFIX = ".part"
-# A temporary file this old belongs to a writer that was killed: a live one touches its file all the time.
+# A temporary file of this age belongs to a killed writer: a running writer writes to its file continually.
 STALE_SECONDS = 3600
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; when the block ends well it is flushed and takes the name.
+    """Yield a temporary path beside ``path``; on success the temporary file is flushed and renamed to ``path``.
 
-    When the block fails, the temporary file goes and ``path`` stays as it was.
+    When the block raises, the temporary file is removed and ``path`` stays unchanged.
     """
     part = path.with_name(f"{path.name}.{os.urandom(4).hex()}{PART_SUFFIX}")
     try:
@@ -28,15 +28,15 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a small file whole or not at all."""
+    """Write a small file atomically."""
     with replacing(path) as part:
         part.write_bytes(data)
 
 
 def flush(path: Path) -> None:
-    """Force a file's bytes, or a folder's entries, onto the disk."""
+    """Force a file's bytes, or a folder's entries, to the disk."""
     if os.name == "nt" and path.is_dir():
-        return  # Windows has no handle on a folder's entries
+        return  # Windows cannot open a folder to flush its entries
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
@@ -52,8 +52,8 @@ def sweep(folder: Path) -> None:
 
 
 def is_stale(part: Path) -> bool:
-    """Tell whether nobody has written to a temporary file or folder for long."""
+    """Return whether no process has written to a temporary file or folder for ``STALE_SECONDS``."""
     try:
         return part.lstat().st_mtime < time.time() - STALE_SECONDS
     except FileNotFoundError:
-        return False  # its writer has just finished
+        return False  # the writer has just finished

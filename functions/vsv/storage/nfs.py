@@ -1,7 +1,7 @@
-"""What is on a file system that other machines change too: asked of it, not of what this machine remembers.
+"""NFS cache coherence: file lookups that do not rely on this machine's cache of a shared file system.
 
-An NFS client answers from its memory for up to a minute, "not there" too. Opening a folder makes it ask the server.
-Source: "Data and metadata coherence", nfs(5).
+An NFS client answers from its cache for up to a minute, also that a file does not exist. Opening a folder makes the
+client revalidate the cache with the server. Source: "Data and metadata coherence", nfs(5).
 """
 
 import os
@@ -9,36 +9,36 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def look(*folders: Path) -> None:
-    """Have what is remembered of these folders compared with what they hold now; a missing one is no error."""
+def revalidate(*folders: Path) -> None:
+    """Make the NFS client revalidate its cache of these folders; a missing folder is no error."""
     for folder in folders:
         with suppress(OSError), os.scandir(folder):
-            pass  # opened, and that is all
+            pass  # opening is enough
 
 
-def is_there(path: Path) -> bool:
-    """Tell whether there is such a file or folder; "no" only after its two folders were looked at afresh."""
+def exists_uncached(path: Path) -> bool:
+    """Return whether a file or folder exists; False only after revalidating its two parent folders."""
     if path.exists():
         return True
-    look(path.parent.parent, path.parent)
+    revalidate(path.parent.parent, path.parent)
     return path.exists()
 
 
 def size_of(path: Path) -> int | None:
-    """Give a file's size in bytes; None only after its two folders were looked at afresh."""
-    for again in (True, False):
+    """Return a file's size in bytes; None only after the cache of its two parent folders was revalidated."""
+    for can_retry in (True, False):
         try:
             return path.stat().st_size
         except OSError:
-            if again:
-                look(path.parent.parent, path.parent)
+            if can_retry:
+                revalidate(path.parent.parent, path.parent)
     return None
 
 
 def has_size(path: Path, size: int) -> bool:
-    """Tell whether a file has this size; "no" only after it was opened, which brings its attributes up to date."""
-    found = size_of(path)
-    if found not in {None, size} and path.is_file():
+    """Return whether a file has this size; False only after opening the file, which revalidates its attributes."""
+    actual = size_of(path)
+    if actual not in {None, size} and path.is_file():
         with suppress(OSError), path.open("rb") as file:
-            found = os.fstat(file.fileno()).st_size
-    return found == size
+            actual = os.fstat(file.fileno()).st_size
+    return actual == size

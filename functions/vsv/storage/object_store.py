@@ -1,6 +1,6 @@
-"""Where copies lie outside the data folder: a folder of another disk, or a bucket; the same for whoever keeps them.
+"""Object store: files outside the data folder, in a folder of another disk or in a bucket, by one interface.
 
-A vault holds files under keys. What is under a key never changes: another content is refused.
+An object store holds files by key. The content of a key never changes: other content is refused.
 """
 
 import errno
@@ -17,40 +17,40 @@ from vsv.storage.atomic_write import PART_SUFFIX
 MAX_KEY = 512
 _PART = r"[A-Za-z0-9_-](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?"
 _KEY = re.compile(rf"{_PART}(?:/{_PART}){{0,7}}\Z")
-# What a vault's own files beside a stored one end in.
-KEPT_SUFFIXES = (".sha256", PART_SUFFIX)
+# Suffixes of the store's own files beside a stored file.
+RESERVED_SUFFIXES = (".sha256", PART_SUFFIX)
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a vault holds under a key: its size in bytes, and the SHA-256 that it was stored with."""
+    """A stored file: its size in bytes, and the SHA-256 that was given when it was stored."""
 
     size: int
     sha256: str
 
 
 class ObjectStore(Protocol):
-    """Keeps files; each method raises InvalidNameError for an impossible key and UnavailableError while it cannot."""
+    """Files by key; each method raises InvalidNameError for an impossible key, and UnavailableError on I/O errors."""
 
     def put(self, source: Path, key: str, sha256: str) -> None:
-        """Store a file and verify it; what is there already is done, and what a killed run began is gone on with.
+        """Store and verify a file; idempotent: the work of a killed run is continued.
 
-        Raises ConflictError where another content lies under the key, or ``source`` is not what ``sha256`` says.
+        Raise ConflictError where the key holds other content, or ``source`` does not have this ``sha256``.
         """
 
     def find(self, key: str) -> Stored | None:
-        """Tell what is stored under a key; None for nothing, and for what is not wholly there."""
+        """Return size and SHA-256 of the file stored under a key; None where no complete file is stored."""
 
     def fetch(self, key: str, target: Path) -> None:
-        """Bring a stored file back: ``target`` appears whole and verified, or not at all.
+        """Copy a stored file to ``target`` atomically and verified.
 
-        Raises FileMissingError where there is none, and NotYetError while the storage class must be asked first.
+        Raise FileMissingError where no file is stored, NotYetError while the storage class has to restore the file.
         """
 
     def remove(self, key: str) -> None:
-        """Remove a stored file; a missing one is no error."""
+        """Remove a stored file; a missing file is no error."""
 
 
 def is_key(text: str) -> bool:
@@ -59,20 +59,20 @@ def is_key(text: str) -> bool:
 
 
 def checked_key(key: object) -> str:
-    """Give a key back, plain names between slashes; raises InvalidNameError."""
-    if not isinstance(key, str) or len(key) > MAX_KEY or not is_key(key) or key.endswith(KEPT_SUFFIXES):
+    """Return a key that consists of plain names between slashes; raise InvalidNameError for any other."""
+    if not isinstance(key, str) or len(key) > MAX_KEY or not is_key(key) or key.endswith(RESERVED_SUFFIXES):
         raise InvalidNameError("a stored file's key is one to eight plain names between slashes")
     return key
 
 
 def part_of(target: Path) -> Path:
-    """Give where a file lies while it is fetched; always the same, so that a killed fetch leaves no second one."""
+    """Return the temporary path of a fetch; always the same, so that a killed fetch leaves one file at most."""
     return target.with_name(f"{target.name}.fetched{PART_SUFFIX}")
 
 
 @contextmanager
 def plain_errors(place: str) -> Iterator[None]:
-    """Turn what a disk says into UnavailableError: ``place`` is what people call it."""
+    """Convert OSError to UnavailableError; ``place`` is the place's name in messages."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Small files that tell which slide something belongs to: each holds an ImageID, is made once and never changed."""
+"""Owner files: each holds the ImageID of the slide that owns something, is created once and never changed."""
 
 import os
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 from vsv.identifiers import is_image_id
 from vsv.storage import atomic_write
 
-_END = "\n"  # what lacks it was being written when its writer was killed
+_END = "\n"  # missing where the writer was killed while writing
 
 
-def owner(path: Path) -> str | None:
-    """Give whose it is; None where there is no such file, or no whole one."""
+def read_owner(path: Path) -> str | None:
+    """Return the ImageID in an owner file; None where there is no complete owner file."""
     try:
         text = path.read_text("ascii")
     except (FileNotFoundError, UnicodeDecodeError):
@@ -19,8 +19,8 @@ def owner(path: Path) -> str | None:
     return image_id if text.endswith(_END) and is_image_id(image_id) else None
 
 
-def take(path: Path, image_id: str) -> str:
-    """Make it this slide's unless it is another's, and give whose it is then."""
+def claim(path: Path, image_id: str) -> str:
+    """Create an owner file for this slide unless another slide is the owner; return the owner."""
     path.parent.mkdir(exist_ok=True)
     content = f"{image_id}{_END}".encode("ascii")
     try:
@@ -29,9 +29,9 @@ def take(path: Path, image_id: str) -> str:
             file.flush()
             os.fsync(file.fileno())
     except FileExistsError:
-        found = owner(path)
-        if found is None:
+        present_owner = read_owner(path)
+        if present_owner is None:
             atomic_write.write(path, content)
-        return found or image_id
+        return present_owner or image_id
     atomic_write.flush(path.parent)
     return image_id

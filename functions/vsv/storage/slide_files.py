@@ -1,4 +1,4 @@
-"""Where everything lies: the folders of EFS, or of the standalone data folder."""
+"""Slide files: the layout of the data folder, on EFS or on one machine, and the steps that move files in it."""
 
 import json
 import os
@@ -10,8 +10,6 @@ from pathlib import Path
 
 from vsv.errors import (
     AlreadyExistsError,
-    BadRequestError,
-    ConflictError,
     FileMissingError,
     ImageNotFoundError,
     SlideNotFoundError,
@@ -23,17 +21,17 @@ from vsv.storage import atomic_write, nfs
 from vsv.storage.archive_marker import NOTE, ORIGINAL, original_size
 
 ASSOCIATED = ("label", "thumbnail", "macro")
-SLIDE, CLAIM, IN_PLACE = ORIGINAL, "import.json", "in_place.json"
-# Its modification time is when the slide was last opened.
+SLIDE, CLAIM = ORIGINAL, "import.json"
+# The file whose modification time is when the slide was last opened.
 OPENED, OPENED_SECONDS = "opened", 3600.0
 FOLDERS = ("incoming", "taken", "slides", "deleted")
-# What people are told where the operating system refuses.
+# The message for errors of the operating system.
 DISK = "the data folder cannot be used now: is the disk full, read only or gone?"
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Whose an ImageID is: one version of one file. It stays for ever, so that an ID is never given twice."""
+    """The file version that an ImageID belongs to. A claim is never removed, so that no ID is assigned twice."""
 
     filename: str
     size: int
@@ -42,12 +40,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class SlideFiles:
-    """The data folder. Every name from outside is checked before it becomes part of a path."""
+    """The data folder. Every name from outside is validated before it becomes part of a path."""
 
     root: Path
 
     def prepare(self) -> None:
-        """Make the folders that must exist, where they do not."""
+        """Create the missing ones of the folders that must exist."""
         missing = [path for name in FOLDERS if not (path := self.root / name).is_dir()]
         for path in missing:
             path.mkdir(parents=True, exist_ok=True)
@@ -55,27 +53,27 @@ class SlideFiles:
             atomic_write.flush(self.root)
 
     def incoming(self, filename: str) -> Path:
-        """Give where a transfer writes."""
+        """Return the path that a transfer writes to."""
         return self.root / "incoming" / checked_filename(filename)
 
     def taken(self, filename: str, run_id: str) -> Path:
-        """Give where one run keeps its file: no transfer writes there. OpenSlide wants the suffix."""
+        """Return the path of a run's own file, which no transfer writes to. OpenSlide needs the suffix."""
         folder = self.root / "taken" / checked_filename(filename)
         return folder / (checked_run_id(run_id) + Path(filename).suffix.lower())
 
     def has_taken(self, filename: str, run_id: str) -> bool:
-        """Tell whether a run has its file."""
-        return nfs.is_there(self.taken(filename, run_id))
+        """Return whether a run has taken its file."""
+        return nfs.exists_uncached(self.taken(filename, run_id))
 
     def take(self, filename: str, run_id: str, size: int) -> Path:
-        """Move an incoming file of that size to where only this run looks, and give its place there.
+        """Move an incoming file of that size to the run's own path, and return that path; idempotent.
 
-        A transfer may write to an incoming file again at any time; after this, no longer. What earlier runs of this
-        filename have left behind goes. Taken already is taken. Raises FileMissingError; TransferError for another
-        size: then the file stays where the next transfer compares it with the scanner's.
+        A transfer may write to an incoming file again at any time, but not to a taken file. Files that earlier runs
+        of this filename have left are removed. Raise FileMissingError; raise TransferError for another size: then the
+        file stays in place, where the next transfer compares it with the scanner's file.
         """
         path, incoming = self.taken(filename, run_id), self.incoming(filename)
-        if not path.is_symlink() and not nfs.is_there(path):
+        if not path.is_symlink() and not nfs.exists_uncached(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             _check_size(incoming, size)
             try:
@@ -89,33 +87,33 @@ class SlideFiles:
                 other.unlink(missing_ok=True)
         return path
 
-    def leave(self, filename: str) -> None:
-        """Remove the folder of what runs of this filename have taken, unless there is something in it."""
+    def remove_taken_folder(self, filename: str) -> None:
+        """Remove the folder of the files taken by runs of this filename, where the folder is empty."""
         with suppress(OSError):
             (self.root / "taken" / checked_filename(filename)).rmdir()
 
     def folder(self, image_id: str) -> Path:
-        """Give a slide's folder."""
+        """Return a slide's folder."""
         return self.root / "slides" / checked_image_id(image_id)
 
     def deleted_folder(self, image_id: str) -> Path:
-        """Give where a deleted slide waits, out of every reader's sight."""
+        """Return the folder of a deleted slide, hidden from all readers."""
         return self.root / "deleted" / checked_image_id(image_id)
 
     def slide(self, image_id: str) -> Path:
-        """Give the imported original, which is not there while it is archived."""
+        """Return the path of the imported original, a file that does not exist while the original is archived."""
         return self.folder(image_id) / SLIDE
 
     def pyramid(self, image_id: str) -> Path:
-        """Give the file of rendered levels."""
+        """Return the path of the rendered levels."""
         return self.folder(image_id) / "pyramid.tif"
 
     def associated(self, image_id: str, name: str) -> Path:
-        """Give the label, thumbnail or macro."""
+        """Return the path of the label, thumbnail or macro."""
         return self.folder(image_id) / f"{name}.jpeg"
 
     def read_associated(self, image_id: str, name: str) -> bytes:
-        """Read the label, thumbnail or macro; raises SlideNotFoundError, ImageNotFoundError or FileMissingError."""
+        """Read the label, thumbnail or macro; raise SlideNotFoundError, ImageNotFoundError or FileMissingError."""
         check_may_wait()
         try:
             return self.associated(image_id, name).read_bytes()
@@ -127,30 +125,30 @@ class SlideFiles:
             raise FileMissingError(f"the {name} cannot be read now") from error
 
     def number(self, number: int) -> Path:
-        """Give the file that tells which slide has a number; ``numbers.py`` has what it holds."""
+        """Return the owner file of a numeric ID; see ``numeric_ids``."""
         return self.root / "numbers" / str(number)
 
     def mask_owner(self, shape_id: int) -> Path:
-        """Give the file that tells which slide a mask belongs to; ``masks.py`` has what it holds."""
+        """Return the owner file of a mask's shape ID; see ``rendering.masks``."""
         return self.root / "shapes" / str(shape_id)
 
     def mask(self, image_id: str, shape_id: int) -> Path:
-        """Give a stored mask: beside its slide, so that it is hidden, brought back and purged with it."""
+        """Return the path of a mask: in the slide's folder, to be hidden, restored and purged with the slide."""
         return self.folder(image_id) / f"mask-{shape_id}.png"
 
     def stored_size(self, image_id: str) -> int | None:
-        """Give the size of the original where it is stored, here or archived, served or deleted; None where not."""
+        """Return the size of the original, stored or archived, of a served or deleted slide; None without one."""
         for folder in (self.folder(image_id), self.deleted_folder(image_id)):
             if (size := original_size(folder)) is not None:
                 return size
         return None
 
     def is_served(self, image_id: str) -> bool:
-        """Tell whether there is a slide that can be shown, whether or not its original is archived."""
+        """Return whether a slide can be shown, whether or not its original is archived."""
         return (self.folder(image_id) / SLIDE).exists() or (self.folder(image_id) / NOTE).exists()
 
     def note_opened(self, image_id: str) -> None:
-        """Note that somebody looks at a slide, at most hourly; where nothing can be written, nothing is noted."""
+        """Record that a slide was opened, at most once an hour; do nothing where the file cannot be written."""
         path, now = self.folder(image_id) / OPENED, time.time()
         with suppress(OSError):
             if not path.exists():
@@ -159,124 +157,99 @@ class SlideFiles:
                 os.utime(path)
 
     def last_opened(self, image_id: str) -> float | None:
-        """Give when a slide was last opened, in seconds since the epoch; None where nobody has noted it."""
+        """Return when a slide was last opened, in seconds since the epoch; None where that was not recorded."""
         try:
             return (self.folder(image_id) / OPENED).stat().st_mtime
         except OSError:
             return None
 
     def is_hidden(self, image_id: str) -> bool:
-        """Tell whether the slide was deleted: its files, or after a purge its claim, wait out of sight."""
+        """Return whether a slide was deleted: its files, or after a purge its claim, are in the hidden folder."""
         return self.deleted_folder(image_id).exists()
 
     def in_place(self, image_id: str) -> bool:
-        """Tell whether the original is still where the scanner wrote it, and only linked here."""
+        """Return whether the original is a link to the scanner's file."""
         folders = self.folder(image_id), self.deleted_folder(image_id)
         return any((folder / SLIDE).is_symlink() for folder in folders)
 
-    def link_original(self, filename: str, original: Path) -> None:
-        """Let an incoming file be a link to where the scanner wrote it; raises BadRequestError for our own files."""
-        link, target = self.incoming(filename), original.resolve(strict=True)
-        own = (self.root / name for name in FOLDERS)
-        if any(target.is_relative_to(folder.resolve()) for folder in own):
-            raise BadRequestError("a file of the data folder itself cannot be imported in place")
-        made = link.with_name(f"{os.urandom(8).hex()}{atomic_write.PART_SUFFIX}")
-        made.symlink_to(target)
-        made.replace(link)
-
-    def note_original(self, image_id: str, size: int, modified: int) -> None:
-        """Note what an original that stays in place was when it was linked, for ``check_original``."""
-        note = {"size": size, "modified": modified}
-        atomic_write.write(self.folder(image_id) / IN_PLACE, json.dumps(note).encode())
-
-    def check_original(self, image_id: str) -> None:
-        """Raise ConflictError where an original in place has been written to since: it may be another slide."""
-        path = self.slide(image_id)
-        if not path.is_symlink():
-            return
-        try:
-            note, found = json.loads((self.folder(image_id) / IN_PLACE).read_bytes()), path.stat()
-        except (OSError, ValueError) as error:
-            raise FileMissingError("the original is no longer where it was imported from") from error
-        if (note.get("size"), note.get("modified")) != (found.st_size, found.st_mtime_ns):
-            raise ConflictError("the original file has been changed since it was imported")
-
     def claim(self, image_id: str, claim: Claim) -> None:
-        """Take an ImageID for a file version, atomically; raises AlreadyExistsError where it is another's.
+        """Claim an ImageID for a file version, atomically; raise AlreadyExistsError where another one has claimed it.
 
-        Claiming again for the same file version succeeds: a step that was killed can be run again.
+        Idempotent for the same file version: a killed step can be run again.
         """
         if self.is_hidden(image_id):
             raise AlreadyExistsError("this ImageID belonged to a slide that was deleted")
         folder = self.folder(image_id)
-        made = self.root / "slides" / f".{os.urandom(8).hex()}{atomic_write.PART_SUFFIX}"
-        made.mkdir()
-        atomic_write.write(made / CLAIM, json.dumps(asdict(claim)).encode())
+        unfinished = self.root / "slides" / f".{os.urandom(8).hex()}{atomic_write.PART_SUFFIX}"
+        unfinished.mkdir()
+        atomic_write.write(unfinished / CLAIM, json.dumps(asdict(claim)).encode())
         try:
             # A folder replaces an empty folder or none; a slide's folder is never empty.
-            made.rename(folder)
+            unfinished.rename(folder)
         except OSError as error:
-            _remove(made, ignore_errors=True)
+            _remove(unfinished, ignore_errors=True)
             if not folder.exists():
-                raise  # the disk's doing, not another slide's
-            if self._claimed(folder) != claim:
+                raise  # an error of the disk, not a conflict with another slide
+            if self._read_claim(folder) != claim:
                 raise AlreadyExistsError("this ImageID belongs to another slide") from error
             return
-        if self.is_hidden(image_id):  # deleted between the look above and the rename
+        if self.is_hidden(image_id):  # deleted between the check above and the rename
             _remove(folder)
             raise AlreadyExistsError("this ImageID belonged to a slide that was deleted")
         atomic_write.flush(self.root / "slides")
 
-    def is_anothers(self, image_id: str, checksum: str | None) -> bool:
-        """Tell whether an ImageID was claimed for another content."""
-        claims = map(self._claimed, (self.folder(image_id), self.deleted_folder(image_id)))
+    def is_claimed_by_another(self, image_id: str, checksum: str | None) -> bool:
+        """Return whether an ImageID was claimed for other content."""
+        claims = map(self._read_claim, (self.folder(image_id), self.deleted_folder(image_id)))
         return any(claim is not None and claim.checksum != checksum for claim in claims)
 
-    def _claimed(self, folder: Path) -> Claim | None:
+    def _read_claim(self, folder: Path) -> Claim | None:
         try:
-            found: Mapping[str, object] = json.loads((folder / CLAIM).read_bytes())
-            return Claim(str(found["filename"]), int(str(found["size"])), str(found["checksum"]))
+            fields: Mapping[str, object] = json.loads((folder / CLAIM).read_bytes())
+            return Claim(str(fields["filename"]), int(str(fields["size"])), str(fields["checksum"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def hide(self, image_id: str) -> None:
-        """Move a slide out of every reader's sight, in one step; raises SlideNotFoundError."""
+        """Hide a slide from all readers, atomically; raise SlideNotFoundError where it has no files."""
         self._move(self.folder(image_id), self.deleted_folder(image_id))
 
     def unhide(self, image_id: str) -> None:
-        """Bring a hidden slide back, in one step; raises SlideNotFoundError."""
+        """Restore a hidden slide, atomically; raise SlideNotFoundError where it has no files."""
         self._move(self.deleted_folder(image_id), self.folder(image_id))
 
     def _move(self, old: Path, new: Path) -> None:
-        nfs.look(old.parent, new.parent)  # another machine may have moved it back a moment ago
+        nfs.revalidate(old.parent, new.parent)  # another machine may have moved the folder back a moment ago
         try:
             old.rename(new)
         except FileNotFoundError as error:
             if new.exists():
-                return  # a killed run got this far
+                return  # a killed run had already moved the folder
             raise SlideNotFoundError("no files are stored for this slide") from error
         atomic_write.flush(old.parent)
         atomic_write.flush(new.parent)
 
     def purge(self, image_id: str) -> Mapping[str, int]:
-        """Remove a hidden slide's files for good and give their names and sizes in bytes.
+        """Remove a hidden slide's files permanently; return their names and sizes in bytes.
 
-        Its claim stays, so that no other slide gets its ID.
+        The claim stays, so that no other slide gets the ID.
         """
         folder = self.deleted_folder(image_id)
         if not folder.exists():
             raise SlideNotFoundError("only a deleted slide can be purged")
-        # The original first, or what stands for it: half a slide must not be brought back.
-        first = {SLIDE, NOTE}
-        going = sorted((p for p in folder.iterdir() if p.name != CLAIM), key=lambda p: p.name not in first)
-        removed = {path.name: path.lstat().st_size for path in going}
-        for path in going:
+        # The original, or its archive marker, is removed first: a partly removed slide must not be restored.
+        removed_first = {SLIDE, NOTE}
+        files = sorted(
+            (p for p in folder.iterdir() if p.name != CLAIM), key=lambda p: p.name not in removed_first
+        )
+        removed = {path.name: path.lstat().st_size for path in files}
+        for path in files:
             path.unlink(missing_ok=True)
         atomic_write.flush(folder)
         return removed
 
     def sweep(self) -> None:
-        """Remove what killed runs left behind: temporary files and unfinished claims."""
+        """Remove what killed runs have left: temporary files and unfinished claims."""
         taken, slides, deleted = (self.root / name for name in ("taken", "slides", "deleted"))
         indexes = (self.root / "numbers", self.root / "shapes")
         swept = (*indexes, *taken.iterdir(), *slides.iterdir(), *deleted.iterdir())
@@ -284,41 +257,22 @@ class SlideFiles:
             if folder.is_dir() and not folder.name.endswith(atomic_write.PART_SUFFIX):
                 atomic_write.sweep(folder)
         for folder in taken.iterdir():
-            if atomic_write.is_stale(folder):  # a run may be about to take a file into it
-                self.leave(folder.name)
+            if atomic_write.is_stale(folder):  # a run may be about to move a file into the folder
+                self.remove_taken_folder(folder.name)
         for unfinished in slides.glob(f".*{atomic_write.PART_SUFFIX}"):
-            if atomic_write.is_stale(unfinished):  # another process may be claiming at this moment
+            if atomic_write.is_stale(unfinished):  # another process may be writing this claim
                 _remove(unfinished, ignore_errors=True)
 
 
 def _check_size(incoming: Path, size: int) -> None:
     if nfs.has_size(incoming, size):
         return
-    if (found := nfs.size_of(incoming)) is None:
+    if (actual := nfs.size_of(incoming)) is None:
         raise FileMissingError("the file has not arrived: is it still in the scanner's folder?")
-    raise TransferError(f"{found} of {size} bytes are here: the transfer is not complete")
-
-
-def store_original(source: Path, target: Path) -> None:
-    """Move an original to its final place by rename, read-only from then on; done already is done."""
-    try:
-        if not source.is_symlink():
-            with suppress(
-                PermissionError
-            ):  # on EFS it may be another user's file; to rename it needs the folder
-                source.chmod(0o444)
-        source.rename(target)
-    except FileNotFoundError as error:
-        if target.exists():
-            return
-        raise FileMissingError("the transferred file is missing") from error
-    if not target.is_symlink():
-        atomic_write.flush(target)
-    atomic_write.flush(target.parent)
-    atomic_write.flush(source.parent)
+    raise TransferError(f"{actual} of {size} bytes are here: the transfer is not complete")
 
 
 def _remove(folder: Path, *, ignore_errors: bool = False) -> None:
-    import shutil  # noqa: PLC0415  cold start: brings every kind of archive, and a tile removes nothing
+    import shutil  # noqa: PLC0415  cold start: imports all archive formats, and a tile removes nothing
 
     shutil.rmtree(folder, ignore_errors=ignore_errors)

@@ -1,4 +1,4 @@
-"""One at a time on one slide, across threads, processes and machines that share the data folder."""
+"""Exclusive locks on slides, across threads, processes and machines that share the data folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,16 +14,16 @@ BUSY = "something else is being done with this slide: try again when it is finis
 
 @contextmanager
 def locked(files: SlideFiles, image_id: str) -> Iterator[None]:
-    """Be the only one at work on a slide's files; raises UnavailableError where somebody else is.
+    """Acquire the slide's exclusive file lock for the block; raise UnavailableError where the lock is held.
 
-    The kernel lets go of the lock when its holder dies, on EFS as well: its file locks are NFSv4's.
+    The kernel releases the lock when its holder crashes, on EFS as well: EFS has the file locks of NFSv4.
     """
     path = files.root / "locks" / checked_image_id(image_id)
-    # A lock of its own for each caller: two threads of one process exclude each other, too.
-    held = FileLock(path, timeout=0, thread_local=False)
+    # Each caller has a separate lock object, so that two threads of one process exclude each other, too.
+    lock = FileLock(path, timeout=0, thread_local=False)
     try:
         path.parent.mkdir(exist_ok=True)
-        held.acquire()
+        lock.acquire()
     except Timeout as error:
         raise UnavailableError(BUSY) from error
     except OSError as error:
@@ -31,4 +31,4 @@ def locked(files: SlideFiles, image_id: str) -> Iterator[None]:
     try:
         yield
     finally:
-        held.release()
+        lock.release()

@@ -8,7 +8,7 @@ from serve_label.handler import lambda_handler as serve_label
 from vsv.lifecycle import job_runner, requests
 from vsv.records.models import JobRecord, SlideRecord
 from vsv.services import Services
-from vsv.storage.numeric_ids import give_number
+from vsv.storage.numeric_ids import assign_number
 from vsv.workflow.transitions import Decider
 
 from tests.support.servers.running import Site
@@ -57,7 +57,7 @@ def etags(services: Services, image_id: str) -> dict[str, str]:
 
 def _addresses(services: Services, image_id: str) -> Iterator[str]:
     slide = services.slide_cache.slide(image_id)
-    base, grid, number = f"/DeepZoom/{image_id}_files", slide.grid, give_number(services.files, image_id)
+    base, grid, number = f"/DeepZoom/{image_id}_files", slide.grid, assign_number(services.files, image_id)
     yield f"/DeepZoom/{image_id}.dzi"
     yield f"/DeepZoom/{image_id}.dzi?icc=srgb"
     for level_dz in range(grid.level_count):

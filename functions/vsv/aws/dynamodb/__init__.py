@@ -1,1 +1,1 @@
-"""Records, jobs and the review index in DynamoDB."""
+"""Record, import and job stores and the review index in DynamoDB."""

@@ -1,4 +1,4 @@
-"""Job records in DynamoDB; ``dynamodb.py`` says what holds for all of them."""
+"""Job records in DynamoDB; ``records`` describes the consistency of all stores."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,23 +19,23 @@ class DynamoJobStore:
         self._table = Table(table_name, "JobID", JobRecord, client)
 
     def get(self, image_id: str, kind: JobKind) -> JobRecord | None:
-        """Give the latest job of this kind for this slide, or None."""
+        """Return the latest job of this kind for this slide, None where there is none."""
         return self._table.get(job_id(image_id, kind))
 
     def start(self, record: JobRecord, *, replaces: str | None) -> None:
-        """Store a new request in the place of ``replaces``; raises AlreadyExistsError if another one is there."""
+        """Store a new request in place of ``replaces``; raise AlreadyExistsError if another request is stored."""
         condition, values = "attribute_not_exists(#JobID)", {}
         if replaces is not None:
             condition, values = "#RunID = :replaces", {"replaces": replaces}
         try:
             self._table.put(new_item(record), condition, values)
         except RefusedError as refused:
-            # boto3 repeats a request whose answer was lost; the repeat meets this very job, no other.
+            # boto3 retries a call whose response was lost; the retry then finds this same job, not another one.
             if refused.item is None or self._table.record(refused.item) != record:
                 raise AlreadyExistsError("This was requested in the meantime: check its progress.") from None
 
     def advance(self, job: JobRecord, changes: Mapping[str, Any]) -> JobRecord:
-        """Change some attributes of this very request; raises VersionConflictError if another has its place."""
+        """Change some attributes of this request; raise VersionConflictError if another request is stored."""
         fields = job_changes(changes)
         try:
             return self._table.update(job.job_id, fields, "#RunID = :run", {"run": job.run_id})
@@ -43,5 +43,5 @@ class DynamoJobStore:
             raise VersionConflictError("This was requested again in the meantime.") from None
 
     def by_state(self, state: JobState, limit: int = 20, token: str | None = None) -> Page[JobRecord]:
-        """Give a page of the jobs in this state, by NextAt."""
+        """Return a page of the jobs in this state, ordered by NextAt."""
         return self._table.page(self._BY_STATE, str(state), limit, token)

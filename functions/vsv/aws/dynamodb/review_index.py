@@ -1,7 +1,8 @@
 """The review index in DynamoDB: one table with hash key ``Set`` and range key ``Place``.
 
 Its rows are written in the transaction that writes the record (``TransactWriteItems``), and read consistently.
-``review_index`` says what they mean. A set is one partition key: DynamoDB splits a large or busy one by range.
+``vsv.records.review_index`` defines the rows. A set is one partition key: DynamoDB splits a large or busy partition
+by range.
 """
 
 from collections.abc import Mapping
@@ -19,19 +20,22 @@ _DESERIALIZER = TypeDeserializer()
 
 
 class ReviewTable:
-    """The table's rows, and the requests that a transaction needs for them."""
+    """The rows of the review table, and the requests that write them in a transaction."""
 
     def __init__(self, name: str, client: Any) -> None:
         self._name = name
         self._client = client
 
-    def requests(self, done: Writes) -> list[Item]:
-        """Give a transaction's requests for what a change does to the index."""
+    def requests(self, index_writes: Writes) -> list[Item]:
+        """Return the transaction requests for a change's writes to the index."""
         puts = [
-            {"Put": {"TableName": self._name, "Item": _key(row) | _typed(i)}} for row, i in done.put.items()
+            {"Put": {"TableName": self._name, "Item": _key(row) | _typed(item)}}
+            for row, item in index_writes.put.items()
         ]
-        deletes = [{"Delete": {"TableName": self._name, "Key": _key(row)}} for row in sorted(done.delete)]
-        return [*puts, *deletes, *(self._addition(row, count) for row, count in done.add.items())]
+        deletes = [
+            {"Delete": {"TableName": self._name, "Key": _key(row)}} for row in sorted(index_writes.delete)
+        ]
+        return [*puts, *deletes, *(self._addition(row, count) for row, count in index_writes.add.items())]
 
     def _addition(self, row: Row, count: int) -> Item:
         return {
@@ -45,7 +49,7 @@ class ReviewTable:
         }
 
     def rows(self, set_name: str, span: Span, after: str | None, limit: int) -> list[tuple[str, Item]]:
-        """Give rows of a set within a span, after a place."""
+        """Return at most ``limit`` rows of a set within a span, after a place."""
         request: dict[str, Any] = {
             "TableName": self._name,
             "KeyConditionExpression": "#set = :set AND #place BETWEEN :low AND :high",
@@ -54,17 +58,18 @@ class ReviewTable:
             "ScanIndexForward": not span.newest,
             "ConsistentRead": True,
         }
-        found: list[tuple[str, Item]] = []
+        rows: list[tuple[str, Item]] = []
         start = None if after is None else _key((set_name, after))
-        while len(found) < limit:
-            started = {"ExclusiveStartKey": start} if start else {}
+        while len(rows) < limit:
+            if start:
+                request["ExclusiveStartKey"] = start
             with plain_errors():
-                answer = self._client.query(Limit=limit - len(found), **request, **started)
-            found += map(_row, answer["Items"])
-            # Only this says that there is no more: a page also ends at 1 MB.
-            if (start := answer.get("LastEvaluatedKey")) is None:
+                response = self._client.query(Limit=limit - len(rows), **request)
+            rows += map(_row, response["Items"])
+            # Only a missing key means that there are no more rows: a page also ends at 1 MB.
+            if (start := response.get("LastEvaluatedKey")) is None:
                 break
-        return found
+        return rows
 
 
 def _key(row: Row) -> Item:
@@ -78,6 +83,6 @@ def _typed(item: Mapping[str, Any]) -> Item:
 def _row(attributes: Mapping[str, Any]) -> tuple[str, Item]:
     item = {name: _DESERIALIZER.deserialize(value) for name, value in attributes.items()}
     place = item.pop("Place")
-    for name in {"Count", "Version"} & item.keys():  # every number comes as a Decimal
+    for name in {"Count", "Version"} & item.keys():  # DynamoDB returns every number as a Decimal
         item[name] = int(item[name])
     return place, item
