@@ -40,7 +40,7 @@ from vsv.rendering.colour_management import colour_state
 from vsv.rendering.colour_request import AS_STORED, Colour, colour_asked
 from vsv.rendering.colour_request import INTENTS as OUR_INTENTS
 from vsv.rendering.draw import draw
-from vsv.rendering.icc import MAX_BYTES, Profile, _opened, profile_of
+from vsv.rendering.icc import MAX_BYTES, Profile, _open_profile, profile_of
 from vsv.rendering.image_request import View
 from vsv.rendering.tiles import Tiling, render_tile
 from vsv.slides.openslide_reader import OpenSlideReader
@@ -259,7 +259,7 @@ class TestWhatStaysAsStored:
         places = st.integers(0, 260) | st.integers(0, len(whole) - 1)
         for at, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=12)):
             whole[at] = value
-        found = _opened(bytes(whole))
+        found = _open_profile(bytes(whole))
         if found is not None:
             for intent in filter(found.allows, {found.intent, "relative"}):
                 assert found.convert(NOISE[:4, :4], intent).shape == (4, 4, 3)
