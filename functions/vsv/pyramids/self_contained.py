@@ -1,8 +1,8 @@
 """Pyramid that holds every level, so that a slide can be viewed without its original.
 
 Each tile is copied as it is stored, from the original or from the pyramid, with its page's tables and colours: the
-bytes served stay the same. The file also holds the slide's µm per pixel, magnification and ICC profile. It holds no
-PHI: the original's texts about a patient are not copied.
+bytes served stay the same. The file also holds the slide's µm per pixel, magnification and ICC profile, but no PHI:
+the original's texts about a patient are not copied.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Choice of a picture's colours: the scanner's, as stored, or sRGB by the slide's ICC profile.
 
 This module decides without touching pixels: a tile that is passed through needs no colour management, and a Lambda
-function's first answer should not wait for the import of it.
+function's first answer should not wait for the import of a colour library.
 """
 
 from dataclasses import dataclass

@@ -85,7 +85,7 @@ def _filter_reach(scale: float) -> int:
 
 
 def turned(picture: Pixels, view: View, fmt: str) -> Image.Image:
-    """Return the picture mirrored and rotated; empty corners are transparent, or white where JPEG has no alpha."""
+    """Return the picture mirrored and rotated; empty corners are transparent, or white in JPEG."""
     image = Image.fromarray(picture)
     if view.mirrored:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
