@@ -37,7 +37,7 @@ from slides import JPEG2000_RGB, Pixels, Plan, texture, write_slide
 from vsv.errors import InvalidQueryError
 from vsv.pyramids.renderer import render_pyramid
 from vsv.rendering.colour_management import colour_state
-from vsv.rendering.colour_request import AS_STORED, Colour, colour_asked
+from vsv.rendering.colour_request import AS_STORED, Colour, parse_colour
 from vsv.rendering.colour_request import INTENTS as OUR_INTENTS
 from vsv.rendering.draw import draw
 from vsv.rendering.icc import MAX_BYTES, Profile, _open_profile, profile_of
@@ -303,18 +303,18 @@ def test_a_file_that_changes_is_read_anew(tmp_path: Path) -> None:
 
 class TestQueries:
     def test_the_query_decides_over_the_default(self) -> None:
-        assert colour_asked({}, "passthrough") == AS_STORED
-        assert colour_asked({}, "srgb") == SRGB
-        assert colour_asked({"icc": "passthrough"}, "srgb") == AS_STORED
-        assert colour_asked({"icc": "srgb", "intent": "absolute"}, "passthrough") == Colour(
+        assert parse_colour({}, "passthrough") == AS_STORED
+        assert parse_colour({}, "srgb") == SRGB
+        assert parse_colour({"icc": "passthrough"}, "srgb") == AS_STORED
+        assert parse_colour({"icc": "srgb", "intent": "absolute"}, "passthrough") == Colour(
             "srgb", "absolute"
         )
-        assert colour_asked({"icc": "", "intent": ""}, "srgb") == SRGB
+        assert parse_colour({"icc": "", "intent": ""}, "srgb") == SRGB
 
     @pytest.mark.parametrize("query", [{"icc": "SRGB"}, {"icc": "../x"}, {"intent": "1"}, {"intent": "x\n"}])
     def test_impossible_ones(self, query: dict[str, str]) -> None:
         with pytest.raises(InvalidQueryError):
-            colour_asked(query, "passthrough")
+            parse_colour(query, "passthrough")
 
 
 def ask(path: str, query: str = "", **headers: str) -> dict[str, Any]:

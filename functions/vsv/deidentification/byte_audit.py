@@ -91,10 +91,10 @@ def _find_wrong_values(
         yield "words of the description"
     try:
         tables = _read_value(reader, entries, TABLES)
-        if tables and scrub_jpeg.cleaned(tables, tables=True)[0] != tables:
+        if tables and scrub_jpeg.clean(tables, tables=True)[0] != tables:
             yield tag_name(TABLES)
         profile = _read_value(reader, entries, PROFILE)
-        if profile and scrub_icc.rebuilt(profile) != profile:
+        if profile and scrub_icc.rebuild_profile(profile) != profile:
             yield tag_name(PROFILE)
     except (ValueError, UnreadableSlideError):
         yield "a tag that cannot be read"
@@ -111,7 +111,7 @@ def _find_wrong_bytes(reader: Reader, page: Page, at: int, length: int) -> Itera
             yield "a tile of impossible length"
         return
     block = reader.read(at, length)
-    clean = scrub_jpeg2000.cleaned if page.compression in JPEG2000 else scrub_jpeg.cleaned
+    clean = scrub_jpeg2000.clean if page.compression in JPEG2000 else scrub_jpeg.clean
     try:
         cleaned, removed = clean(block)
     except UnreadableSlideError:

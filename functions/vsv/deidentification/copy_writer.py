@@ -96,7 +96,7 @@ class _Original:
     def _clean_tables(self, entry: Entry) -> bytes:
         self._check_is_free(entry.at, entry.length)
         try:
-            tables, removed = scrub_jpeg.cleaned(value(self.reader, entry, MAX_TABLES_BYTES), tables=True)
+            tables, removed = scrub_jpeg.clean(value(self.reader, entry, MAX_TABLES_BYTES), tables=True)
         except CorruptTileError as error:
             raise UnreadableSlideError(f"the slide's JPEG tables cannot be copied: {error}") from error
         self.findings.note("coded", removed)
@@ -107,7 +107,7 @@ class _Original:
         try:
             if self.policy.icc == "drop" or entry.length > MAX_BYTES:
                 raise ValueError("not wanted")
-            profile = scrub_icc.rebuilt(value(self.reader, entry, MAX_BYTES))
+            profile = scrub_icc.rebuild_profile(value(self.reader, entry, MAX_BYTES))
         except ValueError:
             self.findings.note("tags", [tag_name(PROFILE)])
             return b""
@@ -130,7 +130,7 @@ class _Original:
                 "damaged TIFF: its tiles overlap, together they are larger than the file"
             )
         try:
-            clean = scrub_jpeg2000.cleaned if page.compression in JPEG2000 else scrub_jpeg.cleaned
+            clean = scrub_jpeg2000.clean if page.compression in JPEG2000 else scrub_jpeg.clean
             block, removed = clean(self.reader.read(at, length))
         except UnreadableSlideError as error:
             _refuse(page, index, str(error), error)

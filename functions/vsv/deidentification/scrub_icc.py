@@ -53,7 +53,7 @@ def elements(profile: bytes) -> list[Element]:
     return tags
 
 
-def rebuilt(profile: bytes) -> bytes:
+def rebuild_profile(profile: bytes) -> bytes:
     """Return a profile of the same colours and no other content; raise ValueError for damaged or other data."""
     header = bytearray(profile[:_HEADER_BYTES])
     tags = [_trim(element) for element in elements(profile) if element.makes_colour]

@@ -19,7 +19,7 @@ _JFIF_BYTES, _ADOBE_BYTES = 14, 12
 _SCAN_END = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 
 
-def cleaned(data: bytes, *, tables: bool = False) -> tuple[bytes, frozenset[str]]:
+def clean(data: bytes, *, tables: bool = False) -> tuple[bytes, frozenset[str]]:
     """Return a stream with only the bytes that decoders need for pixels, and the names of what was removed.
 
     ``tables``: the stream is a TIFF's JPEGTables, which hold no picture. Raises CorruptTileError for a stream that is

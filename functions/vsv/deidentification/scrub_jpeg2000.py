@@ -19,7 +19,7 @@ _KNOWN = {
 _MAX_SEGMENTS, _MAX_PARTS = 64, 1024
 
 
-def cleaned(data: bytes) -> tuple[bytes, frozenset[str]]:
+def clean(data: bytes) -> tuple[bytes, frozenset[str]]:
     """Return a codestream with blank comments and no trailing bytes, and the names of what was removed.
 
     Raises CorruptTileError for a codestream that is not understood.

@@ -8,7 +8,7 @@ from PIL import Image
 
 from vsv.rendering.channels import Rendering, tables
 from vsv.rendering.colour_request import AS_STORED, Colour
-from vsv.rendering.draw import coloured, draw, encode, scaled, turned
+from vsv.rendering.draw import apply_colour, draw, encode, mirror_and_rotate, scale_view
 from vsv.rendering.image_request import View
 from vsv.slides.pixels import Pixels
 from vsv.slides.slide import Slide
@@ -22,11 +22,11 @@ def draw_channels(
     """Return the view as an encoded image, drawn with a rendering; raise what ``draw.draw`` raises."""
     if rendering.is_identity:
         return draw(slide, view, fmt, quality, colour)
-    picture = recoloured(coloured(slide, scaled(slide, view), colour), rendering)
-    return encode(turned(picture, view, fmt), fmt, quality)
+    picture = apply_rendering(apply_colour(slide, scale_view(slide, view), colour), rendering)
+    return encode(mirror_and_rotate(picture, view, fmt), fmt, quality)
 
 
-def recoloured(pixels: Pixels, rendering: Rendering) -> Pixels:
+def apply_rendering(pixels: Pixels, rendering: Rendering) -> Pixels:
     """Return (height, width, 3) pixels with a rendering applied; sums above 255 are cut to 255."""
     parts = tables(rendering)
     if all(added == () or [index for index, _ in added] == [part] for part, added in enumerate(parts)):

@@ -28,6 +28,6 @@ class Colour:
 AS_STORED = Colour()
 
 
-def colour_asked(query: Mapping[str, str], default: str) -> Colour:
+def parse_colour(query: Mapping[str, str], default: str) -> Colour:
     """Return the colours that a query's ``icc`` and ``intent`` request, or the default; raise InvalidQueryError."""
     return Colour(query.get("icc") or default, query.get("intent") or None)

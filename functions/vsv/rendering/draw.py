@@ -38,21 +38,21 @@ def draw(slide: Slide, view: View, fmt: str, quality: int = QUALITY, colour: Col
     tile = stored_tile(view, slide.grid) if fmt == "jpg" and quality == QUALITY else None
     if tile is not None:
         return render_tile(slide, *tile, "jpeg", Tiling(colour=colour))
-    picture = coloured(slide, scaled(slide, view), colour)
-    return encode(toned(turned(picture, view, fmt), view.quality), fmt, quality)
+    picture = apply_colour(slide, scale_view(slide, view), colour)
+    return encode(apply_quality(mirror_and_rotate(picture, view, fmt), view.quality), fmt, quality)
 
 
-def coloured(slide: Slide, picture: Pixels, colour: Colour) -> Pixels:
+def apply_colour(slide: Slide, picture: Pixels, colour: Colour) -> Pixels:
     """Return a slide's pixels in the requested colours; unchanged where no conversion applies."""
     intent = effective_intent(slide, colour)
     if intent is None:
         return picture
     from vsv.rendering import icc  # noqa: PLC0415  most slides have no profile
 
-    return icc.converted(slide, picture, intent)
+    return icc.convert_pixels(slide, picture, intent)
 
 
-def scaled(slide: Slide, view: View) -> Pixels:
+def scale_view(slide: Slide, view: View) -> Pixels:
     """Return the view's pixels before mirroring and rotation: (height, width, 3)."""
     exact = level_box(view, slide.grid)
     if exact is not None:
@@ -84,7 +84,7 @@ def _filter_reach(scale: float) -> int:
     return math.ceil(SUPPORT * max(1.0, scale)) + 1
 
 
-def turned(picture: Pixels, view: View, fmt: str) -> Image.Image:
+def mirror_and_rotate(picture: Pixels, view: View, fmt: str) -> Image.Image:
     """Return the picture mirrored and rotated; empty corners are transparent, or white in JPEG."""
     image = Image.fromarray(picture)
     if view.mirrored:
@@ -105,7 +105,7 @@ def _rotate_freely(image: Image.Image, rotation: float, fmt: str) -> Image.Image
     return layered.rotate(-rotation, Image.Resampling.BICUBIC, expand=True, fillcolor=empty)
 
 
-def toned(image: Image.Image, quality: str) -> Image.Image:
+def apply_quality(image: Image.Image, quality: str) -> Image.Image:
     """Return a picture in an IIIF quality: color, gray or bitonal; transparent corners stay transparent in gray."""
     return _TONES[quality](image)
 

@@ -163,13 +163,13 @@ def _open_profile(data: bytes) -> Profile | None:
         return None
 
 
-def converted(slide: Slide, pixels: Pixels, intent: str) -> Pixels:
+def convert_pixels(slide: Slide, pixels: Pixels, intent: str) -> Pixels:
     """Return the slide's pixels as sRGB; unchanged if its profile was removed since the intent was chosen."""
     profile = profile_of(slide)
     return pixels if profile is None else profile.convert(pixels, intent)
 
 
-def converted_jpeg(slide: Slide, data: bytes, intent: str) -> bytes:
+def convert_jpeg(slide: Slide, data: bytes, intent: str) -> bytes:
     """Return a JPEG of the slide, its thumbnail, as sRGB; raise CorruptTileError where it cannot be decoded."""
     from vsv.rendering.encoding import RECODED, encode_jpeg  # noqa: PLC0415
 
@@ -178,7 +178,7 @@ def converted_jpeg(slide: Slide, data: bytes, intent: str) -> bytes:
             picture = np.asarray(image.convert("RGB"))
     except OSError as error:
         raise CorruptTileError("the stored picture is damaged") from error
-    return encode_jpeg(converted(slide, picture, intent), RECODED)
+    return encode_jpeg(convert_pixels(slide, picture, intent), RECODED)
 
 
 def stored_profile(slide: Slide) -> bytes:

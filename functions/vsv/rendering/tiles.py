@@ -121,5 +121,5 @@ def _encode_converted(
 ) -> bytes:
     from vsv.rendering import encoding, icc, regions  # noqa: PLC0415  cold start
 
-    data = icc.converted(slide, regions.region(slide, level_dz, box), intent)
+    data = icc.convert_pixels(slide, regions.region(slide, level_dz, box), intent)
     return encoding.encode_png(data) if fmt == "png" else encoding.encode_jpeg(data, encoding.RECODED)
