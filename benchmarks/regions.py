@@ -15,7 +15,7 @@ from pathlib import Path
 
 from openslide import OpenSlide
 from PIL import Image
-from vsv.rendering.draw import scaled
+from vsv.rendering.draw import scale_view
 from vsv.rendering.image_request import View
 from vsv.slides.slide import Slide, open_slide
 
@@ -56,8 +56,8 @@ def _table(with_pyramid: Slide, without: Slide, peer: OpenSlide, rounds: int) ->
         if region_px >= min(peer.dimensions):
             continue
         views = list(_views(peer.dimensions, region_px, picture_px, rounds + 1))
-        ours = _best_ms(lambda view: scaled(with_pyramid, view), views)
-        bare = _best_ms(lambda view: scaled(without, view), views)
+        ours = _best_ms(lambda view: scale_view(with_pyramid, view), views)
+        bare = _best_ms(lambda view: scale_view(without, view), views)
         theirs = _best_ms(lambda view: _read(peer, view), views)
         print(
             f"{f'{region_px}² → {picture_px}²':20}{ours:10.1f}{bare:12.1f}{theirs:18.1f}"

@@ -17,7 +17,7 @@ from vsv.deidentification.identifiers import identifying_values
 from vsv.deidentification.multi_search import Needles, bare, patterns_of
 from vsv.deidentification.phi_scan import How, check, require_clean
 from vsv.deidentification.policy import Policy
-from vsv.deidentification.pseudonyms import told_by_name
+from vsv.deidentification.pseudonyms import find_revealed
 from vsv.errors import LeakError
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff_writer import TiffWriter
@@ -319,7 +319,7 @@ def test_a_leak_stops_a_publication(pair: tuple[Path, Path]) -> None:
     ],
 )
 def test_a_name_that_tells_something_is_known(name: str, told: tuple[str, ...]) -> None:
-    assert told_by_name(name, RECORD) == told
+    assert find_revealed(name, RECORD) == told
 
 
 def test_values_stand_in_directories_below_pages_too(tmp_path: Path) -> None:

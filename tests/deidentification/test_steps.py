@@ -551,8 +551,8 @@ class TestBegun:
 
 
 def _run(data: Path, kind: JobKind, event: int) -> int:
-    script = ROOT / "tests" / "publishing_site.py"
-    paths = os.pathsep.join(str(path) for path in (ROOT / "functions", ROOT, ROOT / "tests"))
+    script = ROOT / "tests/support/servers/publishing_site.py"
+    paths = os.pathsep.join(str(path) for path in (ROOT / "functions", ROOT))
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONWARNINGS": "error"}
     command = [sys.executable, str(script), str(data), ID, str(kind), NAME, str(event)]
     ran = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)

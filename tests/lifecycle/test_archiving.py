@@ -485,7 +485,7 @@ def test_nothing_is_archived_of_a_slide_that_has_no_files(services: Site) -> Non
         path.unlink()
     assert job_runner.run(services.services, job).error == "no original is stored for this slide"
     with pytest.raises(FileMissingError):
-        archiving._fetch(services.services, job, record(services.services, ID))
+        archiving._fetch_original(services.services, job, record(services.services, ID))
 
 
 def test_the_note_is_for_people_too(services: Site) -> None:

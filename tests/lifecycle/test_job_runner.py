@@ -124,7 +124,7 @@ class TestRunning:
 
     def test_the_pauses_grow_up_to_an_hour(self) -> None:
         for attempts, longest in ((1, 10), (2, 20), (5, 160), (9, 2560), (10, 3600), (500, 3600)):
-            pause = job_runner._pause(attempts).total_seconds()
+            pause = job_runner._back_off(attempts).total_seconds()
             assert longest / 2 <= pause <= longest
 
     def test_patience_ends(self, services: Services, steps: dict[JobKind, Step]) -> None:

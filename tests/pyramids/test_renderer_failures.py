@@ -117,7 +117,7 @@ def test_only_a_few_tasks_run_ahead_of_the_writer() -> None:
 
     with ThreadPoolExecutor(2) as pool:
         tasks: Iterator = (begin for _ in range(1000))
-        for written, _ in enumerate(renderer._in_order(pool, tasks, ahead=4)):
+        for written, _ in enumerate(renderer._run_in_order(pool, tasks, ahead=4)):
             most = max(most, begun - written)
     assert begun == 1000
     assert most <= 4 + 1

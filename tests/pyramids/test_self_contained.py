@@ -181,7 +181,7 @@ def test_it_says_scale_and_magnification_and_names_nobody(made: tuple[Path, Path
 
 @pytest.mark.parametrize("mpp", [1e-8, 0.0001, 0.2525, 0.499, 12.5, 1e8])
 def test_scales_are_kept_as_well_as_tiff_can(mpp: float) -> None:
-    top, bottom = struct.unpack("<II", self_contained._rational(10_000 / mpp))
+    top, bottom = struct.unpack("<II", self_contained._encode_rational(10_000 / mpp))
     if 0.000003 < mpp < 1e6:
         assert float(Fraction(top, bottom)) == pytest.approx(10_000 / mpp, rel=1e-4)
 

@@ -23,10 +23,10 @@ from serve_image.handler import lambda_handler
 from vsv.errors import InvalidQueryError
 from vsv.pyramids.renderer import render_pyramid
 from vsv.rendering.colour_management import colour_state
-from vsv.rendering.colour_request import AS_STORED, Colour, colour_asked
+from vsv.rendering.colour_request import AS_STORED, Colour, parse_colour
 from vsv.rendering.colour_request import INTENTS as OUR_INTENTS
 from vsv.rendering.draw import draw
-from vsv.rendering.icc import MAX_BYTES, Profile, _opened, profile_of
+from vsv.rendering.icc import MAX_BYTES, Profile, _open_profile, profile_of
 from vsv.rendering.image_request import View
 from vsv.rendering.tiles import Tiling, render_tile
 from vsv.slides.openslide_reader import OpenSlideReader
@@ -260,7 +260,7 @@ class TestWhatStaysAsStored:
         places = st.integers(0, 260) | st.integers(0, len(whole) - 1)
         for at, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=12)):
             whole[at] = value
-        found = _opened(bytes(whole))
+        found = _open_profile(bytes(whole))
         if found is not None:
             for intent in filter(found.allows, {found.intent, "relative"}):
                 assert found.convert(NOISE[:4, :4], intent).shape == (4, 4, 3)
@@ -304,18 +304,18 @@ def test_a_file_that_changes_is_read_anew(tmp_path: Path) -> None:
 
 class TestQueries:
     def test_the_query_decides_over_the_default(self) -> None:
-        assert colour_asked({}, "passthrough") == AS_STORED
-        assert colour_asked({}, "srgb") == SRGB
-        assert colour_asked({"icc": "passthrough"}, "srgb") == AS_STORED
-        assert colour_asked({"icc": "srgb", "intent": "absolute"}, "passthrough") == Colour(
+        assert parse_colour({}, "passthrough") == AS_STORED
+        assert parse_colour({}, "srgb") == SRGB
+        assert parse_colour({"icc": "passthrough"}, "srgb") == AS_STORED
+        assert parse_colour({"icc": "srgb", "intent": "absolute"}, "passthrough") == Colour(
             "srgb", "absolute"
         )
-        assert colour_asked({"icc": "", "intent": ""}, "srgb") == SRGB
+        assert parse_colour({"icc": "", "intent": ""}, "srgb") == SRGB
 
     @pytest.mark.parametrize("query", [{"icc": "SRGB"}, {"icc": "../x"}, {"intent": "1"}, {"intent": "x\n"}])
     def test_impossible_ones(self, query: dict[str, str]) -> None:
         with pytest.raises(InvalidQueryError):
-            colour_asked(query, "passthrough")
+            parse_colour(query, "passthrough")
 
 
 def ask(path: str, query: str = "", **headers: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from vsv.errors import InvalidQueryError, TooLargeError
 from vsv.pyramids.renderer import render_pyramid
 from vsv.rendering import draw as draw_module
-from vsv.rendering.draw import STRIP_PX, draw, scaled
+from vsv.rendering.draw import STRIP_PX, draw, scale_view
 from vsv.rendering.image_request import (
     MAX_AREA_PX,
     MAX_SIDE_PX,
@@ -87,7 +87,7 @@ def test_any_region_at_any_size_is_what_pillow_makes_of_openslides_pixels(
     slide: Slide, data: st.DataObject
 ) -> None:
     view = data.draw(views(slide.grid.width_px, slide.grid.height_px))
-    found = scaled(slide, view)
+    found = scale_view(slide, view)
     assert found.shape == (view.height_px, view.width_px, 3)
     # A few pixels differ by what one filter sees and the other does not; many do not.
     limit = 4.0 if view.width_px * view.height_px >= 2500 else 12.0
@@ -121,12 +121,12 @@ def test_any_region_size_rotation_and_flip_is_what_pillow_makes_of_openslides_pi
 def test_full_resolution_is_openslides_to_the_last_bit(kind: str, tmp_path: Path) -> None:
     slide = opened(write_slide(tmp_path / "s.svs", PLANS[kind]))
     view = View(3, 5, 701, 603, 701, 603)
-    assert np.array_equal(scaled(slide, view), np.asarray(cut(slide, view)))
+    assert np.array_equal(scale_view(slide, view), np.asarray(cut(slide, view)))
 
 
 def test_region_at_the_scale_of_a_stored_level_is_openslides_pixels_of_that_level(tmp_path: Path) -> None:
     slide = opened(write_slide(tmp_path / "s.svs", PLANS["4:2:0"]))
-    found = scaled(slide, View(0, 0, 144, 288, 36, 72))
+    found = scale_view(slide, View(0, 0, 144, 288, 36, 72))
     with openslide.OpenSlide(slide.path) as image:
         level = image.read_region((0, 0), 1, (36, 72)).convert("RGB")
     assert np.array_equal(found, np.asarray(level))
@@ -136,7 +136,7 @@ def test_a_picture_of_several_strips_has_no_seams(slide: Slide) -> None:
     width, height = slide.grid.width_px, slide.grid.height_px
     scale = (3 * STRIP_PX + 7) / height
     view = View(0, 0, width, height, round(width * scale), 3 * STRIP_PX + 7)
-    found, expected = scaled(slide, view).astype(int), np.asarray(cut(slide, view)).astype(int)
+    found, expected = scale_view(slide, view).astype(int), np.asarray(cut(slide, view)).astype(int)
     rows = np.abs(found - expected).mean(axis=(1, 2))
     seams = [rows[at - 1 : at + 1].max() for at in range(STRIP_PX, view.height_px, STRIP_PX)]
     assert max(seams) <= rows.max(initial=0) * 1.01
@@ -166,7 +166,7 @@ def test_mirroring_comes_before_turning_clockwise(
     slide: Slide, rotation: float, mirrored: bool, flipped: bool
 ) -> None:
     view = View(10, 20, 400, 300, 200, 150, mirrored, flipped, rotation)
-    expected: Pixels = scaled(slide, view)
+    expected: Pixels = scale_view(slide, view)
     expected = expected[:, ::-1] if mirrored else expected
     expected = expected[::-1] if flipped else expected
     expected = np.rot90(expected, -round(rotation / 90))
@@ -186,7 +186,7 @@ def test_any_angle_keeps_the_whole_picture_on_clear_ground(slide: Slide) -> None
                 (image.width // 2 - 5, image.height // 2 - 5, image.width // 2 + 5, image.height // 2 + 5)
             )
         )
-    upright = scaled(slide, View(0, 0, 400, 300, 200, 150))
+    upright = scale_view(slide, View(0, 0, 400, 300, 200, 150))
     assert abs(middle.mean() - upright[70:80, 95:105].mean()) < 4
     white = decoded(draw(slide, view, "jpg"))[0, 0]
     assert white.min() > 250
@@ -197,7 +197,7 @@ def test_tones(slide: Slide) -> None:
     with Image.open(io.BytesIO(draw(slide, grey, "jpg"))) as image:
         assert image.mode == "L"
     with Image.open(io.BytesIO(draw(slide, grey, "png"))) as image:
-        upright = Image.fromarray(scaled(slide, grey)).convert("L")
+        upright = Image.fromarray(scale_view(slide, grey)).convert("L")
         assert np.array_equal(np.asarray(image), np.asarray(upright))
     with Image.open(
         io.BytesIO(draw(slide, View(0, 0, 400, 300, 200, 150, quality="bitonal"), "png"))
@@ -211,7 +211,9 @@ def test_formats(slide: Slide, fmt: str) -> None:
     data = draw(slide, view, fmt)
     with Image.open(io.BytesIO(data)) as image:
         assert image.format == {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "tif": "TIFF"}[fmt]
-    assert grey_levels_apart(decoded(data), scaled(slide, view)) < (3 if fmt in {"jpg", "webp"} else 0.001)
+    assert grey_levels_apart(decoded(data), scale_view(slide, view)) < (
+        3 if fmt in {"jpg", "webp"} else 0.001
+    )
 
 
 def test_with_a_pyramid_the_same_picture(tmp_path: Path) -> None:
@@ -219,7 +221,7 @@ def test_with_a_pyramid_the_same_picture(tmp_path: Path) -> None:
     render_pyramid(opened(path), tmp_path / "pyramid.tif")
     view = View(13, 17, 1200, 1000, 299, 251)
     before, after = opened(path), opened(path, tmp_path / "pyramid.tif")
-    assert grey_levels_apart(scaled(before, view), scaled(after, view)) < 3
+    assert grey_levels_apart(scale_view(before, view), scale_view(after, view)) < 3
 
 
 @pytest.mark.parametrize(
@@ -250,7 +252,7 @@ def test_a_squeezed_picture_is_not_made_from_all_of_a_large_slide(
 
     monkeypatch.setattr(draw_module.regions, "region", region)
     with pytest.raises(LookupError):
-        scaled(large, view)
+        scale_view(large, view)
 
 
 @given(wide=st.integers(1, 100_000), high=st.integers(1, 80_000), scale=st.floats(0.0001, 1))

@@ -6,7 +6,7 @@ import numpy as np
 import openslide
 import pytest
 from PIL import Image
-from vsv.rendering.draw import scaled
+from vsv.rendering.draw import scale_view
 from vsv.rendering.image_request import View
 from vsv.slides.levels import MAX_DCT_SHIFT, JpegLevel
 from vsv.slides.slide import Slide
@@ -155,7 +155,7 @@ def test_a_region_reads_the_nearest_level_and_only_the_tiles_it_touches(
     three_levels: Path, widths_read: list[int], view: View, width_px: int, tiles: int
 ) -> None:
     slide = opened(three_levels)
-    scaled(slide, view)
+    scale_view(slide, view)
     stored = sorted((level.width_px for level in slide.levels.values()), reverse=True)
     assert widths_read == [stored[width_px]] * tiles
 

@@ -359,10 +359,10 @@ def test_without_a_decoder_openslide_does_the_work(tmp_path: Path, monkeypatch: 
 
 def test_tasks_of_a_pyramid_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    original = renderer._counted
+    original = renderer._count_tiles
     monkeypatch.setattr(
         renderer,
-        "_counted",
+        "_count_tiles",
         lambda runs, counter: original((sizes.append(len(run)) or run for run in runs), counter),
     )
     plan = Plan(1293, 1051, tile=128, codec=JPEG2000_RGB, downsamples=(1,))

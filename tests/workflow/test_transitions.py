@@ -85,7 +85,7 @@ class TestChange:
     ) -> None:
         """Somebody deletes the slide between the look and the write."""
         services.slides.put_new(slide("1", status=GOOD))
-        look = transitions._stored
+        look = transitions._read_record
 
         def look_then_lose(services: Services, image_id: str, expected: int | None) -> object:
             stored = look(services, image_id, expected)
@@ -93,7 +93,7 @@ class TestChange:
                 services.slides.update(image_id, {"status": DELETED}, by="Eve")
             return stored
 
-        monkeypatch.setattr(transitions, "_stored", look_then_lose)
+        monkeypatch.setattr(transitions, "_read_record", look_then_lose)
         with pytest.raises(IllegalTransitionError, match="DELETED"):
             change(services, "1", {"status": SENT}, TECHNICIAN)
 

@@ -12,7 +12,7 @@ from lambda_support.http import Request, Response, content_etag, is_unchanged, t
 from vsv.errors import InvalidQueryError, InvalidTileAddressError
 from vsv.identifiers import checked_image_id
 from vsv.rendering.colour_management import ColourState, colour_state, effective_intent
-from vsv.rendering.colour_request import PASSTHROUGH, Colour, colour_asked
+from vsv.rendering.colour_request import PASSTHROUGH, Colour, parse_colour
 from vsv.rendering.tiles import MIME_TYPES, OWN_TILING, Tiling, render_tile
 from vsv.services import Services
 from vsv.slides.slide import Slide
@@ -85,7 +85,7 @@ def _etag(slide: Slide, address: tuple[int, int, int], fmt: str, tiling: Tiling)
 
 def _tiling(services: Services, request: Request) -> Tiling:
     """Read the query; other keys are a viewer's own affair (cache busters)."""
-    query, colour = request.query, colour_asked(request.query, services.settings.icc)
+    query, colour = request.query, parse_colour(request.query, services.settings.icc)
     return Tiling(
         _number(query, "tilesize"), _number(query, "overlap") or 0, query.get("fmt") or None, colour
     )
@@ -102,7 +102,7 @@ def _number(query: Mapping[str, str], name: str) -> int | None:
 
 def _thumbnail(services: Services, image_id: str, request: Request) -> Response:
     body = services.files.read_associated(image_id, "thumbnail")
-    colour = colour_asked(request.query, services.settings.icc)
+    colour = parse_colour(request.query, services.settings.icc)
     if colour.icc != PASSTHROUGH:
         body = _converted(services.slide_cache.slide(image_id), body, colour)
     headers = caching.headers(services, content_etag(body), caching.REVALIDATE)
@@ -113,9 +113,9 @@ def _converted(slide: Slide, thumbnail: bytes, colour: Colour) -> bytes:
     intent = effective_intent(slide, colour)
     if intent is None:
         return thumbnail
-    from vsv.rendering.icc import converted_jpeg  # noqa: PLC0415  cold start
+    from vsv.rendering.icc import convert_jpeg  # noqa: PLC0415  cold start
 
-    return converted_jpeg(slide, thumbnail, intent)
+    return convert_jpeg(slide, thumbnail, intent)
 
 
 def _profile(services: Services, image_id: str, request: Request) -> Response:

@@ -11,7 +11,7 @@ from lambda_support.http import Request, Response, content_etag, tagged
 from vsv.errors import InvalidTileAddressError
 from vsv.identifiers import checked_image_id
 from vsv.rendering.colour_management import colour_state, effective_intent
-from vsv.rendering.colour_request import colour_asked
+from vsv.rendering.colour_request import parse_colour
 from vsv.rendering.image_request import View, halvings
 from vsv.services import Services
 from vsv.slides.slide import Slide
@@ -45,7 +45,7 @@ def respond(services: Services, request: Request) -> Response:
         case [] | [""]:
             return Response(303, "", {"location": f"{base}/info.json", **caching.cors(services)})
         case ["info.json"]:
-            state = colour_state(slide, colour_asked(request.query, services.settings.icc))
+            state = colour_state(slide, parse_colour(request.query, services.settings.icc))
             document = documents.info(dialect.version, base, slide.grid, str(state))
             # Who does not say what is wanted gets JSON-LD of version 3, and JSON of version 2.
             wanted = request.headers.get("accept", JSON_LD if dialect.version == 3 else "")
@@ -85,7 +85,7 @@ def _picture(
     services: Services, request: Request, slide: Slide, asked: Asked, canonical: str, dialect: Dialect
 ) -> Response:
     view = asked.view
-    colour = colour_asked(request.query, services.settings.icc)
+    colour = parse_colour(request.query, services.settings.icc)
     etag = caching.etag_of(slide.stamp, asked.canonical, effective_intent(slide, colour))
     kept = caching.PROVISIONAL if _is_provisional(slide, view) else caching.IMMUTABLE
     links = f'<{canonical}>;rel="canonical",<{documents.profile(dialect.version)}>;rel="profile"'

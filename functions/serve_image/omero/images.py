@@ -64,7 +64,7 @@ def plane_view(slide: Slide, width: int, height: int) -> View:
 def channel_counts(slide: Slide, view: View, channel: int) -> list[int]:
     """Give how often each of the 256 values occurs."""
     import numpy as np  # noqa: PLC0415  cold start
-    from vsv.rendering.draw import scaled  # noqa: PLC0415  cold start
+    from vsv.rendering.draw import scale_view  # noqa: PLC0415  cold start
 
-    counts: list[int] = np.bincount(scaled(slide, view)[..., channel].ravel(), minlength=256).tolist()
+    counts: list[int] = np.bincount(scale_view(slide, view)[..., channel].ravel(), minlength=256).tolist()
     return counts

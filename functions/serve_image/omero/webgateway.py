@@ -21,7 +21,7 @@ from vsv.errors import (
 )
 from vsv.rendering.channels import COUNT
 from vsv.rendering.colour_management import effective_intent
-from vsv.rendering.colour_request import Colour, colour_asked
+from vsv.rendering.colour_request import Colour, parse_colour
 from vsv.rendering.image_request import MAX_AREA_PX, View
 from vsv.services import Services
 from vsv.slides.slide import Slide
@@ -84,7 +84,7 @@ def _picture(
     slide = _slide(services, parts[0])[1]
     _check_plane(*(_whole(part) for part in parts[1:]))
     asked = region_asked(request.query, slide.grid, strict=strict, whole=least == 1)
-    colour = colour_asked(request.query, services.settings.icc)
+    colour = parse_colour(request.query, services.settings.icc)
     about = asked.canonical, effective_intent(slide, colour)
     found = _headers(services, slide, about, slide.is_provisional(asked.level_dz))
     return caching.made(
@@ -121,7 +121,7 @@ def _thumbnail(services: Services, request: Request, parts: list[str]) -> Respon
     if len(parts) == 3 and parts[0] == "size":
         parts = [parts[2], parts[1]]
     slide, view = _thumbnail_asked(services, request, parts, 3)
-    colour = colour_asked(request.query, services.settings.icc)
+    colour = parse_colour(request.query, services.settings.icc)
     about = "thumbnail", view, effective_intent(slide, colour)
     found = _headers(services, slide, about, images.is_provisional(slide, view))
     return caching.made(request, lambda: images.draw_thumbnail(slide, view, colour), "image/jpeg", found)
@@ -147,7 +147,7 @@ def _thumbnail_asked(services: Services, request: Request, parts: list[str], mos
 def _thumbnail_json(services: Services, request: Request, parts: list[str]) -> Response:
     """``get_thumbnail/{id}/[{w}/[{h}/]]``: a data URI as JSON."""
     slide, view = _thumbnail_asked(services, request, parts, 3)
-    colour = colour_asked(request.query, services.settings.icc)
+    colour = parse_colour(request.query, services.settings.icc)
     return json_answer(services, request, images.data_uri(images.draw_thumbnail(slide, view, colour)))
 
 
@@ -159,7 +159,7 @@ def _thumbnails_json(services: Services, request: Request, parts: list[str]) -> 
     side = _whole(parts[0]) if parts else THUMBNAIL_PX
     if side * side * len(numbers) > MAX_THUMBNAILS_PX:
         raise TooLargeError(f"thumbnails may have at most {MAX_THUMBNAILS_PX} pixels together")
-    colour = colour_asked(request.query, services.settings.icc)
+    colour = parse_colour(request.query, services.settings.icc)
     return json_answer(
         services, request, {number: _data_uri(services, number, side, colour) for number in numbers}
     )

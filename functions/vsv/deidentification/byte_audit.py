@@ -1,6 +1,6 @@
-"""Is every byte of a copy one that a copy may have? Tags, pages, tiles and what lies between them are looked through.
+"""Audit of every byte of a copy against the allow-lists: its tags, pages, tiles and the gaps between them.
 
-This knows nothing of the original: whatever a copy holds that has no business there is found, known or not.
+The audit does not read the original: any content that is not allowed is found, whether known as PHI or not.
 """
 
 from array import array
@@ -26,7 +26,10 @@ _MAX_VALUE = 8 << 20
 
 @dataclass
 class Account:
-    """What was found: ``problems`` by name; ``texts`` are stretches that are neither tiles nor where they lie."""
+    """Result of an audit: ``problems`` by name; ``texts`` are the byte ranges that hold no tiles and no tile offsets.
+
+    ``starts`` and ``ends`` are the byte ranges that belong to a structure of the file.
+    """
 
     problems: dict[str, None] = field(default_factory=dict)
     texts: list[tuple[int, int]] = field(default_factory=list)
@@ -34,7 +37,7 @@ class Account:
     ends: "array[int]" = field(default_factory=lambda: array("Q"))
 
     def add(self, at: int, length: int) -> None:
-        """Note that a stretch belongs to something; what follows the one before lengthens it."""
+        """Add a byte range that belongs to a structure; a range that continues the last one extends that range."""
         if length and self.ends and self.ends[-1] == at:
             self.ends[-1] += length
         elif length:
@@ -43,24 +46,24 @@ class Account:
 
 
 def account(file: OpenFile, policy: Policy, *, pyramid: bool = False) -> Account:
-    """Look through a copy, or the pyramid beside one; raises UnreadableSlideError where it is no TIFF at all."""
-    reader, pages, found = Reader(file), read_pages(file), Account()
-    found.add(0, 16 if reader.big else 8)
+    """Return the audit of a copy, or of a copy's pyramid; raise UnreadableSlideError for a file that is no TIFF."""
+    reader, pages, result = Reader(file), read_pages(file), Account()
+    result.add(0, 16 if reader.big else 8)
     if sum(page.offsets.count for page in pages) > MAX_TILES:
         raise UnreadableSlideError("damaged TIFF: its levels claim more tiles than any slide has")
-    for page, entries in zip(pages, _directories(reader, found), strict=True):
-        found.problems |= dict.fromkeys(map(tag_name, sorted(entries.keys() - ALLOWED)))
-        found.problems |= dict.fromkeys(_wrong_values(reader, page, entries, policy))
+    for page, entries in zip(pages, _read_directories(reader, result), strict=True):
+        result.problems |= dict.fromkeys(map(tag_name, sorted(entries.keys() - ALLOWED)))
+        result.problems |= dict.fromkeys(_find_wrong_values(reader, page, entries, policy))
         for at, length in spans(file, page):
-            found.add(at, length)
-            found.problems |= dict.fromkeys(_wrong_block(reader, page, at, length))
+            result.add(at, length)
+            result.problems |= dict.fromkeys(_find_wrong_bytes(reader, page, at, length))
     if not pyramid:
-        found.problems |= dict.fromkeys(name for _, name in choose(pages, Policy()).left_out)
-    found.problems |= dict.fromkeys(_wrong_gaps(reader, found))
-    return found
+        result.problems |= dict.fromkeys(name for _, name in choose(pages, Policy()).left_out)
+    result.problems |= dict.fromkeys(_find_wrong_gaps(reader, result))
+    return result
 
 
-def _directories(reader: Reader, found: Account) -> Iterator[dict[int, Entry]]:
+def _read_directories(reader: Reader, result: Account) -> Iterator[dict[int, Entry]]:
     at = reader.first_page
     for _ in range(MAX_PAGES):
         if at == 0:
@@ -69,57 +72,59 @@ def _directories(reader: Reader, found: Account) -> Iterator[dict[int, Entry]]:
         length = 16 + 20 * count if reader.big else 6 + 12 * count
         entries, following = reader.directory(at)
         if len(entries) != count:
-            found.problems["a tag twice"] = None
-        found.add(at, length)
-        found.texts.append((at, length))
+            result.problems["a tag twice"] = None
+        result.add(at, length)
+        result.texts.append((at, length))
         for tag, entry in entries.items():
             if entry.length > (8 if reader.big else 4):
-                found.add(entry.at, entry.length)
-                found.texts += [] if tag in PLACES else [(entry.at, entry.length)]
+                result.add(entry.at, entry.length)
+                result.texts += [] if tag in PLACES else [(entry.at, entry.length)]
         yield entries
         at = following
 
 
-def _wrong_values(reader: Reader, page: Page, entries: dict[int, Entry], policy: Policy) -> Iterator[str]:
+def _find_wrong_values(
+    reader: Reader, page: Page, entries: dict[int, Entry], policy: Policy
+) -> Iterator[str]:
     days = 0 if policy.dates == "shift" else None
-    stored = _bytes(reader, entries, DESCRIPTION)
+    stored = _read_value(reader, entries, DESCRIPTION)
     if stored and stored != rebuild(page.description, policy, days).text.encode() + b"\0":
         yield "words of the description"
     try:
-        tables = _bytes(reader, entries, TABLES)
-        if tables and scrub_jpeg.cleaned(tables, tables=True)[0] != tables:
+        tables = _read_value(reader, entries, TABLES)
+        if tables and scrub_jpeg.clean(tables, tables=True)[0] != tables:
             yield tag_name(TABLES)
-        profile = _bytes(reader, entries, PROFILE)
-        if profile and scrub_icc.rebuilt(profile) != profile:
+        profile = _read_value(reader, entries, PROFILE)
+        if profile and scrub_icc.rebuild_profile(profile) != profile:
             yield tag_name(PROFILE)
     except (ValueError, UnreadableSlideError):
         yield "a tag that cannot be read"
 
 
-def _bytes(reader: Reader, entries: dict[int, Entry], tag: int) -> bytes:
+def _read_value(reader: Reader, entries: dict[int, Entry], tag: int) -> bytes:
     entry = entries.get(tag)
     return b"" if entry is None else reader.read(entry.at, min(entry.length, _MAX_VALUE))
 
 
-def _wrong_block(reader: Reader, page: Page, at: int, length: int) -> Iterator[str]:
+def _find_wrong_bytes(reader: Reader, page: Page, at: int, length: int) -> Iterator[str]:
     if not 0 < length <= MAX_TILE_BYTES:
         if length:
             yield "a tile of impossible length"
         return
     block = reader.read(at, length)
-    clean = scrub_jpeg2000.cleaned if page.compression in JPEG2000 else scrub_jpeg.cleaned
+    clean = scrub_jpeg2000.clean if page.compression in JPEG2000 else scrub_jpeg.clean
     try:
-        kept, removed = clean(block)
+        cleaned, removed = clean(block)
     except UnreadableSlideError:
         yield "a tile that is not understood"
         return
-    yield from removed or ([] if kept == block else ["bytes in a tile"])
+    yield from removed or ([] if cleaned == block else ["bytes in a tile"])
 
 
-def _wrong_gaps(reader: Reader, found: Account) -> Iterator[str]:
-    """Find what belongs to nothing, and what belongs to two things."""
+def _find_wrong_gaps(reader: Reader, result: Account) -> Iterator[str]:
+    """Yield the names of bytes that belong to no structure, and of byte ranges that overlap."""
     starts, ends = (
-        np.frombuffer(places, np.uint64).astype(np.int64) for places in (found.starts, found.ends)
+        np.frombuffer(offsets, np.uint64).astype(np.int64) for offsets in (result.starts, result.ends)
     )
     order = np.argsort(starts, kind="stable")
     before = np.append(0, ends[order])

@@ -1,6 +1,6 @@
-"""Writing the copy of a slide that holds no patient data: its pixels as they are, all else by allow-lists.
+"""Writing of a slide's de-identified copy: pixels are copied unchanged, all other content by allow-lists.
 
-Tiles are copied one after the other; of a slide of any size only where its tiles lie is kept in memory.
+Tiles are copied one after the other; memory holds only the tiles' offsets, whatever the slide's size.
 """
 
 from collections.abc import Iterator
@@ -35,10 +35,10 @@ SHARED = "the slide's tiles share bytes with its label, macro or texts: it canno
 
 
 def write_copy(source: Path, target: Path, policy: Policy, days: int | None) -> Report:
-    """Write a slide without what tells a person into ``target``, which appears whole or not at all.
+    """Write a slide without PHI into ``target`` by an atomic write; return the report of what was removed.
 
-    ``days`` is how much earlier dates are written; None drops them. Raises UnsupportedError for slides that are not
-    Aperio's, UnreadableSlideError for damaged ones, UnavailableError where the disk refuses.
+    ``days`` is by how many days dates are shifted to earlier; None drops dates. Raises UnsupportedError for slides
+    that are not Aperio's, UnreadableSlideError for damaged slides, UnavailableError where the disk refuses.
     """
     original = _Original(source, policy, days)
     try:
@@ -52,76 +52,76 @@ def write_copy(source: Path, target: Path, policy: Policy, days: int | None) -> 
 
 
 class _Original:
-    """The slide that is copied: what goes into the copy, and a note of what does not."""
+    """Original that is copied: the content of the copy, and the findings about content left out."""
 
     def __init__(self, path: Path, policy: Policy, days: int | None) -> None:
         self.file, self.policy, self.days = OpenFile(path), policy, days
         self.reader, pages = Reader(self.file), read_pages(self.file)
         self.entries = list(directories(self.reader))
         self.chosen = choose(pages, policy)
-        self.forbidden = Ranges((*pictures_left_out(self.file, self.chosen), *self._texts()))
+        self.forbidden = Ranges((*pictures_left_out(self.file, self.chosen), *self._text_ranges()))
         self.room = self.reader.size
         self.findings = Findings()
         self.findings.note("pages", (name for _, name in self.chosen.left_out))
 
-    def _texts(self) -> Iterator[tuple[int, int]]:
-        """Give where the values of tags lie that are not copied as they are."""
+    def _text_ranges(self) -> Iterator[tuple[int, int]]:
+        """Yield offset and length of the values of tags that are not copied unchanged."""
         for entries in self.entries:
             for tag, entry in entries.items():
                 if tag == DESCRIPTION or tag not in ALLOWED:
                     yield entry.at, entry.length
 
     def tags(self, page: Page) -> Tags:
-        """Give the tags of a page of the copy."""
+        """Return the tags of a page of the copy."""
         entries = self.entries[page.index]
         self.findings.note("tags", map(tag_name, sorted(entries.keys() - ALLOWED)))
         tags = structure(self.reader, entries)
-        if text := self._description(page):
+        if text := self._rebuild_description(page):
             tags[DESCRIPTION] = _ASCII, text.encode("ascii") + b"\0"
-        if TABLES in entries and (tables := self._tables(entries[TABLES])):
+        if TABLES in entries and (tables := self._clean_tables(entries[TABLES])):
             tags[TABLES] = _UNDEFINED, tables
-        if PROFILE in entries and (profile := self._profile(entries[PROFILE])):
+        if PROFILE in entries and (profile := self._rebuild_profile(entries[PROFILE])):
             tags[PROFILE] = _UNDEFINED, profile
         return tags
 
-    def _description(self, page: Page) -> str:
+    def _rebuild_description(self, page: Page) -> str:
         if not page.description:
             return ""
-        found = rebuild(page.description, self.policy, self.days)
-        self.findings.note("keys", (field.name for field in found.removed))
-        self.findings.note("keys", [HEAD] if found.strange else ())
-        self.findings.note("changed", (f"{field.name} (shifted)" for field in found.shifted))
-        self.findings.note("kept", (field.name for field in found.kept))
-        return found.text
+        description = rebuild(page.description, self.policy, self.days)
+        self.findings.note("keys", (field.name for field in description.removed))
+        self.findings.note("keys", [HEAD] if description.strange else ())
+        self.findings.note("changed", (f"{field.name} (shifted)" for field in description.shifted))
+        self.findings.note("kept", (field.name for field in description.kept))
+        return description.text
 
-    def _tables(self, entry: Entry) -> bytes:
+    def _clean_tables(self, entry: Entry) -> bytes:
         self._check_is_free(entry.at, entry.length)
         try:
-            tables, removed = scrub_jpeg.cleaned(value(self.reader, entry, MAX_TABLES_BYTES), tables=True)
+            tables, removed = scrub_jpeg.clean(value(self.reader, entry, MAX_TABLES_BYTES), tables=True)
         except CorruptTileError as error:
             raise UnreadableSlideError(f"the slide's JPEG tables cannot be copied: {error}") from error
         self.findings.note("coded", removed)
         return tables
 
-    def _profile(self, entry: Entry) -> bytes:
+    def _rebuild_profile(self, entry: Entry) -> bytes:
         self._check_is_free(entry.at, entry.length)
         try:
             if self.policy.icc == "drop" or entry.length > MAX_BYTES:
                 raise ValueError("not wanted")
-            found = scrub_icc.rebuilt(value(self.reader, entry, MAX_BYTES))
+            profile = scrub_icc.rebuild_profile(value(self.reader, entry, MAX_BYTES))
         except ValueError:
             self.findings.note("tags", [tag_name(PROFILE)])
             return b""
         self.findings.note("changed", ["ICC profile (names, makers and dates removed)"])
-        return found
+        return profile
 
     def blocks(self, page: Page) -> Iterator[bytes]:
-        """Give a page's tiles or strips, one after the other."""
-        wanted = page.columns * page.rows if page.is_tiled else page.offsets.count
-        for index, (at, length) in zip(range(wanted), spans(self.file, page), strict=False):
-            yield self._block(page, index, at, length) if length else b""
+        """Yield a page's tiles or strips, cleaned, in file order."""
+        count = page.columns * page.rows if page.is_tiled else page.offsets.count
+        for index, (at, length) in zip(range(count), spans(self.file, page), strict=False):
+            yield self._clean_block(page, index, at, length) if length else b""
 
-    def _block(self, page: Page, index: int, at: int, length: int) -> bytes:
+    def _clean_block(self, page: Page, index: int, at: int, length: int) -> bytes:
         if length > MAX_TILE_BYTES:
             _refuse(page, index, "its length is impossible")
         self._check_is_free(at, length)
@@ -131,7 +131,7 @@ class _Original:
                 "damaged TIFF: its tiles overlap, together they are larger than the file"
             )
         try:
-            clean = scrub_jpeg2000.cleaned if page.compression in JPEG2000 else scrub_jpeg.cleaned
+            clean = scrub_jpeg2000.clean if page.compression in JPEG2000 else scrub_jpeg.clean
             block, removed = clean(self.reader.read(at, length))
         except UnreadableSlideError as error:
             _refuse(page, index, str(error), error)

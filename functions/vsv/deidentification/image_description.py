@@ -1,7 +1,7 @@
-"""Image descriptions rebuilt of what is known to be harmless: nothing is copied that was not understood.
+"""Image descriptions rebuilt from an allow-list: only words and keys known to be harmless are copied.
 
-What readers need: OpenSlide (and libvips with it) takes a slide for Aperio's where the first description begins with
-"Aperio", and reads ``AppMag`` and ``MPP``; QuPath and Bio-Formats read those as well.
+Readers need these: OpenSlide (and libvips with it) recognizes a slide as Aperio's where the first description begins
+with "Aperio", and reads ``AppMag`` and ``MPP``; QuPath and Bio-Formats read both as well.
 """
 
 import re
@@ -37,7 +37,7 @@ _DATE_FORMATS = (
     (re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII), "%Y-%m-%d"),
 )
 NUMBERS = frozenset(("AppMag", "MPP", "OriginalWidth", "OriginalHeight", "Originalheight"))
-# Keys that may be named in a report: any other might itself be somebody's name.
+# Keys that may be named in a report: any other key might itself be a person's name.
 _NAMED = NUMBERS | frozenset(
     ("StripeWidth", "ScanScope ID", "Filename", "Date", "Time", "Time Zone", "User", "Parmset", "Left", "Top",
      "LineCameraSkew", "LineAreaXOffset", "LineAreaYOffset", "Focus Offset", "ImageID", "Filtered", "ICC Profile",
@@ -49,22 +49,22 @@ _NAMED = NUMBERS | frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One ``key = value`` of a description."""
+    """A ``key = value`` of a description."""
 
     key: str
     value: str
 
     @property
     def name(self) -> str:
-        """What a report calls it."""
+        """Name of the field in a report: its key, if that may be named."""
         return self.key if self.key in _NAMED else UNKNOWN_KEY
 
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """A description of the copy; ``kept`` and ``removed`` are fields of the original, ``shifted`` those changed.
+    """A copy's description; ``kept``, ``shifted`` (dates) and ``removed`` are the fields of the original.
 
-    ``strange`` are the words before the keys that were not understood, and pieces that have no key.
+    ``strange`` are the words before the keys that are not on the allow-list, and the pieces that have no key.
     """
 
     text: str
@@ -75,11 +75,11 @@ class Rebuilt:
 
 
 def rebuild(description: str, policy: Policy, days: int | None) -> Rebuilt:
-    """Write a description anew; ``days`` is how much earlier dates are written, None drops them."""
+    """Return a description rebuilt; ``days`` is by how many days dates are shifted to earlier, None drops dates."""
     head, *pieces = description.split("|")
-    lines, strange = _rebuilt_head(head)
-    fields, without_key = _fields(pieces)
-    written = [(field, _kept_value(field, policy, days)) for field in fields]
+    lines, strange = _rebuild_head(head)
+    fields, without_key = _parse_fields(pieces)
+    written = [(field, _rebuild_value(field, policy, days)) for field in fields]
     texts = [f"{field.key} = {value}" for field, value in written if value is not None]
     return Rebuilt(
         "|".join((lines, *texts)),
@@ -90,25 +90,25 @@ def rebuild(description: str, policy: Policy, days: int | None) -> Rebuilt:
     )
 
 
-def _fields(pieces: list[str]) -> tuple[list[Field], list[str]]:
-    """Split what stands between bars; what lies beyond the bound, or has no key, is given as it is."""
+def _parse_fields(pieces: list[str]) -> tuple[list[Field], list[str]]:
+    """Return the fields of the pieces between bars, and the pieces beyond ``MAX_FIELDS`` or without a key."""
     fields, rest = [], [piece.strip() for piece in pieces[MAX_FIELDS:]]
     for piece in pieces[:MAX_FIELDS]:
-        key, found, value = piece.partition("=")
-        if found and key.strip():
+        key, equals, value = piece.partition("=")
+        if equals and key.strip():
             fields.append(Field(key.strip(), value.strip()))
         else:
             rest.append(piece.strip())
     return fields, [text for text in rest if text]
 
 
-def _rebuilt_head(head: str) -> tuple[str, list[str]]:
-    """Give the library and geometry lines with only the words that are known, and those that are not.
+def _rebuild_head(head: str) -> tuple[str, list[str]]:
+    """Return the library and geometry lines with only the allowed words, and the words left out.
 
-    A slide that was cut from another has those of both, with a semicolon between them.
+    A slide that was cut from another slide has the lines of both, with a semicolon between them.
     """
     stages, strange = head.split(";"), []
-    built = []
+    lines = []
     for number, stage in enumerate(stages):
         library = _LIBRARY.match(stage.strip())
         rest = stage.strip()[library.end() :] if library else stage
@@ -116,12 +116,12 @@ def _rebuilt_head(head: str) -> tuple[str, list[str]]:
         known = [word for word in words if _GEOMETRY.fullmatch(word)] if number < MAX_STAGES else []
         strange += [word for word in words if word not in known and word not in _PLAIN_LIBRARY.split()]
         if known or library or number == 0:
-            built.append(f"{library[0] if library else _PLAIN_LIBRARY} \r\n{' '.join(known)}")
-    return ";".join(built), strange
+            lines.append(f"{library[0] if library else _PLAIN_LIBRARY} \r\n{' '.join(known)}")
+    return ";".join(lines), strange
 
 
-def _kept_value(field: Field, policy: Policy, days: int | None) -> str | None:
-    """Give what is written for a field; None where it goes."""
+def _rebuild_value(field: Field, policy: Policy, days: int | None) -> str | None:
+    """Return a field's value in the copy; None where the field is removed."""
     for key, may_keep, pattern in _rules(policy):
         if field.key == key:
             return field.value if may_keep and pattern.match(field.value) else None
@@ -132,14 +132,14 @@ def _kept_value(field: Field, policy: Policy, days: int | None) -> str | None:
 
 def _rules(policy: Policy) -> Iterator[tuple[str, bool, re.Pattern[str]]]:
     yield from ((key, True, _NUMBER) for key in NUMBERS)
-    # An hour without its day tells little; with a shifted day, how long a rack took.
+    # An hour without its day reveals little; with a shifted day, only how long a rack took.
     yield "Time", policy.time == "keep", _TIME
     yield "Time Zone", policy.time == "keep", _ZONE
     yield "ScanScope ID", policy.scanner_serial == "keep", _SERIAL
 
 
 def shifted_date(text: str, days: int) -> str | None:
-    """Give a date some days earlier in the format that it has; None where it is not one."""
+    """Return a date shifted to earlier by some days, in the same format; None for a text that is no date."""
     for pattern, form in _DATE_FORMATS:
         if pattern.match(text):
             try:

@@ -1,4 +1,4 @@
-"""Many texts searched in many bytes at once: the time does not grow with how many they are."""
+"""Search for many texts at once in bytes: the time does not grow with the number of texts."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -10,12 +10,12 @@ _LOWER = bytes(range(256)).lower()
 
 
 def bare(data: bytes) -> bytes:
-    """Give bytes in lower case without zeros: then UTF-16 of Latin text is Latin-1."""
+    """Return bytes in lower case without zeros: UTF-16 of Latin text is then equal to Latin-1."""
     return data.translate(_LOWER, b"\0")
 
 
 def patterns_of(text: str) -> frozenset[bytes]:
-    """Give the bytes that a text is where they were made ``bare``: the ways of writing it that remain."""
+    """Return a text's encodings and capitalizations as ``bare`` bytes; encodings that lost half of it are dropped."""
     capitals = "".join(c.upper() if len(c.upper()) == 1 else c for c in text)  # ß may stay as it is
     coded = set[bytes]()
     for variant in (text, text.lower(), text.upper(), text.title(), capitals):
@@ -26,7 +26,7 @@ def patterns_of(text: str) -> frozenset[bytes]:
 
 
 class Needles:
-    """Byte patterns, of at least three bytes each, and what each is called."""
+    """Byte patterns of at least three bytes each, and the name of each."""
 
     def __init__(self, names: Mapping[bytes, str]) -> None:
         self._names = names
@@ -38,7 +38,7 @@ class Needles:
         self.longest = max(map(len, names), default=_ANCHOR)
 
     def found_in(self, data: bytes) -> Iterator[str]:
-        """Give the names of the patterns that bytes hold, some perhaps more than once."""
+        """Yield the names of the patterns that the bytes hold, perhaps repeatedly."""
         if len(data) < _ANCHOR or not self._names:
             return
         block = np.frombuffer(data, np.uint8)

@@ -1,4 +1,4 @@
-"""Which pages of a slide go into its copy: the levels, and a thumbnail that is one."""
+"""Selection of the pages that go into a slide's copy: the levels, and a genuine thumbnail."""
 
 import re
 from bisect import bisect_right
@@ -20,7 +20,7 @@ from vsv.slides.associated_images import NAMES_BY_SUBFILE_TYPE, shows_tissue
 
 JPEG2000 = frozenset((COMPRESSION_JPEG2000_YCBCR, COMPRESSION_JPEG2000_RGB))
 CODED = JPEG2000 | {COMPRESSION_JPEG}
-# More than any slide has, and few enough to keep where each lies in memory: 16 bytes a tile.
+# More than any slide has, and few enough to hold the tiles' offsets in memory: 16 bytes a tile.
 MAX_TILES = 1 << 22
 _NAMED = re.compile(r"\b(label|macro|thumbnail)\b", re.IGNORECASE)
 _ONLY_APERIO = (
@@ -31,18 +31,18 @@ _ONLY_APERIO = (
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A slide's pages: those that are copied, in their order, and what the others are called."""
+    """A slide's pages: the pages that are copied, in order, and the pages left out, with the names of those."""
 
     kept: tuple[Page, ...]
     left_out: tuple[tuple[Page, str], ...]
 
 
 def choose(pages: tuple[Page, ...], policy: Policy) -> Chosen:
-    """Choose the pages of a copy; raises UnsupportedError where the slide is none that can be published."""
+    """Return the choice of a copy's pages; raise UnsupportedError for a slide that cannot be published."""
     _check_is_publishable(pages[0])
     kept, left_out = [], []
     for page in pages:
-        name = None if _is_level(page, pages[0]) else _name(page, pages, policy)
+        name = None if _is_level(page, pages[0]) else _name_if_left_out(page, pages, policy)
         if name is None:
             kept.append(page)
         else:
@@ -73,7 +73,7 @@ def _is_level(page: Page, first: Page) -> bool:
 
 
 def _has_shape_of(page: Page, first: Page) -> bool:
-    """Tell whether a page is the slide, only smaller; sides of a few pixels are rounded a lot."""
+    """Return whether a page has the slide's proportions; the rounding of sides of a few pixels is allowed for."""
     scale = min(first.width_px / page.width_px, first.height_px / page.height_px)
     return (
         page.width_px * scale >= first.width_px - 2 * scale - 0.05 * first.width_px
@@ -81,15 +81,16 @@ def _has_shape_of(page: Page, first: Page) -> bool:
     )
 
 
-def _name(page: Page, pages: tuple[Page, ...], policy: Policy) -> str | None:
-    """Name a page that is no level; None for the thumbnail that is kept.
+def _name_if_left_out(page: Page, pages: tuple[Page, ...], policy: Policy) -> str | None:
+    """Return the name of a page that is no level; None for a thumbnail that is kept.
 
-    Only the second page can be one to Aperio's readers. One that is not JPEG may hold more than its picture.
+    To Aperio's readers only the second page can be a thumbnail. A thumbnail that is not JPEG may hold more than its
+    picture.
     """
     if page.index == 1 and not page.is_tiled and shows_tissue(pages):
         return None if policy.thumbnail == "keep" and _is_plain_jpeg(page) else "thumbnail"
-    named = _NAMED.search(page.description)
-    return named[1].lower() if named else NAMES_BY_SUBFILE_TYPE.get(page.subfile_type, "page of another kind")
+    match = _NAMED.search(page.description)
+    return match[1].lower() if match else NAMES_BY_SUBFILE_TYPE.get(page.subfile_type, "page of another kind")
 
 
 def _is_plain_jpeg(page: Page) -> bool:
@@ -97,12 +98,12 @@ def _is_plain_jpeg(page: Page) -> bool:
 
 
 class Ranges:
-    """Stretches of a file that nothing kept may touch."""
+    """Byte ranges of a file that no copied content may touch."""
 
-    def __init__(self, stretches: Iterable[tuple[int, int]]) -> None:
-        """Take stretches as offset and length."""
+    def __init__(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Merge byte ranges, each as offset and length."""
         merged: list[list[int]] = []
-        for start, end in sorted((at, at + length) for at, length in stretches if length):
+        for start, end in sorted((at, at + length) for at, length in ranges if length):
             if merged and start <= merged[-1][1]:
                 merged[-1][1] = max(merged[-1][1], end)
             else:
@@ -111,13 +112,13 @@ class Ranges:
         self._ends = [end for _, end in merged]
 
     def touches(self, at: int, length: int) -> bool:
-        """Tell whether a stretch has a byte in common with any of these."""
+        """Return whether a byte range overlaps with any of these ranges."""
         before = bisect_right(self._starts, at + length - 1) - 1
         return length > 0 and before >= 0 and self._ends[before] > at
 
 
 def pictures_left_out(file: OpenFile, chosen: Chosen) -> Iterator[tuple[int, int]]:
-    """Give where the pixels of the pages lie that are left out; raises UnreadableSlideError for too many strips."""
+    """Yield offset and length of the pixels of pages left out; raise UnreadableSlideError for too many strips."""
     if sum(page.offsets.count for page, _ in chosen.left_out) > MAX_TILES:
         raise UnreadableSlideError("damaged TIFF: its small pictures claim more strips than any has")
     for page, _ in chosen.left_out:

@@ -1,4 +1,4 @@
-"""What a slide is being published as, noted beside its original: a run that was killed is gone on with by it."""
+"""Plan of a publication, stored in the original's folder: after a crash the job continues by its plan."""
 
 import json
 import secrets
@@ -19,10 +19,11 @@ STAGE = "publishing"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One publication of one slide.
+    """A publication of a slide.
 
-    ``policy`` is the text of its policy file. ``token`` marks the claim of the name as this one's: the copy itself
-    tells nothing of its original. ``sha256`` and ``size`` are the copy's, once that was made and found clean.
+    ``policy`` is the text of the policy file. ``token`` marks the claim of the name as this publication's: the copy
+    itself reveals nothing of its original. ``sha256`` and ``size`` are the copy's, once the copy was made and the PHI
+    scan found no leak.
     """
 
     name: str
@@ -34,28 +35,28 @@ class Plan:
 
     @property
     def claim(self) -> Claim:
-        """What marks the name as this publication's."""
+        """Claim that marks the name as this publication's."""
         return Claim(self.token, self.size, self.sha256)
 
 
 def new_plan(name: str, policy: str) -> Plan:
-    """Plan a publication."""
+    """Return the plan of a new publication under a name."""
     return Plan(name, policy, now_utc(), secrets.token_hex(16))
 
 
 def note_path(files: SlideFiles, image_id: str) -> Path:
-    """Give where a slide's plan is noted; a slide may be deleted at any time."""
+    """Return the present path of a slide's plan: a deletion, possible at any time, changes the slide's folder."""
     is_hidden = files.is_hidden(image_id)
     return (files.deleted_folder(image_id) if is_hidden else files.folder(image_id)) / NOTE
 
 
 def stage_folder(files: SlideFiles, image_id: str) -> Path:
-    """Give where a slide's copy is made, out of every reader's sight."""
+    """Return the folder in which a slide's copy is made, hidden from all readers."""
     return files.root / STAGE / files.folder(image_id).name
 
 
 def read_plan(files: SlideFiles, image_id: str) -> Plan | None:
-    """Give what a slide is being, or is, published as."""
+    """Return the plan of a slide's publication, begun or completed; None without a plan; raise UnavailableError."""
     try:
         return Plan(**json.loads(note_path(files, image_id).read_bytes()))
     except FileNotFoundError:
@@ -65,18 +66,18 @@ def read_plan(files: SlideFiles, image_id: str) -> Plan | None:
 
 
 def write_plan(files: SlideFiles, image_id: str, plan: Plan) -> Plan:
-    """Note a plan, and give it back."""
+    """Write a plan to the slide's folder; return the plan."""
     atomic_write.write(note_path(files, image_id), json.dumps(asdict(plan)).encode())
     return plan
 
 
 def is_ours(files: SlideFiles, plan: Plan) -> bool:
-    """Tell whether the plan's name was claimed by it; also where the copy was hidden since."""
+    """Return whether the plan's name was claimed for the plan, also where the copy was hidden since."""
     folders = files.folder(plan.name), files.deleted_folder(plan.name)
-    return bool(plan.sha256) and any(_claim(folder) == asdict(plan.claim) for folder in folders)
+    return bool(plan.sha256) and any(_read_claim(folder) == asdict(plan.claim) for folder in folders)
 
 
-def _claim(folder: Path) -> Any:
+def _read_claim(folder: Path) -> Any:
     nfs.revalidate(folder.parent, folder)
     try:
         return json.loads((folder / CLAIM).read_bytes())
@@ -85,7 +86,7 @@ def _claim(folder: Path) -> Any:
 
 
 def check_free(services: Services, name: str) -> None:
-    """Raise AlreadyExistsError where a name belongs, or has belonged, to any slide."""
+    """Raise AlreadyExistsError where a name belongs, or has belonged, to a slide."""
     if services.files.is_hidden(name):
         raise AlreadyExistsError(
             f"{name} was the name of a slide that was withdrawn or deleted: choose another"
@@ -94,10 +95,10 @@ def check_free(services: Services, name: str) -> None:
         raise AlreadyExistsError(f"{name} is the name of another slide: choose another")
 
 
-def policy_text(services: Services, asked: str | None) -> str:
-    """Give the policy that was asked for, else the data folder's; empty for the default."""
-    if asked:
-        return asked
+def policy_text(services: Services, requested: str | None) -> str:
+    """Return the requested policy's text, else the data folder's; empty for the default; raise BadRequestError."""
+    if requested:
+        return requested
     try:
         return (services.files.root / POLICY_FILE).read_bytes()[: MAX_BYTES + 1].decode()
     except FileNotFoundError:

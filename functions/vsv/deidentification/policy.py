@@ -1,6 +1,6 @@
-"""What a published copy may keep of what its original says of itself: a small TOML file, docs/publishing.md.
+"""De-identification policy: the metadata that a published copy may keep, as a small TOML file, docs/publishing.md.
 
-Without a file everything goes that might tell a person, a day or a machine.
+Without a file all metadata is removed that might identify a person, a day or a machine.
 """
 
 import re
@@ -22,7 +22,7 @@ _CHOICES = {
     "thumbnail": ("keep", "drop"),
 }
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9 ._-]{0,99}\Z", re.ASCII)
-# What keep_keys may not name, whatever its case and spaces: it tells a person or a slide.
+# Keys that keep_keys may not name, whatever their case and spaces: they identify a person or a slide.
 _NEVER_KEPT = frozenset(
     (
         "user",
@@ -53,7 +53,7 @@ _HAS_A_SETTING = {
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is kept. Each attribute is a key of the file; ``shift_key`` is None where the data folder's is used."""
+    """Metadata that is kept. Each attribute is a key of the file; ``shift_key`` None means the data folder's key."""
 
     dates: str = "drop"
     time: str = "drop"
@@ -65,33 +65,36 @@ class Policy:
 
 
 def read_policy(text: str) -> Policy:
-    """Read a policy file; an empty one is the default. Raises BadRequestError, with the key and what it may be."""
+    """Return the policy of a file's text; an empty text is the default policy.
+
+    Raises BadRequestError, which names the key and its allowed values.
+    """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise BadRequestError(f"the publishing policy is longer than {MAX_BYTES} bytes")
     try:
-        found = tomllib.loads(text)
+        table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadRequestError(f"the publishing policy is not TOML: {error}") from error
     except RecursionError as error:
         raise BadRequestError("the publishing policy is not TOML that can be read") from error
     known = (*_CHOICES, "keep_keys", "shift_key")
-    if unknown := sorted(found.keys() - set(known)):
+    if unknown := sorted(table.keys() - set(known)):
         raise BadRequestError(
             f"the publishing policy has the unknown key {unknown[0][:50]!r}; it may have {', '.join(known)}"
         )
-    chosen = {name: _choice(found, name) for name in _CHOICES if name in found}
-    return Policy(**chosen, keep_keys=_keep_keys(found), shift_key=_shift_key(found))
+    choices = {name: _read_choice(table, name) for name in _CHOICES if name in table}
+    return Policy(**choices, keep_keys=_read_keep_keys(table), shift_key=_read_shift_key(table))
 
 
-def _choice(found: Mapping[str, Any], name: str) -> str:
-    one, other = _CHOICES[name]
-    if found[name] not in (one, other):
-        raise BadRequestError(f'the publishing policy\'s {name} must be "{one}" or "{other}"')
-    return str(found[name])
+def _read_choice(table: Mapping[str, Any], name: str) -> str:
+    default, other = _CHOICES[name]
+    if table[name] not in (default, other):
+        raise BadRequestError(f'the publishing policy\'s {name} must be "{default}" or "{other}"')
+    return str(table[name])
 
 
-def _keep_keys(found: Mapping[str, Any]) -> tuple[str, ...]:
-    keys = found.get("keep_keys", [])
+def _read_keep_keys(table: Mapping[str, Any]) -> tuple[str, ...]:
+    keys = table.get("keep_keys", [])
     if not isinstance(keys, list) or len(keys) > MAX_KEEP_KEYS:
         raise BadRequestError(
             f"the publishing policy's keep_keys must be a list of at most {MAX_KEEP_KEYS} keys"
@@ -110,8 +113,8 @@ def _keep_keys(found: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def _shift_key(found: Mapping[str, Any]) -> str | None:
-    key = found.get("shift_key")
+def _read_shift_key(table: Mapping[str, Any]) -> str | None:
+    key = table.get("shift_key")
     if key is not None and not (isinstance(key, str) and len(key) >= MIN_SHIFT_KEY):
         raise BadRequestError(
             f"the publishing policy's shift_key must be a text of at least {MIN_SHIFT_KEY} characters"

@@ -1,4 +1,4 @@
-"""What a copy lacks, by name: a report may be read by everybody and repeats nothing."""
+"""Report of the content removed from a copy, by name: anyone may read a report, as it repeats no removed text."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -7,9 +7,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was removed, what was changed, and which keys of descriptions were kept.
+    """Names of what was removed, what was changed, and which keys of descriptions were kept.
 
-    ``pages`` are left out with all their bytes; ``coded`` is what was taken out of tiles.
+    ``pages`` are left out with all their bytes; ``coded`` was removed from tiles.
     """
 
     pages: tuple[str, ...] = ()
@@ -21,15 +21,15 @@ class Report:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Sequence[str]]) -> "Report":
-        """Read what ``to_item`` gave."""
+        """Return the report of an item that ``to_item`` returned."""
         return cls(**{name: tuple(item.get(name, ())) for name in cls.__dataclass_fields__})
 
     def to_item(self) -> dict[str, Any]:
-        """Give the report as JSON has it."""
+        """Return the report as JSON."""
         return {name: list(names) for name, names in asdict(self).items()}
 
     def text(self) -> str:
-        """Give the report for people, a line each."""
+        """Return the report as text for people, a line for each attribute."""
         lines = (
             ("Pages left out", self.pages),
             ("Tags removed", self.tags),
@@ -42,15 +42,15 @@ class Report:
 
 
 class Findings:
-    """Collects a report while a copy is written."""
+    """Findings collected while a copy is written."""
 
     def __init__(self) -> None:
-        self._found: dict[str, dict[str, None]] = {}
+        self._names: dict[str, dict[str, None]] = {}
 
     def note(self, kind: str, names: Iterable[str]) -> None:
-        """Note names under one of the report's attributes; each comes once."""
-        self._found.setdefault(kind, {}).update(dict.fromkeys(names))
+        """Add names to an attribute of the report, each name once."""
+        self._names.setdefault(kind, {}).update(dict.fromkeys(names))
 
     def report(self) -> Report:
-        """Give what was found."""
-        return Report(**{kind: tuple(names) for kind, names in self._found.items()})
+        """Return the report of all findings."""
+        return Report(**{kind: tuple(names) for kind, names in self._names.items()})

@@ -1,6 +1,6 @@
-"""JPEG streams without anything but pixels: what comments, application segments and trailing bytes could carry goes.
+"""JPEG streams reduced to their pixels: comments, application segments and trailing bytes are removed.
 
-Every segment's length must be what its content says, so that nothing travels inside one that no decoder reads.
+Every segment's length must agree with its content, so that no segment holds bytes that no decoder reads.
 Sources: ITU-T T.81 annex B; JFIF 1.02; Adobe Technical Note 5116, section 18.
 """
 
@@ -13,29 +13,30 @@ TRAILING, COMMENT = "bytes behind a picture's end", "JPEG comment"
 _DHT, _EOI, _SOS, _DQT, _DRI, _APP0, _APP14, _COM = 0xC4, 0xD9, 0xDA, 0xDB, 0xDD, 0xE0, 0xEE, 0xFE
 _FRAMES = {0xC0, 0xC1, 0xC2}
 _APPLICATION = range(0xE0, 0xF0)
-_MAX_SEGMENTS = 2000  # progressive pictures have a scan for each of 64 coefficients, each with its table
+_MAX_SEGMENTS = 2000  # progressive pictures have a scan for each of 64 coefficients, each with its own table
 _JFIF_BYTES, _ADOBE_BYTES = 14, 12
-# A coded 0xFF is followed by zero or is a restart marker; whatever else follows one ends the scan.
+# A coded 0xFF is followed by zero or is part of a restart marker; any other byte after 0xFF ends the scan.
 _SCAN_END = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 
 
-def cleaned(data: bytes, *, tables: bool = False) -> tuple[bytes, frozenset[str]]:
-    """Give a stream with only what decoders make pixels of, and the names of what was removed.
+def clean(data: bytes, *, tables: bool = False) -> tuple[bytes, frozenset[str]]:
+    """Return a stream with only the bytes that decoders need for pixels, and the names of what was removed.
 
-    ``tables``: it is a TIFF's JPEGTables, which hold no picture. Raises CorruptTileError where it is not understood.
+    ``tables``: the stream is a TIFF's JPEGTables, which hold no picture. Raises CorruptTileError for a stream that is
+    not understood.
     """
     if data[:2] != SOI:
         raise CorruptTileError("it has no JPEG header")
     kept, removed, at, frames, scans = [SOI], set[str](), 2, 0, 0
     for _ in range(_MAX_SEGMENTS):
-        marker, end = _segment(data, at)
+        marker, end = _read_segment(data, at)
         if marker == _EOI:
             break
         frames, scans = frames + (marker in _FRAMES), scans + (marker == _SOS)
-        content, gone = _kept(marker, data[at:end], kept)
-        removed |= gone
+        content, names = _clean_segment(marker, data[at:end], kept)
+        removed |= names
         kept.append(content)
-        at = end if marker != _SOS else _scan_end(data, end, kept)
+        at = end if marker != _SOS else _copy_scan(data, end, kept)
     else:
         raise CorruptTileError("its JPEG never ends")
     if (frames, scans > 0) != ((0, False) if tables else (1, True)):
@@ -47,8 +48,8 @@ def cleaned(data: bytes, *, tables: bool = False) -> tuple[bytes, frozenset[str]
     return b"".join((*kept, EOI)), frozenset(removed)
 
 
-def _segment(data: bytes, at: int) -> tuple[int, int]:
-    """Give the marker at ``at`` and where its segment ends."""
+def _read_segment(data: bytes, at: int) -> tuple[int, int]:
+    """Return the marker at ``at`` and the end of its segment; raise CorruptTileError."""
     if len(data) < at + 2 or data[at] != 0xFF:
         raise CorruptTileError("its JPEG is damaged")
     marker = data[at + 1]
@@ -60,26 +61,29 @@ def _segment(data: bytes, at: int) -> tuple[int, int]:
     return marker, end
 
 
-def _scan_end(data: bytes, at: int, kept: list[bytes]) -> int:
-    """Find where the marker behind a scan is, and keep the scan."""
+def _copy_scan(data: bytes, at: int, kept: list[bytes]) -> int:
+    """Append a scan to ``kept``; return the offset of the marker behind the scan."""
     end = data.find(EOI, at)
     scan = data[at:end]
-    if end > 0 and scan.count(b"\xff") == scan.count(b"\xff\0"):  # most tiles: found ten times as fast
+    if end > 0 and scan.count(b"\xff") == scan.count(b"\xff\0"):  # true of most tiles, and ten times as fast
         kept.append(scan)
         return end
-    found = _SCAN_END.search(data, at)
-    if found is None:
+    match = _SCAN_END.search(data, at)
+    if match is None:
         raise CorruptTileError("its JPEG is cut off")
-    kept.append(data[at : found.start()])
-    return found.end() - 2  # of several 0xFF only the last belongs to the marker
+    kept.append(data[at : match.start()])
+    return match.end() - 2  # of several 0xFF only the last belongs to the marker
 
 
-def _kept(marker: int, segment: bytes, before: list[bytes]) -> tuple[bytes, set[str]]:
-    """Give what stays of a segment, and the name of what goes."""
+def _clean_segment(marker: int, segment: bytes, before: list[bytes]) -> tuple[bytes, set[str]]:
+    """Return a segment's content in the copy, perhaps empty, and the names of what was removed from the segment.
+
+    ``before`` are the segments kept so far: an application segment is kept once. Raises CorruptTileError.
+    """
     if marker == _COM:
         return b"", {COMMENT}
     if marker in _APPLICATION:
-        content = _application(marker, segment)
+        content = _clean_application(marker, segment)
         content = b"" if content in before else content
         return content, set() if content == segment else {f"JPEG application segment {marker - 0xE0}"}
     if marker not in {*_FRAMES, _DHT, _DQT, _DRI, _SOS} or not _is_exact(marker, segment[4:]):
@@ -87,8 +91,8 @@ def _kept(marker: int, segment: bytes, before: list[bytes]) -> tuple[bytes, set[
     return segment, set()
 
 
-def _application(marker: int, segment: bytes) -> bytes:
-    """Give JFIF's segment without a picture of its own, Adobe's without more; nothing of others."""
+def _clean_application(marker: int, segment: bytes) -> bytes:
+    """Return JFIF's segment without its thumbnail, Adobe's without further bytes; empty for other applications."""
     if marker == _APP0 and segment[4:9] == b"JFIF\0" and len(segment) >= 4 + _JFIF_BYTES:
         return b"\xff\xe0\x00\x10" + segment[4:16] + b"\0\0"
     if marker == _APP14 and segment[4:9] == b"Adobe" and len(segment) >= 4 + _ADOBE_BYTES:
@@ -97,7 +101,7 @@ def _application(marker: int, segment: bytes) -> bytes:
 
 
 def _is_exact(marker: int, content: bytes) -> bool:
-    """Tell whether a segment is as long as it says, to the byte."""
+    """Return whether a segment's content has exactly the length that its own counts imply."""
     if marker == _DRI:
         return len(content) == 2
     if marker == _SOS:

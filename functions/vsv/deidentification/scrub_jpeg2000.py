@@ -1,6 +1,6 @@
-"""JPEG 2000 codestreams without comments and without anything behind their end.
+"""JPEG 2000 codestreams without comments and without bytes behind their end.
 
-A comment is overwritten with zeros and not cut out, because the codestream counts its own bytes.
+A comment is overwritten with zeros and not removed, because the codestream counts its own bytes.
 Source: ITU-T T.800, annex A: marker segments.
 """
 
@@ -19,10 +19,10 @@ _KNOWN = {
 _MAX_SEGMENTS, _MAX_PARTS = 64, 1024
 
 
-def cleaned(data: bytes) -> tuple[bytes, frozenset[str]]:
-    """Give a codestream with its comments blank and nothing behind its end, and the names of what was removed.
+def clean(data: bytes) -> tuple[bytes, frozenset[str]]:
+    """Return a codestream with blank comments and no trailing bytes, and the names of what was removed.
 
-    Raises CorruptTileError where it is not understood.
+    Raises CorruptTileError for a codestream that is not understood.
     """
     if data[:2] != _SOC:
         raise CorruptTileError("it has no JPEG 2000 header")
@@ -31,7 +31,7 @@ def cleaned(data: bytes) -> tuple[bytes, frozenset[str]]:
     for _ in range(_MAX_PARTS):
         if out[at : at + 2] != _SOT_BYTES:
             break
-        at = _after_part(out, at, removed)
+        at = _clean_part(out, at, removed)
     if at < len(out) and out[at : at + 2] != _EOC:
         raise CorruptTileError("its JPEG 2000 is damaged")
     if out[at + 2 :].strip(b"\0"):
@@ -39,13 +39,13 @@ def cleaned(data: bytes) -> tuple[bytes, frozenset[str]]:
     return bytes(out[: at + 2]), frozenset(removed)
 
 
-def _after_part(out: bytearray, at: int, removed: set[str]) -> int:
-    """Blank the comments of the part at ``at``, and give where the next one, or the end, is."""
+def _clean_part(out: bytearray, at: int, removed: set[str]) -> int:
+    """Blank the comments of the tile-part at ``at``; return the offset of the next tile-part, or of the end."""
     if len(out) < at + 12:
         raise CorruptTileError("its JPEG 2000 is damaged")
     (length,) = struct.unpack_from(">I", out, at + 6)
     data_at = _blank_comments(out, at + 12, _SOD, removed) + 2
-    # The last part may leave its length open. No coded byte makes an end marker: after 0xFF comes less than 0x90.
+    # The last tile-part may leave its length open. Coded bytes hold no end marker: after 0xFF they are below 0x90.
     end = at + length if length else out.find(_EOC, data_at)
     if not data_at <= end <= len(out):
         raise CorruptTileError("its JPEG 2000 is cut off")
@@ -53,7 +53,7 @@ def _after_part(out: bytearray, at: int, removed: set[str]) -> int:
 
 
 def _blank_comments(out: bytearray, at: int, last: int, removed: set[str]) -> int:
-    """Overwrite the comments among the segments from ``at``, and give where the marker ``last`` is."""
+    """Overwrite the comments among the segments from ``at``; return the offset of the marker ``last``."""
     for _ in range(_MAX_SEGMENTS):
         if len(out) < at + 4:
             break

@@ -1,4 +1,4 @@
-"""Making a published slide where nobody sees it: its copy, pyramid, thumbnail and description."""
+"""Staging of a published slide, hidden from readers: its copy, pyramid, thumbnail and description."""
 
 import json
 import os
@@ -30,17 +30,18 @@ from vsv.storage.originals import check_original
 from vsv.storage.slide_files import SLIDE
 
 PYRAMID, THUMBNAIL, DESCRIPTION = "pyramid.tif", "thumbnail.jpeg", "published.json"
-# In the order in which they are put in place: a slide is seen once its own file is there, a pyramid is beside one.
+# In the order in which they are moved into place: a slide is visible once its own file exists, and its pyramid
+# follows that file.
 PARTS = (THUMBNAIL, DESCRIPTION, SLIDE, PYRAMID)
-# Of each level so many tiles are decoded, of the original and of the copy, and compared.
+# So many tiles of each level are decoded and compared, of the original and of the copy.
 _COMPARED = 32
 
 
 def make(services: Services, record: SlideRecord, plan: Plan) -> Plan:
-    """Make all that a published slide consists of, and give the plan with the copy's checksum.
+    """Write all files of a published slide to its stage folder; return the plan with the copy's checksum.
 
-    Raises LeakError where the copy would tell something, UnsupportedError and UnreadableSlideError for slides that
-    cannot be published, UnavailableError and OSError where the disk refuses.
+    Raises LeakError where the copy would hold PHI, UnsupportedError and UnreadableSlideError for slides that cannot
+    be published, UnavailableError and OSError where the disk refuses.
     """
     stage, policy = stage_folder(services.files, record.image_id), read_policy(plan.policy)
     clear(stage)
@@ -62,39 +63,39 @@ def make(services: Services, record: SlideRecord, plan: Plan) -> Plan:
 
 
 def clear(stage: Path) -> None:
-    """Remove what a killed run, or an earlier one, has left there."""
+    """Remove a stage folder that an earlier or killed run has left."""
     if stage.exists():
         shutil.rmtree(stage)
 
 
 def described(plan: Plan, report: Report) -> bytes:
-    """Write what a published slide says of itself: nothing in it points back to the original."""
+    """Return a published slide's description as JSON; no part of it points back to the original."""
     item = {"name": plan.name, "when": plan.when, "sha256": plan.sha256, "size": plan.size}
     return json.dumps({**item, "removed": report.to_item()}, indent=2).encode()
 
 
 def compare(original: Path, copy: Path) -> None:
-    """See that the copy shows the original's very pixels; raises UnreadableSlideError."""
-    nowhere = copy.with_name("none")
-    one, other = (open_slide(path, nowhere, nowhere) for path in (original, copy))
-    shapes = [(slide.grid, slide.native, slide.decoded.keys()) for slide in (one, other)]
+    """Check that the copy has the original's levels and, in sampled tiles, its pixels; raise UnreadableSlideError."""
+    missing = copy.with_name("none")
+    source, written = (open_slide(path, missing, missing) for path in (original, copy))
+    shapes = [(slide.grid, slide.native, slide.decoded.keys()) for slide in (source, written)]
     if shapes[0] != shapes[1]:
         raise UnreadableSlideError("the copy has other levels than the slide: it cannot be published")
-    for level_dz in {one.max_level, *one.native, *one.decoded}:
-        for box in _boxes(one, level_dz):
-            if not np.array_equal(_pixels(one, level_dz, box), _pixels(other, level_dz, box)):
+    for level_dz in {source.max_level, *source.native, *source.decoded}:
+        for box in _sample_boxes(source, level_dz):
+            if not np.array_equal(_read_pixels(source, level_dz, box), _read_pixels(written, level_dz, box)):
                 raise UnreadableSlideError(
                     "the copy shows other pixels than the slide: it cannot be published"
                 )
 
 
-def _boxes(slide: Slide, level_dz: int) -> Iterator[tuple[int, int, int, int]]:
+def _sample_boxes(slide: Slide, level_dz: int) -> Iterator[tuple[int, int, int, int]]:
     columns, rows = slide.grid.tile_counts(level_dz)
     for index in range(0, columns * rows, max(1, columns * rows // _COMPARED)):
         yield slide.grid.tile_box(level_dz, index % columns, index // columns)
 
 
-def _pixels(slide: Slide, level_dz: int, box: tuple[int, int, int, int]) -> np.ndarray | str:
+def _read_pixels(slide: Slide, level_dz: int, box: tuple[int, int, int, int]) -> np.ndarray | str:
     try:
         return region(slide, level_dz, box)
     except CorruptTileError as error:
@@ -102,14 +103,16 @@ def _pixels(slide: Slide, level_dz: int, box: tuple[int, int, int, int]) -> np.n
 
 
 def _make_pyramid(original: Path, stage: Path, policy: Policy) -> None:
-    """Share the original's pyramid where nothing is in it but pixels, else render one."""
+    """Link or copy the original's pyramid where the audit finds only pixels in it, else render a pyramid.
+
+    Raises LeakError where the rendered pyramid holds more than pixels.
+    """
     target = stage / PYRAMID
     if original.exists() and not account(OpenFile(original), policy, pyramid=True).problems:
         try:
             os.link(original, target)
-            os.utime(
-                target
-            )  # its time is part of tiles' tags, and would tell about when the slide was scanned
+            # Its time is part of tiles' ETags, and would reveal about when the slide was scanned.
+            os.utime(target)
         except OSError:
             shutil.copyfile(original, target)
             atomic_write.flush(target)

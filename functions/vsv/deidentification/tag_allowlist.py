@@ -1,4 +1,4 @@
-"""The TIFF tags that a copy has: what describes the pixels, and nothing else. The names are TIFF 6.0's."""
+"""Allow-list of the TIFF tags that a copy may have: only tags that describe the pixels. The names are TIFF 6.0's."""
 
 import struct
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ from vsv.formats.tiff_writer import Tags
 _BYTE, _SHORT, _LONG, _RATIONAL, _LONG8 = 1, 3, 4, 5, 16
 DESCRIPTION, TABLES, PROFILE = 270, 347, 34675
 PLACES = frozenset((273, 279, 324, 325))
-# Which numbers, and how many at most.
+# Tags of integers, and the largest number of values of each.
 _NUMBERS = {
     254: 1, 256: 1, 257: 1, 258: 4, 259: 1, 262: 1, 274: 1, 277: 1, 278: 1, 284: 1, 296: 1, 322: 1, 323: 1,
     339: 4, 530: 2, 531: 1, 32997: 1,
 }  # fmt: skip
 _RATIONALS = {282: 1, 283: 1, 529: 3, 532: 6}
-# Whoever counts the tags of a copy finds these, and where its blocks lie.
+# All tags that a copy may hold, with those that locate its tiles and strips.
 ALLOWED = frozenset((*_NUMBERS, *_RATIONALS, DESCRIPTION, TABLES, PROFILE, *PLACES))
 _NAMES = {
     254: "NewSubfileType", 258: "BitsPerSample", 263: "Threshholding", 266: "FillOrder", 269: "DocumentName",
@@ -30,12 +30,15 @@ _NAMES = {
 
 
 def tag_name(tag: int) -> str:
-    """Give what a report calls a tag."""
+    """Return the name of a tag in a report."""
     return _NAMES.get(tag, f"tag {tag}")
 
 
 def structure(reader: Reader, entries: Mapping[int, Entry]) -> Tags:
-    """Give the tags that are copied as they are; one of a wrong type, or of too many values, is left out."""
+    """Return the tags that are copied unchanged; a tag of a wrong type or with too many values is left out.
+
+    Raises UnreadableSlideError for impossible numbers.
+    """
     tags: Tags = {}
     for tag, most in _NUMBERS.items():
         entry = entries.get(tag)
@@ -53,10 +56,10 @@ def structure(reader: Reader, entries: Mapping[int, Entry]) -> Tags:
 
 
 def value(reader: Reader, entry: Entry, most: int) -> bytes:
-    """Read the bytes of a tag's value, at most so many."""
+    """Return the bytes of a tag's value, at most ``most``."""
     return reader.read(entry.at, min(entry.length, most))
 
 
 def is_text(entry: Entry) -> bool:
-    """Tell whether a tag's value is text, or bytes that may hold some."""
+    """Return whether a tag's value is text, or bytes that may hold text."""
     return TYPE_BYTES.get(entry.type, 1) == 1

@@ -1,1 +1,1 @@
-"""Slides' metadata, sent to a lab's registries."""
+"""Delivery of slides' metadata to a lab's registries."""

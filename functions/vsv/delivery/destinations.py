@@ -1,8 +1,8 @@
-"""Where slides' metadata is sent to: a JSON list that an administrator writes.
+"""Destinations that slides' metadata is sent to: a JSON list that an administrator writes.
 
 ``[{"name": "registry", "url": "https://…", "headers": {"authorization": "Bearer …"}},
-{"name": "drop", "folder": "/mnt/registry"}, {"name": "lake", "bucket": "s3://bucket/prefix"}]``: each with a name and
-one of ``url``, ``folder``, ``bucket``. On one machine it is a file, on AWS a secret.
+{"name": "drop", "folder": "/mnt/registry"}, {"name": "lake", "bucket": "s3://bucket/prefix"}]``: each destination has
+a name and one of ``url``, ``folder``, ``bucket``. On a single machine the list is a file, on AWS a secret.
 """
 
 import json
@@ -34,7 +34,7 @@ _OWN_HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """One place that takes metadata: an HTTPS address with its headers, a folder, or a bucket with a prefix."""
+    """Receiver of metadata: an HTTPS address with its headers, a folder, or a bucket with a prefix."""
 
     name: str
     url: str = ""
@@ -44,42 +44,42 @@ class Destination:
 
 
 def destinations_in(where: str) -> tuple[Destination, ...]:
-    """Read the destinations of a file, or of a secret by its ARN; raises SettingsError, UnavailableError."""
-    return read_destinations(_secret(where) if where.startswith("arn:") else _file(Path(where)))
+    """Return the destinations in a file, or in a secret by its ARN; raise SettingsError, UnavailableError."""
+    return read_destinations(_read_secret(where) if where.startswith("arn:") else _read_file(Path(where)))
 
 
 def read_destinations(text: str) -> tuple[Destination, ...]:
-    """Read a list of destinations; raises SettingsError that says what is wrong, without repeating it."""
+    """Return the destinations of a JSON list; raise SettingsError that names the mistake without its value."""
     try:
-        found = json.loads(text)
+        items = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise SettingsError("the destinations are not JSON") from error
-    if not isinstance(found, list) or not 1 <= len(found) <= MOST:
+    if not isinstance(items, list) or not 1 <= len(items) <= MOST:
         raise SettingsError(f"the destinations must be a list of 1 to {MOST}")
-    destinations = tuple(_destination(number, one) for number, one in enumerate(found, 1))
+    destinations = tuple(_parse_destination(number, item) for number, item in enumerate(items, 1))
     if len({destination.name for destination in destinations}) < len(destinations):
         raise SettingsError("two destinations have the same name")
     return destinations
 
 
-def _destination(number: int, one: Any) -> Destination:
+def _parse_destination(number: int, item: Any) -> Destination:
     known = {"name", "url", "headers", "folder", "bucket"}
-    if not isinstance(one, dict) or not one.keys() <= known:
+    if not isinstance(item, dict) or not item.keys() <= known:
         raise SettingsError(
             f"destination {number} may have name, url, headers, folder, bucket, and nothing else"
         )
-    name, headers = one.get("name"), one.get("headers", {})
+    name, headers = item.get("name"), item.get("headers", {})
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise SettingsError(f"destination {number} needs a name of letters, digits and dashes")
-    places = [key for key in ("url", "folder", "bucket") if one.get(key)]
-    if len(places) != 1 or not isinstance(one[places[0]], str):
+    kinds = [key for key in ("url", "folder", "bucket") if item.get(key)]
+    if len(kinds) != 1 or not isinstance(item[kinds[0]], str):
         raise SettingsError(f"destination {name} needs one of url, folder, bucket")
-    place, value = places[0], one[places[0]]
-    _CHECKS[place](name, value)
-    if headers and place != "url":
+    kind, value = kinds[0], item[kinds[0]]
+    _CHECKS[kind](name, value)
+    if headers and kind != "url":
         raise SettingsError(f"destination {name} has headers, but no url")
     _check_headers(name, headers)
-    return Destination(**{"name": name, place: value, "headers": headers})
+    return Destination(**{"name": name, kind: value, "headers": headers})
 
 
 def _check_url(name: str, url: str) -> None:
@@ -119,7 +119,7 @@ def _check_headers(name: str, headers: Any) -> None:
             raise SettingsError(f"destination {name} sets a header that is set here: {key.lower()}")
 
 
-def _file(path: Path) -> str:
+def _read_file(path: Path) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -133,8 +133,8 @@ def _file(path: Path) -> str:
         raise SettingsError("the destinations are not JSON") from error
 
 
-def _secret(arn: str) -> str:
+def _read_secret(arn: str) -> str:
     require_boto3()
-    from vsv.aws.secrets import read_secret  # noqa: PLC0415  cold start, and one machine has no secrets
+    from vsv.aws.secrets import read_secret  # noqa: PLC0415  cold start, and a single machine has no secrets
 
     return read_secret(arn, "the secret that holds the destinations cannot be read now")

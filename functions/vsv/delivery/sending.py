@@ -1,7 +1,7 @@
-"""Telling the registry of slides: every destination gets the metadata at least once, under one key.
+"""Sending of slides' metadata: every destination gets each document at least once, under the same idempotency key.
 
-A slide that is marked to be sent waits (``Delivery`` WAITING) until all destinations have acknowledged; only then is
-it SENT. What is delivered is fixed with the first attempt, so that every attempt delivers the same.
+A slide that is marked for delivery waits (``Delivery`` WAITING) until all destinations have acknowledged; only then
+is the slide SENT. The document is fixed with the first attempt, so that every retry delivers the same bytes.
 """
 
 import json
@@ -22,7 +22,7 @@ from vsv.services import Services
 from vsv.timestamps import now_utc
 
 SCHEMA = "virtual-slide-viewer/slide/1"
-# What a registry needs to file a slide. Notes and reviewers are the lab's own; tags can hold anything.
+# Fields that a registry needs to file a slide. Notes and reviewers are the lab's own; tags can hold any text.
 _SENT_FIELDS = (
     "ImageID", "SlideID", "CaseID", "Filename", "ScanDate", "TimeZone", "AppMag", "MPP", "width", "height",
     "FileSize", "Checksum", "Barcode", "BarcodeFormat", "ScannerID", "Compression", "Predecessor", "Version",
@@ -32,15 +32,16 @@ _ATTEMPTS = 5
 
 
 def send_step(services: Services, job: JobRecord) -> Mapping[str, str]:
-    """Deliver a slide's metadata to whoever has not acknowledged it yet; then the slide is SENT.
+    """Deliver a slide's metadata to the destinations that have not acknowledged it, then mark the slide SENT.
 
-    Raises UnavailableError where a destination cannot take it now (the others get theirs), BadRequestError where one
-    refuses it, ConflictError where the slide is no longer to be sent.
+    Returns when each destination acknowledged. Raises UnavailableError where a destination cannot take the document
+    now (the others still get it), BadRequestError where a destination refuses it, ConflictError where the slide is no
+    longer marked for delivery.
     """
-    record = _waiting(services, job)
+    record = _read_waiting(services, job)
     if record is None:
         return job.result or {}
-    job = _with_document(services, job, record)
+    job = _fix_document(services, job, record)
     problems = []
     for destination in services.destinations:
         if f"{_TAKEN}{destination.name}" in (job.result or {}):
@@ -50,7 +51,7 @@ def send_step(services: Services, job: JobRecord) -> Mapping[str, str]:
         except VsvError as error:
             problems.append(error)
         else:
-            job = _noted(services, job, {f"{_TAKEN}{destination.name}": now_utc()})
+            job = _add_result(services, job, {f"{_TAKEN}{destination.name}": now_utc()})
     if problems:
         raise problems[0]
     _mark_sent(services, job)
@@ -58,12 +59,12 @@ def send_step(services: Services, job: JobRecord) -> Mapping[str, str]:
 
 
 def delivery_key(job: JobRecord) -> str:
-    """Give the key under which every attempt of one request is delivered."""
+    """Return the idempotency key that every attempt of a delivery request carries."""
     return f"{job.image_id}-{job.run_id[:16]}"
 
 
-def _waiting(services: Services, job: JobRecord) -> SlideRecord | None:
-    """Give the slide's record; None where a killed run has marked it SENT already."""
+def _read_waiting(services: Services, job: JobRecord) -> SlideRecord | None:
+    """Return the slide's record; None where a killed run has already marked the slide SENT."""
     record = services.slides.get(job.image_id)
     if record is None:
         raise SlideNotFoundError("Slide not found.")
@@ -74,13 +75,13 @@ def _waiting(services: Services, job: JobRecord) -> SlideRecord | None:
     return record
 
 
-def _with_document(services: Services, job: JobRecord, record: SlideRecord) -> JobRecord:
+def _fix_document(services: Services, job: JobRecord, record: SlideRecord) -> JobRecord:
     if _DOCUMENT in (job.result or {}):
         return job
-    return _noted(services, job, {_DOCUMENT: json.dumps(_described(job, record), ensure_ascii=False)})
+    return _add_result(services, job, {_DOCUMENT: json.dumps(_describe(job, record), ensure_ascii=False)})
 
 
-def _described(job: JobRecord, record: SlideRecord) -> dict[str, Any]:
+def _describe(job: JobRecord, record: SlideRecord) -> dict[str, Any]:
     item = record.to_item()
     return {
         "schema": SCHEMA,
@@ -95,12 +96,12 @@ def _document(job: JobRecord) -> bytes:
     return (job.result or {})[_DOCUMENT].encode()
 
 
-def _noted(services: Services, job: JobRecord, found: Mapping[str, str]) -> JobRecord:
-    return services.jobs.advance(job, {"result": {**(job.result or {}), **found}})
+def _add_result(services: Services, job: JobRecord, texts: Mapping[str, str]) -> JobRecord:
+    return services.jobs.advance(job, {"result": {**(job.result or {}), **texts}})
 
 
 def _mark_sent(services: Services, job: JobRecord) -> None:
-    """Let the slide be SENT, unless somebody has decided otherwise meanwhile."""
+    """Mark the slide SENT, unless its status or mark was changed meanwhile; raise UnavailableError for a retry."""
     for _ in range(_ATTEMPTS):
         record = services.slides.get(job.image_id)
         if record is None or record.delivery != "WAITING":

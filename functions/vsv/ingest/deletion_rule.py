@@ -1,17 +1,17 @@
-"""The rule for deleting the scanner's file: whether its copy may go, as tables of cases.
+"""Rule for deleting the scanner's file: whether the scanner may delete its copy, as tables of cases.
 
-A scheduled task at the scanner calls ``POST /ImportSlide`` again and again; a 200 makes it delete its file.
-The contract of that answer, and where each part of it is held to:
+A scheduled task at the scanner calls ``POST /ImportSlide`` again and again; on a 200 the task deletes its file.
+The contract of that answer, and where each part of the contract is enforced:
 
-1. A slide is recorded under that filename and that size, its stored file has that size and, unless it was deleted or
-   archived, opens: ``Facts.slides`` holds no others (``stored_slides.is_whole``).
+1. A slide is recorded under that filename and that size, its stored file has that size and, unless the slide was
+   deleted or archived, opens: ``Facts.slides`` holds no other slides (``stored_slides.is_whole``).
 2. Where the scanner named a checksum, the slide has that content: CASES 2 and 3, RUN_CASES 3.
 3. Where the scanner's folder can be seen, it holds no other content under that name and size: CASES 4 to 6.
-4. Where no slide has exactly a named checksum, a run that failed confirms nothing, and one that is under way its own
-   slide alone: CASES 4 and 7, RUN_CASES.
+4. Where no slide has exactly a named checksum, a run that failed confirms no slide, and a run that is under way
+   confirms only its own slide: CASES 4 and 7, RUN_CASES.
 5. The stored file is not a mere link to the scanner's own: ``safety``.
 
-Everything here is pure: ``receive`` gathers the facts, and the costly ones only when a decision asks for them.
+All functions here are pure: ``receive`` gathers the facts, expensive facts only when a decision asks for them.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -25,7 +25,7 @@ from vsv.records.models import ImportRecord, ImportState, SlideRecord
 
 
 class Safety(Enum):
-    """What may be done with the scanner's copy of a file."""
+    """Whether the scanner may delete its copy of a file."""
 
     SAFE = "stored and readable here: the scanner's copy may go"
     IN_PLACE = "imported, but the scanner's copy is the only one"
@@ -33,7 +33,7 @@ class Safety(Enum):
 
 
 class Decision(Enum):
-    """What is done when a scanner asks about a file."""
+    """Action to take when a scanner asks about a file."""
 
     CONFIRM = "confirm a slide that is stored"
     START = "start an import in the latest run's place"
@@ -47,12 +47,12 @@ class Decision(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known about a file when its scanner asks.
+    """Facts known about a file when its scanner asks.
 
     ``checksum`` is the SHA-256 that the scanner named, if any. ``latest`` is the latest run of the filename, whatever
-    its size. ``slides`` are those recorded under that filename and size and stored whole. ``new_source`` is the
-    folder in which content was seen that is none of ``known_checksums``. ``is_lost`` says that nothing works on
-    ``latest`` any more.
+    its size. ``slides`` are the slides recorded under that filename and size and stored whole. ``is_source_seen``
+    says that the scanner's folder was looked into; ``new_source`` is the folder in which content was seen that has
+    none of ``known_checksums``. ``is_lost`` says that no process works on ``latest`` any more.
     """
 
     filename: str
@@ -66,24 +66,24 @@ class Facts:
 
     @property
     def run(self) -> ImportRecord | None:
-        """Return the latest run where it is of that size; of another size it is about another scan."""
+        """Latest run if its file has that size, else None: a run of another size is about another scan."""
         return self.latest if self.latest is not None and self.latest.size == self.size else None
 
     @property
     def exact(self) -> Sequence[SlideRecord]:
-        """Return the slides with the checksum that the scanner named."""
+        """Slides with the checksum that the scanner named."""
         return [
             slide for slide in self.slides if self.checksum is not None and slide.checksum == self.checksum
         ]
 
     @property
     def candidates(self) -> Sequence[SlideRecord]:
-        """Return the slides that may be the scanner's file where none has exactly the checksum that was named."""
+        """Slides that may be the scanner's file where no slide has exactly the checksum that was named."""
         return [slide for slide in self.slides if self.checksum is None or is_summed_in_part(slide)]
 
     @property
     def confirmed_slide(self) -> SlideRecord:
-        """Return the slide that CONFIRM is about: the latest run's own, if it is among those that fit."""
+        """Slide that CONFIRM is about: an exact slide, else the latest run's candidate, else the first candidate."""
         if self.exact:
             return self.exact[0]
         own = (slide for slide in self.candidates if self.run and slide.image_id == self.run.image_id)
@@ -91,14 +91,14 @@ class Facts:
 
     @property
     def own_slide(self) -> SlideRecord | None:
-        """Return the slide that the latest run has stored: another of that name and size may be an earlier scan."""
-        among, run = self.slides if _is_object_under_way(self) else self.candidates, self.latest
-        own = (s for s in among if run and (s.image_id, s.checksum) == (run.image_id, run.checksum))
+        """Slide that the latest run has stored, if any: another of that name and size may be an earlier scan."""
+        slides, run = self.slides if _is_object_under_way(self) else self.candidates, self.latest
+        own = (s for s in slides if run and (s.image_id, s.checksum) == (run.image_id, run.checksum))
         return next(own, None)
 
     @property
     def known_checksums(self) -> Collection[str]:
-        """Return the checksums of what is stored or being imported: a rescan may have the same name and size."""
+        """Checksums of content that is stored or being imported: a rescan may have the same name and size."""
         known = {slide.checksum for slide in self.candidates if slide.checksum}
         if self.run is not None and self.run.state is not ImportState.READY and self.run.checksum:
             known.add(self.run.checksum)
@@ -133,7 +133,7 @@ def _has_failed(facts: Facts) -> bool:
 
 
 def _is_own_slide_stored(facts: Facts) -> bool:
-    """Return whether the run's own slide is whole and, where a checksum was named, may have that content."""
+    """Return whether the run's own slide is stored whole and, where a checksum was named, may have that content."""
     own = facts.own_slide
     return own is not None and (own in facts.exact or own in facts.candidates)
 
@@ -143,7 +143,7 @@ def _always(_facts: Facts) -> bool:
 
 
 class Case(NamedTuple):
-    """One row of the rule: in words, as a condition on the facts, and what is decided where it holds."""
+    """Row of the rule: its words, its condition on the facts, and the decision where the condition holds."""
 
     words: str
     holds: Callable[[Facts], bool]
@@ -184,15 +184,15 @@ RUN_CASES = (
 
 
 def decide(facts: Facts) -> Decision:
-    """Return what is done about a file by CASES."""
+    """Return the decision about a file by CASES."""
     return next(case.decision for case in CASES if case.holds(facts))
 
 
 def decide_run(facts: Facts) -> Decision:
-    """Return what is done by RUN_CASES about the latest run, which has failed or is under way."""
+    """Return the decision by RUN_CASES about the latest run, which has failed or is under way."""
     return next(case.decision for case in RUN_CASES if case.holds(facts))
 
 
 def safety(*, is_in_place: bool) -> Safety:
-    """Return what may be done with the scanner's copy of a confirmed slide, which may be the original itself."""
+    """Return the safety of deleting the scanner's copy of a confirmed slide; in place, that copy is the original."""
     return Safety.IN_PLACE if is_in_place else Safety.SAFE

@@ -1,4 +1,4 @@
-"""Objects of the drop-in bucket, as an import's record names them: one version of one object.
+"""Objects of the drop-in bucket, as an import's record names them: a version of an object.
 
 Source: "EventBridge event message structure", Amazon S3 user guide.
 """
@@ -15,9 +15,9 @@ MAX_KEY = 1024
 
 @dataclass(frozen=True, slots=True)
 class DroppedObject:
-    """One version of an object; ``etag`` tells versions apart where the bucket keeps none.
+    """Version of an object; ``etag`` distinguishes versions where the bucket keeps no versions.
 
-    ``sequencer`` tells which of two versions of a key came later.
+    ``sequencer`` orders the versions of a key.
     """
 
     bucket: str
@@ -28,11 +28,11 @@ class DroppedObject:
 
     @classmethod
     def from_event(cls, detail: Mapping[str, Any]) -> "DroppedObject":
-        """Read it from the detail of an "Object Created" event; raises BadRequestError where it is none."""
+        """Return the object that an "Object Created" event's detail names; raise BadRequestError for other input."""
         try:
-            bucket, found = detail["bucket"]["name"], detail["object"]
-            key, version, etag = found["key"], found.get("version-id"), found.get("etag")
-            sequencer = found.get("sequencer", "")
+            bucket, item = detail["bucket"]["name"], detail["object"]
+            key, version, etag = item["key"], item.get("version-id"), item.get("etag")
+            sequencer = item.get("sequencer", "")
         except (KeyError, TypeError, AttributeError) as error:
             raise BadRequestError("this is not the event of a new object") from error
         texts = (bucket, key, version or "", etag or "", sequencer)
@@ -42,30 +42,30 @@ class DroppedObject:
 
     @classmethod
     def from_source(cls, source: str) -> "DroppedObject":
-        """Read it from a record's ``source``; raises BadRequestError where it is none."""
+        """Return the object named by a record's ``source``; raise BadRequestError where it names no object."""
         parts = urlsplit(source)
-        given = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        version, etag = given.get("versionId"), given.get("etag")
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        version, etag = query.get("versionId"), query.get("etag")
         if parts.scheme != "s3" or not parts.netloc or not (version or etag):
             raise BadRequestError("the source is not an object of the drop-in bucket")
-        return cls(parts.netloc, unquote(parts.path[1:]), version, etag, given.get("sequencer", ""))
+        return cls(parts.netloc, unquote(parts.path[1:]), version, etag, query.get("sequencer", ""))
 
     @property
     def filename(self) -> str:
-        """The name that it is imported under: what follows the last slash of its key. It may be no legal one."""
+        """Name that the object is imported under: its key after the last slash; not necessarily a legal filename."""
         return self.key.rpartition("/")[2]
 
     @property
     def source(self) -> str:
-        """Give it as a record's ``source``."""
-        named = {"versionId": self.version, "etag": self.etag, "sequencer": self.sequencer}
-        query = urlencode({name: text for name, text in named.items() if text})
+        """The object as a record's ``source``."""
+        fields = {"versionId": self.version, "etag": self.etag, "sequencer": self.sequencer}
+        query = urlencode({name: text for name, text in fields.items() if text})
         return f"s3://{self.bucket}/{quote(self.key)}?{query}"
 
     def is_older_than(self, other: "DroppedObject") -> bool:
-        """Tell whether the other one is a later version of the same key."""
+        """Return whether the other object is a later version of the same key."""
         if (self.bucket, self.key) != (other.bucket, other.key):
             return False
         length = max(len(self.sequencer), len(other.sequencer))
-        # Hexadecimal numbers of different lengths are filled up at their right.
+        # Hexadecimal numbers of different lengths are padded on the right.
         return self.sequencer.ljust(length, "0").lower() < other.sequencer.ljust(length, "0").lower()

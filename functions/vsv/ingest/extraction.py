@@ -1,7 +1,7 @@
-"""From an inspected file to a stored slide: its ID, its place, its pictures, its record.
+"""Extraction of a stored slide from an inspected file: its ID, its folder, its pictures, its record.
 
-The order is what makes it safe to kill: claim the ID, note it, write the pictures, move the original by rename,
-store the record. A record therefore never points at a file that is not there.
+The order makes extraction crash-safe: claim the ID, note the ID, write the pictures, move the original by rename,
+store the record. A record therefore never points to a missing file.
 """
 
 import hashlib
@@ -32,23 +32,23 @@ from vsv.storage.originals import note_original, store_original
 from vsv.storage.slide_files import Claim
 from vsv.timestamps import now_utc
 
-MAX_TAGS_BYTES = 100_000  # half of what a store takes as one record
+MAX_TAGS_BYTES = 100_000  # half of the largest record that a store takes
 
 
 def extract(services: Services, run: ImportRecord) -> ImportRecord:
-    """Store the slide of an inspected file and give the run with its ImageID.
+    """Store the slide of an inspected file and return the run with its ImageID.
 
-    Raises UnreadableSlideError and FileMissingError. Runs again after a kill at any point.
+    Raises UnreadableSlideError and FileMissingError. Can be run again after a crash at any point.
     """
     if run.image_id is not None and services.files.is_claimed_by_another(run.image_id, run.checksum):
-        run = replace(run, image_id=None)  # claimed for what the same run was brought before
+        run = replace(run, image_id=None)  # the claim is for the content that the same run had before
     if run.image_id is not None and services.files.is_hidden(run.image_id):
         return run  # stored, and deleted since
     if run.image_id is not None and read_note(services.files.folder(run.image_id)) is not None:
         return run  # stored, and archived since
-    path = _where(services, run)
+    path = _find_file(services, run)
     scan = read_scan(path)
-    image_id = run.image_id or _claimed_id(services, run, scan.image_id or _name_of_image(path, run))
+    image_id = run.image_id or _claim_id(services, run, scan.image_id or _id_from_filename(path, run))
     run = services.imports.advance(run.filename, run.run_id, {"image_id": image_id})
     assign_number(services.files, image_id)
     barcode = _write_pictures(services, image_id, path)
@@ -57,15 +57,15 @@ def extract(services: Services, run: ImportRecord) -> ImportRecord:
     if path != services.files.slide(image_id):
         store_original(path, services.files.slide(image_id))
     services.files.remove_taken_folder(run.filename)
-    # Stored already by a killed run: a technician may have worked on it since, and theirs stays.
+    # A record that a killed run has stored stays: a technician may have changed it since.
     record = _record(run, image_id, scan, barcode)
     with suppress(AlreadyExistsError):
         services.slides.put_new(replace(record, predecessor=predecessor(services, record)))
     return run
 
 
-def _where(services: Services, run: ImportRecord) -> Path:
-    """Find the file: where its inspection left it, or where a killed run has put it already."""
+def _find_file(services: Services, run: ImportRecord) -> Path:
+    """Return the file's path: where inspection left the file, or where a killed run has already moved it."""
     taken = services.files.taken(run.filename, run.run_id)
     if run.image_id is not None and services.files.stored_size(run.image_id) == run.size:
         return services.files.slide(run.image_id)
@@ -75,63 +75,63 @@ def _where(services: Services, run: ImportRecord) -> Path:
 
 
 def _note_in_place(services: Services, run: ImportRecord, image_id: str, path: Path) -> None:
-    """Note what was linked, unless it was written to since: then record and pictures may be of two slides."""
-    found = path.stat()
-    if run.source_modified is None or (found.st_size, found.st_mtime_ns) != (run.size, run.source_modified):
+    """Note the linked original; raise FileChangingError if it was written to: pictures may be of another slide."""
+    status = path.stat()
+    if run.source_modified is None or (status.st_size, status.st_mtime_ns) != (run.size, run.source_modified):
         raise FileChangingError("the original was changed while it was imported")
     note_original(services.files, image_id, run.size, run.source_modified)
 
 
-def _name_of_image(path: Path, run: ImportRecord) -> str | None:
-    """Give the name that an ordinary image was brought under, if it can be an ImageID; None for slides."""
+def _id_from_filename(path: Path, run: ImportRecord) -> str | None:
+    """Return the stem of an ordinary image's filename, if that can be an ImageID; None for slides."""
     name = PurePath(run.filename).stem
     return name if is_plain(path) and is_image_id(name) else None
 
 
-def _claimed_id(services: Services, run: ImportRecord, own: str | None) -> str:
-    """Claim the slide's own ID, or a stable one of its content; never one that another slide has."""
+def _claim_id(services: Services, run: ImportRecord, own_id: str | None) -> str:
+    """Claim and return the slide's own ID, or an ID derived from its content; never another slide's ID."""
     assert run.checksum is not None
     claim = Claim(run.filename, run.size, run.checksum)
-    for image_id in candidate_ids(own, claim):
+    for image_id in candidate_ids(own_id, claim):
         record = services.slides.get(image_id)
         if record is not None and (record.filename, record.file_size, record.checksum) != astuple(claim):
-            continue  # its files may be gone, or it is older than claims
+            continue  # that slide's files may be gone, or were stored before claims were introduced
         with suppress(AlreadyExistsError):
             services.files.claim(image_id, claim)
             return image_id
     raise AlreadyExistsError("no free ImageID could be found for this slide")
 
 
-def candidate_ids(own: str | None, claim: Claim) -> Iterator[str]:
-    """Give the IDs that a file version may have, best first, always the same ones.
+def candidate_ids(own_id: str | None, claim: Claim) -> Iterator[str]:
+    """Yield the IDs that a file version may have, best first, the same IDs on every call.
 
-    The scanner's own; where it has none or it is taken, one made of the name and content, longer and longer.
+    First the slide's own ID, if any; then IDs derived from filename and content, of increasing length.
     """
-    if own is not None:
-        yield own
+    if own_id is not None:
+        yield own_id
     digest = hashlib.sha256(f"{claim.checksum}/{claim.size}/{claim.filename}".encode()).hexdigest()
     for length in (8, 12, 16, 24, 32):
-        yield f"{own[:30]}-{digest[:length]}" if own is not None else f"S{digest[: length + 4]}"
+        yield f"{own_id[:30]}-{digest[:length]}" if own_id is not None else f"S{digest[: length + 4]}"
 
 
 def _write_pictures(services: Services, image_id: str, path: Path) -> Barcode | None:
-    """Write label, macro and thumbnail beside the slide; give the label's barcode."""
-    images, nowhere = read_associated(path), path.with_name("none")
-    slide = open_slide(path, nowhere, nowhere)
-    # The scanner's own thumbnail may be in other colours than the slide: one with a profile gets one of its pixels.
+    """Write label, macro and thumbnail to the slide's folder; return the label's barcode, None if not readable."""
+    images, missing = read_associated(path), path.with_name("none")
+    slide = open_slide(path, missing, missing)
+    # The scanner's thumbnail may be in other colours than the slide: with a profile, render one from the pixels.
     if "thumbnail" not in images or profile_of(slide) is not None:
         images["thumbnail"] = make_thumbnail(slide)
     for name, image in images.items():
         atomic_write.write(services.files.associated(image_id, name), encode(image))
-    return _barcode(images.get("label"))
+    return _read_barcode(images.get("label"))
 
 
-def _barcode(label: Image.Image | None) -> Barcode | None:
+def _read_barcode(label: Image.Image | None) -> Barcode | None:
     return None if label is None else read_label(label)
 
 
 def case_id(slide_id: str) -> str:
-    """Give what precedes a slide ID's last dash: the case; the whole where there is no dash."""
+    """Return the case of a slide ID: the part before its last dash; the whole slide ID if it has no dash."""
     return slide_id.rpartition("-")[0] or slide_id
 
 
@@ -154,18 +154,18 @@ def _record(run: ImportRecord, image_id: str, scan: Scan, barcode: Barcode | Non
         tile_size=scan.tile_size,
         compression=scan.compression,
         scanner_id=scan.scanner_id,
-        tags=_short(scan.tags),
+        tags=_limit_tags(scan.tags),
         last_modified=now_utc(),
         modified_by="import",
     )
 
 
-def _short(tags: Mapping[str, str]) -> dict[str, str]:
-    """Give the first tags, as many as a record has room for: a scanner's chatter must not stop an import."""
-    kept, room = {}, MAX_TAGS_BYTES
+def _limit_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the first tags, as many as fit into a record: a very long description must not stop an import."""
+    limited, room = {}, MAX_TAGS_BYTES
     for key, value in tags.items():
         room -= len(json.dumps([key, value]))
         if room < 0:
             break
-        kept[key] = value
-    return kept
+        limited[key] = value
+    return limited

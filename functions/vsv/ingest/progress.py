@@ -1,4 +1,4 @@
-"""How far a long step of an import is, for people who wait: kept in the import's record."""
+"""Progress of a long import step, stored in the import's record for people who wait."""
 
 import time
 from collections.abc import Callable
@@ -7,14 +7,14 @@ from vsv.errors import UnavailableError, VersionConflictError
 from vsv.records.models import ImportRecord
 from vsv.services import Services
 
-# A person sees no difference, and a store is spared a write a tile.
+# Often enough for people, without a store's write for each tile.
 EVERY_S = 0.5
 
 
 class NotedProgress:
-    """Notes done and total in a run's record, at most every ``EVERY_S`` seconds; called from one thread.
+    """Writer of done and total to a run's record, at most every ``EVERY_S`` seconds; called from a single thread.
 
-    What cannot be noted is not worth failing for: the step itself will meet the same trouble.
+    An error while writing is ignored: the step's own writes will meet and report the same error.
     """
 
     def __init__(
@@ -24,7 +24,7 @@ class NotedProgress:
         self._noted_at = clock()
 
     def __call__(self, done: int, total: int) -> None:
-        """Take how much of how much is done, in whatever unit."""
+        """Write the progress to the run's record: ``done`` of ``total``, in any unit."""
         now = self._clock()
         if total <= 0 or now - self._noted_at < EVERY_S:
             return

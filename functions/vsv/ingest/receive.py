@@ -1,7 +1,7 @@
-"""The way in: answer whether a file is safely here, else start its import; try an import again.
+"""Entry of imports: answer whether a file is safely stored, else start its import; retry an import.
 
-The rule is in ``deletion_rule``, the steps of an import in ``steps``: this module opens slides at most, and needs no
-pixels.
+The rule is in ``deletion_rule``, the steps of an import are in ``steps``: this module at most opens slides, and needs
+no pixels.
 """
 
 import secrets
@@ -25,12 +25,12 @@ from vsv.services import Services
 from vsv.storage.slide_files import DISK
 from vsv.timestamps import now_utc
 
-ATTEMPTS = 5  # to begin an object's import where others begin at the same moment
+ATTEMPTS = 5  # to start an object's import while imports of the same filename start concurrently
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The answer to "is this file safely here?"."""
+    """Answer to the scanner's question whether a file is safely stored here."""
 
     safety: Safety
     state: ImportState
@@ -39,22 +39,22 @@ class Receipt:
 
 
 def receive(services: Services, filename: object, size: object, sha256: object = None) -> Receipt:
-    """Answer whether a file is safely here; where it is not known yet, start its import.
+    """Return whether a file is safely stored here; start the import of a file that is not known yet.
 
-    Raises InvalidNameError and BadRequestError for impossible input, FileMissingError where the source plainly is
-    not there, FileChangingError where it has another size now.
+    Raises InvalidNameError and BadRequestError for impossible input, FileMissingError where the source does not
+    exist, FileChangingError where the source has another size now.
     """
-    filename, size, digest = checked_filename(filename), _checked_size(size), _checked_digest(sha256)
+    filename, size, digest = checked_filename(filename), _check_size(size), _check_digest(sha256)
     latest = services.imports.get(filename)
     slides = tuple(slide for slide in slides_named(services, filename) if is_whole(services, slide, size))
-    return _received(services, Facts(filename, size, digest, latest, slides))
+    return _answer(services, Facts(filename, size, digest, latest, slides))
 
 
-def _received(services: Services, facts: Facts) -> Receipt:
-    """Carry out what ``deletion_rule`` decides; looks at the scanner's folder only where that can matter."""
+def _answer(services: Services, facts: Facts) -> Receipt:
+    """Return the receipt that ``deletion_rule`` decides on; look into the scanner's folder only if that matters."""
     decision = decide(facts)
     if decision is Decision.LOOK_AT_SOURCE:
-        facts = _with_source(services, facts)
+        facts = _look_at_source(services, facts)
         decision = decide(facts)
     if decision is Decision.FOLLOW_RUN and facts.latest is not None:
         return _follow_run(services, facts, facts.latest)
@@ -64,41 +64,41 @@ def _received(services: Services, facts: Facts) -> Receipt:
     return begin(services, facts.filename, facts.size, facts.latest, source=source, expected=expected)
 
 
-def _with_source(services: Services, facts: Facts) -> Facts:
+def _look_at_source(services: Services, facts: Facts) -> Facts:
     source = services.starter.new_source(facts.filename, facts.size, facts.known_checksums, facts.run)
     return replace(facts, is_source_seen=True, new_source=source)
 
 
 def _follow_run(services: Services, facts: Facts, run: ImportRecord) -> Receipt:
-    """Report a run that has failed or is under way, after taking it further where it stands still."""
+    """Return the receipt of a run that has failed or is under way; restart a run that no process works on."""
     facts = replace(facts, is_lost=_is_lost(services, run))
     decision = decide_run(facts)
     if decision is Decision.REPORT_FAILURE:
         return _receipt_for(run)
     if decision is Decision.RESTART:
         return _restart_import(services, run, facts.own_slide)
-    services.starter.start(run)  # heals a start that was lost; twice is the same as once
+    services.starter.start(run)  # repairs a start that was lost; idempotent
     if decision is Decision.CONFIRM_OWN and facts.own_slide is not None:
         return _safe_receipt(services, facts.own_slide, run.state)
     return Receipt(Safety.NOT_YET, run.state, run.error)
 
 
 def receive_object(services: Services, dropped: DroppedObject, size: object) -> Receipt | None:
-    """Start the import of a version of an object, unless it was asked for already; None for an earlier version.
+    """Start the import of an object's version, unless it was requested already; return None for an earlier version.
 
-    Another version under the same key is another scan, whatever its size. An object is told of once and does not ask
-    again, so whoever is in its way makes this raise UnavailableError. Otherwise raises as ``receive`` does.
+    Another version under the same key is another scan, whatever its size. An object is announced once and does not
+    ask again, so UnavailableError is raised, for a retry, while another file of that name is being imported.
+    Otherwise raises as ``receive`` does.
     """
-    filename, size = checked_filename(dropped.filename), _checked_size(size)
+    filename, size = checked_filename(dropped.filename), _check_size(size)
     for _ in range(ATTEMPTS):
-        with suppress(
-            AlreadyExistsError
-        ):  # another import has just begun: it may be of a later version, or of this
-            return _decided(services, filename, size, dropped)
+        # AlreadyExistsError: an import started concurrently, perhaps of a later version, perhaps of this one.
+        with suppress(AlreadyExistsError):
+            return _receive_version(services, filename, size, dropped)
     raise UnavailableError("other imports of a file with this name keep starting")
 
 
-def _decided(services: Services, filename: str, size: int, dropped: DroppedObject) -> Receipt | None:
+def _receive_version(services: Services, filename: str, size: int, dropped: DroppedObject) -> Receipt | None:
     latest = services.imports.get(filename)
     known = _object_of(latest)
     if known is not None and dropped.is_older_than(known):
@@ -107,9 +107,9 @@ def _decided(services: Services, filename: str, size: int, dropped: DroppedObjec
         if latest.state in UNDER_WAY:
             services.starter.start(latest)
         return _receipt_for(latest)
-    if latest is not None and _is_in_the_way(services, latest, dropped):
+    if latest is not None and _blocks_import(services, latest, dropped):
         raise UnavailableError("another file with this name is being imported")
-    return _begin(services, filename, size, latest, source=dropped.source)
+    return _start_run(services, filename, size, latest, source=dropped.source)
 
 
 def _object_of(run: ImportRecord | None) -> DroppedObject | None:
@@ -117,15 +117,18 @@ def _object_of(run: ImportRecord | None) -> DroppedObject | None:
     return DroppedObject.from_source(source) if source is not None and is_object(source) else None
 
 
-def _is_in_the_way(services: Services, run: ImportRecord, dropped: DroppedObject) -> bool:
-    """Return whether a run that may still be worked on imports another file than a version of this object."""
+def _blocks_import(services: Services, run: ImportRecord, dropped: DroppedObject) -> bool:
+    """Return whether a run that may still be under way imports a file that is no version of this object."""
     known = _object_of(run)
     is_version = known is not None and (known.bucket, known.key) == (dropped.bucket, dropped.key)
     return run.state in UNDER_WAY and not is_version and not services.starter.has_ended(run)
 
 
 def retry(services: Services, filename: str) -> Receipt:
-    """Start an import again that failed, whatever it failed of, or that ended unnoticed; others are left alone."""
+    """Restart an import that failed, whatever the reason, or ended without a recorded result; return its receipt.
+
+    Other imports are left unchanged. Raises NotFoundError for an unknown import.
+    """
     run = services.imports.get(checked_filename(filename))
     if run is None:
         raise NotFoundError("this import is not known")
@@ -139,25 +142,29 @@ def _is_lost(services: Services, run: ImportRecord) -> bool:
 
 
 def _restart_import(services: Services, run: ImportRecord, slide: SlideRecord | None) -> Receipt:
-    """Begin again with what a run was about.
+    """Start a new run for the same file as an earlier run; return its receipt.
 
-    A slide that is stored whole is kept: by now it may be the only copy, since only its pyramid was missing.
+    A slide that is stored whole is kept: since only its pyramid was missing, it may be the only copy by now.
     """
-    kept: dict[str, Any] = {"expected": run.expected}
+    attributes: dict[str, Any] = {"expected": run.expected}
     if slide is not None:
-        kept |= {"image_id": slide.image_id, "checksum": run.checksum, "source_modified": run.source_modified}
+        attributes |= {
+            "image_id": slide.image_id,
+            "checksum": run.checksum,
+            "source_modified": run.source_modified,
+        }
     if slide is not None or is_object(run.source):
-        kept["source"] = run.source
-    return begin(services, run.filename, run.size, run, **kept)
+        attributes["source"] = run.source
+    return begin(services, run.filename, run.size, run, **attributes)
 
 
-def _checked_size(size: object) -> int:
+def _check_size(size: object) -> int:
     if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= MAX_FILE_SIZE:
         raise BadRequestError("size must be the file's size in bytes, a whole number")
     return size
 
 
-def _checked_digest(sha256: object) -> str | None:
+def _check_digest(sha256: object) -> str | None:
     if sha256 is None:
         return None
     if not isinstance(sha256, str) or not is_sha256(sha256):
@@ -170,29 +177,29 @@ def _receipt_for(run: ImportRecord) -> Receipt:
 
 
 def _safe_receipt(services: Services, slide: SlideRecord, state: ImportState = ImportState.READY) -> Receipt:
-    found = safety(is_in_place=services.files.in_place(slide.image_id))
-    return Receipt(found, state, image_id=slide.image_id)
+    copy_safety = safety(is_in_place=services.files.in_place(slide.image_id))
+    return Receipt(copy_safety, state, image_id=slide.image_id)
 
 
 def begin(
-    services: Services, filename: str, size: int, earlier: ImportRecord | None, **known: Any
+    services: Services, filename: str, size: int, earlier: ImportRecord | None, **attributes: Any
 ) -> Receipt:
-    """Start a run in the place of the ``earlier`` one, for whoever asks again where another was quicker.
+    """Start a run that replaces the ``earlier`` run; return its receipt, also where a concurrent start was faster.
 
-    ``known`` are attributes that it begins with.
+    ``attributes`` are initial values of the run's record.
     """
     try:
-        return _begin(services, filename, size, earlier, **known)
+        return _start_run(services, filename, size, earlier, **attributes)
     except AlreadyExistsError:
         return Receipt(Safety.NOT_YET, ImportState.TRANSFERRING)
 
 
-def _begin(
-    services: Services, filename: str, size: int, earlier: ImportRecord | None, **known: Any
+def _start_run(
+    services: Services, filename: str, size: int, earlier: ImportRecord | None, **attributes: Any
 ) -> Receipt:
-    """Start a run; raises AlreadyExistsError where the ``earlier`` one is not the stored one any more."""
-    known["source"] = known.get("source") or services.starter.describe_source(filename, size)
-    _prepare(services)
+    """Start a run; raise AlreadyExistsError where the ``earlier`` run is no longer the stored run."""
+    attributes["source"] = attributes.get("source") or services.starter.describe_source(filename, size)
+    _prepare_folders(services)
     now = now_utc()
     run = ImportRecord(
         filename=filename,
@@ -201,14 +208,14 @@ def _begin(
         run_id=secrets.token_hex(16),
         started_at=now,
         updated_at=now,
-        **known,
+        **attributes,
     )
     services.imports.start(run, replaces=earlier.run_id if earlier else None)
     services.starter.start(run)
     return Receipt(Safety.NOT_YET, run.state)
 
 
-def _prepare(services: Services) -> None:
+def _prepare_folders(services: Services) -> None:
     try:
         services.files.prepare()  # a transfer needs the folder that it writes to
     except OSError as error:

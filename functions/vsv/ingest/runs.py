@@ -1,4 +1,4 @@
-"""Runs of imports, as their records tell: which one is current, whether it is under way, that it failed."""
+"""Runs of imports, by their records: the current run of a file, whether a run is under way, its failure."""
 
 from vsv.errors import NotFoundError, VersionConflictError
 from vsv.identifiers import checked_filename
@@ -7,17 +7,17 @@ from vsv.services import Services
 
 MAX_FILE_SIZE = 1 << 44
 UNDER_WAY = (ImportState.TRANSFERRING, ImportState.IMPORTING)
-# Messages that several steps have for people.
+# Messages for people that several steps share.
 NOT_THE_ONE = "the file in the scanner's folder is not the one that was asked for: its checksum differs"
 
 
 def is_object(source: str | None) -> bool:
-    """Tell whether a run's source is an object of the drop-in bucket."""
+    """Return whether a run's source is an object of the drop-in bucket."""
     return source is not None and source.startswith("s3://")
 
 
 def current_run(services: Services, filename: str, run_id: str) -> ImportRecord:
-    """Give the run; raises VersionConflictError where another has taken its place, NotFoundError without one."""
+    """Return the run; raise VersionConflictError where another run has replaced it, NotFoundError without a run."""
     run = services.imports.get(checked_filename(filename))
     if run is None:
         raise NotFoundError("this import is not known")
@@ -27,7 +27,7 @@ def current_run(services: Services, filename: str, run_id: str) -> ImportRecord:
 
 
 def record_failure(services: Services, run: ImportRecord, message: str) -> None:
-    """Note why a run failed, for a technician to read; a run that was replaced is left alone."""
+    """Record why a run failed, for a technician to read; a run that was replaced is left unchanged."""
     try:
         services.imports.advance(run.filename, run.run_id, {"state": ImportState.FAILED, "error": message})
     except VersionConflictError:

@@ -1,7 +1,7 @@
-"""The steps of an import: transfer → inspect → extract → render → ready.
+"""Steps of an import: transfer → inspect → extract → render → ready.
 
-The transfer is the deployment's (DataSync, or a local copy). Each step here can be killed anywhere and run again:
-what it has done already it finds done. A step acts only for the run that is stored under the filename.
+The transfer is the deployment's (DataSync, or a local copy). Each step here is idempotent: after a crash at any point
+a step can be run again, and skips work that is done. A step acts only for the run that is stored under the filename.
 """
 
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ from vsv.storage.slide_files import DISK
 
 
 def inspect_run(services: Services, run: ImportRecord, *, arrived: bool = True) -> ImportRecord:
-    """Step: look whether the transferred file is whole, opens and is the one asked for; note its checksum.
+    """Check that the transferred file is whole, opens and has the expected checksum; record its checksum.
 
-    ``arrived``: no transfer is writing to the incoming file. Until that is known it is left alone.
+    ``arrived``: no transfer is writing to the incoming file. Until that is known, the file is left alone.
     """
-    with _failure_recorded(services, run):
+    with _record_failures(services, run):
         if run.image_id is not None and services.files.stored_size(run.image_id) == run.size:
-            return _inspected(services, run)  # a killed run got further than this
-        # What is in the incoming folder is never a dropped object, but a scanner's file of the same name.
+            return _record_inspection(services, run)  # a killed run got further than this
+        # A file in the incoming folder is never a dropped object, but a scanner's file of the same name.
         is_coming = is_object(run.source) or (not arrived and run.checksum is None)
         if is_coming and not services.files.has_taken(run.filename, run.run_id):
             raise FileMissingError("the file has not been transferred yet")
@@ -34,30 +34,30 @@ def inspect_run(services: Services, run: ImportRecord, *, arrived: bool = True) 
         inspect(path, run.size)
         digest = run.checksum or checksum(path)
         if run.expected not in {None, digest} and is_sha256(digest):
-            path.unlink()  # the next transfer must bring all of it again, not compare it with this
+            path.unlink()  # the next transfer must copy the whole file, not compare it with this one
             raise TransferError(NOT_THE_ONE)
-        return _inspected(services, run, checksum=digest)
+        return _record_inspection(services, run, checksum=digest)
 
 
-def _inspected(services: Services, run: ImportRecord, **found: str) -> ImportRecord:
-    if run.state not in UNDER_WAY and not found:
-        return run  # it has ended since, and stays so
+def _record_inspection(services: Services, run: ImportRecord, **attributes: str) -> ImportRecord:
+    if run.state not in UNDER_WAY and not attributes:
+        return run  # the run has ended meanwhile, and its state stays
     return services.imports.advance(
-        run.filename, run.run_id, {"state": ImportState.IMPORTING, "error": None, **found}
+        run.filename, run.run_id, {"state": ImportState.IMPORTING, "error": None, **attributes}
     )
 
 
 def extract_run(services: Services, run: ImportRecord) -> ImportRecord:
-    """Step: give the slide its ID and place, its pictures and its record."""
-    with _failure_recorded(services, run):
+    """Store the slide under its ID, with its pictures and its record; return the run with the ImageID."""
+    with _record_failures(services, run):
         return extract(services, run)
 
 
 def render_run(
     services: Services, run: ImportRecord, progress: Progress, jobs: int | None = None
 ) -> ImportRecord:
-    """Step: render the missing levels; the import is then ready."""
-    with _failure_recorded(services, run):
+    """Render the missing levels and mark the import ready; return the run."""
+    with _record_failures(services, run):
         if run.image_id is None:
             raise FileMissingError("this import has no slide yet")
         render_stored(services, run.image_id, progress, jobs)
@@ -65,13 +65,13 @@ def render_run(
 
 
 def render_stored(services: Services, image_id: str, progress: Progress, jobs: int | None = None) -> None:
-    """Render a stored slide, whatever has become of the run that stored it."""
-    if not services.files.is_hidden(image_id):  # deleted meanwhile: there is nothing to show
+    """Render a stored slide's pyramid, whatever the state of the run that stored the slide."""
+    if not services.files.is_hidden(image_id):  # a slide deleted meanwhile is not viewable
         render(services, image_id, progress, jobs)
 
 
 def render(services: Services, image_id: str, progress: Progress, jobs: int | None = None) -> bool:
-    """Render a slide's pyramid unless a whole one exists; tell whether there was anything to do."""
+    """Render a slide's pyramid unless all levels exist; return whether rendering was needed."""
     slide = services.slide_cache.slide(image_id, is_seen=False)
     if all(dz in slide.levels for dz in range(slide.grid.level_count)):
         return False
@@ -80,8 +80,8 @@ def render(services: Services, image_id: str, progress: Progress, jobs: int | No
 
 
 @contextmanager
-def _failure_recorded(services: Services, run: ImportRecord) -> Iterator[None]:
-    """Record what will never pass; what may pass is the caller's to try again."""
+def _record_failures(services: Services, run: ImportRecord) -> Iterator[None]:
+    """Record an error that no retry can mend; raise UnavailableError for an OSError, which the caller may retry."""
     try:
         yield
     except UnreadableSlideError as error:

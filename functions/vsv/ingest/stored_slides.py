@@ -1,4 +1,4 @@
-"""What is stored of a file already: the slides that were imported under its name."""
+"""Stored slides of a file: the slides that were imported under its filename."""
 
 import re
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def is_sha256(text: str) -> bool:
-    """Tell whether a checksum is one of a whole content."""
+    """Return whether a checksum is a SHA-256, that is, of a file's whole content."""
     return _SHA256.fullmatch(text) is not None
 
 
 def is_whole(services: Services, slide: SlideRecord, size: int) -> bool:
-    """Tell whether a recorded slide of that size is stored whole and, unless it was deleted or archived, can be read.
+    """Return whether a recorded slide of that size is stored whole and, unless deleted or archived, can be read.
 
-    What was archived was verified there.
+    The archive's copy was verified when the slide was archived.
     """
     if slide.file_size != size or services.files.stored_size(slide.image_id) != size:
         return False
@@ -32,19 +32,19 @@ def is_whole(services: Services, slide: SlideRecord, size: int) -> bool:
 
 
 def is_summed_in_part(slide: SlideRecord) -> bool:
-    """Tell whether a checksum is not one of the whole content: of originals in place only the ends are read."""
+    """Return whether a slide's checksum is not of the whole content: only the ends of originals in place are read."""
     return slide.checksum is not None and not is_sha256(slide.checksum)
 
 
 def slide_of(services: Services, run: ImportRecord) -> SlideRecord | None:
-    """Give the slide that a run has stored, where it is whole."""
+    """Return the slide that a run has stored; None where no slide is stored whole."""
     slide = services.slides.get(run.image_id) if run.image_id is not None else None
-    is_its_own = slide is not None and slide.checksum == run.checksum and is_whole(services, slide, run.size)
-    return slide if is_its_own else None
+    is_of_run = slide is not None and slide.checksum == run.checksum and is_whole(services, slide, run.size)
+    return slide if is_of_run else None
 
 
 def slides_named(services: Services, filename: str) -> Iterator[SlideRecord]:
-    """Give every slide that was imported under this filename."""
+    """Yield every slide that was imported under this filename."""
     token = None
     while True:
         page = services.slides.by_filename(filename, limit=100, token=token)

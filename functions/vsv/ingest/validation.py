@@ -1,4 +1,4 @@
-"""Is this file a whole slide that can be shown? Asked of every file before anything is made of it."""
+"""Validation of a transferred file, before import: the file is a complete slide that can be viewed."""
 
 import hashlib
 from pathlib import Path
@@ -13,30 +13,30 @@ from vsv.slides.openslide_reader import OpenSlideReader
 from vsv.slides.reader import SlideReader
 from vsv.slides.readers import reader_of
 
-# A hundred times a large slide. More is a damaged or hostile header, and would be rendered for days.
+# A hundred times a large slide. More is a damaged or hostile header, whose rendering would take days.
 MAX_PIXELS = 1 << 40
 _BLOCK = 1 << 20
 
 
 def inspect(path: Path, size: int) -> None:
-    """Check that the file is all there and opens as a slide.
+    """Check that a file is complete and opens as a slide.
 
-    Raises UnreadableSlideError, with a reason that a technician understands, where the same bytes will never do;
-    TransferError where bytes are missing that may still come; FileChangingError where it is being written to.
+    Raises UnreadableSlideError, with a reason that a technician understands, where the same bytes can never open;
+    TransferError where bytes are missing that may still arrive; FileChangingError where the file is being written to.
     """
-    before = _state(path)
+    before = _size_and_time(path)
     if before[0] != size:
         raise TransferError(f"{before[0]} of {size} bytes are here: the transfer is not complete")
     if size == 0:
         raise UnreadableSlideError("the file is empty: scan the slide again")
     _check_whole(path, size)
     _check_opens(path)
-    if _state(path) != before:
+    if _size_and_time(path) != before:
         raise FileChangingError("the file changed while it was inspected: it is still being written")
 
 
 def checksum(path: Path) -> str:
-    """Give the SHA-256 of a file's bytes, as hexadecimal digits."""
+    """Return the SHA-256 of a file's bytes, as hexadecimal digits."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
@@ -44,18 +44,18 @@ def checksum(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _state(path: Path) -> tuple[int, int]:
+def _size_and_time(path: Path) -> tuple[int, int]:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError as error:
         raise FileMissingError("the transferred file is missing") from error
     if not path.is_file():
         raise UnreadableSlideError("this is not a file")
-    return found.st_size, found.st_mtime_ns
+    return status.st_size, status.st_mtime_ns
 
 
 def _check_whole(path: Path, size: int) -> None:
-    """Follow every directory of a TIFF to the end of its last tile."""
+    """Check that a TIFF holds each page to the end of its last tile; that other files begin as their suffix says."""
     file = OpenFile(path)
     if not is_tiff(file):
         if path.suffix.lower() in {".svs", ".tif", ".tiff"}:
@@ -72,7 +72,7 @@ def _check_whole(path: Path, size: int) -> None:
 
 
 def _check_opens(path: Path) -> None:
-    """Check that the reader of the file's content opens the file; an image that is named like a slide is none."""
+    """Check that the reader of the file's content opens the file; an image with a slide's suffix is no slide."""
     reader: SlideReader = reader_of(path)
     if isinstance(reader, ImageReader) and path.suffix.lower() not in ORDINARY_SUFFIXES:
         reader = OpenSlideReader(path)

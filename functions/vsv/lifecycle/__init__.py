@@ -1,1 +1,1 @@
-"""A slide's life after import: archive, restore, purge, the jobs that do it, the daily schedule."""
+"""Lifecycle of a slide after import: archive, restore, purge, the jobs that run these, the daily schedule."""

@@ -1,8 +1,8 @@
-"""Moving originals to the archive and back. The slide stays viewable all the while, at full resolution.
+"""Archiving of originals, and their restoration. The slide stays viewable meanwhile, at full resolution.
 
-At every moment the original is whole in at least one place: here until the archive has it, verified; there until it
-is back here, verified; and there still after that. What has been done is seen from the files, so each step can be
-killed anywhere and run again.
+At every moment the original is whole in at least one place: in the data folder until the archive's copy is verified;
+in the archive until the restored original is verified, and after that still. Each step finds from the files which
+work is done, and so is idempotent after a crash at any point.
 """
 
 import logging
@@ -35,29 +35,30 @@ from vsv.workflow.transitions import BY_ADMINS
 
 log = logging.getLogger(__name__)
 
-# How often a change of a record is tried again when others are faster.
+# Attempts of a record's change while concurrent changes are faster.
 ATTEMPTS = 5
-# When to look again for what should have come already.
+# When to check again for an original that is overdue.
 LOOK_S = 900.0
 Changes = dict[str, Any]
 
 
 def key_of(image_id: str) -> str:
-    """Give the key of a slide's original in the archive; an ImageID is never given twice."""
+    """Return the key of a slide's original in the archive; unique, because an ImageID is never reused."""
     return f"{image_id}/{SLIDE}"
 
 
 def archive_step(services: Services, job: JobRecord) -> Mapping[str, str]:
-    """Move a slide's original to the archive, the pyramid having been made complete; give its size and SHA-256.
+    """Complete a slide's pyramid, then move its original to the archive; return the original's size and SHA-256.
 
-    Raises ConflictError where the original must not go, UnavailableError while the archive or the disk refuses.
+    Raises ConflictError where the original may not be archived, UnavailableError while the archive or the disk
+    refuses.
     """
-    image_id, folder = job.image_id, _folder(services, job.image_id)
+    image_id, folder = job.image_id, _find_folder(services, job.image_id)
     if nfs.exists_uncached(folder / SLIDE):
-        _check_may_go(services, _record(services, image_id))
-        record = _recorded(services, job, lambda _: {"original": "ARCHIVING"})
-        _complete(services, image_id)
-        copy = _put(services, record)
+        _check_may_be_archived(services, _read_record(services, image_id))
+        record = _update_record(services, job, lambda _: {"original": "ARCHIVING"})
+        _complete_pyramid(services, image_id)
+        copy = _store_verified(services, record)
         check_complete(services.files.pyramid(image_id))
         write_note(folder, copy)
         (folder / SLIDE).unlink()
@@ -65,20 +66,20 @@ def archive_step(services: Services, job: JobRecord) -> Mapping[str, str]:
         services.slide_cache.forget(image_id)
     if (note := read_note(folder)) is None:
         raise SlideNotFoundError("no original is stored for this slide")
-    _recorded(services, job, _as_archived)
+    _update_record(services, job, _archived_changes)
     log.info("the original of slide %s is archived: %d bytes", image_id, note.size)
     return {"bytes": str(note.size), "sha256": note.sha256}
 
 
-def _folder(services: Services, image_id: str) -> Path:
-    """Give where a slide's files are: somebody may delete it at any time."""
+def _find_folder(services: Services, image_id: str) -> Path:
+    """Return the folder that holds a slide's files now: a deletion, possible at any time, changes the folder."""
     is_hidden = services.files.is_hidden(image_id)
     return services.files.deleted_folder(image_id) if is_hidden else services.files.folder(image_id)
 
 
-def _check_may_go(services: Services, record: SlideRecord) -> None:
-    may_go = record.status is Status.ARCHIVED or Status.ARCHIVED in BY_ADMINS[record.status]
-    if services.files.is_hidden(record.image_id) or not may_go:
+def _check_may_be_archived(services: Services, record: SlideRecord) -> None:
+    is_legal = record.status is Status.ARCHIVED or Status.ARCHIVED in BY_ADMINS[record.status]
+    if services.files.is_hidden(record.image_id) or not is_legal:
         raise ConflictError(f"A slide with status {record.status} cannot be archived.")
     if services.files.in_place(record.image_id):
         raise ConflictError("This slide's original is in the scanner's folder and cannot be moved.")
@@ -87,27 +88,30 @@ def _check_may_go(services: Services, record: SlideRecord) -> None:
         raise ConflictError("This slide is still being imported: archive it when that is done.")
 
 
-def _complete(services: Services, image_id: str) -> None:
+def _complete_pyramid(services: Services, image_id: str) -> None:
     services.slide_cache.forget(image_id)  # its pyramid may have been finished a moment ago
     complete(services.slide_cache.slide(image_id, is_seen=False), services.files.pyramid(image_id))
 
 
-def _put(services: Services, record: SlideRecord) -> Archived:
-    """Store the original in the archive, and give the note of it once the archive tells that it has it."""
+def _store_verified(services: Services, record: SlideRecord) -> Archived:
+    """Store the original in the archive and verify the stored size and checksum; return the note of the original.
+
+    Raises ConflictError where the original is not what was imported, UnavailableError where the archive differs.
+    """
     path, key = services.files.slide(record.image_id), key_of(record.image_id)
-    found = path.stat()
-    if found.st_size != record.file_size:
+    status = path.stat()
+    if status.st_size != record.file_size:
         raise ConflictError("The original has changed since it was imported: it was not moved.")
     known = record.checksum or ""
     sha256 = known.lower() if is_sha256(known) else checksum(path)
     services.archive.put(path, key, sha256)
-    if services.archive.find(key) != Stored(found.st_size, sha256):
+    if services.archive.find(key) != Stored(status.st_size, sha256):
         raise UnavailableError("the archived copy does not match the original: it is stored again")
-    return Archived(found.st_size, sha256, key, found.st_mtime_ns)
+    return Archived(status.st_size, sha256, key, status.st_mtime_ns)
 
 
-def _as_archived(record: SlideRecord) -> Changes:
-    """Tell what an archived slide's record says; a published one returns to what it was published from later."""
+def _archived_changes(record: SlideRecord) -> Changes:
+    """Return the changes to an archived slide's record; a published slide keeps the status it was published from."""
     if record.status in {Status.ARCHIVED, Status.DELETED}:
         return {"original": "ARCHIVED"}
     before = {} if record.status is Status.PUBLISHED else {"status_before": str(record.status)}
@@ -115,52 +119,53 @@ def _as_archived(record: SlideRecord) -> Changes:
 
 
 def restore_step(services: Services, job: JobRecord) -> Mapping[str, str]:
-    """Bring a slide's original back; the archive's copy stays. Give its size.
+    """Restore a slide's original from the archive, whose copy stays; return the original's size.
 
-    Raises NotYetError while the archive thaws it, ConflictError where it must not come back, FileMissingError where
-    the archive does not have it, UnavailableError while the archive or the disk refuses.
+    Raises NotYetError while the archive thaws the original, ConflictError where the original may not be restored,
+    FileMissingError where the archive does not have the original, UnavailableError while the archive or the disk
+    refuses.
     """
-    image_id, folder = job.image_id, _folder(services, job.image_id)
+    image_id, folder = job.image_id, _find_folder(services, job.image_id)
     original = folder / SLIDE
     if not nfs.exists_uncached(original):
         if services.files.is_hidden(image_id):
             raise ConflictError("This slide is deleted: undelete it first.")
-        record = _recorded(services, job, lambda _: {"original": "RESTORING"})
-        _fetch(services, job, record)
+        record = _update_record(services, job, lambda _: {"original": "RESTORING"})
+        _fetch_original(services, job, record)
     if (note := read_note(folder)) is not None:
         original.chmod(0o444)
         os.utime(original, ns=(note.modified, note.modified))
         (folder / NOTE).unlink()
         atomic_write.flush(folder)
-    services.files.note_opened(image_id)  # else it would be idle still, and archived again at once
-    _recorded(services, job, _as_restored)
+    services.files.note_opened(image_id)  # else the slide would still be idle, and archived again at once
+    _update_record(services, job, _restored_changes)
     log.info("the original of slide %s is back", image_id)
     return {"bytes": str(original.stat().st_size)}
 
 
-def _fetch(services: Services, job: JobRecord, record: SlideRecord) -> None:
+def _fetch_original(services: Services, job: JobRecord, record: SlideRecord) -> None:
     note, key = read_note(services.files.folder(record.image_id)), key_of(record.image_id)
-    found = services.archive.find(key)
-    if found is None:
+    stored = services.archive.find(key)
+    if stored is None:
         raise FileMissingError("The archive does not hold this slide's original.")
     known = note.sha256 if note is not None else (record.checksum or "").lower()
-    if found.size != record.file_size or (is_sha256(known) and found.sha256 != known):
+    if stored.size != record.file_size or (is_sha256(known) and stored.sha256 != known):
         raise ConflictError("The archive holds a different file in place of this slide's original.")
     try:
         services.archive.fetch(key, services.files.slide(record.image_id))
     except NotYetError as error:
-        raise NotYetError(str(error), _left_s(job, error.seconds)) from error
+        raise NotYetError(str(error), _remaining_s(job, error.seconds)) from error
 
 
-def _left_s(job: JobRecord, whole_s: float) -> float:
-    """Give how long it takes from now: what is looked at again is expected when it was expected before."""
+def _remaining_s(job: JobRecord, whole_s: float) -> float:
+    """Return the remaining seconds of a restoration: a retry keeps the time that was first expected."""
     if job.expected_at is None:
         return whole_s
-    left_s = (datetime.fromisoformat(job.expected_at) - datetime.now(UTC)).total_seconds()
-    return min(whole_s, max(left_s, LOOK_S))
+    remaining_s = (datetime.fromisoformat(job.expected_at) - datetime.now(UTC)).total_seconds()
+    return min(whole_s, max(remaining_s, LOOK_S))
 
 
-def _as_restored(record: SlideRecord) -> Changes:
+def _restored_changes(record: SlideRecord) -> Changes:
     if record.status is not Status.ARCHIVED:
         return {"original": None}
     if record.published_as is not None:
@@ -170,23 +175,26 @@ def _as_restored(record: SlideRecord) -> Changes:
 
 
 def forget(services: Services, image_id: str) -> None:
-    """Remove a slide's original from the archive, where there is one, for a slide that is purged."""
+    """Remove a purged slide's original from the archive, if an archive is configured."""
     if services.settings.archive:
         services.archive.remove(key_of(image_id))
 
 
-def _record(services: Services, image_id: str) -> SlideRecord:
+def _read_record(services: Services, image_id: str) -> SlideRecord:
     record = services.slides.get(image_id)
     if record is None:
         raise SlideNotFoundError("Slide not found.")
     return record
 
 
-def _recorded(services: Services, job: JobRecord, wanted: Callable[[SlideRecord], Changes]) -> SlideRecord:
-    """Let the slide's record say what is so; nothing is written where it says so already."""
+def _update_record(
+    services: Services, job: JobRecord, changes_to: Callable[[SlideRecord], Changes]
+) -> SlideRecord:
+    """Update the slide's record with the changes that differ, and return the record; without any, write nothing."""
     for _ in range(ATTEMPTS):
-        record = _record(services, job.image_id)
-        different = {name: value for name, value in wanted(record).items() if getattr(record, name) != value}
+        record = _read_record(services, job.image_id)
+        changes = changes_to(record)
+        different = {name: value for name, value in changes.items() if getattr(record, name) != value}
         if not different:
             return record
         with suppress(VersionConflictError):

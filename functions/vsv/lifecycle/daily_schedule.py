@@ -1,4 +1,4 @@
-"""The looks at what is due by age, once a day: slides deleted or not opened for long, what killed runs left."""
+"""Daily checks: slides deleted or not opened for long, and what crashes left behind."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,15 +8,15 @@ from vsv.records.models import JobRecord
 from vsv.services import Services
 
 
-def _leftovers(services: Services) -> list[JobRecord]:
-    services.files.prepare()  # before the first import there is nothing
+def _sweep_leftovers(services: Services) -> list[JobRecord]:
+    services.files.prepare()  # before the first import the folder does not exist
     services.files.sweep()
     return []
 
 
-# By name; each gives the jobs that it asks for. On AWS each is a call of its own, with a quarter of an hour.
+# By name; each check returns the jobs that it requested. On AWS each is an invocation of its own, of 15 minutes.
 LOOKS: Mapping[str, Callable[[Services], list[JobRecord]]] = {
-    "leftovers": _leftovers,
+    "leftovers": _sweep_leftovers,
     "deleted": purging.request_due,
     "idle": archive_policy.request_idle,
     "unsent": unsent.request_unsent,
@@ -24,5 +24,5 @@ LOOKS: Mapping[str, Callable[[Services], list[JobRecord]]] = {
 
 
 def look(services: Services) -> list[JobRecord]:
-    """Ask for the jobs that are due by age and give them; sweep the data folder."""
-    return [job for one in LOOKS.values() for job in one(services)]
+    """Run all daily checks: sweep the data folder, request the jobs that are due by age, and return those jobs."""
+    return [job for check in LOOKS.values() for job in check(services)]

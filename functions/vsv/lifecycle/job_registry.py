@@ -1,8 +1,8 @@
-"""Which step each kind of job has, and what is undone where one is given up.
+"""Registry of the step of each kind of job, and of the changes to a record when a job is given up.
 
-A step takes the installation and the job, does all that is left to do, and gives what came of it. It can be killed
-anywhere and run again. What it raises says what becomes of the job: UnavailableError another attempt, NotYetError a
-look later, any other of ours its end.
+A step takes the services and the job, does all work that is left, and returns the job's result. A step is idempotent:
+after a crash at any point it can be run again. The error that a step raises decides about the job: UnavailableError a
+retry, NotYetError a later check, any other VsvError the job's end.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,9 +15,10 @@ Step = Callable[[Services, JobRecord], Mapping[str, str]]
 
 
 def step(kind: JobKind) -> Step:
-    """Return a kind's step.
+    """Return the step of a kind of job.
 
-    Each ``step_…`` function imports its own: a function's package holds those of the kinds that its folder names.
+    Each ``step_…`` function imports its own step: a Lambda function's package holds the steps of the kinds that its
+    folder names.
     """
     return _STEPS[kind]()
 
@@ -73,7 +74,7 @@ _STEPS: Mapping[JobKind, Callable[[], Step]] = {
     JobKind.SEND: step_send,
 }
 
-# What a record says while a job is under way, and what it says instead once that was given up.
+# An attribute of the slide's record: its value while a job is under way, and its value once the job was given up.
 _GIVEN_UP: Mapping[JobKind, tuple[str, str, str | None]] = {
     JobKind.ARCHIVE: ("original", "ARCHIVING", None),
     JobKind.RESTORE: ("original", "RESTORING", "ARCHIVED"),
@@ -82,7 +83,7 @@ _GIVEN_UP: Mapping[JobKind, tuple[str, str, str | None]] = {
 
 
 def give_up(services: Services, job: JobRecord) -> None:
-    """Let the slide's record say that nothing is under way any more."""
+    """Reset the slide's record, which says that the job is under way, after the job has failed."""
     record = services.slides.get(job.image_id)
     if record is None or job.kind not in _GIVEN_UP:
         return

@@ -1,7 +1,7 @@
-"""Working on jobs.
+"""Runner of jobs.
 
-A job's step may be killed anywhere and is then run again; while it runs, its slide is locked. Each attempt is counted
-before it begins, so that one that ends the process does not do so for ever.
+A job's step may be killed at any point and is then retried; while a step runs, its slide is locked. Each attempt is
+counted before it begins, so that a step that crashes the process is not retried for ever.
 """
 
 import logging
@@ -22,96 +22,99 @@ from vsv.workflow.job_queue import OF_FILES, due
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 12
-# The pauses between attempts: 10 s, doubled up to an hour, which makes some three hours in all.
+# Exponential back-off between attempts: 10 s, doubled up to an hour, some three hours in total.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 10.0, 3600.0
-# What is expected to take long may be there earlier: somebody looks as often.
+# A result that is expected to take long may be there earlier: a check is made as often.
 LOOK = timedelta(minutes=15)
 _INTERNAL = "it failed for a reason that is in the server's log"
 _DIED = "it ran out of time or memory each time: request it again to continue"
 
 
 def run_due(services: Services, kinds: Iterable[JobKind], go_on: Callable[[], bool]) -> list[JobRecord]:
-    """Run the jobs that are due, as long as ``go_on`` says so, and give what became of each."""
+    """Run the jobs that are due while ``go_on`` returns true; return the record of each job after its run."""
     return list(runs(services, kinds, go_on))
 
 
 def runs(services: Services, kinds: Iterable[JobKind], go_on: Callable[[], bool]) -> Iterator[JobRecord]:
-    """Do so one after the other: what became of a job is known even if the next one ends the process."""
+    """Run due jobs one after the other, and yield each job's record at once, before the next job can crash."""
     for job in due(services, kinds):
         if not go_on():
             return
         try:
-            if _stored(services, job).attempts == job.attempts:  # else somebody has tried since it was listed
+            if _read_job(services, job).attempts == job.attempts:  # else it was tried since the listing
                 yield run(services, job)
         except VersionConflictError:
-            continue  # asked for anew meanwhile
+            continue  # requested again meanwhile
         except UnavailableError as error:
             log.info("%s waits: %s", job.job_id, error)
 
 
 def run(services: Services, job: JobRecord) -> JobRecord:
-    """Take a job one step on and give its record.
+    """Run an attempt of a job's step and return the job's record.
 
-    Raises UnavailableError where its slide is being worked on, VersionConflictError where it was asked for anew.
+    Raises UnavailableError where another process holds the slide's lock, VersionConflictError where the job was
+    requested again.
     """
     if job.kind not in OF_FILES:
-        return _begun(services, job)
+        return _run_attempt(services, job)
     with locked(services.files, job.image_id):
-        return _begun(services, job)
+        return _run_attempt(services, job)
 
 
-def _begun(services: Services, job: JobRecord) -> JobRecord:
-    stored = _stored(services, job)
+def _run_attempt(services: Services, job: JobRecord) -> JobRecord:
+    stored = _read_job(services, job)
     if stored.state is not JobState.WAITING:
         return stored
     if stored.attempts >= ATTEMPTS:
-        return _ended(services, stored, {"state": JobState.FAILED, "error": stored.error or _DIED})
+        return _store_outcome(services, stored, {"state": JobState.FAILED, "error": stored.error or _DIED})
     attempts = stored.attempts + 1
-    counted = services.jobs.advance(stored, {"attempts": attempts, "next_at": later(_pause(attempts))})
-    return _ended(services, counted, _outcome(services, counted))
+    counted = services.jobs.advance(stored, {"attempts": attempts, "next_at": later(_back_off(attempts))})
+    return _store_outcome(services, counted, _run_step(services, counted))
 
 
-def _stored(services: Services, job: JobRecord) -> JobRecord:
+def _read_job(services: Services, job: JobRecord) -> JobRecord:
     stored = services.jobs.get(job.image_id, job.kind)
     if stored is None or stored.run_id != job.run_id:
         raise VersionConflictError("This was requested again in the meantime.")
     return stored
 
 
-def _pause(attempts: int) -> timedelta:
+def _back_off(attempts: int) -> timedelta:
     longest = min(FIRST_PAUSE_S * 2 ** (attempts - 1), LONGEST_PAUSE_S)
-    return timedelta(seconds=random.uniform(longest / 2, longest))  # noqa: S311  not all at the same time
+    return timedelta(seconds=random.uniform(longest / 2, longest))  # noqa: S311  jitter: not all at the same time
 
 
-def _outcome(services: Services, job: JobRecord) -> dict[str, Any]:
-    """Run a job's step and give what it changes of the job."""
+def _run_step(services: Services, job: JobRecord) -> dict[str, Any]:
+    """Run a job's step and return the changes to the job's record."""
     try:
         result = job_registry.step(job.kind)(services, job)
     except NotYetError as error:
         then = later(timedelta(seconds=error.seconds))
         return {"attempts": 0, "next_at": min(then, later(LOOK)), "expected_at": then, "error": None}
     except UnavailableError as error:
-        return _again(job, str(error))
+        return _retry_or_fail(job, str(error))
     except VsvError as error:
         return {"state": JobState.FAILED, "error": str(error)}
     except OSError:
         log.warning("%s", job.job_id, exc_info=True)
-        return _again(job, DISK)
+        return _retry_or_fail(job, DISK)
     except Exception:
         log.exception("%s failed", job.job_id)
-        return _again(job, _INTERNAL)
+        return _retry_or_fail(job, _INTERNAL)
     return {"state": JobState.DONE, "result": result or None, "error": None, "expected_at": None}
 
 
-def _again(job: JobRecord, reason: str) -> dict[str, Any]:
+def _retry_or_fail(job: JobRecord, reason: str) -> dict[str, Any]:
     failed = {"state": JobState.FAILED} if job.attempts >= ATTEMPTS else {}
     return {"error": reason, **failed}
 
 
-def _ended(services: Services, job: JobRecord, changes: Mapping[str, Any]) -> JobRecord:
+def _store_outcome(services: Services, job: JobRecord, changes: Mapping[str, Any]) -> JobRecord:
     state = changes.get("state", JobState.WAITING)
     if state is JobState.FAILED:
-        _stored(services, job)  # raises: the record then speaks of the new request
+        _read_job(
+            services, job
+        )  # raises where requested again: the slide's record is then about the new request
         log.warning("%s failed: %s", job.job_id, changes["error"])
         job_registry.give_up(services, job)
     ended = {} if state is JobState.WAITING else {"next_at": now_utc()}

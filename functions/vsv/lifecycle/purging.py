@@ -1,7 +1,7 @@
-"""Removing deleted slides for good: after a grace period, or because an Admin asked and named the slide again.
+"""Purging: permanent removal of deleted slides, after a grace period or on an Admin's confirmed request.
 
-The grace period counts time in which the slide was seen waiting, at most a little more than a day from one look to
-the next. So a clock that jumps ahead by years takes nobody's slide away; it costs a day of grace at most.
+The grace period counts the time in which daily checks saw the slide deleted, at most a little more than a day between
+two checks. So a clock that jumps ahead by years purges no slide; it shortens the grace period by a day at most.
 """
 
 import json
@@ -22,28 +22,29 @@ from vsv.workflow import job_queue
 log = logging.getLogger(__name__)
 
 DAY_S = 86_400.0
-# The looks are a day apart; what one of them may add to the time that was waited.
+# The checks are a day apart; the most that a check may add to the counted time.
 MOST_BETWEEN_LOOKS_S = 1.1 * DAY_S
 WAITED = "waited.json"
 GRACE_OVER = "the grace period"
 
 
 def request_due(services: Services, now_s: float | None = None) -> list[JobRecord]:
-    """Look at every deleted slide, and ask for the purge of those whose grace period is over."""
-    moment, asked = time.time() if now_s is None else now_s, []
-    for record in _deleted(services):
+    """Check every deleted slide and request the purge of those whose grace period is over; return the jobs."""
+    moment, requested = time.time() if now_s is None else now_s, []
+    for record in _deleted_slides(services):
         if record.original == "PURGED" or record.published_as is not None:
             continue
         try:
             if waited_s(services.files, record, moment) >= services.settings.grace_days * DAY_S:
                 detail = {"because": GRACE_OVER}
-                asked.append(job_queue.request(services, record.image_id, JobKind.PURGE, GRACE_OVER, detail))
-        except (VsvError, OSError) as error:  # one slide does not stop the others
+                job = job_queue.request(services, record.image_id, JobKind.PURGE, GRACE_OVER, detail)
+                requested.append(job)
+        except (VsvError, OSError) as error:  # a failure for a slide does not stop the others
             log.warning("slide %s is not purged now: %s", record.image_id, type(error).__name__)
-    return asked
+    return requested
 
 
-def _deleted(services: Services) -> Iterator[SlideRecord]:
+def _deleted_slides(services: Services) -> Iterator[SlideRecord]:
     token = None
     while True:
         page = services.slides.by_status(Status.DELETED, 100, token)
@@ -53,16 +54,16 @@ def _deleted(services: Services) -> Iterator[SlideRecord]:
 
 
 def waited_s(files: SlideFiles, record: SlideRecord, now_s: float) -> float:
-    """Count how long a deleted slide has been seen waiting, in seconds, and note this look at it.
+    """Return the counted seconds of a deleted slide's grace period, and record this check in the slide's folder.
 
-    Deleted anew it waits anew. So does one whose files a kill has left in sight. A slide without
-    files has nothing to wait for: it has waited long enough.
+    The count restarts when a slide is deleted again. A slide whose files a crash has left visible is counted as well.
+    A slide without files has no grace period: infinity is returned.
     """
-    places = files.deleted_folder(record.image_id), files.folder(record.image_id)
-    folder = next((place for place in places if nfs.exists_uncached(place)), None)
+    folders = files.deleted_folder(record.image_id), files.folder(record.image_id)
+    folder = next((path for path in folders if nfs.exists_uncached(path)), None)
     if folder is None:
         return float("inf")
-    since, waited, seen = _noted(folder)
+    since, waited, seen = _read_count(folder)
     if since != record.deleted_at:
         waited, seen = 0.0, now_s
     waited += min(max(now_s - seen, 0.0), MOST_BETWEEN_LOOKS_S)
@@ -71,19 +72,19 @@ def waited_s(files: SlideFiles, record: SlideRecord, now_s: float) -> float:
     return waited
 
 
-def _noted(folder: Path) -> tuple[object, float, float]:
+def _read_count(folder: Path) -> tuple[object, float, float]:
     try:
-        found = json.loads((folder / WAITED).read_bytes())
-        return found["deletedAt"], float(found["waitedSeconds"]), float(found["seen"])
+        note = json.loads((folder / WAITED).read_bytes())
+        return note["deletedAt"], float(note["waitedSeconds"]), float(note["seen"])
     except (OSError, ValueError, KeyError, TypeError):
         return "nothing is noted", 0.0, 0.0
 
 
 def purge_step(services: Services, job: JobRecord) -> Mapping[str, str]:
-    """Remove a deleted slide's files here and in the archive, and tell what was removed.
+    """Remove a deleted slide's files from the data folder and the archive; return the removed files and bytes.
 
     The record, its history and the claim on the ImageID stay. Raises ConflictError for a slide that is not, or no
-    longer, deleted.
+    longer, deleted, or is published.
     """
     record = services.slides.get(job.image_id)
     if record is None:
@@ -93,9 +94,9 @@ def purge_step(services: Services, job: JobRecord) -> Mapping[str, str]:
     if record.published_as is not None:
         raise ConflictError("This slide is published: withdraw its copy first.")
     _undo_publishing(services, job.image_id)
-    with suppress(SlideNotFoundError):  # a kill may have left them in sight; a record may have no files
+    with suppress(SlideNotFoundError):  # a crash may have left the files visible; a record may have no files
         services.files.hide(job.image_id)
-    removed = _removed(services, job.image_id)
+    removed = _remove_files(services, job.image_id)
     archiving.forget(services, job.image_id)
     if record.original != "PURGED":
         services.slides.update(job.image_id, {"original": "PURGED"}, by=job.by)
@@ -104,13 +105,13 @@ def purge_step(services: Services, job: JobRecord) -> Mapping[str, str]:
 
 
 def _undo_publishing(services: Services, image_id: str) -> None:
-    """Take a copy back that a killed job has begun: once the slide's files are gone, nothing tells of it."""
-    from vsv.deidentification.steps import undo  # noqa: PLC0415  brings numpy, and most slides have no copy
+    """Remove a copy that a killed job has begun: only the slide's files, soon removed, hold the copy's name."""
+    from vsv.deidentification.steps import undo  # noqa: PLC0415  imports numpy, and most slides have no copy
 
     undo(services, image_id)
 
 
-def _removed(services: Services, image_id: str) -> Mapping[str, int]:
+def _remove_files(services: Services, image_id: str) -> Mapping[str, int]:
     try:
         return services.files.purge(image_id)
     except SlideNotFoundError:

@@ -1,10 +1,11 @@
-"""What may be asked for in a slide's life, when, and by whom: publish, withdraw, archive, restore, purge.
+"""Requests of lifecycle jobs, and their conditions and roles: publish, withdraw, archive, restore, purge.
 
-Each is a job: asked for here, done by ``job_runs``. Sending is asked for by marking a slide SENT (``review``).
+Each request is a job: checked and queued here, run by ``job_runner``. Sending is requested by marking a slide SENT
+(``workflow.transitions``).
 """
 
 from vsv.deidentification.plan import is_ours, read_plan
-from vsv.deidentification.pseudonyms import refusal, told_by_name
+from vsv.deidentification.pseudonyms import find_revealed, refusal
 from vsv.errors import BadRequestError, ConflictError, ForbiddenError, InvalidNameError, SlideNotFoundError
 from vsv.identifiers import is_image_id
 from vsv.records.models import JobKind, JobRecord, SlideRecord, Status
@@ -13,69 +14,69 @@ from vsv.workflow import job_queue
 from vsv.workflow.transitions import Decider, check_transition
 
 
-def publish(services: Services, image_id: str, name: object, who: Decider, policy: str = "") -> JobRecord:
-    """Ask for a copy without patient data under a new name; ``policy`` is a policy file's text, empty for the usual.
+def publish(services: Services, image_id: str, name: object, decider: Decider, policy: str = "") -> JobRecord:
+    """Request a de-identified copy under a new name; ``policy`` is a policy file's text, empty for the default.
 
-    Raises InvalidNameError, ConflictError where the slide is published under another name, and what
-    ``check_transition`` raises.
+    Raises InvalidNameError, BadRequestError for a name that reveals an identifier, ConflictError where the slide is
+    published under another name or its original is in the archive, and what ``check_transition`` raises.
     """
-    record, published_as = _record(services, image_id, who), _checked_name(name)
+    record, published_as = _read_record(services, image_id, decider), _check_name(name)
     if published_as in {image_id, record.slide_id, record.case_id, record.barcode}:
         raise BadRequestError(
             "A published slide needs a new name, not one of its present IDs: choose another."
         )
-    if told := told_by_name(published_as, record):
-        raise BadRequestError(refusal(told))
+    if revealed := find_revealed(published_as, record):
+        raise BadRequestError(refusal(revealed))
     if record.published_as not in {None, published_as}:
         raise ConflictError("This slide is published under another name: withdraw that first.")
-    _check_here(record)
+    _check_not_archived(record)
     if record.status is not Status.PUBLISHED:
-        check_transition(record.status, Status.PUBLISHED, who)
+        check_transition(record.status, Status.PUBLISHED, decider)
     detail = {"name": published_as} | ({"policy": policy} if policy else {})
-    return job_queue.request(services, image_id, JobKind.PUBLISH, who.name, detail)
+    return job_queue.request(services, image_id, JobKind.PUBLISH, decider.name, detail)
 
 
-def withdraw(services: Services, image_id: str, who: Decider) -> JobRecord:
-    """Ask for a published copy to be taken back, also one that was begun only; raises ConflictError for none."""
-    record, plan = _record(services, image_id, who), read_plan(services.files, image_id)
-    begun = plan.name if plan is not None and is_ours(services.files, plan) else None
-    name = record.published_as or begun
+def withdraw(services: Services, image_id: str, decider: Decider) -> JobRecord:
+    """Request the withdrawal of a published copy, also of a begun one; raise ConflictError without a copy."""
+    record, plan = _read_record(services, image_id, decider), read_plan(services.files, image_id)
+    begun_name = plan.name if plan is not None and is_ours(services.files, plan) else None
+    name = record.published_as or begun_name
     if name is None:
         raise ConflictError("This slide is not published.")
-    return job_queue.request(services, image_id, JobKind.WITHDRAW, who.name, {"name": name})
+    return job_queue.request(services, image_id, JobKind.WITHDRAW, decider.name, {"name": name})
 
 
-def archive(services: Services, image_id: str, who: Decider) -> JobRecord:
-    """Ask for the original to be moved to the archive; the slide stays viewable."""
-    record = _record(services, image_id, who)
+def archive(services: Services, image_id: str, decider: Decider) -> JobRecord:
+    """Request the move of the original to the archive; the slide stays viewable."""
+    record = _read_record(services, image_id, decider)
     if services.files.in_place(image_id):
         raise ConflictError("This slide's original is in the scanner's folder and cannot be moved.")
     if record.original != "ARCHIVED":
-        check_transition(record.status, Status.ARCHIVED, who)
-    return job_queue.request(services, image_id, JobKind.ARCHIVE, who.name)
+        check_transition(record.status, Status.ARCHIVED, decider)
+    return job_queue.request(services, image_id, JobKind.ARCHIVE, decider.name)
 
 
-def restore(services: Services, image_id: str, who: Decider) -> JobRecord:
-    """Ask for an archived original to be brought back; the job says when it is expected."""
-    record = _record(services, image_id, who)
+def restore(services: Services, image_id: str, decider: Decider) -> JobRecord:
+    """Request the restoration of an archived original; the job's record says when the original is expected."""
+    record = _read_record(services, image_id, decider)
     if record.original not in {"ARCHIVED", "RESTORING"}:
         raise ConflictError("This slide's original is not archived.")
-    return job_queue.request(services, image_id, JobKind.RESTORE, who.name)
+    return job_queue.request(services, image_id, JobKind.RESTORE, decider.name)
 
 
-def purge(services: Services, image_id: str, confirmed: object, who: Decider) -> JobRecord:
-    """Ask for a deleted slide's files to be removed now; ``confirmed`` is its ImageID, written a second time."""
-    record = _record(services, image_id, who)
+def purge(services: Services, image_id: str, confirmed: object, decider: Decider) -> JobRecord:
+    """Request the removal of a deleted slide's files now; ``confirmed`` is its ImageID, given a second time."""
+    record = _read_record(services, image_id, decider)
     if confirmed != image_id:
         raise BadRequestError("To purge a slide, repeat its ImageID: the one given does not match.")
     if record.status is not Status.DELETED:
         raise ConflictError("Only a deleted slide can be purged.")
     if record.published_as is not None:
         raise ConflictError("This slide is published: withdraw its copy first.")
-    return job_queue.request(services, image_id, JobKind.PURGE, who.name, {"because": "it was asked for"})
+    return job_queue.request(services, image_id, JobKind.PURGE, decider.name, {"because": "it was asked for"})
 
 
-def _checked_name(name: object) -> str:
+def _check_name(name: object) -> str:
     if not isinstance(name, str) or not is_image_id(name):
         raise InvalidNameError(
             "The name of a published slide is 1 to 64 letters, digits, dots, dashes or underscores."
@@ -83,8 +84,8 @@ def _checked_name(name: object) -> str:
     return name
 
 
-def _record(services: Services, image_id: str, who: Decider) -> SlideRecord:
-    if not who.is_admin:
+def _read_record(services: Services, image_id: str, decider: Decider) -> SlideRecord:
+    if not decider.is_admin:
         raise ForbiddenError("Only Admins may do this.")
     record = services.slides.get(image_id)
     if record is None:
@@ -92,6 +93,6 @@ def _record(services: Services, image_id: str, who: Decider) -> SlideRecord:
     return record
 
 
-def _check_here(record: SlideRecord) -> None:
+def _check_not_archived(record: SlideRecord) -> None:
     if record.original is not None:
         raise ConflictError("This slide's original is archived: unarchive it first.")

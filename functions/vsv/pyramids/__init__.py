@@ -1,1 +1,1 @@
-"""Rendering of the levels that a slide lacks."""
+"""Rendering of pyramid levels that a slide's file does not hold."""

@@ -1,6 +1,6 @@
-"""Rendering the levels that a slide lacks into one file.
+"""Rendering of the levels that a slide's file does not hold, into one pyramid file.
 
-``pyramid.tif`` is a BigTIFF with one page a level, finest first, of JPEG tiles on the slide's own tile size:
+``pyramid.tif`` is a BigTIFF with one page a level, finest first, of JPEG tiles in the slide's own tile size:
 TIFF 6.0 with Technical Note 2, as OpenSlide, libvips and QuPath read it.
 """
 
@@ -23,20 +23,20 @@ from vsv.slides.levels import MAX_DCT_SHIFT, JpegLevel, jpeg_level, matching_lev
 from vsv.slides.slide import Slide, tiled_pages
 from vsv.storage import atomic_write
 
-# Tiles that one task renders: enough to hide the cost of a task, few enough to keep all cores at work.
+# Tiles that a task renders: enough to hide the cost of a task, few enough to keep all cores busy.
 TILES_A_TASK = 16
-# Tiles are a few KB each: not every one is worth a call of the system, for which the threads take turns.
+# Tiles are a few KB each: buffering saves a system call for each, for which the threads would take turns.
 _BUFFER_BYTES = 1 << 20
 
 Progress = Callable[[int, int], None]
-Made = TypeVar("Made")
-# A tile's page, its place there, and its bytes.
+Result = TypeVar("Result")
+# A tile's page, its place in the page, and its bytes.
 Block = tuple[int, int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What rendering did: tiles and bytes written, and the Deep Zoom levels they are in."""
+    """Result of a rendering: the Deep Zoom levels rendered, their tiles, and the file's size in bytes."""
 
     levels_dz: tuple[int, ...]
     tiles: int
@@ -44,33 +44,33 @@ class Rendered:
 
 
 def missing_levels(slide: Slide) -> tuple[int, ...]:
-    """Give the Deep Zoom levels that the original cannot give verbatim, finest first."""
+    """Return the Deep Zoom levels that the original does not hold verbatim, finest first."""
     return tuple(dz for dz in range(slide.max_level, -1, -1) if dz not in slide.native)
 
 
 def cores() -> int:
-    """Count the cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def render_pyramid(
     slide: Slide, path: Path, jobs: int | None = None, progress: Progress = lambda _done, _total: None
 ) -> Rendered:
-    """Render the missing levels of ``slide`` into ``path``, which appears whole or not at all.
+    """Render the missing levels of ``slide`` into ``path`` by an atomic write.
 
-    ``jobs`` threads (the decoders and encoders leave the GIL); ``progress`` is told tiles done and tiles in all.
-    Memory does not grow with the slide. Raises UnavailableError when the disk refuses.
+    Uses ``jobs`` threads (the decoders and encoders release the GIL); calls ``progress`` with tiles done and tiles in
+    total. Memory does not grow with the slide. Raises UnavailableError when the disk refuses.
     """
-    wanted = missing_levels(slide)
-    total = sum(columns * rows for columns, rows in map(slide.grid.tile_counts, wanted))
+    missing = missing_levels(slide)
+    total = sum(columns * rows for columns, rows in map(slide.grid.tile_counts, missing))
     base = replace(slide, levels={dz: slide.levels[dz] for dz in slide.native})
     try:
         with atomic_write.replacing(path) as part, ThreadPoolExecutor(jobs or cores()) as pool:
-            _write_levels(base, wanted, part, _Counter(progress, total), pool)
+            _write_levels(base, missing, part, _Counter(progress, total), pool)
             size = part.stat().st_size
     except OSError as error:
         raise UnavailableError("the pyramid could not be written: is the disk full or read only?") from error
-    return Rendered(wanted, total, size)
+    return Rendered(missing, total, size)
 
 
 class _Counter:
@@ -83,32 +83,32 @@ class _Counter:
 
 
 def _write_levels(
-    slide: Slide, wanted: tuple[int, ...], part: Path, counter: _Counter, pool: ThreadPoolExecutor
+    slide: Slide, missing: tuple[int, ...], part: Path, counter: _Counter, pool: ThreadPoolExecutor
 ) -> None:
     with part.open("wb", buffering=_BUFFER_BYTES) as file:
         tiff = TiffWriter(file)
-        for levels_dz in _together(slide, wanted):
-            pages = [_layout(slide, dz, 1 if dz != wanted[0] else 0) for dz in levels_dz]
+        for levels_dz in _group_levels(slide, missing):
+            pages = [_layout(slide, dz, 1 if dz != missing[0] else 0) for dz in levels_dz]
             if levels_dz[0] in slide.decoded:
                 _write_decoded(slide, levels_dz, pages, tiff, counter, pool)
             else:
                 tiff.write_page(pages[0], _level_tiles(slide, levels_dz[0], counter, pool))
-            slide = replace(slide, levels={**slide.levels, **_written_levels(slide, levels_dz, part)})
+            slide = replace(slide, levels={**slide.levels, **_read_back(slide, levels_dz, part)})
 
 
-def _together(slide: Slide, wanted: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Group the levels: what is made from one reading of a level of JPEG 2000 tiles, every other one by itself."""
+def _group_levels(slide: Slide, missing: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Return the levels in groups: those rendered in a pass over a level of JPEG 2000 tiles; all others singly."""
     groups: list[tuple[int, ...]] = []
-    for dz in wanted:
-        if groups and dz not in slide.decoded and _is_read_with(slide, groups[-1][0], dz):
+    for dz in missing:
+        if groups and dz not in slide.decoded and _is_rendered_with(slide, groups[-1][0], dz):
             groups[-1] += (dz,)
         else:
             groups.append((dz,))
     return groups
 
 
-def _is_read_with(slide: Slide, source_dz: int, level_dz: int) -> bool:
-    """Tell whether a level is made from one reading of another: of a few halvings, or of no more than a tile."""
+def _is_rendered_with(slide: Slide, source_dz: int, level_dz: int) -> bool:
+    """Return whether a level is rendered in the pass over a source: few halvings away, or a source of one tile."""
     is_near = source_dz - level_dz <= MAX_DCT_SHIFT or slide.grid.tile_counts(source_dz) == (1, 1)
     return source_dz in slide.decoded and is_near
 
@@ -126,7 +126,7 @@ def _layout(slide: Slide, level_dz: int, subfile_type: int) -> PageLayout:
 
 @lru_cache(maxsize=8)
 def _tables(size: int, coding: encoding.Coding) -> bytes:
-    """Give the JPEG tables that all tiles of a coding share."""
+    """Return the JPEG tables that all tiles of a coding share."""
     return abbreviate(encoding.encode_jpeg(pixels.blank(size, size), coding))[0]
 
 
@@ -138,22 +138,24 @@ def _write_decoded(
     counter: _Counter,
     pool: ThreadPoolExecutor,
 ) -> None:
-    """Write a level of JPEG 2000 tiles, each decoded once, and the levels above it."""
+    """Write a level of JPEG 2000 tiles, each decoded once, and the levels above that level."""
     from vsv.pyramids.jpeg2000_renderer import Tree  # noqa: PLC0415  cold start: few slides are JPEG 2000
 
     tree = Tree.of(slide, levels_dz)
     pages[0] = replace(pages[0], subsampling=tree.subsampling)
-    tiff.write_pages(pages, _counted(_in_order(pool, tree.tasks(), ahead=2 * pool._max_workers), counter))
+    tiff.write_pages(
+        pages, _count_tiles(_run_in_order(pool, tree.tasks(), ahead=2 * pool._max_workers), counter)
+    )
 
 
-def _counted(runs: Iterator[list[Block]], counter: _Counter) -> Iterator[Block]:
+def _count_tiles(runs: Iterator[list[Block]], counter: _Counter) -> Iterator[Block]:
     for blocks in runs:
         counter.add(len(blocks))
         yield from blocks
 
 
-def _written_levels(slide: Slide, levels_dz: tuple[int, ...], part: Path) -> dict[int, JpegLevel]:
-    """Read back the levels just written: the next ones may be rendered from them, and a bad one ends here."""
+def _read_back(slide: Slide, levels_dz: tuple[int, ...], part: Path) -> dict[int, JpegLevel]:
+    """Read the levels just written: later levels may be rendered from them; raise UnavailableError for a bad one."""
     file = OpenFile(part)
     pages = {matching_level(slide.grid, page): page for page in tiled_pages(file)}
     if not pages.keys() >= set(levels_dz):
@@ -162,22 +164,22 @@ def _written_levels(slide: Slide, levels_dz: tuple[int, ...], part: Path) -> dic
 
 
 def _level_tiles(slide: Slide, level_dz: int, counter: _Counter, pool: ThreadPoolExecutor) -> Iterator[bytes]:
-    """Yield a level's encoded tiles in file order; a few tasks ahead of the writer, never more."""
+    """Yield a level's encoded tiles in file order, rendered at most a few tasks ahead of the writer."""
     columns, rows = slide.grid.tile_counts(level_dz)
     tasks = (
         partial(_render_run, slide, level_dz, row, range(col, min(col + TILES_A_TASK, columns)))
         for row in range(rows)
         for col in range(0, columns, TILES_A_TASK)
     )
-    for tiles in _in_order(pool, tasks, ahead=2 * pool._max_workers):
+    for tiles in _run_in_order(pool, tasks, ahead=2 * pool._max_workers):
         counter.add(len(tiles))
         yield from tiles
 
 
-def _in_order(
-    pool: ThreadPoolExecutor, tasks: Iterator[Callable[[], list[Made]]], ahead: int
-) -> Iterator[list[Made]]:
-    waiting: deque[Future[list[Made]]] = deque()
+def _run_in_order(
+    pool: ThreadPoolExecutor, tasks: Iterator[Callable[[], list[Result]]], ahead: int
+) -> Iterator[list[Result]]:
+    waiting: deque[Future[list[Result]]] = deque()
     try:
         for task in tasks:
             waiting.append(pool.submit(task))

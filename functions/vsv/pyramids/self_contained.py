@@ -1,8 +1,8 @@
-"""A pyramid that holds every level, so that a slide can be shown without its original.
+"""Pyramid that holds every level, so that a slide can be viewed without its original.
 
-Each tile is copied as it is stored, from the original or from the pyramid, with its page's tables and colours: what
-is served of it stays the same to the last byte. The file says what else is known of the slide's picture: µm per
-pixel, magnification, ICC profile. It names nobody: what the original says of a patient is not copied.
+Each tile is copied as it is stored, from the original or from the pyramid, with its page's tables and colours: the
+bytes served stay the same. The file also holds the slide's µm per pixel, magnification and ICC profile, but no PHI:
+the original's texts about a patient are not copied.
 """
 
 from collections.abc import Iterator
@@ -31,12 +31,12 @@ from vsv.storage import atomic_write
 _ASCII, _SHORT, _LONG, _RATIONAL, _UNDEFINED = 2, 3, 4, 5, 7
 _CENTIMETRE, _UM_PER_CM = 3, 10_000
 _SUBSAMPLING = {"444": (1, 1), "422": (2, 1), "420": (2, 2), "440": (1, 2), "411": (4, 1)}
-# Tiles of a page are looked at for how their chroma is stored, until one can be read.
-TILES_LOOKED_AT = 8
+# At most so many tiles of a page are tried to find how chroma is stored.
+MAX_TILES_TRIED = 8
 
 
 def complete(slide: Slide, path: Path) -> bool:
-    """Make the pyramid at ``path`` complete, whole or not at all; tell whether there was anything to do.
+    """Write a pyramid of all levels to ``path`` by an atomic write; return whether that was needed.
 
     Memory does not grow with the slide. Raises ConflictError where levels are still to be rendered, UnavailableError
     when the disk refuses.
@@ -56,7 +56,7 @@ def complete(slide: Slide, path: Path) -> bool:
 
 
 def check_complete(path: Path) -> None:
-    """Raise UnavailableError unless the pyramid holds all levels, and all of each."""
+    """Raise UnavailableError unless the pyramid holds all levels, and all bytes of each level."""
     try:
         file = OpenFile(path)
         pages = tiled_pages(file)
@@ -68,15 +68,15 @@ def check_complete(path: Path) -> None:
 
 
 def _write(slide: Slide, tiff: TiffWriter) -> None:
-    more = _about(slide, read_scan(slide.path))
+    page_tags = _first_page_tags(slide, read_scan(slide.path))
     for level_dz in range(slide.max_level, -1, -1):
         level = slide.levels[level_dz]
-        tiff.write_tagged({**_tags(level), **more}, _tiles(level), tiled=True)
-        more = {254: (_LONG, (1,))}  # NewSubfileType: a reduced picture of the first
+        tiff.write_tagged({**_level_tags(level), **page_tags}, _stored_tiles(level), tiled=True)
+        page_tags = {254: (_LONG, (1,))}  # NewSubfileType: a reduced picture of the first
 
 
-def _tiles(level: JpegLevel) -> Iterator[bytes]:
-    """Give a level's tiles as they are stored; one that cannot be read is one that is missing, and shown alike."""
+def _stored_tiles(level: JpegLevel) -> Iterator[bytes]:
+    """Yield a level's tiles as they are stored; an unreadable tile is stored empty, and served as background."""
     for index in range(level.page.columns * level.page.rows):
         try:
             yield level.stored(index)
@@ -84,7 +84,7 @@ def _tiles(level: JpegLevel) -> Iterator[bytes]:
             yield b""
 
 
-def _tags(level: JpegLevel) -> Tags:
+def _level_tags(level: JpegLevel) -> Tags:
     page = level.page
     tags: Tags = {
         254: (_LONG, (0,)),
@@ -106,33 +106,33 @@ def _tags(level: JpegLevel) -> Tags:
 
 
 def _subsampling(level: JpegLevel) -> tuple[int, int]:
-    """Tell how many pixels a chroma sample spans, by the first tile that can be read; other readers ask for it."""
-    for index in range(min(TILES_LOOKED_AT, level.page.columns * level.page.rows)):
+    """Return the pixels that a chroma sample spans in the first readable tile; other programs read it from a tag."""
+    for index in range(min(MAX_TILES_TRIED, level.page.columns * level.page.rows)):
         try:
             data = level.jpeg(*reversed(divmod(index, level.page.columns)))
             return _SUBSAMPLING[simplejpeg.decode_jpeg_header(data, strict=False)[3]]
         except (CorruptTileError, ValueError, KeyError):
             continue
-    return 2, 2  # what TIFF takes where a page does not say
+    return 2, 2  # TIFF's default where a page has no such tag
 
 
-def _about(slide: Slide, scan: Scan) -> Tags:
-    """Give what only the first page says: that the file is complete, the scale, the colours."""
+def _first_page_tags(slide: Slide, scan: Scan) -> Tags:
+    """Return the tags of the first page only: the mark of a complete file, the scale, the ICC profile."""
     known = {"AppMag": scan.app_mag, "MPP": None if scan.mpp is None else repr(scan.mpp)}
     text = COMPLETE + "".join(f"|{key} = {value}" for key, value in known.items() if value is not None)
-    about: Tags = {270: (_ASCII, text.encode() + b"\0")}
+    tags: Tags = {270: (_ASCII, text.encode() + b"\0")}
     if scan.mpp is not None:
-        about[282] = about[283] = (_RATIONAL, _rational(_UM_PER_CM / scan.mpp))
-        about[296] = (_SHORT, (_CENTIMETRE,))
+        tags[282] = tags[283] = (_RATIONAL, _encode_rational(_UM_PER_CM / scan.mpp))
+        tags[296] = (_SHORT, (_CENTIMETRE,))
     try:
-        about[34675] = (_UNDEFINED, stored_profile(slide))
+        tags[34675] = (_UNDEFINED, stored_profile(slide))
     except ImageNotFoundError:
-        return about
-    return about
+        return tags
+    return tags
 
 
-def _rational(value: float) -> bytes:
-    """Give a resolution in pixels per centimetre as TIFF has it, to about a millionth where it has room."""
+def _encode_rational(value: float) -> bytes:
+    """Return a resolution in pixels per centimetre as a TIFF RATIONAL, to a millionth where the number fits."""
     bottom = 1_000_000
     while round(value * bottom) >= 1 << 32 and bottom > 1:
         bottom //= 10

@@ -1,4 +1,4 @@
-"""Label, thumbnail and macro: read from a slide's file, or made of its pixels, and encoded."""
+"""Label, thumbnail and macro: read from a slide's file, or rendered from its pixels, and encoded."""
 
 import io
 from pathlib import Path
@@ -15,12 +15,12 @@ _QUALITY = 90
 
 
 def read_associated(path: Path) -> dict[str, Image.Image]:
-    """Return the associated images that the slide has, by name, as RGB; damaged ones are left out."""
+    """Return the slide's associated images, by name, as RGB; damaged images are left out."""
     return reader_of(path, strict=False).associated_images()
 
 
 def make_thumbnail(slide: Slide) -> Image.Image:
-    """Make a thumbnail of at most ``THUMBNAIL_SIDE_PX`` from the slide's own pixels."""
+    """Return a thumbnail of at most ``THUMBNAIL_SIDE_PX``, rendered from the slide's pixels; white if damaged."""
     level_dz = min(slide.max_level, THUMBNAIL_SIDE_PX.bit_length() - 1)
     width_px, height_px = slide.grid.level_size(level_dz)
     try:
@@ -30,7 +30,7 @@ def make_thumbnail(slide: Slide) -> Image.Image:
 
 
 def encode(image: Image.Image) -> bytes:
-    """Encode an associated image as JPEG."""
+    """Return an associated image encoded as JPEG."""
     out = io.BytesIO()
     image.save(out, "JPEG", quality=_QUALITY, subsampling=0)
     return out.getvalue()

@@ -1,7 +1,7 @@
-"""A slide's three colours as OMERO's channels: which are on, how their values are spread, and what colour each adds.
+"""A slide's three colours as OMERO's channels: which are active, how values are mapped, and the colour each adds.
 
-A channel's value goes through its window (start is dark, end is full), its curve, and is inverted where that is asked
-for; then each channel adds its colour, as much as its value says. Source: OMERO's rendering engine, as described in
+A channel's value is mapped by its window (start is dark, end is full) and its curve, and inverted on request; then
+each channel adds its colour in proportion to that value. Source: OMERO's rendering engine, as described in
 "OMERO.server rendering" of the OMERO developer documentation; 8 bits a channel.
 """
 
@@ -20,7 +20,7 @@ Color = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One channel's settings; ``color`` is red, green, blue and opacity, 0 to 255."""
+    """Settings of a channel; ``color`` is red, green, blue and opacity, 0 to 255."""
 
     color: Color
     start: float = 0.0
@@ -39,16 +39,16 @@ class Channel:
             raise InvalidQueryError(f"a quantization coefficient is above 0 and at most {MAX_COEFFICIENT:g}")
 
     def table(self) -> bytes:
-        """Give what the channel's value becomes, for each value that a pixel can have."""
+        """Return the channel's lookup table: the mapped value for each value that a pixel can have."""
         values = (round_half_up(FULL * self._curve(self._position(value))) for value in range(FULL + 1))
         return bytes(FULL - value if self.inverted else value for value in values)
 
     def _position(self, value: int) -> float:
-        """Tell where in the window a value lies, 0 to 1."""
+        """Return a value's position in the window, 0 to 1."""
         return min(1.0, max(0.0, (value - self.start) / (self.end - self.start)))
 
     def _curve(self, position: float) -> float:
-        """Bend 0 to 1; the curves count from 0 to 255 inside."""
+        """Return a position, 0 to 1, mapped by the family's curve; the curves calculate with 0 to 255 inside."""
         if self.family == "polynomial":
             return float(position**self.coefficient)
         if self.family == "logarithmic":
@@ -61,34 +61,36 @@ class Channel:
 
 
 def round_half_up(value: float) -> int:
-    """Round as OMERO does: a half goes up."""
+    """Return the value rounded as OMERO rounds: a half goes up."""
     return math.floor(value + 0.5)
 
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """How a slide's channels are drawn; ``grey``: the first active one alone, as shades of grey."""
+    """Settings that a slide's channels are drawn with; ``grey``: the first active channel only, in shades of grey."""
 
     channels: tuple[Channel, Channel, Channel]
     grey: bool = False
 
     @property
     def is_identity(self) -> bool:
-        """Tell whether pixels stay as they are; of what ``normal`` gives."""
+        """Whether a rendering returned by ``normal`` leaves all pixels unchanged."""
         return self == NATURAL
 
     def normal(self) -> "Rendering":
-        """Give the same rendering with everything that has no effect as it is by default."""
-        found = tuple(_normal(channel, own) for channel, own in zip(self.channels, PRIMARIES, strict=True))
-        return Rendering((found[0], found[1], found[2]), self.grey)
+        """Return an equivalent rendering in which every setting without effect has its default."""
+        red, green, blue = (
+            _normalize(channel, primary) for channel, primary in zip(self.channels, PRIMARIES, strict=True)
+        )
+        return Rendering((red, green, blue), self.grey)
 
 
-def _normal(channel: Channel, own: Channel) -> Channel:
+def _normalize(channel: Channel, primary: Channel) -> Channel:
     if not channel.active:
-        return replace(own, active=False)
-    straight = channel.family == "polynomial" and channel.coefficient == 1.0
-    if straight or channel.family in {"linear", "logarithmic"}:
-        return replace(channel, coefficient=1.0, family="linear" if straight else channel.family)
+        return replace(primary, active=False)
+    is_linear = channel.family == "polynomial" and channel.coefficient == 1.0
+    if is_linear or channel.family in {"linear", "logarithmic"}:
+        return replace(channel, coefficient=1.0, family="linear" if is_linear else channel.family)
     return channel
 
 
@@ -103,7 +105,7 @@ NATURAL = Rendering(PRIMARIES)
 
 @lru_cache(maxsize=64)
 def tables(rendering: Rendering) -> tuple[tuple[tuple[int, bytes], ...], ...]:
-    """Give, for red, green and blue of the picture, the channels that add to it and what each value adds."""
+    """Return, for red, green and blue of the picture, each channel that adds to it and the table of its amounts."""
     active = [(index, channel) for index, channel in enumerate(rendering.channels) if channel.active]
     if rendering.grey:
         first = tuple((index, channel.table()) for index, channel in active[:1])
@@ -111,12 +113,14 @@ def tables(rendering: Rendering) -> tuple[tuple[tuple[int, bytes], ...], ...]:
     added = [(index, channel.table(), channel.color) for index, channel in active]
     return tuple(
         tuple(
-            (index, _share(table, color, part)) for index, table, color in added if color[part] and color[3]
+            (index, _scale_table(table, color, part))
+            for index, table, color in added
+            if color[part] and color[3]
         )
         for part in range(3)
     )
 
 
-def _share(table: bytes, color: Color, part: int) -> bytes:
-    """Give what a channel adds to one part of the picture: rounded down by colour, then by opacity."""
+def _scale_table(table: bytes, color: Color, part: int) -> bytes:
+    """Return the amounts that a channel adds to a primary colour: rounded down by colour, then by opacity."""
     return bytes(value * color[part] // FULL * color[3] // FULL for value in table)

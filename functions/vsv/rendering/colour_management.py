@@ -1,7 +1,7 @@
-"""Whose colours a picture has: those of the scanner, as stored, or sRGB by the slide's ICC profile.
+"""Choice of a picture's colours: the scanner's, as stored, or sRGB by the slide's ICC profile.
 
-What is asked for and what is served, without a pixel: a tile that is passed through needs no colour management, and a
-Lambda function's first answer should not wait for it.
+This module decides without touching pixels: a tile that is passed through needs no colour management, and a Lambda
+function's first answer should not wait for the import of a colour library.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ NAMESPACE = "urn:x-vsv:colour"
 
 
 def effective_intent(slide: Slide, colour: Colour) -> str | None:
-    """Give the intent of the conversion that the slide's pixels get; None where they are served as stored.
+    """Return the rendering intent that the slide's pixels are converted with; None where they are served as stored.
 
-    That is so without a profile that can be used, and where the profile says that the pixels are sRGB already.
+    Pixels are served as stored without a usable profile, and where the profile says that they are sRGB already.
     """
     if colour.icc == PASSTHROUGH or not slide.reader.may_have_profile:
         return None
@@ -30,10 +30,10 @@ def effective_intent(slide: Slide, colour: Colour) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class ColourState:
-    """What a slide says of its colours, and what is served.
+    """A slide's colours, and the colours served.
 
-    ``profile`` is the profile's name, None where the slide has none that can be used. ``intent`` is that of the
-    conversion to sRGB; None where pixels are served as stored.
+    ``profile`` is the name of the slide's profile, None without a usable profile. ``intent`` is the rendering intent
+    of the conversion to sRGB; None where pixels are served as stored.
     """
 
     profile: str | None
@@ -41,7 +41,7 @@ class ColourState:
     intent: str | None
 
     def __str__(self) -> str:
-        """Say it as the header ``x-vsv-icc`` does: ``none``, ``srgb``, ``passthrough`` or ``srgb; intent=…``."""
+        """Return the value of the header ``x-vsv-icc``: ``none``, ``srgb``, ``passthrough`` or ``srgb; intent=…``."""
         if self.profile is None:
             return "none"
         if self.is_srgb:
@@ -49,7 +49,7 @@ class ColourState:
         return PASSTHROUGH if self.intent is None else f"{SRGB}; intent={self.intent}"
 
     def attributes(self) -> str:
-        """Give the same as attributes of an XML element, in a namespace of their own; nothing without a profile."""
+        """Return the state as attributes of an XML element, in their own namespace; empty without a profile."""
         if self.profile is None:
             return ""
         from xml.sax.saxutils import quoteattr  # noqa: PLC0415  cold start: brings urllib, and a tile needs none
@@ -58,7 +58,7 @@ class ColourState:
 
 
 def colour_state(slide: Slide, colour: Colour) -> ColourState:
-    """Tell what colours a slide has, and which are served where ``colour`` is asked for."""
+    """Return a slide's colours, and the colours served when ``colour`` is requested."""
     none = ColourState(None, is_srgb=False, intent=None)
     if not slide.reader.may_have_profile:
         return none

@@ -1,4 +1,4 @@
-"""Whose colours are asked for: the scanner's, as stored, or sRGB by the slide's ICC profile."""
+"""Requested colours of a picture: the scanner's, as stored, or sRGB by the slide's ICC profile."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ INTENTS = ("perceptual", "relative", "saturation", "absolute")
 
 @dataclass(frozen=True, slots=True)
 class Colour:
-    """The colours wanted. ``intent`` is the rendering intent; None means the one that the profile recommends."""
+    """Requested colours. ``intent`` is the rendering intent; None means the intent that the profile recommends."""
 
     icc: str = PASSTHROUGH
     intent: str | None = None
@@ -28,6 +28,6 @@ class Colour:
 AS_STORED = Colour()
 
 
-def colour_asked(query: Mapping[str, str], default: str) -> Colour:
-    """Read ``icc`` and ``intent`` of a query, or the deployment's default; raises InvalidQueryError."""
+def parse_colour(query: Mapping[str, str], default: str) -> Colour:
+    """Return the colours that a query's ``icc`` and ``intent`` request, or the default; raise InvalidQueryError."""
     return Colour(query.get("icc") or default, query.get("intent") or None)

@@ -14,23 +14,23 @@ from vsv.slides.slide import Slide
 
 @dataclass(frozen=True, slots=True)
 class Coding:
-    """How pixels are encoded: libjpeg's quality and chroma subsampling."""
+    """Parameters of a JPEG encoding: libjpeg's quality and chroma subsampling."""
 
     quality: int
     chroma: str
 
 
-# Rendered levels hold pixels that are averages already: what dzsave and other viewers use, a little finer.
+# Rendered levels hold pixels that are averages already: the quality of dzsave and other viewers, a little finer.
 REDUCED = Coding(80, "420")
 # Full resolution of slides that cannot be passed through (JPEG 2000): these pixels are the diagnosis.
 FULL = Coding(90, "444")
-# Cropped edge tiles, other cuts of stored tiles, and pixels in other colours are coded a second time: no visible
-# second loss.
+# Cropped edge tiles, regions across stored tiles, and colour-converted pixels are encoded a second time: that adds
+# no visible loss.
 RECODED = Coding(99, "444")
 
 
 def encode_jpeg(pixels: Pixels, coding: Coding) -> bytes:
-    """Encode as baseline JPEG."""
+    """Return pixels encoded as baseline JPEG."""
     data: bytes = simplejpeg.encode_jpeg(
         np.ascontiguousarray(pixels), coding.quality, colorspace="RGB", colorsubsampling=coding.chroma
     )
@@ -38,16 +38,16 @@ def encode_jpeg(pixels: Pixels, coding: Coding) -> bytes:
 
 
 def rendered_coding(slide: Slide, level_dz: int) -> Coding:
-    """Give the coding of a level that the original cannot give verbatim.
+    """Return the coding of a level that the original does not hold verbatim.
 
-    Fine as well for the small levels from which still smaller ones are rendered, so that losses do not add up.
+    The coding is fine as well for small levels from which smaller levels are rendered, so that losses do not add up.
     """
     is_near = any(0 < native - level_dz < MAX_DCT_SHIFT for native in (*slide.native, slide.max_level))
     return REDUCED if is_near else FULL
 
 
 def encode_png(pixels: Pixels) -> bytes:
-    """Encode without loss; the light compression of a picture made to be shown once."""
+    """Return pixels encoded as PNG, lightly compressed, because such a picture is made to be shown once."""
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG", compress_level=1)
     return out.getvalue()

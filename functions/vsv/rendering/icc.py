@@ -1,6 +1,6 @@
-"""A slide's ICC profile: found, judged, and applied by littlecms.
+"""A slide's ICC profile: read, checked, and applied by littlecms.
 
-Profiles are hostile until they have been read: a damaged one costs a line in the log and never an error.
+Profiles are untrusted input until they have been read: a damaged profile costs a line in the log and never an error.
 Sources: ICC.1:2022, section 7 (header); TIFF tag 34675 (ICC profile, embedded as ICC.1 Annex B says).
 """
 
@@ -33,22 +33,22 @@ Pixels = npt.NDArray[np.uint8]
 
 # Scanners' profiles have 1 kB (matrix) to 1 MB (tables).
 MAX_BYTES = 4 << 20
-# Slides whose profile is kept; those of one scanner share one, with its transforms.
-MAX_KEPT = 32
-# Rows converted at a time: littlecms's picture takes 8 bytes a pixel beside ours.
+# Slides whose profile is cached; slides of a scanner share an open profile and its transforms.
+MAX_CACHED = 32
+# Rows converted at a time: littlecms's picture takes 8 bytes a pixel in addition to ours.
 STRIP_PX = 512
 MAX_NAME = 100
 
 
 class Profile:
-    """A profile that was opened, and its transforms to sRGB, each built once.
+    """An open ICC profile, and its transforms to sRGB, each built once.
 
-    ``name`` is its description; ``intent`` the one that its maker recommends; ``is_srgb`` tells that sRGB is what it
-    describes, within one grey level.
+    ``name`` is the profile's description; ``intent`` the rendering intent that the profile recommends; ``is_srgb``
+    whether the profile describes sRGB, within one grey level.
     """
 
     def __init__(self, data: bytes) -> None:
-        """Open and judge a profile; raises ValueError or PyCMSError where it cannot be used."""
+        """Open and check a profile; raise ValueError or PyCMSError where the profile cannot be used."""
         from PIL import ImageCms  # noqa: PLC0415
 
         _check_header(data)
@@ -64,7 +64,7 @@ class Profile:
         self.is_srgb = bool(np.abs(converted.astype(int) - grid).max() <= 1)
 
     def allows(self, intent: str) -> bool:
-        """Tell whether there is a way to sRGB by an intent: each may have a table of its own, and that be damaged."""
+        """Return whether the profile converts to sRGB by an intent: each may have its own table, perhaps damaged."""
         from PIL.ImageCms import PyCMSError  # noqa: PLC0415
 
         if intent in self._damaged:
@@ -80,7 +80,7 @@ class Profile:
         return True
 
     def convert(self, pixels: Pixels, intent: str) -> Pixels:
-        """Give (height, width, 3) pixels as sRGB; raises PyCMSError for an intent that is not allowed."""
+        """Return (height, width, 3) pixels as sRGB; raise PyCMSError for an intent that is not allowed."""
         transform = self._transform(intent)
         out = np.empty_like(pixels)
         for top in range(0, pixels.shape[0], STRIP_PX):
@@ -93,23 +93,23 @@ class Profile:
             check_may_wait()
         with self._lock:  # one thread builds, which takes up to 100 ms, the others wait
             if intent not in self._transforms:
-                self._transforms[intent] = _built(self._handle, intent)
+                self._transforms[intent] = _build_transform(self._handle, intent)
             return self._transforms[intent]
 
 
-def _built(handle: "ImageCmsProfile", intent: str) -> "ImageCmsTransform":
-    """Build a transform to sRGB; raises PyCMSError where the profile's tables are damaged."""
+def _build_transform(handle: "ImageCmsProfile", intent: str) -> "ImageCmsTransform":
+    """Return a transform to sRGB; raise PyCMSError where the profile's tables are damaged."""
     from PIL import ImageCms  # noqa: PLC0415
 
-    # Without its cache of one pixel littlecms keeps nothing in a transform: threads may share it. The finer grid
-    # halves what tables lose between its points, for 30 ms at the building. White is what the profile says.
+    # Without its cache of one pixel littlecms keeps no state in a transform: threads may share it. The finer grid
+    # halves the tables' error between its points, for 30 ms when the transform is built. White is the profile's.
     flags = ImageCms.Flags.NOCACHE | ImageCms.Flags.HIGHRESPRECALC | ImageCms.Flags.NOWHITEONWHITEFIXUP
     number = ImageCms.Intent(INTENTS.index(intent))
     return ImageCms.buildTransform(handle, ImageCms.createProfile("sRGB"), "RGB", "RGB", number, flags)
 
 
 def _check_header(data: bytes) -> None:
-    """Raise ValueError for what littlecms need not see."""
+    """Raise ValueError for data that is no complete RGB profile, before littlecms reads it."""
     if len(data) < 132 or data[36:40] != b"acsp" or int.from_bytes(data[:4]) > len(data):
         raise ValueError("this is no ICC profile, or not all of one")
     if data[16:20] != b"RGB ":
@@ -122,38 +122,38 @@ def _printable(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def _grid() -> Pixels:
-    """Give every combination of 18 levels of red, green and blue, as a picture."""
+    """Return a picture of every combination of 18 levels of red, green and blue."""
     steps = np.arange(0, 256, 15).astype(np.uint8)
     return np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(len(steps), -1, 3)
 
 
 def profile_of(slide: Slide) -> Profile | None:
-    """Give the slide's profile; None where it has none, or one that cannot be used."""
+    """Return the slide's profile; None where the slide has no profile, or none that can be used."""
     return _profile_at(slide.reader, slide.stamp)
 
 
-@lru_cache(maxsize=MAX_KEPT)
+@lru_cache(maxsize=MAX_CACHED)
 def _profile_at(reader: SlideReader, _stamp: str) -> Profile | None:
     check_may_wait()
-    data = _read(reader)
-    return None if data is None else _shared(data)
+    data = _read_profile(reader)
+    return None if data is None else _open_shared(data)
 
 
 _lock = Lock()
 _profiles: WeakValueDictionary[bytes, Profile] = WeakValueDictionary()
 
 
-def _shared(data: bytes) -> Profile | None:
-    """Open a profile, unless one of the same content is open already."""
+def _open_shared(data: bytes) -> Profile | None:
+    """Return the open profile of this content, opened now if needed; None where it cannot be used."""
     digest = hashlib.sha256(data).digest()
     with _lock:
-        found = _profiles.get(digest)
-        if found is None and (found := _opened(data)) is not None:
-            _profiles[digest] = found
-        return found
+        profile = _profiles.get(digest)
+        if profile is None and (profile := _open_profile(data)) is not None:
+            _profiles[digest] = profile
+        return profile
 
 
-def _opened(data: bytes) -> Profile | None:
+def _open_profile(data: bytes) -> Profile | None:
     from PIL.ImageCms import PyCMSError  # noqa: PLC0415
 
     try:
@@ -163,14 +163,14 @@ def _opened(data: bytes) -> Profile | None:
         return None
 
 
-def converted(slide: Slide, pixels: Pixels, intent: str) -> Pixels:
-    """Give the slide's pixels as sRGB; as they are, should its profile be gone since the intent was found."""
+def convert_pixels(slide: Slide, pixels: Pixels, intent: str) -> Pixels:
+    """Return the slide's pixels as sRGB; unchanged if its profile was removed since the intent was chosen."""
     profile = profile_of(slide)
     return pixels if profile is None else profile.convert(pixels, intent)
 
 
-def converted_jpeg(slide: Slide, data: bytes, intent: str) -> bytes:
-    """Give a JPEG of the slide's, its thumbnail, as sRGB; raises CorruptTileError where it cannot be decoded."""
+def convert_jpeg(slide: Slide, data: bytes, intent: str) -> bytes:
+    """Return a JPEG of the slide, its thumbnail, as sRGB; raise CorruptTileError where it cannot be decoded."""
     from vsv.rendering.encoding import RECODED, encode_jpeg  # noqa: PLC0415
 
     try:
@@ -178,28 +178,28 @@ def converted_jpeg(slide: Slide, data: bytes, intent: str) -> bytes:
             picture = np.asarray(image.convert("RGB"))
     except OSError as error:
         raise CorruptTileError("the stored picture is damaged") from error
-    return encode_jpeg(converted(slide, picture, intent), RECODED)
+    return encode_jpeg(convert_pixels(slide, picture, intent), RECODED)
 
 
 def stored_profile(slide: Slide) -> bytes:
-    """Give the slide's profile for whoever wants the file; raises ImageNotFoundError without one."""
-    data = _read(slide.reader)
+    """Return the bytes of the slide's profile as stored; raise ImageNotFoundError for a slide without a profile."""
+    data = _read_profile(slide.reader)
     if data is None:
         raise ImageNotFoundError("this slide has no ICC profile")
     return data
 
 
-def _read(reader: SlideReader) -> bytes | None:
-    """Return the stored profile; None where there is none, or one that cannot be read."""
+def _read_profile(reader: SlideReader) -> bytes | None:
+    """Return the stored profile; None where the slide has no profile, or none that can be read."""
     try:
-        return reader.icc_profile(_checked_size)
+        return reader.icc_profile(_check_size)
     except ValueError as error:
         log.warning("colours are served as stored: %s", error)
         return None
 
 
-def _checked_size(size: int) -> int:
-    """Give a profile's size back; raises ValueError where no profile is that large."""
+def _check_size(size: int) -> int:
+    """Return a profile's size unchanged; raise ValueError where no scanner's profile is that large."""
     if size > MAX_BYTES:
         raise ValueError(f"an ICC profile of {size} bytes is no scanner's")
     return size

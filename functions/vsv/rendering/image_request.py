@@ -1,4 +1,4 @@
-"""A picture asked of a slide, whatever the protocol: a region, drawn at a size, then mirrored, turned and toned.
+"""A picture requested of a slide, by any protocol: a region, drawn at a size, then mirrored, rotated and toned.
 
 Arithmetic only. The order of the steps is that of the IIIF Image API 3.0, section 4: region, size, rotation,
 quality, format.
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from vsv.errors import InvalidQueryError, TooLargeError
 from vsv.slides.deepzoom_grid import Grid, shrunk
 
-# 4096×4096: what a screen of today shows four times over, drawn in about a second.
+# 4096×4096: four times the pixels of a current screen, drawn in about a second.
 MAX_AREA_PX = 1 << 24
 MAX_SIDE_PX = 1 << 14
-# What a picture of that area is made from, four pixels for one of its own, and a little for the filter's reach.
+# Source pixels of a picture of that area: four for each of its pixels, and some for the filter's reach.
 MAX_SOURCE_PX = 5 * MAX_AREA_PX
-# The filter reaches two pixels to each side, of the picture's own where it is made smaller.
+# The filter reaches two pixels to each side: of the picture where that is smaller than its source.
 SUPPORT = 2
 QUALITIES = ("color", "gray", "bitonal")
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is asked: a box at full resolution and the size that it is drawn at, before it is turned.
+    """A requested picture: a box at full resolution and the size that the box is drawn at, before rotation.
 
     ``rotation`` is in degrees clockwise, after mirroring left to right if ``mirrored``, top to bottom if ``flipped``.
     """
@@ -48,12 +48,12 @@ class View:
 
     @property
     def is_upright(self) -> bool:
-        """Tell whether the picture is neither mirrored nor turned."""
+        """Whether the picture is neither mirrored nor rotated."""
         return not (self.mirrored or self.flipped or self.rotation)
 
 
 def check_area(width_px: int, height_px: int) -> None:
-    """Raise TooLargeError for a picture beyond the limits, before any memory is spent."""
+    """Raise TooLargeError for a picture beyond the limits, before memory is allocated for the picture."""
     if max(width_px, height_px) > MAX_SIDE_PX:
         raise TooLargeError(f"{width_px}×{height_px} pixels: a side may have at most {MAX_SIDE_PX}")
     if width_px * height_px > MAX_AREA_PX:
@@ -61,7 +61,7 @@ def check_area(width_px: int, height_px: int) -> None:
 
 
 def turned_size(width_px: int, height_px: int, rotation: float) -> tuple[int, int]:
-    """Give the size of the upright frame around a picture that was turned by ``rotation`` degrees."""
+    """Return the size of the upright frame around a picture that was rotated by ``rotation`` degrees."""
     angle = math.radians(rotation)
     sine, cosine = abs(math.sin(angle)), abs(math.cos(angle))
     return (
@@ -71,10 +71,10 @@ def turned_size(width_px: int, height_px: int, rotation: float) -> tuple[int, in
 
 
 def halvings(view: View, grid: Grid) -> int:
-    """Tell how often full resolution is halved for what is drawn: it stays at least as fine, within reason.
+    """Return how often full resolution is halved before drawing; the level is at least as fine as the picture.
 
-    A picture that is squeezed far more in one direction than in the other would be made from all of the slide: it is
-    made from a coarser level.
+    A picture that is reduced far more in one direction than in the other would need all of the slide's pixels: such
+    a picture is made from a coarser level.
     """
     scale = min(view.width_l0 // view.width_px, view.height_l0 // view.height_px)
     shift = max(0, scale.bit_length() - 1)
@@ -84,43 +84,43 @@ def halvings(view: View, grid: Grid) -> int:
 
 
 def _source_px(view: View) -> int:
-    """Give how many pixels of full resolution the filter sees."""
+    """Return the number of pixels of full resolution that the filter reads."""
     wide = view.width_l0 + 2 * SUPPORT * view.width_l0 // view.width_px
     high = view.height_l0 + 2 * SUPPORT * view.height_l0 // view.height_px
     return wide * high
 
 
 def level_box(view: View, grid: Grid) -> tuple[int, tuple[int, int, int, int]] | None:
-    """Give the Deep Zoom level and box whose pixels the picture is made of one for one; None where it is scaled.
+    """Return the Deep Zoom level and box that have the picture's pixels one for one; None for a scaled picture.
 
-    A box at the slide's right or bottom edge may end in a pixel that is not whole, as the level itself does.
+    A box at the slide's right or bottom edge may end in a partial pixel, as the level itself does.
     """
     size = view.width_px, view.height_px
     for shift in range(grid.level_count):
         if (shrunk(view.width_l0, shift), shrunk(view.height_l0, shift)) == size:
-            return _aligned(view, grid, shift)
+            return _aligned_box(view, grid, shift)
     return None
 
 
-def _aligned(view: View, grid: Grid, shift: int) -> tuple[int, tuple[int, int, int, int]] | None:
+def _aligned_box(view: View, grid: Grid, shift: int) -> tuple[int, tuple[int, int, int, int]] | None:
     step = 1 << shift
     right, bottom = view.left_l0 + view.width_l0, view.top_l0 + view.height_l0
-    starts = view.left_l0 % step == view.top_l0 % step == 0
-    ends = right in {right // step * step, grid.width_px} and bottom in {
+    starts_aligned = view.left_l0 % step == view.top_l0 % step == 0
+    ends_aligned = right in {right // step * step, grid.width_px} and bottom in {
         bottom // step * step,
         grid.height_px,
     }
-    if not (starts and ends):
+    if not (starts_aligned and ends_aligned):
         return None
     left, top = view.left_l0 >> shift, view.top_l0 >> shift
     return grid.max_level - shift, (left, top, left + view.width_px, top + view.height_px)
 
 
 def stored_tile(view: View, grid: Grid) -> tuple[int, int, int] | None:
-    """Give the Deep Zoom level, column and row of the tile that the picture is; None where it is none."""
-    found = level_box(view, grid)
-    if found is None or not view.is_upright or view.quality != "color":
+    """Return the Deep Zoom level, column and row of the tile that equals the picture; None where no tile does."""
+    level_and_box = level_box(view, grid)
+    if level_and_box is None or not view.is_upright or view.quality != "color":
         return None
-    level_dz, box = found
+    level_dz, box = level_and_box
     col, row = box[0] // grid.tile_size, box[1] // grid.tile_size
     return (level_dz, col, row) if grid.tile_box(level_dz, col, row) == box else None

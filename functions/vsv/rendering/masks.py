@@ -1,7 +1,7 @@
-"""Masks of slides, such as a segmentation gives: one PNG beside the slide, found by the number of its shape.
+"""Masks of slides, such as those of a segmentation: each a PNG in the slide's folder, named by its shape's number.
 
 ``slides/{ImageID}/mask-{shape}.png`` has a bit a pixel: 0 is transparent, 1 the mask's colour, which its palette
-holds. ``shapes/{shape}`` holds the ImageID, and stays when the slide is deleted: a number means one shape for ever.
+holds. ``shapes/{shape}`` holds the ImageID, and stays when the slide is deleted: a number is never used again.
 """
 
 import io
@@ -28,18 +28,19 @@ _FOREIGN = "the mask's file is not one that was stored here"
 Bits = npt.NDArray[np.bool_]
 
 MAX_NUMBER = 1 << 53
-# A mask of as many pixels as a picture may have, which compresses not at all, is 2 MiB.
+# A mask of as many pixels as a picture may have, if incompressible, has 2 MiB.
 MAX_BYTES = 4 << 20
 # Pillow's modes with one number a pixel, which may be 0 and 1 or the labels of a segmentation.
 _SINGLE = {"1", "L", "I", "I;16", "F"}
-# What OMERO fills a mask with that has no colour.
+# The colour of a mask without a colour in OMERO.
 YELLOW: Color = (255, 255, 0, 255)
 
 
 def store_mask(files: SlideFiles, image_id: str, shape: int, bits: Bits, color: Color = YELLOW) -> None:
-    """Store a mask, (height, width), or replace the same shape's.
+    """Write a mask, (height, width), to the slide's folder; replace an earlier mask of the same shape.
 
-    Raises SlideNotFoundError, TooLargeError, and AlreadyExistsError where the shape is another slide's.
+    Raises SlideNotFoundError, TooLargeError, BadRequestError for an invalid number or an empty mask, and
+    AlreadyExistsError where the shape's number belongs to another slide.
     """
     if not 0 < shape < MAX_NUMBER:
         raise BadRequestError("a shape's number is a whole number above 0")
@@ -50,11 +51,14 @@ def store_mask(files: SlideFiles, image_id: str, shape: int, bits: Bits, color: 
         raise SlideNotFoundError("slide not found")
     if claim(files.mask_owner(shape), image_id) != image_id:
         raise AlreadyExistsError("this shape's number belongs to another slide")
-    atomic_write.write(files.mask(image_id, shape), _encoded(bits, color))
+    atomic_write.write(files.mask(image_id, shape), _encode_mask(bits, color))
 
 
 def import_mask(files: SlideFiles, image_id: str, shape: int, picture: Path, color: Color = YELLOW) -> None:
-    """Store a picture as a mask: what is not black belongs to it; raises BadRequestError as well."""
+    """Write a picture as a mask: pixels that are not black belong to it.
+
+    Raises BadRequestError for a picture that cannot be read, and what ``store_mask`` raises.
+    """
     try:
         with Image.open(picture) as image:
             check_area(*image.size)
@@ -66,7 +70,7 @@ def import_mask(files: SlideFiles, image_id: str, shape: int, picture: Path, col
 
 
 def read_mask(files: SlideFiles, shape: int) -> bytes:
-    """Give a stored mask as a PNG; raises ImageNotFoundError, also while its slide is deleted."""
+    """Return a stored mask as a PNG; raise ImageNotFoundError, also while its slide is deleted."""
     image_id = read_owner(files.mask_owner(shape))
     if image_id is None:
         raise ImageNotFoundError("no mask has this number")
@@ -80,7 +84,10 @@ def read_mask(files: SlideFiles, shape: int) -> bytes:
 
 
 def changed_mask(png: bytes, color: Color | None, mirrored: bool, flipped: bool) -> bytes:
-    """Give a stored mask in another colour, mirrored left to right or flipped top to bottom."""
+    """Return a mask's PNG in another colour, mirrored left to right or flipped top to bottom.
+
+    Raises FileMissingError for a file that is no mask stored here, TooLargeError.
+    """
     try:
         with Image.open(io.BytesIO(png)) as image:
             check_area(*image.size)
@@ -88,10 +95,10 @@ def changed_mask(png: bytes, color: Color | None, mirrored: bool, flipped: bool)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise FileMissingError(_FOREIGN) from error
     bits = bits[:, ::-1] if mirrored else bits
-    return _encoded(bits[::-1] if flipped else bits, color or _color(png))
+    return _encode_mask(bits[::-1] if flipped else bits, color or _read_color(png))
 
 
-def _encoded(bits: Bits, color: Color) -> bytes:
+def _encode_mask(bits: Bits, color: Color) -> bytes:
     image = Image.fromarray(bits.astype(np.uint8), "P")
     image.putpalette([0, 0, 0, *color[:3]])
     out = io.BytesIO()
@@ -99,8 +106,8 @@ def _encoded(bits: Bits, color: Color) -> bytes:
     return out.getvalue()
 
 
-def _color(png: bytes) -> Color:
-    """Read the palette's second entry. Pillow takes an opacity of 10 for a line's end, and the colour for opaque."""
+def _read_color(png: bytes) -> Color:
+    """Return the palette's second entry: Pillow reads an opacity of 10 as a line's end, and the colour as opaque."""
     head = png.partition(b"IDAT")[0]
     palette, opacity = head.partition(b"PLTE")[2][3:6], head.partition(b"tRNS")[2][1:2]
     if len(palette) < 3 or not opacity:

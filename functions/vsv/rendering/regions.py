@@ -1,4 +1,4 @@
-"""Any box of any Deep Zoom level, from the nearest stored level and from just the tiles that it touches.
+"""Pixels of any box of any Deep Zoom level, from the nearest stored level; only tiles that the box touches are read.
 
 Pixels are (height, width, 3) RGB arrays of bytes; a box is left, top, right and bottom in its level's pixels.
 """
@@ -23,20 +23,21 @@ from vsv.slides.slide import Slide
 log = logging.getLogger(__name__)
 
 Box = tuple[int, int, int, int]
-# So many stored tiles are decoded by several threads; rendering a pyramid, which has its own, takes fewer at once.
+# More stored tiles than these are decoded by several threads; pyramid rendering, which has its own threads, asks
+# for fewer at once.
 MANY_TILES = 64
 
 
 def level_tile(slide: Slide, level_dz: int, col: int, row: int) -> Pixels:
-    """Give the pixels of any tile on the slide's own grid, from the best source there is.
+    """Return the pixels of any tile on the slide's own grid, from the best available source.
 
-    Nothing here is remembered: what a tile costs is bounded by ``MAX_SOURCE_TILES`` and the thumbnail.
+    No pixels are cached here: a tile's cost is bounded by ``MAX_SOURCE_TILES`` and the thumbnail.
     """
     return region(slide, level_dz, slide.grid.tile_box(level_dz, col, row))
 
 
 def region(slide: Slide, level_dz: int, box: Box) -> Pixels:
-    """Give a box of a level, which must lie inside it; damaged tiles become background."""
+    """Return the pixels of a box, which must lie inside its level; damaged tiles become background."""
     check_may_wait()
     source_dz = slide.source_level(level_dz)
     if source_dz is not None and source_dz - level_dz <= MAX_DCT_SHIFT:
@@ -44,24 +45,24 @@ def region(slide: Slide, level_dz: int, box: Box) -> Pixels:
     left, top, right, bottom = box
     out = np.empty((bottom - top, right - left, 3), np.uint8)
     for x0, y0, x1, y1 in _grid_parts(box, slide.grid.tile_size):
-        out[y0 - top : y1 - top, x0 - left : x1 - left] = _part(slide, level_dz, (x0, y0, x1, y1))
+        out[y0 - top : y1 - top, x0 - left : x1 - left] = _read_part(slide, level_dz, (x0, y0, x1, y1))
     return out
 
 
 def _grid_parts(box: Box, size: int) -> Iterator[Box]:
-    """Cut a box along the grid of tiles."""
+    """Yield the parts of a box, cut along the grid of tiles."""
     left, top, right, bottom = box
     for y in range(top // size * size, bottom, size):
         for x in range(left // size * size, right, size):
             yield max(x, left), max(y, top), min(x + size, right), min(y + size, bottom)
 
 
-def _part(slide: Slide, level_dz: int, box: Box) -> Pixels:
-    """Give a part of one tile of a level that OpenSlide or an image is read for, or lies far above its source."""
+def _read_part(slide: Slide, level_dz: int, box: Box) -> Pixels:
+    """Return a box within a tile of a level that the slide's reader renders, or that is far above its source."""
     source_dz, total = slide.source_level(level_dz), slide.max_level - level_dz
     shift = slide.reader.halvings(total) if source_dz is None else source_dz - level_dz
     if shift > MAX_DCT_SHIFT:
-        return _far_reduced(slide, level_dz, box, shift)
+        return _reduce_far(slide, level_dz, box, shift)
     try:
         return slide.reader.region(total, box)
     except CorruptTileError as error:
@@ -70,9 +71,9 @@ def _part(slide: Slide, level_dz: int, box: Box) -> Pixels:
         return blank(right - left, bottom - top)
 
 
-def _far_reduced(slide: Slide, level_dz: int, box: Box, shift: int) -> Pixels:
-    """Render a box far above its source: from the thumbnail if that is dear, else by way of a nearer level."""
-    if slide.is_expensive(level_dz, shift) and (part := _from_thumbnail(slide, level_dz, box)) is not None:
+def _reduce_far(slide: Slide, level_dz: int, box: Box, shift: int) -> Pixels:
+    """Return a box far above its source: from the thumbnail if its source is expensive, else from a nearer level."""
+    if slide.is_expensive(level_dz, shift) and (part := _scale_thumbnail(slide, level_dz, box)) is not None:
         return part
     nearer_dz = level_dz + MAX_DCT_SHIFT
     width_px, height_px = slide.grid.level_size(nearer_dz)
@@ -81,8 +82,8 @@ def _far_reduced(slide: Slide, level_dz: int, box: Box, shift: int) -> Pixels:
     return box_reduce(finer, MAX_DCT_SHIFT)
 
 
-def _from_thumbnail(slide: Slide, level_dz: int, box: Box) -> Pixels | None:
-    """Enlarge or reduce a part of the thumbnail; None where there is none, or none that can be read."""
+def _scale_thumbnail(slide: Slide, level_dz: int, box: Box) -> Pixels | None:
+    """Return a box scaled from the thumbnail; None where the thumbnail is missing or cannot be read."""
     left, top, right, bottom = box
     step = 1 << (slide.max_level - level_dz)
     try:
@@ -102,7 +103,7 @@ def _from_thumbnail(slide: Slide, level_dz: int, box: Box) -> Pixels | None:
 
 
 def level_region(level: Level, shift: int, box: Box) -> Pixels:
-    """Give a box of the level that lies ``shift`` halvings, at most three, above a stored one.
+    """Return a box of the Deep Zoom level that is ``shift`` halvings, at most three, above a stored level.
 
     The box counts in Deep Zoom pixels. A stored level that was rounded down is a pixel or two short at the right
     and bottom: its last pixels are repeated there.
@@ -111,17 +112,17 @@ def level_region(level: Level, shift: int, box: Box) -> Pixels:
     left, top = min(box[0], stored[0] - 1), min(box[1], stored[1] - 1)
     right, bottom = max(left + 1, min(box[2], stored[0])), max(top + 1, min(box[3], stored[1]))
     out = np.empty((bottom - top, right - left, 3), np.uint8)
-    _fill(out, level, shift, (left, top, right, bottom))
+    _decode_into(out, level, shift, (left, top, right, bottom))
     return extend(out, box[2] - box[0], box[3] - box[1])
 
 
-def _fill(out: Pixels, level: Level, shift: int, box: Box) -> None:
-    """Decode the stored tiles under a box into ``out``."""
+def _decode_into(out: Pixels, level: Level, shift: int, box: Box) -> None:
+    """Write the pixels of the stored tiles under a box into ``out``."""
     left, top, right, bottom = box
     side = level.tile_size >> shift
 
-    def place(at: tuple[int, int]) -> None:
-        col, row = at
+    def decode_tile(col_row: tuple[int, int]) -> None:
+        col, row = col_row
         part = _pixels_or_background(level, col, row, shift)
         x0, y0 = max(left, col * side), max(top, row * side)
         x1, y1 = min(right, col * side + part.shape[1]), min(bottom, row * side + part.shape[0])
@@ -129,17 +130,17 @@ def _fill(out: Pixels, level: Level, shift: int, box: Box) -> None:
         out[y0 - top : y1 - top, x0 - left : x1 - left] = inner
 
     columns, rows = range(left // side, -(-right // side)), range(top // side, -(-bottom // side))
-    places = [(col, row) for row in rows for col in columns]
-    if len(places) <= MANY_TILES:
-        for at in places:
-            place(at)
+    tiles = [(col, row) for row in rows for col in columns]
+    if len(tiles) <= MANY_TILES:
+        for col_row in tiles:
+            decode_tile(col_row)
     else:
-        list(_decoders().map(place, places))
+        list(_decoders().map(decode_tile, tiles))
 
 
 @cache
 def _decoders() -> ThreadPoolExecutor:
-    """Give the threads that decode for large regions: the decoder leaves the GIL."""
+    """Return the threads that decode large regions: the decoder releases the GIL."""
     return ThreadPoolExecutor(os.cpu_count(), "decode")
 
 

@@ -1,7 +1,7 @@
-"""Tiles that had to be drawn, kept for a while: the cropped ones at a level's edges, most of all.
+"""Cache of drawn tiles: mostly the cropped tiles at a level's edges.
 
-Each viewer of a slide asks for them, and each costs as much as fifty that are passed through. A key holds the slide's
-stamp, so that what was drawn of another file is never found.
+Each viewer of a slide asks for those, and each costs as much as fifty tiles that are passed through. A key holds the
+slide's stamp, so that a tile drawn from another file is never served.
 """
 
 from collections import OrderedDict
@@ -12,7 +12,7 @@ MAX_BYTES = 16 << 20
 
 
 class DrawnTiles:
-    """The most recently used tiles, of ``most_bytes`` together."""
+    """Least-recently-used cache of encoded tiles that holds at most ``most_bytes``."""
 
     def __init__(self, most_bytes: int = MAX_BYTES) -> None:
         self._most_bytes, self._bytes = most_bytes, 0
@@ -20,16 +20,16 @@ class DrawnTiles:
         self._lock = Lock()
 
     def get(self, key: Hashable, draw: Callable[[], bytes]) -> bytes:
-        """Give the tile of that key, drawn now where it is not here; two at once may both draw it."""
+        """Return the tile of a key, drawn if it is not cached; two concurrent callers may both draw the tile."""
         with self._lock:
-            if (found := self._tiles.get(key)) is not None:
+            if (cached := self._tiles.get(key)) is not None:
                 self._tiles.move_to_end(key)
-                return found
-        made = draw()
+                return cached
+        tile = draw()
         with self._lock:
-            if key not in self._tiles and len(made) <= self._most_bytes:
-                self._tiles[key] = made
-                self._bytes += len(made)
+            if key not in self._tiles and len(tile) <= self._most_bytes:
+                self._tiles[key] = tile
+                self._bytes += len(tile)
             while self._bytes > self._most_bytes:
                 self._bytes -= len(self._tiles.popitem(last=False)[1])
-        return made
+        return tile

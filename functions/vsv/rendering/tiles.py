@@ -1,4 +1,4 @@
-"""Deep Zoom tiles: passed through where the slide has them, rendered where it does not."""
+"""Deep Zoom tiles: passed through where the slide's file holds them, else rendered."""
 
 import logging
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from vsv.slides.deepzoom_grid import Grid
 from vsv.slides.slide import Slide
 
 # Pixels, decoders and encoders are imported where they are used: a passed-through tile needs none of them, and
-# a Lambda function's first answer should not wait for them.
+# a Lambda function's first answer should not wait for their import.
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ MIN_TILE_SIZE, MAX_TILE_SIZE, MAX_OVERLAP = 64, 2048, 64
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """How a viewer wants its tiles, and in whose colours; None means as the slide has them."""
+    """Tile size, overlap, encoding and colours that a viewer requests; None means the slide's own."""
 
     tile_size: int | None = None
     overlap: int = 0
@@ -40,7 +40,7 @@ class Tiling:
             raise InvalidQueryError("fmt must be one of jpeg, jpg, png")
 
     def grid(self, slide: Slide) -> Grid:
-        """Give the grid that the viewer counts its tiles on."""
+        """Return the grid on which the viewer counts tiles."""
         own = slide.grid
         if self.overlap == own.overlap and (self.tile_size is None or self.tile_size == own.tile_size):
             return own
@@ -53,26 +53,26 @@ OWN_TILING = Tiling()
 def render_tile(
     slide: Slide, level_dz: int, col: int, row: int, fmt: str, tiling: Tiling = OWN_TILING
 ) -> bytes:
-    """Give a tile as an encoded image; raises TileNotFoundError outside the pyramid.
+    """Return a tile as an encoded image; raise TileNotFoundError outside the pyramid.
 
-    ``fmt`` is the encoding: jpeg, jpg or png. Damaged tiles come as background and are logged.
+    ``fmt`` is the encoding: jpeg, jpg or png. Damaged tiles are served as background and logged.
     """
     grid, intent = tiling.grid(slide), effective_intent(slide, tiling.colour)
     if grid is slide.grid and intent is None and fmt != "png":
-        data = _verbatim(slide, level_dz, col, row)
+        data = _read_verbatim(slide, level_dz, col, row)
         if data is not None:
             return data
     box = grid.tile_box(level_dz, col, row)
     if intent is not None:
-        return _converted(slide, level_dz, fmt, box, intent)
+        return _encode_converted(slide, level_dz, fmt, box, intent)
     if grid is slide.grid:
         key = slide.path, slide.stamp, level_dz, col, row, fmt == "png"
-        return _drawn.get(key, lambda: _encoded(slide, level_dz, fmt, col, row))
-    return _encoded_region(slide, level_dz, fmt, box)
+        return _drawn.get(key, lambda: _encode_tile(slide, level_dz, fmt, col, row))
+    return _encode_region(slide, level_dz, fmt, box)
 
 
-def _verbatim(slide: Slide, level_dz: int, col: int, row: int) -> bytes | None:
-    """Give the stored bytes of a tile that lies wholly inside its level, None for all others."""
+def _read_verbatim(slide: Slide, level_dz: int, col: int, row: int) -> bytes | None:
+    """Return the stored bytes of a tile that is wholly inside its level, None for all other tiles."""
     level = slide.levels.get(level_dz)
     if level is None or col < 0 or row < 0:
         return None
@@ -90,14 +90,14 @@ def _verbatim(slide: Slide, level_dz: int, col: int, row: int) -> bytes | None:
 
 @lru_cache(maxsize=8)
 def background_tile(size: int) -> bytes:
-    """Give the tile that stands for a damaged one: white, as glass is."""
+    """Return the tile that is served in place of a damaged tile: white, like empty glass."""
     from vsv.rendering import encoding  # noqa: PLC0415  cold start
     from vsv.slides.pixels import blank  # noqa: PLC0415  cold start
 
     return encoding.encode_jpeg(blank(size, size), encoding.REDUCED)
 
 
-def _encoded(slide: Slide, level_dz: int, fmt: str, col: int, row: int) -> bytes:
+def _encode_tile(slide: Slide, level_dz: int, fmt: str, col: int, row: int) -> bytes:
     from vsv.rendering import encoding, regions  # noqa: PLC0415  cold start
 
     data = regions.level_tile(slide, level_dz, col, row)
@@ -109,15 +109,17 @@ def _encoded(slide: Slide, level_dz: int, fmt: str, col: int, row: int) -> bytes
     )
 
 
-def _encoded_region(slide: Slide, level_dz: int, fmt: str, box: tuple[int, int, int, int]) -> bytes:
+def _encode_region(slide: Slide, level_dz: int, fmt: str, box: tuple[int, int, int, int]) -> bytes:
     from vsv.rendering import encoding, regions  # noqa: PLC0415  cold start
 
     data = regions.region(slide, level_dz, box)
     return encoding.encode_png(data) if fmt == "png" else encoding.encode_jpeg(data, encoding.RECODED)
 
 
-def _converted(slide: Slide, level_dz: int, fmt: str, box: tuple[int, int, int, int], intent: str) -> bytes:
+def _encode_converted(
+    slide: Slide, level_dz: int, fmt: str, box: tuple[int, int, int, int], intent: str
+) -> bytes:
     from vsv.rendering import encoding, icc, regions  # noqa: PLC0415  cold start
 
-    data = icc.converted(slide, regions.region(slide, level_dz, box), intent)
+    data = icc.convert_pixels(slide, regions.region(slide, level_dz, box), intent)
     return encoding.encode_png(data) if fmt == "png" else encoding.encode_jpeg(data, encoding.RECODED)

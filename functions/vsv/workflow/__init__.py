@@ -1,1 +1,1 @@
-"""Review transitions of slides, and the queue of jobs."""
+"""Review transitions of slides, and the job queue."""

@@ -1,6 +1,6 @@
-"""What takes long or may have to wait: asked for once, done by whoever comes first, tried again until it is done.
+"""Queue of jobs for work that takes long or may have to wait: requested once, retried until done.
 
-A job is a record; ``job_runs`` works on it.
+A job is a record; ``lifecycle.job_runner`` of any process runs it.
 """
 
 import secrets
@@ -12,9 +12,9 @@ from vsv.records.models import JobKind, JobRecord, JobState, job_id
 from vsv.services import Services
 from vsv.timestamps import later, now_utc
 
-# A job that is due later than this was put off by a clock that was wrong.
+# A job that is due later than this was postponed by a wrong clock.
 FARTHEST = timedelta(days=1)
-# What moves a slide's files excludes each other; sending reads a record only.
+# Jobs that move a slide's files exclude each other; sending only reads a record.
 OF_FILES = tuple(kind for kind in JobKind if kind is not JobKind.SEND)
 
 
@@ -27,10 +27,10 @@ def request(
     *,
     instead: bool = False,
 ) -> JobRecord:
-    """Ask for a job and give its record; asked for already is as good.
+    """Request a job and return its record; idempotent: a waiting job with the same detail is returned unchanged.
 
-    ``instead``: one that waits and was asked for in another way is replaced. Raises ConflictError where another
-    thing was asked for this slide, AlreadyExistsError where somebody was faster.
+    ``instead``: a waiting job with another detail is replaced. Raises ConflictError where another job waits for this
+    slide, AlreadyExistsError where a concurrent request was faster.
     """
     earlier = services.jobs.get(image_id, kind)
     if earlier is not None and earlier.state is JobState.WAITING:
@@ -41,21 +41,21 @@ def request(
                 "This was already requested for this slide with other options: wait until that is done."
             )
     _check_free(services, image_id, kind)
-    job = _new(image_id, kind, by, detail)
+    job = _new_job(image_id, kind, by, detail)
     services.jobs.start(job, replaces=earlier.run_id if earlier else None)
     return job
 
 
 def _check_free(services: Services, image_id: str, kind: JobKind) -> None:
     others = (other for other in OF_FILES if kind in OF_FILES and other is not kind)
-    for found in filter(None, (services.jobs.get(image_id, other) for other in others)):
-        if found.state is JobState.WAITING:
+    for job in filter(None, (services.jobs.get(image_id, other) for other in others)):
+        if job.state is JobState.WAITING:
             raise ConflictError(
-                f"Another job is in progress for this slide ({found.kind}): wait until that is done."
+                f"Another job is in progress for this slide ({job.kind}): wait until that is done."
             )
 
 
-def _new(image_id: str, kind: JobKind, by: str, detail: Mapping[str, str] | None) -> JobRecord:
+def _new_job(image_id: str, kind: JobKind, by: str, detail: Mapping[str, str] | None) -> JobRecord:
     now = now_utc()
     return JobRecord(
         job_id=job_id(image_id, kind),
@@ -72,7 +72,7 @@ def _new(image_id: str, kind: JobKind, by: str, detail: Mapping[str, str] | None
 
 
 def due(services: Services, kinds: Iterable[JobKind]) -> Iterator[JobRecord]:
-    """Give the jobs of these kinds that are due, the longest waiting first."""
+    """Yield the jobs of these kinds that are due, the longest waiting first."""
     wanted, now, farthest, token = frozenset(kinds), now_utc(), later(FARTHEST), None
     while True:
         page = services.jobs.by_state(JobState.WAITING, 100, token)
@@ -84,5 +84,5 @@ def due(services: Services, kinds: Iterable[JobKind]) -> Iterator[JobRecord]:
 
 
 def slide_jobs(services: Services, image_id: str) -> list[JobRecord]:
-    """Give the latest job of each kind for a slide."""
+    """Return the latest job of each kind for a slide."""
     return [job for kind in JobKind if (job := services.jobs.get(image_id, kind)) is not None]

@@ -1,7 +1,7 @@
-"""What people may change about a slide: which status may follow which, and who may decide it.
+"""Changes that people may make to a slide: which status may follow which, and the role that each requires.
 
-PUBLISHED and ARCHIVED are set and left by jobs that ``life`` asks for, never by hand. SENT, where there is a registry
-to send to, is set once that has taken the slide.
+PUBLISHED and ARCHIVED are set and left by jobs that ``lifecycle.requests`` requests, never by hand. SENT, where a
+registry is configured, is set once that registry has acknowledged the slide.
 
 ====================  =====================  =======================
 from                  Technicians            Admins as well
@@ -15,7 +15,7 @@ ARCHIVED              (nobody)               GOOD DELETED
 DELETED               (nobody)               NEW
 ====================  =====================  =======================
 
-A published slide is withdrawn before it is deleted; a deleted one is looked at anew.
+A published slide is withdrawn before it is deleted; a deleted slide that is brought back is NEW: reviewed again.
 """
 
 from collections.abc import Mapping
@@ -61,13 +61,13 @@ _BY_JOBS = {
     PUBLISHED: "Use Publish or Withdraw instead: publishing needs a name for the copy.",
     ARCHIVED: "Use Archive or Unarchive instead: moving the original takes time.",
 }
-# How often a change that was not decided on a certain version is tried again when others are faster.
+# Attempts of a change, decided again on the current record each time, while concurrent changes are faster.
 ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Decider:
-    """Who changes a slide: a name for its history, and whether an Admin."""
+    """Person who changes a slide: the name for the slide's history, and whether that person is an Admin."""
 
     name: str
     is_admin: bool
@@ -77,44 +77,44 @@ def change(
     services: Services,
     image_id: str,
     changes: Mapping[str, Any],
-    who: Decider,
+    decider: Decider,
     expected_version: int | None = None,
 ) -> SlideRecord:
-    """Change a slide's attributes (None removes) and give its record; without a difference nothing is written.
+    """Change a slide's attributes (None removes) and return its record; without a difference nothing is written.
 
-    Raises SlideNotFoundError, IllegalTransitionError, ForbiddenError, and VersionConflictError where somebody else
-    was faster than ``expected_version``.
+    Raises SlideNotFoundError, IllegalTransitionError, ForbiddenError, and VersionConflictError where the record is
+    no longer at ``expected_version``.
     """
     wanted = {**changes, "status": changes["status"] or NEW} if "status" in changes else changes
     for _ in range(ATTEMPTS):
-        stored = _stored(services, image_id, expected_version)
+        stored = _read_record(services, image_id, expected_version)
         different = {name: value for name, value in wanted.items() if getattr(stored, name) != value}
         if not different:
-            _hide_if_deleted(services, stored)  # a change that was killed may have left the files in sight
+            _hide_if_deleted(services, stored)  # a change that was killed may have left the files visible
             return stored
         status = different.get("status", stored.status)
-        check_transition(stored.status, status, who)
+        check_transition(stored.status, status, decider)
         _check_by_hand(stored, status)
         with suppress(VersionConflictError):
-            return _write(services, stored, different, who)
+            return _write(services, stored, different, decider)
     raise VersionConflictError("Others keep changing this slide: reload it, then try again.")
 
 
-def check_transition(old: Status, new: Status, who: Decider) -> None:
-    """Raise IllegalTransitionError or ForbiddenError unless this status may follow that one, by this decider."""
-    if new == old or new in BY_TECHNICIANS[old] or (who.is_admin and new in BY_ADMINS[old]):
+def check_transition(old: Status, new: Status, decider: Decider) -> None:
+    """Raise IllegalTransitionError or ForbiddenError unless the decider may change a status from old to new."""
+    if new == old or new in BY_TECHNICIANS[old] or (decider.is_admin and new in BY_ADMINS[old]):
         return
     if new in BY_ADMINS[old]:
         raise ForbiddenError(f"Only Admins may change the status from {old} to {new}.")
     if new is SENT and GOOD in BY_TECHNICIANS[old]:
         raise IllegalTransitionError(f"Mark the slide {GOOD} before sending it.")
-    allowed = BY_TECHNICIANS[old] + (BY_ADMINS[old] if who.is_admin else ())
+    allowed = BY_TECHNICIANS[old] + (BY_ADMINS[old] if decider.is_admin else ())
     may = ", ".join(allowed) if allowed else "none, except for Admins"
     raise IllegalTransitionError(f"The status cannot change from {old} to {new}. Allowed: {may}.")
 
 
 def _check_by_hand(stored: SlideRecord, status: Status) -> None:
-    """Raise IllegalTransitionError for what only jobs do, ConflictError where a deletion would leave a copy out."""
+    """Raise IllegalTransitionError for a status that only jobs set, ConflictError for deleting a published slide."""
     by_job = _BY_JOBS.get(status) or _BY_JOBS.get(stored.status)
     if by_job and status not in {stored.status, DELETED}:
         raise IllegalTransitionError(by_job)
@@ -122,7 +122,7 @@ def _check_by_hand(stored: SlideRecord, status: Status) -> None:
         raise ConflictError("This slide is published: withdraw its copy before deleting it.")
 
 
-def _stored(services: Services, image_id: str, expected_version: int | None) -> SlideRecord:
+def _read_record(services: Services, image_id: str, expected_version: int | None) -> SlideRecord:
     stored = services.slides.get(image_id)
     if stored is None:
         raise SlideNotFoundError("Slide not found.")
@@ -135,39 +135,44 @@ def _stored(services: Services, image_id: str, expected_version: int | None) -> 
 
 
 def _write(
-    services: Services, stored: SlideRecord, different: Mapping[str, Any], who: Decider
+    services: Services, stored: SlideRecord, different: Mapping[str, Any], decider: Decider
 ) -> SlideRecord:
-    """Write what was decided on the record as it was read; a slide's files follow its status."""
+    """Write the changes to the record at the version read; hide or bring back files as the status demands."""
     status, changes = different.get("status", stored.status), dict(different)
     if status is SENT and stored.status is not SENT and services.settings.sending:
-        return _to_send(services, stored, changes, who)
+        return _request_sending(services, stored, changes, decider)
     if stored.status is DELETED and status is not DELETED:
-        return _bring_back(services, stored, changes | {"deleted_at": None}, who)
+        return _bring_back(services, stored, changes | {"deleted_at": None}, decider)
     if status is DELETED and stored.status is not DELETED:
         changes["deleted_at"] = now_utc()
     if status is not stored.status and stored.delivery == "WAITING":
-        changes["delivery"] = None  # it was to be sent, and is no longer
-    # Always on the version that was looked at: a status that is legal now may not be in a moment.
-    record = services.slides.update(stored.image_id, changes, by=who.name, expected_version=stored.version)
+        changes["delivery"] = None  # the slide was marked for sending, and no longer is
+    # Always on the version that was checked: a transition that is legal now may not be in a moment.
+    record = services.slides.update(
+        stored.image_id, changes, by=decider.name, expected_version=stored.version
+    )
     _hide_if_deleted(services, record)
     return record
 
 
-def _to_send(
-    services: Services, stored: SlideRecord, different: Mapping[str, Any], who: Decider
+def _request_sending(
+    services: Services, stored: SlideRecord, different: Mapping[str, Any], decider: Decider
 ) -> SlideRecord:
-    """Let a slide be sent; its status waits for the registry's word. Asking again finishes what a kill left."""
+    """Mark a slide for delivery and request the job; the status follows the registry's acknowledgement.
+
+    Idempotent: a second call completes what a crash interrupted.
+    """
     changes = {name: value for name, value in different.items() if name != "status"}
     if stored.delivery != "WAITING":
         changes["delivery"] = "WAITING"
     record = stored
     if changes:
         record = services.slides.update(
-            stored.image_id, changes, by=who.name, expected_version=stored.version
+            stored.image_id, changes, by=decider.name, expected_version=stored.version
         )
-    # What is sent is fixed with its first attempt: another version of the record is another delivery.
+    # The document sent is fixed with the first attempt: another version of the record is another delivery.
     version = {"version": str(record.version)}
-    job_queue.request(services, stored.image_id, JobKind.SEND, who.name, version, instead=True)
+    job_queue.request(services, stored.image_id, JobKind.SEND, decider.name, version, instead=True)
     return record
 
 
@@ -176,17 +181,18 @@ def _hide_if_deleted(services: Services, record: SlideRecord) -> None:
         return
     with suppress(SlideNotFoundError):  # a record without files has nothing to hide
         services.files.hide(record.image_id)
-        now = services.slides.get(record.image_id)
-        if now is not None and now.status is not DELETED:  # brought back before it was hidden
+        current = services.slides.get(record.image_id)
+        if current is not None and current.status is not DELETED:  # brought back before it was hidden
             services.files.unhide(record.image_id)
 
 
 def _bring_back(
-    services: Services, stored: SlideRecord, changes: Mapping[str, Any], who: Decider
+    services: Services, stored: SlideRecord, changes: Mapping[str, Any], decider: Decider
 ) -> SlideRecord:
-    """Bring a deleted slide's files back, then its record; a purge that begins now finds both or neither.
+    """Bring a deleted slide's files back, then its record; a purge that starts meanwhile finds both or neither.
 
-    Raises UnavailableError where somebody is at work on them.
+    Raises UnavailableError where another process holds the slide's lock, SlideNotFoundError where the files were
+    purged, ConflictError where a purge waits.
     """
     image_id = stored.image_id
     with locked(services.files, image_id):
@@ -196,6 +202,6 @@ def _bring_back(
         if purge is not None and purge.state is JobState.WAITING:
             raise ConflictError("This slide is being purged: it cannot be undeleted.")
         services.files.unhide(image_id)
-        record = services.slides.update(image_id, changes, by=who.name, expected_version=stored.version)
-        services.files.unhide(image_id)  # who deleted it may have hidden it only now
+        record = services.slides.update(image_id, changes, by=decider.name, expected_version=stored.version)
+        services.files.unhide(image_id)  # a concurrent deletion may have hidden the files only now
     return record

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from serve_image.omero.channels import rendering
 from vsv.errors import InvalidQueryError, UnsupportedError
-from vsv.rendering.channel_rendering import recoloured
+from vsv.rendering.channel_rendering import apply_rendering
 from vsv.rendering.channels import NATURAL, PRIMARIES, Channel, Rendering
 from vsv.services import Services
 
@@ -231,13 +231,13 @@ class TestArithmetic:
                     expected[..., part] += np.floor(
                         np.floor(values * channel.color[part] / 255) * channel.color[3] / 255
                     )
-        found = recoloured(pixels, Rendering(channels))
+        found = apply_rendering(pixels, Rendering(channels))
         assert np.array_equal(found, np.minimum(expected, 255))
 
     def test_nothing_asked_is_nothing_changed(self) -> None:
         pixels = np.arange(256 * 3, dtype=np.uint8).reshape(16, 16, 3)
         assert NATURAL.is_identity
-        assert np.array_equal(recoloured(pixels, NATURAL), pixels)
+        assert np.array_equal(apply_rendering(pixels, NATURAL), pixels)
         same = Rendering((Channel((255, 0, 0, 255), family="polynomial"), *PRIMARIES[1:]))
         assert same.normal().is_identity
         assert rendering(ALL, "c", "[{},{},{}]", strict=True).is_identity
