@@ -1,6 +1,6 @@
-"""``TableSlideFilterInput``: what DynamoDB's filter expressions mean, on slides as clients see them.
+"""Apply ``TableSlideFilterInput`` as DynamoDB's filter expressions work, to slides as clients see them.
 
-As there, a value that a slide does not have is equal to nothing and contains nothing.
+As in DynamoDB, an attribute that a slide does not have equals nothing and contains nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ Test = Callable[[Fields], bool]
 
 
 def read_filter(given: object) -> Test:
-    """Give the test that a filter means; raises InvalidQueryError for what is none."""
+    """Return the test that a filter describes; raises InvalidQueryError for anything else."""
     if given is None:
         return lambda _fields: True
     if not isinstance(given, Mapping):
@@ -48,11 +48,11 @@ def _operators(given: object) -> Mapping[str, Any]:
     return given or {}
 
 
-def case_wanted(given: object) -> str | None:
-    """Give the one CaseID that a filter asks for, if it does: its slides need no look at the others."""
+def required_case(given: object) -> str | None:
+    """Return the CaseID that a filter requires, None where it requires none: only that case's slides need reading."""
     operators = given.get("CaseID") if isinstance(given, Mapping) else None
-    found = operators.get("eq") if isinstance(operators, Mapping) else None
-    return found if isinstance(found, str) else None
+    case_id = operators.get("eq") if isinstance(operators, Mapping) else None
+    return case_id if isinstance(case_id, str) else None
 
 
 def _test(name: str, operator: str, operand: Any) -> Test:

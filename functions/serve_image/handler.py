@@ -1,4 +1,4 @@
-"""GET tiles and images. Each protocol is one module that reads a request and gives a response."""
+"""GET tiles and images. Each protocol is one module that reads a request and returns a response."""
 
 from functools import cache
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ from serve_image import caching
 
 
 class ImageProtocol(Protocol):
-    """What a module must have to be one."""
+    """The interface of a protocol's module."""
 
     def respond(self, services: Services, request: Request) -> Response:
         """Answer a request; raises the domain's errors."""
@@ -20,16 +20,16 @@ class ImageProtocol(Protocol):
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer GET and HEAD for an image."""
-    answered = answer(event, context, serve)
-    if answered["statusCode"] >= 400:
-        answered["headers"] = {**answered["headers"], **_readable()}
-    return answered
+    response = answer(event, context, serve)
+    if response["statusCode"] >= 400:
+        response["headers"] = {**response["headers"], **_cors_headers()}
+    return response
 
 
-def _readable() -> dict[str, str]:
-    """Let pages that may read images read as well why there is none: the limit, say."""
+def _cors_headers() -> dict[str, str]:
+    """Return the header with which pages that may read images can read an error too, such as a size limit."""
     try:
-        return caching.cors(current())
+        return caching.cors_headers(current())
     except VsvError:
         return {}
 
@@ -44,7 +44,7 @@ def serve(request: Request) -> Response:
     raise NotFoundError("there is nothing at this address")
 
 
-# Imported where they are spoken: a cold start for Deep Zoom must not wait for the others.
+# Each protocol is imported at its first request: a cold start for Deep Zoom must not wait for the others.
 @cache
 def _deepzoom() -> ImageProtocol:
     from serve_image.deepzoom import protocol  # noqa: PLC0415
