@@ -158,7 +158,7 @@ def _python() -> str | None:
     """Return a working Python of Lambda's version, or None: pyenv may put one on the PATH that does not run."""
     name = f"python{PYTHON_VERSION}"
     candidates = [shutil.which(name), *Path.home().glob(f".pyenv/versions/{PYTHON_VERSION}*/bin/{name}")]
-    return next((str(each) for each in candidates if each and _runs(str(each))), None)
+    return next((str(candidate) for candidate in candidates if candidate and _runs(str(candidate))), None)
 
 
 def _runs(python: str) -> bool:

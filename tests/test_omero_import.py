@@ -21,9 +21,9 @@ from vsv.workflow.transitions import change
 from tests.dynamo_tables import create_tables, mocked_dynamodb
 from vsv_local.cli.main import main
 from vsv_local.cli.options import OPERATOR
-from vsv_local.export.omero_import import MAX_NAME, Wanted, _plain, _unfit, write_import
+from vsv_local.export.omero_import import MAX_NAME, ImportOptions, _plain, _unfit, write_import
 
-WANTED = Wanted(folder="/OMERO/vsv", project="Slides")
+WANTED = ImportOptions(folder="/OMERO/vsv", project="Slides")
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from vsv.settings import Settings
 from tests.cloudformation import Template, template
 from tests.javascript import needs_node, run
 from vsv_local.server.api_gateway_events import http_event
-from vsv_local.server.static import SECURITY_HEADERS
+from vsv_local.web_assets import SECURITY_HEADERS
 
 WEB, IMAGES = (template(ROOT / f"stacks/{name}.yaml") for name in ("web", "images"))
 NOT_CACHED, ALL_BUT_HOST = (

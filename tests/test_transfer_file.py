@@ -57,8 +57,10 @@ def stored(imports: ImportStore, filename: str = "a.svs") -> ImportRecord:
 
 
 def until_done(
-    imports: ImportStore, task: DataSyncTask, so_far: TransferProgress = TransferProgress()
-) -> TransferProgress:  # noqa: B008
+    imports: ImportStore,
+    task: DataSyncTask,
+    so_far: TransferProgress = TransferProgress(),  # noqa: B008
+) -> TransferProgress:
     for _ in range(20):
         so_far = follow(imports, task, stored(imports), so_far)
         if so_far.done:

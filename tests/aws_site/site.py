@@ -30,9 +30,9 @@ from tests.aws_site.edge import authorizer, opens
 from tests.aws_site.login import CLIENT, ISSUER, Login
 from tests.aws_site.realtime import Realtime
 from tests.graphql_server import run_apart
+from vsv_local import web_assets
 from vsv_local.graphql import endpoint
-from vsv_local.graphql.resolving import User
-from vsv_local.server import static
+from vsv_local.graphql.resolvers import User
 from vsv_local.server.api_gateway_events import http_answer, http_event
 
 EDGE_SECRET = "a-secret-of-the-edge"
@@ -122,12 +122,12 @@ class AwsSite:
     def _file(self, path: str) -> Answer:
         if path == "/config.json":
             return json_answer(200, self._config(), {"cache-control": "no-cache"})
-        found = static.find(path)
+        found = web_assets.find(path)
         if found is None:
             return answer(403, "<Error><Code>AccessDenied</Code></Error>", {"content-type": "text/xml"})
         policy = {"content-security-policy": POLICY.format(login=self.login.origin)}
-        kind = {"content-type": static.content_type(found)}
-        return answer(200, found.read_bytes(), static.SECURITY_HEADERS | policy | kind)
+        kind = {"content-type": web_assets.content_type(found)}
+        return answer(200, found.read_bytes(), web_assets.SECURITY_HEADERS | policy | kind)
 
     def _config(self) -> dict[str, str]:
         settings = {"authority": ISSUER, "clientId": CLIENT, "loginDomain": self.login.origin}

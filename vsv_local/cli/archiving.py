@@ -1,4 +1,4 @@
-"""The commands that move originals: archive, unarchive."""
+"""Provide the commands that move originals: archive, unarchive."""
 
 import sys
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ from vsv.workflow.transitions import Decider
 from vsv_local.cli.finishing import JobFailedError, finish
 from vsv_local.cli.options import OPERATOR, data_option, existing
 
-Ask = Callable[[Services, str, Decider], JobRecord]
+RequestJob = Callable[[Services, str, Decider], JobRecord]
 
 
 @click.command()
@@ -37,16 +37,16 @@ def archive(
     if bool(image_ids) == idle_ones:
         raise click.UsageError("name the slides to archive, or say --idle")
     with existing(data) as services:
-        wanted: Iterable[str] = image_ids
+        selected: Iterable[str] = image_ids
         if idle_ones:
-            found = idle(
+            idle_records = idle(
                 services, days or services.settings.archive_after_days, datetime.now(UTC), noted=not dry_run
             )
-            wanted = [record.image_id for record in found]
+            selected = [record.image_id for record in idle_records]
         if dry_run:
-            click.echo("\n".join([*wanted, f"{len(list(wanted))} to archive"]))
+            click.echo("\n".join([*selected, f"{len(list(selected))} to archive"]))
             return
-        done = [_told(services, image_id, requests.archive, "is archived") for image_id in wanted]
+        done = [_run_job(services, image_id, requests.archive, "is archived") for image_id in selected]
     sys.exit(0 if all(done) else 1)
 
 
@@ -56,15 +56,17 @@ def archive(
 def unarchive(image_ids: tuple[str, ...], data: Path) -> None:
     """Bring originals back from the archive. Some archives take hours; ask again, or leave it to a running server."""
     with existing(data) as services:
-        done = [_told(services, image_id, requests.restore, "is restored") for image_id in image_ids]
+        done = [_run_job(services, image_id, requests.restore, "is restored") for image_id in image_ids]
     sys.exit(0 if all(done) else 1)
 
 
-def _told(services: Services, image_id: str, ask: Ask, done: str) -> bool:
-    """Do it and say how that went; one that fails does not stop the others."""
+def _run_job(services: Services, image_id: str, request_job: RequestJob, done: str) -> bool:
+    """Run the job and print its result; a failed slide does not stop the others."""
     try:
         job = finish(
-            services, ask(services, image_id, OPERATOR), lambda text: click.echo(f"Slide {image_id}: {text}")
+            services,
+            request_job(services, image_id, OPERATOR),
+            lambda text: click.echo(f"Slide {image_id}: {text}"),
         )
     except (VsvError, JobFailedError) as error:
         click.echo(f"Slide {image_id}: {error}", err=True)

@@ -1,4 +1,4 @@
-"""``vsv backup`` and ``vsv restore``: the whole data folder, elsewhere and back."""
+"""Provide ``vsv backup`` and ``vsv restore``: copy the whole data folder elsewhere and back."""
 
 import dataclasses
 import json
@@ -12,7 +12,7 @@ import click
 from vsv_local.backup.backup import Report, back_up
 from vsv_local.backup.backup_folder import BackupStore
 from vsv_local.backup.restore import restore as restore_backup
-from vsv_local.backup.restored_marker import rests
+from vsv_local.backup.restored_marker import is_paused
 from vsv_local.backup.restored_marker import take_over as take_over_data
 from vsv_local.cli.options import data_option, existing, json_option
 
@@ -34,7 +34,7 @@ def backup(folder: Path, data: Path, with_originals: bool, verify: bool, as_json
         return
     with _bar("Backing up", None) as progress:
         report = back_up(data, folder, with_originals=with_originals, progress=progress)
-    click.echo(json.dumps(dataclasses.asdict(report), indent=2) if as_json else _told(report))
+    click.echo(json.dumps(dataclasses.asdict(report), indent=2) if as_json else _report_text(report))
     sys.exit(1 if report.troubles else 0)
 
 
@@ -57,7 +57,7 @@ def restore(folder: Path, data: Path) -> None:
 def take_over(data: Path, yes: bool) -> None:
     """Say that a restored data folder is the one in use from now on: what its slides wait for is done again."""
     with existing(data):
-        if not rests(data):
+        if not is_paused(data):
             click.echo("This data folder is in use already")
             return
         yes or click.confirm("Is the installation that the backup was made of gone for good?", abort=True)
@@ -81,24 +81,24 @@ def _verify(folder: Path, *, as_json: bool) -> None:
     sys.exit(1 if damaged else 0)
 
 
-def _told(report: Report) -> str:
-    told = [
+def _report_text(report: Report) -> str:
+    lines = [
         f"{report.files} files are backed up, {report.copied} of them new or changed ({report.bytes_copied} bytes)"
     ]
     if report.same_disk:
-        told.append("This backup lies on the same file system as the data: it does not outlive that disk")
+        lines.append("This backup lies on the same file system as the data: it does not outlive that disk")
     if report.in_place:
-        told.append(
+        lines.append(
             f"{report.in_place} originals stay in place elsewhere and are not in the backup (--with-originals)"
         )
-    told += [f"{name} is a link to a folder: back that up apart" for name in report.elsewhere]
-    told += [f"slide {image_id}: {trouble}" for image_id, trouble in report.troubles.items()]
-    return "\n".join(told)
+    lines += [f"{name} is a link to a folder: back that up apart" for name in report.elsewhere]
+    lines += [f"slide {image_id}: {trouble}" for image_id, trouble in report.troubles.items()]
+    return "\n".join(lines)
 
 
 @contextmanager
 def _bar(label: str, folder: Path | None) -> Iterator[Callable[[int], None]]:
-    """Count bytes: as a bar on a terminal where it is known how many there are."""
+    """Yield a function that counts bytes: on a terminal, as a bar where the total is known."""
     manifest = BackupStore(folder).manifest() if folder is not None else None
     if manifest is None or not sys.stderr.isatty():
         yield lambda _size: None

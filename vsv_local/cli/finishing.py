@@ -1,4 +1,4 @@
-"""A job that somebody waits for at the command line: run here and now, until it is done, fails or must wait."""
+"""Run a job that a person waits for at the command line, until it is done, fails or must wait."""
 
 import time
 from collections.abc import Callable
@@ -8,34 +8,34 @@ from vsv.lifecycle.job_runner import run
 from vsv.records.models import JobRecord, JobState
 from vsv.services import Services
 
-from vsv_local.backup.restored_marker import HARMLESS, check_in_use
+from vsv_local.backup.restored_marker import ALLOWED_JOBS, check_in_use
 
 _POLL_SECONDS = 0.2
-# How long a server that has just taken the job up is waited for.
+# The longest wait for a server that has just started the job.
 _PATIENCE_SECONDS = 600.0
 
 
 class JobFailedError(Exception):
-    """A job's end that nobody wanted; its text says why."""
+    """A job that failed; its text says why."""
 
 
 def finish(services: Services, job: JobRecord, say: Callable[[str], None]) -> JobRecord:
-    """Run a job and give its record: DONE, or WAITING where it goes on by itself later.
+    """Run a job and return its record: DONE, or WAITING where it resumes by itself later.
 
-    Raises JobFailedError, and ConflictError in a data folder that rests.
+    Raises JobFailedError, and ConflictError in a paused data folder.
     """
-    if job.kind not in HARMLESS:
+    if job.kind not in ALLOWED_JOBS:
         check_in_use(services.files.root)
     job = _run(services, job)
     if job.state is JobState.FAILED:
         raise JobFailedError(job.error or "it failed")
     if job.state is JobState.WAITING:
-        say(_waiting(job))
+        say(_waiting_message(job))
     return job
 
 
 def _run(services: Services, job: JobRecord) -> JobRecord:
-    """Run a job, or wait for the process that has hold of its slide."""
+    """Run a job, or wait for the process that holds its slide's lock."""
     until = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
@@ -46,7 +46,7 @@ def _run(services: Services, job: JobRecord) -> JobRecord:
             time.sleep(_POLL_SECONDS)
 
 
-def _waiting(job: JobRecord) -> str:
+def _waiting_message(job: JobRecord) -> str:
     if job.expected_at:
         return f"It is expected by {job.expected_at[:16].replace('T', ' ')} UTC; a running server goes on with it."
     reason = f" ({job.error})" if job.error else ""

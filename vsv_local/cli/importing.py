@@ -1,4 +1,4 @@
-"""The commands that work on many slides: ``vsv import``, ``vsv render``, and ``vsv status`` to look at them."""
+"""Provide the commands for many slides: ``vsv import``, ``vsv render``, and ``vsv status`` for their runs."""
 
 import json
 import logging
@@ -15,16 +15,16 @@ from vsv_local.bulk.file_discovery import slide_files
 from vsv_local.bulk.importing import FileImporter
 from vsv_local.bulk.parallel_work import Task, until_interrupted, work_through
 from vsv_local.bulk.progress_report import reporting
-from vsv_local.bulk.rendering import AT_ONCE, Renderer, wanted
+from vsv_local.bulk.rendering import SLIDES_AT_ONCE, Renderer, slides_to_render
 from vsv_local.bulk.run_records import End, Kind, Run
 from vsv_local.cli import run_status
 from vsv_local.cli.options import data_option, existing, json_option, quiet
 from vsv_local.composition import standalone
 from vsv_local.settings import is_log_level_set
 
-# See docs/bulk.md for what was measured.
+# docs/bulk.md has the measurements.
 DEFAULT_IMPORTS = 2
-STOPPED = 130  # what a shell gives for Ctrl+C
+STOPPED = 130  # a shell's exit status for Ctrl+C
 
 
 @click.command("import")
@@ -46,17 +46,17 @@ def import_files(paths: tuple[Path, ...], data: Path, in_place: bool, jobs: int,
     run from another terminal.
     """
     with (
-        standalone(data, in_place=in_place, threads=jobs) as (services, intake),
+        standalone(data, in_place=in_place, threads=jobs) as (services, import_runner),
         until_interrupted(quiet(True)) as stopping,
-        _told_once(),
+        _without_import_log(),
     ):
         services.files.sweep()
-        sizes = _Total(found.size for found in slide_files(paths, services.files.root))
-        # More than are copied: who waits for the rendering must not keep the next one from being copied.
+        sizes = _Total(file.size for file in slide_files(paths, services.files.root))
+        # More than are copied: a slide that waits for its rendering must not keep the next one from being copied.
         threads = 2 * jobs
         with Run(data, Kind.IMPORT, files=sizes.files, amount=sizes.amount, threads=threads) as run:
-            tasks = FileImporter(services, intake, stopping).tasks(paths)
-            _work(tasks, run, threads, stopping, as_json=as_json)
+            tasks = FileImporter(services, import_runner, stopping).tasks(paths)
+            _run_tasks(tasks, run, threads, stopping, as_json=as_json)
 
 
 @click.command()
@@ -70,17 +70,17 @@ def render(image_ids: tuple[str, ...], data: Path, everything: bool, jobs: int |
     if bool(image_ids) == everything:
         raise click.UsageError("name the slides to render, or say --all")
     jobs = jobs or cores()
-    non_blocking = min(AT_ONCE, jobs)
+    slides_at_once = min(SLIDES_AT_ONCE, jobs)
     with existing(data) as services, until_interrupted(quiet(True)) as stopping:
-        pixels = _Total(r.width * r.height if r else 0 for _, r in wanted(services, image_ids))
-        with Run(data, Kind.RENDER, files=pixels.files, amount=pixels.amount, threads=non_blocking) as run:
-            tasks = Renderer(services, run, stopping, jobs // non_blocking).tasks(image_ids)
-            _work(tasks, run, non_blocking, stopping, as_json=as_json)
+        pixels = _Total(r.width * r.height if r else 0 for _, r in slides_to_render(services, image_ids))
+        with Run(data, Kind.RENDER, files=pixels.files, amount=pixels.amount, threads=slides_at_once) as run:
+            tasks = Renderer(services, run, stopping, jobs // slides_at_once).tasks(image_ids)
+            _run_tasks(tasks, run, slides_at_once, stopping, as_json=as_json)
 
 
 @contextmanager
-def _told_once() -> Iterator[None]:
-    """Keep the log from saying of each file what the report says."""
+def _without_import_log() -> Iterator[None]:
+    """Silence the log of single imports, which the report repeats, for the length of a block."""
     logger = logging.getLogger("vsv_local.ingest.import_runner")
     before = logger.level
     if not is_log_level_set():
@@ -92,7 +92,7 @@ def _told_once() -> Iterator[None]:
 
 
 class _Total:
-    """How many there are, and how much in all: counted ahead for the estimate, and then forgotten."""
+    """The number of slides and the sum of their sizes, counted before the run for the estimate of the time left."""
 
     def __init__(self, amounts: Iterable[int]) -> None:
         self.files = self.amount = 0
@@ -101,11 +101,11 @@ class _Total:
             self.amount += amount
 
 
-def _work(tasks: Iterable[Task], run: Run, threads: int, stopping: Event, *, as_json: bool) -> None:
-    """Do the tasks and tell of them; ends the command with 1 where one failed, with 130 where it was stopped."""
+def _run_tasks(tasks: Iterable[Task], run: Run, threads: int, stopping: Event, *, as_json: bool) -> None:
+    """Run the tasks and report them; ends the command with 1 where one failed, with 130 where the run was stopped."""
     with reporting(run, as_json=as_json) as report:
         for outcome in work_through(tasks, run, threads, stopping):
-            report.tell(outcome)
+            report.add(outcome)
     run.close(End.STOPPED if stopping.is_set() else End.DONE)
     if stopping.is_set():
         sys.exit(STOPPED)

@@ -1,4 +1,4 @@
-"""``vsv jobs`` and ``vsv run-jobs``: what is under way with slides, what failed, and getting on with it."""
+"""Provide ``vsv jobs`` and ``vsv run-jobs``: list jobs that wait or failed, and run those that are due."""
 
 import json
 import sys
@@ -31,13 +31,13 @@ from vsv_local.cli.options import data_option, existing, json_option
 def jobs(data: Path, state: tuple[str, ...], as_json: bool) -> None:
     """List what slides wait for, and what failed: publishing, archiving, restoring, purging, sending."""
     with existing(data) as services:
-        found = [job for one in state for job in _jobs(services, JobState(one))]
+        listed = [job for name in state for job in _jobs(services, JobState(name))]
     if as_json:
-        click.echo(json.dumps([_item(job) for job in found], indent=2, ensure_ascii=False))
+        click.echo(json.dumps([_item(job) for job in listed], indent=2, ensure_ascii=False))
         return
-    for job in found:
+    for job in listed:
         click.echo(_line(job))
-    click.echo(f"{len(found)} job{'' if len(found) == 1 else 's'}", err=True)
+    click.echo(f"{len(listed)} job{'' if len(listed) == 1 else 's'}", err=True)
 
 
 def _jobs(services: Services, state: JobState) -> Iterator[JobRecord]:
@@ -50,7 +50,7 @@ def _jobs(services: Services, state: JobState) -> Iterator[JobRecord]:
 
 
 def _item(job: JobRecord) -> dict[str, Any]:
-    """Give a job as JSON; a policy may hold the secret that dates are shifted by."""
+    """Return a job as JSON without its policy, which may hold the secret that dates are shifted by."""
     detail = {name: text for name, text in (job.detail or {}).items() if name != "policy"}
     return replace(job, detail=detail or None).to_item()
 

@@ -1,4 +1,4 @@
-"""``vsv delete`` and ``vsv send``: what becomes of slides."""
+"""Provide ``vsv delete`` and ``vsv send``, which change what happens to slides."""
 
 import sys
 from pathlib import Path
@@ -36,8 +36,8 @@ def delete(image_id: str, data: Path, undo: bool, purge: bool, yes: bool) -> Non
         undo or yes or click.confirm(f"Delete slide {image_id}?", abort=True)
         change(services, image_id, {"status": Status.NEW if undo else Status.DELETED}, OPERATOR)
         days = services.settings.grace_days
-    what = "is back" if undo else f"is deleted; for {days:g} days --undo brings it back"
-    click.echo(f"Slide {image_id} {what}")
+    result = "is back" if undo else f"is deleted; for {days:g} days --undo brings it back"
+    click.echo(f"Slide {image_id} {result}")
 
 
 def _purged(services: Services, image_id: str, yes: bool) -> str:
@@ -55,12 +55,12 @@ def _purged(services: Services, image_id: str, yes: bool) -> str:
 def send(image_ids: tuple[str, ...], data: Path) -> None:
     """Send slides' metadata to the registry, and mark them SENT once it has taken them."""
     with existing(data) as services:
-        sent = [_told(services, image_id) for image_id in image_ids]
+        sent = [_send_slide(services, image_id) for image_id in image_ids]
     sys.exit(0 if all(sent) else 1)
 
 
-def _told(services: Services, image_id: str) -> bool:
-    """Send a slide and say how that went; one that fails does not stop the others."""
+def _send_slide(services: Services, image_id: str) -> bool:
+    """Send a slide and print the result; a failed slide does not stop the others."""
     try:
         click.echo(f"Slide {image_id} {_sent(services, image_id)}")
     except (VsvError, JobFailedError) as error:

@@ -1,4 +1,4 @@
-"""The command line ``vsv``: a small lab's way to everything that the system does."""
+"""Run the command line ``vsv``, with which a small lab uses all parts of the system."""
 
 import logging
 from typing import Any
@@ -23,7 +23,7 @@ from vsv_local.settings import log_level
 
 
 class _Commands(click.Group):
-    """Turns the domain's errors into one sentence and exit status 1."""
+    """Prints the domain's errors as one sentence and exits with status 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

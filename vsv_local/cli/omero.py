@@ -1,4 +1,4 @@
-"""``vsv omero-import``."""
+"""Provide ``vsv omero-import``."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from vsv.services import Services
 from vsv.settings import from_environment
 
 from vsv_local.cli.options import data_option, existing
-from vsv_local.export.omero_import import Report, Wanted, write_import
+from vsv_local.export.omero_import import ImportOptions, Report, write_import
 
 
 @click.command("omero-import")
@@ -49,7 +49,7 @@ def omero_import(  # noqa: PLR0913  one parameter an option
     image_suffix: str,
 ) -> None:
     """Write into FOLDER what OMERO needs to register slides in place: docs/omero.md has the commands."""
-    wanted = Wanted(
+    options = ImportOptions(
         folder=omero_data or data.resolve().as_posix(),
         project=project,
         suffix=image_suffix,
@@ -59,22 +59,24 @@ def omero_import(  # noqa: PLR0913  one parameter an option
         with_notes=with_notes,
     )
     with _on_aws(data) if aws else existing(data) as services:
-        report = write_import(services, folder, wanted)
-    click.echo(_told(report))
+        report = write_import(services, folder, options)
+    click.echo(_report_text(report))
 
 
 @contextmanager
 def _on_aws(data: Path) -> Iterator[Services]:
-    """Be the installation whose tables the environment names; raises SettingsError where it does not."""
+    """Yield the services of the installation whose tables the environment names; raises SettingsError without one."""
     require_boto3()
     yield on_aws(from_environment(os.environ | {"VSV_DATA": str(data)}))
 
 
-def _told(report: Report) -> str:
-    told = [f"{report.written} slide{'' if report.written == 1 else 's'} to register"]
+def _report_text(report: Report) -> str:
+    lines = [f"{report.written} slide{'' if report.written == 1 else 's'} to register"]
     if report.known:
-        told.append(f"{report.known} were written before")
-    told += [f"{count} left out: {why}" for why, count in report.left_out.items()]
+        lines.append(f"{report.known} were written before")
+    lines += [f"{count} left out: {reason}" for reason, count in report.left_out.items()]
     if report.gone:
-        told.append(f"{report.gone} of those written before cannot be seen in OMERO now: gone.csv lists them")
-    return "\n".join(told)
+        lines.append(
+            f"{report.gone} of those written before cannot be seen in OMERO now: gone.csv lists them"
+        )
+    return "\n".join(lines)

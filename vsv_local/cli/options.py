@@ -1,4 +1,4 @@
-"""What the commands share: the options ``--data`` and ``--json``, and opening the data folder."""
+"""Define what the commands share: the options ``--data`` and ``--json``, and opening the data folder."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from vsv.workflow.transitions import Decider
 
 from vsv_local.composition import standalone
 
-# Whoever has the data folder in hand may do everything with it.
+# A person with access to the data folder may do everything with it.
 OPERATOR = Decider("vsv", is_admin=True)
 
 
@@ -39,19 +39,19 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def missing(data: Path) -> str:
-    """Say that there is no such data folder, to somebody whose slides may well be in another one."""
+    """Return the message that there is no such data folder, with a hint how to name another one."""
     return f"there is no data folder {data}: say with --data, or VSV_DATA, which one the server said that it uses"
 
 
 @contextmanager
 def existing(data: Path) -> Iterator[Services]:
-    """Open a data folder that is there: a mistyped --data must not look like an empty one."""
+    """Yield the services of an existing data folder: a mistyped --data must not look like an empty folder."""
     if not data.is_dir():
         raise click.ClickException(missing(data))
-    with standalone(data) as (services, _intake):
+    with standalone(data) as (services, _import_runner):
         yield services
 
 
 def quiet(as_json: bool) -> Callable[[str], None]:
-    """Give what talks to a person: on standard error where standard output is a script's."""
+    """Return a function that prints for people: to standard error where standard output is a script's."""
     return lambda text: click.echo(text, err=as_json)

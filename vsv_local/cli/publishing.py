@@ -1,4 +1,4 @@
-"""``vsv publish``, ``vsv withdraw`` and ``vsv check-published``: slides that leave without patient data."""
+"""Provide ``vsv publish``, ``vsv withdraw`` and ``vsv check-published``: copies of slides without patient data."""
 
 import json
 import sys
@@ -32,7 +32,9 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def publish(image_id: str, name: str, data: Path, policy: Path | None, as_json: bool) -> None:
     """Publish a copy of a slide without patient data as NAME, its ID in a study."""
     with existing(data) as services:
-        job = requests.publish(services, image_id, name, OPERATOR, "" if policy is None else _text(policy))
+        job = requests.publish(
+            services, image_id, name, OPERATOR, "" if policy is None else _policy_file_text(policy)
+        )
         done = finish(services, job, quiet(as_json)).state is JobState.DONE
         described = _described(services.files, name) if done else {}
     if as_json:
@@ -42,16 +44,16 @@ def publish(image_id: str, name: str, data: Path, policy: Path | None, as_json: 
         click.echo(Report.from_item(described["removed"]).text())
 
 
-def _text(path: Path) -> str:
-    """Read a policy file, so that what is wrong with it is told here and not by a job."""
+def _policy_file_text(path: Path) -> str:
+    """Return a policy file's text, after reading it as a policy, so that its errors show here and not in a job."""
     text = path.read_bytes()[: MAX_BYTES + 1].decode("utf-8", "replace")
     read_policy(text)
     return text
 
 
 def _described(files: SlideFiles, name: str) -> dict[str, dict[str, list[str]]]:
-    found: dict[str, dict[str, list[str]]] = json.loads((files.folder(name) / DESCRIPTION).read_bytes())
-    return found
+    description: dict[str, dict[str, list[str]]] = json.loads((files.folder(name) / DESCRIPTION).read_bytes())
+    return description
 
 
 @click.command()
@@ -79,9 +81,9 @@ def check_published(original: str, published: str, data: Path, policy: Path | No
     ORIGINAL and PUBLISHED are files, or a stored slide's ImageID and its published name: then what its record tells
     is searched as well.
     """
-    asked = None if policy is None else read_policy(_text(policy))
+    policy_given = None if policy is None else read_policy(_policy_file_text(policy))
     if Path(original).is_file() and Path(published).is_file():
-        found = check(Path(original), Path(published), asked or Policy())
+        report = check(Path(original), Path(published), policy_given or Policy())
     else:
         if Path(original).is_file():
             raise FileMissingError(
@@ -91,10 +93,10 @@ def check_published(original: str, published: str, data: Path, policy: Path | No
             record = services.slides.get(original)
             if record is None:
                 raise SlideNotFoundError(f"there is neither a file nor a slide {original}")
-            copy, by = _copy(services, published), asked or _policy_of(services, original)
-            found = check(services.files.slide(original), copy, by, record)
-    click.echo(json.dumps(found.to_item(), indent=2) if as_json else found.text())
-    sys.exit(1 if found.leaks else 0)
+            copy, by = _copy(services, published), policy_given or _policy_of(services, original)
+            report = check(services.files.slide(original), copy, by, record)
+    click.echo(json.dumps(report.to_item(), indent=2) if as_json else report.text())
+    sys.exit(1 if report.leaks else 0)
 
 
 def _copy(services: Services, published: str) -> Path:
@@ -107,6 +109,6 @@ def _copy(services: Services, published: str) -> Path:
 
 
 def _policy_of(services: Services, image_id: str) -> Policy:
-    """Give the policy by which a slide is published, else the data folder's."""
+    """Return the policy by which a slide is published, else the data folder's."""
     plan = read_plan(services.files, image_id)
     return read_policy(policy_text(services, None) if plan is None else plan.policy)

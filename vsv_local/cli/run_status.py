@@ -1,4 +1,4 @@
-"""``vsv status``: the runs of this data folder, looked at from any terminal."""
+"""Show the runs of this data folder on any terminal: ``vsv status``."""
 
 import json
 import time
@@ -16,56 +16,56 @@ from vsv_local.bulk.run_records import RunState, failures, is_alive, stored_runs
 from vsv_local.cli.options import missing
 
 _SHOWN = 5
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 
 
 def items(data: Path, run_id: str | None) -> list[dict[str, Any]]:
-    """Give the runs for JSON, the latest first, with how many slides are left and whether their processes live."""
+    """Return the runs for JSON, the latest first, with the number of slides left and whether the process lives."""
     return [run.to_item() | {"left": run.left, "alive": is_alive(data, run)} for run in _chosen(data, run_id)]
 
 
 def show(data: Path, run_id: str | None, *, watch: bool) -> None:
-    """Print the latest runs; ``watch``: again and again until none goes on, or a person has seen enough."""
+    """Print the latest runs; with ``watch``, repeatedly until none goes on or a person interrupts."""
     while True:
         runs = list(_chosen(data, run_id))[:_SHOWN]
         if watch:
             click.clear()
         for run in runs:
-            click.echo(_told(run, alive=is_alive(data, run)))
+            click.echo(_run_text(run, alive=is_alive(data, run)))
         if not runs:
             click.echo("no run of vsv import or vsv render is known here")
         if not watch or not any(is_alive(data, run) for run in runs):
             return
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
 
 
 def list_failures(data: Path, run_id: str | None, *, as_json: bool) -> None:
-    """Print what failed in a run, the latest where none is named."""
+    """Print the failed slides of a run, the latest where none is named."""
     latest = next(_chosen(data, run_id), None)
-    found = failures(data, latest) if latest is not None else iter(())
+    outcomes = failures(data, latest) if latest is not None else iter(())
     if as_json:
-        click.echo(json.dumps([wire(outcome) for outcome in found], indent=2))
+        click.echo(json.dumps([wire(outcome) for outcome in outcomes], indent=2))
         return
-    for outcome in found:
+    for outcome in outcomes:
         click.echo(line(outcome))
 
 
 def _chosen(data: Path, run_id: str | None) -> Iterator[RunState]:
     if not data.is_dir():
         raise NotFoundError(missing(data))
-    found = [run for run in stored_runs(data) if run_id in {None, run.run}]
-    if run_id is not None and not found:
+    runs = [run for run in stored_runs(data) if run_id in {None, run.run}]
+    if run_id is not None and not runs:
         raise NotFoundError("there is no run of this name: vsv status lists the last ones")
-    yield from found
+    yield from runs
 
 
-def _told(run: RunState, *, alive: bool) -> str:
-    told = [f"{run.run}  {run.kind}  {_state(run, alive=alive)}, {summary(run)}, {run.left} left"]
+def _run_text(run: RunState, *, alive: bool) -> str:
+    lines = [f"{run.run}  {run.kind}  {_state(run, alive=alive)}, {summary(run)}, {run.left} left"]
     if alive:
-        told += [f"    now: {shown(name)}" for name in run.now]
+        lines += [f"    now: {shown(name)}" for name in run.now]
         if run.seconds_left is not None:
-            told.append(f"    about {duration(run.seconds_left)} left")
-    return "\n".join(told)
+            lines.append(f"    about {duration(run.seconds_left)} left")
+    return "\n".join(lines)
 
 
 def _state(run: RunState, *, alive: bool) -> str:

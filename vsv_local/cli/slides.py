@@ -1,4 +1,4 @@
-"""The commands that look at slides and change single ones: list, show, delete, export-deepzoom, add-mask."""
+"""Provide the commands that show slides and change single ones: list, show, delete, export-deepzoom, add-mask."""
 
 import json
 from pathlib import Path
