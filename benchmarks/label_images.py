@@ -54,7 +54,7 @@ class Drawn:
 
 
 def label_text(rng: np.random.Generator, kind: str) -> str:
-    """Draw an accession-like text that ``kind`` can encode."""
+    """Choose an accession-like text that ``kind`` can encode, at random."""
     year, number = int(rng.integers(15, 26)), int(rng.integers(1, 99999))
     shapes = [f"S{year}-{number:05d}-A{number % 9 + 1}", f"H{year}{number:06d}", f"{number:05d}-{year}-B2-HE"]
     if kind in ("Data Matrix", "QR"):
@@ -105,7 +105,7 @@ def turn(canvas: Image.Image, angle: float, background: tuple[int, int, int]) ->
 
 
 def module_size(rng: np.random.Generator, kind: str, side: int, modules: int, small: bool) -> float:
-    """Draw the pixels per module: fewer for linear codes, because they are wide."""
+    """Choose the pixels per module at random: fewer for linear codes, because they are wide."""
     if small:
         return float(rng.uniform(1.25, 1.6) if kind in LINEAR else rng.uniform(1.9, 2.6))
     least, share = (1.7, rng.uniform(0.6, 0.85)) if kind in LINEAR else (2.8, rng.uniform(0.16, 0.42))
@@ -113,7 +113,7 @@ def module_size(rng: np.random.Generator, kind: str, side: int, modules: int, sm
 
 
 def place(rng: np.random.Generator, canvas: Image.Image, code: Image.Image) -> tuple[int, int]:
-    """Draw the code's place so that it stays inside the frame at any angle."""
+    """Choose the code's place at random, but inside the frame at any angle."""
     room = min(canvas.size) / 2 * 0.97 - math.hypot(*code.size) / 2
     reach, towards = max(0.0, room) * rng.random(), rng.uniform(0, math.tau)
     x, y = reach * math.cos(towards), reach * math.sin(towards)

@@ -89,13 +89,13 @@ def _attributes(path: Path, is_wanted: Callable[[str], bool]) -> set[str]:
 def _called(tree: ast.Module, names: set[str]) -> list[ast.FunctionDef]:
     """Return the functions of these names, and those of the same module that they call."""
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    wanted, pending = dict[str, ast.FunctionDef](), names & functions.keys()
+    reached, pending = dict[str, ast.FunctionDef](), names & functions.keys()
     while pending:
         name = pending.pop()
-        wanted[name] = functions[name]
+        reached[name] = functions[name]
         called = {node.id for node in ast.walk(functions[name]) if isinstance(node, ast.Name)}
-        pending |= (called & functions.keys()) - wanted.keys()
-    return list(wanted.values())
+        pending |= (called & functions.keys()) - reached.keys()
+    return list(reached.values())
 
 
 def _parents(name: str) -> list[str]:

@@ -35,23 +35,23 @@ def product_pins() -> dict[str, str]:
 
 def main() -> None:
     """Rewrite every layer's file."""
-    wanted = product_pins()
+    product_versions = product_pins()
     for layer in LAYERS:
         options = [wheel_options(architecture) for architecture in ARCHITECTURES]
-        _write(HERE / layer / "requirements.txt", wanted, options)
+        _write(HERE / layer / "requirements.txt", product_versions, options)
     _write(HERE / "barcode" / "zig.txt", {}, [["--only-binary", ":all:", "--platform", tag] for tag in HOSTS])
 
 
-def _write(requirements: Path, wanted: dict[str, str], options: list[list[str]]) -> None:
-    own = {name: wanted.get(name, version) for name, version in pins(requirements).items()}
+def _write(requirements: Path, product_versions: dict[str, str], options: list[list[str]]) -> None:
+    versions = {name: product_versions.get(name, version) for name, version in pins(requirements).items()}
     lines = [line for line in requirements.read_text().splitlines() if line.startswith("#")]
-    hashes: dict[str, set[str]] = {name: set() for name in own}
+    hashes: dict[str, set[str]] = {name: set() for name in versions}
     for option_set in options:
         for name, digest in _wheel_hashes(
-            [f"{name}=={version}" for name, version in own.items()], option_set
+            [f"{name}=={version}" for name, version in versions.items()], option_set
         ):
             hashes[name].add(digest)
-    for name, version in own.items():
+    for name, version in versions.items():
         lines += [
             " \\\n    ".join([f"{name}=={version}", *(f"--hash=sha256:{d}" for d in sorted(hashes[name]))])
         ]

@@ -250,7 +250,7 @@ def test_a_disk_that_writes_something_else_is_found(
 def test_progress_is_told_as_bytes(tmp_path: Path, s3: Any) -> None:
     told: list[tuple[int, int]] = []
     copy = ObjectCopy(s3, dropped(s3), tmp_path / "x.part", SIZE)
-    assert copy.go_on(always, lambda done, total: told.append((done, total)))
+    assert copy.resume(always, lambda done, total: told.append((done, total)))
     assert told == [(min((number + 1) * RANGE, SIZE), SIZE) for number in range(RANGES)]
 
 

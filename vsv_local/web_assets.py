@@ -56,8 +56,8 @@ def find(address: str) -> Path | None:
 
 def addresses() -> list[str]:
     """Return the address of every file of the page, libraries included."""
-    own = [f"/{path.relative_to(WEB).as_posix()}" for path in (*WEB.glob("*"), *WEB.glob("*/*"))]
-    return [address for address in (*sorted(own), *LIBRARIES) if find(address)]
+    page_files = [f"/{path.relative_to(WEB).as_posix()}" for path in (*WEB.glob("*"), *WEB.glob("*/*"))]
+    return [address for address in (*sorted(page_files), *LIBRARIES) if find(address)]
 
 
 def _is_plain(part: str) -> bool:

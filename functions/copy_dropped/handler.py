@@ -20,7 +20,7 @@ MARGIN_MS = 120_000
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Copy the object of the run in ``{"filename", "runId", "transfer"}``; return ``transfer``.
 
-    Its ``done`` says whether all of the object has been copied.
+    ``done`` in the answer says whether all of the object has been copied.
     """
     services = current()
     run = current_run(services, event["filename"], event["runId"])

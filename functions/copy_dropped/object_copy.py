@@ -40,7 +40,7 @@ Progress = Callable[[int, int], None]  # bytes copied so far, and bytes in all
 class _Digest(Protocol):
     def update(self, data: bytes) -> None: ...
 
-    def matches(self, wanted: str) -> bool: ...
+    def matches(self, expected: str) -> bool: ...
 
 
 def s3_client() -> Any:
@@ -58,7 +58,7 @@ class ObjectCopy:
             {"VersionId": dropped.version} if dropped.version else {"IfMatch": f'"{dropped.etag}"'}
         )
 
-    def go_on(self, has_time: Callable[[], bool], progress: Progress) -> bool:
+    def resume(self, has_time: Callable[[], bool], progress: Progress) -> bool:
         """Copy at least one range more and as many as there is time for; return whether the copy is complete.
 
         Raises FileMissingError where the object is gone, TransferError where the object is another than was
@@ -67,11 +67,11 @@ class ObjectCopy:
         with _domain_errors():
             copied_before = self._bytes_present()
             # A killed copy may leave holes in the last range: only the ranges before that one are surely complete.
-            done = max(0, (copied_before - 1) // RANGE * RANGE)
-            while done < self._size:
-                done += self._copy_range(done)
-                progress(done, self._size)
-                if copied_before < done < self._size and not has_time():
+            copied = max(0, (copied_before - 1) // RANGE * RANGE)
+            while copied < self._size:
+                copied += self._copy_range(copied)
+                progress(copied, self._size)
+                if copied_before < copied < self._size and not has_time():
                     return False
         return True
 
@@ -108,14 +108,14 @@ class ObjectCopy:
         """
         with _domain_errors():
             head = self._client.head_object(**self._request, ChecksumMode="ENABLED")
-            sha256, expected = hashlib.sha256(), _expected_digests(head)
+            sha256, digests = hashlib.sha256(), _expected_digests(head)
             for block in _blocks(self._part, 0, self._size):
                 sha256.update(block)
-                for digest, _ in expected:
+                for digest, _ in digests:
                     digest.update(block)
-            expected.append((_Hashed(sha256), head.get("ChecksumSHA256", "") if _is_whole(head) else ""))
+            digests.append((_Hashed(sha256), head.get("ChecksumSHA256", "") if _is_whole(head) else ""))
             is_right = self._part.stat().st_size == self._size == head["ContentLength"]
-            if not is_right or not all(digest.matches(wanted) for digest, wanted in expected if wanted):
+            if not is_right or not all(digest.matches(value) for digest, value in digests if value):
                 self._part.unlink(missing_ok=True)
                 raise TransferError("the copy differs from the dropped file: it is copied again")
         return sha256.hexdigest()
@@ -128,8 +128,8 @@ class _Crc32:
     def update(self, data: bytes) -> None:
         self._crc = zlib.crc32(data, self._crc)
 
-    def matches(self, wanted: str) -> bool:
-        return base64.b64encode(self._crc.to_bytes(4)).decode() == wanted
+    def matches(self, expected: str) -> bool:
+        return base64.b64encode(self._crc.to_bytes(4)).decode() == expected
 
 
 class _Hashed:
@@ -139,8 +139,8 @@ class _Hashed:
     def update(self, data: bytes) -> None:
         self._digest.update(data)
 
-    def matches(self, wanted: str) -> bool:
-        return wanted in (self._digest.hexdigest(), base64.b64encode(self._digest.digest()).decode())
+    def matches(self, expected: str) -> bool:
+        return expected in (self._digest.hexdigest(), base64.b64encode(self._digest.digest()).decode())
 
 
 def _expected_digests(head: dict[str, Any]) -> list[tuple[_Digest, str]]:

@@ -25,7 +25,7 @@ def copy_in(
         return True
     part = path.with_name(f"{path.name}{atomic_write.PART_SUFFIX}")
     copy = ObjectCopy(client, dropped, part, run.size)
-    if not copy.go_on(has_time, NotedProgress(services, run)):
+    if not copy.resume(has_time, NotedProgress(services, run)):
         return False
     digest = copy.verify()
     services.imports.advance(run.filename, run.run_id, {"checksum": digest})

@@ -129,10 +129,12 @@ def whole(request: Request, body: bytes, mime: str, headers: Mapping[str, str]) 
 
 def is_unchanged(request: Request, etag: str) -> bool:
     """Return whether If-None-Match names ``etag``, compared weakly, as RFC 9110 section 13.1.2 says."""
-    sent = request.headers.get("if-none-match")
-    if not sent:
+    if_none_match = request.headers.get("if-none-match")
+    if not if_none_match:
         return False
-    return sent.strip() == "*" or etag in {part.strip().removeprefix("W/") for part in sent.split(",")}
+    return if_none_match.strip() == "*" or etag in {
+        part.strip().removeprefix("W/") for part in if_none_match.split(",")
+    }
 
 
 def content_etag(body: bytes) -> str:

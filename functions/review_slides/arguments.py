@@ -19,25 +19,25 @@ MAX_TEXT = {"CaseID": 200, "SlideID": 200, "Reviewer": 100, "Note": 2000}
 _ATTRIBUTES = {"CaseID": "case_id", "SlideID": "slide_id", "Reviewer": "reviewer", "Note": "note"}
 
 
-def limit(given: Arguments) -> int:
+def limit(args: Arguments) -> int:
     """Return the page's size; the store checks its bounds."""
-    value = given.get("limit")
+    value = args.get("limit")
     return DEFAULT_LIMIT if value is None else value
 
 
-def token(given: Arguments) -> str | None:
+def token(args: Arguments) -> str | None:
     """Return the token of the page's beginning; ``nextToken: null`` and no ``nextToken`` mean the first page."""
-    return given.get("nextToken")
+    return args.get("nextToken")
 
 
-def image_id(given: Arguments, name: str = "ImageID") -> str:
+def image_id(args: Arguments, name: str = "ImageID") -> str:
     """Return an ImageID; raises InvalidNameError where the value cannot be an ImageID."""
-    return checked_image_id(given.get(name))
+    return checked_image_id(args.get(name))
 
 
-def image_ids(given: Arguments) -> list[str]:
+def image_ids(args: Arguments) -> list[str]:
     """Return the requested IDs, nulls left out."""
-    values = given.get("ImageIDs") or []
+    values = args.get("ImageIDs") or []
     if not isinstance(values, list) or len(values) > MAX_IDS:
         raise InvalidQueryError(f"ImageIDs must be at most {MAX_IDS}.")
     return [value for value in values if isinstance(value, str)]
@@ -52,17 +52,17 @@ def status(text: object, name: str = "status") -> Status | None:
     return Status(str(text))
 
 
-def search_text(given: Arguments) -> str:
+def search_text(args: Arguments) -> str:
     """Return the text to search for."""
-    value = given.get("text") or ""
+    value = args.get("text") or ""
     if not isinstance(value, str) or len(value) > MAX_SEARCH:
         raise InvalidQueryError(f"text must be at most {MAX_SEARCH} characters.")
     return value
 
 
-def scan_date(given: Arguments, name: str) -> str | None:
+def scan_date(args: Arguments, name: str) -> str | None:
     """Return a date as the index stores it; raises InvalidQueryError for anything else."""
-    value = given.get(name)
+    value = args.get(name)
     if value is None:
         return None
     if (date := moment(value)) is None:
@@ -70,21 +70,21 @@ def scan_date(given: Arguments, name: str) -> str | None:
     return date
 
 
-def expected_version(given: Arguments) -> int | None:
+def expected_version(args: Arguments) -> int | None:
     """Return the version that a change is based on, None where the client sent none."""
-    version = given.get("expectedVersion")
+    version = args.get("expectedVersion")
     if version is not None and (isinstance(version, bool) or not isinstance(version, int)):
         raise InvalidQueryError("expectedVersion must be a whole number.")
     return version
 
 
-def slide_changes(given: Arguments) -> dict[str, Any]:
+def slide_changes(args: Arguments) -> dict[str, Any]:
     """Return the attributes to change: text trimmed; null and empty text remove; attributes left out stay."""
     changes: dict[str, Any] = {
-        attribute: text(given[name], name) for name, attribute in _ATTRIBUTES.items() if name in given
+        attribute: text(args[name], name) for name, attribute in _ATTRIBUTES.items() if name in args
     }
-    if "Status" in given:
-        changes["status"] = status(given["Status"], "Status")
+    if "Status" in args:
+        changes["status"] = status(args["Status"], "Status")
     return changes
 
 

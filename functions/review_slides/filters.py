@@ -30,27 +30,29 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
 Test = Callable[[Fields], bool]
 
 
-def read_filter(given: object) -> Test:
+def read_filter(filter_input: object) -> Test:
     """Return the test that a filter describes; raises InvalidQueryError for anything else."""
-    if given is None:
+    if filter_input is None:
         return lambda _fields: True
-    if not isinstance(given, Mapping):
+    if not isinstance(filter_input, Mapping):
         raise InvalidQueryError("filter must be an object of fields.")
     tests = [
-        _test(name, op, operand) for name, ops in given.items() for op, operand in _operators(ops).items()
+        _test(name, op, operand)
+        for name, ops in filter_input.items()
+        for op, operand in _operators(ops).items()
     ]
     return lambda fields: all(test(fields) for test in tests)
 
 
-def _operators(given: object) -> Mapping[str, Any]:
-    if given is not None and not isinstance(given, Mapping):
+def _operators(operators: object) -> Mapping[str, Any]:
+    if operators is not None and not isinstance(operators, Mapping):
         raise InvalidQueryError("A field of a filter must be an object of operators.")
-    return given or {}
+    return operators or {}
 
 
-def required_case(given: object) -> str | None:
+def required_case(filter_input: object) -> str | None:
     """Return the CaseID that a filter requires, None where it requires none: only that case's slides need reading."""
-    operators = given.get("CaseID") if isinstance(given, Mapping) else None
+    operators = filter_input.get("CaseID") if isinstance(filter_input, Mapping) else None
     case_id = operators.get("eq") if isinstance(operators, Mapping) else None
     return case_id if isinstance(case_id, str) else None
 

@@ -29,10 +29,10 @@ def _slide(record: SlideRecord) -> Fields:
 
 
 @router.resolver(type_name="Query", field_name="getSlide")
-def get_slide(**given: Any) -> Fields | None:
+def get_slide(**args: Any) -> Fields | None:
     """Return a slide, null for none."""
     identity.reader()
-    services, image_id = current(), arguments.image_id(given)
+    services, image_id = current(), arguments.image_id(args)
     record = services.slides.get(image_id)
     if record is not None and services.settings.data is not None:
         services.files.note_opened(image_id)  # the functions that show slides may not write
@@ -40,25 +40,25 @@ def get_slide(**given: Any) -> Fields | None:
 
 
 @router.resolver(type_name="Query", field_name="getSlides")
-def get_slides(**given: Any) -> list[Fields]:
+def get_slides(**args: Any) -> list[Fields]:
     """Return slides in the requested order."""
     identity.reader()
-    return [_slide(record) for record in current().slides.get_many(arguments.image_ids(given))]
+    return [_slide(record) for record in current().slides.get_many(arguments.image_ids(args))]
 
 
 @router.resolver(type_name="Query", field_name="listSlides")
-def list_slides(**given: Any) -> Fields:
+def list_slides(**args: Any) -> Fields:
     """Return a page of the slides that pass a filter."""
     identity.reader()
-    is_match = read_filter(given.get("filter"))
-    page = _read_filtered(given, is_match)
+    is_match = read_filter(args.get("filter"))
+    page = _read_filtered(args, is_match)
     return {"items": list(page.items), "nextToken": page.next_token}
 
 
-def _read_filtered(given: arguments.Arguments, is_match: Test) -> Page[Fields]:
+def _read_filtered(args: arguments.Arguments, is_match: Test) -> Page[Fields]:
     """Read slides until the page is full or the limit of slides read is reached."""
-    slides, case_id = current().slides, required_case(given.get("filter"))
-    limit, token = check_limit(arguments.limit(given)), arguments.token(given)
+    slides, case_id = current().slides, required_case(args.get("filter"))
+    limit, token = check_limit(arguments.limit(args)), arguments.token(args)
     matches: list[Fields] = []
     examined = 0
     for _ in range(MAX_READS):
@@ -72,10 +72,10 @@ def _read_filtered(given: arguments.Arguments, is_match: Test) -> Page[Fields]:
 
 
 @router.resolver(type_name="Query", field_name="listCaseIDs")
-def list_case_ids(**given: Any) -> Fields:
+def list_case_ids(**args: Any) -> Fields:
     """Return a page of the cases, one slide each; a case whose slides were removed meanwhile is left out."""
     identity.reader()
-    cases = current().slides.list_cases(CASES_A_PAGE, arguments.token(given))
+    cases = current().slides.list_cases(CASES_A_PAGE, arguments.token(args))
     if identity.selected() and identity.selected() <= _CASE_FIELDS:
         return {"items": [{"CaseID": case_id} for case_id in cases.items], "nextToken": cases.next_token}
     slides = [slide for case_id in cases.items if (slide := _slide_of(case_id)) is not None]
@@ -88,52 +88,52 @@ def _slide_of(case_id: str) -> Fields | None:
 
 
 @router.resolver(type_name="Query", field_name="querySlidesByStatus")
-def query_slides_by_status(**given: Any) -> Fields:
+def query_slides_by_status(**args: Any) -> Fields:
     """Return a page of the slides with a status, in order of SlideID."""
     identity.reader()
-    status = arguments.status(given.get("Status"), "Status")
+    status = arguments.status(args.get("Status"), "Status")
     if status is None:
         raise InvalidQueryError("Status is missing.")
-    page = current().slides.by_status(status, arguments.limit(given), arguments.token(given))
+    page = current().slides.by_status(status, arguments.limit(args), arguments.token(args))
     return serializers.connection(page, _slide)
 
 
 @router.resolver(type_name="Query", field_name="searchSlides")
-def search_slides(**given: Any) -> Fields:
+def search_slides(**args: Any) -> Fields:
     """Return a page of the slides that a search finds."""
     identity.reader()
     query = SlideQuery(
-        text=arguments.search_text(given),
-        status=arguments.status(given.get("status")),
-        since=arguments.scan_date(given, "scanDateFrom"),
-        until=arguments.scan_date(given, "scanDateTo"),
+        text=arguments.search_text(args),
+        status=arguments.status(args.get("status")),
+        since=arguments.scan_date(args, "scanDateFrom"),
+        until=arguments.scan_date(args, "scanDateTo"),
     )
-    page = current().slides.search(query, arguments.limit(given), arguments.token(given))
+    page = current().slides.search(query, arguments.limit(args), arguments.token(args))
     return serializers.connection(page, _slide)
 
 
 @router.resolver(type_name="Query", field_name="countSlides")
-def count_slides(**_given: Any) -> list[Fields]:
+def count_slides(**_args: Any) -> list[Fields]:
     """Return how many slides have each status."""
     identity.reader()
     return [{"Status": str(status), "count": n} for status, n in current().slides.counts().items()]
 
 
 @router.resolver(type_name="Query", field_name="slideHistory")
-def slide_history(**given: Any) -> Fields:
+def slide_history(**args: Any) -> Fields:
     """Return a page of the changes to a slide."""
     identity.writer()
-    image_id = arguments.image_id(given)
-    page = current().slides.history(image_id, arguments.limit(given), arguments.token(given))
+    image_id = arguments.image_id(args)
+    page = current().slides.history(image_id, arguments.limit(args), arguments.token(args))
     return serializers.connection(page, lambda change: change.to_item())
 
 
 @router.resolver(type_name="Query", field_name="listImports")
-def list_imports(**given: Any) -> Fields:
+def list_imports(**args: Any) -> Fields:
     """Return a page of imports, of one state or all."""
     identity.writer()
-    imports, state = current().imports, given.get("state")
-    limit, token = arguments.limit(given), arguments.token(given)
+    imports, state = current().imports, args.get("state")
+    limit, token = arguments.limit(args), arguments.token(args)
     if state is None:
         return serializers.connection(imports.list_all(limit, token), serializers.imported)
     if state not in list(ImportState):

@@ -62,16 +62,16 @@ def send(image_ids: tuple[str, ...], data: Path) -> None:
 def _send_slide(services: Services, image_id: str) -> bool:
     """Send a slide and print the result; a failed slide does not stop the others."""
     try:
-        click.echo(f"Slide {image_id} {_sent(services, image_id)}")
+        click.echo(f"Slide {image_id} {_mark_and_send(services, image_id)}")
     except (VsvError, JobFailedError) as error:
         click.echo(f"Slide {image_id}: {error}", err=True)
         return False
     return True
 
 
-def _sent(services: Services, image_id: str) -> str:
-    before = services.slides.get(image_id)
-    if before is not None and before.status is Status.SENT:
+def _mark_and_send(services: Services, image_id: str) -> str:
+    stored = services.slides.get(image_id)
+    if stored is not None and stored.status is Status.SENT:
         return "is SENT already: to send it once more, mark it good first"
     record = change(services, image_id, {"status": Status.SENT}, OPERATOR)
     job = services.jobs.get(image_id, JobKind.SEND)

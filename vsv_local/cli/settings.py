@@ -44,14 +44,14 @@ def _data_source(context: click.Context) -> str:
 
 def _collect(data: Path, source: str) -> dict[str, list[dict[str, Any]]]:
     return {
-        "settings": [asdict(one) for one in effective_settings(os.environ, data, source)],
+        "settings": [asdict(setting) for setting in effective_settings(os.environ, data, source)],
         "unread": [
             {
-                "variable": one.variable,
-                "value": shown(one, os.environ[one.variable]),
-                "applies": one.applies,
+                "variable": setting.variable,
+                "value": shown(setting, os.environ[setting.variable]),
+                "applies": setting.applies,
             }
-            for one in unread_settings(os.environ)
+            for setting in unread_settings(os.environ)
         ],
         "unknown": [
             {"variable": variable, "nearest": nearest}
@@ -61,15 +61,15 @@ def _collect(data: Path, source: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def _print(content: dict[str, list[dict[str, Any]]]) -> None:
-    rows = [(one["variable"], one["value"] or "(none)", one["source"]) for one in content["settings"]]
+    rows = [(row["variable"], row["value"] or "(none)", row["source"]) for row in content["settings"]]
     width = max(len(value) for _, value, _ in rows)
     for variable, value, source in rows:
         click.echo(f"{variable:<23} {value:<{width}}  {source}")
-    for one in content["unread"]:
-        click.echo(f"{one['variable']} is set, but only read on {one['applies']}", err=True)
-    for one in content["unknown"]:
-        nearest = f": did you mean {one['nearest']}?" if one["nearest"] else ""
-        click.echo(f"{one['variable']} is set, but nothing reads it{nearest}", err=True)
-    for one in content["settings"]:
-        if one["problem"]:
-            click.echo(f"Error: {one['problem']}", err=True)
+    for row in content["unread"]:
+        click.echo(f"{row['variable']} is set, but only read on {row['applies']}", err=True)
+    for row in content["unknown"]:
+        nearest = f": did you mean {row['nearest']}?" if row["nearest"] else ""
+        click.echo(f"{row['variable']} is set, but nothing reads it{nearest}", err=True)
+    for row in content["settings"]:
+        if row["problem"]:
+            click.echo(f"Error: {row['problem']}", err=True)

@@ -71,20 +71,22 @@ class CostRule(ValidationRule):
             self._being_counted.discard(name)
         return self._fragment_costs[name]
 
-    def _root_fields(self, selections: SelectionSetNode, seen: set[str]) -> int:
-        return sum(1 for _ in self._roots(selections, seen))
+    def _root_fields(self, selections: SelectionSetNode, expanded: set[str]) -> int:
+        return sum(1 for _ in self._roots(selections, expanded))
 
-    def _roots(self, selections: SelectionSetNode, seen: set[str]) -> Iterator[FieldNode]:
+    def _roots(self, selections: SelectionSetNode, expanded: set[str]) -> Iterator[FieldNode]:
         for node in selections.selections:
             if isinstance(node, FieldNode):
                 yield node
             elif isinstance(node, FragmentSpreadNode):
-                if node.name.value not in seen and node.name.value in self._fragments:
+                if node.name.value not in expanded and node.name.value in self._fragments:
                     yield from self._roots(
-                        self._fragments[node.name.value].selection_set, seen | {node.name.value}
+                        self._fragments[node.name.value].selection_set, expanded | {node.name.value}
                     )
             else:
-                yield from self._roots(getattr(node, "selection_set", SelectionSetNode(selections=())), seen)
+                yield from self._roots(
+                    getattr(node, "selection_set", SelectionSetNode(selections=())), expanded
+                )
 
 
 def operations(document: DocumentNode) -> list[OperationDefinitionNode]:

@@ -1,4 +1,4 @@
-"""Hand imports over from a process that only serves: it looks for the file, the main process imports it."""
+"""Hand imports over from a process that only serves: that process looks for the file, the main process imports it."""
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path

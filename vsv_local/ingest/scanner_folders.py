@@ -43,8 +43,8 @@ class ScannerFolders:
 
         Raises UnavailableError while the folder itself cannot be reached: a network share may come back.
         """
-        seen = [path] if run.source and (path := Path(run.source) / run.filename).is_file() else []
-        paths = [*seen, *self._named(run.filename, None)]
+        at_source = [path] if run.source and (path := Path(run.source) / run.filename).is_file() else []
+        paths = [*at_source, *self._named(run.filename, None)]
         if not paths and run.source and not Path(run.source).is_dir():
             raise UnavailableError("the scanner's folder cannot be reached now")
         fitting = (path for path in paths if (state := _state(path)) and state[0] == run.size)

@@ -3,6 +3,8 @@
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,20 +48,23 @@ def copy(
     if before[0] != size:
         raise FileChangingError("the file in the scanner's folder has another size now")
     target = files.incoming(filename)
-    try:
-        with atomic_write.replacing(target) as part:
-            digest = _copy_bytes(source, part, progress)
-            if _state(source) != before:
-                raise FileChangingError("the file changed while it was copied: it is still being written")
-            if part.stat().st_size != size or checksum(part) != digest:
-                raise TransferError("the copy differs from the file in the scanner's folder")
-    except PermissionError as error:
-        if error.filename == str(source):
-            raise UnavailableError(UNREADABLE) from error
-        raise UnavailableError(NOT_COPIED) from error
-    except OSError as error:
-        raise UnavailableError(NOT_COPIED) from error
+    with _disk_errors(source), atomic_write.replacing(target) as part:
+        digest = _copy_bytes(source, part, progress)
+        if _state(source) != before:
+            raise FileChangingError("the file changed while it was copied: it is still being written")
+        if part.stat().st_size != size or checksum(part) != digest:
+            raise TransferError("the copy differs from the file in the scanner's folder")
     return Transferred(digest, before[1])
+
+
+@contextmanager
+def _disk_errors(source: Path) -> Iterator[None]:
+    """Raise UnavailableError, which names the cause, for errors of reading the source or writing the copy."""
+    try:
+        yield
+    except OSError as error:
+        is_source = isinstance(error, PermissionError) and error.filename == str(source)
+        raise UnavailableError(UNREADABLE if is_source else NOT_COPIED) from error
 
 
 def link(source: Path, files: SlideFiles, filename: str, size: int) -> Transferred:

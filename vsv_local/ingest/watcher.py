@@ -93,8 +93,8 @@ class Watcher(Thread):
         """
         if time.time() - state[1] / 1e9 > OLD_SECONDS:
             return True
-        seen, since = self._seen.get(path, (None, 0.0))
-        if seen != state:
+        last_state, since = self._seen.get(path, (None, 0.0))
+        if last_state != state:
             self._seen[path] = state, time.monotonic()
             return False
         return time.monotonic() - since >= QUIET_SECONDS

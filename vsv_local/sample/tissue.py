@@ -16,7 +16,7 @@ Stamps = list[list[list[Amounts]]]  # by kind, direction and variant
 
 _EOSIN_DENSITY = (0.10, 0.62, 0.33)  # optical density in red, green, blue of the full amount of a stain
 _HAEMATOXYLIN_DENSITY = (1.35, 1.65, 0.80)
-_GLASS = (244, 243, 245)  # a scanner's white is slightly coloured
+_GLASS = (244, 243, 245)  # a scanner's white is not pure white
 _STAMP = 14  # half the side of a nucleus's stamp: the largest nucleus fits in any direction
 _ANGLES = 24
 _BASAL, _SPINDLE, _LYMPHOCYTE = range(3)

@@ -59,7 +59,7 @@ class JobWorker:
         if is_paused(self._services.files.root):
             self._run(ALLOWED_JOBS)
             return
-        # A monotonic clock, because a slide's time without being opened is counted from one daily look to the next.
+        # A monotonic clock: a slide's waiting time is counted from one daily look to the next.
         if time.monotonic() - self._last_daily_look >= DAY_SECONDS:
             self._last_daily_look = time.monotonic()
             for job in daily_schedule.look(self._services):

@@ -57,13 +57,7 @@ def serve(
     ``workers`` processes serve beside this one; for 1, this process serves.
     """
     check_count(workers)
-    for folder in folders:
-        if not folder.is_dir():
-            raise SettingsError(f"there is no folder {folder}")
-        if any(folder.resolve().is_relative_to((data / own).resolve()) for own in FOLDERS):
-            raise SettingsError(
-                f"{folder} is part of the data folder: watch the folder that the scanner writes to"
-            )
+    _check_folders(folders, data)
     sockets = _listen(address, workers)
     address = replace(address, port=sockets[0].getsockname()[1])
     with ExitStack() as stack:
@@ -71,12 +65,9 @@ def serve(
             stack.enter_context(listening)
         services, import_runner = stack.enter_context(standalone(data, folders, in_place=in_place))
         services.files.sweep()
-        watcher = Watcher(folders, post, import_runner.resume)
-        watcher.start()
-        stack.callback(watcher.stop)
-        job_worker = JobWorker(services)
-        job_worker.start()
-        stack.callback(job_worker.stop)
+        for background in (Watcher(folders, post, import_runner.resume), JobWorker(services)):
+            background.start()
+            stack.callback(background.stop)
         _greet(address, data, folders, in_place, say)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         if workers == 1:
@@ -84,6 +75,17 @@ def serve(
         else:
             names = [address.host, *address.names]
             _watch_workers(Workers(sockets, data, folders, names, import_runner.resume_file))
+
+
+def _check_folders(folders: Sequence[Path], data: Path) -> None:
+    """Raise SettingsError for a folder that is missing, or where the data folder has files of its own."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise SettingsError(f"there is no folder {folder}")
+        if any(folder.resolve().is_relative_to((data / name).resolve()) for name in FOLDERS):
+            raise SettingsError(
+                f"{folder} is part of the data folder: watch the folder that the scanner writes to"
+            )
 
 
 def post(filename: str, size: int) -> bool:

@@ -34,7 +34,7 @@ def respond(services: Services, request: Request) -> Response:
     """Answer one IIIF request; raises the domain's errors."""
     if len(request.path) > MAX_ADDRESS:
         raise InvalidTileAddressError("the address is too long")
-    # API Gateway decodes the path, a function's own address does not.
+    # API Gateway and a function's own address differ in whether they decode the path.
     parts = [unquote(part) for part in request.path[len(PREFIX) :].split("/")]
     dialect, prefix = Dialect(3), PREFIX
     if parts[0] in {"2", "3"} and not _is_image(parts):

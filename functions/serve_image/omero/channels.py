@@ -37,7 +37,9 @@ def rendering(c: str | None, m: str | None, maps: str | None, strict: bool) -> R
     else:
         listed = _channels(c, strict)
     mapped = _apply_maps(listed, maps, strict)
-    channels = [mapped.get(number, replace(own, active=False)) for number, own in enumerate(PRIMARIES, 1)]
+    channels = [
+        mapped.get(number, replace(default, active=False)) for number, default in enumerate(PRIMARIES, 1)
+    ]
     return Rendering((channels[0], channels[1], channels[2]), grey=m == "g").normal()
 
 

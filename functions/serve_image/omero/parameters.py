@@ -66,9 +66,9 @@ class ImageRequest:
 def text(query: Query, name: str) -> str | None:
     """Return a parameter of bounded length, None where it is missing; raises InvalidQueryError."""
     value = query.get(name)
-    most = MAX_TEXT.get(name, MAX_OTHER_TEXT)
-    if value is not None and len(value) > most:
-        raise InvalidQueryError(f"{name} may have at most {most} characters")
+    max_length = MAX_TEXT.get(name, MAX_OTHER_TEXT)
+    if value is not None and len(value) > max_length:
+        raise InvalidQueryError(f"{name} may have at most {max_length} characters")
     return value
 
 

@@ -57,32 +57,32 @@ def respond(services: Services, request: Request) -> Response:
 
 def _region(services: Services, request: Request, parts: list[str]) -> Response:
     """Answer ``render_image_region/{id}/{z}/{t}/``."""
-    return _picture(services, request, parts, least=3)
+    return _picture(services, request, parts, min_parts=3)
 
 
 def _region_rdef(services: Services, request: Request, parts: list[str]) -> Response:
     """Answer ``render_image_region_rdef/{id}/{z}/{t}/``: all settings must be given."""
-    return _picture(services, request, parts, least=3, strict=True)
+    return _picture(services, request, parts, min_parts=3, strict=True)
 
 
 def _image(services: Services, request: Request, parts: list[str]) -> Response:
     """Answer ``render_image/{id}/[{z}/[{t}/]]``: the whole slide, where that is small enough for one picture."""
-    return _picture(services, request, parts, least=1)
+    return _picture(services, request, parts, min_parts=1)
 
 
 def _image_rdef(services: Services, request: Request, parts: list[str]) -> Response:
     """Answer ``render_image_rdef/{id}/[{z}/[{t}/]]``: all settings must be given."""
-    return _picture(services, request, parts, least=1, strict=True)
+    return _picture(services, request, parts, min_parts=1, strict=True)
 
 
 def _picture(
-    services: Services, request: Request, parts: list[str], *, least: int, strict: bool = False
+    services: Services, request: Request, parts: list[str], *, min_parts: int, strict: bool = False
 ) -> Response:
-    if not least <= len(parts) <= 3:
+    if not min_parts <= len(parts) <= 3:
         raise InvalidTileAddressError("the address is the image's number, then z and t")
     slide = _slide(services, parts[0])[1]
     _check_plane(*(_whole_number(part) for part in parts[1:]))
-    image = read_region_query(request.query, slide.grid, strict=strict, whole=least == 1)
+    image = read_region_query(request.query, slide.grid, strict=strict, whole=min_parts == 1)
     colour = colour_asked(request.query, services.settings.icc)
     variant = image.canonical, effective_intent(slide, colour)
     headers = _headers(services, slide, variant, slide.is_provisional(image.level_dz))
@@ -135,8 +135,10 @@ def _birds_eye_view(services: Services, request: Request, parts: list[str]) -> R
     return _thumbnail(services, request, parts)
 
 
-def _read_thumbnail(services: Services, request: Request, parts: list[str], most: int) -> tuple[Slide, View]:
-    if not 1 <= len(parts) <= most:
+def _read_thumbnail(
+    services: Services, request: Request, parts: list[str], max_parts: int
+) -> tuple[Slide, View]:
+    if not 1 <= len(parts) <= max_parts:
         raise InvalidTileAddressError("the address is the image's number, then width and height")
     _check_plane(*(whole_number(request.query, name, 0) for name in ("z", "t")))
     whole_number(request.query, "rdefId", 0)  # there are no stored settings to choose from
