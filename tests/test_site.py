@@ -13,7 +13,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from running import ROOT
-from serve_image.handler import PROTOCOLS, lambda_handler
+from serve_image.handler import lambda_handler
+from serve_image.protocols import PROTOCOLS
 from serve_image.same_origin import VARY
 from slides import Plan, write_slide
 from vsv import runtime

@@ -1,21 +1,13 @@
-"""GET tiles and images. Each protocol is one module that reads a request and returns a response."""
+"""GET tiles and images: each address prefix belongs to one protocol."""
 
-from functools import cache
-from typing import Any, Protocol
+from typing import Any
 
 from lambda_support.http import Request, Response, answer
 from vsv.errors import NotFoundError, VsvError
 from vsv.runtime import current
-from vsv.services import Services
 
 from serve_image import caching
-
-
-class ImageProtocol(Protocol):
-    """The interface of a protocol's module."""
-
-    def respond(self, services: Services, request: Request) -> Response:
-        """Answer a request; raises the domain's errors."""
+from serve_image.protocols import PROTOCOLS
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -42,41 +34,3 @@ def serve(request: Request) -> Response:
         if request.path.startswith(prefix):
             return protocol().respond(current(), request)
     raise NotFoundError("there is nothing at this address")
-
-
-# Each protocol is imported at its first request: a cold start for Deep Zoom must not wait for the others.
-@cache
-def _deepzoom() -> ImageProtocol:
-    from serve_image.deepzoom import protocol  # noqa: PLC0415
-
-    return protocol
-
-
-@cache
-def _iiif() -> ImageProtocol:
-    from serve_image.iiif import protocol  # noqa: PLC0415
-
-    return protocol
-
-
-@cache
-def _webgateway() -> ImageProtocol:
-    from serve_image.omero import webgateway  # noqa: PLC0415
-
-    return webgateway
-
-
-@cache
-def _omero_api() -> ImageProtocol:
-    from serve_image.omero import json_api  # noqa: PLC0415
-
-    return json_api
-
-
-PROTOCOLS = {
-    "/DeepZoom/": _deepzoom,
-    "/iiif/": _iiif,
-    "/webgateway/": _webgateway,
-    "/webclient/": _webgateway,
-    "/api/": _omero_api,
-}

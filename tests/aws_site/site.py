@@ -10,8 +10,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from mint_session.handler import lambda_handler as mint_session
-from serve_image.handler import PROTOCOLS
 from serve_image.handler import lambda_handler as serve_image
+from serve_image.protocols import PROTOCOLS
 from serve_label.handler import lambda_handler as serve_label
 
 from tests.aws_site.asgi import (

@@ -13,8 +13,8 @@ from typing import Any
 
 from import_slide.handler import lambda_handler as import_slide
 from lambda_support.http import MAX_BODY_BYTES
-from serve_image.handler import PROTOCOLS
 from serve_image.handler import lambda_handler as serve_image
+from serve_image.protocols import PROTOCOLS
 from serve_label.handler import lambda_handler as serve_label
 
 from vsv_local import web_assets
