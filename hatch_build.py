@@ -2,7 +2,7 @@
 
 The wheel also gets the packages under ``functions/`` that those two import, the page with its two libraries, and
 the GraphQL schema. Nothing of it is listed: imports are followed as for a function on AWS
-(functions/package_function.py), and the page is what the standalone server serves (vsv_local/server/static.py).
+(functions/package_function.py), and the page is what the standalone server serves (vsv_local/web_assets.py).
 """
 
 import ast
@@ -87,21 +87,21 @@ def _function_packages(root: Path) -> list[Path]:
 
 def _page(root: Path) -> list[Path]:
     """Return the page's own files, and the one that names the versions of its libraries."""
-    from vsv_local.server import static  # noqa: PLC0415  on the path only while a distribution is built
+    from vsv_local import web_assets  # noqa: PLC0415  on the path only while a distribution is built
 
-    own = [path for address in static.addresses() if (path := static.find(address)) is not None]
-    return [root / "web/package.json", *(path for path in own if path not in static.LIBRARIES.values())]
+    own = [path for address in web_assets.addresses() if (path := web_assets.find(address)) is not None]
+    return [root / "web/package.json", *(path for path in own if path not in web_assets.LIBRARIES.values())]
 
 
 def _libraries(root: Path) -> list[Path]:
     """Return the files of the page's libraries, with the licences of each package that was built into them."""
-    from vsv_local.server import static  # noqa: PLC0415  on the path only while a distribution is built
+    from vsv_local import web_assets  # noqa: PLC0415  on the path only while a distribution is built
 
-    if not static.libraries_installed():
+    if not web_assets.libraries_installed():
         raise FileNotFoundError(
             "the page's libraries are not in web/node_modules: run scripts/web first (it needs npm)"
         )
-    files = list(static.LIBRARIES.values())
+    files = list(web_assets.LIBRARIES.values())
     waiting = [root / "web"]
     while waiting:
         described = json.loads((waiting.pop() / "package.json").read_text(encoding="utf-8"))

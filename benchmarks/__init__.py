@@ -1,1 +1,1 @@
-"""Figures that anyone can print again: each script says how."""
+"""Measure the product's speed and accuracy; each script's docstring says how to repeat its figures."""

@@ -1,4 +1,4 @@
-"""How many damaged labels each barcode reader reads, how many texts are wrong, and how long a label takes.
+"""Measure how many damaged labels each barcode reader reads, how many texts are wrong, and the time per label.
 
 Run from the repository's root: ``python -m benchmarks.barcodes [--count 260] [--blank 160] [--seed 1] [--json]``.
 """
@@ -33,7 +33,7 @@ Reader = Callable[[Image.Image], list[str]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one reader made of one label."""
+    """One reader's result for one label."""
 
     damage: str
     kind: str
@@ -43,7 +43,7 @@ class Outcome:
 
 
 def zxing_plain(image: Image.Image) -> list[str]:
-    """Read with zxing-cpp as it comes."""
+    """Read with zxing-cpp and its default options."""
     return [code.text for code in zxingcpp.read_barcodes(image, formats=ALL_FORMATS)]
 
 
@@ -69,7 +69,7 @@ def libdmtx_alone(image: Image.Image) -> list[str]:
 
 
 def ours(image: Image.Image) -> list[str]:
-    """Read as the product does."""
+    """Read with the product's own reader."""
     barcode = read_label(image)
     return [barcode.text] if barcode else []
 
@@ -83,7 +83,7 @@ def readers() -> dict[str, Reader]:
 
 
 def measure(reader: Reader, name: str, label: Label) -> Outcome:
-    """Read one label; the product must give the first code's text, the others any text that is there."""
+    """Read one label; the product must return the first code's text, the other readers any text on the label."""
     before = time.perf_counter()
     texts = reader(label.image)
     seconds = time.perf_counter() - before
@@ -106,7 +106,7 @@ def run(count: int, seed: int, strength: float) -> dict[str, list[Outcome]]:
 
 
 def false_reads(count: int, seed: int) -> tuple[int, list[str], float]:
-    """Show ``read_label`` images without a code: how many, what it read, and the longest time."""
+    """Show ``read_label`` images without a code; return their number, the texts read, and the longest time."""
     images = [blank_label(number, seed) for number in range(count)]
     if REAL_SLIDE.exists():
         images.append(openslide.OpenSlide(REAL_SLIDE).associated_images["label"])
@@ -121,7 +121,7 @@ def false_reads(count: int, seed: int) -> tuple[int, list[str], float]:
 def line(
     title: str, outcomes: dict[str, list[Outcome]], chosen: Callable[[Outcome], bool]
 ) -> dict[str, object]:
-    """Sum up the labels that ``chosen`` picks: how many each reader read, and the product's times."""
+    """Return the figures of the labels that ``chosen`` picks: how many each reader read, and the product's times."""
     picked = {name: [o for o in group if chosen(o)] for name, group in outcomes.items()}
     times = [outcome.seconds for outcome in picked["read_label"]]
     row: dict[str, object] = {"labels": title, "count": len(times)}

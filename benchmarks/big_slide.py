@@ -1,4 +1,4 @@
-"""Makes a large Aperio-like slide from a real slide's own tiles, for benchmarks and growth tests."""
+"""Make a large Aperio-like slide from a real slide's own tiles, for benchmarks and growth tests."""
 
 import itertools
 import sys
@@ -39,7 +39,7 @@ def write_big_slide(
 
 
 def _whole_tiles(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> list[bytes]:
-    """Give the tiles that hold no padding."""
+    """Return the tiles that hold no padding."""
     columns, whole_rows = -(-page.imagewidth // page.tilewidth), page.imagelength // page.tilelength
     indices = [i for i in range(columns * whole_rows) if i % columns < columns - 1]
     spans = [(page.dataoffsets[i], page.databytecounts[i]) for i in indices]

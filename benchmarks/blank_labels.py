@@ -1,4 +1,4 @@
-"""Label-like images without a barcode, for counting false reads: the same image for the same seed."""
+"""Draw label-like images without a barcode, to count false reads: the same seed draws the same image."""
 
 import math
 
@@ -9,7 +9,7 @@ KINDS = ("text", "handwriting", "noise", "bars", "table", "hatching", "checks", 
 
 
 def blank_label(number: int, seed: int) -> Image.Image:
-    """Draw image ``number`` without a barcode, of the kinds in turn, turned and softened a little."""
+    """Draw image ``number`` without a barcode, of the kinds in turn, slightly turned and blurred."""
     rng = np.random.default_rng((seed, number, 77))
     side = int(rng.integers(400, 900))
     image = Image.new("RGB", (side, int(side * rng.uniform(0.7, 1.2))), (int(rng.integers(200, 250)),) * 3)
@@ -32,7 +32,7 @@ def text(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: tuple[int, i
 
 
 def handwriting(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: tuple[int, int]) -> None:
-    """Scribble strokes that wander."""
+    """Draw irregular strokes like handwriting."""
     for _ in range(int(rng.integers(4, 20))):
         steps = rng.normal(0, size[0] / 18, (int(rng.integers(5, 40)), 2)).cumsum(axis=0)
         points = [(float(x), float(y)) for x, y in steps + rng.uniform(0.2, 0.8, 2) * np.array(size)]
@@ -40,7 +40,7 @@ def handwriting(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: tuple
 
 
 def speckled(rng: np.random.Generator, image: Image.Image) -> Image.Image:
-    """Return black and white squares at random, which hold every small pattern somewhere."""
+    """Return random black and white squares, which hold every small pattern somewhere."""
     cell = int(rng.integers(1, 12))
     cells = rng.random((image.height // cell + 1, image.width // cell + 1)) < rng.uniform(0.35, 0.65)
     pixels = np.kron(cells, np.ones((cell, cell), bool))[: image.height, : image.width]
@@ -48,7 +48,7 @@ def speckled(rng: np.random.Generator, image: Image.Image) -> Image.Image:
 
 
 def bars(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: tuple[int, int]) -> None:
-    """Draw bars of a few widths at random: all that a linear code is, except a text."""
+    """Draw bars of a few widths at random: like a linear code, but without a text."""
     module, x = float(rng.uniform(1.5, 4)), 20.0
     widths = (1, 2.5) if rng.random() < 0.5 else (1, 2, 3, 4)
     top, bottom = size[1] * 0.3, size[1] * 0.6
@@ -59,7 +59,7 @@ def bars(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: tuple[int, i
 
 
 def table(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: tuple[int, int]) -> None:
-    """Rule a form, with short words in some cells."""
+    """Draw the lines of a form, with short words in some cells."""
     step = (int(rng.integers(12, 90)), int(rng.integers(12, 60)))
     for x in range(10, size[0], step[0]):
         draw.line((x, 10, x, size[1] - 10), fill=(30, 30, 30), width=int(rng.integers(1, 5)))
@@ -71,7 +71,7 @@ def table(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: tuple[int, 
 
 
 def hatching(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: tuple[int, int]) -> None:
-    """Hatch with strokes that are nearly parallel and nearly regular."""
+    """Draw strokes that are nearly parallel and nearly regular."""
     lean, x = rng.uniform(-60, 60), 0.0
     while x < size[0]:
         shift = rng.normal(0, 2)
@@ -80,7 +80,7 @@ def hatching(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: tuple[in
 
 
 def checks(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: tuple[int, int]) -> None:
-    """Draw a square with a solid L and a dashed edge round random modules: a Data Matrix with no text."""
+    """Draw a square with a solid L and a dashed edge round random modules: a Data Matrix without a text."""
     count, module = int(rng.choice((10, 12, 14, 16, 18))), int(rng.integers(4, 14))
     cells = rng.random((count, count)) < 0.5
     cells[0], cells[:, -1] = np.arange(count) % 2 == 0, np.arange(count) % 2 == 1

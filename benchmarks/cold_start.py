@@ -1,12 +1,13 @@
-"""Times the tile function's cold start: a fresh process imports its handler and answers its first tile.
+"""Time the tile function's cold start: a fresh process imports its handler and answers its first tile.
 
     .venv/bin/python -m benchmarks.cold_start [--python PYTHON3.13] [--runs 21]
 
 The function is packed as the build packs it, once compiled and once not, and its first tile is one of the rendered
-levels. Beside it what other imports would cost. ``--python`` is another Python to run it with; the packages are then
-those of its own site-packages, and what is not there is left out. Each figure is a process of its own; the runs of
-all cases take turns, so that a busy moment hits them alike, and the last column, the least time on a CPU, is steady
-even on a busy machine. Then the import's dearest modules by ``-X importtime``.
+levels. For comparison, the time of other imports is printed. ``--python`` is another Python to run it with; the
+packages are then those of its own site-packages, and missing ones are left out. Each figure is from a process of its
+own; the runs of all cases take turns, so that a busy moment affects all cases equally, and the last column, the least
+time on a CPU, is steady even on a busy machine. At the end come the slowest modules of the import by ``-X
+importtime``.
 """
 
 import argparse
@@ -80,7 +81,7 @@ def _options() -> argparse.Namespace:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Import a slide, and give what a function has around it: where the files are, and an event."""
+    """Import a slide; return the environment of a function: the data folder, and an event."""
     write_sample_slide(folder / "sample.svs")
     data = folder / "data"
     image_id = imported(data, folder / "sample.svs")
@@ -97,7 +98,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _pack(python: str, compiled: Path, plain: Path) -> None:
-    sys.path.append(str(FUNCTIONS))  # what packs functions is no part of the product
+    sys.path.append(str(FUNCTIONS))  # the packaging script is no part of the product
     packer = importlib.import_module("package_function")
     for path in packer.modules_of("serve_image").values():
         for folder in (compiled, plain):
@@ -110,7 +111,7 @@ def _pack(python: str, compiled: Path, plain: Path) -> None:
 
 
 def _command(python: str, folders: list[Path], code: str, *options: str) -> list[str]:
-    """Run without site-packages' own start-up files, of which Lambda has none."""
+    """Return a command without site-packages' own start-up files, of which Lambda has none."""
     packages = subprocess.run(
         [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
         check=True, capture_output=True, text=True,
@@ -120,7 +121,7 @@ def _command(python: str, folders: list[Path], code: str, *options: str) -> list
 
 
 def _is_there(python: str, code: str) -> bool:
-    """Import a peer once, which also lets its modules be compiled; tell whether it is there."""
+    """Return whether a peer is installed, after importing it once, which also compiles its modules."""
     ran = subprocess.run(_command(python, [], code), capture_output=True, check=False)
     if b"ModuleNotFoundError" in ran.stderr:
         return False
@@ -149,7 +150,7 @@ def _print(
 
 
 def _summary(costs: list[Cost]) -> tuple[float, float, float]:
-    """Give the median and the least time, and the least time on a CPU, in milliseconds."""
+    """Return the median and the least time, and the least time on a CPU, in milliseconds."""
     walls = [cost.wall_s * 1000 for cost in costs]
     return statistics.median(walls), min(walls), min(cost.cpu_s for cost in costs) * 1000
 
@@ -158,7 +159,7 @@ def _print_dearest(python: str, folder: Path, environment: Mapping[str, str]) ->
     command = _command(python, [folder], IMPORT, "-X", "importtime")
     told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stderr
     rows = [line.removeprefix("import time:").split("|") for line in told.splitlines()[1:]]
-    # What comes after the interpreter's own.
+    # The rows after the interpreter's own imports.
     begin = next(i for i, row in enumerate(rows) if row[2].strip() == "site") + 1 if "| site" in told else 0
     print(f"\n{'-X importtime: module':44}{'own ms':>8}{'with its own':>14}")
     for own, both, name in sorted(rows[begin:], key=lambda row: -int(row[0]))[:TOP]:

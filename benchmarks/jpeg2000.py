@@ -1,4 +1,4 @@
-"""Renders the pyramid of a JPEG 2000 slide as Aperio has it, beside those who merely decode it and ``vips dzsave``.
+"""Render the pyramid of an Aperio JPEG 2000 slide, and time programs that only decode it and ``vips dzsave``.
 
     .venv/bin/python -m benchmarks.jpeg2000 [--big] [--rounds N] [--quality DB] [--slides FOLDER]
 
@@ -6,8 +6,8 @@ The slides are made of a real slide's pixels: levels 1, 1/4 and 1/16 of 256-pixe
 transformed, 9/7) by imagecodecs, and 33003 (YCbCr, 4:2:2) by Debian's libopenjp2-tools where that is installed. Every
 program runs in a process of its own on all cores, one after the other, in rounds; the best of each counts, start of
 Python included for all. ``decode only`` is imagecodecs, every tile of all levels on a pool of threads. vsv uses the
-OpenJPEG of imagecodecs, a development package, where it is there; a line more shows it with Pillow's. ``vips`` reads
-such slides through OpenSlide.
+OpenJPEG of imagecodecs, a development package, where that is installed; another line then shows vsv with Pillow's.
+``vips`` reads such slides through OpenSlide.
 """
 
 import argparse
@@ -73,7 +73,7 @@ with OpenSlide(sys.argv[1]) as slide:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of slide: its compression, and what it is called in the table."""
+    """A kind of slide: its compression, and its name in the table."""
 
     codec: int
     name: str
@@ -118,7 +118,7 @@ def _compare(folder: Path, kind: Kind, side_px: int, options: argparse.Namespace
     numbers = [str(number) for number in (side_px, kind.codec, options.quality)]
     slide = (options.slides or folder) / f"{'-'.join(numbers)}.svs"
     if not slide.exists():
-        # In a process of its own: a child's peak memory begins with its parent's.
+        # In a separate process: a child's peak memory starts at its parent's.
         command = [
             sys.executable,
             "-m",
@@ -133,7 +133,7 @@ def _compare(folder: Path, kind: Kind, side_px: int, options: argparse.Namespace
     best: dict[str, Cost] = {}
     for _ in range(options.rounds):
         for name, command in _commands(slide, folder).items():
-            # As vsv sets it for itself: no program is held up by threads of OpenBLAS, which numpy brings.
+            # As vsv sets it for itself: no program is slowed by threads of OpenBLAS, which numpy brings.
             cost = run(command, {**os.environ, "OPENBLAS_NUM_THREADS": "1"})
             if name not in best or cost.wall_s < best[name].wall_s:
                 best[name] = cost

@@ -1,4 +1,4 @@
-"""The libraries that ``benchmarks.openjpeg_libraries`` compares: how each decodes a JPEG 2000 tile, and what it is.
+"""Describe the libraries that ``benchmarks.openjpeg_libraries`` compares: how each decodes a JPEG 2000 tile.
 
 Release dates, and whether there is a wheel for Lambda (aarch64, manylinux_2_28, Python 3.13), are the registry's of
 2026-11-30 for the versions in requirements-peers.txt, the latter by ``pip download --no-deps --only-binary :all:
@@ -24,17 +24,17 @@ from vsv.formats import openjpeg
 
 Decoder = Callable[[bytes, int, bool], Sequence[npt.NDArray[np.uint8]]]
 _TILE_422 = Path(__file__).resolve().parents[1] / "tests/data/tile_422.j2k"
-# Some 1.5 bits a pixel, as scanners write.
+# About 1.5 bits per pixel, as in scanners' files.
 _COMPRESSION = 16
 
 
 class UnsupportedError(Exception):
-    """A library has no way to do what is asked."""
+    """Raised where a library cannot decode in the requested way."""
 
 
 @dataclass(frozen=True, slots=True)
 class SlideCache:
-    """A library: its distributions (its own first), how to have it decode, and what the registry says of it."""
+    """A library: its distributions (its own first), how it decodes, and its data in the registry."""
 
     distributions: tuple[str, ...]
     load: Callable[[], Decoder]
@@ -116,7 +116,7 @@ def _pylibjpeg() -> Decoder:
 
 
 def _glymur() -> Decoder:
-    """Return glymur's decoder, which brings no OpenJPEG: Pillow's is lent to it. It reads named files only."""
+    """Return glymur's decoder, which uses Pillow's OpenJPEG because it brings none; it reads only named files."""
     warnings.simplefilter("ignore")
     import glymur  # noqa: PLC0415
     from glymur.lib import openjp2  # noqa: PLC0415

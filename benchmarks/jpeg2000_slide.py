@@ -1,4 +1,4 @@
-"""Makes a JPEG 2000 slide as Aperio stores it, of a real slide's pixels, for ``benchmarks.jpeg2000``.
+"""Make a JPEG 2000 slide as Aperio stores it, from a real slide's pixels, for ``benchmarks.jpeg2000``.
 
 .venv/bin/python -m benchmarks.jpeg2000_slide TARGET SOURCE SIDE CODEC DECIBELS
 """
@@ -63,7 +63,7 @@ def _encoded(tile: np.ndarray, codec: int, quality: float) -> bytes:
 
 
 def _encoded_422(tile: np.ndarray, quality: float) -> bytes:
-    """Encode YCbCr with chroma of half the width, as Aperio's 33003 has it."""
+    """Encode YCbCr with chroma of half the width, as in Aperio's 33003."""
     light, *chroma = (np.asarray(band) for band in Image.fromarray(tile).convert("YCbCr").split())
     halves = [np.round(band.reshape(TILE, TILE // 2, 2).mean(axis=2)).astype(np.uint8) for band in chroma]
     with tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,7 @@
-"""Slide labels drawn from a seed: with a barcode and one kind of damage, or without any barcode.
+"""Draw slide labels from a seed: with a barcode and one kind of damage, or without any barcode.
 
-Lengths of damage are in modules of the code (its narrowest bar or smallest square), because that is what
-decides readability; each label's own random generator makes it the same image whatever was drawn before it.
+Lengths of damage are in modules of the code (its narrowest bar or smallest square), because these decide readability;
+each label has its own random generator, so its image does not depend on labels drawn before.
 """
 
 import io
@@ -21,7 +21,7 @@ FORMATS = {
     "Code 39": zxingcpp.BarcodeFormat.Code39Std,
 }
 LINEAR = ("Code 128", "Code 39")
-# Out of 20 labels of each kind: Data Matrix is the majority, as on the labels this is for.
+# Of 20 labels of each kind: Data Matrix is the majority, as on real labels.
 FORMAT_TURNS = ("Data Matrix",) * 12 + ("QR",) * 2 + ("Code 128",) * 3 + ("Code 39",) * 3
 SUPERSAMPLED = 2
 PEN_COLOURS = ((15, 15, 20), (20, 30, 110), (150, 25, 30), (85, 85, 90))
@@ -29,7 +29,7 @@ PEN_COLOURS = ((15, 15, 20), (20, 30, 110), (150, 25, 30), (85, 85, 90))
 
 @dataclass(frozen=True)
 class Label:
-    """One drawn label: ``text`` is what must be read, None where nothing may be."""
+    """One drawn label: ``text`` is the text that must be read, None where no text may be read."""
 
     image: Image.Image
     text: str | None
@@ -40,9 +40,9 @@ class Label:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A label before its damage: the upright code's place is ``box`` turned by ``angle`` about the centre.
+    """A label before its damage: ``box`` is the upright code's place, turned by ``angle`` about the centre.
 
-    ``strength`` scales the damage; the functions below say what 1 is.
+    ``strength`` scales the damage; the functions below define a strength of 1.
     """
 
     image: Image.Image
@@ -54,7 +54,7 @@ class Drawn:
 
 
 def label_text(rng: np.random.Generator, kind: str) -> str:
-    """Draw an accession-like text that ``kind`` can encode."""
+    """Choose an accession-like text that ``kind`` can encode, at random."""
     year, number = int(rng.integers(15, 26)), int(rng.integers(1, 99999))
     shapes = [f"S{year}-{number:05d}-A{number % 9 + 1}", f"H{year}{number:06d}", f"{number:05d}-{year}-B2-HE"]
     if kind in ("Data Matrix", "QR"):
@@ -66,9 +66,7 @@ def code_image(text: str, kind: str, module: float, square: bool = True) -> Imag
     """Render the code, quiet zone included, upright at ``module`` pixels (times SUPERSAMPLED) a module."""
     options = {"force_square": True} if kind == "Data Matrix" and square else {}
     modules = np.array(zxingcpp.create_barcode(text, FORMATS[kind], **options).to_image(scale=1))
-    if (
-        kind in LINEAR
-    ):  # one row is enough of what the library draws; a quarter of the width is a usual height
+    if kind in LINEAR:  # one row of the library's image is enough; a quarter of the width is a usual height
         modules = np.repeat(modules[:1], max(18, modules.shape[1] // 4), axis=0)
     large = Image.fromarray(modules).resize(
         (modules.shape[1] * 8, modules.shape[0] * 8), Image.Resampling.NEAREST
@@ -81,7 +79,7 @@ def code_image(text: str, kind: str, module: float, square: bool = True) -> Imag
 def draw_text(
     canvas: Image.Image, box: tuple[int, int, int, int], text: str, rng: np.random.Generator
 ) -> None:
-    """Write human-readable lines above and below ``box``, as label printers do."""
+    """Draw human-readable lines above and below ``box``, as label printers do."""
     draw = ImageDraw.Draw(canvas)
     left, top, _, bottom = box
     size = max(14, int(canvas.width * rng.uniform(0.035, 0.07)))
@@ -94,20 +92,20 @@ def draw_text(
 
 
 def paper(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
-    """Return an empty canvas in the off-white, or now and then the colour, of a label."""
+    """Return an empty canvas in the off-white, or sometimes the colour, of a label."""
     white = int(rng.integers(200, 250))
     spread = 70 if rng.random() < 0.15 else 14
     return Image.new("RGB", size, tuple(int(white - rng.integers(0, spread)) for _ in range(3)))
 
 
 def turn(canvas: Image.Image, angle: float, background: tuple[int, int, int]) -> Image.Image:
-    """Turn the whole label about its centre and bring it to its final size."""
+    """Turn the whole label about its centre and scale it to its final size."""
     turned = canvas.rotate(angle, Image.Resampling.BICUBIC, fillcolor=background)
     return turned.resize((canvas.width // SUPERSAMPLED, canvas.height // SUPERSAMPLED), Image.Resampling.BOX)
 
 
 def module_size(rng: np.random.Generator, kind: str, side: int, modules: int, small: bool) -> float:
-    """Draw the pixels per module: linear codes are wide, so theirs are smaller."""
+    """Choose the pixels per module at random: fewer for linear codes, because they are wide."""
     if small:
         return float(rng.uniform(1.25, 1.6) if kind in LINEAR else rng.uniform(1.9, 2.6))
     least, share = (1.7, rng.uniform(0.6, 0.85)) if kind in LINEAR else (2.8, rng.uniform(0.16, 0.42))
@@ -115,7 +113,7 @@ def module_size(rng: np.random.Generator, kind: str, side: int, modules: int, sm
 
 
 def place(rng: np.random.Generator, canvas: Image.Image, code: Image.Image) -> tuple[int, int]:
-    """Draw where the code goes, such that it stays inside the frame at any angle."""
+    """Choose the code's place at random, but inside the frame at any angle."""
     room = min(canvas.size) / 2 * 0.97 - math.hypot(*code.size) / 2
     reach, towards = max(0.0, room) * rng.random(), rng.uniform(0, math.tau)
     x, y = reach * math.cos(towards), reach * math.sin(towards)
@@ -155,12 +153,12 @@ def turned_point(
 
 
 def blurred(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Put it out of focus by 0.3 to 0.6 of a module."""
+    """Blur the label as a camera out of focus does, by 0.3 to 0.6 of a module."""
     return drawn.image.filter(ImageFilter.GaussianBlur(drawn.module * rng.uniform(0.3, 0.6) * drawn.strength))
 
 
 def noisy(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Add sensor noise, with dead pixels on some."""
+    """Add sensor noise, and dead pixels to some labels."""
     values = np.asarray(drawn.image, np.float32)
     values = values + rng.normal(0, rng.uniform(18, 50) * drawn.strength, values.shape).astype(np.float32)
     if rng.random() < 0.5:
@@ -171,14 +169,14 @@ def noisy(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
 
 
 def faded(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Fade it by a worn ribbon or short exposure: 8 to 25 percent of the contrast, and a little noise."""
+    """Fade the label as a worn ribbon or short exposure does: 8 to 25 percent of the contrast, and a little noise."""
     contrast, base = rng.uniform(0.08, 0.25) / drawn.strength, rng.uniform(60, 160)
     values = np.asarray(drawn.image, np.float32) * contrast + base
     return Image.fromarray((values + rng.normal(0, 2.5, values.shape)).clip(0, 255).astype(np.uint8))
 
 
 def smeared(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Move it during the exposure by 0.8 to 1.8 modules in any direction."""
+    """Blur the label as motion during the exposure does, by 0.8 to 1.8 modules in any direction."""
     length, towards = drawn.module * rng.uniform(0.8, 1.8) * drawn.strength, rng.uniform(0, math.pi)
     steps = max(3, math.ceil(length) + 1)
     total = np.zeros((drawn.image.height, drawn.image.width, 3), np.float32)
@@ -191,7 +189,7 @@ def smeared(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
 
 
 def penned(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Draw one or two strokes of a pen, 0.4 to 1 module wide, right across the code."""
+    """Draw one or two strokes of a pen, 0.4 to 1 module wide, across the code."""
     image, reach = drawn.image.copy(), math.hypot(*drawn.size) / SUPERSAMPLED
     draw = ImageDraw.Draw(image)
     for _ in range(int(rng.integers(1, 3))):
@@ -212,7 +210,7 @@ def penned(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
 
 
 def unevenly_lit(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Light it so that light falls off to one side, a shadow's edge, and a glare."""
+    """Add light that falls off to one side, a shadow's edge, and a glare."""
     width, height = drawn.image.size
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     towards = rng.uniform(0, math.tau)
@@ -228,7 +226,7 @@ def unevenly_lit(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
 
 
 def worn(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Take ink away: scratches and chips of up to 0.8 of a module, all over the code."""
+    """Remove ink: scratches and chips of up to 0.8 of a module, all over the code."""
     image, reach = drawn.image.copy(), max(drawn.size) / SUPERSAMPLED / 2 * 1.2
     draw, module = ImageDraw.Draw(image), drawn.module
     near = [(c - reach, c + reach) for c in drawn.centre]
@@ -243,7 +241,7 @@ def worn(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
 
 
 def squeezed(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Save it as a JPEG of quality 5 to 20."""
+    """Compress the label as a JPEG of quality 5 to 20."""
     encoded = io.BytesIO()
     drawn.image.save(encoded, "JPEG", quality=round(rng.integers(5, 20) / drawn.strength))
     return Image.open(encoded).convert("RGB")
@@ -257,14 +255,14 @@ def mixed(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
 
 
 def cut(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Move it out of the frame, so that a part of the code is missing."""
+    """Move the label out of the frame, so that a part of the code is missing."""
     reach = min(drawn.size) / SUPERSAMPLED / 2
     inset = round(max(4.0, drawn.centre[0] - reach * rng.uniform(-0.3, 0.75)))
     return drawn.image.crop((min(inset, drawn.image.width - 8), 0, *drawn.image.size))
 
 
 def crowded(rng: np.random.Generator, drawn: Drawn) -> Image.Image:
-    """Leave the label as it is: ``make_label`` has drawn the other codes on it."""
+    """Return the label unchanged: ``make_label`` has drawn the other codes on it."""
     return unevenly_lit(rng, drawn) if rng.random() < 0.3 else drawn.image
 
 

@@ -1,4 +1,4 @@
-"""Runs a command and tells what it cost."""
+"""Run a command and measure its time and memory."""
 
 import os
 import subprocess

@@ -1,16 +1,16 @@
-"""Compares the libraries that can decode Aperio's JPEG 2000 tiles: what each can do, how exactly, and how fast.
+"""Compare the libraries that can decode Aperio's JPEG 2000 tiles: their abilities, accuracy and speed.
 
     PYTHONPATH=functions .venv-peers/bin/python -m benchmarks.openjpeg_libraries [--rounds N] [--source SLIDE]
 
-Two tiles of 256×256 pixels: ``tests/data/tile_422.j2k`` (YCbCr, chroma of half the width) and one of a real slide's
-pixels, coded by Pillow as Aperio codes 33005 (RGB, transformed, 9/7); without ``--source``'s file, the first tile's
-light stands for them. A library that is not installed is skipped: imagecodecs and PyAV need Python 3.12, so make
-``.venv-peers`` with 3.13, which Lambda has. What each can do is tried, not looked up.
+Two tiles of 256×256 pixels are decoded: ``tests/data/tile_422.j2k`` (YCbCr, chroma of half the width) and one of a
+real slide's pixels, coded by Pillow as Aperio codes 33005 (RGB, transformed, 9/7); without ``--source``'s file, the first
+tile's light replaces those pixels. A library that is not installed is skipped: imagecodecs and PyAV need Python 3.12,
+so make ``.venv-peers`` with 3.13, which Lambda has. Each library's abilities are tested, not looked up.
 
-``apart``: the largest difference, at any resolution, from what Pillow's libopenjp2 gives the product. ``ms``: the
-process's CPU time for a tile, the best of the rounds, which holds on a busy machine too. ``turns``: how often a
-second Python thread runs while the first decodes a tile; a library that holds the interpreter's lock leaves it next
-to none. ``hostile``: damaged tiles whose headers pass the product's own check, in a process of their own: how it
+``apart``: the largest difference, at any resolution, from the product's result with Pillow's libopenjp2. ``ms``: the
+process's CPU time for a tile, the best of the rounds, which is reliable on a busy machine too. ``turns``: how often a
+second Python thread runs while the first decodes a tile; with a library that holds the interpreter's lock, almost
+never. ``hostile``: damaged tiles whose headers pass the product's own check, in a separate process: how that process
 ends, and its peak memory.
 """
 
@@ -40,9 +40,9 @@ REDUCTIONS = range(6)
 TIMED = range(4)
 TILES_A_ROUND = 40
 HOSTILE_TILES = 600
-# Another thread takes the lock some hundred times in the milliseconds of a tile, if it may.
+# Another thread takes a free lock some hundred times in the milliseconds of a tile.
 TURNS_OF_A_FREE_LOCK = 20
-# Nobody is asked to give up the lock within a round.
+# No thread is asked to give up the lock within a round.
 NEVER_S = 1000.0
 
 Planes = list[npt.NDArray[np.uint8]]
@@ -91,7 +91,7 @@ def _options() -> argparse.Namespace:
 
 
 def _abilities(decode: Decoder, expected: Decoder, data: dict[str, bytes]) -> Iterator[str]:
-    """Yield whether a library reduces, keeps chroma as stored, leaves out the transform, and how exact it is."""
+    """Yield whether a library reduces, keeps chroma as stored, leaves out the transform, and its accuracy."""
     cases = [(name, reduce, False) for name in data for reduce in REDUCTIONS] + [("RGB", 0, True)]
     found = {case: _tried(decode, data[case[0]], *case[1:]) for case in cases}
     wanted = {case: [*expected(data[case[0]], *case[1:])] for case in cases}
@@ -115,7 +115,7 @@ def _same_shapes(found: Planes | None, wanted: Planes) -> bool:
 
 
 def _chroma(found: Planes | None, wanted: Planes) -> str:
-    """Return what a library makes of subsampled chroma; light that differs was made red."""
+    """Return how a library returns subsampled chroma; light that differs was converted to red."""
     if found is None:
         return "refused"
     if _same_shapes(found, wanted):
@@ -152,7 +152,7 @@ def _cpu_ms(work: Callable[[], object]) -> float:
 
 
 def _turns(work: Callable[[], None]) -> int:
-    """Count how often this thread gets the interpreter's lock while another works and is never asked for it."""
+    """Count how often this thread gets the interpreter's lock while another works and never gives it up by itself."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(NEVER_S)
     try:
@@ -198,7 +198,9 @@ def _decode_hostile(decode: Decoder, data: dict[str, bytes]) -> None:
             read_codestream(cut, SIDE_PX)
         except CorruptTileError:
             continue
-        with contextlib.suppress(Exception):  # each library has its own; only the end of the process counts
+        with contextlib.suppress(
+            Exception
+        ):  # each library has exceptions of its own; only the end of the process counts
             decode(cut, 0, False)
 
 

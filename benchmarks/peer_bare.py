@@ -1,4 +1,4 @@
-"""An ASGI application that gives every request the same tile from memory: what HTTP alone costs in Python."""
+"""Answer every request with the same tile from memory, as an ASGI application: the cost of HTTP alone in Python."""
 
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -19,7 +19,7 @@ HEADERS = [
 async def app(
     scope: MutableMapping[str, Any], _receive: Any, send: Callable[[dict[str, Any]], Awaitable[None]]
 ) -> None:
-    """Answer."""
+    """Answer one request."""
     if scope["type"] == "http":
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         await send({"type": "http.response.body", "body": TILE})

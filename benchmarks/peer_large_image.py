@@ -1,4 +1,4 @@
-"""large_image's own tile source behind the smallest WSGI application, for gunicorn; the slide is $SLIDE."""
+"""Serve large_image's own tile source by the smallest WSGI application, for gunicorn; the slide is $SLIDE."""
 
 import os
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""OpenSlide's Deep Zoom server as openslide-python's example has it, for gunicorn; the slide is $SLIDE."""
+"""Run OpenSlide's Deep Zoom server as in openslide-python's example, for gunicorn; the slide is $SLIDE."""
 
 import io
 import os
@@ -13,7 +13,7 @@ generator = DeepZoomGenerator(OpenSlide(os.environ["SLIDE"]), tile_size=int(os.e
 
 @app.route("/<int:level>/<int:col>_<int:row>.jpeg")
 def tile(level: int, col: int, row: int) -> Response:
-    """Give a tile, encoded at the example's quality."""
+    """Return a tile, encoded at the example's quality."""
     try:
         found = generator.get_tile(level, (col, row))
     except ValueError:

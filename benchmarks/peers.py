@@ -1,4 +1,4 @@
-"""The servers that benchmarks/serve.py compares: each started on a free port of 127.0.0.1, and stopped again."""
+"""Start and stop the servers that benchmarks/serve.py compares, each on a free port of 127.0.0.1."""
 
 import os
 import shutil
@@ -20,14 +20,14 @@ PROCESSES = 2
 QUALITY = 75
 _START_SECONDS = 60.0
 _DEBIAN_SBIN = "/usr/sbin"
-_IIPSRV = Path("/usr/lib/iipimage-server/iipsrv.fcgi")  # where Debian's package puts it
+_IIPSRV = Path("/usr/lib/iipimage-server/iipsrv.fcgi")  # where Debian's package installs it
 
 Address = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Case:
-    """What all serve: a slide, its grid, its tile at full resolution, and a folder for what servers write."""
+    """The input of all servers: a slide, its grid, its tile at full resolution, and a folder to write to."""
 
     slide: Path
     grid: Grid
@@ -39,7 +39,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Peer:
-    """A server: how to start it on a port, and how it calls a tile (level, column, row)."""
+    """A server: how to start it on a port, and its address of a tile (level, column, row)."""
 
     name: str
     start: Callable[[Case, int], list["subprocess.Popen[bytes]"]]
@@ -49,7 +49,7 @@ class Peer:
 
 @contextmanager
 def running(peer: Peer, case: Case) -> Iterator[tuple[int, list[int]]]:
-    """Run a server; give its port and its processes' IDs, without their children's."""
+    """Run a server; yield its port and its processes' IDs, without their children's."""
     port = free_port()
     processes = peer.start(case, port)
     try:
@@ -67,7 +67,7 @@ def running(peer: Peer, case: Case) -> Iterator[tuple[int, list[int]]]:
 
 
 def free_port() -> int:
-    """Find a port that nobody uses."""
+    """Return a port that no program uses."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]
@@ -109,13 +109,13 @@ def _bare(case: Case, port: int) -> list["subprocess.Popen[bytes]"]:
 
 
 def peers_python() -> Path:
-    """Give the interpreter that has the peers' packages."""
+    """Return the interpreter that has the peers' packages."""
     return Path(os.environ.get("VSV_PEERS_VENV") or ROOT / ".venv-peers") / "bin" / "python"
 
 
 def _gunicorn(module: str) -> Callable[[Case, int], list["subprocess.Popen[bytes]"]]:
     def start(case: Case, port: int) -> list["subprocess.Popen[bytes]"]:
-        # Threads, because gunicorn's plain workers close each connection.
+        # Threads, because gunicorn's default workers close each connection.
         options = ("-w", PROCESSES, "-k", "gthread", "--threads", 8, "--keep-alive", 75, "--preload")
         command = (peers_python(), "-m", "gunicorn", *options, "-b", f"127.0.0.1:{port}", f"{module}:app")
         environment = {"SLIDE": str(case.slide), "TILE": str(case.grid.tile_size)}
@@ -133,7 +133,7 @@ def _no_venv() -> str | None:
 
 
 def pyramidal(case: Case) -> Path:
-    """Give the slide as a pyramidal TIFF, which is what iipsrv reads; made once, by vips."""
+    """Return the slide as a pyramidal TIFF, the format that iipsrv reads; made once, by vips."""
     path = case.folder / "pyramid.tif"
     if not path.exists():
         size = str(case.grid.tile_size)

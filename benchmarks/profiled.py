@@ -1,4 +1,4 @@
-"""A copy of a slide with an ICC profile, for timing: the first directory again, with one more tag."""
+"""Copy a slide and add an ICC profile, for timing: the first directory is written again with one more tag."""
 
 import struct
 from pathlib import Path
@@ -9,13 +9,13 @@ ICC_TAG, UNDEFINED = 34675, 7
 
 
 def scanner_profile() -> bytes:
-    """Give a profile that is not sRGB: littlecms's own of sRGB with red and green exchanged."""
+    """Return a profile that is not sRGB: littlecms's own sRGB profile with red and green exchanged."""
     data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return data.replace(b"rXYZ", b"\0tmp", 1).replace(b"gXYZ", b"rXYZ", 1).replace(b"\0tmp", b"gXYZ", 1)
 
 
 def write_profiled(source: Path, target: Path) -> Path:
-    """Copy a classic, little-endian TIFF and give its first page the profile."""
+    """Copy a classic, little-endian TIFF and add the profile to its first page."""
     data, profile = bytearray(source.read_bytes()), scanner_profile()
     assert data[:4] == b"II*\0", "only classic TIFF is copied"
     (at,) = struct.unpack_from("<I", data, 4)

@@ -1,10 +1,10 @@
-"""Renders the missing levels of a 46,000×32,914 slide, beside ``vips dzsave`` on the same file in the same run.
+"""Render the missing levels of a 46,000×32,914 slide, and run ``vips dzsave`` on the same file for comparison.
 
     .venv/bin/python -m benchmarks.pyramid [--small] [--no-vips]
 
-The slide is made of a real slide's own tiles (levels 1, 1/4, 1/16; 1.5 gigapixels). Each program runs in a process
-of its own, by itself, on all cores; the figures are that process's. ``--small`` adds a slide of a quarter of the
-pixels, to see how time and memory grow. ``vips`` is Debian's libvips-tools.
+The slide is made of a real slide's own tiles (levels 1, 1/4, 1/16; 1.5 gigapixels). Each program runs alone in a
+process of its own on all cores; the figures are that process's. ``--small`` adds a slide of a quarter of the pixels,
+to show how time and memory grow. ``vips`` is from Debian's libvips-tools.
 """
 
 import argparse
@@ -70,7 +70,7 @@ def _compare(folder: Path, source: Path, width_px: int, height_px: int, *, vips:
 
 
 def _settle(slide: Path) -> None:
-    """Write the slide out and read it once, so that neither program pays for the disk's work on it."""
+    """Flush the slide to the disk and read it once, so that neither program's time includes the disk's."""
     os.sync()
     with slide.open("rb") as file:
         while file.read(1 << 24):

@@ -1,10 +1,10 @@
-"""Times regions drawn at any scale beside OpenSlide with Pillow: pixels out, nothing encoded, in one run.
+"""Time regions drawn at any scale, and OpenSlide with Pillow in the same run: pixels out, nothing encoded.
 
     .venv/bin/python -m benchmarks.regions [--width 24000] [--rounds 7]
 
 Each figure is the best of the rounds in milliseconds of the clock; the places differ from round to round, the same
 for both. The peer reads the best of its levels for the scale and lets Pillow scale the rest, as OpenSlide's own
-get_thumbnail does. Ours is measured with the pyramid and without it, as in the minute after an import.
+get_thumbnail does. The product is measured with the pyramid and without it, as in the minute after an import.
 """
 
 import argparse
@@ -69,7 +69,7 @@ def _table(with_pyramid: Slide, without: Slide, peer: OpenSlide, rounds: int) ->
 
 
 def _views(size_px: tuple[int, int], region_px: int, picture_px: int, count: int) -> Iterator[View]:
-    """Give places that no tile begins at, as hands choose them."""
+    """Yield places that do not begin at tiles, as people choose them."""
     for number in range(count):
         left = (number * 1237 + 101) % (size_px[0] - region_px)
         top = (number * 911 + 57) % (size_px[1] - region_px)
@@ -91,7 +91,7 @@ def _best_ms(draw: Callable[[View], object], views: list[View]) -> float:
         start = time.perf_counter()
         draw(view)
         times.append(time.perf_counter() - start)
-    return min(times[1:]) * 1000  # the first one warms
+    return min(times[1:]) * 1000  # the first time includes warming up
 
 
 if __name__ == "__main__":

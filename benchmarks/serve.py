@@ -1,12 +1,12 @@
-"""Measures vsv serve beside other tile servers: the same recorded look at the same slide, by wrk on this machine.
+"""Measure vsv serve and other tile servers by the same recorded session on the same slide, with wrk on this machine.
 
     .venv/bin/python -m benchmarks.serve [--width 24000] [--seconds 5] [--rounds 3] [--slide FILE]
         [--part session|native]
 
-Needs wrk; peers that are not installed are left out, with a word on how to install them. Each server is asked over 16
-connections that stay open, in the order of the recorded session (benchmarks/session.py), first everything, then only
-tiles of full resolution. The best of the rounds is printed. CPU is that of the server's processes, from /proc; PSS
-counts what they share once.
+Needs wrk; peers that are not installed are left out, with a hint how to install them. Each server gets requests over
+16 connections that stay open, in the order of the recorded session (benchmarks/session.py), first for all tiles, then
+only for tiles of full resolution. The best of the rounds is printed. CPU is that of the server's processes, from
+/proc; PSS counts memory that they share once.
 """
 
 import argparse
@@ -46,7 +46,7 @@ end
 
 @dataclass(frozen=True)
 class Figures:
-    """What one server did: tiles a second, ms of latency, CPU ms a tile, MiB of memory, KiB a tile, wrong answers."""
+    """One server's result: tiles a second, ms of latency, CPU ms a tile, MiB of memory, KiB a tile, wrong answers."""
 
     rate: float
     p50_ms: float
@@ -151,7 +151,7 @@ def _with_children(pids: Sequence[int]) -> Iterator[int]:
         try:
             parents[int(path.parent.name)] = int(path.read_text().rsplit(")", 1)[1].split()[1])
         except OSError:
-            continue  # it has just ended
+            continue  # the process has just ended
     found = list(pids)
     for pid in found:
         yield pid

@@ -1,9 +1,9 @@
-"""A pathologist's look at a slide at 1920×1080, as recorded in session.json: what a viewer shows, view after view.
+"""Describe a pathologist's session at a slide at 1920×1080, recorded in session.json as one view after the other.
 
-    .venv/bin/python -m benchmarks.session        writes session.json anew: overview, zooming in, panning along tissue
+    .venv/bin/python -m benchmarks.session        rewrites session.json: overview, zooming in, panning along tissue
 
-A view is the left and top edge as parts of the slide's width and height, and how many of the slide's pixels lie in
-one of the screen's. So it fits any slide and any protocol's tiles.
+A view is the left and top edge as parts of the slide's width and height, and how many of the slide's pixels are in
+one of the screen's. So the session fits any slide and any protocol's tiles.
 """
 
 import json
@@ -16,7 +16,7 @@ from vsv.slides.deepzoom_grid import Grid
 
 RECORDED = Path(__file__).with_name("session.json")
 SCREEN_PX = (1920, 1080)
-# As many tiles as OpenSeadragon keeps: what is among them is not asked for again.
+# As many tiles as OpenSeadragon caches: a cached tile is not requested again.
 VIEWER_KEEPS = 200
 
 View = tuple[float, float, float]
@@ -24,12 +24,12 @@ Address = tuple[int, int, int]
 
 
 def views() -> list[View]:
-    """Give the recorded views."""
+    """Return the recorded views."""
     return [tuple(view) for view in json.loads(RECORDED.read_text(encoding="utf-8"))["views"]]
 
 
 def tiles(grid: Grid, shown: list[View]) -> list[Address]:
-    """Give the Deep Zoom tiles (level, column, row) that a viewer asks for, in its order."""
+    """Return the Deep Zoom tiles (level, column, row) that a viewer requests, in the viewer's order."""
     kept: OrderedDict[Address, None] = OrderedDict()
     asked = []
     for view in shown:
@@ -44,7 +44,7 @@ def tiles(grid: Grid, shown: list[View]) -> list[Address]:
 
 
 def _needed(grid: Grid, view: View) -> Iterator[Address]:
-    """Give the tiles of the nearest finer level that a view touches."""
+    """Yield the tiles of the nearest finer level that a view touches."""
     shift = max(0, math.floor(math.log2(max(view[2], 1))))
     level_dz = grid.max_level - shift
     size, counts = grid.tile_size, grid.tile_counts(level_dz)
@@ -63,11 +63,11 @@ def _needed(grid: Grid, view: View) -> Iterator[Address]:
 
 
 def _recorded() -> Iterator[View]:
-    """Look at six places of a slide: from the overview into each, along the tissue, and out again."""
+    """Yield views of six places of a slide: from the overview into each, along the tissue, and out again."""
     places = ((0.22, 0.31), (0.58, 0.24), (0.71, 0.63), (0.35, 0.72), (0.48, 0.47), (0.15, 0.55))
     for number, place in enumerate(places):
         x, y = place
-        for step in range(9):  # the wheel: a factor of about 1.5 each
+        for step in range(9):  # zooming with the wheel: a factor of about 1.5 each
             zoom = 16 * (1 / 16) ** (step / 8)
             yield _view(x, y, zoom)
         heading = 0.7 * number
@@ -75,7 +75,7 @@ def _recorded() -> Iterator[View]:
             heading += 0.35 * math.sin(1.7 * drag + number)
             x, y = x + 0.004 * math.cos(heading), y + 0.004 * math.sin(heading)
             yield _view(x, y, 1)
-        for zoom in (2, 4, 3, 2):  # out for the surroundings, along, and in again
+        for zoom in (2, 4, 3, 2):  # zooming out to the surroundings, moving on, and zooming in again
             x += 0.01
             yield _view(x, y, zoom)
         for zoom in (1.4, 1, 1, 2, 4, 8, 16):

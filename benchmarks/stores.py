@@ -1,4 +1,4 @@
-"""What a page costs in a store of many slides, beside one of few: first, middle and last page, a search, the counts.
+"""Time pages of a store of many slides and of one of few: first, middle and last page, a search, the counts.
 
     .venv/bin/python -m benchmarks.stores [--rows 1000000] [--beside 10000] [--folder DIR]
 
@@ -27,7 +27,7 @@ from vsv_local.stores.sqlite_records import SqliteSlideStore, open_database
 
 READS = 15
 BEGUN = datetime(2016, 1, 4, 7, tzinfo=UTC)
-# As a lab has them: nearly all sent, some waiting.
+# As in a lab: nearly all sent, some waiting.
 SHARES = {
     Status.SENT: 0.90,
     Status.ARCHIVED: 0.05,
@@ -40,7 +40,7 @@ SHARES = {
 
 
 def slides(rows: int) -> Iterator[SlideRecord]:
-    """Give so many slides: cases of four, a scan every few minutes, IDs in no order of time."""
+    """Yield this many slides: cases of four, a scan every few minutes, IDs in no order of time."""
     chance = random.Random(1)
     statuses = chance.choices(list(SHARES), list(SHARES.values()), k=rows)
     for number, status in enumerate(statuses):
@@ -63,7 +63,7 @@ def slides(rows: int) -> Iterator[SlideRecord]:
 
 
 def fill(path: Path, rows: int) -> float:
-    """Write the rows and give how many seconds it took."""
+    """Write the rows and return the seconds that writing took."""
     begun = time.perf_counter()
     with open_database(path) as database, database.writing() as connection:
         connection.execute("PRAGMA cache_size = -400000")
@@ -88,7 +88,7 @@ Read = Callable[[int, str | None], Page[Any]]
 
 
 def reads(store: Any, rows: int) -> dict[str, Read]:
-    """Give what is measured: each reads a page after a token."""
+    """Return the reads to measure: each reads a page after a token."""
     middle = slide_at(rows, rows // 2)
     case = middle.case_id or ""
     return {
@@ -106,12 +106,12 @@ def reads(store: Any, rows: int) -> dict[str, Read]:
 
 
 def slide_at(rows: int, number: int) -> SlideRecord:
-    """Give one of the slides."""
+    """Return one of the slides."""
     return next(record for at, record in enumerate(slides(rows)) if at == number)
 
 
 def median_ms(read: Callable[[], Any]) -> float:
-    """Give the median time of some reads."""
+    """Return the median time of some reads."""
     times = []
     for _ in range(READS):
         begun = time.perf_counter()
@@ -121,7 +121,7 @@ def median_ms(read: Callable[[], Any]) -> float:
 
 
 def places(read: Read) -> list[str | None]:
-    """Give the tokens of the first, a middle and the last page."""
+    """Return the tokens of the first, a middle and the last page."""
     tokens: list[str | None] = [None]
     while (token := read(1000, tokens[-1]).next_token) is not None:
         tokens.append(token)
@@ -129,7 +129,7 @@ def places(read: Read) -> list[str | None]:
 
 
 def measure(store: Any, rows: int) -> dict[str, list[float]]:
-    """Give the milliseconds of each list's first, middle and last page."""
+    """Return the milliseconds of each list's first, middle and last page."""
     found = {
         name: [median_ms(partial(read, 20, token)) for token in places(read)]
         for name, read in reads(store, rows).items()
@@ -165,7 +165,7 @@ def _sqlite(folder: Path, rows: int) -> dict[str, list[float]]:
         part = path.with_suffix(".part")
         part.unlink(missing_ok=True)
         seconds = fill(part, rows)
-        part.rename(path)  # one that was stopped half way is not taken for whole
+        part.rename(path)  # so that a file of an interrupted run is not mistaken for a complete one
         print(f"{rows:,} rows in {seconds:.0f} s, {path.stat().st_size / 1e6:.0f} MB", flush=True)
     with open_database(path) as database:
         return measure(SqliteSlideStore(database), rows)

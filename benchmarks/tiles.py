@@ -1,9 +1,9 @@
-"""Times the warm tile handler, event in and base64 response out, beside OpenSlide with Pillow on the same tiles.
+"""Time the warm tile handler, event in and base64 response out, and OpenSlide with Pillow on the same tiles.
 
     .venv/bin/python -m benchmarks.tiles [--rounds 5]
 
-Each figure is the median of all tiles over all rounds, in milliseconds, on one thread. The peer is
-openslide-python's DeepZoomGenerator with its tiles encoded by Pillow at quality 75, as its own server does.
+Each figure is the median of all tiles over all rounds, in milliseconds, on one thread. The peer is openslide-python's
+DeepZoomGenerator with its tiles encoded by Pillow at quality 75, as its own server does.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _converted(slide: Path, rounds: int) -> None:
-    """Time native tiles in sRGB, beside OpenSlide's with the transform that its documentation shows."""
+    """Time native tiles in sRGB, and OpenSlide's with the transform that its documentation shows."""
     with tempfile.TemporaryDirectory() as folder:
         path = write_profiled(slide, Path(folder) / "profiled.svs")
         image_id = imported(Path(folder), path)
@@ -83,7 +83,7 @@ def _peer_converted(peer: DeepZoomGenerator, transform: ImageCms.ImageCmsTransfo
 
 
 def _refusals(rounds: int) -> None:
-    """Time what it costs to send hostile addresses away, the whole handler included."""
+    """Time the refusal of hostile addresses, the whole handler included."""
     addresses = [
         "/DeepZoom/../../etc/passwd.dzi",
         "/DeepZoom/1004486_files/12/-1_0.jpeg",
@@ -97,11 +97,11 @@ def _refusals(rounds: int) -> None:
 
 
 def _cases(library: SlideCache, image_id: str) -> list[tuple[str, int, Callable[[], None]]]:
-    """Give what is timed: a name, a level, and what to do afterwards. The pyramid goes before the on-demand ones."""
+    """Return the cases to time: a name, a level, and an action afterwards. The pyramid is before on-demand tiles."""
     top = library.slide(image_id).max_level
 
     def remove_pyramid() -> None:
-        tiles._drawn = DrawnTiles(most_bytes=0)  # what is drawn on demand is to be drawn each time
+        tiles._drawn = DrawnTiles(most_bytes=0)  # no cache, so that tiles drawn on demand are drawn each time
         library.files.pyramid(image_id).unlink()
         library.forget(image_id)
 
@@ -114,7 +114,7 @@ def _cases(library: SlideCache, image_id: str) -> list[tuple[str, int, Callable[
 
 
 def _tiles(library: SlideCache, image_id: str, level_dz: int) -> list[Address]:
-    """Give the whole tiles of a level: the cropped ones at its edges are few on a real slide."""
+    """Return the whole tiles of a level: the cropped ones at its edges are few on a real slide."""
     width_px, height_px = library.slide(image_id).grid.level_size(level_dz)
     size = library.slide(image_id).grid.tile_size
     return [(level_dz, col, row) for col in range(width_px // size) for row in range(height_px // size)]
@@ -144,7 +144,7 @@ def _median_ms(answer: Callable[[Address], None], tiles: list[Address], rounds: 
             start = time.perf_counter()
             answer(address)
             times.append(time.perf_counter() - start)
-    return statistics.median(times[len(tiles) :]) * 1000  # the first round warms
+    return statistics.median(times[len(tiles) :]) * 1000  # the first round warms up
 
 
 if __name__ == "__main__":

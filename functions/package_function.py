@@ -1,10 +1,10 @@
-"""Copies a function's folder, and the modules of this project that it imports, to where its package is made.
+"""Copy a function's folder, and the modules of this project that it imports, to where its package is made.
 
     python3 package_function.py ServeImageFunction FOLDER
 
-What is needed is read from the imports themselves, those inside functions included, so that nothing is forgotten
-and a package holds nothing else; no name of a module stands here but those of ``BY_REQUEST``. Where there is a
-``python3.13`` the modules are compiled too: Lambda cannot write ``.pyc`` files and would compile at every cold start.
+The modules are found by reading the imports, those inside functions included, so that none is forgotten and a package
+holds nothing else; no module is named here but those of ``BY_REQUEST``. Where there is a ``python3.13`` the modules
+are compiled too: Lambda cannot write ``.pyc`` files and would compile at every cold start.
 """
 
 import ast
@@ -18,14 +18,14 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PYTHON_VERSION = "3.13"
-# Modules that bring everything together, in functions that each import one thing: ``make_slides`` the slide records.
-# Of these a package takes those whose name it asks for: ``services.slides`` in any of its modules, or
+# Modules that join all others, in functions that each import one service or step: ``make_slides`` imports the slide
+# records. A package takes only the functions that its own modules name: ``services.slides`` in any module, or
 # ``JobKind.SEND`` in the function's own folder.
 BY_REQUEST = {"vsv.runtime": "make_", "vsv.lifecycle.job_registry": "step_"}
 
 
 def folder_of(logical_id: str) -> str:
-    """Give the folder of a function by its name in the template: ServeImageFunction is serve_image."""
+    """Return the folder of a function by its name in the template: ServeImageFunction is serve_image."""
     words = re.findall(r"[A-Z][a-z0-9]*", logical_id.removesuffix("Function"))
     return "_".join(word.lower() for word in words)
 
@@ -35,42 +35,42 @@ def modules_of(function: str, root: Path = HERE) -> dict[str, Path]:
 
     Raise FileNotFoundError where there is no such function.
     """
-    found: dict[str, Path] = {}
-    waiting = {f"{function}.handler"}
-    while waiting:
-        _follow(waiting, found, root)
-        waiting = set(_requested(function, found)) - found.keys()
-        waiting = {name for name in waiting if _file_of(name, root)}
-    if f"{function}.handler" not in found:
+    modules: dict[str, Path] = {}
+    pending = {f"{function}.handler"}
+    while pending:
+        _follow(pending, modules, root)
+        pending = set(_requested(function, modules)) - modules.keys()
+        pending = {name for name in pending if _file_of(name, root)}
+    if f"{function}.handler" not in modules:
         raise FileNotFoundError(f"there is no function {function}: no {function}/handler.py")
-    return dict(sorted(found.items()))
+    return dict(sorted(modules.items()))
 
 
-def _follow(names: Iterable[str], found: dict[str, Path], root: Path) -> None:
-    """Add these modules, and all that they import, to those found."""
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop()
+def _follow(names: Iterable[str], modules: dict[str, Path], root: Path) -> None:
+    """Add these modules, and all that they import, to ``modules``."""
+    pending = list(names)
+    while pending:
+        name = pending.pop()
         path = _file_of(name, root)
-        if name in found or path is None:
+        if name in modules or path is None:
             continue
-        found[name] = path
+        modules[name] = path
         tree = ast.parse(path.read_text(encoding="utf-8"))
         if name in BY_REQUEST:
             tree.body = [node for node in tree.body if not isinstance(node, ast.FunctionDef)]
-        waiting += [*_parents(name), *imported(tree)]
+        pending += [*_parents(name), *imported(tree)]
 
 
-def _requested(function: str, found: Mapping[str, Path]) -> Iterator[str]:
-    """Yield what the modules of ``BY_REQUEST`` import for the names that this package asks for."""
+def _requested(function: str, modules: Mapping[str, Path]) -> Iterator[str]:
+    """Yield the imports of those functions in ``BY_REQUEST``'s modules whose services or jobs this package names."""
     services, kinds = set[str](), set[str]()
-    for name, path in found.items():
+    for name, path in modules.items():
         services |= _attributes(path, _is_services)
         if name.startswith(f"{function}."):
             kinds |= _attributes(path, lambda base: base == "JobKind")
-    for module in BY_REQUEST.keys() & found.keys():
-        asked = {f"{BY_REQUEST[module]}{name.lower()}" for name in services | kinds}
-        for node in _called(ast.parse(found[module].read_text(encoding="utf-8")), asked):
+    for module in BY_REQUEST.keys() & modules.keys():
+        names = {f"{BY_REQUEST[module]}{name.lower()}" for name in services | kinds}
+        for node in _called(ast.parse(modules[module].read_text(encoding="utf-8")), names):
             yield from imported(node)
 
 
@@ -79,7 +79,7 @@ def _is_services(base: str) -> bool:
 
 
 def _attributes(path: Path, is_wanted: Callable[[str], bool]) -> set[str]:
-    """Return the names of attributes that a module reads of what is wanted."""
+    """Return the names of the attributes that a module reads of objects whose expression ``is_wanted``."""
     nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
     return {
         node.attr for node in nodes if isinstance(node, ast.Attribute) and is_wanted(ast.unparse(node.value))
@@ -89,13 +89,13 @@ def _attributes(path: Path, is_wanted: Callable[[str], bool]) -> set[str]:
 def _called(tree: ast.Module, names: set[str]) -> list[ast.FunctionDef]:
     """Return the functions of these names, and those of the same module that they call."""
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    wanted, waiting = dict[str, ast.FunctionDef](), names & functions.keys()
-    while waiting:
-        name = waiting.pop()
-        wanted[name] = functions[name]
+    reached, pending = dict[str, ast.FunctionDef](), names & functions.keys()
+    while pending:
+        name = pending.pop()
+        reached[name] = functions[name]
         called = {node.id for node in ast.walk(functions[name]) if isinstance(node, ast.Name)}
-        waiting |= (called & functions.keys()) - wanted.keys()
-    return list(wanted.values())
+        pending |= (called & functions.keys()) - reached.keys()
+    return list(reached.values())
 
 
 def _parents(name: str) -> list[str]:
@@ -104,20 +104,21 @@ def _parents(name: str) -> list[str]:
 
 
 def _file_of(name: str, root: Path) -> Path | None:
-    """Find a module or package of this project; None for all others."""
+    """Return the file of a module or package of this project; None for all others."""
     path = root.joinpath(*name.split("."))
     places = (path.with_suffix(".py"), path / "__init__.py")
     return next((place for place in places if place.is_file()), None)
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
-    """Yield the names that a module or function imports, wherever in it; of ``from a import b`` both a and a.b.
+    """Yield the names that a module or function imports, at any depth; for ``from a import b`` both a and a.b.
 
-    Imports for type checkers alone are left out. Raise ValueError for a relative import: there are none here.
+    Imports for type checkers alone are left out. Raises ValueError for a relative import, which this project never
+    uses.
     """
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
+    pending = [tree]
+    while pending:
+        node = pending.pop()
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -126,13 +127,13 @@ def imported(tree: ast.AST) -> Iterator[str]:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            waiting += node.orelse
+            pending += node.orelse
         else:
-            waiting += ast.iter_child_nodes(node)
+            pending += ast.iter_child_nodes(node)
 
 
 def package(function: str, folder: Path) -> None:
-    """Copy a function's modules, compile them if that can be done here, and print the size."""
+    """Copy a function's modules, compile them if this machine can, and print the size."""
     for path in modules_of(function).values():
         target = folder / path.relative_to(HERE)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -143,7 +144,7 @@ def package(function: str, folder: Path) -> None:
 
 
 def _compile(folder: Path) -> None:
-    """Compile for ``/var/task``, where the package will be; unchecked: nothing there ever changes."""
+    """Compile for ``/var/task``, where the package will be; unchecked, because files there never change."""
     python = _python()
     if python is None:
         print(f"python{PYTHON_VERSION} was not found: modules are not compiled, and cold starts take longer.")
@@ -154,10 +155,10 @@ def _compile(folder: Path) -> None:
 
 
 def _python() -> str | None:
-    """Find a Python of Lambda's version that runs: pyenv may put one on the PATH that does not."""
+    """Return a working Python of Lambda's version, or None: pyenv may put one on the PATH that does not run."""
     name = f"python{PYTHON_VERSION}"
-    found = [shutil.which(name), *Path.home().glob(f".pyenv/versions/{PYTHON_VERSION}*/bin/{name}")]
-    return next((str(each) for each in found if each and _runs(str(each))), None)
+    candidates = [shutil.which(name), *Path.home().glob(f".pyenv/versions/{PYTHON_VERSION}*/bin/{name}")]
+    return next((str(candidate) for candidate in candidates if candidate and _runs(str(candidate))), None)
 
 
 def _runs(python: str) -> bool:

@@ -1,10 +1,10 @@
-"""Builds one layer into a folder: pinned and hashed wheels for Lambda's platform, whatever machine this is.
+"""Build one layer into a folder: pinned and hashed wheels for Lambda's platform, on any machine.
 
     python3 build_layer.py imaging FOLDER
 
-``VSV_ARCH=x86_64`` in the environment builds the twin that the runtime tests run; aarch64 is what is deployed.
-pip is told platform and Python version, so neither Docker nor that Python is needed. Where there is a ``python3.13``
-the modules are compiled too: Lambda cannot write ``.pyc`` files and would compile at every cold start.
+``VSV_ARCH=x86_64`` in the environment builds the twin for the runtime tests; aarch64 is deployed. pip gets platform
+and Python version as options, so neither Docker nor that Python is needed. Where there is a ``python3.13`` the
+modules are compiled too: Lambda cannot write ``.pyc`` files and would compile at every cold start.
 """
 
 import os
@@ -18,7 +18,7 @@ from pathlib import Path
 LAYERS = ("imaging", "barcode", "tools", "signing")
 ARCHITECTURES = ("aarch64", "x86_64")
 PYTHON_VERSION = "3.13"
-# Amazon Linux 2023 has glibc 2.34. pip takes no older tag for a newer one: each is named.
+# Amazon Linux 2023 has glibc 2.34. pip does not infer older tags from a newer one: each is named.
 GLIBC_TAGS = (
     "manylinux_2_34",
     "manylinux_2_28",
@@ -27,14 +27,14 @@ GLIBC_TAGS = (
     "manylinux_2_17",
     "manylinux2014",
 )
-# What no function imports: the packages' own tests, what compilers and type checkers read.
+# Files that no function imports: the packages' own tests, files for compilers and type checkers.
 SUPERFLUOUS = ("**/tests", "**/*.pyi", "**/*.pyx", "**/*.pxd", "**/*.a", "**/*.h", "numpy/f2py", "bin")
-# MB: a layer as it is uploaded; a function and its layers unzipped. "Lambda quotas", Lambda developer guide.
+# MB: an uploaded layer; a function and its layers unzipped. "Lambda quotas", Lambda developer guide.
 MAX_ZIPPED_MB, MAX_UNZIPPED_MB = 50, 250
 
 
 def wheel_options(architecture: str) -> list[str]:
-    """Give what makes pip take wheels for Lambda's python3.13 on that architecture, and nothing but wheels."""
+    """Return the options with which pip installs only wheels for Lambda's python3.13 on that architecture."""
     platforms = [option for tag in GLIBC_TAGS for option in ("--platform", f"{tag}_{architecture}")]
     return [
         "--only-binary", ":all:", "--implementation", "cp", "--python-version", PYTHON_VERSION, *platforms
@@ -83,7 +83,7 @@ def _prune(packages: Path) -> None:
 
 
 def _compile(packages: Path) -> None:
-    """Compile for ``/opt/python``, where the layer will be, so that the build's own path is in no file."""
+    """Compile for ``/opt/python``, where the layer will be, so that no file holds the build's own path."""
     python = _python()
     if python is None:
         print(f"python{PYTHON_VERSION} was not found: modules are not compiled, and cold starts take longer.")
@@ -94,10 +94,10 @@ def _compile(packages: Path) -> None:
 
 
 def _python() -> str | None:
-    """Find a Python of Lambda's version that runs: pyenv may put one on the PATH that does not."""
+    """Return a working Python of Lambda's version, or None: pyenv may put one on the PATH that does not run."""
     name = f"python{PYTHON_VERSION}"
-    found = [shutil.which(name), *Path.home().glob(f".pyenv/versions/{PYTHON_VERSION}*/bin/{name}")]
-    return next((str(each) for each in found if each and _runs(str(each))), None)
+    candidates = [shutil.which(name), *Path.home().glob(f".pyenv/versions/{PYTHON_VERSION}*/bin/{name}")]
+    return next((str(candidate) for candidate in candidates if candidate and _runs(str(candidate))), None)
 
 
 def _runs(python: str) -> bool:

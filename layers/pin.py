@@ -1,10 +1,10 @@
-"""Writes the layers' requirements with the hashes of the wheels that both architectures get.
+"""Write the layers' requirements with the hashes of the wheels for both architectures.
 
     .venv/bin/python layers/pin.py
 
 The versions are those of requirements.txt and requirements-aws.txt, the hashes those that pip reports for the wheels
-it would install; needs the package index. What a layer holds is its ``requirements.txt`` without the hashes: to add a
-package, add a line ``name==version`` there and run this.
+that it would install; needs the package index. A layer holds the packages in its ``requirements.txt``: to add a
+package, add a line ``name==version`` there, without hashes, and run this program.
 """
 
 import json
@@ -18,14 +18,14 @@ from build_layer import ARCHITECTURES, LAYERS, wheel_options
 HERE = Path(__file__).resolve().parent
 PRODUCT = ("requirements.txt", "requirements-aws.txt")
 _PIN = re.compile(r"^([A-Za-z0-9][\w.-]*)==([^\s;\\#]+)", re.ASCII)
-# Where zig itself may run: on whoever's machine builds the layer.
+# The platforms of machines that build the layer, for zig itself.
 HOSTS = ("manylinux_2_12_x86_64", "manylinux_2_17_aarch64", "macosx_13_0_x86_64", "macosx_13_0_arm64")
 
 
 def pins(requirements: Path) -> dict[str, str]:
-    """Give the version of each package that a requirements file pins; names in lower case with dashes."""
-    found = (_PIN.match(line) for line in requirements.read_text().splitlines())
-    return {match[1].lower().replace("_", "-"): match[2] for match in found if match}
+    """Return the version of each package that a requirements file pins; names in lower case with dashes."""
+    matches = (_PIN.match(line) for line in requirements.read_text().splitlines())
+    return {match[1].lower().replace("_", "-"): match[2] for match in matches if match}
 
 
 def product_pins() -> dict[str, str]:
@@ -35,29 +35,31 @@ def product_pins() -> dict[str, str]:
 
 def main() -> None:
     """Rewrite every layer's file."""
-    wanted = product_pins()
+    product_versions = product_pins()
     for layer in LAYERS:
         options = [wheel_options(architecture) for architecture in ARCHITECTURES]
-        _write(HERE / layer / "requirements.txt", wanted, options)
+        _write(HERE / layer / "requirements.txt", product_versions, options)
     _write(HERE / "barcode" / "zig.txt", {}, [["--only-binary", ":all:", "--platform", tag] for tag in HOSTS])
 
 
-def _write(requirements: Path, wanted: dict[str, str], options: list[list[str]]) -> None:
-    own = {name: wanted.get(name, version) for name, version in pins(requirements).items()}
+def _write(requirements: Path, product_versions: dict[str, str], options: list[list[str]]) -> None:
+    versions = {name: product_versions.get(name, version) for name, version in pins(requirements).items()}
     lines = [line for line in requirements.read_text().splitlines() if line.startswith("#")]
-    hashes: dict[str, set[str]] = {name: set() for name in own}
-    for each in options:
-        for name, digest in _reported([f"{name}=={version}" for name, version in own.items()], each):
+    hashes: dict[str, set[str]] = {name: set() for name in versions}
+    for option_set in options:
+        for name, digest in _wheel_hashes(
+            [f"{name}=={version}" for name, version in versions.items()], option_set
+        ):
             hashes[name].add(digest)
-    for name, version in own.items():
+    for name, version in versions.items():
         lines += [
             " \\\n    ".join([f"{name}=={version}", *(f"--hash=sha256:{d}" for d in sorted(hashes[name]))])
         ]
     requirements.write_text("\n".join(lines) + "\n")
 
 
-def _reported(packages: list[str], options: list[str]) -> list[tuple[str, str]]:
-    """Ask pip which wheel of each package it would install; give names and SHA-256 sums."""
+def _wheel_hashes(packages: list[str], options: list[str]) -> list[tuple[str, str]]:
+    """Ask pip which wheel of each package it would install; return names and SHA-256 sums."""
     command = [
         sys.executable,
         "-m",

@@ -1,1 +1,1 @@
-"""The standalone installation: server, command line, SQLite, local transfer."""
+"""Run the system on one machine: server, command line, SQLite, local transfer."""

@@ -1,4 +1,4 @@
-"""Files that travel with the package: the page and the GraphQL schema.
+"""Locate the files that travel with the package: the page and the GraphQL schema.
 
 In a checkout they lie at its top; a wheel holds them in the folder ``packaged`` beside this module (hatch_build.py).
 """

@@ -1,4 +1,4 @@
-"""One machine as an installation: a folder, SQLite files, and this process's own import machine."""
+"""Assemble the installation of one machine: a folder, SQLite files, and this process's own import machine."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -11,46 +11,46 @@ from vsv.errors import SettingsError
 from vsv.services import ImportStarter, Services
 from vsv.settings import DATA_FOLDER, Settings, one_machine_settings
 
-from vsv_local.ingest.handoff import Handover
-from vsv_local.ingest.import_runner import IMPORT_THREADS, Intake
-from vsv_local.stores.sqlite_records import SqliteImportStore, SqliteJobStore, SqliteSlideStore, open_database
-
-DATABASE = "records.sqlite"
+from vsv_local.ingest.handoff import Handoff
+from vsv_local.ingest.import_runner import IMPORT_THREADS, ImportRunner
+from vsv_local.stores.sqlite_database import DATABASE_NAME, open_database
+from vsv_local.stores.sqlite_records import SqliteImportStore, SqliteJobStore, SqliteSlideStore
 
 
 @contextmanager
 def standalone(
     data: Path, folders: Sequence[Path] = (), *, in_place: bool = False, threads: int = IMPORT_THREADS
-) -> Iterator[tuple[Services, Intake]]:
-    """Be the installation of a data folder for the length of a block; raises SettingsError where it cannot be.
+) -> Iterator[tuple[Services, ImportRunner]]:
+    """Install the services of a data folder for the length of a block; raises SettingsError where that fails.
 
-    ``folders`` are where files may be brought in from; ``threads`` how many are copied and read at once.
+    Files may be imported from ``folders``; ``threads`` is how many files are copied and read at once.
     """
-    intake = Intake(lambda: services, folders, in_place=in_place, threads=threads)
-    with _being(data, lambda: intake) as services:
+    import_runner = ImportRunner(lambda: services, folders, in_place=in_place, threads=threads)
+    with _installed(data, lambda: import_runner) as services:
         try:
-            yield services, intake
+            yield services, import_runner
         finally:
-            intake.close()
+            import_runner.close()
 
 
 @contextmanager
 def worker_installation(
     data: Path, folders: Sequence[Path], hand_over: Callable[[str], None]
 ) -> Iterator[Services]:
-    """Be the same installation in a process that serves only: imports are handed over by their file's name."""
-    with _being(data, lambda: Handover(folders, hand_over)) as services:
+    """Install the same services in a process that only serves; imports are handed over by filename."""
+    with _installed(data, lambda: Handoff(folders, hand_over)) as services:
         yield services
 
 
 @contextmanager
-def _being(data: Path, make_starter: Callable[[], ImportStarter]) -> Iterator[Services]:
+def _installed(data: Path, make_starter: Callable[[], ImportStarter]) -> Iterator[Services]:
+    """Make the services of a data folder, use them for the length of a block, then close the database."""
     try:
         (data / "slides").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"the data folder {data} cannot be written to") from error
-    settings = _settings(data.resolve())
-    database = open_database(data / DATABASE)
+    settings = _read_settings(data.resolve())
+    database = open_database(data / DATABASE_NAME)
     services = runtime.assemble(
         settings,
         slides=lambda: SqliteSlideStore(database),
@@ -67,22 +67,22 @@ def _being(data: Path, make_starter: Callable[[], ImportStarter]) -> Iterator[Se
         database.close()
 
 
-def _settings(data: Path) -> Settings:
-    """Read the settings of one machine; raises SettingsError."""
+def _read_settings(data: Path) -> Settings:
+    """Return the settings of one machine; raises SettingsError."""
     values: dict[str, Any] = {"data": data}
     for name, setting in one_machine_settings():
         value, source = setting.read(os.environ, data)
-        values[name] = _kept_at(value, source) if name in ("archive", "published") else value
+        values[name] = _prepared_folder(value, source) if name in ("archive", "published") else value
     return Settings(**values)
 
 
-def _kept_at(where: str, source: str) -> str:
-    """Return where copies are kept, having made the folder of the data folder; raises SettingsError."""
-    # A folder that a setting names is never made: its disk may not be mounted.
+def _prepared_folder(location: str, source: str) -> str:
+    """Return the location of an archive, after making it if it is the data folder's own; raises SettingsError."""
+    # A folder that a setting names is never made: its disk may be unmounted.
     if source == DATA_FOLDER:
-        folder = Path(where)
+        folder = Path(location)
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:
             raise SettingsError(f"the data folder {folder.parent} cannot be written to") from error
-    return where
+    return location

@@ -1,4 +1,4 @@
-"""All settings of the project, and what each of them is on this machine."""
+"""Collect all settings of the project, and their effective values on this machine."""
 
 import difflib
 import os
@@ -43,14 +43,14 @@ BUILD_ONLY = {
 
 @dataclass(frozen=True, slots=True)
 class CommandSettings(Checked):
-    """What the command line and the server read beside the settings of an installation."""
+    """The settings that the command line and the server read beside those of an installation."""
 
     log: str | None = declare(LOG)
 
 
 @dataclass(frozen=True, slots=True)
 class ScannerSettings(Checked):
-    """What ``scripts/scanner`` reads, which imports nothing of this project."""
+    """The settings that ``scripts/scanner`` reads, which imports nothing of this project."""
 
     secret: str = declare(Setting(
         "VSV_SCANNER_SECRET", "The client secret that the scanner's script signs in with; else `--secret-file`.",
@@ -65,7 +65,7 @@ MODELS = (
 
 @dataclass(frozen=True, slots=True)
 class Effective:
-    """A setting's value as people may read it, where it comes from, and what is wrong with it."""
+    """A setting's value as people may read it, its source, and the problem with it if there is one."""
 
     variable: str
     value: str
@@ -74,27 +74,27 @@ class Effective:
 
 
 def known_settings() -> dict[str, Setting]:
-    """Return all settings by their variables, each as it is declared first."""
-    found: dict[str, Setting] = {}
+    """Return all settings by their variables; of a variable declared twice, the first declaration."""
+    settings: dict[str, Setting] = {}
     for model in MODELS:
         for _, setting in declared(model):
-            found.setdefault(setting.variable, setting)
-    return found
+            settings.setdefault(setting.variable, setting)
+    return settings
 
 
 def log_level(otherwise: str) -> str:
-    """Return the level to log at: what VSV_LOG says, else that of the command."""
+    """Return the level to log at: from VSV_LOG, else ``otherwise``, the command's own."""
     level, _ = LOG.read(os.environ)
     return otherwise if level is None else str(level)
 
 
 def is_log_level_set() -> bool:
-    """Return whether VSV_LOG says how much is logged."""
+    """Return whether VSV_LOG sets the log level."""
     return LOG.read(os.environ)[1] == ENVIRONMENT
 
 
 def effective_settings(environment: Mapping[str, str], data: Path, source: str) -> Iterator[Effective]:
-    """Yield the settings that one machine reads; the data folder comes from ``source``. Nothing is created."""
+    """Yield the settings that one machine reads; ``source`` is that of the data folder. Nothing is created."""
     yield Effective(DATA.variable, str(data), source)
     for _, setting in one_machine_settings():
         yield _effective(setting, environment, data)
@@ -103,15 +103,15 @@ def effective_settings(environment: Mapping[str, str], data: Path, source: str) 
 
 
 def unread_settings(environment: Mapping[str, str]) -> Iterator[Setting]:
-    """Yield the settings of other places, AWS or the scanner's computer, that the environment has."""
-    services = {DATA, LOG, *(setting for _, setting in one_machine_settings())}
+    """Yield the settings in the environment that only AWS or the scanner's computer reads."""
+    read_here = {DATA, LOG, *(setting for _, setting in one_machine_settings())}
     for variable, setting in known_settings().items():
-        if variable in environment and variable.startswith("VSV_") and setting not in services:
+        if variable in environment and variable.startswith("VSV_") and setting not in read_here:
             yield setting
 
 
 def unknown_variables(environment: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
-    """Yield the VSV_ variables that nothing reads, each with the nearest name that is read, if one is near."""
+    """Yield the VSV_ variables that nothing reads, each with the most similar known name, if one is similar."""
     known = known_settings()
     for variable in sorted(environment):
         if variable.startswith("VSV_") and variable not in known and variable not in BUILD_ONLY:

@@ -1,1 +1,1 @@
-"""The step that copies an object of the drop-in bucket to where its run keeps its file."""
+"""Copy an object of the drop-in bucket to where its run keeps its file: a step of an import."""

@@ -1,1 +1,1 @@
-"""Step of an import: a slide and its record."""
+"""Write a slide and its record: a step of an import."""

@@ -1,4 +1,4 @@
-"""Step of an import: label, thumbnail, tags and barcode become the slide's record."""
+"""Step of an import: write label, thumbnail, tags and barcode into the slide's record."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from vsv.runtime import current
 
 @observed
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Take ``{"filename", "size", "runId"}`` and give it with ``imageId``."""
+    """Extract the metadata of the run in ``{"filename", "size", "runId"}``; return the event with ``imageId``."""
     services = current()
     with failures_counted():
         run = extract_run(services, current_run(services, event["filename"], event["runId"]))

@@ -1,1 +1,1 @@
-"""The function on the slides' stream that has CloudFront forget deleted slides."""
+"""Remove deleted slides from CloudFront's cache: the function on the slides table's stream."""

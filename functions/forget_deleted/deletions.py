@@ -1,6 +1,6 @@
-"""Records of the slides table's stream as what is shown no more: deleted slides, withdrawn copies.
+"""Read which images are no longer shown, deleted slides and withdrawn copies, from the slides table's stream.
 
-Whatever is neither is passed over: sent again and again, it would hold up the changes behind it.
+Every other record is skipped: a record that failed would be sent again and again, and block the changes behind it.
 Source: "DynamoDB Streams record" (``StreamRecord``, ``AttributeValue``), Amazon DynamoDB API reference.
 """
 
@@ -25,11 +25,11 @@ class Deletion:
 
     @property
     def paths(self) -> list[str]:
-        """Give the slide's addresses as CloudFront matches them, and no other slide's whose ID begins alike.
+        """The slide's addresses as CloudFront patterns that match no other slide whose ID begins the same.
 
-        CloudFront takes 15 such paths at a time, so these are seven: two slides. What they leave out ends by itself
-        within a day (``docs/operating/edge.md``): OMERO's smaller pictures, and a slide whose first number was taken.
-        Source: "Invalidation quotas", Amazon CloudFront developer guide.
+        CloudFront takes 15 such patterns at a time; these are seven, so two slides fit. Addresses left out expire by
+        themselves within a day (``docs/operating/edge.md``): OMERO's smaller pictures, and a slide whose first number
+        was already in use. Source: "Invalidation quotas", Amazon CloudFront developer guide.
         """
         number = next(candidates(self.image_id))
         return [
@@ -41,20 +41,20 @@ class Deletion:
 
 
 def deletions(event: Mapping[str, Any]) -> list[Deletion]:
-    """Give a batch's deletions, the last of each slide, in their order."""
+    """Return the deletions of a batch, only the last of each slide, in their order."""
     latest: dict[str, Deletion] = {}
     records = event.get("Records")
     for record in records if isinstance(records, list) else ():
-        found = _deletion(_dict(record))
-        if found:
-            latest.pop(found.image_id, None)
-            latest[found.image_id] = found
+        deletion = _deletion(_dict(record))
+        if deletion:
+            latest.pop(deletion.image_id, None)
+            latest[deletion.image_id] = deletion
     return list(latest.values())
 
 
 def _deletion(record: Mapping[str, Any]) -> Deletion | None:
     change = _dict(record.get("dynamodb"))
-    image_id, number = _gone(change), change.get("SequenceNumber")
+    image_id, number = _id_to_forget(change), change.get("SequenceNumber")
     if record.get("eventName") != "MODIFY":
         return None
     if not isinstance(number, str) or not _NUMBER.fullmatch(number) or not is_image_id(image_id):
@@ -62,8 +62,8 @@ def _deletion(record: Mapping[str, Any]) -> Deletion | None:
     return Deletion(number, image_id)
 
 
-def _gone(change: Mapping[str, Any]) -> str:
-    """Give whose addresses nobody is to see any more: a deleted slide's, or those of the copy that was withdrawn."""
+def _id_to_forget(change: Mapping[str, Any]) -> str:
+    """Return the ID whose images must not be seen any more: the deleted slide, or its withdrawn copy; "" for none."""
     old, new = _dict(change.get("OldImage")), _dict(change.get("NewImage"))
     if _text(new.get("Status")) == Status.DELETED:
         return _text(_dict(change.get("Keys")).get("ImageID"))
@@ -72,8 +72,8 @@ def _gone(change: Mapping[str, Any]) -> str:
 
 
 def _text(typed: object) -> str:
-    found = _dict(typed).get("S")
-    return found if isinstance(found, str) else ""
+    text = _dict(typed).get("S")
+    return text if isinstance(text, str) else ""
 
 
 def _dict(value: object) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""What is shown no more, from the slides table's stream to CloudFront: what the edge keeps of it is forgotten."""
+"""Remove deleted slides and withdrawn copies from CloudFront's cache, driven by the slides table's stream."""
 
 import logging
 from functools import cache
@@ -19,15 +19,17 @@ _CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard",
 
 @observed
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Invalidate each slide's addresses; name those that could not be: Lambda tries again from the first on."""
+    """Invalidate each slide's addresses; return the changes that failed: Lambda retries from the first of them on."""
     distribution = distribution_from_environment()
-    failed = [one.sequence_number for one in deletions(event) if not _forgotten(distribution, one)]
+    failed = [
+        deletion.sequence_number for deletion in deletions(event) if not _invalidate(distribution, deletion)
+    ]
     return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
 
 
-def _forgotten(distribution: str, deletion: Deletion) -> bool:
+def _invalidate(distribution: str, deletion: Deletion) -> bool:
     paths = deletion.paths
-    # The same change asked for twice is one invalidation.
+    # A repeated CallerReference makes no second invalidation: the same change may come twice.
     batch = {
         "Paths": {"Quantity": len(paths), "Items": paths},
         "CallerReference": f"{deletion.image_id}-{deletion.sequence_number}",

@@ -1,1 +1,1 @@
-"""The scanner's question, POST /ImportSlide."""
+"""Answer POST /ImportSlide, the request of a scanner's scheduled task."""

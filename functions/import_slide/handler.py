@@ -1,4 +1,4 @@
-"""POST /ImportSlide: is this file safely here? If not, start or report its import.
+"""POST /ImportSlide: report whether a file is safely stored here; if not, start its import or report its state.
 
 A scanner's scheduled task deletes its local file when an answer names it: see ``docs/decisions/import.md``.
 """
@@ -26,5 +26,5 @@ def _import_slide(request: Request) -> Response:
         return json_response(200, body)
     if receipt.state is ImportState.FAILED:
         return json_response(422, {"state": receipt.state, "error": receipt.error})
-    # No "filename" here, ever: the deployed script deletes the file that the answer names.
+    # Never "filename" in this answer: the deployed script deletes the file that an answer names.
     return json_response(202, {"state": receipt.state})

@@ -1,1 +1,1 @@
-"""Step of an import: the look at a transferred file."""
+"""Check a transferred file: a step of an import."""

@@ -1,4 +1,4 @@
-"""Step of an import: look whether the transferred file is complete and a readable slide."""
+"""Step of an import: check that the transferred file is complete and a readable slide."""
 
 from typing import Any
 
@@ -12,14 +12,15 @@ from vsv.runtime import current
 
 @observed
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Take and give ``{"filename", "size", "runId"}``; raises the domain's errors for the state machine.
+    """Check the file of ``{"filename", "size", "runId"}``; return the event.
 
-    ``transfer``, where it is given, tells in ``done`` whether DataSync has brought the file.
+    ``transfer``, where the event has it, says in ``done`` whether DataSync has brought the file. Raises the domain's
+    errors for the state machine.
     """
     services = current()
     run = current_run(services, event["filename"], event["runId"])
     waited = transfer(run)
     with failures_counted():
         inspect_run(services, run, arrived=event.get("transfer", {}).get("done", True))
-    minutes(TRANSFER_MINUTES, waited)  # only of files that are whole
+    minutes(TRANSFER_MINUTES, waited)  # only for files that are complete
     return event

@@ -1,1 +1,1 @@
-"""What Lambda handlers share: HTTP events and responses, observability, batches of jobs."""
+"""Share code between Lambda handlers: HTTP events and responses, observability, batches of jobs."""

@@ -1,4 +1,4 @@
-"""API Gateway's HTTP API events (payload format 2.0) in, responses out: the one place that knows HTTP.
+"""Translate API Gateway's HTTP API events (payload format 2.0) to requests, and responses back: HTTP is only here.
 
 Source: "Create AWS Lambda proxy integrations for HTTP APIs", API Gateway developer guide.
 """
@@ -20,8 +20,8 @@ from vsv.nonblocking import WouldWaitError
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 64 * 1024
-# What Lambda sends of an answer, as JSON with a body in base64, less room for headers ("Lambda quotas", AWS Lambda
-# developer guide: 6 MB; Lambda's own message says 6,291,556 bytes).
+# The largest answer that Lambda sends, as JSON with a body in base64, less room for headers ("Lambda quotas", AWS
+# Lambda developer guide: 6 MB; Lambda's own message says 6,291,556 bytes).
 MAX_ANSWER_BYTES = 6_291_556 - 32 * 1024
 
 STATUS_BY_KIND: dict[ErrorKind, int] = {
@@ -40,8 +40,8 @@ Event = Mapping[str, Any]
 _LIST_CLAIM = re.compile(r"\[([^\[\]]*)\]", re.ASCII)
 
 
-class Request(NamedTuple):  # a frozen dataclass takes three times as long to make, which a tile notices
-    """What a handler needs of an event. ``path`` is decoded; header names are in lower case."""
+class Request(NamedTuple):  # a frozen dataclass takes three times as long to make: noticeable for a tile
+    """The parts of an event that handlers need. ``path`` is decoded; header names are in lower case."""
 
     method: str
     path: str
@@ -51,29 +51,30 @@ class Request(NamedTuple):  # a frozen dataclass takes three times as long to ma
 
     @property
     def groups(self) -> frozenset[str]:
-        """Give the groups in the token that the HTTP API's JWT authoriser has let in; none without one.
+        """The caller's groups in the token that the HTTP API's JWT authoriser accepted; none without a token.
 
-        The authoriser makes the claim's list a text such as ``[Technicians Admins]``; names of groups hold no space.
+        The authoriser turns the claim's list into text such as ``[Technicians Admins]``; names of groups hold no
+        space.
         """
-        found: Any = self.event["requestContext"]
+        claim: Any = self.event["requestContext"]
         for key in ("authorizer", "jwt", "claims", "cognito:groups"):
-            found = found.get(key) if isinstance(found, Mapping) else None
-        listed = _LIST_CLAIM.fullmatch(found) if isinstance(found, str) else None
+            claim = claim.get(key) if isinstance(claim, Mapping) else None
+        listed = _LIST_CLAIM.fullmatch(claim) if isinstance(claim, str) else None
         return frozenset(listed[1].split(" ")) - {""} if listed else frozenset()
 
     def json_body(self) -> dict[str, Any]:
-        """Give the body as a JSON object; raises BadRequestError."""
+        """Return the body as a JSON object; raises BadRequestError."""
         body = self.event.get("body") or ""
         if len(body) > MAX_BODY_BYTES:
             raise errors.BadRequestError(f"the body must be under {MAX_BODY_BYTES} bytes")
         try:
             text = base64.b64decode(body) if self.event.get("isBase64Encoded") else body
-            found = json.loads(text, parse_constant=_refuse_constant)
+            content = json.loads(text, parse_constant=_refuse_constant)
         except (ValueError, binascii.Error, RecursionError) as error:
             raise errors.BadRequestError("the body must be a JSON object") from error
-        if not isinstance(found, dict):
+        if not isinstance(content, dict):
             raise errors.BadRequestError("the body must be a JSON object")
-        return found
+        return content
 
 
 def _refuse_constant(name: str) -> None:
@@ -81,7 +82,7 @@ def _refuse_constant(name: str) -> None:
 
 
 class Response(NamedTuple):
-    """An answer; bytes travel as base64, as API Gateway wants it. ``cookies`` are values of Set-Cookie headers."""
+    """One HTTP answer. ``to_event`` encodes bytes in base64. ``cookies`` are values of Set-Cookie headers."""
 
     status: int = 200
     body: bytes | str = ""
@@ -89,7 +90,7 @@ class Response(NamedTuple):
     cookies: Sequence[str] = ()
 
     def to_event(self) -> dict[str, Any]:
-        """Give the answer in the shape that API Gateway takes."""
+        """Return the answer in the format that API Gateway takes."""
         binary = isinstance(self.body, bytes)
         body = binascii.b2a_base64(self.body, newline=False).decode("ascii") if binary else self.body  # type: ignore[arg-type]
         answer = {
@@ -104,7 +105,7 @@ class Response(NamedTuple):
 def json_response(
     status: int, content: Mapping[str, Any], headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Give a JSON answer that nobody caches."""
+    """Return a JSON answer that no cache keeps."""
     return Response(
         status,
         json.dumps(content),
@@ -113,36 +114,38 @@ def json_response(
 
 
 def tagged(request: Request, body: bytes, mime: str, headers: Mapping[str, str]) -> Response:
-    """Answer with the body, or without it where the client has it (by ``etag``) or asked only for the headers."""
+    """Answer with the body, or without it for a HEAD request or a client that already has this ``etag``."""
     if is_unchanged(request, headers["etag"]):
         return Response(304, "", headers)
     return whole(request, body, mime, headers)
 
 
 def whole(request: Request, body: bytes, mime: str, headers: Mapping[str, str]) -> Response:
-    """Answer with the body, or without it where only the headers were asked for."""
+    """Answer with the body, or without it for a HEAD request."""
     if request.method == "HEAD":
         return Response(200, "", {**headers, "content-type": mime, "content-length": str(len(body))})
     return Response(200, body, {**headers, "content-type": mime})
 
 
 def is_unchanged(request: Request, etag: str) -> bool:
-    """Compare If-None-Match weakly, as RFC 9110 section 13.1.2 says."""
-    sent = request.headers.get("if-none-match")
-    if not sent:
+    """Return whether If-None-Match names ``etag``, compared weakly, as RFC 9110 section 13.1.2 says."""
+    if_none_match = request.headers.get("if-none-match")
+    if not if_none_match:
         return False
-    return sent.strip() == "*" or etag in {part.strip().removeprefix("W/") for part in sent.split(",")}
+    return if_none_match.strip() == "*" or etag in {
+        part.strip().removeprefix("W/") for part in if_none_match.split(",")
+    }
 
 
 def content_etag(body: bytes) -> str:
-    """Give a tag that changes with the content."""
-    import hashlib  # noqa: PLC0415  cold start: a tile has no checksum
+    """Return an ETag that changes with the content."""
+    import hashlib  # noqa: PLC0415  cold start: a tile needs no checksum
 
     return f'"{hashlib.sha256(body).hexdigest()[:24]}"'
 
 
 def read_request(event: Event) -> Request:
-    """Read an event; raises BadRequestError where it is not one of API Gateway's."""
+    """Return an event's request; raises BadRequestError where the event is not one of API Gateway's."""
     try:
         http = event["requestContext"]["http"]
         return Request(
@@ -157,13 +160,13 @@ def read_request(event: Event) -> Request:
 
 
 def answer(event: Event, context: Any, handle: Callable[[Request], Response]) -> dict[str, Any]:
-    """Run a handler's logic on an event; every failure becomes an answer that gives nothing away."""
+    """Run a handler's logic on an event; every failure becomes an answer that reveals nothing internal."""
     request_id = getattr(context, "aws_request_id", "-")
     return answered(lambda: _sendable(handle(read_request(event))), request_id).to_event()
 
 
 def _sendable(response: Response) -> Response:
-    """Give the answer back; raises AnswerTooLargeError where Lambda could not send it."""
+    """Return the answer unchanged; raises AnswerTooLargeError where Lambda could not send it."""
     # Set by Lambda itself: "Defined runtime environment variables", AWS Lambda developer guide.
     if os.environ.get("AWS_LAMBDA_FUNCTION_NAME") and _sent_bytes(response.body) > MAX_ANSWER_BYTES:
         raise errors.AnswerTooLargeError(
@@ -173,12 +176,12 @@ def _sendable(response: Response) -> Response:
 
 
 def _sent_bytes(body: bytes | str) -> int:
-    """Give how many bytes a body has on its way: in base64, or as a text in JSON."""
+    """Return the number of bytes a body has in transit: in base64, or as text in JSON."""
     return (len(body) + 2) // 3 * 4 if isinstance(body, bytes) else len(json.dumps(body))
 
 
 def answered(handle: Callable[[], Response], request_id: str) -> Response:
-    """Run a handler's logic; what it raises becomes an answer, except that in haste it would have to wait."""
+    """Run a handler's logic and turn its exceptions into answers, except WouldWaitError of the non-blocking mode."""
     try:
         return handle()
     except errors.VsvError as error:
@@ -195,6 +198,6 @@ def answered(handle: Callable[[], Response], request_id: str) -> Response:
 
 
 def _internal_error(request_id: str) -> Response:
-    """Log the exception being handled; the client learns no more than which request to ask about."""
+    """Log the exception being handled; the answer names only the request's ID, to quote in a report."""
     log.exception("request %s failed", request_id)
     return json_response(500, {"error": f"internal error, request {request_id}"})

@@ -1,8 +1,8 @@
-"""The jobs that are due, for the functions that run them: run while there is time, and counted.
+"""Run the jobs that are due while there is time, and count their results, for the two functions that run jobs.
 
-Both functions are woken by the jobs table's stream as soon as a job is asked for, and by the clock for what waits.
-An event only wakes: what is due is read from the table. So an event that is lost costs minutes, none can hold up
-those behind it, and one that comes twice does no harm.
+Both functions are triggered by the jobs table's stream as soon as a job is requested, and by a schedule for jobs that
+wait. An event is only a trigger: the due jobs are read from the table. So a lost event costs minutes, no event can
+block those behind it, and a repeated event does no harm.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ from lambda_support.observability import count, count_bytes, count_kind, minutes
 
 
 def run_due_jobs(services: Services, kinds: Iterable[JobKind], context: Any, needs_ms: int) -> dict[str, Any]:
-    """Run what is due as long as ``needs_ms`` are left before each; give what a stream's event source asks for.
+    """Run due jobs while ``needs_ms`` are left before each; return the reply that a stream's event source expects.
 
     Raises UnavailableError where the records cannot be read.
     """
@@ -29,22 +29,24 @@ def run_due_jobs(services: Services, kinds: Iterable[JobKind], context: Any, nee
     return {"batchItemFailures": []}
 
 
-def tell_longest_wait(services: Services) -> None:
-    """Tell how long the job that waits longest has waited, of whatever kind; raises UnavailableError.
+def report_longest_wait(services: Services) -> None:
+    """Report the longest time that any due job, of any kind, has waited; raises UnavailableError.
 
-    For one function alone: the silence of two that tell the same would not be heard.
+    Only one function may report this metric: if two did, the alarm for missing data would not notice that one
+    stopped.
     """
     minutes(JOB_WAIT_MINUTES, longest_wait(due(services, JobKind)))
 
 
 def longest_wait(jobs: Iterable[JobRecord]) -> float:
-    """Give the longest time in minutes that one of these has waited since it was asked for, or was expected."""
+    """Return the longest time in minutes that one of these jobs has waited since its request or expected time."""
     now = datetime.fromisoformat(now_utc())
     waits = (now - datetime.fromisoformat(job.expected_at or job.requested_at) for job in jobs)
     return max((wait.total_seconds() / 60 for wait in waits), default=0.0)
 
 
 def _count(job: JobRecord) -> None:
+    """Count a finished job by its kind and result."""
     if job.state is JobState.FAILED:
         count_kind(JOB_FAILED, job.kind)
     elif job.state is JobState.DONE:
@@ -54,7 +56,7 @@ def _count(job: JobRecord) -> None:
 
 
 def _count_purged(result: Mapping[str, str]) -> None:
-    """Count what a purge has removed, as it tells: names with commas between them, and their bytes."""
+    """Count the files and bytes that a purge has removed; its result lists the names, separated by commas."""
     files = result.get("files", "")
     count(FILES_PURGED, files.count(",") + 1 if files else 0)
     count_bytes(BYTES_PURGED, int(result.get("bytes", "0")))

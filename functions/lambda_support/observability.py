@@ -1,7 +1,7 @@
-"""Logs, metrics and traces of a function on AWS, by aws-lambda-powertools; nothing of it anywhere else.
+"""Write a function's logs, metrics and traces on AWS with aws-lambda-powertools, which only this module imports.
 
-The tile function does without: powertools' import alone takes half of what its first tile may take. It logs as Lambda
-itself does, as JSON by its ``LoggingConfig``, and its latency and errors are Lambda's own metrics.
+The tile function does without: powertools' import alone takes half of the time that its first tile may take. It logs
+as Lambda itself does, as JSON by its ``LoggingConfig``, and its latency and errors are Lambda's own metrics.
 """
 
 import logging
@@ -18,12 +18,12 @@ Handler = Callable[[Any, Any], Any]
 
 
 def on_lambda() -> bool:
-    """Tell whether this process is a Lambda function; the standalone server runs the same handlers."""
+    """Return whether this process is a Lambda function; the standalone server runs the same handlers."""
     return "AWS_LAMBDA_FUNCTION_NAME" in os.environ
 
 
 def observed(handler: Handler) -> Handler:
-    """Log each line with its request, send what was counted, and trace the calls to AWS.
+    """Return the handler with its log lines tagged by request, its metrics sent, and its calls to AWS traced.
 
     Events are never logged: they hold names and tokens.
     """
@@ -31,21 +31,21 @@ def observed(handler: Handler) -> Handler:
 
 
 def count(name: str, number: int = 1) -> None:
-    """Add to a metric of ``metric_names.COUNTS``."""
+    """Add to a metric of ``metrics.COUNTS``."""
     _add(name, "Count", number, COUNTS)
 
 
 def count_bytes(name: str, number: int) -> None:
-    """Add to a metric of ``metric_names.BYTES``."""
+    """Add to a metric of ``metrics.BYTES``."""
     _add(name, "Bytes", number, BYTES)
 
 
 def count_kind(name: str, kind: str) -> None:
-    """Add one to a metric of ``metric_names.BY_KIND``, for all kinds together and for this one."""
+    """Add one to a metric of ``metrics.BY_KIND``, for all kinds together and for this kind."""
     _check(name, BY_KIND)
     if not on_lambda():
         return
-    # An object of its own: dimensions belong to all that is in one. The class that takes more than one set of them.
+    # A separate object, because dimensions apply to every metric in it; of the class that takes several sets of them.
     from aws_lambda_powertools.metrics.provider.cloudwatch_emf import cloudwatch  # noqa: PLC0415  cold start
 
     metrics = cloudwatch.AmazonCloudWatchEMFProvider(namespace=NAMESPACE)
@@ -56,14 +56,14 @@ def count_kind(name: str, kind: str) -> None:
 
 
 def minutes(name: str, value: float) -> None:
-    """Note how long something took, for a metric of ``metric_names.MINUTES``."""
+    """Record a duration for a metric of ``metrics.MINUTES``."""
     # CloudWatch has no unit above a second.
     _add(name, "None", round(value, 3), MINUTES)
 
 
 @contextmanager
 def failures_counted() -> Iterator[None]:
-    """Count an import that a step itself records as failed; all other failures go through ``record_failure``."""
+    """Count an import that a step itself records as failed; all other failures are counted by ``record_failure``."""
     try:
         yield
     except UnreadableSlideError:
@@ -84,7 +84,7 @@ def _check(name: str, known: tuple[str, ...]) -> None:
 
 @cache
 def _metrics() -> Any:
-    from aws_lambda_powertools.metrics import Metrics  # noqa: PLC0415  cold start: what is not on AWS, and tiles
+    from aws_lambda_powertools.metrics import Metrics  # noqa: PLC0415  cold start: unneeded outside AWS, and for tiles
 
     return Metrics(namespace=NAMESPACE)  # the dimension "service" is POWERTOOLS_SERVICE_NAME
 
@@ -95,7 +95,7 @@ def _instrumented(handler: Handler) -> Handler:
 
     logger = Logger(log_uncaught_exceptions=False)
     _log_as(logger)
-    # Only botocore: what else could be patched is imported for it.
+    # Only botocore: to patch any other library, the tracer would import it.
     tracer = Tracer(patch_modules=("botocore",))
     traced = tracer.capture_lambda_handler(handler, capture_response=False)
     logged = logger.inject_lambda_context(traced, log_event=False, clear_state=True)
@@ -103,10 +103,12 @@ def _instrumented(handler: Handler) -> Handler:
 
 
 def _log_as(logger: Any) -> None:
-    """Let every module's own logger write as powertools' does: one JSON object a line, with the request's ID."""
+    """Format every module's log as powertools' logger does: one JSON object a line, with the request's ID."""
     root = logging.getLogger()
     root.handlers[:] = [logger.registered_handler]
     root.setLevel(os.environ.get("POWERTOOLS_LOG_LEVEL", "INFO"))
-    # Else what is logged below its name would be written by it and by the root.
+    # Otherwise both this logger and the root would write each line logged under its name.
     logging.getLogger(logger.name).removeHandler(logger.registered_handler)
-    logging.getLogger("aws_xray_sdk").setLevel(logging.ERROR)  # tells of every subsegment that nobody follows
+    logging.getLogger("aws_xray_sdk").setLevel(
+        logging.ERROR
+    )  # it warns about every subsegment outside a trace

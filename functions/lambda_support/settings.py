@@ -1,4 +1,4 @@
-"""Settings of single Lambda functions, which a tile does not need: declared as those of ``vsv.settings`` are."""
+"""Declare the settings of single Lambda functions that a tile does not need, as ``vsv.settings`` declares its own."""
 
 import os
 import re
@@ -16,7 +16,7 @@ def _is_cloudfront_id(text: str) -> bool:
 
 
 def _is_safe(url: str) -> bool:
-    """Return whether signed requests may go there: encrypted, or within this machine."""
+    """Return whether signed requests may be sent to ``url``: encrypted, or within this machine."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -28,7 +28,7 @@ def _is_safe(url: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class GraphQLSettings(Checked):
-    """Where the GraphQL API is, for functions that call it: they need no data folder."""
+    """The address of the GraphQL API, for functions that call it and need no data folder."""
 
     url: str = declare(Setting(
         "VSV_GRAPHQL_URL", "The address of the GraphQL API that is told of changes.",
@@ -41,7 +41,7 @@ class GraphQLSettings(Checked):
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings(Checked):
-    """What signed cookies are made of."""
+    """The parts that signed cookies are made from."""
 
     site: str = declare(replace(
         SITE, allows=lambda value: _is_safe(value) and is_origin(value), rule="an https origin", needed=True
@@ -58,7 +58,7 @@ class SessionSettings(Checked):
 
 @dataclass(frozen=True, slots=True)
 class DistributionSettings(Checked):
-    """Which CloudFront distribution must forget the images of deleted slides."""
+    """The CloudFront distribution whose cache must drop the images of deleted slides."""
 
     distribution: str = declare(Setting(
         "VSV_DISTRIBUTION", "The ID of the CloudFront distribution that forgets the images of deleted slides.",
@@ -68,7 +68,7 @@ class DistributionSettings(Checked):
 
 @dataclass(frozen=True, slots=True)
 class LogSettings(Checked):
-    """What Powertools for AWS Lambda is told in all functions."""
+    """The settings of Powertools for AWS Lambda in all functions."""
 
     level: str = declare(Setting("POWERTOOLS_LOG_LEVEL", "How much functions log: `INFO`, `DEBUG` …", "INFO"))
     service: str = declare(
@@ -78,15 +78,15 @@ class LogSettings(Checked):
 
 
 def graphql_from_environment(environment: Mapping[str, str] = os.environ) -> GraphQLSettings:
-    """Read where the GraphQL API is; raises SettingsError that names what is missing or wrong."""
+    """Return the settings of the GraphQL API; raises SettingsError that names what is missing or wrong."""
     return GraphQLSettings(**values_of(GraphQLSettings, environment))
 
 
 def session_from_environment(environment: Mapping[str, str] = os.environ) -> SessionSettings:
-    """Read what signed cookies are made of; raises SettingsError that names what is missing or wrong."""
+    """Return the settings of signed cookies; raises SettingsError that names what is missing or wrong."""
     return SessionSettings(**values_of(SessionSettings, environment))
 
 
 def distribution_from_environment(environment: Mapping[str, str] = os.environ) -> str:
-    """Read the ID of the CloudFront distribution; raises SettingsError where it is missing or wrong."""
+    """Return the ID of the CloudFront distribution; raises SettingsError where it is missing or wrong."""
     return DistributionSettings(**values_of(DistributionSettings, environment)).distribution

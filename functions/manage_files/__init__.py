@@ -1,1 +1,1 @@
-"""The function that runs jobs on slides' files, and looks once a day which of them nobody has to ask for."""
+"""Run jobs on slides' files, and request once a day the jobs that are due by age."""

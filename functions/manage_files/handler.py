@@ -1,13 +1,13 @@
-"""Jobs on slides' files: publish, withdraw, archive, restore, purge; ``due_jobs`` has what wakes it.
+"""Run jobs on slides' files: publish, withdraw, archive, restore, purge; see ``job_batches`` for the triggers.
 
-In the VPC it reaches DynamoDB, S3 and the file system, and that is all that these jobs need. A job that takes longer
-than there is time for is ended by Lambda, and goes on where it was in the next call.
+In the VPC this function reaches DynamoDB, S3 and the file system, which is all that these jobs need. Lambda stops a
+job that exceeds the function's timeout; the next call resumes that job.
 """
 
 import logging
 from typing import Any
 
-from lambda_support.job_batches import run_due_jobs, tell_longest_wait
+from lambda_support.job_batches import report_longest_wait, run_due_jobs
 from lambda_support.observability import observed
 from vsv.errors import BadRequestError
 from vsv.lifecycle.daily_schedule import LOOKS
@@ -17,7 +17,7 @@ from vsv.services import Services
 
 log = logging.getLogger(__name__)
 
-# Time for 15 GB at 50 MB/s: what is begun should be ended, since an end by force costs an attempt.
+# Time for 15 GB at 50 MB/s: a job that is started should finish, since being stopped costs an attempt.
 NEEDS_MS = 300_000
 # All kinds that work on files (job_queue.OF_FILES): the package holds the steps of the kinds that are named here.
 KINDS = (JobKind.PUBLISH, JobKind.WITHDRAW, JobKind.ARCHIVE, JobKind.RESTORE, JobKind.PURGE)
@@ -25,18 +25,21 @@ KINDS = (JobKind.PUBLISH, JobKind.WITHDRAW, JobKind.ARCHIVE, JobKind.RESTORE, Jo
 
 @observed
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Do what the event's ``look`` names, one of ``daily.LOOKS``; without one run the jobs that are due."""
+    """Run the jobs that are due; or, for an event with ``look``, request the jobs that are due by age.
+
+    ``look`` is one of ``daily_schedule.LOOKS``.
+    """
     services = current()
     if (name := event.get("look")) is not None:
-        return _look(services, name)
-    tell_longest_wait(services)
+        return _request_jobs(services, name)
+    report_longest_wait(services)
     return run_due_jobs(services, KINDS, context, NEEDS_MS)
 
 
-def _look(services: Services, name: object) -> dict[str, Any]:
-    """Look for what is due by age; the jobs that are asked for wake this function by their table's stream."""
+def _request_jobs(services: Services, name: object) -> dict[str, Any]:
+    """Request jobs that are due by age; the jobs table's stream triggers this function again for each."""
     if not isinstance(name, str) or name not in LOOKS:
         raise BadRequestError(f"a look is one of {', '.join(LOOKS)}")
-    asked = len(LOOKS[name](services))
-    log.info("%s: %d jobs were asked for", name, asked)
-    return {"asked": asked}
+    requested = len(LOOKS[name](services))
+    log.info("%s: %d jobs were asked for", name, requested)
+    return {"asked": requested}

@@ -1,1 +1,1 @@
-"""The session function: signed cookies, by which CloudFront knows who may load images."""
+"""Sign the cookies by which CloudFront recognizes people who may load images."""

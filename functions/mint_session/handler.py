@@ -1,4 +1,4 @@
-"""POST /session: cookies for the images of a person who has logged in. DELETE /session: takes them away."""
+"""POST /session: set cookies that open images for a person who has logged in. DELETE /session: delete them."""
 
 from datetime import UTC, datetime
 from functools import cache
@@ -16,7 +16,7 @@ from mint_session.signing_key import SigningKey
 
 @observed
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answer when the session ends, with its cookies; 403 for who belongs to no group."""
+    """Answer with the session's cookies and its end; 403 for a person in none of the groups."""
     return answer(event, context, _session)
 
 
@@ -31,7 +31,7 @@ def _session(request: Request) -> Response:
         )
     settings, expires = session_from_environment(), datetime.now(UTC).replace(microsecond=0) + LIFETIME
     cookies = signed(settings, _signing_key(settings.secret).current(), expires)
-    # The page counts seconds: its clock need not agree with ours.
+    # The page counts the seconds down: its clock need not agree with the server's.
     content = {"expires": expires.isoformat(), "seconds": int(LIFETIME.total_seconds())}
     return json_response(200, content)._replace(cookies=cookies)
 

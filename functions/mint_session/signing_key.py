@@ -1,4 +1,4 @@
-"""The private key that CloudFront's cookies are signed with, from Secrets Manager: ``{"privateKey": PEM}``."""
+"""Read the private key that signs CloudFront's cookies from Secrets Manager: ``{"privateKey": PEM}``."""
 
 import json
 import time
@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from vsv.errors import SettingsError, UnavailableError
 
-KEPT_S = 300.0  # so soon a rotated key is found
+KEPT_S = 300.0  # a rotated key is used after this time at the latest
 _CONFIG = Config(connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
 
 
 class SigningKey:
-    """One secret's key, read again when it has been kept for ``KEPT_S`` seconds."""
+    """The key in one secret, read again after ``KEPT_S`` seconds."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
@@ -25,9 +25,9 @@ class SigningKey:
         self._until = 0.0
 
     def current(self) -> RSAPrivateKey:
-        """Give the key; raises UnavailableError, or SettingsError where the secret holds no RSA key."""
+        """Return the key; raises UnavailableError, or SettingsError where the secret holds no RSA key."""
         if self._key is None or time.monotonic() >= self._until:
-            self._key = _parsed(self._read())
+            self._key = _parse_key(self._read())
             self._until = time.monotonic() + KEPT_S
         return self._key
 
@@ -38,8 +38,8 @@ class SigningKey:
             raise UnavailableError("Images cannot be opened now: try again in a minute.") from None
 
 
-def _parsed(text: str) -> RSAPrivateKey:
-    """Read the secret; what is wrong with it is never told, because that could tell of it."""
+def _parse_key(text: str) -> RSAPrivateKey:
+    """Return the key in a secret's text; an error never says what is wrong, because that could reveal the secret."""
     try:
         key = load_pem_private_key(json.loads(text)["privateKey"].encode(), password=None)
     except (ValueError, KeyError, TypeError, AttributeError, UnsupportedAlgorithm):

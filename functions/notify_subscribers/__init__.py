@@ -1,1 +1,1 @@
-"""The function on the tables' streams: what is told of a change, and how AppSync is asked to tell it."""
+"""Notify GraphQL's subscribers of changes through AppSync: the function on the tables' streams."""

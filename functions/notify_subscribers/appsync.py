@@ -1,4 +1,4 @@
-"""AppSync's GraphQL endpoint, asked as the function's own IAM role (Signature Version 4)."""
+"""Call AppSync's GraphQL endpoint, signed as the function's own IAM role (Signature Version 4)."""
 
 import json
 import re
@@ -21,7 +21,7 @@ _KIND = re.compile(r"[A-Za-z][A-Za-z_:]{0,39}")
 
 
 class AppSync:
-    """The API for one batch of changes, over one connection; ``close`` it."""
+    """A client of the API for one batch of changes, over one connection; ``close`` it."""
 
     def __init__(self, settings: GraphQLSettings) -> None:
         self._url = settings.url
@@ -33,15 +33,15 @@ class AppSync:
         self._http.close()
 
     def mutate(self, mutation: str, variables: Mapping[str, Any]) -> None:
-        """Send a mutation; raises UnavailableError unless it was carried out, or its object is gone."""
+        """Send a mutation; raises UnavailableError unless it was carried out, or the slide or import is gone."""
         body = json.dumps({"query": mutation, "variables": variables}, allow_nan=False).encode()
         status, content = self._post(body)
         if status != 200:
             raise UnavailableError(f"AppSync answered {status}.")
-        kinds = _failures(content)
-        # A slide that was removed since: there is nothing to tell, and asking again would not bring it back.
-        if set(kinds) - {"NOT_FOUND"}:
-            raise UnavailableError(f"AppSync refused: {', '.join(kinds)}.")
+        error_types = _error_types(content)
+        # NOT_FOUND: the slide has been removed since. Subscribers need no notice of it, and a retry would fail again.
+        if set(error_types) - {"NOT_FOUND"}:
+            raise UnavailableError(f"AppSync refused: {', '.join(error_types)}.")
 
     def _post(self, body: bytes) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json"}
@@ -57,16 +57,19 @@ class AppSync:
 
 def _credentials() -> Any:
     try:
-        found = Session().get_credentials()
+        credentials = Session().get_credentials()
     except BotoCoreError:
-        found = None
-    if found is None:
+        credentials = None
+    if credentials is None:
         raise UnavailableError("There are no AWS credentials to sign with.")
-    return found.get_frozen_credentials()
+    return credentials.get_frozen_credentials()
 
 
-def _failures(content: bytes) -> list[str]:
-    """Give the kinds of the errors in a GraphQL answer, at most three; raises UnavailableError for no answer."""
+def _error_types(content: bytes) -> list[str]:
+    """Return the types of the errors in a GraphQL answer, at most three.
+
+    Raises UnavailableError where the content is no GraphQL answer.
+    """
     try:
         answer = json.loads(content[:MAX_ANSWER])
     except (ValueError, RecursionError):
@@ -74,12 +77,14 @@ def _failures(content: bytes) -> list[str]:
     if not isinstance(answer, dict) or not (answer.get("errors") or isinstance(answer.get("data"), dict)):
         raise UnavailableError("AppSync gave no GraphQL answer.")
     errors = answer.get("errors") or []
-    return sorted({_kind(one) for one in errors} if isinstance(errors, list) else {"unknown"})[:3]
+    return sorted({_error_type(error) for error in errors} if isinstance(errors, list) else {"unknown"})[:3]
 
 
-def _kind(error: object) -> str:
-    """Give an error's type, which may lead its message; never the message, which may quote what was sent."""
-    told = error if isinstance(error, dict) else {}
-    lead, colon, _ = str(told.get("message")).partition(": ")
-    kinds = (text for text in (lead if colon else "", str(told.get("errorType"))) if _KIND.fullmatch(text))
-    return next(kinds, "unknown")
+def _error_type(error: object) -> str:
+    """Return an error's type, which may precede its message; never the message, which may quote the variables."""
+    fields = error if isinstance(error, dict) else {}
+    lead, colon, _ = str(fields.get("message")).partition(": ")
+    candidates = (
+        text for text in (lead if colon else "", str(fields.get("errorType"))) if _KIND.fullmatch(text)
+    )
+    return next(candidates, "unknown")

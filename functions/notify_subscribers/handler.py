@@ -1,8 +1,8 @@
-"""Changes in the tables of slides and imports, from DynamoDB's streams to GraphQL's subscribers.
+"""Forward changes in the tables of slides and imports, from DynamoDB's streams, to GraphQL's subscribers.
 
-A change that ``updateSlide``, ``assignSlide`` or ``retryImport`` made is told twice, by the mutation and from here:
-harmless, since clients compare ``Version`` and ``UpdatedAt``. Nothing comes back to the streams: the two mutations
-called here only read.
+A change that ``updateSlide``, ``assignSlide`` or ``retryImport`` made is announced twice, by the mutation and by this
+function: harmless, since clients compare ``Version`` and ``UpdatedAt``. No loop arises: the two mutations called here
+only read, so they cause no change in a stream.
 """
 
 import logging
@@ -23,13 +23,13 @@ MARGIN_MS = 10_000  # more than one request can take; the function needs a timeo
 
 @observed
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Tell each change; name those that could not be told: Lambda tries again from the first of them on."""
+    """Announce each change; return those that could not be announced: Lambda retries from the first of them on."""
     with closing(AppSync(graphql_from_environment())) as api:
-        failed = [one.sequence_number for one in notices(event) if not _told(api, one, context)]
+        failed = [notice.sequence_number for notice in notices(event) if not _send(api, notice, context)]
     return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
 
 
-def _told(api: AppSync, notice: Notice, context: Any) -> bool:
+def _send(api: AppSync, notice: Notice, context: Any) -> bool:
     try:
         if context.get_remaining_time_in_millis() < MARGIN_MS:
             raise UnavailableError("There is no time left in this call.")

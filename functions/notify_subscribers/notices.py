@@ -1,8 +1,8 @@
-"""Records of DynamoDB's streams as the mutations that tell subscribers of them.
+"""Turn records of DynamoDB's streams into the mutations that notify subscribers.
 
-The tables are told apart by their keys. Whatever is not a change of a slide or of an import is passed over, and so
-is what could be neither: sent again and again, it would hold up the changes behind it.
-Source: "DynamoDB Streams record" (``StreamRecord``, ``AttributeValue``), Amazon DynamoDB API reference.
+The tables are distinguished by their keys. Every record that is no valid change of a slide or an import is skipped: a
+record that failed would be sent again and again, and block the changes behind it. Source: "DynamoDB Streams record"
+(``StreamRecord``, ``AttributeValue``), Amazon DynamoDB API reference.
 """
 
 import math
@@ -13,8 +13,8 @@ from typing import Any
 from vsv.identifiers import is_image_id, is_slide_filename
 from vsv.records.models import ImportState
 
-# Subscribers get what the mutation selects, no more: all, but LabelURL,
-# PublishedAs and Predecessor, which not every one of them may see, and GoesAt, which a list asks for.
+# Subscribers get only the fields that the mutation selects: all but LabelURL, PublishedAs and Predecessor, which
+# not every subscriber may see, and GoesAt, which only a list needs.
 REPORT_SLIDE = """mutation ($ImageID: String!) {
   reportSlideUpdate(ImageID: $ImageID) {
     CaseID ImageID SlideID ScanDate TimeZone AppMag MPP height width Status Filename FileSize Barcode BarcodeFormat
@@ -25,7 +25,7 @@ REPORT_SLIDE = """mutation ($ImageID: String!) {
 REPORT_IMPORT = """mutation ($input: ImportProgressInput!) {
   reportImportProgress(input: $input) { Filename Size State Progress ImageID Error StartedAt UpdatedAt }
 }"""
-# The fields of ImportProgressInput with their types in DynamoDB; sources, checksums and runs stay here.
+# The fields of ImportProgressInput with their types in DynamoDB; sources, checksums and runs are never sent.
 IMPORT_FIELDS = {
     "Filename": "S",
     "Size": "N",
@@ -48,24 +48,24 @@ class Notice:
 
 
 def notices(event: Mapping[str, Any]) -> list[Notice]:
-    """Give what is to be told of a batch: the last change of each key, none of what is gone again."""
+    """Return the notices of a batch: the last change of each key, without records that were removed again."""
     latest: dict[tuple[str, str], Notice | None] = {}
     for record in _dicts(event.get("Records")):
         change = _dict(record.get("dynamodb"))
         if key := _key(change):
-            latest.pop(key, None)  # told in the order of the last changes
+            latest.pop(key, None)  # notices keep the order of the last changes
             latest[key] = _notice(record.get("eventName"), key, change)
     return [notice for notice in latest.values() if notice]
 
 
 def _key(change: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Give the name and value of the key where it is that of a slide or an import."""
+    """Return the name and value of a record's key where it is that of a slide or an import."""
     keys = _dict(change.get("Keys"))
     if len(keys) != 1:
         return None
     ((name, typed),) = keys.items()
-    value, is_one = _dict(typed).get("S"), {"ImageID": is_image_id, "Filename": is_slide_filename}.get(name)
-    return (name, value) if is_one and isinstance(value, str) and is_one(value) else None
+    value, is_valid = _dict(typed).get("S"), {"ImageID": is_image_id, "Filename": is_slide_filename}.get(name)
+    return (name, value) if is_valid and isinstance(value, str) and is_valid(value) else None
 
 
 def _notice(event_name: object, key: tuple[str, str], change: Mapping[str, Any]) -> Notice | None:
@@ -80,7 +80,7 @@ def _notice(event_name: object, key: tuple[str, str], change: Mapping[str, Any])
 
 
 def _import_fields(image: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what may be told of an import; what has not its type is left out."""
+    """Return the fields of an import that subscribers may see; a field of another type is left out."""
     typed = {name: _dict(image.get(name)).get(kind) for name, kind in IMPORT_FIELDS.items()}
     texts = {name: text for name, text in typed.items() if isinstance(text, str)}
     plain = {name: _number(text) if IMPORT_FIELDS[name] == "N" else text for name, text in texts.items()}

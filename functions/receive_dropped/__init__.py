@@ -1,1 +1,1 @@
-"""The function that hears of new objects in the drop-in bucket."""
+"""Start imports of new objects in the drop-in bucket."""

@@ -1,1 +1,1 @@
-"""The function that records why an execution of the import machine ended without a slide."""
+"""Record why an execution of the import machine ended without a slide."""

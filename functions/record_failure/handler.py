@@ -1,6 +1,6 @@
-"""Why an import failed, into its record: called by the import machine, and for executions that ended without calling.
+"""Write why an import failed into its record; called by the import machine, and for executions that ended without.
 
-An execution that was stopped or has timed out runs none of its own states any more; EventBridge tells of those.
+An execution that was stopped or has timed out runs none of its own states any more; EventBridge reports those.
 """
 
 import logging
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 @observed
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Record the failure of a run that is under way; one that has ended, or was replaced, is left alone."""
+    """Record the failure of a run that is under way; leave a run alone that has ended or was replaced."""
     try:
         failure, services = failure_of(event), current()
         run = current_run(services, failure.filename, failure.run_id)

@@ -1,4 +1,4 @@
-"""What went wrong with an import, in a sentence for a technician: never a traceback, a path or an address.
+"""Describe why an import failed in a sentence for a technician: never a traceback, a path or an address.
 
 Sources: "Handling errors in Step Functions workflows", AWS Step Functions developer guide; "Step Functions Execution
 Status Change", Amazon EventBridge events reference.
@@ -23,8 +23,8 @@ NOT_SET_UP = "the system is not set up completely: tell the administrator"
 STOPPED = "the import was stopped by an administrator: try it again"
 LASTED_TOO_LONG = f"the import took too long: {_AGAIN}"
 
-# Those of ours whose messages are written for people.
-_OURS = {
+# The domain's errors whose messages are written for people.
+_DOMAIN_ERRORS = {
     name
     for name, kind in vars(errors).items()
     if isinstance(kind, type) and issubclass(kind, errors.VsvError) and kind is not errors.SettingsError
@@ -35,7 +35,7 @@ _TIMEOUTS = ("Sandbox.Timedout", "States.Timeout", "States.HeartbeatTimeout")
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A run that failed, and why."""
+    """A run that failed, and the reason."""
 
     filename: str
     run_id: str
@@ -43,29 +43,29 @@ class Failure:
 
 
 def failure_of(event: Mapping[str, Any]) -> Failure:
-    """Read the machine's own event, with ``error``, or EventBridge's of an execution that ended.
+    """Return the failure in the machine's own event, with ``error``, or in EventBridge's of an ended execution.
 
-    Raises BadRequestError for anything else.
+    Raises BadRequestError for any other event.
     """
     try:
         if "detail" not in event:
             return _failure(event, reason(event["error"], is_rendering="imageId" in event))
         detail = event["detail"]
-        told = _BY_STATUS.get(detail["status"])
+        ending = _BY_STATUS.get(detail["status"])
         caught = {"Error": detail.get("error"), "Cause": detail.get("cause")}
-        return _failure(json.loads(detail["input"]), told or reason(caught, is_rendering=False))
+        return _failure(json.loads(detail["input"]), ending or reason(caught, is_rendering=False))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise BadRequestError("this is not the failure of an import") from error
 
 
-def _failure(run: Mapping[str, Any], why: str) -> Failure:
-    return Failure(run["filename"], run["runId"], why)
+def _failure(run: Mapping[str, Any], reason_text: str) -> Failure:
+    return Failure(run["filename"], run["runId"], reason_text)
 
 
 def reason(caught: Mapping[str, Any], *, is_rendering: bool) -> str:
-    """Give a sentence for what the state machine has caught: its ``Error`` and ``Cause``."""
+    """Return a sentence for the ``Error`` and ``Cause`` that the state machine has caught."""
     name, cause = str(caught.get("Error") or ""), str(caught.get("Cause") or "")
-    if name in _OURS:
+    if name in _DOMAIN_ERRORS:
         return _message(cause) or UNEXPECTED
     if name == "SettingsError":
         return NOT_SET_UP
@@ -77,10 +77,10 @@ def reason(caught: Mapping[str, Any], *, is_rendering: bool) -> str:
 
 
 def _message(cause: str) -> str:
-    """Give what Lambda tells as the message of a function's error."""
+    """Return the message of a function's error from Lambda's ``Cause``; "" where the cause holds none."""
     try:
-        told = json.loads(cause)
+        content = json.loads(cause)
     except (ValueError, RecursionError):
         return ""
-    message = told.get("errorMessage") if isinstance(told, dict) else None
+    message = content.get("errorMessage") if isinstance(content, dict) else None
     return message[:MAX_REASON] if isinstance(message, str) else ""

@@ -1,1 +1,1 @@
-"""Step of an import: the missing levels."""
+"""Render the missing levels: a step of an import."""

@@ -1,4 +1,4 @@
-"""Step of an import: the levels that the slide lacks, into one pyramid file; then it is ready."""
+"""Step of an import: render the levels that the slide lacks into one pyramid file; then the slide is ready."""
 
 from functools import cache
 from typing import Any
@@ -19,9 +19,10 @@ _client = cache(s3_client)
 
 @observed
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Take and give ``{"filename", "size", "runId", "imageId"}``; ``source``, where it is given, names the object.
+    """Render the run in ``{"filename", "size", "runId", "imageId"}``; return the event.
 
-    Raises VersionConflictError for a run that was replaced, when the slide that it has stored is rendered.
+    ``source``, where the event has it, names the object to mark as imported. Raises VersionConflictError for a run
+    that was replaced, after rendering the slide that this run has stored.
     """
     services = current()
     try:

@@ -1,1 +1,1 @@
-"""The review function: one module a concern beside its handler."""
+"""Resolve the fields of the GraphQL API: the review function."""

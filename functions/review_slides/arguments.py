@@ -1,4 +1,4 @@
-"""Arguments of fields, within bounds: AppSync and the standalone server check types, not lengths."""
+"""Read the arguments of fields, within bounds: AppSync and the standalone server check types, not lengths."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,37 +14,37 @@ DEFAULT_LIMIT = 20
 MAX_SEARCH = 200
 MAX_UPDATES = 100
 MAX_IDS = 1000
-# In characters; what names a slide also has to fit an index.
+# In characters; IDs and names also have to fit an index.
 MAX_TEXT = {"CaseID": 200, "SlideID": 200, "Reviewer": 100, "Note": 2000}
 _ATTRIBUTES = {"CaseID": "case_id", "SlideID": "slide_id", "Reviewer": "reviewer", "Note": "note"}
 
 
-def limit(given: Arguments) -> int:
-    """Give the page's size; the store checks its bounds."""
-    found = given.get("limit")
-    return DEFAULT_LIMIT if found is None else found
+def limit(args: Arguments) -> int:
+    """Return the page's size; the store checks its bounds."""
+    value = args.get("limit")
+    return DEFAULT_LIMIT if value is None else value
 
 
-def token(given: Arguments) -> str | None:
-    """Give where the page begins; ``nextToken: null`` and no ``nextToken`` are the first page."""
-    return given.get("nextToken")
+def token(args: Arguments) -> str | None:
+    """Return the token of the page's beginning; ``nextToken: null`` and no ``nextToken`` mean the first page."""
+    return args.get("nextToken")
 
 
-def image_id(given: Arguments, name: str = "ImageID") -> str:
-    """Give an ImageID; raises InvalidNameError where it could not be one."""
-    return checked_image_id(given.get(name))
+def image_id(args: Arguments, name: str = "ImageID") -> str:
+    """Return an ImageID; raises InvalidNameError where the value cannot be an ImageID."""
+    return checked_image_id(args.get(name))
 
 
-def image_ids(given: Arguments) -> list[str]:
-    """Give the IDs asked for, nulls left out."""
-    found = given.get("ImageIDs") or []
-    if not isinstance(found, list) or len(found) > MAX_IDS:
+def image_ids(args: Arguments) -> list[str]:
+    """Return the requested IDs, nulls left out."""
+    values = args.get("ImageIDs") or []
+    if not isinstance(values, list) or len(values) > MAX_IDS:
         raise InvalidQueryError(f"ImageIDs must be at most {MAX_IDS}.")
-    return [one for one in found if isinstance(one, str)]
+    return [value for value in values if isinstance(value, str)]
 
 
 def status(text: object, name: str = "status") -> Status | None:
-    """Give a status, None for none; raises InvalidQueryError that names all there are."""
+    """Return a status, None for null; raises InvalidQueryError that names every status."""
     if text is None:
         return None
     if text not in list(Status):
@@ -52,44 +52,44 @@ def status(text: object, name: str = "status") -> Status | None:
     return Status(str(text))
 
 
-def search_text(given: Arguments) -> str:
-    """Give the text to search for."""
-    found = given.get("text") or ""
-    if not isinstance(found, str) or len(found) > MAX_SEARCH:
+def search_text(args: Arguments) -> str:
+    """Return the text to search for."""
+    value = args.get("text") or ""
+    if not isinstance(value, str) or len(value) > MAX_SEARCH:
         raise InvalidQueryError(f"text must be at most {MAX_SEARCH} characters.")
-    return found
+    return value
 
 
-def scan_date(given: Arguments, name: str) -> str | None:
-    """Give a date as the index holds it; raises InvalidQueryError for what is none."""
-    found = given.get(name)
-    if found is None:
+def scan_date(args: Arguments, name: str) -> str | None:
+    """Return a date as the index stores it; raises InvalidQueryError for anything else."""
+    value = args.get(name)
+    if value is None:
         return None
-    if (read := moment(found)) is None:
+    if (date := moment(value)) is None:
         raise InvalidQueryError(f"{name} must be a date and time, such as 2026-11-21T00:00:00Z.")
-    return read
+    return date
 
 
-def expected_version(given: Arguments) -> int | None:
-    """Give the version that a change was decided on, if it was told."""
-    found = given.get("expectedVersion")
-    if found is not None and (isinstance(found, bool) or not isinstance(found, int)):
+def expected_version(args: Arguments) -> int | None:
+    """Return the version that a change is based on, None where the client sent none."""
+    version = args.get("expectedVersion")
+    if version is not None and (isinstance(version, bool) or not isinstance(version, int)):
         raise InvalidQueryError("expectedVersion must be a whole number.")
-    return found
+    return version
 
 
-def slide_changes(given: Arguments) -> dict[str, Any]:
-    """Give the attributes to change: text trimmed, null and empty text remove, what is left out stays."""
+def slide_changes(args: Arguments) -> dict[str, Any]:
+    """Return the attributes to change: text trimmed; null and empty text remove; attributes left out stay."""
     changes: dict[str, Any] = {
-        attribute: text(given[name], name) for name, attribute in _ATTRIBUTES.items() if name in given
+        attribute: text(args[name], name) for name, attribute in _ATTRIBUTES.items() if name in args
     }
-    if "Status" in given:
-        changes["status"] = status(given["Status"], "Status")
+    if "Status" in args:
+        changes["status"] = status(args["Status"], "Status")
     return changes
 
 
 def text(value: object, name: str) -> str | None:
-    """Give a trimmed text, None for an empty one; raises InvalidQueryError where it is too long."""
+    """Return a trimmed text, None for an empty one; raises InvalidQueryError where the text is too long."""
     if value is None:
         return None
     if not isinstance(value, str) or len(value) > MAX_TEXT[name]:

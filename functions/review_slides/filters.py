@@ -1,6 +1,6 @@
-"""``TableSlideFilterInput``: what DynamoDB's filter expressions mean, on slides as clients see them.
+"""Apply ``TableSlideFilterInput`` as DynamoDB's filter expressions work, to slides as clients see them.
 
-As there, a value that a slide does not have is equal to nothing and contains nothing.
+As in DynamoDB, an attribute that a slide does not have equals nothing and contains nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,29 +30,31 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
 Test = Callable[[Fields], bool]
 
 
-def read_filter(given: object) -> Test:
-    """Give the test that a filter means; raises InvalidQueryError for what is none."""
-    if given is None:
+def read_filter(filter_input: object) -> Test:
+    """Return the test that a filter describes; raises InvalidQueryError for anything else."""
+    if filter_input is None:
         return lambda _fields: True
-    if not isinstance(given, Mapping):
+    if not isinstance(filter_input, Mapping):
         raise InvalidQueryError("filter must be an object of fields.")
     tests = [
-        _test(name, op, operand) for name, ops in given.items() for op, operand in _operators(ops).items()
+        _test(name, op, operand)
+        for name, ops in filter_input.items()
+        for op, operand in _operators(ops).items()
     ]
     return lambda fields: all(test(fields) for test in tests)
 
 
-def _operators(given: object) -> Mapping[str, Any]:
-    if given is not None and not isinstance(given, Mapping):
+def _operators(operators: object) -> Mapping[str, Any]:
+    if operators is not None and not isinstance(operators, Mapping):
         raise InvalidQueryError("A field of a filter must be an object of operators.")
-    return given or {}
+    return operators or {}
 
 
-def case_wanted(given: object) -> str | None:
-    """Give the one CaseID that a filter asks for, if it does: its slides need no look at the others."""
-    operators = given.get("CaseID") if isinstance(given, Mapping) else None
-    found = operators.get("eq") if isinstance(operators, Mapping) else None
-    return found if isinstance(found, str) else None
+def required_case(filter_input: object) -> str | None:
+    """Return the CaseID that a filter requires, None where it requires none: only that case's slides need reading."""
+    operators = filter_input.get("CaseID") if isinstance(filter_input, Mapping) else None
+    case_id = operators.get("eq") if isinstance(operators, Mapping) else None
+    return case_id if isinstance(case_id, str) else None
 
 
 def _test(name: str, operator: str, operand: Any) -> Test:

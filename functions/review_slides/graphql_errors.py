@@ -1,7 +1,7 @@
-"""The domain's errors as GraphQL errors.
+"""Translate the domain's errors to GraphQL errors.
 
-A direct resolver can only raise, and AppSync shows the message alone. So the type leads the message, as in
-``CONFLICT: Ann has changed this slide meanwhile …``, and a resolver's response handler can part the two again.
+A direct resolver can only raise, and AppSync shows only the message. So the type precedes the message, as in
+``CONFLICT: Ann has changed this slide meanwhile …``, and a resolver's response handler can separate the two again.
 """
 
 import logging
@@ -18,7 +18,7 @@ ERROR_TYPE_BY_KIND: dict[ErrorKind, str] = {
     ErrorKind.BAD_REQUEST: "BAD_REQUEST",
     ErrorKind.NOT_FOUND: "NOT_FOUND",
     ErrorKind.CONFLICT: "CONFLICT",
-    ErrorKind.FORBIDDEN: "Unauthorized",  # what AppSync itself says where a directive refuses
+    ErrorKind.FORBIDDEN: "Unauthorized",  # AppSync's own type where a directive refuses
     ErrorKind.TOO_LARGE: "BAD_REQUEST",
     ErrorKind.UNSUPPORTED: "BAD_REQUEST",
     ErrorKind.UNREADABLE: "UNREADABLE",
@@ -28,7 +28,7 @@ ERROR_TYPE_BY_KIND: dict[ErrorKind, str] = {
 
 
 class ReviewError(Exception):
-    """What a client is told: ``error_type`` for programs, ``message`` for people."""
+    """An error for the client: ``error_type`` for programs, ``message`` for people."""
 
     def __init__(self, error_type: str, message: str) -> None:
         super().__init__(f"{error_type}: {message}")
@@ -36,8 +36,8 @@ class ReviewError(Exception):
 
 
 @contextmanager
-def told(context: Any) -> Iterator[None]:
-    """Turn every failure into one that gives nothing away; what nobody expected is logged with its request."""
+def translate_errors(context: Any) -> Iterator[None]:
+    """Raise every error as one that reveals nothing internal; an unexpected error is logged with its request."""
     try:
         yield
     except VsvError as error:
@@ -52,5 +52,5 @@ def told(context: Any) -> Iterator[None]:
 
 
 def failure_of(error: VsvError) -> ReviewError:
-    """Give what a client is told of one of the domain's errors."""
+    """Return the error that a client gets for one of the domain's errors."""
     return ReviewError(ERROR_TYPE_BY_KIND[error.kind], str(error))

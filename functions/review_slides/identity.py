@@ -1,6 +1,6 @@
-"""Who asks: AppSync's identity of a Cognito user or an IAM principal, and what each may do.
+"""Identify the caller, a Cognito user or an IAM principal in AppSync's identity, and what the caller may do.
 
-The schema's directives refuse first; here the same is asked again, so that one slip in either opens nothing.
+The schema's directives refuse first; the checks here repeat them, so that one mistake in either opens nothing.
 Source: "Resolver context object reference", AppSync developer guide, Identity.
 """
 
@@ -27,17 +27,17 @@ class Caller:
 
     @property
     def may_write(self) -> bool:
-        """Tell whether this caller may change slides and see labels and whatever else names a patient."""
+        """Whether this caller may change slides and see labels and all other data that identifies a patient."""
         return self.is_system or bool(self.groups & WRITERS)
 
     @property
     def is_admin(self) -> bool:
-        """Tell whether this caller may decide what becomes of slides' files."""
+        """Whether this caller may decide what happens to slides' files."""
         return self.is_system or ADMINS in self.groups
 
     @property
     def decider(self) -> Decider:
-        """Give the caller as the domain sees one."""
+        """The caller as the domain's Decider."""
         return Decider(self.name, self.is_admin)
 
 
@@ -47,8 +47,8 @@ _selected: ContextVar[frozenset[str]] = ContextVar("selected")
 
 
 @contextmanager
-def asking(event: Mapping[str, Any]) -> Iterator[None]:
-    """Let an event's identity be the caller for the length of a block."""
+def use_caller(event: Mapping[str, Any]) -> Iterator[None]:
+    """Set an event's identity as the caller for the length of a block."""
     selected = (event.get("info") or {}).get("selectionSetList") or ()
     tokens = _caller.set(read_identity(event.get("identity"))), _selected.set(frozenset(selected))
     try:
@@ -59,12 +59,12 @@ def asking(event: Mapping[str, Any]) -> Iterator[None]:
 
 
 def selected() -> frozenset[str]:
-    """Give which fields of the answer are asked for, as ``items/CaseID``."""
+    """Return the fields of the answer that the query selects, as ``items/CaseID``."""
     return _selected.get()
 
 
 def read_identity(identity: Any) -> Caller:
-    """Read AppSync's identity; raises ForbiddenError where there is none."""
+    """Return the caller in AppSync's identity; raises ForbiddenError where there is no identity."""
     if not isinstance(identity, Mapping):
         raise ForbiddenError("You are not logged in.")
     claims = identity.get("claims") or {}
@@ -76,37 +76,37 @@ def read_identity(identity: Any) -> Caller:
 
 
 def caller() -> Caller:
-    """Give who asks."""
+    """Return the caller."""
     return _caller.get()
 
 
 def reader() -> Caller:
-    """Give who asks; raises ForbiddenError unless they may look at slides."""
-    asking_now = caller()
-    if not (asking_now.is_system or asking_now.groups & READERS):
+    """Return the caller; raises ForbiddenError unless the caller may look at slides."""
+    current_caller = caller()
+    if not (current_caller.is_system or current_caller.groups & READERS):
         raise ForbiddenError("Viewing slides needs one of the groups Technicians, Pathologists, Admins.")
-    return asking_now
+    return current_caller
 
 
 def writer() -> Caller:
-    """Give who asks; raises ForbiddenError unless they may change slides."""
-    asking_now = caller()
-    if not asking_now.may_write:
+    """Return the caller; raises ForbiddenError unless the caller may change slides."""
+    current_caller = caller()
+    if not current_caller.may_write:
         raise ForbiddenError("This needs one of the groups Technicians, Admins.")
-    return asking_now
+    return current_caller
 
 
 def admin() -> Caller:
-    """Give who asks; raises ForbiddenError unless they may decide what becomes of slides' files."""
-    asking_now = caller()
-    if not asking_now.is_admin:
+    """Return the caller; raises ForbiddenError unless the caller may decide what happens to slides' files."""
+    current_caller = caller()
+    if not current_caller.is_admin:
         raise ForbiddenError("This needs the group Admins.")
-    return asking_now
+    return current_caller
 
 
 def system() -> Caller:
-    """Give who asks; raises ForbiddenError unless it is the system itself."""
-    asking_now = caller()
-    if not asking_now.is_system:
+    """Return the caller; raises ForbiddenError unless the caller is the system itself."""
+    current_caller = caller()
+    if not current_caller.is_system:
         raise ForbiddenError("Only the system itself reports progress.")
-    return asking_now
+    return current_caller

@@ -1,4 +1,4 @@
-"""The fields about jobs: what Admins ask for in a slide's life, and what became of it."""
+"""Resolve the fields about jobs: requests by Admins in a slide's life cycle, and the results of jobs."""
 
 from typing import Any
 
@@ -16,53 +16,53 @@ router = Router()
 
 
 @router.resolver(type_name="Mutation", field_name="publishSlide")
-def publish_slide(**given: Any) -> Fields:
-    """Ask for a copy without patient data."""
-    who, image_id = identity.admin().decider, arguments.image_id(given)
-    return serializers.job(requests.publish(current(), image_id, given.get("name"), who))
+def publish_slide(**args: Any) -> Fields:
+    """Request a copy without patient data."""
+    decider, image_id = identity.admin().decider, arguments.image_id(args)
+    return serializers.job(requests.publish(current(), image_id, args.get("name"), decider))
 
 
 @router.resolver(type_name="Mutation", field_name="withdrawSlide")
-def withdraw_slide(**given: Any) -> Fields:
-    """Ask for the published copy to be taken back."""
-    who, image_id = identity.admin().decider, arguments.image_id(given)
-    return serializers.job(requests.withdraw(current(), image_id, who))
+def withdraw_slide(**args: Any) -> Fields:
+    """Request the removal of the published copy."""
+    decider, image_id = identity.admin().decider, arguments.image_id(args)
+    return serializers.job(requests.withdraw(current(), image_id, decider))
 
 
 @router.resolver(type_name="Mutation", field_name="archiveSlide")
-def archive_slide(**given: Any) -> Fields:
-    """Ask for the original to be moved to the archive."""
-    who, image_id = identity.admin().decider, arguments.image_id(given)
-    return serializers.job(requests.archive(current(), image_id, who))
+def archive_slide(**args: Any) -> Fields:
+    """Request that the original is moved to the archive."""
+    decider, image_id = identity.admin().decider, arguments.image_id(args)
+    return serializers.job(requests.archive(current(), image_id, decider))
 
 
 @router.resolver(type_name="Mutation", field_name="restoreSlide")
-def restore_slide(**given: Any) -> Fields:
-    """Ask for the original to be brought back."""
-    who, image_id = identity.admin().decider, arguments.image_id(given)
-    return serializers.job(requests.restore(current(), image_id, who))
+def restore_slide(**args: Any) -> Fields:
+    """Request that the original is brought back from the archive."""
+    decider, image_id = identity.admin().decider, arguments.image_id(args)
+    return serializers.job(requests.restore(current(), image_id, decider))
 
 
 @router.resolver(type_name="Mutation", field_name="purgeSlide")
-def purge_slide(**given: Any) -> Fields:
-    """Ask for a deleted slide's files to be removed now."""
-    who, image_id = identity.admin().decider, arguments.image_id(given)
-    return serializers.job(requests.purge(current(), image_id, given.get("confirm"), who))
+def purge_slide(**args: Any) -> Fields:
+    """Request that a deleted slide's files are removed now."""
+    decider, image_id = identity.admin().decider, arguments.image_id(args)
+    return serializers.job(requests.purge(current(), image_id, args.get("confirm"), decider))
 
 
 @router.resolver(type_name="Query", field_name="slideJobs")
-def slide_jobs(**given: Any) -> list[Fields]:
-    """Give the latest job of each kind for a slide."""
+def slide_jobs(**args: Any) -> list[Fields]:
+    """Return the latest job of each kind for a slide."""
     identity.writer()
-    return [serializers.job(one) for one in job_queue.slide_jobs(current(), arguments.image_id(given))]
+    return [serializers.job(job) for job in job_queue.slide_jobs(current(), arguments.image_id(args))]
 
 
 @router.resolver(type_name="Query", field_name="listJobs")
-def list_jobs(**given: Any) -> Fields:
-    """Give a page of the jobs in one state."""
+def list_jobs(**args: Any) -> Fields:
+    """Return a page of the jobs in one state."""
     identity.writer()
-    state = given.get("state") or JobState.WAITING
+    state = args.get("state") or JobState.WAITING
     if state not in list(JobState):
         raise InvalidQueryError(f"state must be one of {', '.join(JobState)}.")
-    page = current().jobs.by_state(JobState(state), arguments.limit(given), arguments.token(given))
+    page = current().jobs.by_state(JobState(state), arguments.limit(args), arguments.token(args))
     return serializers.connection(page, serializers.job)

@@ -1,4 +1,4 @@
-"""The fields of ``Query``, and those of ``Slide`` that cost something."""
+"""Resolve the fields of ``Query``, and those fields of ``Slide`` that need a look-up of their own."""
 
 from typing import Any
 
@@ -12,16 +12,16 @@ from vsv.runtime import current
 from vsv.storage.slide_files import SlideFiles
 
 from review_slides import arguments, identity, serializers
-from review_slides.filters import Test, case_wanted, read_filter
+from review_slides.filters import Test, read_filter, required_case
 from review_slides.serializers import Fields
 
 router = Router()
 
 CASES_A_PAGE = 100
-# With no more than these asked for, as most clients do, there is no need to look at the cases' slides.
-_CASES_ALONE = frozenset({"items", "items/CaseID", "items/__typename", "nextToken", "__typename"})
-# How much a page of a filtered list looks at before it ends, short or empty, with a token.
-MAX_READS, MAX_LOOKED_AT = 10, 1000
+# Where a query selects only these fields, as most clients' do, the cases' slides need not be read.
+_CASE_FIELDS = frozenset({"items", "items/CaseID", "items/__typename", "nextToken", "__typename"})
+# How many slides are read for one page of a filtered list before it ends, short or empty, with a token.
+MAX_READS, MAX_EXAMINED = 10, 1000
 
 
 def _slide(record: SlideRecord) -> Fields:
@@ -29,10 +29,10 @@ def _slide(record: SlideRecord) -> Fields:
 
 
 @router.resolver(type_name="Query", field_name="getSlide")
-def get_slide(**given: Any) -> Fields | None:
-    """Give a slide, null for none."""
+def get_slide(**args: Any) -> Fields | None:
+    """Return a slide, null for none."""
     identity.reader()
-    services, image_id = current(), arguments.image_id(given)
+    services, image_id = current(), arguments.image_id(args)
     record = services.slides.get(image_id)
     if record is not None and services.settings.data is not None:
         services.files.note_opened(image_id)  # the functions that show slides may not write
@@ -40,45 +40,45 @@ def get_slide(**given: Any) -> Fields | None:
 
 
 @router.resolver(type_name="Query", field_name="getSlides")
-def get_slides(**given: Any) -> list[Fields]:
-    """Give slides in the order asked for."""
+def get_slides(**args: Any) -> list[Fields]:
+    """Return slides in the requested order."""
     identity.reader()
-    return [_slide(record) for record in current().slides.get_many(arguments.image_ids(given))]
+    return [_slide(record) for record in current().slides.get_many(arguments.image_ids(args))]
 
 
 @router.resolver(type_name="Query", field_name="listSlides")
-def list_slides(**given: Any) -> Fields:
-    """Give a page of the slides that pass a filter."""
+def list_slides(**args: Any) -> Fields:
+    """Return a page of the slides that pass a filter."""
     identity.reader()
-    fits = read_filter(given.get("filter"))
-    page = _filtered(given, fits)
+    is_match = read_filter(args.get("filter"))
+    page = _read_filtered(args, is_match)
     return {"items": list(page.items), "nextToken": page.next_token}
 
 
-def _filtered(given: arguments.Arguments, fits: Test) -> Page[Fields]:
-    """Read on until the page is full or enough was looked at."""
-    slides, case_id = current().slides, case_wanted(given.get("filter"))
-    limit, token = check_limit(arguments.limit(given)), arguments.token(given)
-    found: list[Fields] = []
-    looked_at = 0
+def _read_filtered(args: arguments.Arguments, is_match: Test) -> Page[Fields]:
+    """Read slides until the page is full or the limit of slides read is reached."""
+    slides, case_id = current().slides, required_case(args.get("filter"))
+    limit, token = check_limit(arguments.limit(args)), arguments.token(args)
+    matches: list[Fields] = []
+    examined = 0
     for _ in range(MAX_READS):
-        size = limit - len(found)
+        size = limit - len(matches)
         page = slides.list_all(size, token) if case_id is None else slides.by_case(case_id, size, token)
-        looked_at, token = looked_at + size, page.next_token
-        found += filter(fits, map(_slide, page.items))
-        if token is None or len(found) == limit or looked_at >= MAX_LOOKED_AT:
+        examined, token = examined + size, page.next_token
+        matches += filter(is_match, map(_slide, page.items))
+        if token is None or len(matches) == limit or examined >= MAX_EXAMINED:
             break
-    return Page(tuple(found), token)
+    return Page(tuple(matches), token)
 
 
 @router.resolver(type_name="Query", field_name="listCaseIDs")
-def list_case_ids(**given: Any) -> Fields:
-    """Give a page of the cases, one slide each; a case whose slides went meanwhile is left out."""
+def list_case_ids(**args: Any) -> Fields:
+    """Return a page of the cases, one slide each; a case whose slides were removed meanwhile is left out."""
     identity.reader()
-    cases = current().slides.list_cases(CASES_A_PAGE, arguments.token(given))
-    if identity.selected() and identity.selected() <= _CASES_ALONE:
+    cases = current().slides.list_cases(CASES_A_PAGE, arguments.token(args))
+    if identity.selected() and identity.selected() <= _CASE_FIELDS:
         return {"items": [{"CaseID": case_id} for case_id in cases.items], "nextToken": cases.next_token}
-    slides = [found for case_id in cases.items if (found := _slide_of(case_id)) is not None]
+    slides = [slide for case_id in cases.items if (slide := _slide_of(case_id)) is not None]
     return {"items": slides, "nextToken": cases.next_token}
 
 
@@ -88,52 +88,52 @@ def _slide_of(case_id: str) -> Fields | None:
 
 
 @router.resolver(type_name="Query", field_name="querySlidesByStatus")
-def query_slides_by_status(**given: Any) -> Fields:
-    """Give a page of the slides with a status, in order of SlideID."""
+def query_slides_by_status(**args: Any) -> Fields:
+    """Return a page of the slides with a status, in order of SlideID."""
     identity.reader()
-    status = arguments.status(given.get("Status"), "Status")
+    status = arguments.status(args.get("Status"), "Status")
     if status is None:
         raise InvalidQueryError("Status is missing.")
-    page = current().slides.by_status(status, arguments.limit(given), arguments.token(given))
+    page = current().slides.by_status(status, arguments.limit(args), arguments.token(args))
     return serializers.connection(page, _slide)
 
 
 @router.resolver(type_name="Query", field_name="searchSlides")
-def search_slides(**given: Any) -> Fields:
-    """Give a page of the slides that a search finds."""
+def search_slides(**args: Any) -> Fields:
+    """Return a page of the slides that a search finds."""
     identity.reader()
     query = SlideQuery(
-        text=arguments.search_text(given),
-        status=arguments.status(given.get("status")),
-        since=arguments.scan_date(given, "scanDateFrom"),
-        until=arguments.scan_date(given, "scanDateTo"),
+        text=arguments.search_text(args),
+        status=arguments.status(args.get("status")),
+        since=arguments.scan_date(args, "scanDateFrom"),
+        until=arguments.scan_date(args, "scanDateTo"),
     )
-    page = current().slides.search(query, arguments.limit(given), arguments.token(given))
+    page = current().slides.search(query, arguments.limit(args), arguments.token(args))
     return serializers.connection(page, _slide)
 
 
 @router.resolver(type_name="Query", field_name="countSlides")
-def count_slides(**_given: Any) -> list[Fields]:
-    """Give how many slides have each status."""
+def count_slides(**_args: Any) -> list[Fields]:
+    """Return how many slides have each status."""
     identity.reader()
     return [{"Status": str(status), "count": n} for status, n in current().slides.counts().items()]
 
 
 @router.resolver(type_name="Query", field_name="slideHistory")
-def slide_history(**given: Any) -> Fields:
-    """Give a page of what was changed about a slide."""
+def slide_history(**args: Any) -> Fields:
+    """Return a page of the changes to a slide."""
     identity.writer()
-    image_id = arguments.image_id(given)
-    page = current().slides.history(image_id, arguments.limit(given), arguments.token(given))
+    image_id = arguments.image_id(args)
+    page = current().slides.history(image_id, arguments.limit(args), arguments.token(args))
     return serializers.connection(page, lambda change: change.to_item())
 
 
 @router.resolver(type_name="Query", field_name="listImports")
-def list_imports(**given: Any) -> Fields:
-    """Give a page of imports, of one state or all."""
+def list_imports(**args: Any) -> Fields:
+    """Return a page of imports, of one state or all."""
     identity.writer()
-    imports, state = current().imports, given.get("state")
-    limit, token = arguments.limit(given), arguments.token(given)
+    imports, state = current().imports, args.get("state")
+    limit, token = arguments.limit(args), arguments.token(args)
     if state is None:
         return serializers.connection(imports.list_all(limit, token), serializers.imported)
     if state not in list(ImportState):
@@ -143,10 +143,10 @@ def list_imports(**given: Any) -> Fields:
 
 @router.batch_resolver(type_name="Slide", field_name="LabelURL")
 def label_urls(event: list[Any]) -> list[str | None]:
-    """Give where each slide's label is shown."""
+    """Return the address of each slide's label, null for callers who may not see labels."""
     if not identity.caller().may_write:
         return [None] * len(event)
-    return [_label_url(current().files, one.source) for one in event]
+    return [_label_url(current().files, resolved.source) for resolved in event]
 
 
 def _label_url(files: SlideFiles, source: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""Records as the schema's types."""
+"""Convert records to the schema's types."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -11,10 +11,10 @@ from vsv.runtime import current
 T = TypeVar("T")
 Fields = dict[str, Any]
 
-# As in the schema, and null where there is no value: a client need not tell missing from none. What else is stored
-# stays here: tags can be long and name the patient, a source is a path, a run is the system's own affair.
+# As in the schema, and null where there is no value: a client need not distinguish missing from null. Other stored
+# fields are not sent: tags can be long and name the patient, a source is a path, a run is internal.
 _SLIDE_FIELDS = frozenset(SlideRecord.wire_names().values()) - {"Tags", "Checksum"}
-# What ties a slide to a study or to another slide: for who may see patient data.
+# Fields that link a slide to a study or to another slide: only for callers who may see patient data.
 _PRIVATE = dict.fromkeys(("PublishedAs", "Predecessor"))
 _IMPORT_FIELDS = ("Filename", "Size", "State", "Progress", "ImageID", "Error", "StartedAt", "UpdatedAt")
 _JOB_FIELDS = (
@@ -23,7 +23,7 @@ _JOB_FIELDS = (
 
 
 def slide(record: SlideRecord, *, sees_patients: bool = False) -> Fields:
-    """Give a slide as everybody may have it, or as who may see patient data does."""
+    """Return a slide's fields; the private ones only for a caller who may see patient data."""
     item = record.to_item()
     fields = {name: item.get(name) for name in _SLIDE_FIELDS}
     # An AWSDateTime must have an offset.
@@ -39,28 +39,28 @@ def _goes_at(record: SlideRecord) -> str | None:
 
 
 def imported(record: ImportRecord) -> Fields:
-    """Give an import."""
+    """Return an import's fields."""
     item = record.to_item()
     return {name: item.get(name) for name in _IMPORT_FIELDS}
 
 
 def job(record: JobRecord) -> Fields:
-    """Give a job; what came of it as text, such as ``files: 5; bytes: 1048576``."""
+    """Return a job's fields; its result as text, such as ``files: 5; bytes: 1048576``."""
     item = record.to_item()
-    # Before its end, a step keeps there what it needs to go on.
-    found = record.result if record.state is JobState.DONE else None
-    result = "; ".join(f"{name}: {value}" for name, value in (found or {}).items())
+    # Before the job is done, ``result`` holds what a step needs to resume.
+    outcome = record.result if record.state is JobState.DONE else None
+    result = "; ".join(f"{name}: {value}" for name, value in (outcome or {}).items())
     fields = {name: item.get(name) for name in _JOB_FIELDS}
     return fields | {"Name": (record.detail or {}).get("name"), "Result": result or None}
 
 
-def connection(page: Page[T], one: Callable[[T], Fields]) -> Fields:
-    """Give a page as a connection."""
-    return {"items": [one(record) for record in page.items], "nextToken": page.next_token}
+def connection(page: Page[T], serialize: Callable[[T], Fields]) -> Fields:
+    """Return a page as a connection."""
+    return {"items": [serialize(record) for record in page.items], "nextToken": page.next_token}
 
 
 def aws_date_time(text: str | None) -> str | None:
-    """Give a time with an offset; the scanner's wall clock, which has none, as if it were UTC."""
+    """Return a time with an offset; a scanner's wall clock, which has none, counts as UTC."""
     if text is None or text.endswith("Z") or text[-6:-5] in {"+", "-"}:
         return text
     return f"{text}Z"

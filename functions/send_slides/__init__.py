@@ -1,1 +1,1 @@
-"""The function that sends slides' metadata to the registry."""
+"""Send slides' metadata to the registry."""

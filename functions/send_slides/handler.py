@@ -1,7 +1,7 @@
-"""Slides that were marked to be sent: each to the registry's destinations; ``due_jobs`` has what wakes it.
+"""Send slides that were marked for delivery to the registry's destinations; see ``job_batches`` for the triggers.
 
-It sends by itself. EventBridge's API destinations would answer for their bus, and a slide is SENT only once
-its destination has said that it has it.
+This function sends the requests itself. EventBridge's API destinations would confirm only that their bus has the
+event, and a slide is SENT only once its destination has confirmed receipt.
 """
 
 from typing import Any
@@ -11,11 +11,11 @@ from lambda_support.observability import observed
 from vsv.records.models import JobKind
 from vsv.runtime import current
 
-# Ten destinations that hang for 65 s each, one after the other: the last of them is to get its turn as well.
+# Ten destinations that hang for 65 s each, one after the other: the last of them must be reached as well.
 NEEDS_MS = 700_000
 
 
 @observed
 def lambda_handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Send what is due."""
+    """Send the slides that are due."""
     return run_due_jobs(current(), (JobKind.SEND,), context, NEEDS_MS)

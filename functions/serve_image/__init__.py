@@ -1,1 +1,1 @@
-"""The tile function: one module a protocol beside its handler."""
+"""Serve tiles and images: one package per protocol beside the handler."""

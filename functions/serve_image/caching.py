@@ -1,4 +1,4 @@
-"""How long images may be kept, by whom, and what is answered to who has one already; the same for all protocols."""
+"""Set how long images may be cached and by whom, and answer 304 to clients that have them; for all protocols."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -11,24 +11,27 @@ REVALIDATE = "no-cache"
 PROVISIONAL = "max-age=60"
 
 
-def headers(services: Services, etag: str, kept: str) -> dict[str, str]:
-    """Give the headers of an image, which an edge that knows who asks may keep for all."""
-    return {"etag": etag, **_alike(services.settings.allow_origin, services.settings.tile_caching, kept)}
+def image_headers(services: Services, etag: str, lifetime: str) -> dict[str, str]:
+    """Return the headers of an image; a cache at the edge that checks access may keep the image for everybody."""
+    return {
+        "etag": etag,
+        **_shared_headers(services.settings.allow_origin, services.settings.tile_caching, lifetime),
+    }
 
 
 def document_headers(services: Services, etag: str) -> dict[str, str]:
-    """Give the headers of a document about a slide, which is asked for anew each time."""
-    return {"etag": etag, **_alike(services.settings.allow_origin, "private", REVALIDATE)}
+    """Return the headers of a document about a slide, which caches revalidate every time."""
+    return {"etag": etag, **_shared_headers(services.settings.allow_origin, "private", REVALIDATE)}
 
 
 @lru_cache(maxsize=64)
-def _alike(allowed: str, by_whom: str, kept: str) -> Mapping[str, str]:
-    """Give what all such images' headers have in common."""
-    return {"cache-control": f"{by_whom}, {kept}", "x-content-type-options": "nosniff", **_cors(allowed)}
+def _shared_headers(allowed: str, scope: str, lifetime: str) -> Mapping[str, str]:
+    """Return the headers that all images with these settings have in common."""
+    return {"cache-control": f"{scope}, {lifetime}", "x-content-type-options": "nosniff", **_cors(allowed)}
 
 
-def cors(services: Services) -> dict[str, str]:
-    """Give the header that lets other sites' pages read images, where they may."""
+def cors_headers(services: Services) -> dict[str, str]:
+    """Return the header that lets other sites' pages read images, where the settings allow that."""
     return _cors(services.settings.allow_origin)
 
 
@@ -37,12 +40,14 @@ def _cors(allowed: str) -> dict[str, str]:
 
 
 def etag_of(*parts: object) -> str:
-    """Give a tag that changes with any of the parts."""
+    """Return an ETag that changes with any of the parts."""
     return content_etag(repr(parts).encode())
 
 
-def made(request: Request, make: Callable[[], bytes], mime: str, found: dict[str, str]) -> Response:
-    """Answer with what ``make`` gives; without making it for a client that has it already."""
-    if is_unchanged(request, found["etag"]):
-        return Response(304, "", found)
-    return tagged(request, make(), mime, found)
+def image_response(
+    request: Request, make: Callable[[], bytes], mime: str, headers: dict[str, str]
+) -> Response:
+    """Answer with the image that ``make`` returns; for a client that has the image, 304 without calling ``make``."""
+    if is_unchanged(request, headers["etag"]):
+        return Response(304, "", headers)
+    return tagged(request, make(), mime, headers)

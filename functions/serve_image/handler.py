@@ -1,35 +1,27 @@
-"""GET tiles and images. Each protocol is one module that reads a request and gives a response."""
+"""GET tiles and images: each address prefix belongs to one protocol."""
 
-from functools import cache
-from typing import Any, Protocol
+from typing import Any
 
 from lambda_support.http import Request, Response, answer
 from vsv.errors import NotFoundError, VsvError
 from vsv.runtime import current
-from vsv.services import Services
 
 from serve_image import caching
-
-
-class ImageProtocol(Protocol):
-    """What a module must have to be one."""
-
-    def respond(self, services: Services, request: Request) -> Response:
-        """Answer a request; raises the domain's errors."""
+from serve_image.protocols import PROTOCOLS
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer GET and HEAD for an image."""
-    answered = answer(event, context, serve)
-    if answered["statusCode"] >= 400:
-        answered["headers"] = {**answered["headers"], **_readable()}
-    return answered
+    response = answer(event, context, serve)
+    if response["statusCode"] >= 400:
+        response["headers"] = {**response["headers"], **_cors_headers()}
+    return response
 
 
-def _readable() -> dict[str, str]:
-    """Let pages that may read images read as well why there is none: the limit, say."""
+def _cors_headers() -> dict[str, str]:
+    """Return the header with which pages that may read images can read an error too, such as a size limit."""
     try:
-        return caching.cors(current())
+        return caching.cors_headers(current())
     except VsvError:
         return {}
 
@@ -42,41 +34,3 @@ def serve(request: Request) -> Response:
         if request.path.startswith(prefix):
             return protocol().respond(current(), request)
     raise NotFoundError("there is nothing at this address")
-
-
-# Imported where they are spoken: a cold start for Deep Zoom must not wait for the others.
-@cache
-def _deepzoom() -> ImageProtocol:
-    from serve_image.deepzoom import protocol  # noqa: PLC0415
-
-    return protocol
-
-
-@cache
-def _iiif() -> ImageProtocol:
-    from serve_image.iiif import protocol  # noqa: PLC0415
-
-    return protocol
-
-
-@cache
-def _webgateway() -> ImageProtocol:
-    from serve_image.omero import webgateway  # noqa: PLC0415
-
-    return webgateway
-
-
-@cache
-def _omero_api() -> ImageProtocol:
-    from serve_image.omero import json_api  # noqa: PLC0415
-
-    return json_api
-
-
-PROTOCOLS = {
-    "/DeepZoom/": _deepzoom,
-    "/iiif/": _iiif,
-    "/webgateway/": _webgateway,
-    "/webclient/": _webgateway,
-    "/api/": _omero_api,
-}

@@ -1,4 +1,4 @@
-"""Where this server is reached: for documents that hold addresses of it."""
+"""Find the address at which clients reach this server, for documents that hold its addresses."""
 
 import re
 
@@ -10,15 +10,15 @@ _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}", re.ASCII)
 
 
 def site_address(services: Services, request: Request) -> str:
-    """Give the origin at which this server is reached: as set, else as this request was addressed.
+    """Return the origin at which clients reach this server: from the settings, else from this request.
 
     Raises InvalidTileAddressError.
     """
     if services.settings.site:
         return services.settings.site
-    # The site's edge says so; nobody else reaches a function on AWS.
-    if _HOST.fullmatch(edge := request.headers.get("x-vsv-host", "")):
-        return f"https://{edge}"
+    # The site's edge sets this header; on AWS only the edge reaches a function.
+    if _HOST.fullmatch(edge_host := request.headers.get("x-vsv-host", "")):
+        return f"https://{edge_host}"
     host = request.headers.get("host", "")
     if not _HOST.fullmatch(host):
         raise InvalidTileAddressError("the request names no host")

@@ -1,1 +1,1 @@
-"""The label function: the images that show a patient's label."""
+"""Serve the images that show a patient's label."""

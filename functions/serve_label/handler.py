@@ -1,6 +1,6 @@
-"""GET /DeepZoom/{ImageID}_files/{label|macro}.jpeg: both show the patient's label, so not everybody may see them.
+"""GET /DeepZoom/{ImageID}_files/{label|macro}.jpeg: both show the patient's label, so access is restricted.
 
-No cache keeps them, and no page of another origin may read them.
+No cache keeps these images, and no page of another origin may read them.
 """
 
 import hmac
@@ -48,7 +48,7 @@ def _check_groups(request: Request) -> None:
 
 
 def _check_edge(request: Request, secret: str | None) -> None:
-    """Refuse what did not come through the edge, where there is one; raises ForbiddenError."""
-    sent = request.headers.get(EDGE_HEADER, "")
-    if secret is not None and not hmac.compare_digest(sent.encode(), secret.encode()):
+    """Raise ForbiddenError for a request that did not come through the edge, where there is an edge."""
+    received = request.headers.get(EDGE_HEADER, "")
+    if secret is not None and not hmac.compare_digest(received.encode(), secret.encode()):
         raise ForbiddenError("Labels are asked for at the site's own address.")

@@ -1,1 +1,1 @@
-"""The function on the imports table's stream that starts executions of the import machine."""
+"""Start executions of the import machine: the function on the imports table's stream."""

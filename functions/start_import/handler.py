@@ -1,7 +1,8 @@
-"""Imports that wait, from the imports table's stream to executions of the import machine.
+"""Start the import machine for waiting imports, driven by the imports table's stream.
 
-Functions in the VPC cannot reach Step Functions: they write the record, and it is started here. Starting a run twice
-is the same as once, so any record of one that waits may come again, and a touched one heals a start that was lost.
+Functions in the VPC cannot reach Step Functions: they write the record, and this function starts the execution.
+Starting a run is idempotent, so any record of a waiting run may come again, and touching the record repairs a lost
+start.
 """
 
 import logging
@@ -13,7 +14,7 @@ from vsv.aws.step_functions import StateMachine
 from vsv.errors import UnavailableError
 from vsv.settings import from_environment, required
 
-from start_import.waiting import Waiting, waiting_runs
+from start_import.waiting_runs import WaitingRun, waiting_runs
 
 log = logging.getLogger(__name__)
 
@@ -22,19 +23,21 @@ MARGIN_MS = 20_000  # more than one start can take; the function needs a timeout
 
 @observed
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Start each; name those that could not be started: Lambda tries again from the first of them on."""
+    """Start each waiting run; return those that could not be started: Lambda retries from the first of them on."""
     machine = _machine(required(from_environment().import_machine, "VSV_IMPORT_MACHINE"))
-    failed = [one.sequence_number for one in waiting_runs(event) if not _started(machine, one, context)]
+    failed = [
+        waiting.sequence_number for waiting in waiting_runs(event) if not _start(machine, waiting, context)
+    ]
     return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
 
 
-def _started(machine: StateMachine, one: Waiting, context: Any) -> bool:
+def _start(machine: StateMachine, waiting: WaitingRun, context: Any) -> bool:
     try:
         if context.get_remaining_time_in_millis() < MARGIN_MS:
             raise UnavailableError("there is no time left in this call")
-        machine.start(one.run)
+        machine.start(waiting.run)
     except UnavailableError as error:
-        log.warning("record %s was not started: %s", one.sequence_number, error)
+        log.warning("record %s was not started: %s", waiting.sequence_number, error)
         return False
     return True
 

@@ -1,1 +1,1 @@
-"""The step that has DataSync bring a file in."""
+"""Have DataSync transfer a file: a step of an import."""

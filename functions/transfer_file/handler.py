@@ -1,4 +1,4 @@
-"""Step of an import: have DataSync bring the file from the scanner's share; asked again until it has."""
+"""Step of an import: have DataSync bring the file from the scanner's share; the state machine repeats the step."""
 
 from functools import cache
 from typing import Any
@@ -11,18 +11,23 @@ from vsv.metrics import TRANSFER_MINUTES
 from vsv.runtime import current
 from vsv.settings import required
 
-from transfer_file.following import Following, follow
+from transfer_file.transfer_progress import TransferProgress, follow
 
 
 @observed
 def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Take ``{"filename", "runId", "transfer"}`` and give ``transfer`` one step further: see ``Following``."""
+    """Take the transfer in ``{"filename", "runId", "transfer"}`` one step further; return ``transfer``.
+
+    ``TransferProgress`` describes the content of ``transfer``.
+    """
     services = current()
     run = current_run(services, event["filename"], event["runId"])
-    # At every look, so that a single file that is stuck raises its alarm, not only those that arrive late.
+    # At every poll, so that a single file that is stuck raises its alarm, not only files that arrive late.
     minutes(TRANSFER_MINUTES, transfer(run))
     task = _task(required(services.settings.transfer_task, "VSV_TRANSFER_TASK"))
-    return follow(services.imports, task, run, Following.from_event(event.get("transfer", {}))).to_event()
+    return follow(
+        services.imports, task, run, TransferProgress.from_event(event.get("transfer", {}))
+    ).to_event()
 
 
 @cache

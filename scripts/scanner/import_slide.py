@@ -34,7 +34,7 @@ from typing import Any, NamedTuple
 MAX_ANSWER_BYTES = 64 * 1024
 MAX_STATE_BYTES = 64 * 1024 * 1024
 LOG_BYTES, OLD_LOGS = 1_000_000, 4
-# What a file is called from the server's word that it is stored until it is gone.
+# The suffix of a file's name from the server's confirmation until its deletion.
 ASIDE = ".confirmed"
 RENEW_BEFORE_S = 120
 LONGEST_TOKEN_S = 86_400
@@ -45,15 +45,15 @@ log = logging.getLogger("import_slide")
 
 
 class SetupError(Exception):
-    """Nothing can be done until somebody changes how the script is called."""
+    """An error that lasts until a person changes how the script is called."""
 
 
 class UnreachableError(Exception):
-    """The server gave no whole answer this time."""
+    """The server sent no complete answer this time."""
 
 
 class Seen(NamedTuple):
-    """What a file was when it was looked at; ``modified`` in nanoseconds."""
+    """A file's state when it was checked; ``modified`` in nanoseconds."""
 
     size: int
     modified: int
@@ -62,7 +62,7 @@ class Seen(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What happened to a file: a word that docs/scanner.md explains, and more for people."""
+    """The outcome for a file: a word that docs/scanner.md explains, and a text for people."""
 
     word: str
     text: str
@@ -77,7 +77,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """A checksum that need not be computed again while the file's size and time stay as they are."""
+    """A checksum that is valid as long as the file's size and time stay the same."""
 
     name: str
     size: int
@@ -87,7 +87,7 @@ class Entry:
 
 
 def look(path: Path) -> Seen:
-    """Look at a file; raises OSError where it is gone or is no plain file."""
+    """Return a file's state; raises OSError where the file is missing or is no regular file."""
     found = path.lstat()
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "no plain file")
@@ -95,20 +95,24 @@ def look(path: Path) -> Seen:
 
 
 def is_written_to(path: Path) -> bool:
-    """Tell whether a program has the file open for writing, where the file system can tell."""
+    """Return whether a program has the file open for writing, where the file system can say."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)  # refused while there is a writer
+        fcntl.fcntl(
+            descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK
+        )  # refused while a program has the file open for writing
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except OSError as error:
-        return error.errno == errno.EAGAIN  # anything else: no leases here, or the file is not ours
+        return (
+            error.errno == errno.EAGAIN
+        )  # other errors: no leases on this file system, or the file has another owner
     finally:
         os.close(descriptor)
     return False
 
 
 def sha256_of(path: Path) -> str:
-    """Give the content's SHA-256 in lower case."""
+    """Return the content's SHA-256 in lower case."""
     digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
         while block := file.read(1 << 20):
@@ -117,7 +121,7 @@ def sha256_of(path: Path) -> str:
 
 
 class State:
-    """What is worth remembering between runs. A cache: losing it costs time, and nothing else."""
+    """The cache between runs: losing it costs only time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -135,7 +139,7 @@ class State:
         self.token = dict(found["token"] or {})
 
     def save(self) -> None:
-        """Write it all, or leave what was there; a full disk is no reason to stop."""
+        """Write the whole state, or keep the old file; a full disk does not stop the run."""
         content = {"token": self.token, "files": [asdict(entry) for entry in self.entries.values()]}
         fresh = self.path.with_name(self.path.name + ".new")
         try:
@@ -146,18 +150,18 @@ class State:
             log.warning("error: the state cannot be kept: %s", error.strerror)
 
     def entry(self, name: str, seen: Seen) -> Entry | None:
-        """Give what is known of a file that is still the same."""
+        """Return the entry of a file that is unchanged, else None."""
         known = self.entries.get(name)
         same = known is not None and (known.size, known.modified) == (seen.size, str(seen.modified))
         return known if same else None
 
     def keep_only(self, names: Sequence[str]) -> None:
-        """Forget the files that are not there any more."""
+        """Remove the entries of all other files, which no longer exist."""
         self.entries = {name: self.entries[name] for name in names if name in self.entries}
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A token must not go where an answer says; a redirect ends as an answer like any other."""
+    """Follows no redirects: a token must not be sent to an address in an answer."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -224,12 +228,12 @@ class Server:
         proxies = {"http": proxy, "https": proxy} if proxy else None  # None: the environment's
         if is_this_machine(request.host):
             proxies = {}
-        # Certificates are checked by default, and there is no option that says otherwise.
+        # Certificates are checked by default, and no option turns that off.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies), _NoRedirects)
         try:
             answer = opener.open(request, timeout=self.options.timeout)
         except urllib.error.HTTPError as error:
-            answer = error  # it is an answer as well
+            answer = error  # an error status is an answer as well
         with answer:
             body = answer.read(MAX_ANSWER_BYTES + 1)
             if len(body) > MAX_ANSWER_BYTES:
@@ -238,7 +242,7 @@ class Server:
 
 
 def is_this_machine(host: str) -> bool:
-    """Tell whether a host, with or without a port, is this machine's own loopback."""
+    """Return whether a host, with or without a port, is this machine's own loopback."""
     return urllib.parse.urlsplit(f"//{host}").hostname in {"127.0.0.1", "::1", "localhost"}
 
 
@@ -263,7 +267,7 @@ def _at_most(seconds: float) -> Iterator[None]:
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """Give the JSON object that a body is, or an empty one."""
+    """Return the JSON object in a body, or an empty one."""
     try:
         found = json.loads(body.decode("utf-8"))
     except (ValueError, RecursionError):
@@ -272,13 +276,13 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 
 def reason(found: dict[str, Any]) -> str:
-    """Give what an answer says of itself."""
+    """Return the reason that an answer states."""
     said = found.get("error") or found.get("state") or found.get("message") or "no reason given"
     return str(said)[:300]
 
 
 def is_confirmed(answer: Answer, body: dict[str, Any]) -> bool:
-    """Tell whether the server says, of exactly this file, that it is stored."""
+    """Return whether the server confirms that exactly this file is stored."""
     found = json_object(answer.body)
     return answer.status == 200 and all(
         type(found.get(key)) is type(wanted) and found[key] == wanted for key, wanted in body.items()
@@ -286,13 +290,13 @@ def is_confirmed(answer: Answer, body: dict[str, Any]) -> bool:
 
 
 class Run:
-    """One look at the folder."""
+    """One pass over the folder."""
 
     def __init__(self, options: argparse.Namespace, server: Server, state: State) -> None:
         self.options, self.server, self.state = options, server, state
 
     def all_files(self) -> None:
-        """Treat every file, the oldest first; what goes wrong with one is no matter of the others."""
+        """Treat every file, the oldest first; an error with one file does not affect the others."""
         self.put_back()
         found = sorted(self._find(), key=lambda item: item[1].modified)
         self.state.keep_only([path.name for path, _ in found])
@@ -311,11 +315,11 @@ class Run:
     def _find(self) -> Iterator[tuple[Path, Seen]]:
         for path in self.options.folder.iterdir():
             if path.suffix.lower() in self.options.extension:
-                with suppress(OSError):  # gone meanwhile, or no plain file
+                with suppress(OSError):  # removed meanwhile, or no regular file
                     yield path, look(path)
 
     def one_file(self, path: Path, seen: Seen) -> Outcome:
-        """Offer a file that is at rest; delete it when the server has it."""
+        """Offer a file that is no longer written to; delete it when the server has it."""
         age_s = time.time() - seen.modified / 1e9
         if abs(age_s) < self.options.minimum_age:
             return Outcome("young", f"written to {age_s:.0f} s ago")
@@ -348,14 +352,14 @@ class Run:
             )
             self.state.entries[path.name] = replace(known, confirmed=True)
             return Outcome("kept", "stored by the server; not deleted, as asked")
-        # Read once more: the bytes that go are the bytes that the server named, whatever the state file said.
+        # Read once more: the deleted bytes must be those that the server confirmed, whatever the state file said.
         if look(path) != seen or (sha256 is not None and sha256_of(path) != sha256):
             self.state.entries.pop(path.name, None)
             return Outcome("changed", "since it was offered")
         return delete(path, seen)
 
     def put_back(self) -> None:
-        """Undo what a run that was killed had begun."""
+        """Undo the unfinished work of a run that was killed."""
         for aside in list(self.options.folder.iterdir()):
             if aside.suffix == ASIDE and Path(aside.stem).suffix.lower() in self.options.extension:
                 try:
@@ -366,7 +370,7 @@ class Run:
 
 
 def refusal(answer: Answer) -> Outcome:
-    """Put an answer that is not 200 into a word."""
+    """Return the outcome of an answer that is not 200."""
     found, status = json_object(answer.body), answer.status
     if status == 202:
         return Outcome("waiting", reason(found))
@@ -380,9 +384,9 @@ def refusal(answer: Answer) -> Outcome:
 
 
 def delete(path: Path, seen: Seen) -> Outcome:
-    """Delete the very file that was confirmed.
+    """Delete exactly the file that was confirmed.
 
-    It is renamed first: what another program may write under its name from then on is another file.
+    The file is renamed first: another program may then write a new file under its name, which is not deleted.
     """
     aside = path.with_name(path.name + ASIDE)
     if os.path.lexists(aside):
@@ -396,16 +400,16 @@ def delete(path: Path, seen: Seen) -> Outcome:
 
 
 def give_back(aside: Path, path: Path) -> Outcome:
-    """Give a file its name back; where that is taken, it waits until the other file is gone."""
+    """Restore a file's name; where the name is taken, the file waits until the other one is gone."""
     if os.path.lexists(path) and not path.samefile(aside):
         return Outcome("later", f"it gets its name back when {path.name} is gone")
     try:
-        os.link(aside, path)  # unlike a rename it never replaces
+        os.link(aside, path)  # unlike a rename, a link never replaces a file
     except FileExistsError:
-        if not path.samefile(aside):  # else a run was killed between the two steps
+        if not path.samefile(aside):  # if it is the same file, a run was killed between the two steps
             return Outcome("later", f"it gets its name back when {path.name} is gone")
         aside.unlink()
-    except OSError:  # no hard links here
+    except OSError:  # no hard links on this file system
         aside.rename(path)
     else:
         aside.unlink()
@@ -474,7 +478,7 @@ def _secret(options: argparse.Namespace) -> str | None:
 
 
 class _OneLine(logging.Formatter):
-    """UTC times; a file's name or an answer must not begin a line of its own."""
+    """Formats a record in one line with UTC time: a file's name or an answer must not begin a line of its own."""
 
     converter = time.gmtime
 
@@ -495,7 +499,7 @@ def _open_log(state: Path) -> None:
 
 @contextmanager
 def _alone(options: argparse.Namespace) -> Iterator[bool]:
-    """Hold the state and the folder for this run; False where another run does. A killed run holds nothing."""
+    """Lock the state and the folder for this run; yield False where another run has. A killed run holds no lock."""
     held = []
     try:
         for path, flags in ((options.state / "lock", os.O_RDWR | os.O_CREAT), (options.folder, os.O_RDONLY)):
@@ -515,8 +519,10 @@ def _alone(options: argparse.Namespace) -> Iterator[bool]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run once; 0 unless nothing could be done at all."""
-    signal.signal(signal.SIGIO, signal.SIG_IGN)  # how the kernel tells that a lease is wanted back
+    """Run once; return 0 unless the run could not start at all."""
+    signal.signal(
+        signal.SIGIO, signal.SIG_IGN
+    )  # the kernel's signal that another program wants to open a leased file
     options = _arguments(arguments)
     try:
         options.state.mkdir(0o700, parents=True, exist_ok=True)

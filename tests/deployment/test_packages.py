@@ -70,6 +70,7 @@ def test_images_are_packed_with_records_and_nothing_of_imports() -> None:
     held = set(package_function.modules_of("serve_image"))
     assert {
         "serve_image.handler",
+        "serve_image.protocols",
         "vsv.rendering.tiles",
         "vsv.slides.pixels",
         "vsv.slides.openslide_reader",

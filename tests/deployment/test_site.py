@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
-from serve_image.handler import PROTOCOLS, lambda_handler
-from serve_image.own_pages import VARY
+from serve_image.handler import lambda_handler
+from serve_image.protocols import PROTOCOLS
+from serve_image.same_origin import VARY
 from vsv import runtime
 from vsv.settings import Settings
 
@@ -22,7 +23,7 @@ from tests.support.paths import ROOT
 from tests.support.servers.javascript import needs_node, run
 from tests.support.slides.aperio import Plan, write_slide
 from vsv_local.server.api_gateway_events import http_event
-from vsv_local.server.static import SECURITY_HEADERS
+from vsv_local.web_assets import SECURITY_HEADERS
 
 WEB, IMAGES = (template(ROOT / f"stacks/{name}.yaml") for name in ("web", "images"))
 NOT_CACHED, ALL_BUT_HOST = (

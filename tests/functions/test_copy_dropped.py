@@ -10,9 +10,9 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from copy_dropped import copying, handler
-from copy_dropped.copying import ObjectCopy
-from copy_dropped.dropping import copy_in
+from copy_dropped import handler, object_copy
+from copy_dropped.object_copy import ObjectCopy
+from copy_dropped.run_copy import copy_in
 from moto import mock_aws
 from vsv.errors import BadRequestError, FileMissingError, TransferError, UnavailableError
 from vsv.ingest.drop_object import DroppedObject
@@ -30,8 +30,8 @@ RANGES = -(-SIZE // RANGE)
 
 @pytest.fixture(autouse=True)
 def _small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copying, "RANGE", RANGE)
-    monkeypatch.setattr(copying, "_BLOCK", 10_000)
+    monkeypatch.setattr(object_copy, "RANGE", RANGE)
+    monkeypatch.setattr(object_copy, "_BLOCK", 10_000)
 
 
 @pytest.fixture
@@ -243,7 +243,7 @@ def test_a_disk_that_writes_something_else_is_found(
     services: Site, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = dropped(s3)
-    monkeypatch.setattr(copying, "_checksum_from", lambda *_: b"")
+    monkeypatch.setattr(object_copy, "_checksum_from", lambda *_: b"")
     with pytest.raises(TransferError, match="copied again"):
         copy_in(services.services, begun(services, wanted), wanted, s3, always)
 
@@ -251,7 +251,7 @@ def test_a_disk_that_writes_something_else_is_found(
 def test_progress_is_told_as_bytes(tmp_path: Path, s3: Any) -> None:
     told: list[tuple[int, int]] = []
     copy = ObjectCopy(s3, dropped(s3), tmp_path / "x.part", SIZE)
-    assert copy.go_on(always, lambda done, total: told.append((done, total)))
+    assert copy.resume(always, lambda done, total: told.append((done, total)))
     assert told == [(min((number + 1) * RANGE, SIZE), SIZE) for number in range(RANGES)]
 
 

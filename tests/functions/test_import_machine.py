@@ -171,7 +171,7 @@ class TestFromTheScanner:
     def test_a_transfer_that_fails_is_waited_for_longer_and_longer(
         self, aws: Machine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("transfer_file.following.random.uniform", lambda _least, most: most)
+        monkeypatch.setattr("transfer_file.transfer_progress.random.uniform", lambda _least, most: most)
         aws.datasync.fail_next = ["AgentOffline"] * 3
         assert aws.bring()[0] == 200
         assert [wait for wait in aws.waits if wait != 20] == [30, 60, 120]
@@ -179,7 +179,7 @@ class TestFromTheScanner:
     def test_a_transfer_that_never_works_fails_and_says_whom_to_ask(
         self, aws: Machine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("transfer_file.following.MAX_ERRORS", 4)
+        monkeypatch.setattr("transfer_file.transfer_progress.MAX_ERRORS", 4)
         aws.datasync.fail_next = ["AgentOffline"] * 4
         assert aws.bring()[0] == 422
         check_failed(aws, "the transfer failed (AgentOffline) 4 times: check the DataSync task")

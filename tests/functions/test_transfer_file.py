@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from transfer_file.following import Following, follow
+from transfer_file.transfer_progress import TransferProgress, follow
 from vsv.aws.datasync import FILTER_BYTES, DataSyncTask, Execution, limit_to_filter, pattern_of
 from vsv.errors import TransferError, UnavailableError, VersionConflictError
 from vsv.identifiers import is_slide_filename
@@ -56,7 +56,11 @@ def stored(imports: ImportStore, filename: str = "a.svs") -> ImportRecord:
     return found
 
 
-def until_done(imports: ImportStore, task: DataSyncTask, so_far: Following = Following()) -> Following:  # noqa: B008
+def until_done(
+    imports: ImportStore,
+    task: DataSyncTask,
+    so_far: TransferProgress = TransferProgress(),  # noqa: B008
+) -> TransferProgress:
     for _ in range(20):
         so_far = follow(imports, task, stored(imports), so_far)
         if so_far.done:
@@ -67,7 +71,7 @@ def until_done(imports: ImportStore, task: DataSyncTask, so_far: Following = Fol
 def test_the_first_round_starts_and_the_last_one_lets_it_be_imported(
     imports: ImportStore, service: FakeDataSync, task: DataSyncTask
 ) -> None:
-    so_far = follow(imports, task, begun(imports), Following())
+    so_far = follow(imports, task, begun(imports), TransferProgress())
     assert (so_far.done, so_far.execution, so_far.wait_s) == (False, service.executions[0].arn, 20)
     assert stored(imports).state is ImportState.TRANSFERRING
     so_far = until_done(imports, task, so_far)
@@ -76,9 +80,9 @@ def test_the_first_round_starts_and_the_last_one_lets_it_be_imported(
 
 
 def test_it_comes_back_from_the_machine_as_it_was_given_there() -> None:
-    so_far = Following(True, "arn", 1, 2, 3, 40)
-    assert Following.from_event(so_far.to_event()) == replace(so_far, wait_s=20)
-    assert Following.from_event({}) == Following()
+    so_far = TransferProgress(True, "arn", 1, 2, 3, 40)
+    assert TransferProgress.from_event(so_far.to_event()) == replace(so_far, wait_s=20)
+    assert TransferProgress.from_event({}) == TransferProgress()
 
 
 def test_others_that_wait_go_along_and_what_has_another_way_does_not(
@@ -89,14 +93,14 @@ def test_others_that_wait_go_along_and_what_has_another_way_does_not(
     begun(imports, "d.svs", state=ImportState.FAILED)
     begun(imports, "e.svs", source="s3://drop-in/e.svs?versionId=1")
     begun(imports, "f.svs", image_id="stored-already")
-    follow(imports, task, begun(imports), Following())
+    follow(imports, task, begun(imports), TransferProgress())
     assert service.executions[0].names == ["/a.svs", "/b.svs"]
 
 
 def test_more_than_a_page_goes_along(imports: ImportStore, service: FakeDataSync, task: DataSyncTask) -> None:
     for number in range(230):
         begun(imports, f"{number}.svs")
-    follow(imports, task, begun(imports), Following())
+    follow(imports, task, begun(imports), TransferProgress())
     assert len(service.executions[0].names) == 231
 
 
@@ -108,7 +112,7 @@ def test_what_has_arrived_and_is_about_to_be_imported_is_not_sent_once_more(
     service.begin([{"FilterType": "SIMPLE_PATTERN", "Value": "/b.svs|/c.svs"}]).phase = PHASES.index(
         "SUCCESS"
     )
-    follow(imports, task, begun(imports), Following())
+    follow(imports, task, begun(imports), TransferProgress())
     assert service.executions[1].names == ["/a.svs", "/c.svs"]
 
 
@@ -117,7 +121,7 @@ def test_an_execution_that_ended_between_two_rounds_is_seen(
 ) -> None:
     run = begun(imports)
     service.begin(A).phase = PHASES.index("SUCCESS")
-    assert follow(imports, task, run, Following()).done
+    assert follow(imports, task, run, TransferProgress()).done
     assert len(service.executions) == 1
 
 
@@ -126,7 +130,7 @@ def test_one_that_was_before_the_run_proves_nothing(
 ) -> None:
     service.begin(A).phase = PHASES.index("SUCCESS")
     run = begun(imports, started_at="2999-01-01T00:00:00.000000Z")
-    assert not follow(imports, task, run, Following()).done
+    assert not follow(imports, task, run, TransferProgress()).done
     assert len(service.executions) == 2
 
 
@@ -151,7 +155,7 @@ def test_a_lost_race_is_joined_in_the_same_round(
         return start(**request)
 
     monkeypatch.setattr(service, "start_task_execution", second)
-    so_far = follow(imports, task, begun(imports), Following())
+    so_far = follow(imports, task, begun(imports), TransferProgress())
     assert (so_far.execution, so_far.errors) == (service.executions[0].arn, 0)
 
 
@@ -159,7 +163,7 @@ def test_a_task_that_cannot_be_started_counts_as_a_failure(
     imports: ImportStore, service: FakeDataSync, task: DataSyncTask
 ) -> None:
     service.refuse_next = 1
-    so_far = follow(imports, task, begun(imports), Following())
+    so_far = follow(imports, task, begun(imports), TransferProgress())
     assert (so_far.execution, so_far.errors) == (None, 1)
     assert "could not be started; it is tried again" in (stored(imports).error or "")
     assert until_done(imports, task, so_far).completed == 1
@@ -171,7 +175,7 @@ def test_an_execution_that_datasync_has_forgotten_stops_no_import(
 ) -> None:
     """After weeks without a slide, the task may name one that can no longer be looked at."""
     service.begin(Z).forgotten = True
-    so_far = follow(imports, task, begun(imports), Following())
+    so_far = follow(imports, task, begun(imports), TransferProgress())
     assert (so_far.execution, so_far.errors) == (service.executions[1].arn, 0)
     assert until_done(imports, task, so_far).completed == 1
 
@@ -199,7 +203,7 @@ def test_after_an_outage_files_go_together_again(
 def test_a_share_that_is_off_over_a_weekend_is_waited_for(
     imports: ImportStore, service: FakeDataSync, task: DataSyncTask
 ) -> None:
-    so_far, waited_s = Following(), 0
+    so_far, waited_s = TransferProgress(), 0
     begun(imports)
     while waited_s < 64 * 3600:
         service.fail_next = ["AgentOffline"]
@@ -214,7 +218,7 @@ def test_it_waits_twice_as_long_after_each_failure_up_to_an_hour(
     imports: ImportStore, service: FakeDataSync, task: DataSyncTask, errors: int, longest: int
 ) -> None:
     service.refuse_next = 1
-    so_far = follow(imports, task, begun(imports), Following(errors=errors))
+    so_far = follow(imports, task, begun(imports), TransferProgress(errors=errors))
     assert longest / 2 <= so_far.wait_s <= longest
 
 
@@ -228,21 +232,21 @@ def test_every_status_is_one_of_the_service_and_only_two_are_the_end() -> None:
 def test_too_many_failures_are_told(imports: ImportStore, service: FakeDataSync, task: DataSyncTask) -> None:
     service.refuse_next = 1
     with pytest.raises(TransferError, match="120 times: check the DataSync task"):
-        follow(imports, task, begun(imports), Following(errors=119))
+        follow(imports, task, begun(imports), TransferProgress(errors=119))
 
 
 def test_it_does_not_wait_for_ever(imports: ImportStore, service: FakeDataSync, task: DataSyncTask) -> None:
     service.held = True
     service.begin(Z)
     run = begun(imports)
-    assert follow(imports, task, run, Following(rounds=1499)).wait_s == 300
+    assert follow(imports, task, run, TransferProgress(rounds=1499)).wait_s == 300
     with pytest.raises(TransferError, match="is taking too long"):
-        follow(imports, task, run, Following(rounds=1500))
+        follow(imports, task, run, TransferProgress(rounds=1500))
 
 
 def test_a_run_that_was_replaced_stops(imports: ImportStore, task: DataSyncTask) -> None:
     run = begun(imports)
-    so_far = follow(imports, task, run, Following())
+    so_far = follow(imports, task, run, TransferProgress())
     imports.start(slide_import(run_id="run-2"), replaces="run-1")
     with pytest.raises(VersionConflictError):
         for _ in range(20):

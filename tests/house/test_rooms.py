@@ -31,13 +31,12 @@ VSV = (
 VSV_LOCAL = (
     {"cli"},
     {"server"},
-    {"graphql"},
-    {"export"},
-    {"bulk"},
-    {"backup"},
+    {"graphql", "export", "sample"},
+    {"bulk", "backup"},
     {"composition"},
-    {"ingest", "stores", "sample"},
-    {"assets", "settings"},
+    {"ingest", "stores"},
+    {"settings", "web_assets"},
+    {"assets"},
 )
 # What may import what at the top: handlers and the standalone installation stand above the domain.
 TOP = ({"vsv_local"}, {"handlers"}, {"lambda_support"}, {"vsv"})

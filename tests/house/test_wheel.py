@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT
-from vsv_local.server import static
+from vsv_local import web_assets
 
 TOP_LEVEL = {
     "extract_metadata", "import_slide", "inspect_file", "lambda_support", "render_pyramid", "review_slides",
@@ -27,7 +27,7 @@ TOP_LEVEL = {
 SOURCES = ("functions", "vsv_local", "web", *(path.name for path in ROOT.glob("requirements*.txt")))
 FILES = ("schema.graphql", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE", ".gitignore")
 WEB = "vsv_local/packaged/web"
-LIBRARIES = {path.relative_to(static.WEB).as_posix() for path in static.LIBRARIES.values()}
+LIBRARIES = {path.relative_to(web_assets.WEB).as_posix() for path in web_assets.LIBRARIES.values()}
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +110,10 @@ def test_wheel_has_no_top_level_name_but_those_that_the_product_imports(wheel: z
 
 
 def test_wheel_holds_the_page_as_served_and_the_schema(wheel: zipfile.ZipFile) -> None:
-    own = {static.find(address) for address in static.addresses()} - set(static.LIBRARIES.values())
-    page = {path.relative_to(static.WEB).as_posix() for path in own if path is not None}
+    own = {web_assets.find(address) for address in web_assets.addresses()} - set(
+        web_assets.LIBRARIES.values()
+    )
+    page = {path.relative_to(web_assets.WEB).as_posix() for path in own if path is not None}
     assert {"index.html", "main.js", "style/base.css"} <= page
     data = {name for name in _packaged(wheel) if not name.endswith(".py") and "/node_modules/" not in name}
     assert data == {

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from lambda_support.http import Request, Response, answer
-from review_slides.graphql_errors import ReviewError, failure_of, told
+from review_slides.graphql_errors import ReviewError, failure_of, translate_errors
 from vsv import errors
 from vsv.errors import VsvError
 
@@ -91,7 +91,7 @@ def test_error_in_a_resolver_is_raised_with_its_type_and_logged_where_an_operato
     error: type[VsvError], caplog: pytest.LogCaptureFixture
 ) -> None:
     error_type = ANSWERS[error.__name__][1]
-    with pytest.raises(ReviewError) as raised, told(Context()):
+    with pytest.raises(ReviewError) as raised, translate_errors(Context()):
         raise error("what is wrong")
     assert str(raised.value) == f"{error_type}: what is wrong"
     assert bool(caplog.records) is (error_type in {"INTERNAL", "UNAVAILABLE"})

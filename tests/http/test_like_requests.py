@@ -32,7 +32,9 @@ def _slide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         write_slide(services.files.slide("A"), Plan(700, 533))
         services.slide_cache.slide("A")
         for path in (TILE, OTHER):
-            event_loop_tiles.non_blocking("GET", path, {})  # where the tiles lie may have to be read first
+            event_loop_tiles.answer_non_blocking(
+                "GET", path, {}
+            )  # where the tiles lie may have to be read first
         yield
 
 
@@ -118,7 +120,7 @@ def test_a_large_request_is_not_remembered() -> None:
     connection = Answers().connection()
     for headers, is_kept in ((b"X: %b\r\n" % (b"a" * 9000), False), (b"X: a\r\n", True)):
         connection.data_received(asked(TILE, HOST + headers))
-        assert bool(connection._alike) == is_kept
+        assert bool(connection._last_rest) == is_kept
 
 
 # Closed, or with the rest of a message to come that is the next request's beginning: nothing can follow these.

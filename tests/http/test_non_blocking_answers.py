@@ -45,14 +45,16 @@ def put(files: SlideFiles) -> None:
 @pytest.mark.usefixtures("services")
 class TestOnTheLoop:
     def test_a_stored_tile_is_answered(self) -> None:
-        event_loop_tiles.non_blocking("GET", NATIVE, HOST)  # where the tiles lie may have to be read first
-        answer = event_loop_tiles.non_blocking("GET", NATIVE, HOST)
+        event_loop_tiles.answer_non_blocking(
+            "GET", NATIVE, HOST
+        )  # where the tiles lie may have to be read first
+        answer = event_loop_tiles.answer_non_blocking("GET", NATIVE, HOST)
         assert answer is not None
         assert (answer.status, answer.headers["content-type"]) == (200, "image/jpeg")
         head, body = event_loop_tiles.head_and_body(answer)
         assert head.endswith(b"content-length: %d\r\n\r\n" % len(body))
         assert body.startswith(b"\xff\xd8")
-        again = event_loop_tiles.non_blocking(
+        again = event_loop_tiles.answer_non_blocking(
             "GET", NATIVE, {**HOST, "if-none-match": answer.headers["etag"]}
         )
         assert again is not None
@@ -69,13 +71,13 @@ class TestOnTheLoop:
         ],
     )
     def test_all_else_goes_the_long_way(self, path: str) -> None:
-        assert event_loop_tiles.non_blocking("GET", path, HOST) is None
+        assert event_loop_tiles.answer_non_blocking("GET", path, HOST) is None
 
 
 def test_a_conversion_goes_the_long_way(services: Services) -> None:
     runtime.use(replace(services, settings=replace(services.settings, icc="srgb")))
     runtime.current().slide_cache.slide("A")
-    assert event_loop_tiles.non_blocking("GET", NATIVE, HOST) is None
+    assert event_loop_tiles.answer_non_blocking("GET", NATIVE, HOST) is None
 
 
 def test_drawing_in_haste_breaks_off(tmp_path: Path) -> None:
@@ -89,7 +91,7 @@ def test_drawing_in_haste_breaks_off(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("services")
 def test_a_connection_is_closed_when_it_was_idle_for_long() -> None:
-    event_loop_tiles.non_blocking("GET", NATIVE, HOST)  # where the tiles lie may have to be read first
+    event_loop_tiles.answer_non_blocking("GET", NATIVE, HOST)  # where the tiles lie may have to be read first
     clock, transport = Clock(), Mock()
     connection = connected(clock, transport)
     connection.data_received(ASKED)
@@ -105,7 +107,7 @@ def test_a_connection_is_closed_when_it_was_idle_for_long() -> None:
 
 @pytest.mark.usefixtures("services")
 def test_a_request_under_way_is_waited_for() -> None:
-    event_loop_tiles.non_blocking("GET", NATIVE, HOST)
+    event_loop_tiles.answer_non_blocking("GET", NATIVE, HOST)
     clock, transport = Clock(), Mock()
     connection = connected(clock, transport)
     connection.data_received(ASKED)

@@ -130,7 +130,7 @@ def test_a_file_that_leaves_before_it_was_copied_fails_and_comes_in_when_it_is_b
         replaces=None,
     )  # fmt: skip
     path.unlink()
-    services.intake.resume()
+    services.import_runner.resume()
     services.finish()
     assert services.state() is ImportState.FAILED
     put(services.scanner, "a.svs")
@@ -140,13 +140,13 @@ def test_a_file_that_leaves_before_it_was_copied_fails_and_comes_in_when_it_is_b
 def test_a_share_that_is_gone_for_a_while_is_waited_for(services: Site) -> None:
     away = services.scanner.with_name("away")
     put(services.scanner, "a.svs")
-    services.intake.close()
+    services.import_runner.close()
     services.post("a.svs", SIZE)
     services.scanner.rename(away)
     run = services.services.imports.get("a.svs")
     assert run is not None
     with pytest.raises(UnavailableError):
-        services.intake._transfer({"filename": "a.svs", "size": SIZE, "runId": run.run_id}, None)
+        services.import_runner._transfer({"filename": "a.svs", "size": SIZE, "runId": run.run_id}, None)
 
 
 def test_a_record_store_on_a_full_disk_ends_the_run_for_now_and_not_for_ever(

@@ -71,15 +71,16 @@ def import_killed_at(nth: int, folder: Path) -> bool:
             except Killed:
                 assert killer.struck.is_set()
             wait_until(
-                lambda: killer.struck.is_set() or not services.intake.is_busy(), "it was killed or ended"
+                lambda: killer.struck.is_set() or not services.import_runner.is_busy(),
+                "it was killed or ended",
             )
-            services.intake.close()
+            services.import_runner.close()
         check_whole(services)
     return killer.struck.is_set()
 
 
 def check_imported(services: Site) -> None:
-    services.intake.resume()
+    services.import_runner.resume()
     services.finish()
     assert services.settle("a.svs", SIZE) == 200
     assert services.state() is ImportState.READY
@@ -112,19 +113,19 @@ def test_killed_between_any_two_traces_and_started_again_it_ends_imported(tmp_pa
 def test_each_step_run_twice_is_as_once(services: Site) -> None:
     put(services.scanner, "a.svs")
     services.services.imports  # noqa: B018  made before the steps are
-    services.intake.close()  # the steps are run by hand
+    services.import_runner.close()  # the steps are run by hand
     services.post("a.svs", SIZE)
     run = services.services.imports.get("a.svs")
     assert run is not None
     event = {"filename": "a.svs", "size": SIZE, "runId": run.run_id}
     seen = []
-    for step in (services.intake._transfer, inspect_file, extract_metadata, render_pyramid):
+    for step in (services.import_runner._transfer, inspect_file, extract_metadata, render_pyramid):
         for _ in range(2):
             step(event, None)
         record = services.services.slides.get("1004486")
         seen.append(record.version if record else None)
     assert seen == [None, None, 1, 1]
-    for step in (services.intake._transfer, inspect_file, extract_metadata, render_pyramid):
+    for step in (services.import_runner._transfer, inspect_file, extract_metadata, render_pyramid):
         step(event, None)  # and all of them again, after the end
     assert services.post("a.svs", SIZE)[0] == 200
 
@@ -167,7 +168,7 @@ def test_a_slide_that_is_deleted_while_it_is_rendered_stays_deleted(
     go_on.set()
     services.finish()
     services.settle("a.svs", SIZE)
-    services.intake.resume()
+    services.import_runner.resume()
     services.finish()
     assert services.state() is ImportState.READY
     assert not services.services.files.folder("1004486").exists()
@@ -176,7 +177,7 @@ def test_a_slide_that_is_deleted_while_it_is_rendered_stays_deleted(
 
 def test_render_without_a_slide_is_refused(services: Site) -> None:
     put(services.scanner, "a.svs")
-    services.intake.close()
+    services.import_runner.close()
     services.post("a.svs", SIZE)
     run = services.services.imports.get("a.svs")
     assert run is not None

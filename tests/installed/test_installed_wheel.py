@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT
-from vsv_local.server import static
+from vsv_local import web_assets
 
 DEADLINE_S = 120
 TOP_LEVEL = {
@@ -180,12 +180,12 @@ def test_server_shows_tiles_of_the_sample_slide(address: str) -> None:
 
 
 def test_server_serves_the_whole_page_with_its_libraries(address: str) -> None:
-    paths = ["/", *static.addresses()]
-    assert {"/index.html", "/main.js", *static.LIBRARIES} <= set(paths)
+    paths = ["/", *web_assets.addresses()]
+    assert {"/index.html", "/main.js", *web_assets.LIBRARIES} <= set(paths)
     for path in paths:
-        file = static.find(path)
+        file = web_assets.find(path)
         assert file is not None
-        assert ask(address + path) == (200, static.content_type(file), file.read_bytes())
+        assert ask(address + path) == (200, web_assets.content_type(file), file.read_bytes())
 
 
 def test_server_answers_graphql(address: str) -> None:

@@ -423,7 +423,7 @@ def test_a_backup_made_while_slides_come_in_has_the_files_of_every_record(tmp_pa
         assert services.records()
         for record in services.records():
             assert services.services.files.slide(record.image_id).read_bytes() == slide_bytes(record.image_id)
-        services.intake.resume()  # what had begun goes on with the scanner's files
+        services.import_runner.resume()  # what had begun goes on with the scanner's files
         services.finish()
         for number in range(6):
             assert services.settle(f"{number}.svs", (scanner / f"{number}.svs").stat().st_size) == 200

@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from moto import mock_aws
 from vsv.errors import SettingsError, UnavailableError
 
+from vsv_local import web_assets
 from vsv_local.export import page_publisher
 from vsv_local.export.page_publisher import main, publish
-from vsv_local.server import static
 
 BUCKET, STACK, REGION = "page-of-a-hospital", "vsv-dev", "eu-central-1"
 OUTPUTS = {
@@ -84,9 +84,9 @@ def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    monkeypatch.setattr(static, "WEB", tmp_path)
+    monkeypatch.setattr(web_assets, "WEB", tmp_path)
     libraries = {"/vendor/lib-1.0.0.min.js": tmp_path / "node_modules/lib/lib.min.js"}
-    monkeypatch.setattr(static, "LIBRARIES", libraries)
+    monkeypatch.setattr(web_assets, "LIBRARIES", libraries)
     return tmp_path
 
 
@@ -175,7 +175,7 @@ def test_a_library_is_never_forgotten_at_the_edge(
     cloud.publish()
     before = cloud.forgotten()
     library = web / "node_modules/lib/lib.min.js"
-    monkeypatch.setattr(static, "LIBRARIES", {"/vendor/lib-2.0.0.min.js": library})
+    monkeypatch.setattr(web_assets, "LIBRARIES", {"/vendor/lib-2.0.0.min.js": library})
     assert cloud.publish() == ["uploaded vendor/lib-2.0.0.min.js", "removed vendor/lib-1.0.0.min.js"]
     assert cloud.forgotten() == before
     assert not any(path.startswith("/vendor") for one in before for path in one)
@@ -257,7 +257,7 @@ def test_the_command_says_in_one_sentence_what_to_do(cloud: Cloud, web: Path) ->
 
 
 def test_the_real_page_with_its_libraries_is_published(cloud: Cloud) -> None:
-    if not static.libraries_installed():
+    if not web_assets.libraries_installed():
         pytest.skip("the page's packages are not installed: scripts/web")
     cloud.publish()
     assert {
@@ -265,7 +265,7 @@ def test_the_real_page_with_its_libraries_is_published(cloud: Cloud) -> None:
         "main.js",
         "login/signin.js",
         "config.json",
-        *(one[1:] for one in static.LIBRARIES),
+        *(one[1:] for one in web_assets.LIBRARIES),
     } <= (cloud.listed())
     assert not [
         key for key in cloud.listed() if "node_modules" in key or key.endswith((".ts", "package.json"))

@@ -64,7 +64,7 @@ def test_its_copy_purges_nothing_that_both_share(drill: Path, command: list[str]
 def test_a_server_runs_no_jobs_of_it_and_says_so(
     drill: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vsv_local.server.job_threads.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("vsv_local.server.job_threads.POLL_SECONDS", 0.01)
     with standalone(drill) as (services, _intake):
         change(services, ID, {"status": Status.NEW}, ADMIN)
         change(services, ID, {"status": Status.GOOD}, ADMIN)

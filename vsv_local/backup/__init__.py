@@ -1,1 +1,1 @@
-"""Backups of a data folder, and restoring them."""
+"""Back up a data folder, and restore it."""

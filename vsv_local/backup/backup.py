@@ -1,9 +1,9 @@
-"""``vsv backup``: a standalone installation's data folder, copied while it is in use.
+"""Copy a standalone installation's data folder while it is in use: ``vsv backup``.
 
-The records come first, by SQLite's own online backup, then the files: an import stores its record last, so every
-record of the copy has had its files by then, and they are never written to again. They may be moved meanwhile
-(hidden, archived, purged): so each record's original is looked for in the end, and where one is missing it all
-begins again, which copies next to nothing. What was hidden or brought back meanwhile is put where its record says.
+The records come first, by SQLite's own online backup, then the files: an import stores its record last, so the files
+of every copied record are complete by then, and they are never written to again. They may be moved meanwhile (hidden,
+archived, purged): so each record's original is checked at the end, and where one is missing the backup starts over,
+which copies next to nothing. Slides that were hidden or brought back meanwhile are put where their records say.
 """
 
 import errno
@@ -25,16 +25,24 @@ from vsv.storage.slide_files import CLAIM, SLIDE
 from vsv.timestamps import now_utc
 
 from vsv_local.backup.backup_folder import BackupStore, Entry, Manifest
-from vsv_local.composition import DATABASE
+from vsv_local.stores.sqlite_database import DATABASE_NAME
 
-# What a running import, a lock or a look at a run needs, and a restored folder does not: whatever was not imported
-# yet is still where it came from. The database has its own way.
-LEFT_OUT = ("incoming", "taken", "locks", "runs", DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
-# Files here are made once and replaced by rename, never written to: they can be linked.
+# Needed by a running import, a lock or the status of a run, but not by a restored folder: files that were not
+# imported yet are still at their source. The database is copied separately.
+LEFT_OUT = (
+    "incoming",
+    "taken",
+    "locks",
+    "runs",
+    DATABASE_NAME,
+    f"{DATABASE_NAME}-wal",
+    f"{DATABASE_NAME}-shm",
+)
+# Files in these folders are written once and replaced by rename: a hard link is as good as a copy.
 LINKED = ("slides", "deleted", "archive", "published")
-# An original goes there before it leaves its slide's folder: looked at last, it is found in one of both.
+# An original is copied to these folders before it leaves its slide's folder: scanned last, it is found in either.
 _LAST = ("archive", "published")
-# Of the backup's disk; any other trouble is one file's.
+# Errors of the backup's disk; any other error concerns a single file.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 ATTEMPTS = 3
 NO_DISK = "the backup could not be written: is its disk full, read only or gone?"
@@ -44,11 +52,11 @@ Progress = Callable[[int], None]
 
 @dataclass(slots=True)
 class Report:
-    """What a backup did.
+    """The result of a backup.
 
-    ``troubles`` names slides or files and what is wrong with them, ``in_place`` counts originals that lie elsewhere
-    and are not in the backup, ``elsewhere`` names folders that are links. ``same_disk``: a backup on the file system
-    of the data folder takes no room, and does not outlive it.
+    ``troubles`` names slides or files with their problems, ``in_place`` counts originals that lie elsewhere and are
+    not in the backup, ``elsewhere`` names folders that are links. ``same_disk``: a backup on the file system of the
+    data folder takes no room, and does not outlive that disk.
     """
 
     files: int = 0
@@ -61,17 +69,17 @@ class Report:
 
 
 def back_up(data: Path, target: Path, *, with_originals: bool, progress: Progress) -> Report:
-    """Bring the backup in ``target`` up to date; ``progress`` is told bytes as they are done with.
+    """Bring the backup in ``target`` up to date; ``progress`` receives the bytes of each finished file.
 
     Raises NotFoundError, BadRequestError where one folder lies in the other, ConflictError while another backup is
-    made, UnavailableError where it cannot be written: the backup before then stays as it was.
+    being made, UnavailableError where the backup cannot be written: the previous backup then stays unchanged.
     """
-    if not (data / DATABASE).is_file():
+    if not (data / DATABASE_NAME).is_file():
         raise NotFoundError("there is no data folder with records to back up")
     source, store = data.resolve(), BackupStore(target.resolve())
     if store.root.is_relative_to(source) or source.is_relative_to(store.root):
         raise BadRequestError("a backup must lie outside the data folder, best on another disk")
-    with _plain_errors(), store.held():
+    with _domain_errors(), store.held():
         store.sweep()
         for _ in range(ATTEMPTS):
             backup = _Backup(source, store, with_originals, progress)
@@ -83,13 +91,13 @@ def back_up(data: Path, target: Path, *, with_originals: bool, progress: Progres
 
 
 class _Backup:
-    """One attempt."""
+    """One attempt to bring the backup up to date."""
 
     def __init__(self, data: Path, store: BackupStore, with_originals: bool, progress: Progress) -> None:
         self._data, self._store, self._with_originals = data, store, with_originals
         self._progress = progress
-        before = store.manifest()
-        self._before = {entry.path: entry for entry in before.entries} if before else {}
+        previous = store.manifest()
+        self._previous = {entry.path: entry for entry in previous.entries} if previous else {}
         self._entries: dict[str, Entry] = {}
         self.report = Report()
         self.is_missing_any = False
@@ -97,7 +105,7 @@ class _Backup:
     def make(self) -> Manifest:
         made_at = now_utc()
         with self._records() as snapshot:
-            self._entries[DATABASE] = self._stored(snapshot, DATABASE, may_link=False)
+            self._entries[DATABASE_NAME] = self._store_file(snapshot, DATABASE_NAME, may_link=False)
             for path in self._paths(self._data):
                 self._add(path)
             for record in _recorded(snapshot):
@@ -108,15 +116,17 @@ class _Backup:
 
     @contextmanager
     def _records(self) -> Iterator[Path]:
-        """Copy the records as they are at one moment, while others write."""
+        """Copy the records of one moment, while other processes write; yield the copy's path."""
         path = self._store.root / f"records{atomic_write.PART_SUFFIX}"
         try:
             path.unlink(missing_ok=True)
             with (
-                closing(sqlite3.connect(f"{(self._data / DATABASE).as_uri()}?mode=rw", uri=True)) as live,
+                closing(
+                    sqlite3.connect(f"{(self._data / DATABASE_NAME).as_uri()}?mode=rw", uri=True)
+                ) as source,
                 closing(sqlite3.connect(path)) as copy,
             ):
-                live.backup(copy)
+                source.backup(copy)
                 copy.execute("PRAGMA journal_mode = DELETE")  # one file, no log beside it
                 if copy.execute("PRAGMA quick_check").fetchone() != ("ok",):
                     raise UnavailableError(
@@ -127,10 +137,10 @@ class _Backup:
             path.unlink(missing_ok=True)
 
     def _paths(self, folder: Path) -> Iterator[Path]:
-        """Give all files and links, without what is left out and what is half written."""
+        """Yield all files and links, without those left out and those half written."""
         with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: (entry.name in _LAST, entry.name))
-        for entry in found:
+            sorted_entries = sorted(entries, key=lambda entry: (entry.name in _LAST, entry.name))
+        for entry in sorted_entries:
             path = folder / entry.name
             if entry.name.endswith(atomic_write.PART_SUFFIX) or (
                 folder == self._data and entry.name in LEFT_OUT
@@ -151,21 +161,21 @@ class _Backup:
             if stat.S_ISLNK(state.st_mode):
                 self._add_link(path, name)
             elif stat.S_ISREG(state.st_mode):
-                self._entries[name] = self._stored(path, name, may_link=name.split("/")[0] in LINKED)
+                self._entries[name] = self._store_file(path, name, may_link=name.split("/")[0] in LINKED)
         except FileNotFoundError:
-            return  # moved or removed meanwhile: it is looked for in the end
+            return  # moved or removed meanwhile: the check at the end looks for it
         except OSError as error:
             if error.errno in _FULL:
                 raise
             self.report.troubles[name] = "it cannot be read"
-            if (before := self._before.get(name)) is not None:
-                self._entries[name] = before
+            if (previous := self._previous.get(name)) is not None:
+                self._entries[name] = previous
 
     def _add_link(self, path: Path, name: str) -> None:
         if path.is_dir():
             self.report.elsewhere.append(name)
         elif self._with_originals:
-            self._entries[name] = self._stored(path, name, may_link=False)
+            self._entries[name] = self._store_file(path, name, may_link=False)
             return
         else:
             self.report.in_place += 1
@@ -173,13 +183,13 @@ class _Backup:
         link = str(path.readlink())
         self._entries[name] = Entry(name, 0, state.st_mtime_ns, stat.S_IMODE(state.st_mode), link=link)
 
-    def _stored(self, path: Path, name: str, *, may_link: bool) -> Entry:
-        """Have a file's content in the backup; what is as it was the last time is not read again."""
-        state, before = path.stat(), self._entries.get(name) or self._before.get(name)
+    def _store_file(self, path: Path, name: str, *, may_link: bool) -> Entry:
+        """Store a file's content and return its entry; a file unchanged since the last backup is not read."""
+        state, previous = path.stat(), self._entries.get(name) or self._previous.get(name)
         entry = Entry(name, state.st_size, state.st_mtime_ns, stat.S_IMODE(state.st_mode))
-        is_known = before is not None and (before.size, before.modified) == (entry.size, entry.modified)
-        if before is not None and is_known and self._store.has(before.sha256, entry.size):
-            digest = before.sha256
+        is_known = previous is not None and (previous.size, previous.modified) == (entry.size, entry.modified)
+        if previous is not None and is_known and self._store.has(previous.sha256, entry.size):
+            digest = previous.sha256
         else:
             digest = self._store.keep(path, may_link=may_link)
             self.report.copied += 1
@@ -188,52 +198,52 @@ class _Backup:
         return replace(entry, sha256=digest)
 
     def _check(self, record: SlideRecord) -> None:
-        """Look for a record's claim and original in this backup, and compare it with what was imported."""
+        """Check that this backup has a record's claim and original, and that the original is the imported one."""
         hidden, shown = f"deleted/{record.image_id}", f"slides/{record.image_id}"
         folder, other = (hidden, shown) if record.status is Status.DELETED else (shown, hidden)
         if f"{folder}/{SLIDE}" not in self._entries:
-            self._look_again(folder, other)
+            self._scan_again(folder, other)
         if f"{other}/{CLAIM}" in self._entries:
             self._rename(other, folder)
         original = self._entries.get(f"{folder}/{SLIDE}")
         if f"{folder}/{CLAIM}" not in self._entries or (
-            original is None and not self._may_be_gone(folder, record)
+            original is None and not self._is_away(folder, record)
         ):
             self.is_missing_any = True
             self.report.troubles[record.image_id] = "its original is not in the data folder"
-            self._keep_before(record.image_id, folder, other)
+            self._keep_previous(record.image_id, folder, other)
         elif original is not None and original.sha256 and is_sha256(record.checksum or ""):
             self._compare(record, original)
         elif original is None and record.original != "PURGED":
             self._check_archived(record.image_id)
 
-    def _look_again(self, *folders: str) -> None:
+    def _scan_again(self, *folders: str) -> None:
         for folder in folders:
             with suppress(FileNotFoundError):
                 for path in self._paths(self._data / folder):
                     self._add(path)
 
     def _rename(self, old: str, new: str) -> None:
-        """Put a slide that was hidden or brought back meanwhile where its record says."""
+        """Move the entries of a slide that was hidden or brought back meanwhile to where its record says."""
         for name in [name for name in self._entries if name.startswith(f"{old}/")]:
             renamed = new + name.removeprefix(old)
             self._entries.setdefault(renamed, replace(self._entries.pop(name), path=renamed))
 
-    def _may_be_gone(self, folder: str, record: SlideRecord) -> bool:
-        """Tell whether an original is away on purpose: archived, or purged."""
+    def _is_away(self, folder: str, record: SlideRecord) -> bool:
+        """Return whether an original is away on purpose: archived, or purged."""
         return record.original == "PURGED" or f"{folder}/archived.json" in self._entries
 
     def _check_archived(self, image_id: str) -> None:
-        """Keep what the backup has of an archive that lay in the data folder, where that original is gone there."""
+        """Keep the backup's copy of an archive in the data folder where the data folder has lost that original."""
         place = f"archive/{image_id}"
-        if f"{place}/{SLIDE}" in self._before and f"{place}/{SLIDE}" not in self._entries:
+        if f"{place}/{SLIDE}" in self._previous and f"{place}/{SLIDE}" not in self._entries:
             self.report.troubles[image_id] = "its archived original is not in the data folder any more"
-            self._keep_before(image_id, place, place)
+            self._keep_previous(image_id, place, place)
 
-    def _keep_before(self, image_id: str, folder: str, other: str) -> None:
-        """Keep what the backup has of a slide that was lost here: it may be the only copy by now."""
+    def _keep_previous(self, image_id: str, folder: str, other: str) -> None:
+        """Keep the backup's files of a slide that the data folder has lost: they may be the only copy."""
         for place in (folder, other):
-            for entry in self._before_in.get(place, ()):
+            for entry in self._previous_by_folder.get(place, ()):
                 name = folder + entry.path.removeprefix(place)
                 if entry.link is not None or self._store.has(entry.sha256, entry.size):
                     self._entries.setdefault(name, replace(entry, path=name))
@@ -241,12 +251,12 @@ class _Backup:
             self.report.troubles[image_id] += "; the backup keeps the one that it has"
 
     @cached_property
-    def _before_in(self) -> Mapping[str, list[Entry]]:
-        """What the backup before has of each slide's folder."""
-        found: dict[str, list[Entry]] = {}
-        for path, entry in self._before.items():
-            found.setdefault("/".join(path.split("/")[:2]), []).append(entry)
-        return found
+    def _previous_by_folder(self) -> Mapping[str, list[Entry]]:
+        """The previous backup's entries, by slide folder."""
+        by_folder: dict[str, list[Entry]] = {}
+        for path, entry in self._previous.items():
+            by_folder.setdefault("/".join(path.split("/")[:2]), []).append(entry)
+        return by_folder
 
     def _compare(self, record: SlideRecord, original: Entry) -> None:
         assert record.checksum is not None
@@ -265,7 +275,7 @@ def _recorded(database: Path) -> Iterator[SlideRecord]:
 
 
 @contextmanager
-def _plain_errors() -> Iterator[None]:
+def _domain_errors() -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:

@@ -1,7 +1,8 @@
-"""A backup folder: contents named by their SHA-256, and one manifest that says which file had which.
+"""Read and write a backup folder: contents named by their SHA-256, and one manifest that lists each file's content.
 
-``contents/{first two digits}/{sha256}`` appear whole or not at all, and stay until a manifest stands that needs them
-no more. ``manifest.json`` is replaced in one step: before it, the backup is the one before; after it, the new one.
+``contents/{first two digits}/{sha256}`` appear whole or not at all, and stay until a new manifest no longer needs
+them. ``manifest.json`` is replaced in one step: before it, the folder holds the previous backup; after it, the new
+one.
 """
 
 import hashlib
@@ -28,7 +29,7 @@ _DAMAGED = "the backup's manifest is damaged: use another backup"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of the data folder: its place there, and its content; or, for a link, where it leads.
+    """One file of the data folder: its path there and its content, or, for a link, its target.
 
     ``size`` is in bytes, ``modified`` in ns since the epoch, ``mode`` the permissions.
     """
@@ -43,7 +44,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What one backup holds, and when it was made (ISO 8601 UTC)."""
+    """The files of one backup, and when it was made (ISO 8601 UTC)."""
 
     made_at: str
     entries: tuple[Entry, ...]
@@ -62,7 +63,7 @@ class BackupStore:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep others from writing to it for the length of a block; raises ConflictError where one does."""
+        """Lock the backup for the length of a block; raises ConflictError where another process holds the lock."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)  # labels and records of patients
         try:
             with FileLock(self.root / "lock", timeout=0):
@@ -71,40 +72,40 @@ class BackupStore:
             raise ConflictError("another vsv is working on this backup") from error
 
     def manifest(self) -> Manifest | None:
-        """Give what the backup holds, None where none was finished; raises UnreadableSlideError for a damaged one."""
+        """Return the backup's manifest, None where none was finished; raises UnreadableSlideError if damaged."""
         try:
             item = json.loads((self.root / MANIFEST).read_bytes())
         except FileNotFoundError:
             return None
         except ValueError as error:
             raise UnreadableSlideError(_DAMAGED) from error
-        return _manifest(item)
+        return _read_manifest(item)
 
     def required(self) -> Manifest:
-        """Give what the backup holds; raises NotFoundError where none was finished."""
+        """Return the backup's manifest; raises NotFoundError where none was finished."""
         if (manifest := self.manifest()) is None:
             raise NotFoundError("this folder holds no finished backup")
         return manifest
 
     def content(self, sha256: str) -> Path:
-        """Give where a content lies."""
+        """Return the path of a content."""
         return self.root / "contents" / sha256[:2] / sha256
 
     def has(self, sha256: str | None, size: int) -> bool:
-        """Tell whether a content is here, whole as far as its size tells."""
+        """Return whether a content is stored, complete as far as its size shows."""
         try:
             return sha256 is not None and self.content(sha256).stat().st_size == size
         except FileNotFoundError:
             return False
 
     def keep(self, source: Path, *, may_link: bool) -> str:
-        """Take in a file's content and give its SHA-256; raises TransferError where the copy differs.
+        """Store a file's content and return its SHA-256; raises TransferError where the copy differs.
 
         ``may_link``: the file is never written to again, only replaced, so that a hard link is as good as a copy and
         takes no room.
         """
         folder = self.root / "contents"
-        folder.mkdir(mode=0o700, exist_ok=True)  # whatever the folder around it lets others do
+        folder.mkdir(mode=0o700, exist_ok=True)  # private, even in a folder that others may read
         part = folder / f"{os.urandom(8).hex()}{atomic_write.PART_SUFFIX}"
         try:
             digest = _linked(source, part) if may_link else None
@@ -118,19 +119,19 @@ class BackupStore:
         return digest
 
     def finish(self, manifest: Manifest) -> None:
-        """Let this be the backup, then let go of what only the one before it needed."""
+        """Make ``manifest`` the backup, then remove the contents that only the previous manifest needed."""
         item = {"version": VERSION, "made_at": manifest.made_at}
         entries = [{k: v for k, v in asdict(entry).items() if v is not None} for entry in manifest.entries]
         atomic_write.write(self.root / MANIFEST, json.dumps(item | {"entries": entries}).encode())
-        self._drop_all_but({entry.sha256 for entry in manifest.entries})
+        self._remove_all_but({entry.sha256 for entry in manifest.entries})
 
     def sweep(self) -> None:
-        """Remove what a killed backup left; only for whoever holds the backup."""
+        """Remove partial files of a killed backup; only for the process that holds the backup."""
         for part in (self.root / "contents").glob(f"*{atomic_write.PART_SUFFIX}"):
             part.unlink(missing_ok=True)
 
     def damaged(self, manifest: Manifest, progress: Callable[[int], None]) -> Iterator[tuple[Entry, str]]:
-        """Read all contents, and give the files whose content is missing or not what it was, with the reason."""
+        """Read all contents, and yield each file whose content is missing or has changed, with the reason."""
         for entry in manifest.entries:
             if entry.sha256 is None:
                 continue
@@ -142,14 +143,14 @@ class BackupStore:
                 yield entry, "its content is missing or cannot be read"
             progress(entry.size)
 
-    def _drop_all_but(self, needed: set[str | None]) -> None:
+    def _remove_all_but(self, needed: set[str | None]) -> None:
         for path in (self.root / "contents").glob("??/*"):
             if path.name not in needed:
                 path.unlink(missing_ok=True)
 
 
 def _linked(source: Path, part: Path) -> str | None:
-    """Link a file and read it; None where the file system has no such links, or not from there to here."""
+    """Link a file and return its checksum; None where a hard link between these folders is impossible."""
     try:
         os.link(source, part, follow_symlinks=True)
     except FileNotFoundError:
@@ -167,7 +168,7 @@ def _copied(source: Path, part: Path) -> str:
 
 
 def copy_summed(source: Path, target: Path) -> str:
-    """Copy a file, flush it, and give the SHA-256 of what was read."""
+    """Copy a file, flush it, and return the SHA-256 of the bytes read."""
     digest = hashlib.sha256()
     with source.open("rb") as reading, target.open("wb") as writing:
         while block := reading.read(_BLOCK):
@@ -177,8 +178,8 @@ def copy_summed(source: Path, target: Path) -> str:
     return digest.hexdigest()
 
 
-def _manifest(item: Any) -> Manifest:
-    """Read a manifest, which may have been written by anybody."""
+def _read_manifest(item: Any) -> Manifest:
+    """Return the manifest in a JSON object that anybody may have written; raises UnreadableSlideError."""
     try:
         if item["version"] != VERSION:
             raise UnreadableSlideError("the backup was made by a newer version: update this program")

@@ -1,8 +1,8 @@
-"""``vsv restore``: a data folder made anew from a backup.
+"""Restore a data folder from a backup: ``vsv restore``.
 
-All is written into a folder of its own within the new data folder, each file verified, and moved to its place in the
-end, the records last: until then no server takes it for an installation. A restore that was killed goes on. What was
-restored rests (restored.py) until somebody says that it is the one in use.
+All files are written into a working folder within the new data folder, each verified, and moved to their places at
+the end, the records last: until then no server accepts the folder as an installation. A restore that was killed
+resumes. The restored folder is paused (restored_marker.py) until a person confirms that it is the one in use.
 """
 
 import hashlib
@@ -15,21 +15,21 @@ from vsv.errors import ConflictError, TransferError, UnavailableError
 from vsv.storage import atomic_write
 
 from vsv_local.backup.backup_folder import BackupStore, Entry, Manifest, copy_summed
-from vsv_local.backup.restored_marker import NOTE, write_note
-from vsv_local.composition import DATABASE
+from vsv_local.backup.restored_marker import MARKER, write_marker
+from vsv_local.stores.sqlite_database import DATABASE_NAME
 
 _NO_DISK = "the data folder could not be written: is its disk full, read only or gone?"
 _NOT_EMPTY = "a backup is restored into an empty folder only: name another with --data, or move this one away"
 
 
 def restore(source: Path, data: Path, progress: Callable[[int], None]) -> Manifest:
-    """Restore the backup in ``source`` into ``data``, which must be empty or not there; give what was restored.
+    """Restore the backup in ``source`` into ``data``, which must be empty or missing; return the backup's manifest.
 
     Raises NotFoundError without a finished backup, ConflictError for a folder that is not empty, TransferError where
-    the backup is damaged, UnavailableError where it cannot be written.
+    the backup is damaged, UnavailableError where ``data`` cannot be written.
     """
     manifest = BackupStore(source).required()
-    # Of one backup: what a killed restore of another one has left is none of ours.
+    # One folder per backup: files that a killed restore of another backup left are not used.
     work = data / f".restoring-{hashlib.sha256(manifest.made_at.encode()).hexdigest()[:12]}"
     try:
         data.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def restore(source: Path, data: Path, progress: Callable[[int], None]) -> Manife
             for part in work.rglob(f"*{atomic_write.PART_SUFFIX}"):
                 part.unlink()
             _write(BackupStore(source), manifest, work, data, progress)
-            write_note(data, manifest.made_at)
+            write_marker(data, manifest.made_at)
             _move(manifest, work, data)
         shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
@@ -48,36 +48,36 @@ def restore(source: Path, data: Path, progress: Callable[[int], None]) -> Manife
 
 
 def _is_moved(data: Path, work: Path) -> bool:
-    """Tell whether an attempt was killed after its last move: the records may be in use since."""
-    return work.is_dir() and (data / DATABASE).exists()
+    """Return whether an attempt was killed after its last move: the records may be in use since."""
+    return work.is_dir() and (data / DATABASE_NAME).exists()
 
 
 def _check_empty(data: Path, work: Path, manifest: Manifest) -> None:
-    """Refuse a folder with anything in it but what an earlier attempt of this has left."""
-    there = {path.name for path in data.iterdir()}
-    begun = {work.name, NOTE} | _tops(manifest.entries) if work.name in there else set()
-    if there - begun:
+    """Raise ConflictError for a folder that holds anything but files of an earlier attempt at this restore."""
+    names = {path.name for path in data.iterdir()}
+    expected = {work.name, MARKER} | _top_folders(manifest.entries) if work.name in names else set()
+    if names - expected:
         raise ConflictError(_NOT_EMPTY)
 
 
-def _tops(entries: Iterable[Entry]) -> set[str]:
+def _top_folders(entries: Iterable[Entry]) -> set[str]:
     return {entry.path.split("/")[0] for entry in entries}
 
 
 def _write(
     store: BackupStore, manifest: Manifest, work: Path, data: Path, progress: Callable[[int], None]
 ) -> None:
-    # Links last: nothing is ever written through one.
+    # Links last, so that no file is written through a link.
     for entry in sorted(manifest.entries, key=lambda entry: entry.link is not None):
         moved, path = data / entry.path, work / entry.path
-        if not (_is_there(moved, entry) or _is_there(path, entry)):
+        if not (_is_written(moved, entry) or _is_written(path, entry)):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_one(store, entry, path)
+            _write_file(store, entry, path)
         progress(entry.size)
 
 
-def _is_there(path: Path, entry: Entry) -> bool:
-    """Tell whether a killed attempt has written a file: what has the name and the time is whole."""
+def _is_written(path: Path, entry: Entry) -> bool:
+    """Return whether a killed attempt has written a file: one with the right size and time is complete."""
     try:
         state = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -85,7 +85,7 @@ def _is_there(path: Path, entry: Entry) -> bool:
     return entry.link is not None or (state.st_size, state.st_mtime_ns) == (entry.size, entry.modified)
 
 
-def _write_one(store: BackupStore, entry: Entry, path: Path) -> None:
+def _write_file(store: BackupStore, entry: Entry, path: Path) -> None:
     if entry.link is not None:
         path.symlink_to(entry.link)
         return
@@ -106,7 +106,7 @@ def _write_one(store: BackupStore, entry: Entry, path: Path) -> None:
 
 
 def _move(manifest: Manifest, work: Path, data: Path) -> None:
-    for name in sorted(_tops(manifest.entries), key=lambda name: (name == DATABASE, name)):
+    for name in sorted(_top_folders(manifest.entries), key=lambda name: (name == DATABASE_NAME, name)):
         if (work / name).exists():
             (work / name).rename(data / name)
     atomic_write.flush(data)

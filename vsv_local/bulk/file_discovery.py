@@ -1,6 +1,6 @@
-"""The slides of files and folders that a person names, found one after the other.
+"""Find the slides in files and folders that a person names, one after the other.
 
-Folders are walked while the import goes on: nothing grows with their size but the names of the folders that are open.
+Folders are walked while the import runs: memory grows only with the names in the folders that are open.
 """
 
 import os
@@ -16,8 +16,8 @@ UNREADABLE = "it cannot be read"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A file to import: ``named`` by the person or met on the way; ``trouble`` says why it cannot even be tried."""
+class FoundFile:
+    """A file to import; ``named``: by the person, not found in a folder; ``trouble``: why it cannot be imported."""
 
     path: Path
     size: int = 0
@@ -25,21 +25,21 @@ class Found:
     trouble: str | None = None
 
 
-def slide_files(paths: Sequence[Path], data: Path) -> Iterator[Found]:
-    """Give the slides of files and, however deep, of folders; what a folder holds besides is passed over.
+def slide_files(paths: Sequence[Path], data: Path) -> Iterator[FoundFile]:
+    """Yield the slides of files and, at any depth, of folders; other files in folders are skipped.
 
-    A link to a file is followed; one to a folder is not unless it is named itself, so that no loop can be walked. The
+    A link to a file is followed; a link to a folder is not unless the person names it, so that no loop is walked. The
     data folder is left out.
     """
     for path in paths:
         if path.is_dir():
             yield from _walk(path, _identity(data), MAX_DEPTH)
         else:
-            yield _named(path)
+            yield _named_file(path)
 
 
-def misnamed(filename: str) -> str:
-    """Say what is wrong with the name of a file that cannot be imported under it."""
+def name_problem(filename: str) -> str:
+    """Return what is wrong with the name of a file that cannot be imported under it."""
     if not filename.lower().endswith(SLIDE_SUFFIXES):
         return f"its name is not that of a slide file: those end in {' '.join(SLIDE_SUFFIXES)}"
     if len(filename.encode("utf-8", "surrogatepass")) > MAX_FILENAME:
@@ -47,18 +47,18 @@ def misnamed(filename: str) -> str:
     return "its name cannot be kept: rename it, for example to 12345.svs"
 
 
-def _named(path: Path) -> Found:
+def _named_file(path: Path) -> FoundFile:
     if not is_slide_filename(path.name):
-        return Found(path, named=True, trouble=misnamed(path.name))
-    found = _file(path)
-    return Found(path, found.size, named=True, trouble=found.trouble) if found else _unreadable(path)
+        return FoundFile(path, named=True, trouble=name_problem(path.name))
+    file = _file(path)
+    return FoundFile(path, file.size, named=True, trouble=file.trouble) if file else _unreadable(path)
 
 
-def _walk(folder: Path, data: tuple[int, int] | None, depth: int) -> Iterator[Found]:
+def _walk(folder: Path, data: tuple[int, int] | None, depth: int) -> Iterator[FoundFile]:
     if _identity(folder) == data:
         return
     if depth == 0:
-        yield Found(folder, trouble=f"it lies {MAX_DEPTH} folders deep: name it itself")
+        yield FoundFile(folder, trouble=f"it lies {MAX_DEPTH} folders deep: name it itself")
         return
     try:
         with os.scandir(folder) as entries:
@@ -69,31 +69,31 @@ def _walk(folder: Path, data: tuple[int, int] | None, depth: int) -> Iterator[Fo
     for name, is_folder in names:
         if is_folder:
             yield from _walk(folder / name, data, depth - 1)
-        elif (found := _met(folder / name)) is not None:
-            yield found
+        elif (file := _file_in_folder(folder / name)) is not None:
+            yield file
 
 
-def _met(path: Path) -> Found | None:
+def _file_in_folder(path: Path) -> FoundFile | None:
     if is_slide_filename(path.name):
         return _file(path)
-    return Found(path, trouble=misnamed(path.name)) if path.suffix.lower() == ".svs" else None
+    return FoundFile(path, trouble=name_problem(path.name)) if path.suffix.lower() == ".svs" else None
 
 
-def _file(path: Path) -> Found | None:
-    """Describe a file; None for a pipe or a link to a folder, which a slide's name does not make a slide."""
+def _file(path: Path) -> FoundFile | None:
+    """Return a file; None for a pipe or a link to a folder that has a slide's name."""
     try:
         state = path.stat()
     except OSError:
         return _unreadable(path)
-    return Found(path, state.st_size) if S_ISREG(state.st_mode) else None
+    return FoundFile(path, state.st_size) if S_ISREG(state.st_mode) else None
 
 
-def _unreadable(path: Path) -> Found:
-    return Found(path, trouble=UNREADABLE)
+def _unreadable(path: Path) -> FoundFile:
+    return FoundFile(path, trouble=UNREADABLE)
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
-    """Tell folders apart by what they are, however they are spelled."""
+    """Return a folder's device and inode, which are the same however its path is spelled."""
     try:
         state = folder.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""``vsv import``: files from anywhere on this machine, each imported to its end, several at once."""
+"""Import files from anywhere on this machine, each to its end, several at once: ``vsv import``."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -15,23 +15,23 @@ from vsv.ingest.validation import checksum
 from vsv.records.models import ImportRecord, ImportState
 from vsv.services import Services
 
-from vsv_local.bulk.file_discovery import UNREADABLE, Found, misnamed, slide_files
+from vsv_local.bulk.file_discovery import UNREADABLE, FoundFile, name_problem, slide_files
 from vsv_local.bulk.parallel_work import Outcome, Result, Task, pause
-from vsv_local.ingest.import_runner import Intake
+from vsv_local.ingest.import_runner import ImportRunner
 from vsv_local.ingest.scanner_folders import ScannerFolders
 
 _POLL_SECONDS = 0.05
-# Of what another process does only the records tell.
+# Only the records show the progress of another process.
 _OTHERS_POLL_SECONDS = 0.5
-_PATIENCE_SECONDS = 600.0  # without a word from it; a copy and a rendering note their progress all the time
+_PATIENCE_SECONDS = 600.0  # without progress; copying and rendering record theirs all the time
 _UNFINISHED = "it is not finished yet: another process is importing it and does not get on"
 _ENDED = (ImportState.READY, ImportState.FAILED)
-# A step has tried several times already before its trouble is noted.
+# A step has been tried several times already before its error is recorded.
 _TROUBLES = 2
 
 
-class FilesAtHand(ScannerFolders):
-    """Where the files lie that are being imported now: one of a name at a time, since an import goes by its name."""
+class NamedFiles(ScannerFolders):
+    """The files being imported now: only one of a name at a time, since an import is identified by its filename."""
 
     def __init__(self) -> None:
         super().__init__(())
@@ -40,7 +40,7 @@ class FilesAtHand(ScannerFolders):
 
     @contextmanager
     def holding(self, path: Path) -> Iterator[None]:
-        """Bring this file under its name for the length of a block; waits for another one of that name."""
+        """Import this file under its name for the length of a block; waits for another one of that name."""
         with self._changed:
             self._changed.wait_for(lambda: path.name not in self._paths)
             self._paths[path.name] = path
@@ -50,7 +50,7 @@ class FilesAtHand(ScannerFolders):
             with self._changed:
                 del self._paths[path.name]
                 for key in [key for key in self._known if key[0] == path]:
-                    del self._known[key]  # it is of use within one import only, and would grow with each
+                    del self._known[key]  # used within one import only; the cache would grow with each
                 self._changed.notify_all()
 
     def _named(self, filename: str, run: ImportRecord | None) -> list[Path]:
@@ -59,89 +59,89 @@ class FilesAtHand(ScannerFolders):
 
 
 class FileImporter:
-    """Imports single files; any number of threads may ask."""
+    """Imports single files; any number of threads may call it."""
 
-    def __init__(self, services: Services, intake: Intake, stopping: Event) -> None:
-        self._services, self._intake, self._stopping = services, intake, stopping
-        self._at_hand = FilesAtHand()
-        intake.folders = self._at_hand
+    def __init__(self, services: Services, import_runner: ImportRunner, stopping: Event) -> None:
+        self._services, self._import_runner, self._stopping = services, import_runner, stopping
+        self._files = NamedFiles()
+        import_runner.folders = self._files
 
     def tasks(self, paths: Sequence[Path]) -> Iterator[Task]:
-        """Give the work that each slide of files and folders is."""
-        for found in slide_files(paths, self._services.files.root):
-            yield Task(str(found.path), found.size, partial(self.bring, found))
+        """Yield a task for each slide of files and folders."""
+        for file in slide_files(paths, self._services.files.root):
+            yield Task(str(file.path), file.size, partial(self.import_file, file))
 
-    def bring(self, found: Found) -> Outcome:
+    def import_file(self, file: FoundFile) -> Outcome:
         """Import a file to its end; raises StoppedError where a person wants to stop."""
         try:
-            if found.trouble is not None:
-                return _failed(found, found.trouble)
-            with self._at_hand.holding(found.path.absolute()):
-                return self._bring(found)
+            if file.trouble is not None:
+                return _failed(file, file.trouble)
+            with self._files.holding(file.path.absolute()):
+                return self._import_file(file)
         except InvalidNameError:
-            return _failed(found, misnamed(found.path.name))
+            return _failed(file, name_problem(file.path.name))
         except OSError:
-            return _failed(found, UNREADABLE)
+            return _failed(file, UNREADABLE)
 
-    def _bring(self, found: Found) -> Outcome:
-        name, size = found.path.name, found.path.stat().st_size
+    def _import_file(self, file: FoundFile) -> Outcome:
+        name, size = file.path.name, file.path.stat().st_size
         receipt = receive(self._services, name, size)
         was_here = receipt.state is ImportState.READY
         if receipt.state is ImportState.FAILED:
-            retry(self._services, name)  # who names a file again wants it tried again
+            retry(self._services, name)  # naming a failed file again is a request to retry
         if receipt.state is not ImportState.READY:
-            receipt = self._settled(found.path.absolute(), size)
-        if receipt.state is ImportState.READY and self._are_several(name, size):
-            receipt = receive(self._services, name, size, checksum(found.path))
-        return self._outcome(found, receipt, was_here=was_here)
+            receipt = self._wait_for_end(file.path.absolute(), size)
+        if receipt.state is ImportState.READY and self._is_ambiguous(name, size):
+            receipt = receive(self._services, name, size, checksum(file.path))
+        return self._outcome(file, receipt, was_here=was_here)
 
-    def _settled(self, path: Path, size: int) -> Receipt:
-        """Wait for the end of a file's import, whoever works on it."""
-        heard, since, troubles = "", time.monotonic(), 0
+    def _wait_for_end(self, path: Path, size: int) -> Receipt:
+        """Wait for the end of a file's import, whichever process runs it; return the last receipt."""
+        last_update, since, troubles = "", time.monotonic(), 0
         runs: set[str] = set()
         while True:
-            self._wait_for_us(path.name)
+            self._wait_for_own_run(path.name)
             run = self._services.imports.get(path.name)
             if (
                 run is not None
                 and run.state is ImportState.FAILED
                 and run.source == str(path.parent.resolve())
             ):
-                return Receipt(Safety.NOT_YET, run.state, run.error)  # to ask again would begin again
-            unnoted = self._intake.unnoted(run) if run is not None else None
-            receipt = receive(self._services, path.name, size)  # takes it up where its process has died
+                return Receipt(Safety.NOT_YET, run.state, run.error)  # receive() would start it again
+            unrecorded = self._import_runner.unrecorded_error(run) if run is not None else None
+            receipt = receive(self._services, path.name, size)  # restarts the run if its process has died
             if receipt.state in _ENDED or run is None:
                 return receipt
-            troubles += run.error is not None or unnoted is not None
+            troubles += run.error is not None or unrecorded is not None
             runs.add(run.run_id)
-            if run.updated_at != heard:
-                heard, since = run.updated_at, time.monotonic()
+            if run.updated_at != last_update:
+                last_update, since = run.updated_at, time.monotonic()
             if max(troubles, len(runs) // 2) >= _TROUBLES or time.monotonic() - since > _PATIENCE_SECONDS:
-                return replace(receipt, error=unnoted or receipt.error)
-            if not self._intake.works_on(run):
+                return replace(receipt, error=unrecorded or receipt.error)
+            if not self._import_runner.is_running(run):
                 pause(_OTHERS_POLL_SECONDS, self._stopping)
 
-    def _wait_for_us(self, name: str) -> None:
-        """Wait until this process has done what it can about a file; stopped, what it does is ended by ``close``."""
+    def _wait_for_own_run(self, name: str) -> None:
+        """Wait until this process's run of a file ends; raises StoppedError, then ``close`` ends the run."""
         run = self._services.imports.get(name)
-        while run is not None and self._intake.works_on(run):
+        while run is not None and self._import_runner.is_running(run):
             pause(_POLL_SECONDS, self._stopping)
 
-    def _are_several(self, filename: str, size: int) -> bool:
-        """Tell whether only their content tells slides of this name and size apart."""
+    def _is_ambiguous(self, filename: str, size: int) -> bool:
+        """Return whether several slides have this name and size, so that only their content distinguishes them."""
         page = self._services.slides.by_filename(filename, 100)
         return sum(record.file_size == size for record in page.items) > 1
 
-    def _outcome(self, found: Found, receipt: Receipt, *, was_here: bool) -> Outcome:
+    def _outcome(self, file: FoundFile, receipt: Receipt, *, was_here: bool) -> Outcome:
         if receipt.state is not ImportState.READY or receipt.image_id is None:
-            return _failed(found, receipt.error or _UNFINISHED)
+            return _failed(file, receipt.error or _UNFINISHED)
         if self._services.files.is_hidden(receipt.image_id):
             reason = f"it was deleted: vsv delete --undo {receipt.image_id} brings it back"
-            # Somebody wants this very file; in a folder it is one that somebody did not want.
-            return Outcome(str(found.path), Result.FAILED if found.named else Result.SKIPPED, reason=reason)
+            # A file named by the person is wanted; one in a folder may have been deleted on purpose.
+            return Outcome(str(file.path), Result.FAILED if file.named else Result.SKIPPED, reason=reason)
         result = Result.SKIPPED if was_here else Result.OK
-        return Outcome(str(found.path), result, receipt.image_id)
+        return Outcome(str(file.path), result, receipt.image_id)
 
 
-def _failed(found: Found, reason: str) -> Outcome:
-    return Outcome(str(found.path), Result.FAILED, reason=reason)
+def _failed(file: FoundFile, reason: str) -> Outcome:
+    return Outcome(str(file.path), Result.FAILED, reason=reason)

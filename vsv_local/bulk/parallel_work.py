@@ -1,4 +1,4 @@
-"""Work on many slides: several at once, each to an end of its own, whatever becomes of the others."""
+"""Run tasks on many slides, several at once, each independent of the others' failures."""
 
 import logging
 import os
@@ -17,8 +17,8 @@ from vsv.errors import VsvError
 
 log = logging.getLogger(__name__)
 
-# So many slides are looked for ahead of the one that is told of next: one that takes long must not hold up the
-# others, and what waits must not grow with the number of slides.
+# The most outcomes that wait behind the next one to report: one slow slide must not block the others, and the queue
+# must not grow with the number of slides.
 AHEAD = 1000
 UNEXPECTED = "an unexpected error stopped it: see the log"
 
@@ -33,7 +33,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one slide: ``reason`` says why it failed or was skipped, ``image_id`` which slide it is."""
+    """The outcome of one slide: ``reason`` says why it failed or was skipped, ``image_id`` names the slide."""
 
     name: str
     result: Result
@@ -46,16 +46,16 @@ class StoppedError(Exception):
 
 
 class Journal(Protocol):
-    """Is told what begins and ends, from several threads."""
+    """Records the beginning and end of each slide's work, called from several threads."""
 
     def begin(self, name: str, amount: int) -> None:
-        """Note that work on a slide begins; ``amount`` is how much there is of it."""
+        """Record that work on a slide begins; ``amount`` is its size in bytes or pixels."""
 
     def end(self, amount: int, outcome: Outcome) -> None:
-        """Note how it ended."""
+        """Record how a slide's work ended."""
 
     def drop(self, name: str) -> None:
-        """Note that it was stopped."""
+        """Record that a slide's work was stopped."""
 
 
 T = TypeVar("T")
@@ -71,30 +71,30 @@ class Task:
 
 
 def work_through(tasks: Iterable[Task], journal: Journal, threads: int, stopping: Event) -> Iterator[Outcome]:
-    """Do the tasks, as many at once as there are threads, and give their outcomes in the order of the tasks.
+    """Run the tasks on this many threads, and yield their outcomes in the order of the tasks.
 
-    Ends early when ``stopping`` is set: what has begun then ends, the rest is left.
+    Ends early when ``stopping`` is set: tasks under way are finished, the others are not started.
     """
     waiting: deque[Future[Outcome | None]] = deque()
     with ThreadPoolExecutor(threads, "bulk") as pool:
         for task in tasks:
             if stopping.is_set():
                 break
-            waiting.append(pool.submit(_done, task, journal, stopping))
+            waiting.append(pool.submit(_run_task, task, journal, stopping))
             while waiting and (waiting[0].done() or len(waiting) >= AHEAD):
-                yield from _given(waiting)
+                yield from _next_outcome(waiting)
         while waiting:
-            yield from _given(waiting)
+            yield from _next_outcome(waiting)
 
 
-def _given(waiting: deque[Future[Outcome | None]]) -> Iterator[Outcome]:
+def _next_outcome(waiting: deque[Future[Outcome | None]]) -> Iterator[Outcome]:
     outcome = waiting.popleft().result()
     if outcome is not None:
         yield outcome
 
 
-def _done(task: Task, journal: Journal, stopping: Event) -> Outcome | None:
-    """Do one task; None where it was stopped. Nothing else escapes: one slide never stops the others."""
+def _run_task(task: Task, journal: Journal, stopping: Event) -> Outcome | None:
+    """Run one task; None where it was stopped. No other exception escapes: one slide never stops the others."""
     if stopping.is_set():
         return None
     journal.begin(task.name, task.amount)
@@ -114,7 +114,7 @@ def _done(task: Task, journal: Journal, stopping: Event) -> Outcome | None:
 
 @contextmanager
 def until_interrupted(say: Callable[[str], None]) -> Iterator[Event]:
-    """Give an event that Ctrl+C or SIGTERM sets; the second time ends the process at once, as a power cut may."""
+    """Yield an event that Ctrl+C or SIGTERM sets; a second signal ends the process at once, as a power cut would."""
     stopping = Event()
 
     def stop(_number: int, _frame: object) -> None:
@@ -135,18 +135,18 @@ def until_interrupted(say: Callable[[str], None]) -> Iterator[Event]:
 
 
 def pause(seconds: float, stopping: Event) -> None:
-    """Wait; raises StoppedError as soon as somebody wants to stop."""
+    """Wait; raises StoppedError as soon as a person wants to stop."""
     if stopping.wait(seconds):
         raise StoppedError
 
 
 def shown(name: str) -> str:
-    """Give a name as a terminal may be shown it: a file can be called anything, escape sequences too."""
+    """Return a name without characters that a terminal could interpret: a filename may hold escape sequences."""
     return "".join(character if character.isprintable() else "�" for character in name)
 
 
 def duration(seconds: float) -> str:
-    """Write a span of time for people, in its two largest units."""
+    """Return a span of time for people, in its two largest units."""
     minutes = round(seconds / 60)
     if seconds < 90:
         return f"{seconds:.0f} s"

@@ -1,4 +1,4 @@
-"""What a run over many slides tells a person meanwhile: a bar on a terminal, a line a slide elsewhere."""
+"""Report a run over many slides while it goes on: a bar on a terminal, one line per slide elsewhere."""
 
 import json
 import sys
@@ -18,15 +18,15 @@ _FINE = 1000  # steps of the bar
 
 
 class Report(Protocol):
-    """Is told of one outcome after the other."""
+    """Receives one outcome after the other."""
 
-    def tell(self, outcome: Outcome) -> None:
-        """Tell what became of a slide."""
+    def add(self, outcome: Outcome) -> None:
+        """Report the outcome of a slide."""
 
 
 @contextmanager
 def reporting(run: Run, *, as_json: bool) -> Iterator[Report]:
-    """Report in the way that fits where the output goes to, and sum up in the end."""
+    """Yield a report that suits where the output goes, and print the sums at the end."""
     since = time.monotonic()
     if as_json:
         with _array():
@@ -40,39 +40,39 @@ def reporting(run: Run, *, as_json: bool) -> Iterator[Report]:
 
 
 def summary(state: RunState) -> str:
-    """Give the counts in a sentence."""
+    """Return the counts in a sentence."""
     return f"{state.ok} OK, {state.skipped} skipped, {state.failed} failed"
 
 
 def line(outcome: Outcome) -> str:
-    """Give what became of a slide in a line."""
-    what = "skipped" if outcome.result is Result.SKIPPED else outcome.result.value
+    """Return a slide's outcome in one line."""
+    result = "skipped" if outcome.result is Result.SKIPPED else outcome.result.value
     is_slide = f" is slide {outcome.image_id}" if outcome.image_id not in {None, outcome.name} else ""
     reason = f": {outcome.reason}" if outcome.reason else ""
-    return f"{what:<7} {shown(outcome.name)}{is_slide}{reason}"
+    return f"{result:<7} {shown(outcome.name)}{is_slide}{reason}"
 
 
 class _Lines:
     def __init__(self, files: int) -> None:
-        self.files, self.told = files, 0
+        self.files, self.count = files, 0
 
-    def tell(self, outcome: Outcome) -> None:
-        self.told += 1
-        click.echo(f"[{self.told}/{self.files}] {line(outcome)}")
+    def add(self, outcome: Outcome) -> None:
+        self.count += 1
+        click.echo(f"[{self.count}/{self.files}] {line(outcome)}")
 
 
 class _FailuresOnly:
-    def tell(self, outcome: Outcome) -> None:
+    def add(self, outcome: Outcome) -> None:
         if outcome.result is Result.FAILED:
             click.echo(f"\r\x1b[K{line(outcome)}")  # over the bar, which is drawn again below
 
 
 @contextmanager
 def _bar(run: Run) -> Iterator[None]:
-    """Draw a bar of bytes or pixels; a thread of its own keeps it going while one slide takes long."""
+    """Draw a bar of bytes or pixels; a separate thread updates it while one slide takes long."""
     ended = Event()
     bar: click._termui_impl.ProgressBar[int]
-    with click.progressbar(length=_FINE, show_eta=False, item_show_func=lambda _item: _beside(run)) as bar:
+    with click.progressbar(length=_FINE, show_eta=False, item_show_func=lambda _item: _bar_text(run)) as bar:
 
         def draw() -> None:
             while not ended.wait(_EVERY_S):
@@ -90,21 +90,21 @@ def _bar(run: Run) -> Iterator[None]:
             bar.render_progress()
 
 
-def _beside(run: Run) -> str:
+def _bar_text(run: Run) -> str:
     state = run.state
     left = f", about {duration(state.seconds_left)} remaining" if state.seconds_left else ""
     return f"{summary(state)}{left}"
 
 
 class _JsonLines:
-    """Writes one array, item by item: thousands need not be kept for it."""
+    """Writes one array, item by item, so that thousands of items need no memory."""
 
     def __init__(self) -> None:
-        self.told = 0
+        self.count = 0
 
-    def tell(self, outcome: Outcome) -> None:
-        click.echo(("," if self.told else "") + "\n" + json.dumps(wire(outcome)), nl=False)
-        self.told += 1
+    def add(self, outcome: Outcome) -> None:
+        click.echo(("," if self.count else "") + "\n" + json.dumps(wire(outcome)), nl=False)
+        self.count += 1
 
 
 @contextmanager
@@ -117,7 +117,7 @@ def _array() -> Iterator[None]:
 
 
 def wire(outcome: Outcome) -> dict[str, Any]:
-    """Give an outcome for JSON, with the field names of the wire."""
+    """Return an outcome for JSON, with the field names of the wire."""
     return {
         "Filename": outcome.name,
         "Outcome": outcome.result.value,

@@ -1,4 +1,4 @@
-"""``vsv render``: the levels that slides lack, for one slide, many or all."""
+"""Render the levels that slides lack, for one slide, many or all: ``vsv render``."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -14,34 +14,34 @@ from vsv_local.bulk.run_records import Run
 from vsv_local.ingest.import_runner import import_lock
 
 # Two, with half of the cores each: while one slide is opened, read back or flushed, the other one's tiles keep the
-# cores at work. More would only take memory.
-AT_ONCE = 2
+# cores busy. More would only take memory.
+SLIDES_AT_ONCE = 2
 # A record can hold 100 kB of tags.
 _PAGE = 100
 
 
 class Renderer:
-    """Renders single slides; ``jobs`` threads do so for all that are at work."""
+    """Renders single slides; each of the slides at work has ``threads_each`` threads."""
 
     def __init__(self, services: Services, run: Run, stopping: Event, threads_each: int) -> None:
         self._services, self._run, self._stopping, self._threads = services, run, stopping, threads_each
 
     def tasks(self, image_ids: Sequence[str]) -> Iterator[Task]:
-        """Give the work that each slide is; all of them where none is named."""
-        for image_id, record in wanted(self._services, image_ids):
+        """Yield a task for each slide; for all slides where none is named."""
+        for image_id, record in slides_to_render(self._services, image_ids):
             pixels = record.width * record.height if record else 0
             yield Task(image_id, pixels, partial(self._render, image_id, record.filename if record else None))
 
     def _render(self, image_id: str, filename: str | None) -> Outcome:
         if filename is None:
-            return self._rendered(image_id)
+            return self._render_levels(image_id)
         try:
             with import_lock(self._services.files, filename):
-                return self._rendered(image_id)
+                return self._render_levels(image_id)
         except Timeout:
             return Outcome(image_id, Result.SKIPPED, image_id, "another process is at work on it")
 
-    def _rendered(self, image_id: str) -> Outcome:
+    def _render_levels(self, image_id: str) -> Outcome:
         if render(self._services, image_id, partial(self._progress, image_id), self._threads):
             return Outcome(image_id, Result.OK, image_id)
         return Outcome(image_id, Result.SKIPPED, image_id, "it has all its levels")
@@ -52,8 +52,10 @@ class Renderer:
         self._run.at(image_id, done, total)
 
 
-def wanted(services: Services, image_ids: Sequence[str]) -> Iterator[tuple[str, SlideRecord | None]]:
-    """Give slides with their records, where there are any: those named, else all whose original is here."""
+def slides_to_render(
+    services: Services, image_ids: Sequence[str]
+) -> Iterator[tuple[str, SlideRecord | None]]:
+    """Yield slides with their records, if they have one: those named, else all whose original is here."""
     for image_id in image_ids:
         yield image_id, services.slides.get(image_id)
     if not image_ids:
@@ -61,7 +63,7 @@ def wanted(services: Services, image_ids: Sequence[str]) -> Iterator[tuple[str, 
 
 
 def all_slides(services: Services) -> Iterator[SlideRecord]:
-    """Give every slide's record, a page at a time."""
+    """Yield every slide's record, read page by page."""
     token = None
     while True:
         page = services.slides.list_all(_PAGE, token)
@@ -71,5 +73,5 @@ def all_slides(services: Services) -> Iterator[SlideRecord]:
 
 
 def _is_here(record: SlideRecord) -> bool:
-    """Tell whether there is something to render from; an archived slide's pyramid was completed before."""
+    """Return whether the original is here to render from; an archived slide's pyramid was completed before."""
     return record.status is not Status.DELETED and record.original is None

@@ -1,7 +1,7 @@
-"""Runs over many slides, as they can be looked at from another terminal while they go on and after they ended.
+"""Record runs over many slides, so that another terminal can show them during the run and afterwards.
 
-``runs/{id}.json`` says how far a run is, ``runs/{id}.jsonl`` what became of each slide, a line each, and
-``runs/{id}.lock`` is held by its process: the kernel lets go of it when that dies, of whatever.
+``runs/{id}.json`` holds the progress of a run, ``runs/{id}.jsonl`` each slide's outcome, one per line, and the run's
+process holds ``runs/{id}.lock``: the kernel releases the lock when that process dies, for any reason.
 """
 
 import dataclasses
@@ -31,9 +31,9 @@ log = logging.getLogger(__name__)
 
 FOLDER = "runs"
 KEPT = 20
-# A person sees no difference, and the disk is spared a flush a slide.
+# A person sees no difference, and the disk need not flush for every slide.
 EVERY_S = 0.5
-# Of less work no rate can be told.
+# Less work than this gives no reliable rate.
 ENOUGH_S = 2.0
 
 
@@ -45,7 +45,7 @@ class Kind(StrEnum):
 
 
 class End(StrEnum):
-    """How a run ended: it got through, or a person stopped it."""
+    """How a run ended: all slides were processed, or a person stopped the run."""
 
     DONE = "done"
     STOPPED = "stopped"
@@ -53,9 +53,9 @@ class End(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunState:
-    """How far a run is. Times are ISO 8601 UTC; ``now`` are the slides at work.
+    """The progress of a run. Times are ISO 8601 UTC; ``now`` are the slides at work.
 
-    ``end`` is None for a run that goes on, and for one that died: ``is_alive`` tells them apart. ``seconds_left``
+    ``end`` is None for a run that goes on, and for one that died: ``is_alive`` distinguishes them. ``seconds_left``
     is None where it is not known yet.
     """
 
@@ -77,7 +77,7 @@ class RunState:
         return max(0, self.files - self.ok - self.skipped - self.failed)
 
     def to_item(self) -> dict[str, Any]:
-        """Give it for JSON."""
+        """Return the state for JSON."""
         return dataclasses.asdict(self)
 
 
@@ -89,66 +89,66 @@ class _AtWork:
 
 
 class Run:
-    """Writes one run down, for the length of a block; several threads tell it what begins and ends.
+    """Records one run, for the length of a block; several threads report what begins and ends.
 
-    What cannot be written is not worth stopping for: the slides themselves tell the next run what is done.
+    A record that cannot be written does not stop the run: the slides themselves show the next run what is done.
     """
 
     def __init__(self, data: Path, kind: Kind, *, files: int, amount: int, threads: int) -> None:
         now = now_utc()
-        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")  # their names' order is theirs in time
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")  # names sort by time
         self.state = RunState(
             run=f"{stamp}-{secrets.token_hex(2)}", kind=kind, started_at=now, updated_at=now, files=files
         )
         self._folder, self._threads = data / FOLDER, threads
         self._total, self._left, self._worked, self._busy_s = amount, amount, 0, 0.0
         self._at_work: dict[str, _AtWork] = {}
-        self._guard = Lock()
+        self._lock = Lock()
         self._written_at = float("-inf")
-        self._trouble = False
+        self._has_warned = False
 
     def __enter__(self) -> Self:
-        self._held = FileLock(self._folder / f"{self.state.run}.lock", timeout=0)
+        self._run_lock = FileLock(self._folder / f"{self.state.run}.lock", timeout=0)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            _forget_old(self._folder)
-            self._held.acquire()
+            _remove_old(self._folder)
+            self._run_lock.acquire()
         except OSError as error:
             raise UnavailableError(DISK) from error
-        self._write(non_blocking=True)
+        self._write(immediately=True)
         return self
 
     def __exit__(self, *_raised: object) -> None:
-        with self._guard:
-            self._write(non_blocking=True)
-        self._held.release()
+        with self._lock:
+            self._write(immediately=True)
+        self._run_lock.release()
 
     def close(self, end: End) -> None:
-        """Note how it ended."""
-        with self._guard:
+        """Record how the run ended."""
+        with self._lock:
             self.state = dataclasses.replace(self.state, end=end, now=(), seconds_left=None)
 
     def begin(self, name: str, amount: int) -> None:
-        """Note that work on a slide begins; ``amount`` is in bytes or pixels."""
-        with self._guard:
+        """Record that work on a slide begins; ``amount`` is in bytes or pixels."""
+        with self._lock:
             self._at_work[name] = _AtWork(amount, time.monotonic())
             self._write()
 
     def at(self, name: str, done: int, total: int) -> None:
-        """Note how much of a slide is done, in whatever unit."""
-        with self._guard:
+        """Record how much of a slide is done, in any unit."""
+        with self._lock:
             if total > 0 and (work := self._at_work.get(name)) is not None:
                 work.share = min(done / total, 1.0)
                 self._write()
 
     def drop(self, name: str) -> None:
-        """Note that a slide's work was stopped."""
-        with self._guard:
+        """Record that a slide's work was stopped."""
+        with self._lock:
             self._at_work.pop(name, None)
 
     def end(self, amount: int, outcome: Outcome) -> None:
-        """Note how a slide's work ended."""
-        with self._guard:
+        """Record how a slide's work ended."""
+        with self._lock:
             work = self._at_work.pop(outcome.name, None)
             if work is not None and outcome.result is Result.OK:
                 self._worked += work.amount
@@ -160,10 +160,10 @@ class Run:
             self._write()
 
     def _seconds_left(self) -> float | None:
-        """Estimate the time left from bytes or pixels: slides differ a thousandfold.
+        """Estimate the time left from bytes or pixels, because slides differ a thousandfold in size.
 
-        Only what was really worked on tells how fast it goes. What is skipped takes no time, and comes first where a
-        run is taken up again; None until enough was done.
+        The rate counts only slides that needed work: skipped slides take no time, and come first where a run is
+        resumed. None until enough was done.
         """
         now = time.monotonic()
         parts = [work for work in self._at_work.values() if work.share > 0]
@@ -176,8 +176,8 @@ class Run:
 
     @property
     def share_done(self) -> float:
-        """How much of all bytes or pixels is done, 0 to 1."""
-        with self._guard:
+        """The share of all bytes or pixels that is done, 0 to 1."""
+        with self._lock:
             left = self._left - sum(work.share * work.amount for work in self._at_work.values())
         return 1 - max(0.0, left) / self._total if self._total else 1.0
 
@@ -187,11 +187,11 @@ class Run:
             with (self._folder / f"{self.state.run}.jsonl").open("a", encoding="utf-8") as journal:
                 journal.write(line)
         except OSError as error:
-            self._tell(error)
+            self._warn_once(error)
 
-    def _write(self, *, non_blocking: bool = False) -> None:
+    def _write(self, *, immediately: bool = False) -> None:
         now = time.monotonic()
-        if not non_blocking and now - self._written_at < EVERY_S:
+        if not immediately and now - self._written_at < EVERY_S:
             return
         self._written_at = now
         seconds_left = None if self.state.end else self._seconds_left()
@@ -206,16 +206,16 @@ class Run:
                 self._folder / f"{self.state.run}.json", json.dumps(self.state.to_item()).encode("utf-8")
             )
         except OSError as error:
-            self._tell(error)
+            self._warn_once(error)
 
-    def _tell(self, error: OSError) -> None:
-        if not self._trouble:
-            self._trouble = True
+    def _warn_once(self, error: OSError) -> None:
+        if not self._has_warned:
+            self._has_warned = True
             log.warning("what this run does cannot be noted for vsv status: %s", error.strerror)
 
 
 def stored_runs(data: Path) -> Iterator[RunState]:
-    """Give the runs that are known, the latest first; what is no run's file is passed over."""
+    """Yield the recorded runs, the latest first; a file that is no run's is skipped."""
     for path in sorted((data / FOLDER).glob("*.json"), reverse=True):
         with suppress(OSError, ValueError, TypeError, KeyError):
             if (state := _state(json.loads(path.read_bytes()))).run == path.stem:
@@ -224,12 +224,12 @@ def stored_runs(data: Path) -> Iterator[RunState]:
 
 def _state(item: dict[str, Any]) -> RunState:
     end = item["end"]
-    changed = {"kind": Kind(item["kind"]), "now": tuple(item["now"]), "end": End(end) if end else None}
-    return RunState(**(item | changed))
+    fields = {"kind": Kind(item["kind"]), "now": tuple(item["now"]), "end": End(end) if end else None}
+    return RunState(**(item | fields))
 
 
 def is_alive(data: Path, run: RunState) -> bool:
-    """Tell whether a run's process lives: it holds the lock until it ends."""
+    """Return whether a run's process lives: it holds the lock until it ends."""
     path = data / FOLDER / f"{run.run}.lock"
     if not path.exists():
         return False
@@ -239,7 +239,7 @@ def is_alive(data: Path, run: RunState) -> bool:
 
     try:
         with path.open("rb") as file:
-            # Shared: two that look at the same time must not take each other for the run.
+            # Shared: two processes that check at the same time must not mistake each other for the run.
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -257,7 +257,7 @@ def _is_held(path: Path) -> bool:
 
 
 def failures(data: Path, run: RunState) -> Iterator[Outcome]:
-    """Give the slides of a run that failed, in that order; raises NotFoundError where its journal is gone."""
+    """Yield the outcomes of a run's failed slides, in order; raises NotFoundError where its journal is gone."""
     try:
         journal = (data / FOLDER / f"{run.run}.jsonl").open(encoding="utf-8")
     except FileNotFoundError as error:
@@ -266,15 +266,15 @@ def failures(data: Path, run: RunState) -> Iterator[Outcome]:
         raise NotFoundError("the journal of this run was deleted") from error
     with journal:
         for line in journal:
-            with suppress(ValueError, TypeError, KeyError):  # the last line of a run that was killed
+            with suppress(ValueError, TypeError, KeyError):  # a killed run may leave half a last line
                 item = json.loads(line)
                 outcome = Outcome(**(item | {"result": Result(item["result"])}))
                 if outcome.result is Result.FAILED:
                     yield outcome
 
 
-def _forget_old(folder: Path) -> None:
-    """Keep the last runs; one that goes on is not among the old ones."""
+def _remove_old(folder: Path) -> None:
+    """Remove all but the last runs; a run that still goes on is kept."""
     for run in list(stored_runs(folder.parent))[KEPT - 1 :]:
         if is_alive(folder.parent, run):
             continue

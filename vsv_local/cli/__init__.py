@@ -1,1 +1,1 @@
-"""The command line vsv."""
+"""Provide the command line ``vsv``."""

@@ -12,7 +12,7 @@ import click
 from vsv_local.backup.backup import Report, back_up
 from vsv_local.backup.backup_folder import BackupStore
 from vsv_local.backup.restore import restore as restore_backup
-from vsv_local.backup.restored_marker import rests
+from vsv_local.backup.restored_marker import is_paused
 from vsv_local.backup.restored_marker import take_over as take_over_data
 from vsv_local.cli.options import data_option, existing, json_option
 
@@ -58,7 +58,7 @@ def restore(folder: Path, data: Path) -> None:
 def take_over(data: Path, yes: bool) -> None:
     """Activate a restored data folder: its jobs run again from now on."""
     with existing(data):
-        if not rests(data):
+        if not is_paused(data):
             click.echo("This data folder is active already")
             return
         yes or click.confirm("Is the original installation shut down permanently?", abort=True)

@@ -8,7 +8,7 @@ from vsv.lifecycle.job_runner import run
 from vsv.records.models import JobRecord, JobState
 from vsv.services import Services
 
-from vsv_local.backup.restored_marker import HARMLESS, check_in_use
+from vsv_local.backup.restored_marker import ALLOWED_JOBS, check_in_use
 
 _POLL_SECONDS = 0.2
 # How long to wait for a server that has just started the same job.
@@ -22,9 +22,9 @@ class JobFailedError(Exception):
 def finish(services: Services, job: JobRecord, say: Callable[[str], None]) -> JobRecord:
     """Run a job and return its record: DONE, or WAITING where it continues by itself later.
 
-    Raises JobFailedError, and ConflictError in a data folder that rests.
+    Raises JobFailedError, and ConflictError in a data folder that is paused.
     """
-    if job.kind not in HARMLESS:
+    if job.kind not in ALLOWED_JOBS:
         check_in_use(services.files.root)
     job = _run(services, job)
     if job.state is JobState.FAILED:

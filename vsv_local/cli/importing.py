@@ -15,7 +15,7 @@ from vsv_local.bulk.file_discovery import slide_files
 from vsv_local.bulk.importing import FileImporter
 from vsv_local.bulk.parallel_work import Task, until_interrupted, work_through
 from vsv_local.bulk.progress_report import reporting
-from vsv_local.bulk.rendering import AT_ONCE, Renderer, wanted
+from vsv_local.bulk.rendering import SLIDES_AT_ONCE, Renderer, slides_to_render
 from vsv_local.bulk.run_records import End, Kind, Run
 from vsv_local.cli import run_status
 from vsv_local.cli.options import data_option, existing, json_option, quiet
@@ -70,9 +70,9 @@ def render(image_ids: tuple[str, ...], data: Path, everything: bool, jobs: int |
     if bool(image_ids) == everything:
         raise click.UsageError("name the slides to render, or use --all")
     jobs = jobs or cores()
-    non_blocking = min(AT_ONCE, jobs)
+    non_blocking = min(SLIDES_AT_ONCE, jobs)
     with existing(data) as services, until_interrupted(quiet(True)) as stopping:
-        pixels = _Total(r.width * r.height if r else 0 for _, r in wanted(services, image_ids))
+        pixels = _Total(r.width * r.height if r else 0 for _, r in slides_to_render(services, image_ids))
         with Run(data, Kind.RENDER, files=pixels.files, amount=pixels.amount, threads=non_blocking) as run:
             tasks = Renderer(services, run, stopping, jobs // non_blocking).tasks(image_ids)
             _work(tasks, run, non_blocking, stopping, as_json=as_json)
@@ -105,7 +105,7 @@ def _work(tasks: Iterable[Task], run: Run, threads: int, stopping: Event, *, as_
     """Run the tasks and print each outcome; exit with 1 where one failed, with 130 where the run was stopped."""
     with reporting(run, as_json=as_json) as report:
         for outcome in work_through(tasks, run, threads, stopping):
-            report.tell(outcome)
+            report.add(outcome)
     run.close(End.STOPPED if stopping.is_set() else End.DONE)
     if stopping.is_set():
         sys.exit(STOPPED)

@@ -13,7 +13,7 @@ from vsv.services import Services
 from vsv.settings import from_environment
 
 from vsv_local.cli.options import data_option, existing
-from vsv_local.export.omero_import import Report, Wanted, write_import
+from vsv_local.export.omero_import import ImportOptions, Report, write_import
 
 
 @click.command("omero-import", short_help="Write import files for OMERO")
@@ -51,7 +51,7 @@ def omero_import(  # noqa: PLR0913  one parameter an option
     image_suffix: str,
 ) -> None:
     """Write the files that OMERO needs to register slides in place into FOLDER; see docs/omero.md."""
-    wanted = Wanted(
+    wanted = ImportOptions(
         folder=omero_data or data.resolve().as_posix(),
         project=project,
         suffix=image_suffix,

@@ -1,4 +1,4 @@
-"""``vsv serve``."""
+"""Provide ``vsv serve``."""
 
 import logging
 import os
@@ -30,7 +30,7 @@ from vsv_local.settings import log_level
 @click.option("--sample", is_flag=True, help="Create a small sample slide, and import it.")
 @click.option(
     "--workers",
-    type=click.IntRange(1, supervisor.MOST),
+    type=click.IntRange(1, supervisor.MAX_WORKERS),
     default=supervisor.default_count,
     show_default="one per core, at most 4; 1 where it is not Linux",
     help="Server processes.",
@@ -53,7 +53,7 @@ def serve(  # noqa: PLR0913  one parameter an option
 
 
 def _sample_folder(data: Path) -> Path:
-    from vsv_local.sample.slide import write_sample_slide  # noqa: PLC0415  only a first try needs the painter
+    from vsv_local.sample.slide import write_sample_slide  # noqa: PLC0415  only --sample needs the painter
 
     path = data / "sample" / "sample.svs"
     if not path.exists():

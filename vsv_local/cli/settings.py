@@ -1,4 +1,4 @@
-"""The command that shows the effective settings: settings."""
+"""Provide ``vsv settings``, the command that shows the effective settings."""
 
 import json
 import os
@@ -26,14 +26,14 @@ from vsv_local.settings import (
 @click.pass_context
 def settings(context: click.Context, data: Path, as_json: bool) -> None:
     """Show the effective settings and where each comes from. Secrets are masked; nothing is created."""
-    found = _found(data.resolve(), _data_source(context))
+    content = _collect(data.resolve(), _data_source(context))
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
     else:
-        _print(found)
+        _print(content)
     if not data.is_dir():
         click.echo(missing(data), err=True)
-    sys.exit(1 if any(one["problem"] for one in found["settings"]) else 0)
+    sys.exit(1 if any(setting["problem"] for setting in content["settings"]) else 0)
 
 
 def _data_source(context: click.Context) -> str:
@@ -42,16 +42,16 @@ def _data_source(context: click.Context) -> str:
     return ENVIRONMENT if os.environ.get(DATA.variable) else DEFAULT
 
 
-def _found(data: Path, source: str) -> dict[str, list[dict[str, Any]]]:
+def _collect(data: Path, source: str) -> dict[str, list[dict[str, Any]]]:
     return {
-        "settings": [asdict(one) for one in effective_settings(os.environ, data, source)],
+        "settings": [asdict(setting) for setting in effective_settings(os.environ, data, source)],
         "unread": [
             {
-                "variable": one.variable,
-                "value": shown(one, os.environ[one.variable]),
-                "applies": one.applies,
+                "variable": setting.variable,
+                "value": shown(setting, os.environ[setting.variable]),
+                "applies": setting.applies,
             }
-            for one in unread_settings(os.environ)
+            for setting in unread_settings(os.environ)
         ],
         "unknown": [
             {"variable": variable, "nearest": nearest}
@@ -60,16 +60,16 @@ def _found(data: Path, source: str) -> dict[str, list[dict[str, Any]]]:
     }  # fmt: skip
 
 
-def _print(found: dict[str, list[dict[str, Any]]]) -> None:
-    rows = [(one["variable"], one["value"] or "(none)", one["source"]) for one in found["settings"]]
+def _print(content: dict[str, list[dict[str, Any]]]) -> None:
+    rows = [(row["variable"], row["value"] or "(none)", row["source"]) for row in content["settings"]]
     width = max(len(value) for _, value, _ in rows)
     for variable, value, source in rows:
         click.echo(f"{variable:<23} {value:<{width}}  {source}")
-    for one in found["unread"]:
-        click.echo(f"{one['variable']} is set, but only read on {one['applies']}", err=True)
-    for one in found["unknown"]:
-        nearest = f": did you mean {one['nearest']}?" if one["nearest"] else ""
-        click.echo(f"{one['variable']} is set, but nothing reads it{nearest}", err=True)
-    for one in found["settings"]:
-        if one["problem"]:
-            click.echo(f"Error: {one['problem']}", err=True)
+    for row in content["unread"]:
+        click.echo(f"{row['variable']} is set, but only read on {row['applies']}", err=True)
+    for row in content["unknown"]:
+        nearest = f": did you mean {row['nearest']}?" if row["nearest"] else ""
+        click.echo(f"{row['variable']} is set, but nothing reads it{nearest}", err=True)
+    for row in content["settings"]:
+        if row["problem"]:
+            click.echo(f"Error: {row['problem']}", err=True)

@@ -1,4 +1,4 @@
-"""Prints the reference of all settings: python -m vsv_local.cli.settings_page > docs/settings.md."""
+"""Print the reference of all settings: python -m vsv_local.cli.settings_page > docs/settings.md."""
 
 from collections.abc import Iterable, Iterator
 
@@ -58,7 +58,7 @@ def _default(setting: Setting) -> str:
 
 
 def _rules(variable: str) -> str:
-    """Return what all models that hold a variable ask of it, each rule once."""
+    """Return the rules of a variable in all models that hold it, each rule once."""
     rules: dict[str, None] = {}
     for model in MODELS:
         for _, setting in declared(model):

@@ -1,1 +1,1 @@
-"""What leaves a data folder: Deep Zoom folders, OMERO's import files, the page."""
+"""Export from a data folder: Deep Zoom folders, OMERO's import files, the page."""

@@ -1,4 +1,4 @@
-"""``vsv export-deepzoom``: the classic folder of one file a tile."""
+"""Export a slide as the classic Deep Zoom folder of one file per tile: ``vsv export-deepzoom``."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from vsv.storage import atomic_write
 
 
 def export_deepzoom(services: Services, image_id: str, folder: Path) -> int:
-    """Write ``{image_id}.dzi`` and ``{image_id}_files/`` and give the number of tiles.
+    """Write ``{image_id}.dzi`` and ``{image_id}_files/``; return the number of tiles.
 
-    Tiles that are there already are kept, so an export that was stopped goes on; the descriptor comes last, so a
-    folder that has one is complete. Raises SlideNotFoundError and UnavailableError.
+    Tiles that exist are kept, so an export that was stopped resumes; the descriptor comes last, so a folder that has
+    one is complete. Raises SlideNotFoundError and UnavailableError.
     """
     slide = services.slide_cache.slide(image_id)
     try:
@@ -39,7 +39,7 @@ def _export_level(slide: Slide, level_dz: int, folder: Path) -> int:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write whole or not at all; flushing each of a hundred thousand files would take hours."""
+    """Write the whole file or nothing; without a flush, which would take hours for a hundred thousand files."""
     part = path.with_suffix(atomic_write.PART_SUFFIX)
     part.write_bytes(data)
     part.replace(path)

@@ -1,4 +1,4 @@
-"""``vsv omero-import``: what OMERO's own programs need to register slides where they lie.
+"""Write the files with which OMERO's own programs register slides in place: ``vsv omero-import``.
 
 ``bulk.yml`` and ``slides.tsv`` are for ``omero import --bulk``, ``slides.csv`` and ``keys.yml`` for ``omero metadata
 populate``; docs/omero.md has the commands. Sources: OMERO's documentation, "Bulk imports" and "Import targets"; how
@@ -20,8 +20,8 @@ from vsv.storage.slide_files import SLIDE
 from vsv_local.bulk.rendering import all_slides
 
 MAX_NAME = 255  # characters, of a name in OMERO's database
-# Nothing here comes from outside. File-Size-64: each original's SHA-256 was compared when it came in, and OMERO's own
-# would read all of it twice more. clientpath: what was registered from the same place is passed over.
+# No part of this text is input. File-Size-64: each original's SHA-256 was compared at its import, and OMERO's own
+# checksum would read the file twice more. clientpath: files registered from the same path are skipped.
 BULK = """---
 path: "slides.tsv"
 columns: ["target", "name", "path"]
@@ -39,11 +39,11 @@ _WRITTEN = ("ImageID", "Dataset Name", "Image Name")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which slides, and how OMERO sees them.
+class ImportOptions:
+    """The slides to write, and how OMERO shows them.
 
-    ``folder`` is where the data folder lies on OMERO's server. ``suffix`` is what OMERO adds to the name of a slide's
-    main image where its file holds label or macro as well.
+    ``folder`` is the data folder's path on OMERO's server. ``suffix`` is the text that OMERO adds to the name of a
+    slide's main image where its file holds label or macro as well.
     """
 
     folder: str
@@ -57,7 +57,7 @@ class Wanted:
 
 @dataclass(slots=True)
 class Report:
-    """How many slides were written, why others were not, and which of those written before can be seen no more."""
+    """How many slides were written, why others were not, and how many written before are gone."""
 
     written: int = 0
     known: int = 0
@@ -65,37 +65,37 @@ class Report:
     gone: int = 0
 
 
-def write_import(services: Services, target: Path, wanted: Wanted) -> Report:
+def write_import(services: Services, target: Path, options: ImportOptions) -> Report:
     """Write the files into ``target``; raises BadRequestError for impossible names, else UnavailableError."""
-    _check(wanted)
+    _check(options)
     try:
         target.mkdir(parents=True, exist_ok=True)
-        return _Writer(services, target, wanted).write()
+        return _Writer(services, target, options).write()
     except OSError as error:
         raise UnavailableError("the files could not be written: is the disk full or read only?") from error
 
 
-def _check(wanted: Wanted) -> None:
-    if (why := _unfit(wanted.project)) is not None or not wanted.project:
-        raise BadRequestError(f"the project's name cannot be used: {why or 'it is empty'}")
-    if not PurePosixPath(wanted.folder).is_absolute() or not wanted.folder.isprintable():
+def _check(options: ImportOptions) -> None:
+    if (problem := _unfit(options.project)) is not None or not options.project:
+        raise BadRequestError(f"the project's name cannot be used: {problem or 'it is empty'}")
+    if not PurePosixPath(options.folder).is_absolute() or not options.folder.isprintable():
         raise BadRequestError(
             "--omero-data must be the folder's whole path on OMERO's server, such as /OMERO/vsv"
         )
-    if not wanted.suffix.isprintable():
+    if not options.suffix.isprintable():
         raise BadRequestError("--image-suffix must be plain text")
 
 
 class _Writer:
-    def __init__(self, services: Services, target: Path, wanted: Wanted) -> None:
-        self._services, self._target, self._wanted = services, target, wanted
-        self._before = {row[0]: (row[1], row[2]) for row in _rows(target / "written.csv")}
-        self._names = {place: image_id for image_id, place in self._before.items()}
-        self._keys = _KEYS | (_NOTES if wanted.with_notes else {})
+    def __init__(self, services: Services, target: Path, options: ImportOptions) -> None:
+        self._services, self._target, self._options = services, target, options
+        self._places = {row[0]: (row[1], row[2]) for row in _rows(target / "written.csv")}
+        self._image_ids = {place: image_id for image_id, place in self._places.items()}
+        self._keys = _KEYS | (_NOTES if options.with_notes else {})
         self.report = Report()
 
     def write(self) -> Report:
-        """Write all files; who is interrupted writes them again."""
+        """Write all files; after an interruption, all are written again."""
         slides, keys = io.StringIO(newline=""), io.StringIO(newline="")
         imports = csv.writer(slides, delimiter="\t", lineterminator="\n")
         values = csv.writer(keys, lineterminator="\n")
@@ -112,26 +112,26 @@ class _Writer:
         self._put("bulk.yml", BULK)
         self._put("keys.yml", keys_yaml(self._keys))
         self._put("gone.csv", _text([(*_WRITTEN, "Reason"), *self._gone()]))
-        self._put("written.csv", _text([_WRITTEN, *((i, *place) for i, place in self._before.items())]))
+        self._put("written.csv", _text([_WRITTEN, *((i, *place) for i, place in self._places.items())]))
         return self.report
 
     def _chosen(self) -> Iterator[SlideRecord]:
         for record in all_slides(self._services):
-            if self._wanted.status not in {None, record.status}:
+            if self._options.status not in {None, record.status}:
                 continue
-            if self._wanted.case_id not in {None, record.case_id}:
+            if self._options.case_id not in {None, record.case_id}:
                 continue
-            if (why := self._why_not(record)) is not None:
-                self.report.left_out[why] = self.report.left_out.get(why, 0) + 1
-            elif self._wanted.new_only and record.image_id in self._before:
+            if (problem := self._refusal(record)) is not None:
+                self.report.left_out[problem] = self.report.left_out.get(problem, 0) + 1
+            elif self._options.new_only and record.image_id in self._places:
                 self.report.known += 1
             else:
                 yield record
 
-    def _why_not(self, record: SlideRecord) -> str | None:
-        """Say why OMERO cannot have a slide, None where it can."""
-        if (why := _why_gone(record)) is not None:
-            return why
+    def _refusal(self, record: SlideRecord) -> str | None:
+        """Return why OMERO cannot register a slide, None where it can."""
+        if (problem := _absence(record)) is not None:
+            return problem
         if not record.filename.lower().endswith(".svs"):
             return "no Aperio file: OMERO goes by the suffix, and every original is called slide.svs here"
         if self._services.files.in_place(record.image_id):
@@ -139,25 +139,25 @@ class _Writer:
         return _unfit(_case(record)) or _unfit(_slide(record))
 
     def _place(self, record: SlideRecord) -> tuple[str, str]:
-        """Give a slide's dataset and name, for ever the same: two slides of one SlideID get different ones."""
-        if (place := self._before.get(record.image_id)) is None:
+        """Return a slide's dataset and name, which never change; two slides of one SlideID get different names."""
+        if (place := self._places.get(record.image_id)) is None:
             place = (_case(record), _slide(record))
-            if self._names.setdefault(place, record.image_id) != record.image_id:
+            if self._image_ids.setdefault(place, record.image_id) != record.image_id:
                 place = (place[0], f"{place[1][: MAX_NAME - 80]} ({record.image_id})")
-            self._before[record.image_id] = place
-            self._names[place] = record.image_id
+            self._places[record.image_id] = place
+            self._image_ids[place] = record.image_id
         return place
 
     def _target_of(self, dataset: str) -> str:
-        return f"Project:name:{self._wanted.project}/Dataset:name:{dataset}"
+        return f"Project:name:{self._options.project}/Dataset:name:{dataset}"
 
     def _path(self, record: SlideRecord) -> str:
-        return str(PurePosixPath(self._wanted.folder) / "slides" / record.image_id / SLIDE)
+        return str(PurePosixPath(self._options.folder) / "slides" / record.image_id / SLIDE)
 
     def _suffix(self, record: SlideRecord) -> str:
         files = self._services.files
         has_more = any(files.associated(record.image_id, name).exists() for name in ("label", "macro"))
-        return self._wanted.suffix if has_more else ""
+        return self._options.suffix if has_more else ""
 
     def _values(self, record: SlideRecord) -> Iterator[str]:
         for attribute in self._keys.values():
@@ -165,25 +165,25 @@ class _Writer:
             yield "" if value is None else _plain(str(value))
 
     def _gone(self) -> Iterator[tuple[str, ...]]:
-        """Give the slides that were written once and whose original OMERO finds no more."""
-        for image_id, place in self._before.items():
+        """Yield the slides written before whose original OMERO cannot read any more."""
+        for image_id, place in self._places.items():
             record = self._services.slides.get(image_id)
-            why = _why_gone(record) if record is not None else "removed"
-            if why is not None:
+            problem = _absence(record) if record is not None else "removed"
+            if problem is not None:
                 self.report.gone += 1
-                yield image_id, *place, why
+                yield image_id, *place, problem
 
     def _put(self, name: str, text: str) -> None:
         atomic_write.write(self._target / name, text.encode("utf-8"))
 
 
 def keys_yaml(names: Iterable[str]) -> str:
-    """Give the configuration that makes key-value pairs of a table's columns."""
+    """Return the configuration that makes key-value pairs of a table's columns."""
     columns = "".join(f"- name: {name}\n  include: yes\n" for name in names)
     return f"---\nname: vsv\nversion: 1\ndefaults:\ncolumns:\n{columns}"
 
 
-def _why_gone(record: SlideRecord) -> str | None:
+def _absence(record: SlideRecord) -> str | None:
     if record.status is Status.DELETED:
         return "deleted"
     if record.original is not None or record.status is Status.ARCHIVED:
@@ -200,7 +200,7 @@ def _slide(record: SlideRecord) -> str:
 
 
 def _unfit(name: str) -> str | None:
-    """Say why a name cannot be handed to OMERO; what its files and its target syntax can hold is not changed."""
+    """Return why OMERO cannot take a name; its files and its target syntax cannot hold every text."""
     if not name.isprintable():
         return "its SlideID or CaseID has characters that cannot be written"
     if len(name) > MAX_NAME:
@@ -211,13 +211,13 @@ def _unfit(name: str) -> str | None:
 
 
 def _plain(text: str) -> str:
-    """Give a value in one line, and never as a formula where somebody opens the table in a spreadsheet."""
+    """Return a value in one line that no spreadsheet program takes for a formula."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return f"'{line}" if line[:1] in {"=", "+", "@"} else line
 
 
 def _rows(path: Path) -> Iterator[tuple[str, str, str]]:
-    """Read what was written before; a row that is none is passed over."""
+    """Yield the rows written before; a malformed row is skipped."""
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Publishes the page to a deployed stack: its files to the web bucket, its settings last.
+"""Publish the page to a deployed stack: its files to the web bucket, its settings last.
 
-Run by ``scripts/publish_page``. Nothing is uploaded that is there already, the edge is told to forget what has
-changed, and running it again finishes what was interrupted.
+Run by ``scripts/publish_page``. Only new or changed files are uploaded, CloudFront's cache drops the changed ones,
+and running the program again finishes an interrupted publication.
 """
 
 import hashlib
@@ -16,13 +16,13 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 from vsv.errors import SettingsError, UnavailableError
 
-from vsv_local.server import static
+from vsv_local import web_assets
 
 OUTPUTS = (
     "WebBucketName", "DistributionId", "UserPoolIssuer", "PeopleClientId", "LoginDomain", "GraphqlDomain", "SiteUrl"
 )  # fmt: skip
-# Libraries' addresses change with their versions, everything else is asked for again by its ETag.
-FOR_EVER, ASK_AGAIN = "public, max-age=31536000, immutable", "no-cache"
+# Libraries' addresses change with their versions; browsers revalidate all other files by ETag.
+IMMUTABLE, REVALIDATE = "public, max-age=31536000, immutable", "no-cache"
 MAX_FOREIGN = 100  # more files than any earlier page had: then the bucket is not the page's
 DIGEST = "digest"
 
@@ -31,7 +31,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class WebFile:
-    """One file of the page as it lies in the bucket."""
+    """One file of the page as it is stored in the bucket."""
 
     key: str
     body: bytes
@@ -40,21 +40,21 @@ class WebFile:
 
     @property
     def digest(self) -> str:
-        """Change with the content, and with how it is served."""
+        """A checksum that changes with the content, and with the headers it is served with."""
         served = f"{self.content_type}\n{self.cache_control}\n".encode()
         return hashlib.sha256(served + self.body).hexdigest()
 
 
 def publish(stack: str, session: Any, say: Say) -> None:
     """Bring the stack's page up to date; raises SettingsError or UnavailableError, which say what to do."""
-    if not static.libraries_installed():
+    if not web_assets.libraries_installed():
         raise SettingsError(
             "The page's libraries are not installed: run scripts/web (it needs npm), then try again."
         )
     try:
         outputs = _outputs(session.client("cloudformation"), stack)
         changed = _upload(session.client("s3"), outputs["WebBucketName"], page_files(outputs), say)
-        _forget(session.client("cloudfront"), outputs["DistributionId"], changed)
+        _invalidate(session.client("cloudfront"), outputs["DistributionId"], changed)
     except (BotoCoreError, ClientError) as error:
         raise UnavailableError(
             f"AWS refused, and the page may be half published: {error}. Run this again."
@@ -63,9 +63,10 @@ def publish(stack: str, session: Any, say: Say) -> None:
 
 
 def page_files(outputs: Mapping[str, str]) -> list[WebFile]:
-    """Give the page's files in the order of their upload: what is named by others comes before them."""
+    """Return the page's files in the order of their upload: a file comes before the files that name it."""
     addresses = sorted(
-        static.addresses(), key=lambda one: (one == "/index.html", one not in static.LIBRARIES)
+        web_assets.addresses(),
+        key=lambda address: (address == "/index.html", address not in web_assets.LIBRARIES),
     )
     files = [_file(address) for address in addresses]
     settings = {
@@ -74,31 +75,31 @@ def page_files(outputs: Mapping[str, str]) -> list[WebFile]:
         "loginDomain": outputs["LoginDomain"],
         "graphqlHost": outputs["GraphqlDomain"],
     }
-    config = WebFile(static.CONFIG[1:], json.dumps(settings).encode(), "application/json", ASK_AGAIN)
+    config = WebFile(web_assets.CONFIG[1:], json.dumps(settings).encode(), "application/json", REVALIDATE)
     return [*files, config]
 
 
 def _file(address: str) -> WebFile:
-    path = static.find(address)
+    path = web_assets.find(address)
     assert path is not None
-    caching = FOR_EVER if address in static.LIBRARIES else ASK_AGAIN
-    return WebFile(address[1:], path.read_bytes(), static.content_type(path), caching)
+    caching = IMMUTABLE if address in web_assets.LIBRARIES else REVALIDATE
+    return WebFile(address[1:], path.read_bytes(), web_assets.content_type(path), caching)
 
 
 def _outputs(cloudformation: Any, stack: str) -> dict[str, str]:
-    """Read the stack's outputs; raises SettingsError where it is not deployed as a whole."""
+    """Return the stack's outputs; raises SettingsError where the stack is not completely deployed."""
     try:
-        (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+        (description,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     except ClientError as error:
         if error.response["Error"]["Code"] != "ValidationError":
             raise
         raise SettingsError(
             f"There is no stack {stack} in this account and region: run sam deploy first."
         ) from error
-    status = found["StackStatus"]
+    status = description["StackStatus"]
     if not status.endswith("_COMPLETE") or status.startswith(("DELETE", "ROLLBACK")):
         raise SettingsError(f"The stack {stack} is {status}: wait for sam deploy to succeed, then try again.")
-    outputs = {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", ())}
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", ())}
     if missing := [name for name in OUTPUTS if not outputs.get(name)]:
         raise SettingsError(
             f"The stack {stack} has no {', '.join(missing)}: deploy this version's template first."
@@ -109,16 +110,16 @@ def _outputs(cloudformation: Any, stack: str) -> dict[str, str]:
 
 
 def _upload(s3: Any, bucket: str, files: list[WebFile], say: Say) -> list[str]:
-    """Upload what is new, then remove what is no longer part; give the keys that the edge has to forget."""
-    there = _keys(s3, bucket)
-    foreign = sorted(there - {file.key for file in files})
+    """Upload new files, then remove old ones; return the keys that the edge's cache must drop."""
+    present = _keys(s3, bucket)
+    foreign = sorted(present - {file.key for file in files})
     if len(foreign) > MAX_FOREIGN:
         raise SettingsError(
             f"The bucket {bucket} holds {len(foreign)} files that are not the page's: nothing was done."
         )
     changed = []
     for file in files:
-        if file.key in there and _digest(s3, bucket, file.key) == file.digest:
+        if file.key in present and _digest(s3, bucket, file.key) == file.digest:
             continue
         _put(s3, bucket, file)
         say(f"uploaded {file.key}")
@@ -126,18 +127,18 @@ def _upload(s3: Any, bucket: str, files: list[WebFile], say: Say) -> list[str]:
     for key in foreign:
         s3.delete_object(Bucket=bucket, Key=key)
         say(f"removed {key}")
-    # A page that was opened before still asks for the libraries that it knows: the edge may go on giving them.
+    # A page that was opened before still requests the old libraries: the edge may keep serving them.
     return [key for key in (*changed, *foreign) if not key.startswith("vendor/")]
 
 
 def _keys(s3: Any, bucket: str) -> set[str]:
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-    return {one["Key"] for page in pages for one in page.get("Contents", ())}
+    return {entry["Key"] for page in pages for entry in page.get("Contents", ())}
 
 
 def _digest(s3: Any, bucket: str, key: str) -> str | None:
-    found: str | None = s3.head_object(Bucket=bucket, Key=key)["Metadata"].get(DIGEST)
-    return found
+    digest: str | None = s3.head_object(Bucket=bucket, Key=key)["Metadata"].get(DIGEST)
+    return digest
 
 
 def _put(s3: Any, bucket: str, file: WebFile) -> None:
@@ -151,7 +152,7 @@ def _put(s3: Any, bucket: str, file: WebFile) -> None:
     )
 
 
-def _forget(cloudfront: Any, distribution: str, keys: list[str]) -> None:
+def _invalidate(cloudfront: Any, distribution: str, keys: list[str]) -> None:
     if not keys:
         return
     paths = [f"/{key}" for key in keys] + (["/"] if "index.html" in keys else [])

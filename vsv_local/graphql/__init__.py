@@ -1,1 +1,1 @@
-"""AppSync's part on the standalone server: ``schema.graphql`` executed by calling the review function."""
+"""Execute ``schema.graphql`` on the standalone server as AppSync does, by calling the review function."""

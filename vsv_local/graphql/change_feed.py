@@ -1,7 +1,8 @@
-"""Changes as they happen, for those who follow: made by this server, its import machine, or any other process.
+"""Deliver changes to followers as they happen, made by this server, its import machine, or any other process.
 
-The store numbers every change; one task looks for new numbers while anybody follows. What it finds is read once and
-handed to all followers. A follower that falls behind gets each record's latest state only, never an endless queue.
+The store numbers every change; one task looks for new numbers while there are followers. Each change is read once and
+handed to all followers. A follower that falls behind gets only the latest state of each record, never an endless
+queue.
 """
 
 import asyncio
@@ -19,9 +20,9 @@ from vsv_local.stores.sqlite_records import SqliteSlideStore
 
 log = logging.getLogger(__name__)
 
-# A look costs some microseconds; a person sees a change at once.
+# A poll costs some microseconds; a person sees a change without delay.
 POLL_S = 0.1
-# Records that a follower may be behind by; then it is told to begin anew.
+# The most records that may wait for a follower; beyond this it must read the list again.
 MAX_WAITING = 1000
 
 Fields = dict[str, Any]
@@ -36,96 +37,98 @@ class Changed(NamedTuple):
 
 
 class FellBehindError(Exception):
-    """A follower missed changes: it has to read anew."""
+    """A follower missed changes: it must read the list again."""
 
 
 class Follower:
-    """One who follows changes of a kind, those that ``wants`` accepts."""
+    """Receives the changes of one kind that ``is_wanted`` accepts."""
 
-    def __init__(self, kind: str, wants: Callable[[Fields], bool]) -> None:
-        self._kind, self._wants = kind, wants
+    def __init__(self, kind: str, is_wanted: Callable[[Fields], bool]) -> None:
+        self._kind, self._is_wanted = kind, is_wanted
         self._waiting: OrderedDict[str, Fields] = OrderedDict()
-        self._some = asyncio.Event()
+        self._has_changes = asyncio.Event()
         self._fell_behind = False
 
     def offer(self, changed: Changed) -> None:
-        """Take a change, in the place of an earlier one of that record; never waits."""
-        if changed.kind != self._kind or not self._wants(changed.fields):
+        """Queue a change, in the place of an earlier change of the same record; never waits."""
+        if changed.kind != self._kind or not self._is_wanted(changed.fields):
             return
         self._waiting[changed.key] = changed.fields
         self._fell_behind = self._fell_behind or len(self._waiting) > MAX_WAITING
-        self._some.set()
+        self._has_changes.set()
 
     async def next(self) -> Fields:
-        """Wait for a change; raises FellBehindError when there were too many."""
+        """Return the next change, after waiting for one; raises FellBehindError when too many were queued."""
         while not self._waiting:
-            self._some.clear()
-            await self._some.wait()
+            self._has_changes.clear()
+            await self._has_changes.wait()
         if self._fell_behind:
             raise FellBehindError
         return self._waiting.popitem(last=False)[1]
 
 
-class Live:
-    """Looks for changes while anybody follows."""
+class ChangeFeed:
+    """Looks for changes while there are followers, and delivers them."""
 
     def __init__(self) -> None:
         self._followers: set[Follower] = set()
         self._seq: int | None = None
-        self._beginning = asyncio.Lock()
+        self._begin_lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
-        # Its own thread: many tiles under way must not hold up the news.
+        # A thread of its own: many tiles under way must not delay changes.
         self._thread = ThreadPoolExecutor(1, "live")
 
     async def begin(self) -> None:
-        """See every change from now on."""
-        async with self._beginning:  # two at once must not skip what one of them has not seen
+        """Deliver every change from now on."""
+        async with (
+            self._begin_lock
+        ):  # two callers at the same time must not skip changes that one has not seen
             if self._task is None:
-                await self._look()
+                await self._deliver_changes()
                 self._task = asyncio.get_running_loop().create_task(self._poll())
 
     def end(self) -> None:
-        """Stop looking: the last connection is gone."""
+        """Stop looking for changes: the last connection has closed."""
         if self._task is not None:
             self._task.cancel()
         self._task = self._seq = None
 
-    def follow(self, kind: str, wants: Callable[[Fields], bool]) -> Follower:
-        """Give a follower that gets the changes from now on, until ``leave``."""
-        follower = Follower(kind, wants)
+    def follow(self, kind: str, is_wanted: Callable[[Fields], bool]) -> Follower:
+        """Return a follower that gets the changes from now on, until ``leave``."""
+        follower = Follower(kind, is_wanted)
         self._followers.add(follower)
         return follower
 
     def leave(self, follower: Follower) -> None:
-        """Follow no more."""
+        """Stop delivering to a follower."""
         self._followers.discard(follower)
 
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(POLL_S)
             try:
-                await self._look()
+                await self._deliver_changes()
             except UnavailableError as error:
                 log.warning("looking for changes: %s", error)
             except Exception:
                 log.exception("looking for changes failed; going on")
 
-    async def _look(self) -> None:
+    async def _deliver_changes(self) -> None:
         loop = asyncio.get_running_loop()
-        self._seq, found = await loop.run_in_executor(self._thread, _changes_since, self._seq)
-        for changed in found:
+        self._seq, changes = await loop.run_in_executor(self._thread, _changes_since, self._seq)
+        for changed in changes:
             for follower in tuple(self._followers):
                 follower.offer(changed)
 
 
 def _changes_since(seq: int | None) -> tuple[int, list[Changed]]:
-    """Give the newest number and the records that changed after ``seq``, as they are now."""
+    """Return the newest number and the records that changed after ``seq``, as they are now."""
     services = current()
     assert isinstance(services.slides, SqliteSlideStore)
     newest, keys = services.slides.changes_since(seq)
     slides = services.slides.get_many([key for kind, key in keys if kind == "slide"])
     imports = [services.imports.get(key) for kind, key in keys if kind == "import"]
-    found = [Changed("slide", record.image_id, serializers.slide(record)) for record in slides]
-    return newest, found + [
+    changes = [Changed("slide", record.image_id, serializers.slide(record)) for record in slides]
+    return newest, changes + [
         Changed("import", r.filename, serializers.imported(r)) for r in imports if r is not None
     ]

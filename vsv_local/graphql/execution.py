@@ -1,4 +1,4 @@
-"""One GraphQL request: checked, executed, answered in AppSync's form."""
+"""Check, execute and answer one GraphQL request in AppSync's form."""
 
 import logging
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from graphql import (
 from review_slides.graphql_errors import INTERNAL
 
 from vsv_local.graphql.limits import MAX_TOKENS, CostRule
-from vsv_local.graphql.resolving import Request, executable
+from vsv_local.graphql.resolvers import Request, executable
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ MAX_ERRORS = 10
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A document that passed all checks, and what it is executed with."""
+    """A document that passed all checks, with its schema, variables and operation."""
 
     schema: GraphQLSchema
     document: DocumentNode
@@ -59,7 +59,7 @@ class RefusedError(Exception):
 
 
 def prepare(body: object) -> Operation:
-    """Read and check a request's body: ``{"query", "variables", "operationName"}``; raises RefusedError."""
+    """Return the operation in a request's body ``{"query", "variables", "operationName"}``; raises RefusedError."""
     if not isinstance(body, Mapping) or not isinstance(body.get("query"), str):
         raise RefusedError(GraphQLError("The body must be a JSON object with a query."))
     variables, name = body.get("variables"), body.get("operationName")
@@ -67,7 +67,7 @@ def prepare(body: object) -> Operation:
     if not isinstance(variables, dict) or not isinstance(name, str | None):
         raise RefusedError(GraphQLError("variables must be an object and operationName a text."))
     schema = _schema()
-    document = _checked(schema, body["query"])
+    document = _parse_and_check(schema, body["query"])
     node = get_operation_ast(document, name)
     if node is None:
         raise RefusedError(GraphQLError("operationName must name one of the document's operations."))
@@ -79,7 +79,7 @@ def _schema() -> GraphQLSchema:
     return executable()
 
 
-def _checked(schema: GraphQLSchema, query: str) -> DocumentNode:
+def _parse_and_check(schema: GraphQLSchema, query: str) -> DocumentNode:
     try:
         document = parse(query, max_tokens=MAX_TOKENS)
         errors = validate(schema, document, [*specified_rules, CostRule], max_errors=MAX_ERRORS)
@@ -108,7 +108,7 @@ async def run(operation: Operation, request: Request, root: Any = None) -> Answe
 
 
 def answered(result: ExecutionResult) -> Answer:
-    """Give a result in AppSync's form."""
+    """Return a result in AppSync's form."""
     answer: Answer = {"data": result.data}
     if result.errors:
         answer["errors"] = [shown(error, None) for error in result.errors]
@@ -116,7 +116,7 @@ def answered(result: ExecutionResult) -> Answer:
 
 
 def shown(error: GraphQLError, default_type: str | None) -> Answer:
-    """Give an error as AppSync does, with its type beside its message; nothing of this machine gets out."""
+    """Return an error as AppSync does, its type beside its message; no detail of this machine is included."""
     error_type = (error.extensions or {}).get("errorType") or default_type
     message = error.message
     if (

@@ -1,4 +1,4 @@
-"""What a document may cost before it is executed: its length, its depth, how many fields it asks for."""
+"""Limit a document before its execution: its length, its depth, and the number of its fields."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,16 +15,16 @@ from graphql import (
     ValidationRule,
 )
 
-MAX_BODY_BYTES = 1 << 20  # AppSync's own limit of a request
+MAX_BODY_BYTES = 1 << 20  # AppSync's own limit for a request
 MAX_TOKENS = 5000
 MAX_DEPTH = 15  # the deepest that introspection tools ask for is 13
 MAX_FIELDS = 2000
-# Each is one call of the review function, or more.
+# Each is one call of the review function, or more than one.
 MAX_ROOT_FIELDS = 25
 
 
 class CostRule(ValidationRule):
-    """Refuses documents whose selections, with fragments unfolded, are too many or too deep."""
+    """Refuses documents whose selections, with fragments expanded, are too many or too deep."""
 
     def __init__(self, context: ValidationContext) -> None:
         super().__init__(context)
@@ -33,11 +33,11 @@ class CostRule(ValidationRule):
             for node in context.document.definitions
             if isinstance(node, FragmentDefinitionNode)
         }
-        self._known: dict[str, tuple[int, int]] = {}
-        self._under_way: set[str] = set()
+        self._fragment_costs: dict[str, tuple[int, int]] = {}
+        self._being_counted: set[str] = set()
 
     def enter_operation_definition(self, node: OperationDefinitionNode, *_: Any) -> None:
-        """Look at one operation."""
+        """Check one operation."""
         fields, depth = self._cost(node.selection_set)
         if depth > MAX_DEPTH:
             self.report_error(GraphQLError(f"The query is deeper than {MAX_DEPTH} levels.", node))
@@ -49,7 +49,7 @@ class CostRule(ValidationRule):
             )
 
     def _cost(self, selections: SelectionSetNode | None) -> tuple[int, int]:
-        """Give fields and depth; each fragment is looked at once, so that nested ones cannot multiply the work."""
+        """Return the number of fields and the depth; a fragment is computed once, so nesting cannot multiply work."""
         fields = depth = 0
         for node in selections.selections if selections else ():
             if isinstance(node, FragmentSpreadNode):
@@ -63,30 +63,32 @@ class CostRule(ValidationRule):
         return fields, depth
 
     def _fragment_cost(self, name: str) -> tuple[int, int]:
-        if name in self._under_way or name not in self._fragments:
-            return 0, 0  # a circle, or nothing at all: other rules refuse both
-        if name not in self._known:
-            self._under_way.add(name)
-            self._known[name] = self._cost(self._fragments[name].selection_set)
-            self._under_way.discard(name)
-        return self._known[name]
+        if name in self._being_counted or name not in self._fragments:
+            return 0, 0  # a cycle, or an unknown fragment: other rules refuse both
+        if name not in self._fragment_costs:
+            self._being_counted.add(name)
+            self._fragment_costs[name] = self._cost(self._fragments[name].selection_set)
+            self._being_counted.discard(name)
+        return self._fragment_costs[name]
 
-    def _root_fields(self, selections: SelectionSetNode, seen: set[str]) -> int:
-        return sum(1 for _ in self._roots(selections, seen))
+    def _root_fields(self, selections: SelectionSetNode, expanded: set[str]) -> int:
+        return sum(1 for _ in self._roots(selections, expanded))
 
-    def _roots(self, selections: SelectionSetNode, seen: set[str]) -> Iterator[FieldNode]:
+    def _roots(self, selections: SelectionSetNode, expanded: set[str]) -> Iterator[FieldNode]:
         for node in selections.selections:
             if isinstance(node, FieldNode):
                 yield node
             elif isinstance(node, FragmentSpreadNode):
-                if node.name.value not in seen and node.name.value in self._fragments:
+                if node.name.value not in expanded and node.name.value in self._fragments:
                     yield from self._roots(
-                        self._fragments[node.name.value].selection_set, seen | {node.name.value}
+                        self._fragments[node.name.value].selection_set, expanded | {node.name.value}
                     )
             else:
-                yield from self._roots(getattr(node, "selection_set", SelectionSetNode(selections=())), seen)
+                yield from self._roots(
+                    getattr(node, "selection_set", SelectionSetNode(selections=())), expanded
+                )
 
 
 def operations(document: DocumentNode) -> list[OperationDefinitionNode]:
-    """Give a document's operations."""
+    """Return a document's operations."""
     return [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]

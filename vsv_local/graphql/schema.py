@@ -1,4 +1,4 @@
-"""``schema.graphql`` as an executable schema, with what AppSync adds to the language.
+"""Load ``schema.graphql`` as an executable schema, with AppSync's additions to the language.
 
 Source: "AWS AppSync scalars in GraphQL" and "Authorization use cases", AppSync developer guide.
 """
@@ -33,7 +33,7 @@ _date_time = ScalarType("AWSDateTime")
 
 @_date_time.value_parser
 def parse_date_time(value: Any) -> str:
-    """Give the text back; raises GraphQLError unless it is a date and time with an offset."""
+    """Return the text unchanged; raises GraphQLError unless the text is a date and time with an offset."""
     if isinstance(value, str) and len(value) <= 40 and "T" in value:
         try:
             if datetime.fromisoformat(value).tzinfo is not None:
@@ -45,12 +45,12 @@ def parse_date_time(value: Any) -> str:
 
 @cache
 def load_schema() -> GraphQLSchema:
-    """Give the schema; its fields have no resolvers of their own yet."""
+    """Return the schema; its fields have no resolvers of their own yet."""
     return make_executable_schema([PRELUDE, SCHEMA.read_text(encoding="utf-8")], _date_time)
 
 
 def allows(parent: GraphQLObjectType, field_name: str, groups: frozenset[str]) -> bool:
-    """Tell whether the directives let a user of these groups have a field: its own, else its type's."""
+    """Return whether the directives allow these groups a field: the field's own directives, else its type's."""
     node = parent.fields[field_name].ast_node
     own = _access(node) if isinstance(node, FieldDefinitionNode) else {}
     access = own or (_access(parent.ast_node) if parent.ast_node else {})
@@ -58,18 +58,20 @@ def allows(parent: GraphQLObjectType, field_name: str, groups: frozenset[str]) -
         return True  # AppSync's default authorization: every user of the pool
     if "aws_cognito_user_pools" not in access:
         return False  # for IAM principals only
-    wanted = access["aws_cognito_user_pools"].get("cognito_groups")
-    return not wanted or bool(groups & set(wanted))
+    allowed_groups = access["aws_cognito_user_pools"].get("cognito_groups")
+    return not allowed_groups or bool(groups & set(allowed_groups))
 
 
 def _access(node: Any) -> dict[str, Mapping[str, Any]]:
-    """Give the authorization directives of a definition, by name, with their arguments."""
-    found: dict[str, Mapping[str, Any]] = {}
+    """Return the authorization directives of a definition, by name, with their arguments."""
+    directives: dict[str, Mapping[str, Any]] = {}
     for directive in node.directives or ():
         if directive.name.value in {"aws_cognito_user_pools", "aws_iam"}:
-            found[directive.name.value] = _arguments(directive)
-    return found
+            directives[directive.name.value] = _arguments(directive)
+    return directives
 
 
 def _arguments(directive: DirectiveNode) -> dict[str, Any]:
-    return {one.name.value: value_from_ast_untyped(one.value) for one in directive.arguments or ()}
+    return {
+        argument.name.value: value_from_ast_untyped(argument.value) for argument in directive.arguments or ()
+    }

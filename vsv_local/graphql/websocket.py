@@ -1,6 +1,6 @@
-"""``graphql-transport-ws`` at ``/graphql``: one connection, its operations, its bounds.
+"""Speak ``graphql-transport-ws`` at ``/graphql``: one connection, its operations, its limits.
 
-Source: the protocol document of the npm package graphql-ws (PROTOCOL.md); the close codes are its own.
+Source: the protocol document of the npm package graphql-ws (PROTOCOL.md), which also defines the close codes.
 """
 
 import asyncio
@@ -13,10 +13,10 @@ from typing import Any
 
 from graphql import OperationType
 
-from vsv_local.graphql.change_feed import Live
+from vsv_local.graphql.change_feed import ChangeFeed
 from vsv_local.graphql.execution import Answer, Operation, RefusedError, prepare, run
-from vsv_local.graphql.resolving import Request, User
-from vsv_local.graphql.subscribing import follow
+from vsv_local.graphql.resolvers import Request, User
+from vsv_local.graphql.subscriptions import follow
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ INVALID, UNAUTHORIZED, NO_SUBPROTOCOL, INIT_TIMEOUT, TAKEN_ID, TOO_MANY = 4400, 
 
 
 class CloseError(Exception):
-    """The client broke the protocol: the connection ends with a code and a reason."""
+    """A breach of the protocol by the client: the connection closes with a code and a reason."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -44,10 +44,10 @@ class CloseError(Exception):
 class Connection:
     """One client's WebSocket, after it was accepted."""
 
-    def __init__(self, receive: Receive, send: Send, threads: Executor, live: Live) -> None:
-        self._receive, self._send_event, self._threads, self._live = receive, send, threads, live
+    def __init__(self, receive: Receive, send: Send, threads: Executor, feed: ChangeFeed) -> None:
+        self._receive, self._send_event, self._threads, self._feed = receive, send, threads, feed
         self._operations: dict[str, asyncio.Task[None]] = {}
-        # Operations answer at the same time, but one message is sent after the other: a slow client slows them all.
+        # Operations run at the same time, but send one message after the other: a slow client slows them all.
         self._sending = asyncio.Lock()
 
     async def serve(self) -> None:
@@ -57,7 +57,7 @@ class Connection:
                 while (message := await self._next()) is not None:
                     await self._handle(message)
         except CloseError as close:
-            with suppress(Exception):  # the client may be gone before it hears it
+            with suppress(Exception):  # the client may be gone already
                 await self._send_event(
                     {"type": "websocket.close", "code": close.code, "reason": close.reason}
                 )
@@ -67,7 +67,7 @@ class Connection:
             await asyncio.gather(*self._operations.values(), return_exceptions=True)
 
     async def _begin(self) -> bool:
-        """Wait for the client's beginning; tell whether it came."""
+        """Wait for the client's ``connection_init``; return False where the client has left."""
         try:
             async with asyncio.timeout(INIT_S):
                 message = await self._next()
@@ -81,7 +81,7 @@ class Connection:
         return True
 
     async def _next(self) -> Message | None:
-        """Give the next message, None when the client has left."""
+        """Return the next message, None when the client has left."""
         event = await self._receive()
         if event["type"] != "websocket.receive":
             return None
@@ -118,14 +118,14 @@ class Connection:
         self._operations[operation_id] = task
 
     async def _operate(self, operation_id: str, payload: object) -> None:
-        """Run one operation to its end; a client that has gone is the connection's affair."""
+        """Run one operation to its end; the connection handles a client that has gone."""
         try:
             operation = prepare(payload)
             await self._answer(operation_id, operation)
             await self._send({"id": operation_id, "type": "complete"})
         except RefusedError as refused:
             await self._send({"id": operation_id, "type": "error", "payload": refused.answer["errors"]})
-        except Exception:  # this is a task's last frame: nobody waits for it
+        except Exception:  # this is a task's last frame: no caller would see the error
             log.exception("an operation failed")
         finally:
             self._operations.pop(operation_id, None)
@@ -135,7 +135,7 @@ class Connection:
         if operation.kind is not OperationType.SUBSCRIPTION:
             await self._send_answer(operation_id, await run(operation, request))
             return
-        async for answer in follow(operation, request, self._live):
+        async for answer in follow(operation, request, self._feed):
             await self._send_answer(operation_id, answer)
 
     async def _send_answer(self, operation_id: str, answer: Answer) -> None:
@@ -147,7 +147,7 @@ class Connection:
 
 
 def _id(message: Message) -> str:
-    found = message.get("id")
-    if not isinstance(found, str) or not 0 < len(found) <= MAX_ID:
+    operation_id = message.get("id")
+    if not isinstance(operation_id, str) or not 0 < len(operation_id) <= MAX_ID:
         raise CloseError(INVALID, "Invalid message received")
-    return found
+    return operation_id

@@ -1,1 +1,1 @@
-"""The standalone import machine: watched folders, transfer, import threads."""
+"""Import slides on one machine: watched folders, transfer, import threads."""

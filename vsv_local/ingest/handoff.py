@@ -1,4 +1,4 @@
-"""Imports asked of a process that serves only: looked at here, worked on by the main process."""
+"""Hand imports over from a process that only serves: that process looks for the file, the main process imports it."""
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -9,14 +9,17 @@ from vsv.records.models import ImportRecord
 from vsv_local.ingest.scanner_folders import ScannerFolders
 
 
-class Source:
-    """What can be known of files in the scanners' folders, in any process."""
+class FolderSource:
+    """Looks for files in the scanners' folders, in any process; the common part of the starters."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self.folders = ScannerFolders(folders)
 
     def describe_source(self, filename: str, size: int) -> str | None:
-        """Give the folder that holds the file; raises FileMissingError or FileChangingError where none does."""
+        """Return the folder that holds the file.
+
+        Raises FileMissingError or FileChangingError where no folder holds the file.
+        """
         if (folder := self.folders.folder_of(filename, size)) is None:
             raise FileMissingError(f"{filename} is not in the scanner's folder")
         return folder
@@ -24,21 +27,21 @@ class Source:
     def new_source(
         self, filename: str, size: int, known: Collection[str], run: ImportRecord | None
     ) -> str | None:
-        """Give a folder with content that is not known, as ``ImportStarter`` says."""
+        """Return a folder with content of none of the ``known`` checksums, as ``ImportStarter`` says."""
         return self.folders.unknown(filename, size, known, run)
 
     def has_ended(self, run: ImportRecord) -> bool:  # noqa: ARG002
-        """Give False: a run that nothing works on is taken up by the next start."""
+        """Return False: a run that no process works on is resumed by the next start."""
         return False
 
 
-class Handover(Source):
-    """Starts imports by telling who works on them; the record is there already."""
+class Handoff(FolderSource):
+    """Starts imports by notifying the main process; the record is stored already."""
 
-    def __init__(self, folders: Sequence[Path], tell: Callable[[str], None]) -> None:
+    def __init__(self, folders: Sequence[Path], notify: Callable[[str], None]) -> None:
         super().__init__(folders)
-        self._tell = tell
+        self._notify = notify
 
     def start(self, run: ImportRecord) -> None:
-        """Hand a run over; one that gets lost is found by the main process's next look."""
-        self._tell(run.filename)
+        """Hand a run over; the main process's next look finds a run whose notice was lost."""
+        self._notify(run.filename)

@@ -1,7 +1,7 @@
-"""The standalone import machine: what DataSync and Step Functions do on AWS, on threads of this process.
+"""Run imports on threads of this process, as DataSync and Step Functions do on AWS.
 
-It calls the same step handlers in the same order. A file lock for each import keeps the server and the command
-line out of each other's way; a killed process drops its locks, and whoever comes next takes up its runs.
+The same step handlers run in the same order. A file lock for each import keeps the server and the command line from
+working on the same file; a killed process drops its locks, and the next process resumes its runs.
 """
 
 import hashlib
@@ -33,17 +33,17 @@ from vsv.services import Services
 from vsv.storage.slide_files import SlideFiles
 
 from vsv_local.ingest import transfer
-from vsv_local.ingest.handoff import Source
+from vsv_local.ingest.handoff import FolderSource
 
 log = logging.getLogger(__name__)
 
-IMPORT_THREADS = 2  # copying waits for disks; a second slide need not wait for the first one's
-MAX_CONSECUTIVE_CRASHES = 50  # of one run; a restart that was asked for counts too
+IMPORT_THREADS = 2  # copying waits for disks: two slides can be copied at the same time
+MAX_CONSECUTIVE_CRASHES = 50  # of one run; restarts on purpose count too
 RETRY_DELAYS_S = (0.5, 2.0)
 _UNDER_WAY = (ImportState.TRANSFERRING, ImportState.IMPORTING)
 
 
-class Intake(Source):
+class ImportRunner(FolderSource):
     """Brings files from folders of this machine into the data folder and imports them."""
 
     def __init__(
@@ -57,33 +57,33 @@ class Intake(Source):
         super().__init__(folders)
         self._services = services
         self.in_place = in_place
-        self._busy: set[str] = set()
-        self._unnoted: dict[str, str] = {}
-        self._busy_lock = Lock()
+        self._running: set[str] = set()
+        self._unrecorded: dict[str, str] = {}
+        self._running_lock = Lock()
         self._importers = ThreadPoolExecutor(threads, "import")
-        # One at a time: a pyramid takes all cores, and slides can be looked at before theirs.
+        # One at a time: a pyramid takes all cores, and a slide can be viewed before its pyramid is complete.
         self._renderers = ThreadPoolExecutor(1, "render")
 
-    def _note(self, run: ImportRecord, changes: dict[str, Any]) -> None:
+    def _record(self, run: ImportRecord, changes: dict[str, Any]) -> None:
         try:
             self._services().imports.advance(run.filename, run.run_id, changes)
         except VersionConflictError:
-            return  # a newer run knows better
+            return  # the newer run's record counts
         except VsvError as error:
-            self._unnoted[run.run_id] = str(error)
+            self._unrecorded[run.run_id] = str(error)
             log.warning("%s: this could not be noted: %s", run.filename, error)
 
     def start(self, run: ImportRecord) -> None:
-        """Queue a run, unless this process works on it already."""
-        with self._busy_lock:
-            if run.run_id in self._busy:
+        """Queue a run, unless this process runs it already."""
+        with self._running_lock:
+            if run.run_id in self._running:
                 return
-            self._busy.add(run.run_id)
-            self._unnoted.pop(run.run_id, None)
+            self._running.add(run.run_id)
+            self._unrecorded.pop(run.run_id, None)
         self._submit(self._importers, self._import, run)
 
     def resume(self) -> None:
-        """Take up the runs that a killed process left under way."""
+        """Start the runs that a killed process left under way."""
         for state in _UNDER_WAY:
             token = None
             while True:
@@ -93,8 +93,8 @@ class Intake(Source):
                 if (token := page.next_token) is None:
                     break
 
-    def take_up(self, filename: str) -> None:
-        """Take up the run of a file that a worker was asked to import; what fails now is left to ``resume``."""
+    def resume_file(self, filename: str) -> None:
+        """Start the run of a file whose import a worker received; after a failure here, ``resume`` starts it."""
         try:
             run = self._services().imports.get(filename)
         except VsvError as error:
@@ -104,21 +104,21 @@ class Intake(Source):
             self.start(run)
 
     def is_busy(self) -> bool:
-        """Tell whether any run is under way in this process."""
-        with self._busy_lock:
-            return bool(self._busy)
+        """Return whether any run is under way in this process."""
+        with self._running_lock:
+            return bool(self._running)
 
-    def works_on(self, run: ImportRecord) -> bool:
-        """Tell whether this process works on a run, or is about to."""
-        with self._busy_lock:
-            return run.run_id in self._busy
+    def is_running(self, run: ImportRecord) -> bool:
+        """Return whether this process runs an import or has queued it."""
+        with self._running_lock:
+            return run.run_id in self._running
 
-    def unnoted(self, run: ImportRecord) -> str | None:
-        """Tell why the last try at a run could not even be noted, as on a disk that is full."""
-        return self._unnoted.get(run.run_id)
+    def unrecorded_error(self, run: ImportRecord) -> str | None:
+        """Return the error that the last try could not even record, on a full disk say; None without one."""
+        return self._unrecorded.get(run.run_id)
 
     def close(self) -> None:
-        """Finish the steps under way and take up no more."""
+        """Finish the steps under way and start no more."""
         self._importers.shutdown(cancel_futures=True)
         self._renderers.shutdown(cancel_futures=True)
 
@@ -127,7 +127,7 @@ class Intake(Source):
             log.info("%s is viewable", run.filename)
             self._submit(self._renderers, self._render, run)
         else:
-            self._done(run)
+            self._release(run)
 
     def _submit(
         self, pool: ThreadPoolExecutor, work: Callable[[ImportRecord], None], run: ImportRecord
@@ -135,22 +135,22 @@ class Intake(Source):
         try:
             pool.submit(work, run)
         except RuntimeError:
-            self._done(run)  # closing: the next start takes it up
+            self._release(run)  # closing: the next start resumes the run
 
     def _render(self, run: ImportRecord) -> None:
         if self._run_steps(run, (render_pyramid,)):
             log.info("%s is ready", run.filename)
-        self._done(run)
+        self._release(run)
 
-    def _done(self, run: ImportRecord) -> None:
-        with self._busy_lock:
-            self._busy.discard(run.run_id)
+    def _release(self, run: ImportRecord) -> None:
+        with self._running_lock:
+            self._running.discard(run.run_id)
 
     def _run_steps(self, run: ImportRecord, steps: Sequence[Callable[[dict[str, Any], Any], Any]]) -> bool:
-        """Run steps in order; tell whether all of them passed. Nothing escapes: this is a thread's last frame."""
+        """Run steps in order; return whether all of them passed. No exception leaves a thread's last frame."""
         event = {"filename": run.filename, "size": run.size, "runId": run.run_id}
         try:
-            with import_lock(self._services().files, run.filename), self._survived(run):
+            with import_lock(self._services().files, run.filename), self._crash_counted(run):
                 for step in steps:
                     _with_retries(step, event)
             return True
@@ -162,19 +162,19 @@ class Intake(Source):
             log.warning("%s failed: %s", run.filename, error)
         except (UnavailableError, OSError) as error:
             log.warning("%s waits: %s", run.filename, error)
-            waits_for = str(error) if isinstance(error, VsvError) else "the data folder cannot be used now"
-            self._note(run, {"error": waits_for})
+            message = str(error) if isinstance(error, VsvError) else "the data folder cannot be used now"
+            self._record(run, {"error": message})
         except Exception as error:
             log.exception("%s failed", run.filename)
             reason = (
                 str(error) if isinstance(error, VsvError) else "an unexpected error stopped it: see the log"
             )
-            self._note(run, {"state": ImportState.FAILED, "error": reason})
+            self._record(run, {"state": ImportState.FAILED, "error": reason})
         return False
 
     @contextmanager
-    def _survived(self, run: ImportRecord) -> Iterator[None]:
-        """Count the run's crashes: a file that ends the process each time must not stop all others for ever."""
+    def _crash_counted(self, run: ImportRecord) -> Iterator[None]:
+        """Count the run's crashes: a file that ends the process each time must not block all others for ever."""
         services = self._services()
         crashes = current_run(services, run.filename, run.run_id).consecutive_crashes
         if crashes >= MAX_CONSECUTIVE_CRASHES:
@@ -185,18 +185,18 @@ class Intake(Source):
         try:
             yield
         finally:
-            self._note(run, {"consecutive_crashes": 0})
+            self._record(run, {"consecutive_crashes": 0})
 
     def _transfer(self, event: dict[str, Any], _context: Any) -> None:
-        """Bring the file in, unless a run before this one has."""
+        """Bring the file in, unless an earlier attempt has."""
         services = self._services()
         run = services.imports.get(event["filename"])
         if run is None or run.run_id != event["runId"]:
             raise VersionConflictError("a newer import of this file has replaced this one")
         if run.image_id is not None and services.files.stored_size(run.image_id) == run.size:
             return
-        places = services.files.taken(run.filename, run.run_id), services.files.incoming(run.filename)
-        if run.checksum is not None and any(path.exists() for path in places):
+        paths = services.files.taken(run.filename, run.run_id), services.files.incoming(run.filename)
+        if run.checksum is not None and any(path.exists() for path in paths):
             return
         source = self.folders.path_for(run)
         if source is None:
@@ -204,18 +204,20 @@ class Intake(Source):
                 "the file left the scanner's folder before it was copied: scan the slide again"
             )
         copy = partial(transfer.copy, progress=NotedProgress(services, run))
-        bring = transfer.link if self.in_place else copy
-        brought = bring(source, services.files, run.filename, run.size)
-        if not self.in_place and run.expected not in {None, brought.checksum}:
+        transfer_file = transfer.link if self.in_place else copy
+        transferred = transfer_file(source, services.files, run.filename, run.size)
+        if not self.in_place and run.expected not in {None, transferred.checksum}:
             record_failure(services, run, NOT_THE_ONE)
             raise UnreadableSlideError(NOT_THE_ONE)
         services.imports.advance(
-            run.filename, run.run_id, {"checksum": brought.checksum, "source_modified": brought.modified}
+            run.filename,
+            run.run_id,
+            {"checksum": transferred.checksum, "source_modified": transferred.modified},
         )
 
 
 def import_lock(files: SlideFiles, filename: str) -> FileLock:
-    """Give the lock of whoever works on a file of this name; entering it raises Timeout where it is held."""
+    """Return the lock on imports of a file of this name; entering a lock that is held raises Timeout."""
     folder = files.root / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     name = hashlib.sha256(filename.encode()).hexdigest()[:32]
@@ -223,7 +225,7 @@ def import_lock(files: SlideFiles, filename: str) -> FileLock:
 
 
 def _with_retries(step: Callable[[dict[str, Any], Any], Any], event: dict[str, Any]) -> None:
-    """Run a step; what may pass is tried again after a pause."""
+    """Run a step; after UnavailableError, retry after a pause."""
     for delay_s in RETRY_DELAYS_S:
         try:
             step(event, None)

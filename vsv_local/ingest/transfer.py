@@ -1,8 +1,10 @@
-"""From the scanner's folder to ``incoming/``: a verified copy, or a link where slides stay in place."""
+"""Bring a file from the scanner's folder into ``incoming/``: a verified copy, or a link where slides stay there."""
 
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from vsv.storage.originals import link_original
 from vsv.storage.slide_files import SlideFiles
 
 _BLOCK = 4 << 20
-# Of an original that stays in place only its ends are read: the folder was too big to copy.
+# Only the ends of an original that stays in place are read: its folder was too big to copy.
 _EDGE = 8 << 20
 _EDGES = "edges-"
 UNREADABLE = "the file may not be read: give the account that runs this program the right to"
@@ -23,7 +25,7 @@ NOT_COPIED = "the file could not be copied: is the disk full or the folder gone?
 
 @dataclass(frozen=True, slots=True)
 class Transferred:
-    """What was brought in: the content's checksum and the source's modification time in ns."""
+    """The result of a transfer: the content's checksum and the source's modification time in ns."""
 
     checksum: str
     modified: int
@@ -36,35 +38,38 @@ def copy(
     size: int,
     progress: Progress = lambda _done, _total: None,
 ) -> Transferred:
-    """Copy a file into ``incoming/`` and read it back; the source is only ever read.
+    """Copy a file into ``incoming/`` and read the copy back; the source is only ever read.
 
-    ``progress`` is told bytes copied and bytes in all.
+    ``progress`` receives bytes copied and bytes in all.
 
-    Raises FileMissingError, FileChangingError while the source is being written to, TransferError when the copy is
-    not what was read, UnavailableError when the disk refuses.
+    Raises FileMissingError, FileChangingError while the source is being written to, TransferError when the copy
+    differs from the bytes read, UnavailableError when the disk refuses.
     """
     before = _state(source)
     if before[0] != size:
         raise FileChangingError("the file in the scanner's folder has another size now")
     target = files.incoming(filename)
-    try:
-        with atomic_write.replacing(target) as part:
-            digest = _copy_bytes(source, part, progress)
-            if _state(source) != before:
-                raise FileChangingError("the file changed while it was copied: it is still being written")
-            if part.stat().st_size != size or checksum(part) != digest:
-                raise TransferError("the copy differs from the file in the scanner's folder")
-    except PermissionError as error:
-        if error.filename == str(source):
-            raise UnavailableError(UNREADABLE) from error
-        raise UnavailableError(NOT_COPIED) from error
-    except OSError as error:
-        raise UnavailableError(NOT_COPIED) from error
+    with _disk_errors(source), atomic_write.replacing(target) as part:
+        digest = _copy_bytes(source, part, progress)
+        if _state(source) != before:
+            raise FileChangingError("the file changed while it was copied: it is still being written")
+        if part.stat().st_size != size or checksum(part) != digest:
+            raise TransferError("the copy differs from the file in the scanner's folder")
     return Transferred(digest, before[1])
 
 
+@contextmanager
+def _disk_errors(source: Path) -> Iterator[None]:
+    """Raise UnavailableError, which names the cause, for errors of reading the source or writing the copy."""
+    try:
+        yield
+    except OSError as error:
+        is_source = isinstance(error, PermissionError) and error.filename == str(source)
+        raise UnavailableError(UNREADABLE if is_source else NOT_COPIED) from error
+
+
 def link(source: Path, files: SlideFiles, filename: str, size: int) -> Transferred:
-    """Let ``incoming/`` point at a file that stays where it is; raises as ``copy`` does."""
+    """Link from ``incoming/`` to a file that stays in its folder; raises as ``copy`` does."""
     before = _state(source)
     if before[0] != size:
         raise FileChangingError("the file has another size now")
@@ -79,12 +84,12 @@ def link(source: Path, files: SlideFiles, filename: str, size: int) -> Transferr
 
 
 def same_content(source: Path, digest: str) -> bool:
-    """Tell whether a file still has the content that ``copy`` or ``link`` gave this checksum."""
+    """Return whether a file still has the content for which ``copy`` or ``link`` recorded this checksum."""
     return digest == (edges_checksum(source) if digest.startswith(_EDGES) else checksum(source))
 
 
 def edges_checksum(path: Path) -> str:
-    """Give a checksum of a file's size, beginning and end."""
+    """Return a checksum of a file's size, beginning and end."""
     size = path.stat().st_size
     digest = hashlib.sha256(str(size).encode())
     with path.open("rb") as file:
@@ -96,17 +101,17 @@ def edges_checksum(path: Path) -> str:
 
 def _state(path: Path) -> tuple[int, int]:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError as error:
         raise FileMissingError("the file is no longer in the scanner's folder") from error
-    return found.st_size, found.st_mtime_ns
+    return status.st_size, status.st_mtime_ns
 
 
 def _copy_bytes(source: Path, part: Path, progress: Progress) -> str:
     digest = hashlib.sha256()
     with source.open("rb") as reading, part.open("wb") as writing:
         total = os.fstat(reading.fileno()).st_size
-        _refuse_when_full(part, total)
+        _check_free_space(part, total)
         while block := reading.read(_BLOCK):
             digest.update(block)
             writing.write(block)
@@ -115,7 +120,7 @@ def _copy_bytes(source: Path, part: Path, progress: Progress) -> str:
     return digest.hexdigest()
 
 
-def _refuse_when_full(part: Path, size: int) -> None:
-    """Say so before gigabytes are written in vain."""
+def _check_free_space(part: Path, size: int) -> None:
+    """Raise UnavailableError before gigabytes are written to a disk that cannot hold them."""
     if shutil.disk_usage(part.parent).free < size:
         raise UnavailableError("the disk has no room for this slide: free some space")

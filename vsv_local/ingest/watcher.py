@@ -1,6 +1,6 @@
-"""Watches folders for slides, as the scanner's scheduled task does: it posts each finished file, again and again.
+"""Watch folders for slides as the scanner's scheduled task does, which posts each finished file repeatedly.
 
-By polling: notifications are not delivered from network shares, where scanners write.
+The folders are polled: no notifications arrive from network shares, where scanners write.
 """
 
 import logging
@@ -16,7 +16,7 @@ from vsv.identifiers import is_slide_filename
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 2.0
-# A file that changed within this time may still be growing, even if its size rests between two looks.
+# A file that changed within this time may still be growing, even if its size is the same in two polls.
 QUIET_SECONDS = 4.0
 OLD_SECONDS = 24 * 3600.0
 RESUME_EVERY = 15  # polls
@@ -25,7 +25,7 @@ _State = tuple[int, int]  # size in bytes, modification time in ns
 
 
 class Watcher(Thread):
-    """Posts every slide of the folders until the answer is final, and anew when the file changes."""
+    """Posts every slide in the folders until the answer is final, and again when the file changes."""
 
     def __init__(
         self, folders: Sequence[Path], post: Callable[[str, int], bool], resume: Callable[[], None]
@@ -35,7 +35,7 @@ class Watcher(Thread):
         self.stopping = Event()
         self._settled: dict[Path, _State] = {}
         self._seen: dict[Path, tuple[_State, float]] = {}
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
 
     def run(self) -> None:
         """Poll until ``stop``."""
@@ -58,48 +58,48 @@ class Watcher(Thread):
         self.join(timeout=10)
 
     def poll(self) -> None:
-        """Look at every folder once; one that cannot be read does not hold up the others."""
+        """Check every folder once; a folder that cannot be read does not block the others."""
         for folder in self.folders:
             try:
                 paths = sorted(folder.iterdir())
             except OSError as error:
-                self._say_once(str(folder), f"{folder} cannot be read now: {error.strerror}")
+                self._log_once(str(folder), f"{folder} cannot be read now: {error.strerror}")
                 continue
-            self._said.discard(str(folder))
+            self._logged.discard(str(folder))
             for path in paths:
-                self._look(path)
+                self._post_finished(path)
 
-    def _look(self, path: Path) -> None:
+    def _post_finished(self, path: Path) -> None:
         if not is_slide_filename(path.name):
             if path.suffix.lower() == ".svs" and not path.name.startswith("."):
-                self._say_once(
+                self._log_once(
                     str(path), f"{path.name!r} cannot be imported: rename it to plain letters and digits"
                 )
             return
         try:
-            found = path.stat()
+            status = path.stat()
         except OSError:
             return
-        state = found.st_size, found.st_mtime_ns
-        if not S_ISREG(found.st_mode) or self._settled.get(path) == state or not self._is_quiet(path, state):
+        state = status.st_size, status.st_mtime_ns
+        if not S_ISREG(status.st_mode) or self._settled.get(path) == state or not self._is_quiet(path, state):
             return
-        if self.post(path.name, found.st_size):
+        if self.post(path.name, status.st_size):
             self._settled[path] = state
 
     def _is_quiet(self, path: Path, state: _State) -> bool:
-        """Tell whether a file is finished: written long ago, or seen the same for a while by our own clock.
+        """Return whether a file is finished: written long ago, or unchanged for a while by this machine's clock.
 
-        A file server's clock may be off by hours, so a file that looks an hour old may be growing still.
+        A file server's clock may be off by hours, so a file that seems an hour old may still be growing.
         """
         if time.time() - state[1] / 1e9 > OLD_SECONDS:
             return True
-        seen, since = self._seen.get(path, (None, 0.0))
-        if seen != state:
+        last_state, since = self._seen.get(path, (None, 0.0))
+        if last_state != state:
             self._seen[path] = state, time.monotonic()
             return False
         return time.monotonic() - since >= QUIET_SECONDS
 
-    def _say_once(self, about: str, message: str) -> None:
-        if about not in self._said:
-            self._said.add(about)
+    def _log_once(self, key: str, message: str) -> None:
+        if key not in self._logged:
+            self._logged.add(key)
             log.warning("%s", message)

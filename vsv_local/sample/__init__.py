@@ -1,1 +1,1 @@
-"""A made-up Aperio slide."""
+"""Make an artificial Aperio slide."""

@@ -1,4 +1,4 @@
-"""A made-up Aperio slide for whoever has none at hand: no patient, no scanner, no download."""
+"""Write an artificial Aperio slide for trying the program out: no patient, no scanner, no download."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,20 +19,20 @@ SLIDE_ID = "S26-000123-A1"
 
 _WIDTH, _HEIGHT = 4000, 3000
 _TILE = 256
-_STRIP_ROWS = 16  # as Aperio writes them; a multiple of the 8 rows of a 4:2:2 JPEG block
+_STRIP_ROWS = 16  # as in Aperio's files; a multiple of the 8 rows of a 4:2:2 JPEG block
 _QUALITY = 70
 _LIBRARY = "Aperio Image Library v12.0.15 \r\n"
 _PROPERTIES = (
     "|AppMag = 20|MPP = 0.4990|Date = 11/02/26|Time = 09:30:00|Time Zone = GMT+01:00"
     "|ScanScope ID = SAMPLE|Filename = sample|ImageID = 2000001"
 )
-_REDUCED, _LABEL, _MACRO = 0, 1, 9  # NewSubfileType as Aperio sets it: its levels are not marked as reduced
+_REDUCED, _LABEL, _MACRO = 0, 1, 9  # NewSubfileType as Aperio sets it: levels are not marked as reduced
 
 Pixels = NDArray[np.uint8]
 
 
 def write_sample_slide(path: Path) -> None:
-    """Write the sample slide at `path`: all of it or, when anything fails, nothing."""
+    """Write the sample slide at `path`: the whole file or, when anything fails, nothing."""
     tissue = paint_tissue(_WIDTH, _HEIGHT)
     with atomic_write.replacing(path) as part, part.open("wb") as file:
         tiff = TiffWriter(file)
@@ -42,7 +42,7 @@ def write_sample_slide(path: Path) -> None:
 
 @dataclass(frozen=True)
 class _Page:
-    """One image of the slide file; `tiled` tells pyramid levels from strip-wise associated images."""
+    """One image of the slide file; `tiled` distinguishes pyramid levels from strip-wise associated images."""
 
     image: Image.Image
     description: str
@@ -52,7 +52,7 @@ class _Page:
 
 
 def _pages(tissue: Image.Image) -> Iterator[_Page]:
-    """Yield the pages in Aperio's order: OpenSlide takes the second one for the thumbnail."""
+    """Yield the pages in Aperio's order: OpenSlide reads the second one as the thumbnail."""
     source = f"{_LIBRARY}{_WIDTH}x{_HEIGHT} [0,0 {_WIDTH}x{_HEIGHT}] ({_TILE}x{_TILE})"
     jpeg = f"JPEG/RGB Q={_QUALITY}"
     level = tissue.reduce(4)
@@ -60,18 +60,20 @@ def _pages(tissue: Image.Image) -> Iterator[_Page]:
     label = _draw_label()
     macro = _draw_macro(label, thumbnail)
     yield _Page(tissue, f"{source} {jpeg}{_PROPERTIES}", tiled=True)
-    yield _Page(thumbnail, f"{_LIBRARY}{_WIDTH}x{_HEIGHT} -> {_by(thumbnail)} - {_PROPERTIES}", tiled=False)
-    yield _Page(level, f"{source} -> {_by(level)} {jpeg}{_PROPERTIES}", tiled=True)
-    yield _Page(label, f"{_LIBRARY}label {_by(label)}", tiled=False, subfile_type=_LABEL, quality=92)
-    yield _Page(macro, f"{_LIBRARY}macro {_by(macro)}", tiled=False, subfile_type=_MACRO, quality=85)
+    yield _Page(
+        thumbnail, f"{_LIBRARY}{_WIDTH}x{_HEIGHT} -> {_size_text(thumbnail)} - {_PROPERTIES}", tiled=False
+    )
+    yield _Page(level, f"{source} -> {_size_text(level)} {jpeg}{_PROPERTIES}", tiled=True)
+    yield _Page(label, f"{_LIBRARY}label {_size_text(label)}", tiled=False, subfile_type=_LABEL, quality=92)
+    yield _Page(macro, f"{_LIBRARY}macro {_size_text(macro)}", tiled=False, subfile_type=_MACRO, quality=85)
 
 
-def _by(image: Image.Image) -> str:
+def _size_text(image: Image.Image) -> str:
     return f"{image.width}x{image.height}"
 
 
 def _write_page(tiff: TiffWriter, page: _Page) -> None:
-    """Append a page whose tiles or strips share their JPEG tables, as scanners write it."""
+    """Append a page whose tiles or strips share their JPEG tables, as scanners write them."""
     pixels = np.asarray(page.image)
     blocks = _tiles(pixels) if page.tiled else _strips(pixels)
     encoded = [abbreviate(_encode(block, page.quality)) for block in blocks]
@@ -108,7 +110,7 @@ def _strips(pixels: Pixels) -> Iterator[Pixels]:
 
 
 def _draw_label() -> Image.Image:
-    """Draw the paper label, with the Data Matrix that names the slide."""
+    """Draw the paper label, with the Data Matrix that holds the slide's ID."""
     label = Image.new("RGB", (600, 600), (247, 246, 240))
     draw = ImageDraw.Draw(label)
     draw.rectangle((14, 14, 585, 585), outline=(186, 188, 190), width=2)
@@ -123,7 +125,7 @@ def _draw_label() -> Image.Image:
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)  # Pillow's own: the same letters on every machine
+    return ImageFont.load_default(size)  # Pillow's own font: the same letters on every machine
 
 
 def _data_matrix(text: str) -> Image.Image:
@@ -134,7 +136,7 @@ def _data_matrix(text: str) -> Image.Image:
 
 
 def _draw_macro(label: Image.Image, tissue: Image.Image) -> Image.Image:
-    """Draw the slide as the overview camera sees it: label on the left, tissue under its coverslip."""
+    """Draw the slide as an overview camera would: label on the left, tissue under its coverslip."""
     macro = Image.new("RGB", (1280, 432), (58, 60, 64))
     draw = ImageDraw.Draw(macro)
     draw.rounded_rectangle(

@@ -1,7 +1,7 @@
-"""Paints the sample slide's tissue: glands in stroma, stained with haematoxylin and eosin.
+"""Paint the sample slide's tissue: glands in stroma, stained with haematoxylin and eosin.
 
-Soft structures are painted at half the resolution and enlarged, for speed; nuclei and grain are painted at
-full resolution, so that zooming in shows more. Stains are amounts (0 to 255), turned into colour at the end.
+Soft structures are painted at half the resolution and enlarged, for speed; nuclei and grain are painted at full
+resolution, so that zooming in shows more. Stains are amounts (0 to 255), converted to colour at the end.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Stamps = list[list[list[Amounts]]]  # by kind, direction and variant
 
 _EOSIN_DENSITY = (0.10, 0.62, 0.33)  # optical density in red, green, blue of the full amount of a stain
 _HAEMATOXYLIN_DENSITY = (1.35, 1.65, 0.80)
-_GLASS = (244, 243, 245)  # a scanner's white is not quite white
+_GLASS = (244, 243, 245)  # a scanner's white is not pure white
 _STAMP = 14  # half the side of a nucleus's stamp: the largest nucleus fits in any direction
 _ANGLES = 24
 _BASAL, _SPINDLE, _LYMPHOCYTE = range(3)
@@ -25,7 +25,7 @@ _WALL = 44  # px from a gland's outline to its lumen: 22 µm
 
 @dataclass(frozen=True)
 class _Gland:
-    """A crypt cut across: a wobbly ring. All lengths are px of the full resolution."""
+    """A crypt in cross-section: an irregular ring. All lengths are px of the full resolution."""
 
     x: float
     y: float
@@ -40,7 +40,7 @@ class _Gland:
 
 @dataclass
 class _Ground:
-    """What lies under the nuclei, at half the resolution."""
+    """The tissue under the nuclei, at half the resolution."""
 
     inside: Field  # above 0 in tissue, rising inwards
     sag: Field  # how far fibres are bent down here, px of this plane
@@ -100,7 +100,7 @@ def _weave_fibres(rng: np.random.Generator, sag: Field, depth: Field) -> tuple[F
 
 
 def _place_glands(rng: np.random.Generator, ground: _Ground) -> list[_Gland]:
-    """Scatter glands over the mucosa wherever one still fits, as crowded as tissue has them."""
+    """Scatter glands over the mucosa wherever one still fits, as dense as in real tissue."""
     glands: list[_Gland] = []
     height, width = ground.inside.shape
     for x, y, size in rng.random((6000, 3)):
@@ -116,7 +116,7 @@ def _place_glands(rng: np.random.Generator, ground: _Ground) -> list[_Gland]:
 
 
 def _paint_wall(rng: np.random.Generator, ground: _Ground, gland: _Gland) -> None:
-    """Paint a gland's ring of cells around its empty lumen, with the pale goblets in between."""
+    """Paint a gland's ring of cells around its empty lumen, with pale goblet cells in between."""
     reach = int(gland.radius * 0.62) + 4
     top, left = max(int(gland.y / 2) - reach, 0), max(int(gland.x / 2) - reach, 0)
     window = np.s_[top : top + 2 * reach, left : left + 2 * reach]
@@ -138,7 +138,7 @@ def _paint_wall(rng: np.random.Generator, ground: _Ground, gland: _Gland) -> Non
 
 
 def _goblets(rng: np.random.Generator, angle: Field, within: Field, radius: float) -> Field:
-    """Return 1 in the drops of mucus, which sit between the nuclei and the lumen; 0 elsewhere."""
+    """Return 1 in the drops of mucus, which are between the nuclei and the lumen; 0 elsewhere."""
     count = int(radius / 4)
     turn = angle * count / (2 * np.pi) + 0.5 * count
     cell = turn.astype(np.int32) % count
@@ -151,7 +151,9 @@ def _goblets(rng: np.random.Generator, angle: Field, within: Field, radius: floa
 
 def _enlarge(plane: Field, size: tuple[int, int]) -> Amounts:
     amounts = Image.fromarray(np.clip(plane, 0, 255).astype(np.uint8))
-    smooth = amounts.filter(ImageFilter.GaussianBlur(0.9))  # fibres are bent in whole rows: no steps may show
+    smooth = amounts.filter(
+        ImageFilter.GaussianBlur(0.9)
+    )  # fibres are bent in whole rows: blurring hides the steps
     return np.array(smooth.resize(size, Image.Resampling.BILINEAR))
 
 
@@ -166,7 +168,7 @@ def _nucleus_stamps(rng: np.random.Generator) -> Stamps:
 
 
 def _nucleus(rng: np.random.Generator, long: float, short: float, dark: float, angle: float) -> Amounts:
-    """Return a nucleus: a dark rim, clumped chromatin, now and then a nucleolus."""
+    """Return a nucleus: a dark rim, clumped chromatin, sometimes a nucleolus."""
     y, x = np.mgrid[-_STAMP : _STAMP + 1, -_STAMP : _STAMP + 1].astype(np.float32)
     along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
     long, short = np.array((long, short)) * rng.uniform(0.86, 1.14, 2)
@@ -186,27 +188,31 @@ def _paint_basal_nuclei(
     distances = gland.outline(angles) - rng.uniform(10, 17, count)
     for angle, distance in zip(angles, distances, strict=True):
         stamp = stamps[_BASAL][int(angle / np.pi * _ANGLES + 0.5) % _ANGLES][rng.integers(4)]
-        _press(haematoxylin, stamp, gland.x + distance * np.cos(angle), gland.y + distance * np.sin(angle))
+        _stamp_nucleus(
+            haematoxylin, stamp, gland.x + distance * np.cos(angle), gland.y + distance * np.sin(angle)
+        )
 
 
 def _paint_stroma_nuclei(
     rng: np.random.Generator, haematoxylin: Amounts, ground: _Ground, stamps: Stamps
 ) -> None:
-    """Scatter fibroblasts and muscle cells along the fibres, and lymphocytes in crowds among the glands."""
+    """Scatter fibroblasts and muscle cells along the fibres, and lymphocytes in groups among the glands."""
     shape = ground.stroma.shape
     crowd = np.clip(0.22 + 0.55 * _noise(rng, shape, 90, 90), 0.04, 1) * (ground.depth < 0.64)
     slope = -np.gradient(ground.sag, axis=1)
     y, x = (plane.ravel() for plane in np.mgrid[5 : shape[0] - 5 : 7, 5 : shape[1] - 5 : 7])
     y, x = y + rng.integers(-3, 4, y.size), x + rng.integers(-3, 4, x.size)
     choice, variant = rng.random(y.size), rng.integers(4, size=y.size)
-    round_ones = choice < crowd[y, x]
+    is_round = choice < crowd[y, x]
     along = np.arctan(slope[y, x]) / np.pi * _ANGLES + rng.normal(0, 0.8, y.size)
-    for at in np.flatnonzero(ground.stroma[y, x] & (round_ones | (choice > 0.88))):
-        kind = _LYMPHOCYTE if round_ones[at] else _SPINDLE
-        _press(haematoxylin, stamps[kind][round(along[at]) % _ANGLES][variant[at]], 2 * x[at], 2 * y[at])
+    for at in np.flatnonzero(ground.stroma[y, x] & (is_round | (choice > 0.88))):
+        kind = _LYMPHOCYTE if is_round[at] else _SPINDLE
+        _stamp_nucleus(
+            haematoxylin, stamps[kind][round(along[at]) % _ANGLES][variant[at]], 2 * x[at], 2 * y[at]
+        )
 
 
-def _press(haematoxylin: Amounts, stamp: Amounts, x: float, y: float) -> None:
+def _stamp_nucleus(haematoxylin: Amounts, stamp: Amounts, x: float, y: float) -> None:
     top, left = int(y) - _STAMP, int(x) - _STAMP
     window = haematoxylin[max(top, 0) : top + stamp.shape[0], max(left, 0) : left + stamp.shape[1]]
     if window.shape == stamp.shape:  # the slide's edge is bare glass: a nucleus there can be left out
@@ -214,7 +220,7 @@ def _press(haematoxylin: Amounts, stamp: Amounts, x: float, y: float) -> None:
 
 
 def _develop(rng: np.random.Generator, eosin: Amounts, haematoxylin: Amounts) -> NDArray[np.uint8]:
-    """Turn stains into colour as light does: Beer and Lambert's law, looked up by both amounts."""
+    """Convert stains to colour by the Beer–Lambert law, with a look-up table of both amounts."""
     amount = np.arange(256)[:, None] / 255
     eosin_density, haematoxylin_density = amount * _EOSIN_DENSITY, amount * _HAEMATOXYLIN_DENSITY
     colours = np.rint(_GLASS * np.exp(-(eosin_density[:, None] + haematoxylin_density))).astype(np.uint8)

@@ -1,1 +1,1 @@
-"""The standalone server: HTTP, tiles on the event loop, worker processes, job threads."""
+"""Serve slides from one machine: HTTP, tiles on the event loop, worker processes, job threads."""

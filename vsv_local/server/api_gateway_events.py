@@ -1,4 +1,4 @@
-"""HTTP requests as the events that API Gateway would make of them, and its answers back.
+"""Convert HTTP requests to the events that API Gateway would send, and handlers' results back to answers.
 
 Source: "Working with AWS Lambda proxy integrations for HTTP APIs", payload format 2.0.
 """
@@ -15,7 +15,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 def http_event(
     method: str, path: str, query: str, headers: Headers, body: bytes = b"", request_id: str = "local"
 ) -> dict[str, Any]:
-    """Make an event; ``path`` and ``query`` are as they stood in the request line."""
+    """Return a request's event; ``path`` and ``query`` are as in the request line."""
     names: dict[str, str] = {}
     for key, value in headers:
         name, text = key.decode("latin-1").lower(), value.decode("latin-1")
@@ -43,11 +43,11 @@ def http_event(
 
 
 def _parameters(query: str) -> dict[str, str]:
-    """Join the values of a repeated key with commas, as API Gateway does."""
-    found: dict[str, str] = {}
+    """Return the query's parameters; the values of a repeated key are joined with commas, as by API Gateway."""
+    parameters: dict[str, str] = {}
     for key, value in parse_qsl(query, keep_blank_values=True, max_num_fields=50):
-        found[key] = f"{found[key]},{value}" if key in found else value
-    return found
+        parameters[key] = f"{parameters[key]},{value}" if key in parameters else value
+    return parameters
 
 
 def _body(body: bytes) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def _body(body: bytes) -> dict[str, Any]:
 
 
 def http_answer(result: Mapping[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """Give the status, headers and body of a handler's result."""
+    """Return the status, headers and body of a handler's result."""
     text = result.get("body", "")
     body = base64.b64decode(text) if result.get("isBase64Encoded") else text.encode("utf-8")
     headers = [(k.encode("latin-1"), str(v).encode("latin-1")) for k, v in result.get("headers", {}).items()]

@@ -1,4 +1,4 @@
-"""The standalone server's ASGI application: requests become events, the Lambda handlers answer them."""
+"""Run the standalone server's ASGI application: requests become events, the Lambda handlers answer them."""
 
 import asyncio
 import ipaddress
@@ -13,16 +13,16 @@ from typing import Any
 
 from import_slide.handler import lambda_handler as import_slide
 from lambda_support.http import MAX_BODY_BYTES
-from serve_image.handler import PROTOCOLS
 from serve_image.handler import lambda_handler as serve_image
+from serve_image.protocols import PROTOCOLS
 from serve_label.handler import lambda_handler as serve_label
 
+from vsv_local import web_assets
 from vsv_local.graphql import endpoint as graphql
 from vsv_local.graphql.limits import MAX_BODY_BYTES as MAX_GRAPHQL_BYTES
 from vsv_local.graphql.sockets import Sockets
-from vsv_local.server import static
 from vsv_local.server.api_gateway_events import http_answer, http_event
-from vsv_local.server.json_api import lambda_handler as lists
+from vsv_local.server.json_api import lambda_handler as json_lists
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 HANDLER_THREADS = 8
 _IMAGE_PREFIXES = tuple(PROTOCOLS)
 BODY_SECONDS = 10
-MAX_HOST = 300  # a name has at most 253 characters, then comes the port
+MAX_HOST = 300  # a name of at most 253 characters, and the port
 _PREFLIGHT: Answer = (
     204,
     [(b"access-control-allow-origin", b"*"), (b"access-control-allow-methods", b"GET, HEAD")],
@@ -48,14 +48,14 @@ _LOOPBACK_NAMES = {"localhost", "localhost.localdomain"}
 class App:
     """Routes requests as the HTTP API of the stack does, and serves the page.
 
-    ``hosts`` are further names under which it may be addressed: any other Host header is refused, so that no web
-    page can reach a server on loopback by pointing its own name there.
+    ``hosts`` are further names under which clients may address this server: any other Host header is refused, so that
+    no web page can reach a server on loopback by pointing its own name there.
     """
 
     def __init__(self, hosts: Iterable[str] = ()) -> None:
         names = _LOOPBACK_NAMES | {host.lower() for host in hosts}
         # A browser sends the same name with each of a thousand tiles.
-        self.answers_to = lru_cache(maxsize=256)(partial(_answers_to, frozenset(names)))
+        self.is_own_host = lru_cache(maxsize=256)(partial(_is_own_host, frozenset(names)))
         self._threads = ThreadPoolExecutor(HANDLER_THREADS, "handler")
         self._sockets = Sockets(self._threads)
 
@@ -75,7 +75,7 @@ class App:
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        if not self.answers_to(host_of(scope["headers"])):
+        if not self.is_own_host(host_of(scope["headers"])):
             return _plain(421, "this server does not answer to that host name")
         path = scope["path"]
         handler = _handler(path)
@@ -83,9 +83,9 @@ class App:
             return _page_file(scope["method"], path)
         if handler is serve_image and scope["method"] == "OPTIONS":
             return _PREFLIGHT
-        return await self._handled(handler, scope, receive)
+        return await self._call_handler(handler, scope, receive)
 
-    async def _handled(self, handler: Handler, scope: Scope, receive: Receive) -> Answer:
+    async def _call_handler(self, handler: Handler, scope: Scope, receive: Receive) -> Answer:
         body = await _body(receive)
         if body is None:
             return _plain(413, f"the body must be under {MAX_BODY_BYTES} bytes")
@@ -99,7 +99,7 @@ class App:
         return http_answer(await loop.run_in_executor(self._threads, handler, event, _Context(event)))
 
     async def _graphql(self, scope: Scope, receive: Receive) -> Answer:
-        if not self.answers_to(host_of(scope["headers"])):
+        if not self.is_own_host(host_of(scope["headers"])):
             return _plain(421, "this server does not answer to that host name")
         if scope["method"] != "POST":
             return _plain(405, "GraphQL is asked with POST")
@@ -109,14 +109,14 @@ class App:
         return _json(*await graphql.answer(scope["headers"], body, self._threads))
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == graphql.PATH and self.answers_to(host_of(scope["headers"])):
+        if scope["path"] == graphql.PATH and self.is_own_host(host_of(scope["headers"])):
             await self._sockets.accept(scope, receive, send)
         else:
             await send({"type": "websocket.close"})
 
 
-def _answers_to(names: Set[str], host: bytes) -> bool:
-    """Tell whether a Host header names this server."""
+def _is_own_host(names: Set[str], host: bytes) -> bool:
+    """Return whether a Host header names this server."""
     text = host.decode("latin-1")
     name = text.rsplit(":", 1)[0] if not text.endswith("]") else text
     if name.lower() in names:
@@ -125,11 +125,11 @@ def _answers_to(names: Set[str], host: bytes) -> bool:
         ipaddress.ip_address(name.strip("[]"))
     except ValueError:
         return False
-    return True  # an address cannot be pointed elsewhere
+    return True  # unlike a name, an address cannot be pointed elsewhere
 
 
 class _Context:
-    """What handlers read of Lambda's context."""
+    """The part of Lambda's context that handlers read."""
 
     def __init__(self, event: dict[str, Any]) -> None:
         self.aws_request_id = event["requestContext"]["requestId"]
@@ -141,34 +141,34 @@ def _handler(path: str) -> Handler | None:
     if path.startswith(_IMAGE_PREFIXES):
         return serve_image
     if path in {"/slides", "/imports"} or path.startswith("/slides/"):
-        return lists
+        return json_lists
     return _post_only(import_slide) if path == "/ImportSlide" else None
 
 
 def is_image(path: str) -> bool:
-    """Tell whether the tile function answers here: labels and macros look alike, and are another's."""
+    """Return whether the tile function answers this path: labels and macros have another function."""
     return _handler(path) is serve_image
 
 
 def _as_local_user(handler: Handler) -> Handler:
-    """Let the local user ask, as somebody whom the HTTP API's authoriser has let in."""
+    """Return the handler with the local user as the caller, as if the HTTP API's authoriser had accepted a token."""
 
-    def ask(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    def call(event: dict[str, Any], context: Any) -> dict[str, Any]:
         event["requestContext"]["authorizer"] = graphql.LOCAL_USER.authorizer()
         return handler(event, context)
 
-    return ask
+    return call
 
 
 def _post_only(handler: Handler) -> Handler:
-    """Refuse other methods, as the HTTP API's route does."""
+    """Return the handler with 405 for other methods than POST, as the HTTP API's route answers."""
 
-    def post(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    def call(event: dict[str, Any], context: Any) -> dict[str, Any]:
         if event["requestContext"]["http"]["method"] != "POST":
             return {"statusCode": 405, "headers": {"allow": "POST"}, "body": ""}
         return handler(event, context)
 
-    return post
+    return call
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
@@ -179,8 +179,8 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             return
 
 
-async def _body(receive: Receive, most: int = MAX_BODY_BYTES) -> bytes | None:
-    """Give the request's body, or None where it is too long or too slow."""
+async def _body(receive: Receive, max_bytes: int = MAX_BODY_BYTES) -> bytes | None:
+    """Return the request's body, or None where it is too long or too slow."""
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
@@ -189,7 +189,7 @@ async def _body(receive: Receive, most: int = MAX_BODY_BYTES) -> bytes | None:
                 if message["type"] == "http.disconnect":
                     return None
                 body.extend(message.get("body", b""))
-                if len(body) > most:
+                if len(body) > max_bytes:
                     return None
                 if not message.get("more_body"):
                     return bytes(body)
@@ -198,7 +198,7 @@ async def _body(receive: Receive, most: int = MAX_BODY_BYTES) -> bytes | None:
 
 
 def host_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Give the Host header, empty without one; what is too long to be a name is cut, so that it is none."""
+    """Return the Host header, empty without one; a value too long for a name is cut, which makes it invalid."""
     for name, value in headers:
         if name == b"host":
             return value[:MAX_HOST]
@@ -208,15 +208,13 @@ def host_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 def _page_file(method: str, path: str) -> Answer:
     if method not in {"GET", "HEAD"}:
         return _plain(405, "only GET is answered here")
-    if (
-        path == static.CONFIG
-    ):  # on this machine nobody logs in; an error would stand in every browser's console
+    if path == web_assets.CONFIG:  # no log-in on this machine; an error would show in every browser's console
         return 204, [], b""
-    found = static.find(path)
-    if found is None:
+    file = web_assets.find(path)
+    if file is None:
         return _plain(404, "there is nothing at this address")
-    headers = {**static.SECURITY_HEADERS, "content-type": static.content_type(found)}
-    body = found.read_bytes()
+    headers = {**web_assets.SECURITY_HEADERS, "content-type": web_assets.content_type(file)}
+    body = file.read_bytes()
     return 200, _pairs(headers, body), body
 
 

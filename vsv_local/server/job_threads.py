@@ -1,4 +1,4 @@
-"""The standalone server's jobs, on threads of the main process: one for files, one for sending, which may hang."""
+"""Run the standalone server's jobs on threads of the main process: one for files, one for sending, which may hang."""
 
 import logging
 import time
@@ -12,35 +12,35 @@ from vsv.records.models import JobKind
 from vsv.services import Services
 from vsv.workflow.job_queue import OF_FILES
 
-from vsv_local.backup.restored_marker import HARMLESS, rests
+from vsv_local.backup.restored_marker import ALLOWED_JOBS, is_paused
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 DAY_SECONDS = 24 * 3600.0
-# A step under way may be copying gigabytes: it can be killed and is run again, so nobody waits long for it.
+# A step under way may be copying gigabytes: a killed step is run again, so stopping need not wait for its end.
 STOP_SECONDS = 3.0
 
 
 class JobWorker:
-    """Runs what is due until it is stopped; in a data folder that rests only what changes nothing elsewhere."""
+    """Runs due jobs until it is stopped; in a paused data folder only jobs that change nothing elsewhere."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._stopping = Event()
-        self._looked = -DAY_SECONDS
+        self._last_daily_look = -DAY_SECONDS
         self._threads = [
             Thread(target=self._loop, args=(self._work_on_files,), name="jobs", daemon=True),
             Thread(target=self._loop, args=(self._send,), name="sending", daemon=True),
         ]
 
     def start(self) -> None:
-        """Begin."""
+        """Start the threads."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """Begin no more, and wait a little for what is under way."""
+        """Start no more jobs, and wait briefly for those under way."""
         self._stopping.set()
         for thread in self._threads:
             thread.join(STOP_SECONDS)
@@ -53,21 +53,21 @@ class JobWorker:
                 log.warning("jobs wait: %s", error)
             except Exception:
                 log.exception("a look at the jobs failed; going on")
-            self._stopping.wait(LOOK_SECONDS)
+            self._stopping.wait(POLL_SECONDS)
 
     def _work_on_files(self) -> None:
-        if rests(self._services.files.root):
-            self._run(HARMLESS)
+        if is_paused(self._services.files.root):
+            self._run(ALLOWED_JOBS)
             return
-        # By a clock that does not jump: how long a slide has waited is counted from one look to the next.
-        if time.monotonic() - self._looked >= DAY_SECONDS:
-            self._looked = time.monotonic()
+        # A monotonic clock: a slide's waiting time is counted from one daily look to the next.
+        if time.monotonic() - self._last_daily_look >= DAY_SECONDS:
+            self._last_daily_look = time.monotonic()
             for job in daily_schedule.look(self._services):
                 log.info("%s: %s", job.job_id, (job.detail or {}).get("because", ""))
         self._run(OF_FILES)
 
     def _send(self) -> None:
-        if self._services.settings.sending and not rests(self._services.files.root):
+        if self._services.settings.sending and not is_paused(self._services.files.root):
             self._run([JobKind.SEND])
 
     def _run(self, kinds: Iterable[JobKind]) -> None:

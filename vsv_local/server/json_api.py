@@ -1,6 +1,6 @@
-"""Slides and imports as plain JSON, read only.
+"""Serve slides and imports as plain JSON, read only.
 
-For scripts on this machine that want no GraphQL; the page and everybody else read through that.
+For scripts on this machine that do without GraphQL; the page and all other clients use GraphQL.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from vsv.records.models import ImportRecord, ImportState, Status
 from vsv.runtime import current
 from vsv.services import Services
 
-# What a list shows; tags can be long and a source is a path of this machine.
+# Left out of answers: tags can be long and a source is a path of this machine.
 _HIDDEN = {"Tags", "Source", "SourceModified", "RunID", "Checksum"}
 
 
@@ -35,7 +35,7 @@ def _list(request: Request) -> Response:
 
 
 def _unfinished(services: Services, limit: int) -> list[ImportRecord]:
-    """Give the imports that somebody may wait for or worry about; finished ones are in the list of slides."""
+    """Return the imports that are under way or failed; finished ones are in the list of slides."""
     states = (ImportState.FAILED, ImportState.IMPORTING, ImportState.TRANSFERRING)
     return [run for state in states for run in services.imports.by_state(state, limit).items][:limit]
 

@@ -1,4 +1,4 @@
-"""The standalone server: watches folders, imports what appears, serves slides to browsers."""
+"""Run the standalone server: watch folders, import new slides, serve slides to browsers."""
 
 import json
 import logging
@@ -14,10 +14,10 @@ from vsv.barcodes.reader import libdmtx_missing
 from vsv.errors import SettingsError
 from vsv.storage.slide_files import FOLDERS
 
-from vsv_local.backup.restored_marker import RESTS, rests
+from vsv_local import web_assets
+from vsv_local.backup.restored_marker import PAUSED, is_paused
 from vsv_local.composition import standalone
 from vsv_local.ingest.watcher import Watcher
-from vsv_local.server import static
 from vsv_local.server.api_gateway_events import http_event
 from vsv_local.server.job_threads import JobWorker
 from vsv_local.server.supervisor import Workers, check_count
@@ -30,7 +30,7 @@ BACKLOG = 1024
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the server listens, and the further names that it answers to."""
+    """The address the server listens on, and the further names that it answers to."""
 
     host: str
     port: int
@@ -38,9 +38,9 @@ class Address:
 
     @property
     def url(self) -> str:
-        """What to point a browser at."""
-        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104  shown, not bound
-        return f"http://{shown}:{self.port}/"
+        """The URL to open in a browser."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104  shown, not bound
+        return f"http://{host}:{self.port}/"
 
 
 def serve(
@@ -54,40 +54,42 @@ def serve(
 ) -> None:
     """Serve until interrupted; raises SettingsError where the address or a folder cannot be used.
 
-    ``workers`` processes serve, apart from this one; a single one is this one.
+    ``workers`` processes serve beside this one; for 1, this process serves.
     """
     check_count(workers)
-    for folder in folders:
-        if not folder.is_dir():
-            raise SettingsError(f"there is no folder {folder}")
-        if any(folder.resolve().is_relative_to((data / own).resolve()) for own in FOLDERS):
-            raise SettingsError(
-                f"{folder} is part of the data folder: watch the folder that the scanner writes to"
-            )
+    _check_folders(folders, data)
     sockets = _listen(address, workers)
     address = replace(address, port=sockets[0].getsockname()[1])
-    with ExitStack() as open_things:
+    with ExitStack() as stack:
         for listening in sockets:
-            open_things.enter_context(listening)
-        services, intake = open_things.enter_context(standalone(data, folders, in_place=in_place))
+            stack.enter_context(listening)
+        services, import_runner = stack.enter_context(standalone(data, folders, in_place=in_place))
         services.files.sweep()
-        watcher = Watcher(folders, post, intake.resume)
-        watcher.start()
-        open_things.callback(watcher.stop)
-        job_worker = JobWorker(services)
-        job_worker.start()
-        open_things.callback(job_worker.stop)
+        for background in (Watcher(folders, post, import_runner.resume), JobWorker(services)):
+            background.start()
+            stack.callback(background.stop)
         _greet(address, data, folders, in_place, say)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         if workers == 1:
             _run(address, sockets[0])
         else:
             names = [address.host, *address.names]
-            _watch_workers(Workers(sockets, data, folders, names, intake.take_up))
+            _watch_workers(Workers(sockets, data, folders, names, import_runner.resume_file))
+
+
+def _check_folders(folders: Sequence[Path], data: Path) -> None:
+    """Raise SettingsError for a folder that is missing, or where the data folder has files of its own."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise SettingsError(f"there is no folder {folder}")
+        if any(folder.resolve().is_relative_to((data / name).resolve()) for name in FOLDERS):
+            raise SettingsError(
+                f"{folder} is part of the data folder: watch the folder that the scanner writes to"
+            )
 
 
 def post(filename: str, size: int) -> bool:
-    """Post a file as the scanner does; tell whether the answer is final."""
+    """Post a file as the scanner does; return whether the answer is final."""
     body = json.dumps({"filename": filename, "size": size}).encode()
     result = import_slide(http_event("POST", "/ImportSlide", "", (), body), None)
     if result["statusCode"] >= 400 and result["statusCode"] != 422:
@@ -96,13 +98,13 @@ def post(filename: str, size: int) -> bool:
 
 
 def _listen(address: Address, count: int) -> list[socket.socket]:
-    """Bind before anything is promised: a taken port must not be found out after the greeting."""
-    only = _bound(address)
+    """Return listening sockets, bound before the greeting, so that a taken port is reported first."""
+    first = _bound(address)
     if count == 1:
-        return [only]
-    # It has shown that nobody else is there: sockets that share a port would not notice.
-    address = replace(address, port=only.getsockname()[1])
-    only.close()
+        return [first]
+    # The first socket has shown that the port is free: sockets that share a port would not notice another program.
+    address = replace(address, port=first.getsockname()[1])
+    first.close()
     return [_bound(address, shared=True) for _ in range(count)]
 
 
@@ -115,7 +117,7 @@ def _bound(address: Address, *, shared: bool = False) -> socket.socket:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listening.bind((address.host, address.port))
         if shared:
-            listening.listen(BACKLOG)  # who comes before its worker is there waits
+            listening.listen(BACKLOG)  # connections wait here until the worker has started
     except OSError as error:
         listening.close()
         raise SettingsError(
@@ -132,9 +134,9 @@ def _greet(
     for folder in folders:
         say(f"Slides are {how} {folder}")
     say(f"Data folder: {data}")
-    if rests(data):
-        say(f"It {RESTS}")
-    if not static.libraries_installed():
+    if is_paused(data):
+        say(f"It {PAUSED}")
+    if not web_assets.libraries_installed():
         say(
             "The page's libraries are not installed: the list works, viewing does not."
             " Run scripts/web once (needs npm)."
@@ -145,7 +147,7 @@ def _greet(
 
 
 def _run(address: Address, listening: socket.socket) -> None:
-    # uvicorn raises the signal again when it has stopped: either ends the block in order.
+    # uvicorn raises the signal again when it has stopped: the block ends in order either way.
     with suppress(KeyboardInterrupt):
         make_server((address.host, *address.names)).run(sockets=[listening])
 

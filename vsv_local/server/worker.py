@@ -1,6 +1,7 @@
-"""A process that serves a part of the connections: started by ``workers.py``, ended when that lets go of it.
+"""Serve a part of the connections in a process of its own: ``supervisor.py`` starts it, and closes its lifeline.
 
-It has the installation's folder and records as every process may; imports that it is asked for it hands over.
+The process uses the installation's folder and records as every process may; imports that it receives are handed over
+to the main process.
 """
 
 import json
@@ -22,38 +23,38 @@ log = logging.getLogger(__name__)
 
 
 def main(text: str) -> None:
-    """Serve until the main process lets go of the lifeline, as it does in dying, too; ``text`` is from there."""
+    """Serve until the main process closes the lifeline, also by dying; ``text`` holds the process's arguments."""
     logging.basicConfig(format="%(levelname)s %(message)s", level=log_level("INFO"))
-    told = json.loads(text)
-    folders = [Path(folder) for folder in told["folders"]]
+    arguments = json.loads(text)
+    folders = [Path(folder) for folder in arguments["folders"]]
     with (
-        socket.socket(fileno=told["socket"]) as listening,
-        worker_installation(Path(told["data"]), folders, _handing_over(told["handover"])),
+        socket.socket(fileno=arguments["socket"]) as listening,
+        worker_installation(Path(arguments["data"]), folders, _handoff_to(arguments["handoff"])),
     ):
-        server = make_server(tuple(told["names"]), told["connections"])
-        Thread(target=_end_with, args=(told["lifeline"], server), daemon=True).start()
+        server = make_server(tuple(arguments["names"]), arguments["connections"])
+        Thread(target=_stop_with, args=(arguments["lifeline"], server), daemon=True).start()
         server.run(sockets=[listening])
     logging.shutdown()
     os._exit(
         0
-    )  # all is closed: taking the interpreter apart would cost time, and noise of libraries' own making
+    )  # everything is closed: a full interpreter exit would take time, and libraries would log at it
 
 
-def _handing_over(handover: int) -> Callable[[str], None]:
-    os.set_blocking(handover, False)
+def _handoff_to(pipe: int) -> Callable[[str], None]:
+    os.set_blocking(pipe, False)
 
     def hand_over(filename: str) -> None:
-        """Tell the main process that an import of that file waits; a name is shorter than what is written whole."""
+        """Write the filename of a waiting import to the main process; the pipe takes such a short line whole."""
         try:
-            os.write(handover, f"{filename}\n".encode())
+            os.write(pipe, f"{filename}\n".encode())
         except OSError:
             log.info("%s waits: it is taken up within a minute", filename)
 
     return hand_over
 
 
-def _end_with(lifeline: int, server: uvicorn.Server) -> None:
-    """Wait for the lifeline's end, then stop: in order, or hard where something hangs."""
+def _stop_with(lifeline: int, server: uvicorn.Server) -> None:
+    """Wait for the lifeline's end, then stop the server in order, or by force where something hangs."""
     os.read(lifeline, 1)
     server.should_exit = True
     time.sleep(GRACE_SECONDS + 2)

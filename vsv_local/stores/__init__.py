@@ -1,1 +1,1 @@
-"""Records in SQLite."""
+"""Store records in SQLite."""

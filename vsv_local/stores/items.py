@@ -1,4 +1,4 @@
-"""Records as JSON items in SQLite: found by key, changed, listed in pages."""
+"""Store records as JSON items in SQLite: find them by key, change them, list them in pages."""
 
 import json
 import sqlite3
@@ -14,9 +14,9 @@ R = TypeVar("R", bound=Storable)
 
 
 class Order(NamedTuple, Generic[R]):
-    """An order to list in: a name for its tokens, and SQL that gives the item, then the key to go on after.
+    """An order of a list: a name for its tokens, and SQL that selects the item, then the key to continue after.
 
-    The SQL's parameters are what is looked up, if anything, then that key, then how many rows.
+    The SQL's parameters are the value looked up, if there is one, then that key, then the number of rows.
     """
 
     kind: type[R]
@@ -26,7 +26,7 @@ class Order(NamedTuple, Generic[R]):
 
 
 def find(connection: sqlite3.Connection, sql: str, key: str) -> Item | None:
-    """Give the item under a key, or None."""
+    """Return the item under a key, or None."""
     if not is_key(key):
         return None
     row = connection.execute(sql, (key,)).fetchone()
@@ -35,27 +35,27 @@ def find(connection: sqlite3.Connection, sql: str, key: str) -> Item | None:
 
 
 def changed(item: Item, fields: Item) -> Item:
-    """Give the item with some fields changed; None removes one."""
+    """Return the item with some fields changed; None removes a field."""
     return {name: value for name, value in (item | fields).items() if value is not None}
 
 
 def to_json(item: Item) -> str:
-    """Give an item as it is written."""
+    """Return an item as JSON text for storage."""
     return json.dumps(item, ensure_ascii=False, separators=(",", ":"))
 
 
 def page(
-    database: Database, order: Order[R], wanted: tuple[str, ...], limit: int, token: str | None
+    database: Database, order: Order[R], lookup: tuple[str, ...], limit: int, token: str | None
 ) -> Page[R]:
-    """Give a page of the rows in an order, after what the token says."""
+    """Return a page of the rows in an order, starting after the token's key."""
     limit = check_limit(limit)
-    query = (order.name, *wanted)
-    # No key is empty, so empty ones lie before the first row.
+    query = (order.name, *lookup)
+    # No key is empty, so empty keys sort before the first row.
     after = decode_token(token, query, order.key_parts) or ("",) * order.key_parts
-    if not all(map(is_key, wanted)):
+    if not all(map(is_key, lookup)):
         return Page(())
     with database.reading() as connection:
-        # One row more than asked for tells whether there is a next page.
-        rows = connection.execute(order.sql, (*wanted, *after, limit + 1)).fetchall()
+        # One row more than the limit shows whether there is a next page.
+        rows = connection.execute(order.sql, (*lookup, *after, limit + 1)).fetchall()
     items = tuple(order.kind.from_item(json.loads(row[0])) for row in rows[:limit])
     return Page(items, encode_token(query, rows[limit - 1][1:]) if len(rows) > limit else None)

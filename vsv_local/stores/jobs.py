@@ -1,4 +1,4 @@
-"""Job records in SQLite; ``sqlite.py`` says what holds for all of them."""
+"""Store job records in SQLite; ``sqlite_records.py`` says what holds for all records."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class SqliteJobStore:
         self._database = database
 
     def get(self, image_id: str, kind: JobKind) -> JobRecord | None:
-        """Give the latest job of this kind for this slide, or None."""
+        """Return the latest job of this kind for this slide, or None."""
         with self._database.reading() as connection:
             item = find(connection, _JOB, job_id(image_id, kind))
         return None if item is None else JobRecord.from_item(item)
@@ -39,14 +39,14 @@ class SqliteJobStore:
         item = new_item(record)
         with self._database.writing() as connection:
             stored = find(connection, _JOB, record.job_id)
-            if stored == item:  # this very request, told twice
+            if stored == item:  # the same request, repeated
                 return
             if (stored["RunID"] if stored else None) != replaces:
                 raise AlreadyExistsError("This was requested in the meantime: check its progress.")
             _write(connection, item)
 
     def advance(self, job: JobRecord, changes: Mapping[str, Any]) -> JobRecord:
-        """Change some attributes of this very request; raises VersionConflictError if another has its place."""
+        """Change attributes of exactly this request; raises VersionConflictError if another has replaced it."""
         fields = job_changes(changes)
         with self._database.writing() as connection:
             item = find(connection, _JOB, job.job_id)
@@ -57,7 +57,7 @@ class SqliteJobStore:
         return JobRecord.from_item(item)
 
     def by_state(self, state: JobState, limit: int = 20, token: str | None = None) -> Page[JobRecord]:
-        """Give a page of the jobs in this state, by NextAt."""
+        """Return a page of the jobs in this state, by NextAt."""
         return page(self._database, _BY_STATE, (str(state),), limit, token)
 
 

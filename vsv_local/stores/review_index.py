@@ -1,7 +1,7 @@
-"""The review index and the feed of changes in SQLite; ``vsv.records.review_index`` says what the rows mean.
+"""Store the review index and the feed of changes in SQLite; ``vsv.records.review_index`` defines the rows.
 
-The feed numbers every change of every record, whichever process made it; readers go on where they were. Only its
-end is kept: who was away for longer reads the records anew.
+The feed numbers every change of every record, whichever process made the change; readers resume at their last number.
+Only the feed's end is stored: a reader that was away for longer reads the records again.
 """
 
 import json
@@ -14,55 +14,55 @@ from vsv.records.review_queries import Span
 FEED_LENGTH = 10_000
 
 _COLUMNS = "SELECT place, item, count FROM review WHERE set_name = ?"
-# One bound at each end: with a second one SQLite would start at the wrong one, and read its way through the set.
+# One bound at each end: with two at one end SQLite would start at the wrong bound, and scan through the set.
 _FORWARDS = f"{_COLUMNS} AND place >= ? AND place <= ? ORDER BY place LIMIT ?"
 _FORWARDS_AFTER = f"{_COLUMNS} AND place > ? AND place <= ? ORDER BY place LIMIT ?"
 _BACKWARDS = f"{_COLUMNS} AND place >= ? AND place <= ? ORDER BY place DESC LIMIT ?"
 _BACKWARDS_AFTER = f"{_COLUMNS} AND place >= ? AND place < ? ORDER BY place DESC LIMIT ?"
 
 
-def apply(connection: sqlite3.Connection, done: Writes) -> None:
-    """Write what a change does to the index, in the caller's transaction."""
-    connection.executemany("DELETE FROM review WHERE set_name = ? AND place = ?", done.delete)
+def apply(connection: sqlite3.Connection, changes: Writes) -> None:
+    """Write a change to the index, in the caller's transaction."""
+    connection.executemany("DELETE FROM review WHERE set_name = ? AND place = ?", changes.delete)
     connection.executemany(
         "REPLACE INTO review (set_name, place, item) VALUES (?, ?, ?)",
-        [(*row, _json(item)) for row, item in done.put.items()],
+        [(*row, _json(item)) for row, item in changes.put.items()],
     )
     connection.executemany(
         "INSERT INTO review (set_name, place, count) VALUES (?, ?, ?) "
         "ON CONFLICT DO UPDATE SET count = count + excluded.count",
-        [(*row, count) for row, count in done.add.items()],
+        [(*row, count) for row, count in changes.add.items()],
     )
 
 
 def rows(
     connection: sqlite3.Connection, set_name: str, span: Span, after: str | None, limit: int
 ) -> list[tuple[str, Item]]:
-    """Give rows of a set within a span, after a place."""
+    """Return rows of a set within a span, after a place."""
     low, high = span.low, span.high
     if span.newest:
         sql, high = (_BACKWARDS, high) if after is None else (_BACKWARDS_AFTER, after)
     else:
         sql, low = (_FORWARDS, low) if after is None else (_FORWARDS_AFTER, after)
-    found = connection.execute(sql, (set_name, low, high, limit))
-    return [(place, _item(item, count)) for place, item, count in found]
+    selected = connection.execute(sql, (set_name, low, high, limit))
+    return [(place, _item(item, count)) for place, item, count in selected]
 
 
 def announce(connection: sqlite3.Connection, kind: str, key: str) -> None:
-    """Give a change its number for those who follow the feed, in the caller's transaction."""
+    """Add a numbered change to the feed, in the caller's transaction."""
     cursor = connection.execute("INSERT INTO feed (kind, key) VALUES (?, ?)", (kind, key))
     connection.execute("DELETE FROM feed WHERE seq <= ?", ((cursor.lastrowid or 0) - FEED_LENGTH,))
 
 
 def changes_since(connection: sqlite3.Connection, seq: int | None) -> tuple[int, list[tuple[str, str]]]:
-    """Give the newest number and what changed after ``seq`` (None: nothing, begin now), each kind and key."""
+    """Return the newest number and the kind and key of each record changed after ``seq``; of none for None."""
     if seq is None:
         (newest,) = connection.execute("SELECT coalesce(max(seq), 0) FROM feed").fetchone()
         return newest, []
-    found = connection.execute(
+    changes = connection.execute(
         "SELECT seq, kind, key FROM feed WHERE seq > ? ORDER BY seq", (seq,)
     ).fetchall()
-    return (found[-1][0] if found else seq), list(dict.fromkeys((kind, key) for _, kind, key in found))
+    return (changes[-1][0] if changes else seq), list(dict.fromkeys((kind, key) for _, kind, key in changes))
 
 
 def index_stored_slides(connection: sqlite3.Connection) -> None:
@@ -76,5 +76,5 @@ def _json(item: Item) -> str | None:
 
 
 def _item(item: str | None, count: int | None) -> Item:
-    found: Item = json.loads(item) if item else {}
-    return found if count is None else found | {"Count": count}
+    content: Item = json.loads(item) if item else {}
+    return content if count is None else content | {"Count": count}

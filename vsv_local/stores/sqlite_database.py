@@ -1,4 +1,4 @@
-"""The standalone server's SQLite file: its schema, its few connections, its errors in plain words."""
+"""Open the standalone server's SQLite file: its schema, its few connections, its errors in plain words."""
 
 import sqlite3
 import threading
@@ -11,12 +11,13 @@ from vsv.errors import SettingsError, UnavailableError
 
 from vsv_local.stores.review_index import index_stored_slides
 
+DATABASE_NAME = "records.sqlite"  # in the data folder
 MAX_CONNECTIONS = 8
-# How long to wait for another process's write, or for a free connection. A write takes milliseconds.
+# The longest wait for another process's write, or for a free connection. A write takes milliseconds.
 BUSY_TIMEOUT_S = 10.0
 
-# One step a schema version, each a list of statements or functions. A step that was released is never edited: add
-# another. The JSON item is the record; the columns only repeat what is looked up and sorted by.
+# One step per schema version, each a list of statements or functions. A released step is never edited: add another.
+# The JSON item is the record; the columns only repeat the fields for look-ups and sorting.
 MIGRATIONS: tuple[tuple[str | Callable[[sqlite3.Connection], None], ...], ...] = (
     (
         """CREATE TABLE slides (
@@ -33,7 +34,7 @@ MIGRATIONS: tuple[tuple[str | Callable[[sqlite3.Connection], None], ...], ...] =
         """CREATE TABLE review (
             set_name TEXT NOT NULL, place TEXT NOT NULL, item TEXT, count INTEGER,
             PRIMARY KEY (set_name, place)) WITHOUT ROWID""",
-        # AUTOINCREMENT: a number is never given twice, not even after the feed's end was cut off.
+        # AUTOINCREMENT: no number is used twice, not even after old rows of the feed were deleted.
         "CREATE TABLE feed (seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL)",
         index_stored_slides,
     ),
@@ -46,9 +47,9 @@ MIGRATIONS: tuple[tuple[str | Callable[[sqlite3.Connection], None], ...], ...] =
 
 
 def open_database(path: Path) -> "Database":
-    """Open the file, make it if there is none, and bring its schema up to date.
+    """Open the file, create it if it is missing, and bring its schema up to date.
 
-    It must lie on a local disk: write-ahead logging needs memory that all its processes share. Raises
+    The file must lie on a local disk: write-ahead logging needs memory that all its processes share. Raises
     UnavailableError, and SettingsError for a file that a newer version of this program has written.
     """
     database = Database(path)
@@ -62,7 +63,7 @@ def open_database(path: Path) -> "Database":
 
 
 class Database:
-    """At most MAX_CONNECTIONS connections to one file, lent to whichever thread asks.
+    """At most MAX_CONNECTIONS connections to one file, lent to threads as they need them.
 
     Any number of threads and processes may use the file at once; an open Database must not cross a fork.
     """
@@ -70,7 +71,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
-        # Threads queue up here instead of polling SQLite's own lock, which serves no order.
+        # Threads queue up here instead of polling SQLite's own lock, which keeps no order.
         self._one_writer = threading.Lock()
         self._guard = threading.Lock()
         self._idle: list[sqlite3.Connection] = []
@@ -83,7 +84,7 @@ class Database:
         self.close()
 
     def close(self) -> None:
-        """Close all connections, those in use when they are given back; a second call does nothing."""
+        """Close all connections, those in use when they are returned; a second call does nothing."""
         with self._guard:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -96,7 +97,7 @@ class Database:
         if not self._slots.acquire(timeout=BUSY_TIMEOUT_S):
             raise UnavailableError("The record store is busy: try again in a moment.")
         try:
-            with _plain_errors():
+            with _domain_errors():
                 connection = self._take()
                 try:
                     yield connection
@@ -107,7 +108,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection in a transaction that nobody else writes in; an exception undoes it."""
+        """Lend a connection in a transaction that no other writer shares; an exception rolls the transaction back."""
         if not self._one_writer.acquire(timeout=BUSY_TIMEOUT_S):
             raise UnavailableError("The record store is busy: try again in a moment.")
         try:
@@ -126,7 +127,7 @@ class Database:
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         with self._guard:
-            # Still in a transaction: even undoing it failed, on a disk that is full or gone.
+            # Still in a transaction: even the roll-back failed, on a disk that is full or gone.
             keep = not self._closed and not connection.in_transaction
             if keep:
                 self._idle.append(connection)
@@ -137,7 +138,7 @@ class Database:
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
-        # A commit that was reported has to survive a power cut: the scanner deletes its file after it.
+        # A reported commit must survive a power cut: the scanner deletes its file afterwards.
         connection.execute("PRAGMA synchronous = FULL")
     except BaseException:
         connection.close()
@@ -146,7 +147,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    # IMMEDIATE: what is read inside is still true when the change is written.
+    # IMMEDIATE: values read inside the transaction are still current when the change is written.
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield connection
@@ -176,8 +177,8 @@ def _migrate(database: Database) -> None:
 
 
 @contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Turn SQLite's errors into ours, without the file's path; misuse of sqlite3 stays what it is."""
+def _domain_errors() -> Iterator[None]:
+    """Raise SQLite's errors as UnavailableError, without the file's path; misuse of sqlite3 is raised unchanged."""
     try:
         yield
     except (sqlite3.ProgrammingError, sqlite3.IntegrityError):
@@ -187,7 +188,7 @@ def _plain_errors() -> Iterator[None]:
 
 
 def _plain_message(error: sqlite3.DatabaseError) -> str:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest tells variants of it apart
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the higher bits distinguish variants
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return "The record store is busy: try again in a moment."
     if code == sqlite3.SQLITE_FULL:

@@ -1,7 +1,7 @@
-"""Slide and import records in SQLite, for the standalone server and the command line.
+"""Store slide and import records in SQLite, for the standalone server and the command line.
 
-A change reads the item, alters it and writes it back in one transaction; fields that this version does not
-know stay as they are. Lists are ordered by UTF-8 bytes, as DynamoDB orders its keys.
+A change reads the item, alters it and writes it back in one transaction; fields that this version does not know stay
+unchanged. Lists are ordered by UTF-8 bytes, as DynamoDB orders its keys.
 """
 
 import sqlite3
@@ -72,14 +72,14 @@ class SqliteSlideStore(ReviewLists):
         self._database = database
 
     def get(self, image_id: str) -> SlideRecord | None:
-        """Give the slide's record, or None."""
+        """Return the slide's record, or None."""
         return next(iter(self.get_many([image_id])), None)
 
     def get_many(self, image_ids: Sequence[str]) -> list[SlideRecord]:
-        """Give the records in the order asked for, repeats too, without those that do not exist."""
+        """Return the records in the requested order, repeats included, without those that do not exist."""
         with self._database.reading() as connection:
-            found = {key: find(connection, _SLIDE, key) for key in dict.fromkeys(image_ids)}
-        items = (found[image_id] for image_id in image_ids)
+            by_id = {key: find(connection, _SLIDE, key) for key in dict.fromkeys(image_ids)}
+        items = (by_id[image_id] for image_id in image_ids)
         return [SlideRecord.from_item(item) for item in items if item is not None]
 
     def put_new(self, record: SlideRecord) -> None:
@@ -93,7 +93,7 @@ class SqliteSlideStore(ReviewLists):
     def update(
         self, image_id: str, changes: Mapping[str, Any], *, by: str, expected_version: int | None = None
     ) -> SlideRecord:
-        """Change some attributes in one atomic step; see ``SlideStore.update``."""
+        """Change attributes in one atomic step; see ``SlideStore.update``."""
         fields = slide_changes(changes, by)
         with self._database.writing() as connection:
             stored = find(connection, _SLIDE, image_id)
@@ -106,7 +106,7 @@ class SqliteSlideStore(ReviewLists):
         return SlideRecord.from_item(item)
 
     def remove(self, image_id: str) -> None:
-        """Forget the slide's record; a missing one is no error."""
+        """Delete the slide's record; a missing one is no error."""
         if is_key(image_id):
             with self._database.writing() as connection:
                 stored = find(connection, _SLIDE, image_id)
@@ -114,23 +114,23 @@ class SqliteSlideStore(ReviewLists):
                 review_index.apply(connection, writes(stored, None))
 
     def list_all(self, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
-        """Give a page of all slides, by ImageID."""
+        """Return a page of all slides, by ImageID."""
         return page(self._database, _ALL_SLIDES, (), limit, token)
 
     def by_status(self, status: Status, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
-        """Give a page of the slides with this status, by SlideID; a slide without one lies at its ImageID."""
+        """Return a page of the slides with this status, by SlideID; a slide without one sorts by its ImageID."""
         return page(self._database, _SLIDES_BY_STATUS, (str(status),), limit, token)
 
     def by_case(self, case_id: str, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
-        """Give a page of a case's slides."""
+        """Return a page of a case's slides."""
         return page(self._database, _SLIDES_BY_CASE, (case_id,), limit, token)
 
     def by_filename(self, filename: str, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
-        """Give a page of the slides that were imported under this filename."""
+        """Return a page of the slides that were imported under this filename."""
         return page(self._database, _SLIDES_BY_FILENAME, (filename,), limit, token)
 
     def changes_since(self, seq: int | None) -> tuple[int, list[tuple[str, str]]]:
-        """Give what any process changed since; see ``sqlite_review.changes_since``."""
+        """Return the changes of any process after ``seq``; see ``review_index.changes_since``."""
         with self._database.reading() as connection:
             return review_index.changes_since(connection, seq)
 
@@ -146,7 +146,7 @@ class SqliteImportStore:
         self._database = database
 
     def get(self, filename: str) -> ImportRecord | None:
-        """Give the latest import under this filename, or None."""
+        """Return the latest import under this filename, or None."""
         with self._database.reading() as connection:
             item = find(connection, _IMPORT, filename)
         return None if item is None else ImportRecord.from_item(item)
@@ -156,14 +156,14 @@ class SqliteImportStore:
         item = new_item(record)
         with self._database.writing() as connection:
             stored = find(connection, _IMPORT, record.filename)
-            if stored == item:  # this very run, told twice
+            if stored == item:  # the same run, repeated
                 return
             if (stored["RunID"] if stored else None) != replaces:
                 raise AlreadyExistsError("Another import of this file was started in the meantime.")
             _write_import(connection, item)
 
     def advance(self, filename: str, run_id: str, changes: Mapping[str, Any]) -> ImportRecord:
-        """Change some attributes of this very run; raises VersionConflictError if another has its place."""
+        """Change attributes of exactly this run; raises VersionConflictError if another has replaced it."""
         fields = import_changes(changes)
         with self._database.writing() as connection:
             item = find(connection, _IMPORT, filename)
@@ -174,11 +174,11 @@ class SqliteImportStore:
         return ImportRecord.from_item(item)
 
     def list_all(self, limit: int = 20, token: str | None = None) -> Page[ImportRecord]:
-        """Give a page of all imports, by filename."""
+        """Return a page of all imports, by filename."""
         return page(self._database, _ALL_IMPORTS, (), limit, token)
 
     def by_state(self, state: ImportState, limit: int = 20, token: str | None = None) -> Page[ImportRecord]:
-        """Give a page of the imports in this state, by UpdatedAt."""
+        """Return a page of the imports in this state, by UpdatedAt."""
         return page(self._database, _IMPORTS_BY_STATE, (str(state),), limit, token)
 
 

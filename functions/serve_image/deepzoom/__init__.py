@@ -1,1 +1,1 @@
-"""Deep Zoom."""
+"""Serve Deep Zoom."""

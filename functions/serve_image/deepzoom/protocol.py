@@ -1,4 +1,4 @@
-"""Deep Zoom addresses: descriptors, tiles and thumbnails; labels and macros are another function's (serve_label).
+"""Answer Deep Zoom addresses: descriptors, tiles and thumbnails; ``serve_label`` answers labels and macros.
 
 ``/DeepZoom/{ImageID}.dzi``, ``/DeepZoom/{ImageID}_files/{level}/{col}_{row}.{format}`` and
 ``/DeepZoom/{ImageID}_files/thumbnail.jpeg``, each with optional ``?tilesize&overlap&fmt&icc&intent``;
@@ -36,8 +36,8 @@ def respond(services: Services, request: Request) -> Response:
     rest = request.path[len(PREFIX) :]
     if rest.endswith(".dzi"):
         return _descriptor(services, request, checked_image_id(rest[: -len(".dzi")]))
-    image_id, found, address = rest.partition("_files/")
-    if not found:
+    image_id, separator, address = rest.partition("_files/")
+    if not separator:
         raise InvalidTileAddressError("a Deep Zoom address is ID.dzi or ID_files/level/column_row.jpeg")
     if address in {"thumbnail.jpeg", "thumbnail.jpg"}:
         return _thumbnail(services, checked_image_id(image_id), request)
@@ -50,7 +50,7 @@ def _descriptor(services: Services, request: Request, image_id: str) -> Response
     slide, tiling = services.slide_cache.slide(image_id), _tiling(services, request)
     state = colour_state(slide, tiling.colour)
     body = tiling.grid(slide).descriptor(tiling.fmt or "jpeg", state.attributes()).encode()
-    headers = _told(caching.document_headers(services, content_etag(body)), state)
+    headers = _with_colour_state(caching.document_headers(services, content_etag(body)), state)
     return tagged(request, body, "application/xml", headers)
 
 
@@ -65,17 +65,17 @@ def _tile(
     slide, fmt = services.slide_cache.slide(image_id), tiling.fmt or fmt
     level_dz, col, row = address
     etag = _etag(slide, address, fmt, tiling)
-    kept = caching.PROVISIONAL if slide.is_provisional(level_dz) else caching.IMMUTABLE
-    headers = caching.headers(services, etag, kept)
+    lifetime = caching.PROVISIONAL if slide.is_provisional(level_dz) else caching.IMMUTABLE
+    headers = caching.image_headers(services, etag, lifetime)
     if is_unchanged(request, etag):
-        # Raises: a tile that never was is 404, whatever the client says.
+        # Raises TileNotFoundError: a tile that never existed is 404, even for a client that claims to have it.
         tiling.grid(slide).tile_box(level_dz, col, row)
         return Response(304, "", headers)
     return whole(request, render_tile(slide, level_dz, col, row, fmt, tiling), MIME_TYPES[fmt], headers)
 
 
 def _etag(slide: Slide, address: tuple[int, int, int], fmt: str, tiling: Tiling) -> str:
-    """Make a tag that changes with the slide's files and with every choice that changes the bytes."""
+    """Return an ETag that changes with the slide's files and with every parameter that changes the bytes."""
     kind = "png" if fmt == "png" else "jpeg"
     level_dz, col, row = address
     intent = effective_intent(slide, tiling.colour)
@@ -84,7 +84,7 @@ def _etag(slide: Slide, address: tuple[int, int, int], fmt: str, tiling: Tiling)
 
 
 def _tiling(services: Services, request: Request) -> Tiling:
-    """Read the query; other keys are a viewer's own affair (cache busters)."""
+    """Return the tiling in the query; other keys, such as a viewer's cache busters, are ignored."""
     query, colour = request.query, parse_colour(request.query, services.settings.icc)
     return Tiling(
         _number(query, "tilesize"), _number(query, "overlap") or 0, query.get("fmt") or None, colour
@@ -105,7 +105,7 @@ def _thumbnail(services: Services, image_id: str, request: Request) -> Response:
     colour = parse_colour(request.query, services.settings.icc)
     if colour.icc != PASSTHROUGH:
         body = _converted(services.slide_cache.slide(image_id), body, colour)
-    headers = caching.headers(services, content_etag(body), caching.REVALIDATE)
+    headers = caching.image_headers(services, content_etag(body), caching.REVALIDATE)
     return tagged(request, body, "image/jpeg", headers)
 
 
@@ -122,12 +122,12 @@ def _profile(services: Services, image_id: str, request: Request) -> Response:
     from vsv.rendering.icc import stored_profile  # noqa: PLC0415  cold start
 
     body = stored_profile(services.slide_cache.slide(image_id))
-    headers = caching.headers(services, content_etag(body), caching.REVALIDATE)
+    headers = caching.image_headers(services, content_etag(body), caching.REVALIDATE)
     return tagged(request, body, "application/vnd.iccprofile", headers)
 
 
-def _told(headers: dict[str, str], state: ColourState) -> dict[str, str]:
-    """Add what colours are served, which pages of other origins may read where they may read the rest."""
+def _with_colour_state(headers: dict[str, str], state: ColourState) -> dict[str, str]:
+    """Add the header with the colours served; pages of other origins may read it where they may read images."""
     if "access-control-allow-origin" in headers:
         headers["access-control-expose-headers"] = COLOUR_HEADER
     return {**headers, COLOUR_HEADER: str(state)}

@@ -1,1 +1,1 @@
-"""The IIIF Image and Presentation APIs."""
+"""Serve the IIIF Image and Presentation APIs."""

@@ -1,4 +1,4 @@
-"""What the IIIF APIs tell of a slide: ``info.json`` in both versions, and a manifest for viewers such as Mirador.
+"""Write the documents of the IIIF APIs: ``info.json`` in both versions, and a manifest for viewers such as Mirador.
 
 Sources: IIIF Image API 3.0 section 5 and 2.1 section 5; IIIF Presentation API 3.0 sections 2 and 3.
 """
@@ -36,14 +36,14 @@ Document = dict[str, Any]
 
 
 def profile(version: int) -> str:
-    """Give the address of the compliance level."""
+    """Return the address of the compliance level."""
     return f"http://iiif.io/api/image/{version}/level2.json"
 
 
 def info(version: int, base: str, grid: Grid, colours: str) -> Document:
-    """Give ``info.json`` of the service at ``base``; sizes and scale factors are those of the Deep Zoom levels.
+    """Return ``info.json`` of the service at ``base``; sizes and scale factors are those of the Deep Zoom levels.
 
-    ``colours`` says whose colours are served, as Deep Zoom's header ``x-vsv-icc`` does.
+    ``colours`` says which colours are served, as Deep Zoom's header ``x-vsv-icc`` does.
     """
     document = _info_2(base, grid) if version == 2 else _info_3(base, grid)
     at, kind = ("@id", "@type") if version == 2 else ("id", "type")
@@ -90,7 +90,7 @@ def _info_2(base: str, grid: Grid) -> Document:
 
 
 def _factors(grid: Grid) -> list[int]:
-    """Give the scales, up to the first at which the slide is one tile."""
+    """Return the scale factors, up to the first at which the slide is one tile."""
     factors = [1]
     while max(grid.width_px, grid.height_px) > grid.tile_size * factors[-1]:
         factors.append(2 * factors[-1])
@@ -98,8 +98,8 @@ def _factors(grid: Grid) -> list[int]:
 
 
 def _sizes(grid: Grid) -> list[Document]:
-    """Give the levels that may be asked for whole, smallest first."""
-    found = []
+    """Return the sizes of the levels that may be requested whole, smallest first."""
+    sizes = []
     for level_dz in range(grid.level_count):
         width, height = grid.level_size(level_dz)
         if (
@@ -107,12 +107,12 @@ def _sizes(grid: Grid) -> list[Document]:
             and width * height <= MAX_AREA_PX
             and max(width, height) <= MAX_SIDE_PX
         ):
-            found.append({"width": width, "height": height})
-    return found
+            sizes.append({"width": width, "height": height})
+    return sizes
 
 
 def manifest(site: str, image_id: str, grid: Grid, record: SlideRecord | None) -> Document:
-    """Give a IIIF Presentation 3 manifest of one canvas: the slide, with what its label says."""
+    """Return a IIIF Presentation 3 manifest of one canvas: the slide, with the metadata from its label."""
     base = f"{site}/iiif/{image_id}"
     canvas = f"{base}/canvas"
     label = {"none": [record.slide_id if record and record.slide_id else image_id]}
@@ -130,7 +130,7 @@ def manifest(site: str, image_id: str, grid: Grid, record: SlideRecord | None) -
                 "label": label,  # viewers show a canvas without one as a number
                 "width": grid.width_px,
                 "height": grid.height_px,
-                **_physical(record),
+                **_physical_scale(record),
                 "items": [
                     {"id": f"{canvas}/page", "type": "AnnotationPage", "items": [_painting(base, grid)]}
                 ],
@@ -144,7 +144,7 @@ def _service(base: str) -> list[Document]:
 
 
 def _painting(base: str, grid: Grid) -> Document:
-    # Of a large slide "max" is less than the canvas, which is painted by the service.
+    # For a large slide "max" is smaller than the canvas; viewers then paint the canvas from the service.
     width, height = read_size(Dialect(3), "max", (grid.width_px, grid.height_px))
     return {
         "id": f"{base}/canvas/painting",
@@ -173,7 +173,7 @@ def _thumbnail(base: str, grid: Grid) -> Document:
 def _metadata(image_id: str, record: SlideRecord | None) -> list[Document]:
     texts = {"ImageID": image_id}
     if record is not None:
-        found = {
+        fields = {
             "Case": record.case_id,
             "Slide": record.slide_id,
             "Barcode": record.barcode,
@@ -181,12 +181,12 @@ def _metadata(image_id: str, record: SlideRecord | None) -> list[Document]:
             "Objective power": record.app_mag,
             "Micrometres per pixel": None if record.mpp is None else f"{record.mpp:g}",
         }
-        texts |= {name: text for name, text in found.items() if text}
+        texts |= {name: text for name, text in fields.items() if text}
     return [{"label": {"en": [name]}, "value": {"none": [text]}} for name, text in texts.items()]
 
 
-def _physical(record: SlideRecord | None) -> Document:
-    """Give the size of a pixel, so that viewers can measure; in millimetres, the smallest unit of that service."""
+def _physical_scale(record: SlideRecord | None) -> Document:
+    """Return the size of a pixel, so that viewers can measure; in millimetres, the smallest unit of that service."""
     if record is None or record.mpp is None:
         return {}
     scale = {"@context": PHYSICAL_CONTEXT, "profile": "http://iiif.io/api/annex/services/physdim"}

@@ -1,7 +1,7 @@
-"""The IIIF Image API's picture addresses: ``{region}/{size}/{rotation}/{quality}.{format}`` as a view, and back.
+"""Read the IIIF Image API's addresses ``{region}/{size}/{rotation}/{quality}.{format}`` as views, and write them.
 
-Sources: IIIF Image API 3.0 sections 4.1 to 4.5, 4.7 (numbers) and 4.8 (canonical form);
-IIIF Image API 2.1 sections 4.1 to 4.7.
+Sources: IIIF Image API 3.0 sections 4.1 to 4.5, 4.7 (numbers) and 4.8 (canonical form); IIIF Image API 2.1 sections
+4.1 to 4.7.
 """
 
 import math
@@ -28,8 +28,8 @@ Region = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A picture's address, read: the view, the format, and how the canonical address spells it."""
+class ImageAddress:
+    """An image's parsed address: the view, the format, and the canonical form of the address."""
 
     view: View
     fmt: str
@@ -38,42 +38,45 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What sets the two versions of the API apart."""
+    """The differences between the two versions of the API."""
 
     version: int
 
     @property
-    def may_enlarge_unasked(self) -> bool:
-        """In 2.1 a size may exceed the region; in 3.0 only behind a ``^``."""
+    def may_always_enlarge(self) -> bool:
+        """Whether a size may exceed the region without a ``^``: in 2.1, not in 3.0."""
         return self.version == 2
 
 
-def read(dialect: Dialect, whole: Size, region: str, size: str, rotation: str, last: str) -> Asked:
-    """Read an address for a slide of ``whole`` pixels; raises InvalidQueryError, TooLargeError, UnsupportedError."""
-    quality, fmt = _last(last)
+def read(dialect: Dialect, whole: Size, region: str, size: str, rotation: str, last: str) -> ImageAddress:
+    """Parse an address for a slide of ``whole`` pixels.
+
+    Raises InvalidQueryError, TooLargeError, UnsupportedError.
+    """
+    quality, fmt = _quality_and_format(last)
     box = read_region(region, whole)
     width_px, height_px = read_size(dialect, size, box[2:])
     mirrored, degrees = read_rotation(rotation)
     view = View(*box, width_px, height_px, mirrored=mirrored, rotation=degrees, quality=quality)
-    return Asked(view, fmt, _canonical(dialect, view, whole, fmt))
+    return ImageAddress(view, fmt, _canonical(dialect, view, whole, fmt))
 
 
 def read_region(text: str, whole: Size) -> Region:
-    """Give left, top, width and height in full-resolution pixels, cropped to the slide."""
+    """Return left, top, width and height in full-resolution pixels, cropped to the slide."""
     width, height = whole
     if text == "full":
         return 0, 0, width, height
     if text == "square":
         side = min(width, height)
         return (width - side) // 2, (height - side) // 2, side, side
-    if (found := _REGION.fullmatch(text)) is not None:
-        return _cropped(tuple(map(int, found.groups())), whole)
-    if (found := _REGION_PCT.fullmatch(text)) is not None:
-        return _cropped(_of_percent(found.groups(), whole), whole)
+    if (match := _REGION.fullmatch(text)) is not None:
+        return _cropped(tuple(map(int, match.groups())), whole)
+    if (match := _REGION_PCT.fullmatch(text)) is not None:
+        return _cropped(_from_percent(match.groups(), whole), whole)
     raise InvalidQueryError("the region is full, square, x,y,w,h or pct:x,y,w,h")
 
 
-def _of_percent(parts: tuple[str, ...], whole: Size) -> tuple[int, ...]:
+def _from_percent(parts: tuple[str, ...], whole: Size) -> tuple[int, ...]:
     sides = (*whole, *whole)
     return tuple(round(Fraction(part) * side / 100) for part, side in zip(parts, sides, strict=True))
 
@@ -87,28 +90,28 @@ def _cropped(box: tuple[int, ...], whole: Size) -> Region:
 
 
 def read_size(dialect: Dialect, text: str, region: tuple[int, ...]) -> Size:
-    """Give the width and height that a region is to be drawn at."""
-    found = _SIZE.fullmatch(text)
-    if found is None:
+    """Return the width and height at which a region is drawn."""
+    match = _SIZE.fullmatch(text)
+    if match is None:
         raise InvalidQueryError(
             "the size is max, w, or ,h or w,h or !w,h or pct:n, with ^ before it to enlarge"
         )
-    caret, word, percent, confined, width, height = found.groups()
+    caret, word, percent, confined, width, height = match.groups()
     if caret and dialect.version == 2:
         raise InvalidQueryError("^ belongs to version 3 of the Image API")
-    enlarging = bool(caret) or dialect.may_enlarge_unasked
+    enlarging = bool(caret) or dialect.may_always_enlarge
     if word:
-        return _largest(dialect, word, region, bool(caret))
+        return _max_size(dialect, word, region, bool(caret))
     if percent:
         size = _percent_size(Fraction(percent), region)
     elif confined:
-        size = _confined(width, height, region, enlarging)
+        size = _confined_size(width, height, region, enlarging)
     else:
         size = _plain_size(width, height, region)
-    return _checked(size, region, enlarging)
+    return _check_enlarging(size, region, enlarging)
 
 
-def _largest(dialect: Dialect, word: str, region: tuple[int, ...], enlarged: bool) -> Size:
+def _max_size(dialect: Dialect, word: str, region: tuple[int, ...], enlarged: bool) -> Size:
     width, height = region
     if word == "full":
         if dialect.version == 3:
@@ -118,14 +121,14 @@ def _largest(dialect: Dialect, word: str, region: tuple[int, ...], enlarged: boo
                 f"a picture may have at most {MAX_AREA_PX} pixels: ask for a size, or for max"
             )
         return width, height
-    scale = _most(region)
+    scale = _max_scale(region)
     if scale >= 1 and not enlarged:
         return width, height
     return max(1, math.floor(width * scale)), max(1, math.floor(height * scale))
 
 
-def _most(region: tuple[int, ...]) -> float:
-    """Give the scale at which a region reaches the limits."""
+def _max_scale(region: tuple[int, ...]) -> float:
+    """Return the scale at which a region reaches the limits."""
     width, height = region
     return min(math.sqrt(MAX_AREA_PX / (width * height)), MAX_SIDE_PX / width, MAX_SIDE_PX / height)
 
@@ -137,14 +140,14 @@ def _percent_size(percent: Fraction, region: tuple[int, ...]) -> Size:
     return width, height
 
 
-def _confined(width: str | None, height: str | None, region: tuple[int, ...], enlarging: bool) -> Size:
+def _confined_size(width: str | None, height: str | None, region: tuple[int, ...], enlarging: bool) -> Size:
     if width is None or height is None or int(width) == 0 or int(height) == 0:
         raise InvalidQueryError("!w,h needs a width and a height of at least a pixel")
     scale = min(Fraction(int(width), region[0]), Fraction(int(height), region[1]))
     if not enlarging:
         scale = min(scale, Fraction(1))
-    if scale > (most := _most(region)):
-        return max(1, math.floor(region[0] * most)), max(1, math.floor(region[1] * most))
+    if scale > (max_scale := _max_scale(region)):
+        return max(1, math.floor(region[0] * max_scale)), max(1, math.floor(region[1] * max_scale))
     return max(1, round(region[0] * scale)), max(1, round(region[1] * scale))
 
 
@@ -160,21 +163,21 @@ def _plain_size(width: str | None, height: str | None, region: tuple[int, ...]) 
     return wide, high
 
 
-def _checked(size: Size, region: tuple[int, ...], enlarging: bool) -> Size:
+def _check_enlarging(size: Size, region: tuple[int, ...], enlarging: bool) -> Size:
     if not enlarging and (size[0] > region[0] or size[1] > region[1]):
         raise InvalidQueryError(f"the region has only {region[0]}×{region[1]} pixels: put ^ before the size")
     return size
 
 
 def read_rotation(text: str) -> tuple[bool, float]:
-    """Give whether to mirror, and then the degrees to turn clockwise, 0 to below 360."""
-    found = _ROTATION.fullmatch(text)
-    if found is None or float(found[2]) > 360:
+    """Return whether to mirror, and the degrees to turn clockwise afterwards, 0 to below 360."""
+    match = _ROTATION.fullmatch(text)
+    if match is None or float(match[2]) > 360:
         raise InvalidQueryError("the rotation is 0 to 360 degrees, with ! before it to mirror")
-    return bool(found[1]), float(found[2]) % 360
+    return bool(match[1]), float(match[2]) % 360
 
 
-def _last(text: str) -> tuple[str, str]:
+def _quality_and_format(text: str) -> tuple[str, str]:
     quality, _, fmt = text.rpartition(".")
     if fmt in OTHER_FORMATS:
         raise UnsupportedError(f"the format {fmt} is not served: ask for one of {', '.join(FORMATS)}")
@@ -194,7 +197,7 @@ def _canonical(dialect: Dialect, view: View, whole: Size, fmt: str) -> str:
 
 
 def _number(value: float) -> str:
-    """Spell a number without an exponent, or zeros at its end (section 4.7 of the Image API 3.0)."""
+    """Return a number without an exponent or trailing zeros (section 4.7 of the Image API 3.0)."""
     return f"{value:.12f}".rstrip("0").rstrip(".")
 
 
@@ -206,7 +209,7 @@ def _canonical_size(dialect: Dialect, view: View) -> str:
         by_width = _plain_size(str(size[0]), None, region)
         return f"{size[0]}," if by_width == size else f"{size[0]},{size[1]}"
     for word, enlarged in (("max", False), ("^max", True)):
-        if size == _largest(dialect, "max", region, enlarged):
+        if size == _max_size(dialect, "max", region, enlarged):
             return word
     larger = size[0] > region[0] or size[1] > region[1]
     return f"{'^' if larger else ''}{size[0]},{size[1]}"

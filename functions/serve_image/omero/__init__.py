@@ -1,1 +1,1 @@
-"""OMERO: webgateway, webclient links and the JSON API."""
+"""Serve OMERO's clients: webgateway, webclient links and the JSON API."""

@@ -1,8 +1,8 @@
-"""The channel settings of OMERO's webgateway: ``c``, ``m`` and ``maps``.
+"""Read the channel settings of OMERO's webgateway: ``c``, ``m`` and ``maps``.
 
 ``c`` is ``[-]number[|start:end[r]][$color]``, separated by commas: 1, 2 and 3 are a slide's red, green and blue; a
-minus, or not being named, turns a channel off. ``r`` behind the window inverts, as in OMERO 5.3; since 5.4 ``maps``
-does.
+channel with a minus, or one that is not named, is off. ``r`` after the window inverts, as in OMERO 5.3; since 5.4
+``maps`` does.
 """
 
 import json
@@ -25,7 +25,7 @@ _SWITCH = (True, False, "true", "false", None)
 
 @lru_cache(maxsize=256)
 def rendering(c: str | None, m: str | None, maps: str | None, strict: bool) -> Rendering:
-    """Read the channels' settings; raises InvalidQueryError, and UnsupportedError for lookup tables."""
+    """Return the channels' settings; raises InvalidQueryError, and UnsupportedError for lookup tables."""
     if (strict and m is None) or m not in {None, "g", "c"}:
         raise InvalidQueryError("m, the model, is g for greyscale or c for colour")
     if c is None:
@@ -36,13 +36,15 @@ def rendering(c: str | None, m: str | None, maps: str | None, strict: bool) -> R
         listed = [(number + 1, channel) for number, channel in enumerate(PRIMARIES)]
     else:
         listed = _channels(c, strict)
-    found = _mapped(listed, maps, strict)
-    channels = [found.get(number, replace(own, active=False)) for number, own in enumerate(PRIMARIES, 1)]
+    mapped = _apply_maps(listed, maps, strict)
+    channels = [
+        mapped.get(number, replace(default, active=False)) for number, default in enumerate(PRIMARIES, 1)
+    ]
     return Rendering((channels[0], channels[1], channels[2]), grey=m == "g").normal()
 
 
 def _channels(c: str, strict: bool) -> list[tuple[int, Channel]]:
-    """Read ``c``: numbers from 1, negative for channels that are off; those that a slide does not have do nothing."""
+    """Read ``c``: numbers from 1, negative for channels that are off; channels that no slide has are ignored."""
     parts = c.split(",")
     if len(parts) > MAX_CHANNELS:
         raise InvalidQueryError(f"c may name at most {MAX_CHANNELS} channels")
@@ -53,10 +55,10 @@ def _channels(c: str, strict: bool) -> list[tuple[int, Channel]]:
 
 
 def _channel(part: str, strict: bool) -> tuple[int, Channel]:
-    found = _CHANNEL.match(part.strip())
-    if found is None:
+    match = _CHANNEL.match(part.strip())
+    if match is None:
         raise InvalidQueryError("a channel is its number, then |start:end and $color, such as 1|0:255$FF0000")
-    number, start, end, reverse, color = found.groups()
+    number, start, end, reverse, color = match.groups()
     if strict and (start is None or color is None):
         raise InvalidQueryError("each channel in c needs a window and a color, such as 1|0:255$FF0000")
     index = abs(int(number))
@@ -80,27 +82,27 @@ def read_color(code: str) -> Color:
     return red, green, blue, opacity
 
 
-def _mapped(listed: list[tuple[int, Channel]], maps: str | None, strict: bool) -> dict[int, Channel]:
-    """Apply ``maps``: the first belongs to the first channel that ``c`` names, and so on."""
-    found = _maps(maps)
-    if strict and maps is not None and len(found) != len(listed):
+def _apply_maps(listed: list[tuple[int, Channel]], maps: str | None, strict: bool) -> dict[int, Channel]:
+    """Apply ``maps``: its first entry belongs to the first channel that ``c`` names, and so on."""
+    entries = _read_maps(maps)
+    if strict and maps is not None and len(entries) != len(listed):
         raise InvalidQueryError("maps must have one entry for each channel in c")
-    found += [None] * (len(listed) - len(found))
+    entries += [None] * (len(listed) - len(entries))
     return {
-        number: _with_map(channel, entry) for (number, channel), entry in zip(listed, found, strict=False)
+        number: _with_map(channel, entry) for (number, channel), entry in zip(listed, entries, strict=False)
     }
 
 
-def _maps(maps: str | None) -> list[Any]:
+def _read_maps(maps: str | None) -> list[Any]:
     if maps is None:
         return []
     try:
-        found = json.loads(maps)
+        entries = json.loads(maps)
     except (ValueError, RecursionError) as error:
         raise InvalidQueryError("maps must be a JSON list") from error
-    if not isinstance(found, list) or len(found) > MAX_CHANNELS:
+    if not isinstance(entries, list) or len(entries) > MAX_CHANNELS:
         raise InvalidQueryError(f"maps must be a JSON list of at most {MAX_CHANNELS} entries")
-    return found
+    return entries
 
 
 def _with_map(channel: Channel, entry: object) -> Channel:

@@ -1,4 +1,4 @@
-"""What OMERO's webgateway tells of a slide: ``imgData``, and a channel's histogram.
+"""Write the documents of OMERO's webgateway about a slide: ``imgData``, and a channel's histogram.
 
 Keys, types and arithmetic are those of OMERO.web 5.31's ``imgData``, which viewers and QuPath read.
 """
@@ -12,7 +12,7 @@ from typing import Any
 from vsv.rendering.channels import FULL, NAMES, PRIMARIES
 from vsv.slides.deepzoom_grid import Grid
 
-from serve_image.omero.parameters import levels
+from serve_image.omero.parameters import level_count
 
 MAX_KEY_PARTS = 8
 _BORDER_PX = 2  # between the panels of OMERO's split view
@@ -21,8 +21,8 @@ Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class About:
-    """What is known of a slide beside its pixels; ``mpp`` is µm per pixel, ``moment`` ISO 8601 or None."""
+class SlideMetadata:
+    """A slide's metadata; ``mpp`` is µm per pixel, ``moment`` the scan time as ISO 8601 or None."""
 
     number: int
     name: str
@@ -32,28 +32,28 @@ class About:
     moment: str | None
     stored_s: float
 
-    def anonymous(self, name: str) -> "About":
-        """Give the same under another name, and without a case."""
+    def anonymous(self, name: str) -> "SlideMetadata":
+        """Return the same metadata under another name, and without a case."""
         return replace(self, name=name, case=None)
 
 
-def image_data(grid: Grid, about: About) -> Document:
-    """Give ``imgData``. A slide that is a single tile is no big image for OMERO: it has neither tiles nor levels."""
+def image_data(grid: Grid, metadata: SlideMetadata) -> Document:
+    """Return ``imgData``. OMERO does not treat a slide of a single tile as a big image: no tiles, no levels."""
     return {
-        "id": about.number,
-        "meta": _meta(about),
+        "id": metadata.number,
+        "meta": _meta(metadata),
         "perms": dict.fromkeys(("canAnnotate", "canEdit", "canDelete", "canLink"), False),
         **_tiles(grid),
         "interpolate": True,
         "size": {"width": grid.width_px, "height": grid.height_px, "z": 1, "t": 1, "c": len(PRIMARIES)},
-        "pixel_size": {"x": about.mpp, "y": about.mpp, "z": None},
+        "pixel_size": {"x": metadata.mpp, "y": metadata.mpp, "z": None},
         "init_zoom": 0,
-        **({} if about.power is None else {"nominalMagnification": about.power}),
+        **({} if metadata.power is None else {"nominalMagnification": metadata.power}),
         "pixel_range": [0, FULL],
         "channels": _channels(),
         "split_channel": {
-            "g": _split(grid, len(PRIMARIES)),
-            "c": _split(grid, len(PRIMARIES) + 1),
+            "g": _split_layout(grid, len(PRIMARIES)),
+            "c": _split_layout(grid, len(PRIMARIES) + 1),
         },
         "rdefs": {
             "model": "color",
@@ -65,43 +65,43 @@ def image_data(grid: Grid, about: About) -> Document:
     }
 
 
-def _meta(about: About) -> Document:
-    """Give the texts; where OMERO has no dataset or project, or several, it says Multiple."""
+def _meta(metadata: SlideMetadata) -> Document:
+    """Return the texts; as OMERO does, name the project and, without a case, the dataset "Multiple"."""
     return {
-        "imageName": about.name,
+        "imageName": metadata.name,
         "imageDescription": "",
         "imageAuthor": "",
         "imageArchived": False,
         "projectName": "Multiple",
         "projectId": None,
         "projectDescription": "",
-        "datasetName": about.case or "Multiple",
+        "datasetName": metadata.case or "Multiple",
         "datasetId": None,
         "datasetDescription": "",
         "wellSampleId": "",
         "wellId": "",
-        "imageTimestamp": _timestamp(about),
-        "imageId": about.number,
+        "imageTimestamp": _timestamp(metadata),
+        "imageId": metadata.number,
         "pixelsType": "uint8",
     }
 
 
-def scanned_s(about: About) -> float | None:
-    """Give when the slide was scanned, in seconds since 1970, if known; a scanner's wall clock counts as UTC."""
+def scanned_s(metadata: SlideMetadata) -> float | None:
+    """Return the scan time in seconds since 1970, None if unknown; a scanner's wall clock counts as UTC."""
     try:
-        found = datetime.fromisoformat(about.moment or "")
+        moment = datetime.fromisoformat(metadata.moment or "")
     except ValueError:
         return None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _timestamp(about: About) -> float:
-    scanned = scanned_s(about)
-    return about.stored_s if scanned is None else scanned
+def _timestamp(metadata: SlideMetadata) -> float:
+    scanned = scanned_s(metadata)
+    return metadata.stored_s if scanned is None else scanned
 
 
 def _tiles(grid: Grid) -> Document:
-    count = levels(grid)
+    count = level_count(grid)
     if count == 1:
         return {"tiles": False}
     sizes = [grid.level_size(grid.max_level - shift) for shift in range(count)]
@@ -110,8 +110,8 @@ def _tiles(grid: Grid) -> Document:
         "tile_size": {"width": grid.tile_size, "height": grid.tile_size},
         "levels": count,
         "resolutions": {str(i): {"sizeX": width, "sizeY": height} for i, (width, height) in enumerate(sizes)},
-        # Not a level's rounded width by the slide's: QuPath reckons the level's height by it, and would ask for tiles
-        # beyond the last.
+        # Not a level's rounded width by the slide's: QuPath calculates the level's height with this factor, and would
+        # request tiles beyond the last.
         "zoomLevelScaling": {str(i): 0.5**i for i in range(count)},
     }
 
@@ -133,8 +133,8 @@ def _channels() -> list[Document]:
     ]
 
 
-def _split(grid: Grid, panels: int) -> Document:
-    """Give the layout of so many panels, as square as can be."""
+def _split_layout(grid: Grid, panels: int) -> Document:
+    """Return the layout of this many panels, as square as possible."""
     side = sqrt(panels)
     rows = floor(side + 0.5)
     columns = rows + 1 if side > rows else rows
@@ -148,15 +148,15 @@ def _split(grid: Grid, panels: int) -> Document:
 
 
 def part_of(document: Document, key: str) -> Any:
-    """Give the part that a key such as ``rdefs.model`` names, None where there is none, as OMERO does."""
-    found: Any = document
+    """Return the part that a key such as ``rdefs.model`` names, None where there is none, as OMERO does."""
+    part: Any = document
     for name in key.split(".", MAX_KEY_PARTS):
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return found
+        part = part.get(name) if isinstance(part, Mapping) else None
+    return part
 
 
 def histogram(counts: list[int], bins: int) -> Document:
-    """Give a histogram of ``bins`` columns over 0 to 255, of how often each value occurs."""
+    """Return a histogram of ``bins`` columns over 0 to 255 from the count of each value."""
     columns = [0] * bins
     for value, count in enumerate(counts):
         columns[min(value * bins // FULL, bins - 1)] += count

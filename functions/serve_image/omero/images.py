@@ -1,4 +1,4 @@
-"""The pictures of OMERO's webgateway: regions and tiles with channel settings, thumbnails, what a channel holds."""
+"""Draw the images of OMERO's webgateway: regions and tiles with channel settings, thumbnails, histograms' counts."""
 
 import base64
 
@@ -8,22 +8,22 @@ from vsv.rendering.image_request import View, halvings, level_box
 from vsv.rendering.tiles import Tiling, render_tile
 from vsv.slides.slide import Slide
 
-from serve_image.omero.parameters import Asked
+from serve_image.omero.parameters import ImageRequest
 
 MIME_TYPES = {"jpg": "image/jpeg", "png": "image/png", "tif": "image/tiff"}
 
 
-def draw_asked(slide: Slide, asked: Asked, colour: Colour) -> bytes:
-    """Give the picture; a tile that is stored comes as it is."""
-    if asked.tile is not None and asked.is_stored:
-        return render_tile(slide, *asked.tile, "jpeg", Tiling(colour=colour))
+def draw_image(slide: Slide, image: ImageRequest, colour: Colour) -> bytes:
+    """Return the requested image; a stored tile is returned without decoding."""
+    if image.tile is not None and image.is_stored:
+        return render_tile(slide, *image.tile, "jpeg", Tiling(colour=colour))
     from vsv.rendering.channel_rendering import draw_channels  # noqa: PLC0415  cold start: stored tiles need no pixels
 
-    return draw_channels(slide, asked.view, asked.rendering, asked.fmt, asked.quality, colour)
+    return draw_channels(slide, image.view, image.rendering, image.fmt, image.quality, colour)
 
 
 def thumbnail_view(slide: Slide, width: int, height: int | None) -> View:
-    """Give the whole slide at a width and height, as OMERO does even out of proportion; or at a longest side."""
+    """Return the whole slide at a width and height, distorted if need be, as in OMERO; or at a longest side."""
     if width < 1 or (height is not None and height < 1):
         raise InvalidQueryError("a thumbnail is at least a pixel wide and high")
     whole = slide.grid.width_px, slide.grid.height_px
@@ -34,26 +34,26 @@ def thumbnail_view(slide: Slide, width: int, height: int | None) -> View:
 
 
 def draw_thumbnail(slide: Slide, view: View, colour: Colour) -> bytes:
-    """Give a thumbnail as JPEG, without channel settings."""
+    """Return a thumbnail as JPEG, without channel settings."""
     from vsv.rendering.draw import draw  # noqa: PLC0415  cold start
 
     return draw(slide, view, "jpg", colour=colour)
 
 
 def data_uri(jpeg: bytes) -> str:
-    """Give a JPEG as text that a page can show."""
+    """Return a JPEG as a data URI."""
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
 
 
 def is_provisional(slide: Slide, view: View) -> bool:
-    """Tell whether a thumbnail will look different once the slide's pyramid is there."""
+    """Return whether a thumbnail will look different once the slide's pyramid is complete."""
     exact = level_box(view, slide.grid)
     level_dz = slide.max_level - halvings(view, slide.grid) if exact is None else exact[0]
     return slide.is_provisional(level_dz)
 
 
 def plane_view(slide: Slide, width: int, height: int) -> View:
-    """Give the whole slide at its finest level that fits into a width and height."""
+    """Return the whole slide at its finest level that fits into a width and height."""
     for level_dz in range(slide.max_level, -1, -1):
         size = slide.grid.level_size(level_dz)
         if size[0] <= width and size[1] <= height:
@@ -62,7 +62,7 @@ def plane_view(slide: Slide, width: int, height: int) -> View:
 
 
 def channel_counts(slide: Slide, view: View, channel: int) -> list[int]:
-    """Give how often each of the 256 values occurs."""
+    """Return how often each of the 256 values occurs in a channel."""
     import numpy as np  # noqa: PLC0415  cold start
     from vsv.rendering.draw import scale_view  # noqa: PLC0415  cold start
 

@@ -1,8 +1,8 @@
-"""OMERO's JSON API, ``/api/``: as much as QuPath's OMERO extension reads before it asks the webgateway for pixels.
+"""Answer OMERO's JSON API, ``/api/``: as much as QuPath's OMERO extension reads before the webgateway's pixels.
 
-It is read only, nobody logs in, and it tells of a slide only to who knows its number: lists of slides and of what
-OMERO keeps beside them are empty. Source: OMERO.web 5.31's ``omeroweb.api``. ``docs/protocols.md`` says who asks for
-what.
+The API is read only and nobody logs in. A client must know a slide's number to read about the slide: lists of slides,
+and of everything else that OMERO stores, are empty. Source: OMERO.web 5.31's ``omeroweb.api``. ``docs/protocols.md``
+lists which client reads which address.
 """
 
 from lambda_support.http import Request, Response
@@ -13,7 +13,7 @@ from vsv.storage.numeric_ids import parse_number
 
 from serve_image.omero import json_api_documents as documents
 from serve_image.omero.json_responses import json_answer
-from serve_image.omero.metadata import about
+from serve_image.omero.metadata import slide_metadata
 from serve_image.omero.parameters import whole_number
 from serve_image.site_address import site_address
 
@@ -32,13 +32,13 @@ def respond(services: Services, request: Request) -> Response:
             _slide(services, number)
             return json_answer(services, request, _page(request, []))
         case ["v0", "m", *parts]:
-            return json_answer(services, request, _listed(services, request, parts))
+            return json_answer(services, request, _list_document(services, request, parts))
         case parts:
-            return json_answer(services, request, _start(services, request, parts))
+            return json_answer(services, request, _entry_document(services, request, parts))
 
 
-def _start(services: Services, request: Request, parts: list[str]) -> documents.Document:
-    """Give what a client reads first."""
+def _entry_document(services: Services, request: Request, parts: list[str]) -> documents.Document:
+    """Return one of the documents that a client reads first."""
     site = site_address(services, request)
     match parts:
         case [""]:
@@ -52,8 +52,8 @@ def _start(services: Services, request: Request, parts: list[str]) -> documents.
     raise NotFoundError("there is nothing at this address")
 
 
-def _listed(services: Services, request: Request, parts: list[str]) -> documents.Document:
-    """Give a list."""
+def _list_document(services: Services, request: Request, parts: list[str]) -> documents.Document:
+    """Return a list."""
     site = site_address(services, request)
     match parts:
         case [kind] if kind in documents.EMPTY:
@@ -66,19 +66,21 @@ def _listed(services: Services, request: Request, parts: list[str]) -> documents
 
 
 def _page(request: Request, items: list[documents.Document]) -> documents.Document:
-    offset, limit = (whole_number(request.query, *one) for one in (("offset", 0), ("limit", documents.LIMIT)))
+    offset, limit = (
+        whole_number(request.query, *parameter) for parameter in (("offset", 0), ("limit", documents.LIMIT))
+    )
     return documents.page(items, offset, limit)
 
 
 def _image(services: Services, request: Request, number: str) -> Response:
-    """``v0/m/images/{id}/``."""
+    """Answer ``v0/m/images/{id}/``."""
     image_id, slide = _slide(services, number)
-    told = about(services, request, (int(number), image_id, slide))
-    document = documents.image(site_address(services, request), slide.grid, told)
+    metadata = slide_metadata(services, request, (int(number), image_id, slide))
+    document = documents.image(site_address(services, request), slide.grid, metadata)
     return json_answer(services, request, {"data": document}, varies=True)
 
 
 def _slide(services: Services, number: str) -> tuple[str, Slide]:
-    """Give the ImageID and the slide that have a number; raises InvalidNameError and SlideNotFoundError."""
+    """Return the ImageID and the slide that have a number; raises InvalidNameError and SlideNotFoundError."""
     image_id = services.numeric_ids.image_id(parse_number(number))
     return image_id, services.slide_cache.slide(image_id)

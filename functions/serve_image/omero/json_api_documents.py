@@ -1,4 +1,4 @@
-"""What OMERO's JSON API tells: where things are, an image, and the one user and group that everybody here is.
+"""Write the documents of OMERO's JSON API: its addresses, an image, and the single user and group.
 
 Keys and types are those of OMERO.web 5.31's ``omeroweb.api`` and of omero-marshal, for OME's schema of 2016-06.
 """
@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 from vsv.rendering.channels import COUNT
 from vsv.slides.deepzoom_grid import Grid
 
-from serve_image.omero.documents import About, scanned_s
+from serve_image.omero.documents import SlideMetadata, scanned_s
 
 SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 LIMIT, MAX_LIMIT = 200, 500  # OMERO's omero.web.api.limit and max_limit
-# As OMERO's account for those who do not log in. On AWS people log in before, at the site.
+# As OMERO's account for people who do not log in. On AWS people log in before, at the site.
 USER, GROUP, FULL_NAME = "1", "2", "Public User"
-TOKEN = "nothing-is-written-here"  # noqa: S105  a token protects what changes something
-# There are none of these here, and slides are not listed: who knows a slide's number may read it.
+TOKEN = "nothing-is-written-here"  # noqa: S105  a token protects only requests that change data
+# None of these exist here, and slides are not listed: a client that knows a slide's number may read the slide.
 EMPTY = ("projects", "datasets", "images", "screens", "plates", "rois")
 _WITH_ADDRESSES = ("experimenters", "experimentergroups", *EMPTY)
 _GROUP_NAME = "public"
@@ -33,12 +33,15 @@ Document = dict[str, Any]
 
 
 def versions(site: str) -> Document:
-    """Give which versions of the API there are."""
+    """Return the versions of the API."""
     return {"data": [{"version": "0", "url:base": f"{site}/api/v0/"}]}
 
 
 def addresses(site: str) -> Document:
-    """Give where each thing is; ``url:login`` must be there for QuPath, which asks it only for who logs in."""
+    """Return the address of each kind of thing.
+
+    ``url:login`` must be there for QuPath, which requests that address only for a person who logs in.
+    """
     base = f"{site}/api/v0/"
     return {
         **{f"url:{kind}": f"{base}m/{kind}/" for kind in _WITH_ADDRESSES},
@@ -48,56 +51,58 @@ def addresses(site: str) -> Document:
 
 
 def servers(site: str) -> Document:
-    """Give the one server: this; no OMERO.server stands behind it."""
-    found = urlsplit(site)
-    port = found.port or (443 if found.scheme == "https" else 80)
-    return {"data": [{"id": 1, "host": found.hostname, "port": port, "server": "slides"}]}
+    """Return the only server, this one; there is no OMERO.server behind it."""
+    origin = urlsplit(site)
+    port = origin.port or (443 if origin.scheme == "https" else 80)
+    return {"data": [{"id": 1, "host": origin.hostname, "port": port, "server": "slides"}]}
 
 
 def page(items: list[Document], offset: int, limit: int) -> Document:
-    """Give a part of a list."""
+    """Return a part of a list."""
     limit = min(limit, MAX_LIMIT)
     meta = {"offset": offset, "limit": limit, "maxLimit": MAX_LIMIT, "totalCount": len(items)}
     return {"data": items[offset : offset + limit], "meta": meta}
 
 
 def experimenter(site: str) -> Document:
-    """Give the one user."""
+    """Return the single user."""
     base = f"{site}/api/v0/m/experimenters/{USER}/"
-    found = _marshalled("Experimenter", int(USER), **_PERSON)
-    return {**found, "url:experimenter": base, "url:experimentergroups": f"{base}experimentergroups/"}
+    document = _marshalled("Experimenter", int(USER), **_PERSON)
+    return {**document, "url:experimenter": base, "url:experimentergroups": f"{base}experimentergroups/"}
 
 
 def group(site: str) -> Document:
-    """Give the one group, whose members may read."""
+    """Return the single group, whose members may read."""
     base = f"{site}/api/v0/m/experimentergroups/{GROUP}/"
-    found = _marshalled("ExperimenterGroup", int(GROUP), Name=_GROUP_NAME)
-    return {**found, "url:experimentergroup": base, "url:experimenters": f"{base}experimenters/"}
+    document = _marshalled("ExperimenterGroup", int(GROUP), Name=_GROUP_NAME)
+    return {**document, "url:experimentergroup": base, "url:experimenters": f"{base}experimenters/"}
 
 
-def image(site: str, grid: Grid, about: About) -> Document:
-    """Give an image; its channels are told by ``imgData``."""
-    scanned = scanned_s(about)
-    base = f"{site}/api/v0/m/images/{about.number}/"
-    found = _marshalled("Image", about.number, Name=about.name, Pixels=_pixels(grid, about))
-    found["omero:details"] = {
+def image(site: str, grid: Grid, metadata: SlideMetadata) -> Document:
+    """Return an image; ``imgData`` describes its channels."""
+    scanned = scanned_s(metadata)
+    base = f"{site}/api/v0/m/images/{metadata.number}/"
+    document = _marshalled("Image", metadata.number, Name=metadata.name, Pixels=_pixels(grid, metadata))
+    document["omero:details"] = {
         "@type": "TBD#Details",
         "owner": {"@type": f"{SCHEMA}#Experimenter", "@id": int(USER), **_PERSON},
         "group": {"@type": f"{SCHEMA}#ExperimenterGroup", "@id": int(GROUP), "Name": _GROUP_NAME},
         "permissions": _PERMISSIONS,
     }
     if scanned is not None:
-        found["AcquisitionDate"] = round(scanned * 1000)
-    return {**found, "url:datasets": f"{base}datasets/", "url:rois": f"{base}rois/"}
+        document["AcquisitionDate"] = round(scanned * 1000)
+    return {**document, "url:datasets": f"{base}datasets/", "url:rois": f"{base}rois/"}
 
 
-def _pixels(grid: Grid, about: About) -> Document:
+def _pixels(grid: Grid, metadata: SlideMetadata) -> Document:
     sizes = {"SizeX": grid.width_px, "SizeY": grid.height_px, "SizeZ": 1, "SizeC": COUNT, "SizeT": 1}
     return {
         "@type": f"{SCHEMA}#Pixels",
-        "@id": about.number,
+        "@id": metadata.number,
         **(
-            {} if about.mpp is None else dict.fromkeys(("PhysicalSizeX", "PhysicalSizeY"), _length(about.mpp))
+            {}
+            if metadata.mpp is None
+            else dict.fromkeys(("PhysicalSizeX", "PhysicalSizeY"), _length(metadata.mpp))
         ),
         "SignificantBits": 8,
         **sizes,

@@ -1,4 +1,4 @@
-"""Where the texts of OMERO's documents come from: the slide's record, or its own file where there are no records."""
+"""Collect the metadata of OMERO's documents from the slide's record, or from its file where there are no records."""
 
 from lambda_support.http import Request, Response
 from vsv.formats.aperio_description import positive_number
@@ -6,30 +6,30 @@ from vsv.records.models import SlideRecord
 from vsv.services import Services
 from vsv.slides.slide import Slide
 
-from serve_image.known_records import record_of
-from serve_image.omero.documents import About, image_data, part_of
+from serve_image.omero.documents import SlideMetadata, image_data, part_of
 from serve_image.omero.json_responses import json_answer
-from serve_image.own_pages import is_own_page
+from serve_image.record_lookup import record_of
+from serve_image.same_origin import is_same_origin
 
-Found = tuple[int, str, Slide]
+NumberedSlide = tuple[int, str, Slide]
 
 
-def describe(services: Services, request: Request, found: Found, key: str | None) -> Response:
+def describe(services: Services, request: Request, numbered: NumberedSlide, key: str | None) -> Response:
     """Answer with ``imgData`` or a part of it."""
-    document = image_data(found[2].grid, about(services, request, found))
+    document = image_data(numbered[2].grid, slide_metadata(services, request, numbered))
     return json_answer(services, request, document if key is None else part_of(document, key), varies=True)
 
 
-def about(services: Services, request: Request, found: Found) -> About:
-    """Give what may be told of a slide to who asks: other sites' pages get the ImageID for a name."""
-    number, image_id, slide = found
+def slide_metadata(services: Services, request: Request, numbered: NumberedSlide) -> SlideMetadata:
+    """Return a slide's metadata as this request may read it: other sites' pages get the ImageID for a name."""
+    number, image_id, slide = numbered
     record = record_of(services, image_id)
-    known = _from_file(number, image_id, slide) if record is None else _from_record(number, slide, record)
-    return known if is_own_page(services, request) else known.anonymous(image_id)
+    metadata = _from_file(number, image_id, slide) if record is None else _from_record(number, slide, record)
+    return metadata if is_same_origin(services, request) else metadata.anonymous(image_id)
 
 
-def _from_record(number: int, slide: Slide, record: SlideRecord) -> About:
-    return About(
+def _from_record(number: int, slide: Slide, record: SlideRecord) -> SlideMetadata:
+    return SlideMetadata(
         number=number,
         name=record.slide_id or record.image_id,
         case=record.case_id,
@@ -40,11 +40,11 @@ def _from_record(number: int, slide: Slide, record: SlideRecord) -> About:
     )
 
 
-def _from_file(number: int, image_id: str, slide: Slide) -> About:
+def _from_file(number: int, image_id: str, slide: Slide) -> SlideMetadata:
     from vsv.slides.readers import read_scan  # noqa: PLC0415  cold start: OpenSlide
 
     scan = read_scan(slide.path)
-    return About(
+    return SlideMetadata(
         number=number,
         name=image_id,
         case=None,

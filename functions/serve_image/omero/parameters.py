@@ -1,7 +1,7 @@
-"""The parameters of OMERO's webgateway: what ``tile``, ``region``, ``q``, ``format``, ``flip`` and the rest ask for.
+"""Read the parameters of OMERO's webgateway: ``tile``, ``region``, ``q``, ``format``, ``flip`` and the rest.
 
 Written from the behaviour of OMERO.web 5.31 (omeroweb.webgateway) and the OMERO image region microservice. Where one
-of them forgives and the other refuses, a malformed value is refused.
+of them accepts a malformed value and the other refuses it, the value is refused.
 """
 
 import re
@@ -17,9 +17,9 @@ from serve_image.omero.channels import rendering
 
 MAX_TEXT = {"c": 2000, "maps": 8000, "id": 1000}
 MAX_OTHER_TEXT = 200
-# As OMERO's omero.pixeldata.max_tile_length: larger tiles are cut to it.
+# As OMERO's omero.pixeldata.max_tile_length: larger tiles are cut to this size.
 MAX_TILE_PX = 1024
-# What a picture is coded with where nothing is asked, of 100; a stored tile is at least as good as any copy of it.
+# The default JPEG quality, of 100; a stored tile is at least as good as any copy of it.
 QUALITY = 90
 FORMATS = {"jpeg": "jpg", "png": "png", "tif": "tif"}
 
@@ -35,10 +35,10 @@ Query = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What is to be drawn and how: pixels of one level, with settings as ``Rendering.normal`` gives them.
+class ImageRequest:
+    """The requested image: pixels of one level, with settings as ``Rendering.normal`` returns them.
 
-    ``tile`` is the Deep Zoom tile that has exactly these pixels, if one does.
+    ``tile`` is the Deep Zoom tile that has exactly these pixels, if there is one.
     """
 
     level_dz: int
@@ -50,13 +50,13 @@ class Asked:
 
     @property
     def is_stored(self) -> bool:
-        """Tell whether one of the slide's own tiles is the answer as it stands."""
+        """Whether one of the slide's stored tiles is the answer without any change."""
         natural = self.rendering.is_identity
         return self.tile is not None and natural and self.fmt == "jpg" and self.quality >= QUALITY
 
     @property
     def canonical(self) -> str:
-        """Spell it so that equal texts mean equal pictures."""
+        """The request as text: equal texts mean equal images."""
         if self.is_stored:
             return f"stored {self.tile}"
         quality = self.quality if self.fmt == "jpg" else 0
@@ -64,31 +64,31 @@ class Asked:
 
 
 def text(query: Query, name: str) -> str | None:
-    """Give a parameter of bounded length, None where it is missing; raises InvalidQueryError."""
-    found = query.get(name)
-    most = MAX_TEXT.get(name, MAX_OTHER_TEXT)
-    if found is not None and len(found) > most:
-        raise InvalidQueryError(f"{name} may have at most {most} characters")
-    return found
+    """Return a parameter of bounded length, None where it is missing; raises InvalidQueryError."""
+    value = query.get(name)
+    max_length = MAX_TEXT.get(name, MAX_OTHER_TEXT)
+    if value is not None and len(value) > max_length:
+        raise InvalidQueryError(f"{name} may have at most {max_length} characters")
+    return value
 
 
 def whole_number(query: Query, name: str, default: int) -> int:
-    """Give a parameter as a whole number; raises InvalidQueryError."""
-    found = text(query, name)
-    if found is None:
+    """Return a parameter as a whole number; raises InvalidQueryError."""
+    value = text(query, name)
+    if value is None:
         return default
-    if not _WHOLE.match(found):
+    if not _WHOLE.match(value):
         raise InvalidQueryError(f"{name} must be a whole number")
-    return int(found)
+    return int(value)
 
 
-def region_asked(query: Query, grid: Grid, *, strict: bool, whole: bool) -> Asked:
-    """Read what a region's address asks for.
+def read_region_query(query: Query, grid: Grid, *, strict: bool, whole: bool) -> ImageRequest:
+    """Return the image that a region's address requests.
 
-    ``strict``: all settings must be given. ``whole``: without tile and region it is the whole slide. Raises
-    InvalidQueryError, UnsupportedError, TileNotFoundError for what lies outside the slide, and TooLargeError.
+    ``strict``: all settings must be present. ``whole``: without tile and region the image is the whole slide. Raises
+    InvalidQueryError, UnsupportedError, TileNotFoundError for a region outside the slide, and TooLargeError.
     """
-    drawn = rendering(text(query, "c"), text(query, "m"), text(query, "maps"), strict)
+    settings = rendering(text(query, "c"), text(query, "m"), text(query, "maps"), strict)
     horizontal, vertical = flips(query)
     fmt, quality = _format(query), _quality(query)
     _check_ignored(query)
@@ -103,49 +103,49 @@ def region_asked(query: Query, grid: Grid, *, strict: bool, whole: bool) -> Aske
         raise InvalidQueryError("tile or region is required: tile=resolution,x,y or region=x,y,width,height")
     view = _view(grid, level_dz, box, horizontal, vertical)
     tile_dz = None if horizontal or vertical else _own_tile(grid, level_dz, box)
-    return Asked(level_dz, view, drawn, fmt, quality, tile_dz)
+    return ImageRequest(level_dz, view, settings, fmt, quality, tile_dz)
 
 
-def levels(grid: Grid) -> int:
-    """Give how many resolutions a slide has for OMERO's clients: down to the one that is a single tile."""
+def level_count(grid: Grid) -> int:
+    """Return how many resolutions a slide has for OMERO's clients: down to the one that is a single tile."""
     shift = 0
     while max(grid.level_size(grid.max_level - shift)) > grid.tile_size:
         shift += 1
     return shift + 1
 
 
-def _tile(asked: str, grid: Grid, horizontal: bool, vertical: bool) -> tuple[int, tuple[int, int, int, int]]:
-    found = _TILE.match(asked)
-    if found is None:
+def _tile(value: str, grid: Grid, horizontal: bool, vertical: bool) -> tuple[int, tuple[int, int, int, int]]:
+    match = _TILE.match(value)
+    if match is None:
         raise InvalidQueryError("tile is resolution,x,y or resolution,x,y,width,height, in whole numbers")
-    resolution, col, row = (int(part) for part in found.groups()[:3])
-    count = levels(grid)
+    resolution, col, row = (int(part) for part in match.groups()[:3])
+    count = level_count(grid)
     if not 0 <= resolution < count:
         raise InvalidQueryError(f"this slide has resolutions 0, the finest, to {count - 1}")
-    # As OMERO: no size, or none above 0, is the slide's own; more than the limit is the limit.
+    # As in OMERO: a missing size, or one not above 0, is the slide's tile size; a size over the limit is the limit.
     width, height = (
         min(int(part or 0), MAX_TILE_PX) if int(part or 0) > 0 else grid.tile_size
-        for part in found.groups()[3:]
+        for part in match.groups()[3:]
     )
     level_dz = grid.max_level - resolution
     size = grid.level_size(level_dz)
-    return level_dz, _placed((col * width, row * height, width, height), size, horizontal, vertical)
+    return level_dz, _cropped((col * width, row * height, width, height), size, horizontal, vertical)
 
 
-def _region(asked: str, grid: Grid, horizontal: bool, vertical: bool) -> tuple[int, int, int, int]:
-    found = _REGION.match(asked)
-    if found is None:
+def _region(value: str, grid: Grid, horizontal: bool, vertical: bool) -> tuple[int, int, int, int]:
+    match = _REGION.match(value)
+    if match is None:
         raise InvalidQueryError("region is x,y,width,height, in whole numbers of full-resolution pixels")
-    left, top, width, height = map(int, found.groups())
+    left, top, width, height = map(int, match.groups())
     if width < 1 or height < 1:
         raise InvalidQueryError("a region is at least a pixel wide and high")
-    return _placed((left, top, width, height), (grid.width_px, grid.height_px), horizontal, vertical)
+    return _cropped((left, top, width, height), (grid.width_px, grid.height_px), horizontal, vertical)
 
 
-def _placed(
+def _cropped(
     box: tuple[int, int, int, int], size: tuple[int, int], horizontal: bool, vertical: bool
 ) -> tuple[int, int, int, int]:
-    """Crop to the slide; of a flipped slide, places count from its own left and top, as in the microservice."""
+    """Crop to the slide; for a flipped slide, left and top count from the flipped edges, as in the microservice."""
     left, top, width, height = box
     if not (0 <= left < size[0] and 0 <= top < size[1]):
         raise TileNotFoundError("the tile or region lies outside the slide")
@@ -160,7 +160,7 @@ def _placed(
 def _view(
     grid: Grid, level_dz: int, box: tuple[int, int, int, int], horizontal: bool, vertical: bool
 ) -> View:
-    """Give the view whose pixels are a level's own."""
+    """Return the view that has a level's own pixels."""
     shift = grid.max_level - level_dz
     left, top, right, bottom = box
     return View(
@@ -181,7 +181,7 @@ def _own_tile(grid: Grid, level_dz: int, box: tuple[int, int, int, int]) -> tupl
 
 
 def flips(query: Query) -> tuple[bool, bool]:
-    """Tell whether to mirror left to right, and to flip top to bottom; raises InvalidQueryError."""
+    """Return whether to mirror left to right, and whether to flip top to bottom; raises InvalidQueryError."""
     flip = (text(query, "flip") or "").lower()
     if not _FLIP.match(flip):
         raise InvalidQueryError("flip is h, v or hv")
@@ -198,16 +198,16 @@ def _format(query: Query) -> str:
 
 
 def _quality(query: Query) -> int:
-    asked = text(query, "q")
-    if asked is None:
+    value = text(query, "q")
+    if value is None:
         return QUALITY
-    if not _QUALITY.match(asked) or not 0 <= float(asked) <= 1:
+    if not _QUALITY.match(value) or not 0 <= float(value) <= 1:
         raise InvalidQueryError("q, the quality, is a number from 0 to 1")
-    return max(1, round(100 * float(asked)))
+    return max(1, round(100 * float(value)))
 
 
 def _check_ignored(query: Query) -> None:
-    """Refuse nonsense in what makes no difference to a single plane: projections and inverted axes."""
+    """Raise InvalidQueryError for a malformed projection or axis; valid ones do not change a single plane."""
     if not _PROJECTION.match(text(query, "p") or "normal"):
         raise InvalidQueryError("p is one of normal, intmax, intmean, intsum, with an optional |start:end")
     if (text(query, "ia") or "0").lower() not in {"0", "1", "true", "false"}:

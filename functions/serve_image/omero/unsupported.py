@@ -1,7 +1,7 @@
-"""What OMERO.web keeps beside its images, and there is none of here: lookup tables, saved settings, folders.
+"""Answer for what OMERO.web stores beside its images and this server does not: lookup tables, settings, folders.
 
-OMERO.iviewer asks for all of it whenever it opens an image, and shows what it got only once it has the answers.
-Shapes are those of OMERO.web 5.31's ``listLuts_json``, ``luts_png``, ``open_with_options``, ``get_image_rdef_json``,
+OMERO.iviewer requests all of these whenever it opens an image, and shows the image only once it has the answers.
+Formats are those of OMERO.web 5.31's ``listLuts_json``, ``luts_png``, ``open_with_options``, ``get_image_rdef_json``,
 ``get_image_rdefs_json`` and ``api_paths_to_object``.
 """
 
@@ -19,12 +19,12 @@ PATHS: dict[str, Any] = {"paths": []}
 
 
 def gradient() -> bytes:
-    """Give the picture of all lookup tables as PNG: without any, the black that fades away on a channel's slider."""
+    """Return the picture of all lookup tables as PNG: without any, the fading black of a channel's slider."""
     from PIL import Image  # noqa: PLC0415  cold start
 
     row = bytes(255 * max(0, _FADED - 1 - x) // (_FADED - 1) for x in range(_WIDTH))
     alpha = Image.frombytes("L", (_WIDTH, _HEIGHT), row * _HEIGHT)
     picture = Image.merge("LA", (Image.new("L", alpha.size), alpha))
-    made = BytesIO()
-    picture.save(made, "PNG")
-    return made.getvalue()
+    png = BytesIO()
+    picture.save(png, "PNG")
+    return png.getvalue()

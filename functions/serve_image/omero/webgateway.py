@@ -1,8 +1,8 @@
-"""OMERO's webgateway: ``/webgateway/…`` and ``/webclient/…`` as OMERO.web and its image region microservice answer.
+"""Answer OMERO's webgateway, ``/webgateway/…`` and ``/webclient/…``, as OMERO.web and the microservice do.
 
-An image is addressed by its number (``vsv/storage/numeric_ids.py``). The slash at the end of an address may be
-left out.
-``docs/protocols.md`` has every address and parameter.
+The microservice is OMERO's image region microservice. An image is addressed by its number
+(``vsv/storage/numeric_ids.py``). The slash at the end of an address may be left out. ``docs/protocols.md`` has every
+address and parameter.
 """
 
 import re
@@ -28,22 +28,21 @@ from vsv.slides.slide import Slide
 from vsv.storage.numeric_ids import parse_number
 
 from serve_image import caching
-from serve_image.omero import images, webclient
-from serve_image.omero import unsupported as absent
+from serve_image.omero import images, unsupported, webclient
 from serve_image.omero.channels import read_color
 from serve_image.omero.documents import histogram
 from serve_image.omero.json_responses import json_answer
 from serve_image.omero.metadata import describe
-from serve_image.omero.parameters import flips, region_asked, text, whole_number
+from serve_image.omero.parameters import flips, read_region_query, text, whole_number
 
 MAX_ADDRESS = 200
 THUMBNAIL_PX = 96
-# As OMERO's omero.web.thumbnails_batch; and how many pixels they may have together.
+# As OMERO's omero.web.thumbnails_batch; and the most pixels of all thumbnails together.
 MAX_THUMBNAILS, MAX_THUMBNAILS_PX = 50, MAX_AREA_PX // 4
 PLANE_PX, MAX_PLANE_PX = 1024, 4096
 BINS, MAX_BINS = 256, 1024
 _NUMBER = re.compile(r"\d{1,9}\Z", re.ASCII)
-_Answer = Callable[[Services, Request, list[str]], Response]
+_Endpoint = Callable[[Services, Request, list[str]], Response]
 
 
 def respond(services: Services, request: Request) -> Response:
@@ -51,112 +50,116 @@ def respond(services: Services, request: Request) -> Response:
     if len(request.path) > MAX_ADDRESS:
         raise InvalidTileAddressError("the address is too long")
     name, *parts = request.path.split("/", 2)[2].removesuffix("/").split("/")
-    if name not in _ANSWERS:
+    if name not in _ENDPOINTS:
         raise NotFoundError("there is nothing at this address")
-    return _ANSWERS[name](services, request, parts)
+    return _ENDPOINTS[name](services, request, parts)
 
 
 def _region(services: Services, request: Request, parts: list[str]) -> Response:
-    """``render_image_region/{id}/{z}/{t}/``."""
-    return _picture(services, request, parts, least=3)
+    """Answer ``render_image_region/{id}/{z}/{t}/``."""
+    return _picture(services, request, parts, min_parts=3)
 
 
 def _region_rdef(services: Services, request: Request, parts: list[str]) -> Response:
-    """``render_image_region_rdef/{id}/{z}/{t}/``: all settings must be given."""
-    return _picture(services, request, parts, least=3, strict=True)
+    """Answer ``render_image_region_rdef/{id}/{z}/{t}/``: all settings must be given."""
+    return _picture(services, request, parts, min_parts=3, strict=True)
 
 
 def _image(services: Services, request: Request, parts: list[str]) -> Response:
-    """``render_image/{id}/[{z}/[{t}/]]``: the whole slide, where that is small enough for one picture."""
-    return _picture(services, request, parts, least=1)
+    """Answer ``render_image/{id}/[{z}/[{t}/]]``: the whole slide, where that is small enough for one picture."""
+    return _picture(services, request, parts, min_parts=1)
 
 
 def _image_rdef(services: Services, request: Request, parts: list[str]) -> Response:
-    """``render_image_rdef/{id}/[{z}/[{t}/]]``: all settings must be given."""
-    return _picture(services, request, parts, least=1, strict=True)
+    """Answer ``render_image_rdef/{id}/[{z}/[{t}/]]``: all settings must be given."""
+    return _picture(services, request, parts, min_parts=1, strict=True)
 
 
 def _picture(
-    services: Services, request: Request, parts: list[str], *, least: int, strict: bool = False
+    services: Services, request: Request, parts: list[str], *, min_parts: int, strict: bool = False
 ) -> Response:
-    if not least <= len(parts) <= 3:
+    if not min_parts <= len(parts) <= 3:
         raise InvalidTileAddressError("the address is the image's number, then z and t")
     slide = _slide(services, parts[0])[1]
-    _check_plane(*(_whole(part) for part in parts[1:]))
-    asked = region_asked(request.query, slide.grid, strict=strict, whole=least == 1)
+    _check_plane(*(_whole_number(part) for part in parts[1:]))
+    image = read_region_query(request.query, slide.grid, strict=strict, whole=min_parts == 1)
     colour = parse_colour(request.query, services.settings.icc)
-    about = asked.canonical, effective_intent(slide, colour)
-    found = _headers(services, slide, about, slide.is_provisional(asked.level_dz))
-    return caching.made(
-        request, lambda: images.draw_asked(slide, asked, colour), images.MIME_TYPES[asked.fmt], found
+    variant = image.canonical, effective_intent(slide, colour)
+    headers = _headers(services, slide, variant, slide.is_provisional(image.level_dz))
+    return caching.image_response(
+        request, lambda: images.draw_image(slide, image, colour), images.MIME_TYPES[image.fmt], headers
     )
 
 
 def _slide(services: Services, number: str) -> tuple[str, Slide]:
-    """Give the ImageID and the slide that have a number; raises InvalidNameError and SlideNotFoundError."""
+    """Return the ImageID and the slide that have a number; raises InvalidNameError and SlideNotFoundError."""
     image_id = services.numeric_ids.image_id(parse_number(number))
     return image_id, services.slide_cache.slide(image_id)
 
 
-def _whole(part: str) -> int:
+def _whole_number(part: str) -> int:
     if not _NUMBER.match(part):
         raise InvalidTileAddressError("the address holds something else where a whole number should be")
     return int(part)
 
 
 def _check_plane(*planes: int) -> None:
-    """Raise for another plane than the slide's only one: 404, as in OMERO."""
+    """Raise ImageNotFoundError for another plane than the slide's only one: 404, as in OMERO."""
     if any(planes):
         raise ImageNotFoundError("a slide has a single plane: z and t are 0")
 
 
-def _headers(services: Services, slide: Slide, about: object, provisional: bool) -> dict[str, str]:
-    """Give the headers of a picture; ``about`` is all that it is made of besides the slide."""
-    kept = caching.PROVISIONAL if provisional else caching.IMMUTABLE
-    return caching.headers(services, caching.etag_of(slide.stamp, about), kept)
+def _headers(services: Services, slide: Slide, variant: object, provisional: bool) -> dict[str, str]:
+    """Return the headers of an image; ``variant`` is everything that the image depends on besides the slide."""
+    lifetime = caching.PROVISIONAL if provisional else caching.IMMUTABLE
+    return caching.image_headers(services, caching.etag_of(slide.stamp, variant), lifetime)
 
 
 def _thumbnail(services: Services, request: Request, parts: list[str]) -> Response:
-    """``render_thumbnail/{id}/[{w}/[{h}/]]``, and webclient's ``render_thumbnail/size/{w}/{id}/``."""
+    """Answer ``render_thumbnail/{id}/[{w}/[{h}/]]``, and webclient's ``render_thumbnail/size/{w}/{id}/``."""
     if len(parts) == 3 and parts[0] == "size":
         parts = [parts[2], parts[1]]
-    slide, view = _thumbnail_asked(services, request, parts, 3)
+    slide, view = _read_thumbnail(services, request, parts, 3)
     colour = parse_colour(request.query, services.settings.icc)
-    about = "thumbnail", view, effective_intent(slide, colour)
-    found = _headers(services, slide, about, images.is_provisional(slide, view))
-    return caching.made(request, lambda: images.draw_thumbnail(slide, view, colour), "image/jpeg", found)
+    variant = "thumbnail", view, effective_intent(slide, colour)
+    headers = _headers(services, slide, variant, images.is_provisional(slide, view))
+    return caching.image_response(
+        request, lambda: images.draw_thumbnail(slide, view, colour), "image/jpeg", headers
+    )
 
 
 def _birds_eye_view(services: Services, request: Request, parts: list[str]) -> Response:
-    """``render_birds_eye_view/{id}/[{size}/]``: a thumbnail, as in OMERO.web."""
+    """Answer ``render_birds_eye_view/{id}/[{size}/]``: a thumbnail, as in OMERO.web."""
     if len(parts) > 2:
         raise InvalidTileAddressError("the address is the image's number, then the longest side")
     return _thumbnail(services, request, parts)
 
 
-def _thumbnail_asked(services: Services, request: Request, parts: list[str], most: int) -> tuple[Slide, View]:
-    if not 1 <= len(parts) <= most:
+def _read_thumbnail(
+    services: Services, request: Request, parts: list[str], max_parts: int
+) -> tuple[Slide, View]:
+    if not 1 <= len(parts) <= max_parts:
         raise InvalidTileAddressError("the address is the image's number, then width and height")
     _check_plane(*(whole_number(request.query, name, 0) for name in ("z", "t")))
     whole_number(request.query, "rdefId", 0)  # there are no stored settings to choose from
     slide = _slide(services, parts[0])[1]
-    width, height = [*(_whole(part) for part in parts[1:]), None, None][:2]
+    width, height = [*(_whole_number(part) for part in parts[1:]), None, None][:2]
     return slide, images.thumbnail_view(slide, THUMBNAIL_PX if width is None else width, height)
 
 
 def _thumbnail_json(services: Services, request: Request, parts: list[str]) -> Response:
-    """``get_thumbnail/{id}/[{w}/[{h}/]]``: a data URI as JSON."""
-    slide, view = _thumbnail_asked(services, request, parts, 3)
+    """Answer ``get_thumbnail/{id}/[{w}/[{h}/]]``: a data URI as JSON."""
+    slide, view = _read_thumbnail(services, request, parts, 3)
     colour = parse_colour(request.query, services.settings.icc)
     return json_answer(services, request, images.data_uri(images.draw_thumbnail(slide, view, colour)))
 
 
 def _thumbnails_json(services: Services, request: Request, parts: list[str]) -> Response:
-    """``get_thumbnails/[{w}/]?id=…&id=…``: data URIs by number; null for what cannot be shown."""
+    """Answer ``get_thumbnails/[{w}/]?id=…&id=…``: data URIs by number; null for a slide that cannot be shown."""
     if len(parts) > 1:
         raise InvalidTileAddressError("the address is the longest side of the thumbnails")
     numbers = _numbers(request)
-    side = _whole(parts[0]) if parts else THUMBNAIL_PX
+    side = _whole_number(parts[0]) if parts else THUMBNAIL_PX
     if side * side * len(numbers) > MAX_THUMBNAILS_PX:
         raise TooLargeError(f"thumbnails may have at most {MAX_THUMBNAILS_PX} pixels together")
     colour = parse_colour(request.query, services.settings.icc)
@@ -166,11 +169,11 @@ def _thumbnails_json(services: Services, request: Request, parts: list[str]) -> 
 
 
 def _numbers(request: Request) -> list[str]:
-    """Read ``id``, which may be given again and again: API Gateway joins the values with commas."""
-    found = text(request.query, "id")
-    if not found:
+    """Return the numbers in ``id``, which may be repeated: API Gateway joins the values with commas."""
+    ids = text(request.query, "id")
+    if not ids:
         raise InvalidQueryError("id is required: the number of each image")
-    numbers = list(dict.fromkeys(found.split(",")))
+    numbers = list(dict.fromkeys(ids.split(",")))
     if len(numbers) > MAX_THUMBNAILS:
         raise TooLargeError(f"at most {MAX_THUMBNAILS} thumbnails at a time")
     return [str(parse_number(number)) for number in numbers]
@@ -186,7 +189,7 @@ def _data_uri(services: Services, number: str, side: int, colour: Colour) -> str
 
 
 def _image_data(services: Services, request: Request, parts: list[str]) -> Response:
-    """``imgData/{id}/[{key}/]``: all that is known of a slide, or the part that ``key`` names."""
+    """Answer ``imgData/{id}/[{key}/]``: all that is known of a slide, or the part that ``key`` names."""
     if not 1 <= len(parts) <= 2:
         raise InvalidTileAddressError("the address is the image's number, then a key such as rdefs.model")
     image_id, slide = _slide(services, parts[0])
@@ -194,7 +197,7 @@ def _image_data(services: Services, request: Request, parts: list[str]) -> Respo
 
 
 def _histogram(services: Services, request: Request, parts: list[str]) -> Response:
-    """``histogram_json/{id}/channel/{theC}/``: of the finest level that fits into the plane asked for."""
+    """Answer ``histogram_json/{id}/channel/{theC}/``: of the finest level that fits into the requested plane."""
     if len(parts) != 3 or parts[1] != "channel":
         raise InvalidTileAddressError(
             "the address is the image's number, channel and the channel's index from 0"
@@ -205,7 +208,7 @@ def _histogram(services: Services, request: Request, parts: list[str]) -> Respon
     sides = [whole_number(query, name, PLANE_PX) for name in ("maxPlaneWidth", "maxPlaneHeight")]
     if not 1 <= bins <= MAX_BINS:
         raise InvalidQueryError(f"bins is 1 to {MAX_BINS}")
-    slide, channel = _slide(services, parts[0])[1], _whole(parts[2])
+    slide, channel = _slide(services, parts[0])[1], _whole_number(parts[2])
     if channel >= COUNT:
         raise ImageNotFoundError(f"a slide has channels 0 to {COUNT - 1} here")
     view = images.plane_view(slide, *(min(side, MAX_PLANE_PX) for side in sides))
@@ -214,7 +217,7 @@ def _histogram(services: Services, request: Request, parts: list[str]) -> Respon
 
 
 def _shape_mask(services: Services, request: Request, parts: list[str]) -> Response:
-    """``render_shape_mask/{shape}/?color&flip``: a stored mask as a PNG, transparent around it."""
+    """Answer ``render_shape_mask/{shape}/?color&flip``: a stored mask as a PNG, transparent around it."""
     from vsv.rendering.masks import changed_mask, read_mask  # noqa: PLC0415  cold start: numpy and Pillow
 
     if len(parts) != 1:
@@ -222,50 +225,52 @@ def _shape_mask(services: Services, request: Request, parts: list[str]) -> Respo
     code, (mirrored, flipped) = text(request.query, "color"), flips(request.query)
     color = None if code is None else read_color(code)
     png = read_mask(services.files, parse_number(parts[0]))
-    found = caching.headers(services, caching.etag_of(png, color, mirrored, flipped), caching.REVALIDATE)
+    headers = caching.image_headers(
+        services, caching.etag_of(png, color, mirrored, flipped), caching.REVALIDATE
+    )
     changed = color is not None or mirrored or flipped
 
     def make() -> bytes:
         return changed_mask(png, color, mirrored, flipped) if changed else png
 
-    return caching.made(request, make, "image/png", found)
+    return caching.image_response(request, make, "image/png", headers)
 
 
-def _nothing_stored(content: Any) -> _Answer:
-    """Answer an address without parts by what OMERO says where nothing is stored."""
+def _nothing_stored(content: Any) -> _Endpoint:
+    """Return an endpoint that answers an address without parts as OMERO does where nothing is stored."""
 
-    def respond_so(services: Services, request: Request, parts: list[str]) -> Response:
+    def respond_empty(services: Services, request: Request, parts: list[str]) -> Response:
         if parts:
             raise NotFoundError("there is nothing at this address")
         return json_answer(services, request, content)
 
-    return respond_so
+    return respond_empty
 
 
 def _luts_png(services: Services, request: Request, parts: list[str]) -> Response:
-    """``luts_png/``: the picture from which a viewer cuts its menu of lookup tables."""
+    """Answer ``luts_png/``: the picture from which a viewer cuts its menu of lookup tables."""
     if parts:
         raise NotFoundError("there is nothing at this address")
-    found = caching.headers(services, caching.etag_of(absent.LUTS), caching.REVALIDATE)
-    return caching.made(request, absent.gradient, "image/png", found)
+    headers = caching.image_headers(services, caching.etag_of(unsupported.LUTS), caching.REVALIDATE)
+    return caching.image_response(request, unsupported.gradient, "image/png", headers)
 
 
 def _saved_settings(services: Services, request: Request, parts: list[str]) -> Response:
-    """``get_image_rdefs_json/{id}/``: the settings that people have saved for a slide."""
+    """Answer ``get_image_rdefs_json/{id}/``: the settings that people have saved for a slide."""
     if len(parts) != 1:
         raise InvalidTileAddressError("the address is the image's number")
     _slide(services, parts[0])
-    return json_answer(services, request, absent.SAVED_SETTINGS)
+    return json_answer(services, request, unsupported.SAVED_SETTINGS)
 
 
 def _client_api(services: Services, request: Request, parts: list[str]) -> Response:
-    """``api/paths_to_object/?image={id}``: where a slide is among projects and datasets."""
+    """Answer ``api/paths_to_object/?image={id}``: where a slide is among projects and datasets."""
     if parts != ["paths_to_object"]:
         raise NotFoundError("there is nothing at this address")
-    return json_answer(services, request, absent.PATHS)
+    return json_answer(services, request, unsupported.PATHS)
 
 
-_ANSWERS: dict[str, _Answer] = {
+_ENDPOINTS: dict[str, _Endpoint] = {
     "render_image_region": _region,
     "render_image_region_rdef": _region_rdef,
     "render_image": _image,
@@ -277,10 +282,10 @@ _ANSWERS: dict[str, _Answer] = {
     "imgData": _image_data,
     "histogram_json": _histogram,
     "render_shape_mask": _shape_mask,
-    "luts": _nothing_stored(absent.LUTS),
+    "luts": _nothing_stored(unsupported.LUTS),
     "luts_png": _luts_png,
-    "open_with": _nothing_stored(absent.OPEN_WITH),
-    "getImgRDef": _nothing_stored(absent.COPIED_SETTINGS),
+    "open_with": _nothing_stored(unsupported.OPEN_WITH),
+    "getImgRDef": _nothing_stored(unsupported.COPIED_SETTINGS),
     "get_image_rdefs_json": _saved_settings,
     "api": _client_api,
     "": webclient.start_page,

@@ -23,7 +23,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from serve_image.omero.documents import About, image_data
+from serve_image.omero.documents import SlideMetadata, image_data
 from vsv.records.models import SlideRecord
 from vsv.slides.deepzoom_grid import Grid
 from vsv.storage.numeric_ids import candidates
@@ -246,7 +246,7 @@ def test_the_older_extension_opens_a_slide(records: tuple[Server, list[SlideReco
 def test_no_tile_is_asked_for_that_is_not_there(width: int, height: int, tile: int) -> None:
     """QuPath's levels are never larger than ours, and at most a pixel smaller."""
     grid = Grid(width, height, tile)
-    data = image_data(grid, About(1, "a", None, None, None, None, 0.0))
+    data = image_data(grid, SlideMetadata(1, "a", None, None, None, None, 0.0))
     if not data["tiles"]:
         return
     for theirs, ours in zip(levels(data), data["resolutions"].values(), strict=True):

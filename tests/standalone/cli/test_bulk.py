@@ -215,7 +215,7 @@ class TestRuns:
     def test_to_watch_ends_when_nothing_goes_on(self, tmp_path: Path) -> None:
         with Run(tmp_path / "data", Kind.RENDER, files=2, amount=9, threads=1) as run:
             run.begin("1004486", 9)
-            run._write(non_blocking=True)
+            run._write(immediately=True)
             text = vsv(tmp_path, "status").output
             assert "running since" in text
             assert "now: 1004486" in text

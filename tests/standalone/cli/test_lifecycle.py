@@ -176,7 +176,7 @@ class TestServer:
     def test_it_works_on_what_is_asked_for(
         self, data: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("vsv_local.server.job_threads.LOOK_SECONDS", 0.02)
+        monkeypatch.setattr("vsv_local.server.job_threads.POLL_SECONDS", 0.02)
         with standalone(data) as (services, _intake):
             worker = JobWorker(services)
             worker.start()
@@ -202,7 +202,7 @@ class TestServer:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        monkeypatch.setattr("vsv_local.server.job_threads.LOOK_SECONDS", 0.02)
+        monkeypatch.setattr("vsv_local.server.job_threads.POLL_SECONDS", 0.02)
 
         def broken(_services: Services) -> list[JobRecord]:
             raise RuntimeError("broken")

@@ -21,9 +21,9 @@ from tests.support.servers.running import Site, site
 from tests.support.slides.small import other_scan, slide_bytes
 from vsv_local.cli.main import main
 from vsv_local.cli.options import OPERATOR
-from vsv_local.export.omero_import import MAX_NAME, Wanted, _plain, _unfit, write_import
+from vsv_local.export.omero_import import MAX_NAME, ImportOptions, _plain, _unfit, write_import
 
-WANTED = Wanted(folder="/OMERO/vsv", project="Slides")
+WANTED = ImportOptions(folder="/OMERO/vsv", project="Slides")
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def test_two_commands_that_import_two_slides_with_one_image_id_keep_both(tmp_pat
 def test_a_run_that_another_process_left_is_taken_up(tmp_path: Path) -> None:
     with site(tmp_path) as services:
         put(services.scanner, "a.svs")
-        services.intake.close()
+        services.import_runner.close()
         assert services.post("a.svs", SIZE)[0] == 202
     with server(tmp_path / "data") as running:
         wait_until(lambda: b"a.svs" in running.ask("/slides").body, "it was imported")

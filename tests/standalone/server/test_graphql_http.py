@@ -14,7 +14,7 @@ from tests.support.servers.graphql_server import Server, run_apart, running_serv
 from tests.support.stores.store_records import FULL_IMPORT, FULL_JOB, FULL_SLIDE, slide
 from vsv_local.graphql import limits
 from vsv_local.graphql.execution import prepare, run
-from vsv_local.graphql.resolving import Request, User
+from vsv_local.graphql.resolvers import Request, User
 from vsv_local.graphql.schema import load_schema
 
 # As Amplify writes and sends them: named operations, every field, nulls and undefined variables.

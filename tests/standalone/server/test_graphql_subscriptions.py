@@ -23,7 +23,7 @@ from tests.support.servers.graphql_server import Client, Server, run_apart, runn
 from tests.support.slides.aperio import Plan, write_slide
 from tests.support.stores.store_records import slide, slide_import
 from vsv_local.graphql import change_feed, sockets, websocket
-from vsv_local.graphql.change_feed import Changed, FellBehindError, Follower, Live
+from vsv_local.graphql.change_feed import Changed, ChangeFeed, FellBehindError, Follower
 from vsv_local.graphql.websocket import Connection
 
 ON_UPDATE = """
@@ -330,7 +330,7 @@ class TestSlowFollowers:
                     await asyncio.Event().wait()
                 told.append(event)
 
-            news = Live()
+            news = ChangeFeed()
             with ThreadPoolExecutor(1) as threads:
                 task = asyncio.create_task(Connection(incoming.get, send, threads, news).serve())
                 while not news._followers:

@@ -13,7 +13,7 @@ from vsv.workflow.transitions import Decider, change
 from tests.support.paths import ROOT
 from tests.support.servers.running import Site
 from tests.support.slides.small import slide_bytes
-from vsv_local.server import static
+from vsv_local import web_assets
 from vsv_local.server.app import App
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -85,7 +85,7 @@ def test_the_page_runs_no_foreign_and_no_inline_code() -> None:
 def test_every_file_of_the_page_is_served_with_the_same_care() -> None:
     for name in ("index.html", "style/base.css", "slide/knownslides.js", "viewer/viewer.js"):
         status, headers, body = ask(f"/{name}")
-        assert (status, body) == (200, (static.WEB / name).read_bytes())
+        assert (status, body) == (200, (web_assets.WEB / name).read_bytes())
         assert "content-security-policy" in headers
 
 
@@ -105,21 +105,21 @@ def test_nothing_outside_the_pages_two_folders_is_found(path: str) -> None:
 
 
 def test_only_files_inside_the_two_folders_are_ever_found() -> None:
-    for path in ("/index.html", *static.LIBRARIES):
-        found = static.find(path)
+    for path in ("/index.html", *web_assets.LIBRARIES):
+        found = web_assets.find(path)
         if found is not None:
-            assert found.resolve().is_relative_to(static.WEB)
+            assert found.resolve().is_relative_to(web_assets.WEB)
 
 
 def test_the_page_asks_for_the_libraries_that_package_json_names() -> None:
     modules = "".join(
-        (static.WEB / name).read_text() for name in ("image/openseadragon.js", "login/tokens.js")
+        (web_assets.WEB / name).read_text() for name in ("image/openseadragon.js", "login/tokens.js")
     )
-    assert set(re.findall(r'"(/vendor/[^"]+)"', modules)) == set(static.LIBRARIES)
+    assert set(re.findall(r'"(/vendor/[^"]+)"', modules)) == set(web_assets.LIBRARIES)
 
 
 def test_the_page_is_what_its_folder_holds_and_no_tool(services: Site) -> None:
-    found = static.addresses()
+    found = web_assets.addresses()
     assert {"/index.html", "/main.js", "/login/signin.js", "/style/base.css", "/icon.svg"} <= set(found)
     assert not [one for one in found if "node_modules" in one or one.endswith((".json", ".d.ts"))]
     assert all(ask(one)[0] == 200 for one in found)
@@ -197,4 +197,4 @@ def test_a_client_that_hangs_up_is_no_request(services: Site) -> None:
 
 
 def test_the_folders_of_the_page_are_those_of_the_repository() -> None:
-    assert ROOT / "web" == static.WEB
+    assert ROOT / "web" == web_assets.WEB

@@ -12,10 +12,10 @@ from contextlib import suppress
 from typing import Any
 
 from tests.support.aws_site.asgi import Receive, Scope, Send
-from vsv_local.graphql.change_feed import Live
+from vsv_local.graphql.change_feed import ChangeFeed
 from vsv_local.graphql.execution import RefusedError, prepare
-from vsv_local.graphql.resolving import Request, User
-from vsv_local.graphql.subscribing import follow
+from vsv_local.graphql.resolvers import Request, User
+from vsv_local.graphql.subscriptions import follow
 
 TIMEOUT_MS = 300_000
 UNAUTHORIZED = {"errors": [{"errorType": "UnauthorizedException", "message": "Permission denied"}]}
@@ -40,7 +40,7 @@ class Realtime:
             await send({"type": "websocket.close"})
             return
         await send({"type": "websocket.accept", "subprotocol": "graphql-ws"})
-        live, tasks = Live(), []
+        live, tasks = ChangeFeed(), []
         await live.begin()
         self.open[send], self.served = asyncio.get_running_loop(), self.served + 1
         try:
@@ -53,7 +53,7 @@ class Realtime:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _hear(self, message: dict[str, Any], live: Live, send: Send) -> list[asyncio.Task[None]]:
+    async def _hear(self, message: dict[str, Any], live: ChangeFeed, send: Send) -> list[asyncio.Task[None]]:
         match message["type"]:
             case "connection_init":
                 await _say(send, type="connection_ack", payload={"connectionTimeoutMs": TIMEOUT_MS})
@@ -64,7 +64,7 @@ class Realtime:
                 raise AssertionError(f"AppSync knows no {other}")
         return []
 
-    async def _start(self, name: str, payload: Any, live: Live, send: Send) -> list[asyncio.Task[None]]:
+    async def _start(self, name: str, payload: Any, live: ChangeFeed, send: Send) -> list[asyncio.Task[None]]:
         user = self._user(payload["extensions"]["authorization"])
         if user is None:
             await _say(send, id=name, type="error", payload=UNAUTHORIZED)
@@ -75,7 +75,7 @@ class Realtime:
             await _say(send, id=name, type="start_ack")
         return [task]
 
-    async def _follow(self, name: str, body: Any, user: User, live: Live, send: Send) -> None:
+    async def _follow(self, name: str, body: Any, user: User, live: ChangeFeed, send: Send) -> None:
         try:
             async for answer in follow(prepare(body), Request(user, self.threads), live):
                 slide = answer["data"].get("onUpdateSlide")

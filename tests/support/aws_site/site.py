@@ -10,8 +10,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from mint_session.handler import lambda_handler as mint_session
-from serve_image.handler import PROTOCOLS
 from serve_image.handler import lambda_handler as serve_image
+from serve_image.protocols import PROTOCOLS
 from serve_label.handler import lambda_handler as serve_label
 
 from tests.support.aws_site.asgi import (
@@ -30,9 +30,9 @@ from tests.support.aws_site.edge import authorizer, opens
 from tests.support.aws_site.login import CLIENT, ISSUER, Login
 from tests.support.aws_site.realtime import Realtime
 from tests.support.servers.graphql_server import run_apart
+from vsv_local import web_assets
 from vsv_local.graphql import endpoint
-from vsv_local.graphql.resolving import User
-from vsv_local.server import static
+from vsv_local.graphql.resolvers import User
 from vsv_local.server.api_gateway_events import http_answer, http_event
 
 EDGE_SECRET = "a-secret-of-the-edge"
@@ -122,12 +122,12 @@ class AwsSite:
     def _file(self, path: str) -> Answer:
         if path == "/config.json":
             return json_answer(200, self._config(), {"cache-control": "no-cache"})
-        found = static.find(path)
+        found = web_assets.find(path)
         if found is None:
             return answer(403, "<Error><Code>AccessDenied</Code></Error>", {"content-type": "text/xml"})
         policy = {"content-security-policy": POLICY.format(login=self.login.origin)}
-        kind = {"content-type": static.content_type(found)}
-        return answer(200, found.read_bytes(), static.SECURITY_HEADERS | policy | kind)
+        kind = {"content-type": web_assets.content_type(found)}
+        return answer(200, found.read_bytes(), web_assets.SECURITY_HEADERS | policy | kind)
 
     def _config(self) -> dict[str, str]:
         settings = {"authority": ISSUER, "clientId": CLIENT, "loginDomain": self.login.origin}

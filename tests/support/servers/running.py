@@ -20,7 +20,7 @@ from vsv.slides.slide import open_slide
 from tests.support.paths import ROOT
 from tests.support.slides.small import put
 from vsv_local.composition import standalone
-from vsv_local.ingest.import_runner import Intake
+from vsv_local.ingest.import_runner import ImportRunner
 from vsv_local.server.api_gateway_events import http_event
 
 DEADLINE_S = 60.0
@@ -41,7 +41,7 @@ class Site:
     """One installation inside the test: its parts, and the folder that the scanner writes to."""
 
     services: Services
-    intake: Intake
+    import_runner: ImportRunner
     scanner: Path
 
     def post(self, filename: object, size: object, **more: object) -> tuple[int, dict[str, Any]]:
@@ -55,7 +55,7 @@ class Site:
 
     def finish(self) -> None:
         """Wait until nothing is under way."""
-        wait_until(lambda: not self.intake.is_busy(), "the import ended")
+        wait_until(lambda: not self.import_runner.is_busy(), "the import ended")
 
     def bring(self, name: str = "a.svs", content: bytes | None = None, **more: object) -> int:
         """Let the scanner write a file and post it to the end; give the last status."""
@@ -87,8 +87,8 @@ def site(folder: Path, *scanners: str, in_place: bool = False) -> Iterator[Site]
     folders = [folder / name for name in scanners or ("scanner",)]
     for path in folders:
         path.mkdir(exist_ok=True)
-    with standalone(folder / "data", folders, in_place=in_place) as (services, intake):
-        yield Site(services, intake, folders[0])
+    with standalone(folder / "data", folders, in_place=in_place) as (services, import_runner):
+        yield Site(services, import_runner, folders[0])
 
 
 def check_whole(running: Site) -> None:

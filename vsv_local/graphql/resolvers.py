@@ -1,4 +1,4 @@
-"""Fields resolved as AppSync does it: an event to the review function, or one list of events for a whole batch.
+"""Resolve fields as AppSync does: one event to the review function, or one list of events for a whole batch.
 
 Source: "Resolver context object reference" and "Direct Lambda resolvers", AppSync developer guide.
 """
@@ -30,13 +30,13 @@ BATCHED = frozenset({("Slide", "LabelURL")})
 
 @dataclass(frozen=True)
 class User:
-    """Who uses the standalone server: by default its one local user with every role."""
+    """A user of the standalone server: by default its single local user with every role."""
 
     name: str = "local"
     groups: frozenset[str] = READERS
 
     def identity(self) -> dict[str, Any]:
-        """Give the user as AppSync gives one of a Cognito pool."""
+        """Return the user as AppSync's identity of a Cognito user pool."""
         groups = sorted(self.groups)
         return {
             "username": self.name,
@@ -46,7 +46,7 @@ class User:
         }
 
     def authorizer(self) -> dict[str, Any]:
-        """Give the user as the HTTP API's JWT authoriser does: every claim is a text."""
+        """Return the user as the HTTP API's JWT authoriser does: every claim is a text."""
         claims = {
             "username": self.name,
             "sub": self.name,
@@ -62,7 +62,7 @@ class _LambdaContext:
 
 @dataclass
 class Request:
-    """One request's context: who asks, where handlers run, and the batches that wait."""
+    """One request's context: the user, the threads for handlers, and the batches that wait."""
 
     user: User
     threads: Executor
@@ -81,7 +81,7 @@ class Request:
             raise failure(error.message, error.error_type) from None
 
     async def batched(self, key: tuple[str, str], event: dict[str, Any]) -> Any:
-        """Call the review function once for all events of a field that come in one go."""
+        """Call the review function once for all events of a field in one pass of the event loop."""
         loop = asyncio.get_running_loop()
         waiting = self._waiting.setdefault(key, [])
         if not waiting:
@@ -108,17 +108,17 @@ Info = GraphQLResolveInfo[Request]
 
 
 def failure(message: str, error_type: str) -> GraphQLError:
-    """Give an error that tells its type."""
+    """Return an error with its type."""
     return GraphQLError(message, extensions={"errorType": error_type})
 
 
 def executable() -> GraphQLSchema:
-    """Give the schema with its fields resolved by the review function."""
+    """Return the schema with its fields resolved by the review function."""
     schema = load_schema()
     for parent in (schema.query_type, schema.mutation_type):
         assert parent is not None
-        for one in parent.fields.values():
-            one.resolve = _resolve_root
+        for field_definition in parent.fields.values():
+            field_definition.resolve = _resolve_root
     for type_name, field_name in BATCHED:
         batched = schema.type_map[type_name]
         assert isinstance(batched, GraphQLObjectType)
@@ -160,20 +160,20 @@ def _event(info: Info, arguments: dict[str, Any], source: Any) -> dict[str, Any]
 
 
 def selection_list(info: Info) -> list[str]:
-    """Give the paths of all fields that are asked for below this one, as ``items/CaseID``."""
-    found: dict[str, None] = {}
+    """Return the paths of all selected fields below this one, as ``items/CaseID``."""
+    paths: dict[str, None] = {}
     for node in info.field_nodes:
-        _walk(info, node, "", found)
-    return list(found)
+        _collect_paths(info, node, "", paths)
+    return list(paths)
 
 
-def _walk(info: Info, node: Any, path: str, found: dict[str, None]) -> None:
-    for one in node.selection_set.selections if node.selection_set else ():
-        if isinstance(one, FieldNode):
-            below = f"{path}{one.name.value}"
-            found[below] = None
-            _walk(info, one, f"{below}/", found)
-        elif isinstance(one, FragmentSpreadNode):
-            _walk(info, info.fragments[one.name.value], path, found)
+def _collect_paths(info: Info, node: Any, path: str, paths: dict[str, None]) -> None:
+    for selection in node.selection_set.selections if node.selection_set else ():
+        if isinstance(selection, FieldNode):
+            below = f"{path}{selection.name.value}"
+            paths[below] = None
+            _collect_paths(info, selection, f"{below}/", paths)
+        elif isinstance(selection, FragmentSpreadNode):
+            _collect_paths(info, info.fragments[selection.name.value], path, paths)
         else:
-            _walk(info, one, path, found)
+            _collect_paths(info, selection, path, paths)

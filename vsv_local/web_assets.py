@@ -1,4 +1,4 @@
-"""The page's files, served from this machine: no content delivery network, no inline script."""
+"""Find the page's files, which this machine serves: no content delivery network, no inline script."""
 
 import json
 import mimetypes
@@ -7,7 +7,7 @@ from pathlib import Path
 from vsv_local.assets import asset
 
 WEB = asset("web")
-# Where people log in, and how: only an installation on AWS has it (vsv_local/export/page_publisher.py).
+# Where and how people log in: only an installation on AWS has this file (vsv_local/export/page_publisher.py).
 CONFIG = "/config.json"
 _BUILDS = {
     "openseadragon": "build/openseadragon/openseadragon.min.js",
@@ -27,7 +27,7 @@ _SERVED = {".html", ".css", ".js", ".svg", ".png"}
 
 
 def _libraries() -> dict[str, Path]:
-    """Give the libraries' files by their addresses, which change with their versions."""
+    """Return the libraries' files by their addresses, which change with their versions."""
     versions = json.loads((WEB / "package.json").read_text(encoding="utf-8"))["dependencies"]
     return {
         f"/vendor/{name}-{versions[name]}.min.js": WEB / "node_modules" / name / build
@@ -39,25 +39,25 @@ LIBRARIES = _libraries()
 
 
 def libraries_installed() -> bool:
-    """Tell whether OpenSeadragon and what logging in needs are here."""
+    """Return whether OpenSeadragon and the library for logging in are installed."""
     return all(path.is_file() for path in LIBRARIES.values())
 
 
 def find(address: str) -> Path | None:
-    """Give the file behind an address of the page, or None; nothing but the page and its libraries is ever found."""
+    """Return the file at an address of the page, or None; only the page's files and its libraries are ever found."""
     if address == "/":
         return WEB / "index.html"
     parts = address[1:].split("/")
     if len(parts) > 2 or not all(_is_plain(part) for part in parts):
         return None
-    found = LIBRARIES.get(address) or WEB.joinpath(*parts)
-    return found if found.suffix in _SERVED and found.is_file() else None
+    path = LIBRARIES.get(address) or WEB.joinpath(*parts)
+    return path if path.suffix in _SERVED and path.is_file() else None
 
 
 def addresses() -> list[str]:
-    """Give the address of every file that makes the page, libraries included."""
-    own = [f"/{path.relative_to(WEB).as_posix()}" for path in (*WEB.glob("*"), *WEB.glob("*/*"))]
-    return [one for one in (*sorted(own), *LIBRARIES) if find(one)]
+    """Return the address of every file of the page, libraries included."""
+    page_files = [f"/{path.relative_to(WEB).as_posix()}" for path in (*WEB.glob("*"), *WEB.glob("*/*"))]
+    return [address for address in (*sorted(page_files), *LIBRARIES) if find(address)]
 
 
 def _is_plain(part: str) -> bool:
@@ -67,7 +67,7 @@ def _is_plain(part: str) -> bool:
 
 
 def content_type(path: Path) -> str:
-    """Give the media type that a browser needs."""
+    """Return the media type that a browser needs."""
     if path.suffix == ".js":
         return "text/javascript; charset=utf-8"
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"

@@ -1,4 +1,4 @@
-"""Subscriptions: which changes one asks for, and each of them answered with its selection."""
+"""Answer subscriptions: read which changes one selects, and execute its selection on each change."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -6,21 +6,21 @@ from typing import Any
 from graphql import FieldNode, GraphQLError, OperationType, get_argument_values
 from graphql.execution.values import get_variable_values
 
-from vsv_local.graphql.change_feed import FellBehindError, Live
+from vsv_local.graphql.change_feed import ChangeFeed, FellBehindError
 from vsv_local.graphql.execution import Answer, Operation, RefusedError, run
-from vsv_local.graphql.resolving import Request, failure
+from vsv_local.graphql.resolvers import Request, failure
 from vsv_local.graphql.schema import allows
 
 KINDS = {"onUpdateSlide": "slide", "onImportProgress": "import"}
 
 
-async def follow(operation: Operation, request: Request, live: Live) -> AsyncIterator[Answer]:
-    """Give an answer for each change that the subscription asks for; raises RefusedError.
+async def follow(operation: Operation, request: Request, feed: ChangeFeed) -> AsyncIterator[Answer]:
+    """Yield an answer for each change that the subscription selects; raises RefusedError.
 
-    As on AppSync an argument is a filter, and one that is null asks for records without that value.
+    As on AppSync an argument is a filter, and an argument that is null selects records without that value.
     """
-    name, wanted = _asked_for(operation, request)
-    follower = live.follow(KINDS[name], lambda fields: _fits(fields, wanted))
+    name, filters = _read_subscription(operation, request)
+    follower = feed.follow(KINDS[name], lambda fields: _matches(fields, filters))
     try:
         while True:
             yield await run(operation, request, {name: await follower.next()})
@@ -30,10 +30,10 @@ async def follow(operation: Operation, request: Request, live: Live) -> AsyncIte
         )
         raise RefusedError(error) from None
     finally:
-        live.leave(follower)
+        feed.leave(follower)
 
 
-def _asked_for(operation: Operation, request: Request) -> tuple[str, Mapping[str, Any]]:
+def _read_subscription(operation: Operation, request: Request) -> tuple[str, Mapping[str, Any]]:
     assert operation.kind is OperationType.SUBSCRIPTION
     root = operation.schema.subscription_type
     node = operation.node.selection_set.selections[0]
@@ -54,5 +54,5 @@ def _asked_for(operation: Operation, request: Request) -> tuple[str, Mapping[str
         raise RefusedError(error) from None
 
 
-def _fits(fields: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    return all(fields.get(name) == value for name, value in wanted.items())
+def _matches(fields: Mapping[str, Any], filters: Mapping[str, Any]) -> bool:
+    return all(fields.get(name) == value for name, value in filters.items())

@@ -1,7 +1,6 @@
-"""Records of the imports table's stream as the runs that wait for their execution.
+"""Read the runs that wait for their execution from records of the imports table's stream.
 
-Whatever is not such a run is passed over, and so is what could be none: sent again and again, it would hold up the
-records behind it.
+Every other record is skipped: a record that failed would be sent again and again, and block the records behind it.
 Source: "DynamoDB Streams record" (``StreamRecord``, ``AttributeValue``), Amazon DynamoDB API reference.
 """
 
@@ -15,26 +14,26 @@ from vsv.records.models import ImportRecord, ImportState
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingRun:
     """A run to start; ``sequence_number`` is that of its record in the stream."""
 
     sequence_number: str
     run: ImportRecord
 
 
-def waiting_runs(event: Mapping[str, Any]) -> list[Waiting]:
-    """Give the runs of a batch that wait for their execution, once each, in the order of their last records."""
-    found: dict[str, Waiting] = {}
+def waiting_runs(event: Mapping[str, Any]) -> list[WaitingRun]:
+    """Return the runs of a batch that wait for their execution, once each, in the order of their last records."""
+    latest: dict[str, WaitingRun] = {}
     records = event.get("Records")
     for record in records if isinstance(records, list) else ():
         waiting = _waiting(_dict(record))
         if waiting is not None:
-            found.pop(waiting.run.run_id, None)
-            found[waiting.run.run_id] = waiting
-    return list(found.values())
+            latest.pop(waiting.run.run_id, None)
+            latest[waiting.run.run_id] = waiting
+    return list(latest.values())
 
 
-def _waiting(record: Mapping[str, Any]) -> Waiting | None:
+def _waiting(record: Mapping[str, Any]) -> WaitingRun | None:
     change = _dict(record.get("dynamodb"))
     new, old = _dict(change.get("NewImage")), _dict(change.get("OldImage"))
     number = change.get("SequenceNumber")
@@ -43,11 +42,14 @@ def _waiting(record: Mapping[str, Any]) -> Waiting | None:
     if _text(new, "State") != ImportState.TRANSFERRING or _is_worked_on(old, new):
         return None
     run = _run(new)
-    return None if run is None else Waiting(number, run)
+    return None if run is None else WaitingRun(number, run)
 
 
 def _is_worked_on(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Tell whether a step of the run made this change: then its execution is there. A touch changes only the time."""
+    """Return whether a step of the run made this change, so that its execution exists.
+
+    A touch changes only the time.
+    """
     changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
     return bool(old) and bool(changed - {"UpdatedAt"}) and not changed & {"RunID", "State"}
 

@@ -1,4 +1,4 @@
-"""A slide's record, for documents that are better without it than not at all."""
+"""Look up a slide's record for documents that are still useful without one."""
 
 import logging
 
@@ -10,12 +10,12 @@ log = logging.getLogger(__name__)
 
 
 def record_of(services: Services, image_id: str) -> SlideRecord | None:
-    """Give what is known of the slide; None where nothing is, where there are no records, or none can be read now."""
+    """Return the slide's record; None where there is none, where there are no records, or none can be read now."""
     try:
         return services.slides.get(image_id)
     except SettingsError:
         return None
     except UnavailableError as error:
-        # A missing right would show in no answer.
+        # Logged because no answer would show that a permission is missing.
         log.warning("told without the slide's record: %s", error.__cause__ or error)
         return None

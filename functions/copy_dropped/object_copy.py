@@ -1,4 +1,4 @@
-"""One version of an object, copied in ranges that a killed copy goes on from, and verified as a whole.
+"""Copy one version of an S3 object in ranges, resume after a killed copy, and verify the whole.
 
 Source: "GetObject", "Checking object integrity", Amazon S3 API reference and user guide.
 """
@@ -29,51 +29,53 @@ _GONE = (
     "412",
     "InvalidObjectState",
 )
-# S3 answers 403 for what does not exist to whom may not list the bucket.
+# S3 answers 403, not 404, for a missing object to a caller that may not list the bucket.
 _REFUSED = ("AccessDenied", "403")
 _CONFIG = Config(connect_timeout=3, read_timeout=30, retries={"mode": "standard", "max_attempts": 4})
 
 
-Progress = Callable[[int, int], None]  # bytes done and in all
+Progress = Callable[[int, int], None]  # bytes copied so far, and bytes in all
 
 
 class _Digest(Protocol):
     def update(self, data: bytes) -> None: ...
 
-    def matches(self, wanted: str) -> bool: ...
+    def matches(self, expected: str) -> bool: ...
 
 
 def s3_client() -> Any:
-    """Give a boto3 client that does not wait for minutes."""
+    """Return a boto3 client whose timeouts are seconds, not minutes."""
     return boto3.client("s3", config=_CONFIG)
 
 
 class ObjectCopy:
-    """The copy of an object into ``part``, as far as it is."""
+    """The copy of one object into ``part``, from the first range to the verified whole."""
 
-    def __init__(self, client: Any, wanted: DroppedObject, part: Path, size: int) -> None:
+    def __init__(self, client: Any, dropped: DroppedObject, part: Path, size: int) -> None:
         self._client, self._part, self._size = client, part, size
-        self._request: dict[str, str] = {"Bucket": wanted.bucket, "Key": wanted.key}
-        self._request |= {"VersionId": wanted.version} if wanted.version else {"IfMatch": f'"{wanted.etag}"'}
+        self._request: dict[str, str] = {"Bucket": dropped.bucket, "Key": dropped.key}
+        self._request |= (
+            {"VersionId": dropped.version} if dropped.version else {"IfMatch": f'"{dropped.etag}"'}
+        )
 
-    def go_on(self, has_time: Callable[[], bool], progress: Progress) -> bool:
-        """Copy as much as there is time for, at least one range more; tell whether all of it is here.
+    def resume(self, has_time: Callable[[], bool], progress: Progress) -> bool:
+        """Copy at least one range more and as many as there is time for; return whether the copy is complete.
 
-        Raises FileMissingError where the object is gone, TransferError where it is another than was announced,
-        UnavailableError where S3 or the disk does not answer.
+        Raises FileMissingError where the object is gone, TransferError where the object is another than was
+        announced, UnavailableError where S3 or the disk does not answer.
         """
-        with _plain_errors():
-            before = self._found()
-            # The last range may have holes, since a copy can be killed: only those before it are surely here.
-            done = max(0, (before - 1) // RANGE * RANGE)
-            while done < self._size:
-                done += self._copy_range(done)
-                progress(done, self._size)
-                if before < done < self._size and not has_time():
+        with _domain_errors():
+            copied_before = self._bytes_present()
+            # A killed copy may leave holes in the last range: only the ranges before that one are surely complete.
+            copied = max(0, (copied_before - 1) // RANGE * RANGE)
+            while copied < self._size:
+                copied += self._copy_range(copied)
+                progress(copied, self._size)
+                if copied_before < copied < self._size and not has_time():
                     return False
         return True
 
-    def _found(self) -> int:
+    def _bytes_present(self) -> int:
         try:
             return min(self._part.stat().st_size, self._size)
         except FileNotFoundError:
@@ -82,15 +84,15 @@ class ObjectCopy:
             return 0
 
     def _copy_range(self, start: int) -> int:
-        """Copy one range, flush it, and read it back."""
+        """Copy one range, flush it to the disk, and compare what the disk holds with what S3 sent."""
         end = min(start + RANGE, self._size)
-        answer = self._client.get_object(**self._request, Range=f"bytes={start}-{end - 1}")
-        if answer.get("ContentRange") != f"bytes {start}-{end - 1}/{self._size}":
+        response = self._client.get_object(**self._request, Range=f"bytes={start}-{end - 1}")
+        if response.get("ContentRange") != f"bytes {start}-{end - 1}/{self._size}":
             raise TransferError("the dropped file has another size than was announced")
         digest = hashlib.sha256()
         with self._part.open("r+b") as file:
             file.seek(start)
-            for block in answer["Body"].iter_chunks(_BLOCK):
+            for block in response["Body"].iter_chunks(_BLOCK):
                 digest.update(block)
                 file.write(block)
             copied = file.tell() - start
@@ -100,17 +102,20 @@ class ObjectCopy:
         return copied
 
     def verify(self) -> str:
-        """Give the SHA-256 of the whole copy; raises TransferError, and drops it, where S3's checksum differs."""
-        with _plain_errors():
-            told = self._client.head_object(**self._request, ChecksumMode="ENABLED")
-            sha256, others = hashlib.sha256(), _told_digests(told)
+        """Return the SHA-256 of the whole copy.
+
+        Raises TransferError, and deletes the copy, where one of S3's checksums differs.
+        """
+        with _domain_errors():
+            head = self._client.head_object(**self._request, ChecksumMode="ENABLED")
+            sha256, digests = hashlib.sha256(), _expected_digests(head)
             for block in _blocks(self._part, 0, self._size):
                 sha256.update(block)
-                for digest, _ in others:
+                for digest, _ in digests:
                     digest.update(block)
-            others.append((_Hashed(sha256), told.get("ChecksumSHA256", "") if _is_whole(told) else ""))
-            is_right = self._part.stat().st_size == self._size == told["ContentLength"]
-            if not is_right or not all(digest.matches(wanted) for digest, wanted in others if wanted):
+            digests.append((_Hashed(sha256), head.get("ChecksumSHA256", "") if _is_whole(head) else ""))
+            is_right = self._part.stat().st_size == self._size == head["ContentLength"]
+            if not is_right or not all(digest.matches(value) for digest, value in digests if value):
                 self._part.unlink(missing_ok=True)
                 raise TransferError("the copy differs from the dropped file: it is copied again")
         return sha256.hexdigest()
@@ -123,8 +128,8 @@ class _Crc32:
     def update(self, data: bytes) -> None:
         self._crc = zlib.crc32(data, self._crc)
 
-    def matches(self, wanted: str) -> bool:
-        return base64.b64encode(self._crc.to_bytes(4)).decode() == wanted
+    def matches(self, expected: str) -> bool:
+        return base64.b64encode(self._crc.to_bytes(4)).decode() == expected
 
 
 class _Hashed:
@@ -134,27 +139,27 @@ class _Hashed:
     def update(self, data: bytes) -> None:
         self._digest.update(data)
 
-    def matches(self, wanted: str) -> bool:
-        return wanted in (self._digest.hexdigest(), base64.b64encode(self._digest.digest()).decode())
+    def matches(self, expected: str) -> bool:
+        return expected in (self._digest.hexdigest(), base64.b64encode(self._digest.digest()).decode())
 
 
-def _told_digests(told: dict[str, Any]) -> list[tuple[_Digest, str]]:
-    """Give what S3 told of the whole object's content that can be computed here.
+def _expected_digests(head: dict[str, Any]) -> list[tuple[_Digest, str]]:
+    """Return each checksum in S3's answer that covers the whole object and can be computed here.
 
-    An upload in parts has checksums of checksums, and CRC-64 would need a package of its own; then each range has
-    still been read back, and was encrypted and authenticated on its way.
+    A multipart upload has checksums of checksums, and CRC-64 would need a package of its own. In those cases every
+    range has still been read back, and was encrypted and authenticated in transit.
     """
-    found: list[tuple[_Digest, str]] = []
-    if _is_whole(told) and told.get("ChecksumCRC32"):
-        found.append((_Crc32(), told["ChecksumCRC32"]))
-    etag = told.get("ETag", "").strip('"')
-    if len(etag) == 32 and told.get("ServerSideEncryption", "AES256") == "AES256":
-        found.append((_Hashed(hashlib.md5(usedforsecurity=False)), etag))
-    return found
+    digests: list[tuple[_Digest, str]] = []
+    if _is_whole(head) and head.get("ChecksumCRC32"):
+        digests.append((_Crc32(), head["ChecksumCRC32"]))
+    etag = head.get("ETag", "").strip('"')
+    if len(etag) == 32 and head.get("ServerSideEncryption", "AES256") == "AES256":
+        digests.append((_Hashed(hashlib.md5(usedforsecurity=False)), etag))
+    return digests
 
 
-def _is_whole(told: dict[str, Any]) -> bool:
-    return bool(told.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT")
+def _is_whole(head: dict[str, Any]) -> bool:
+    return bool(head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT")
 
 
 def _checksum_from(path: Path, start: int, end: int) -> bytes:
@@ -173,8 +178,8 @@ def _blocks(path: Path, start: int, end: int) -> Iterator[bytes]:
 
 
 @contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Turn boto3's errors and the disk's into ours."""
+def _domain_errors() -> Iterator[None]:
+    """Raise boto3's errors and the disk's as the domain's errors."""
     try:
         yield
     except ClientError as error:
