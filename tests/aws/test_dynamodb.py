@@ -45,7 +45,7 @@ def raw_item(client: Any, image_id: str) -> dict[str, Any]:
     return item
 
 
-def test_items_have_the_names_and_types_of_the_wire(client: Any) -> None:
+def test_slide_item_has_wire_names_and_types(client: Any) -> None:
     DynamoSlideStore("slides", client).put_new(FULL_SLIDE)
     item = raw_item(client, FULL_SLIDE.image_id)
     assert item["MPP"] == {"N": "0.2498"}
@@ -55,7 +55,7 @@ def test_items_have_the_names_and_types_of_the_wire(client: Any) -> None:
     assert item.keys() == FULL_SLIDE.to_item().keys()
 
 
-def test_a_slide_without_slide_id_is_indexed_by_its_image_id(client: Any) -> None:
+def test_slide_without_slide_id_is_indexed_by_its_image_id(client: Any) -> None:
     store = DynamoSlideStore("slides", client)
     store.put_new(slide())
     assert raw_item(client, "image-1")["SlideID"] == {"S": "image-1"}
@@ -65,7 +65,7 @@ def test_a_slide_without_slide_id_is_indexed_by_its_image_id(client: Any) -> Non
     assert raw_item(client, "image-1")["NoSlideID"] == {"BOOL": True}
 
 
-def test_fields_of_a_newer_version_stay(client: Any) -> None:
+def test_update_keeps_fields_of_a_newer_version(client: Any) -> None:
     store = DynamoSlideStore("slides", client)
     store.put_new(slide())
     client.put_item(TableName="slides", Item=raw_item(client, "image-1") | {"Stain": {"N": "1.5"}})
@@ -73,7 +73,7 @@ def test_fields_of_a_newer_version_stay(client: Any) -> None:
     assert raw_item(client, "image-1")["Stain"] == {"N": "1.5"}
 
 
-def test_batches_ask_for_each_slide_once(client: Any) -> None:
+def test_get_many_requests_each_slide_once_in_bounded_batches(client: Any) -> None:
     sizes: list[int] = []
 
     def batch_get_item(**request: Any) -> Any:
@@ -88,7 +88,7 @@ def test_batches_ask_for_each_slide_once(client: Any) -> None:
     assert sizes == [BATCH_SIZE, BATCH_SIZE, 50]
 
 
-def test_what_a_batch_left_out_is_asked_for_again(client: Any, pauses: list[float]) -> None:
+def test_get_many_retries_unprocessed_keys_with_growing_pauses(client: Any, pauses: list[float]) -> None:
     def only_the_first(**request: Any) -> Any:
         keys = request["RequestItems"]["slides"]["Keys"]
         answer = client.batch_get_item(RequestItems={"slides": {"Keys": keys[:1]}})
@@ -102,7 +102,7 @@ def test_what_a_batch_left_out_is_asked_for_again(client: Any, pauses: list[floa
     assert pauses == [0.05, 0.1]
 
 
-def test_a_batch_is_not_asked_for_forever(client: Any, pauses: list[float]) -> None:
+def test_get_many_raises_unavailable_after_bounded_retries(client: Any, pauses: list[float]) -> None:
     def nothing(**request: Any) -> Any:
         return {"Responses": {}, "UnprocessedKeys": request["RequestItems"]}
 
@@ -112,7 +112,7 @@ def test_a_batch_is_not_asked_for_forever(client: Any, pauses: list[float]) -> N
     assert len(pauses) == BATCH_ATTEMPTS - 1
 
 
-def test_a_page_may_be_cut_short_by_its_size(client: Any) -> None:
+def test_by_status_continues_page_that_dynamodb_cut_short(client: Any) -> None:
     """DynamoDB ends a page at 1 MB, whatever the limit, and says where to go on."""
 
     def two_at_most(**request: Any) -> Any:
@@ -127,7 +127,7 @@ def test_a_page_may_be_cut_short_by_its_size(client: Any) -> None:
     assert second.next_token is None
 
 
-def test_a_start_whose_answer_was_lost_is_not_a_conflict(client: Any) -> None:
+def test_start_repeated_after_lost_answer_is_not_a_conflict(client: Any) -> None:
     def twice(**request: Any) -> Any:
         client.put_item(**request)
         return client.put_item(**request)
@@ -156,7 +156,7 @@ def client_error(code: str) -> ClientError:
         EndpointConnectionError(endpoint_url="https://dynamodb.secret.example"),
     ],
 )
-def test_errors_are_told_in_plain_words(error: Exception) -> None:
+def test_boto_errors_become_unavailable_without_internal_details(error: Exception) -> None:
     def fail(**_: Any) -> Any:
         raise error
 
@@ -190,7 +190,7 @@ def test_errors_are_told_in_plain_words(error: Exception) -> None:
         assert not any(word in str(caught.value) for word in ("secret", "arn:", "http"))
 
 
-def test_a_missing_table_is_told_in_plain_words(client: Any) -> None:
+def test_missing_table_raises_unavailable_in_plain_words(client: Any) -> None:
     with pytest.raises(UnavailableError, match=r"^The record store refuses requests now"):
         DynamoSlideStore("no-such-table", client).get("a")
 
@@ -201,7 +201,7 @@ def cancelled(*codes: str) -> ClientError:
     return ClientError(response, "TransactWriteItems")
 
 
-def test_a_write_that_met_another_is_tried_again(client: Any, pauses: list[float]) -> None:
+def test_write_that_conflicts_with_another_is_retried(client: Any, pauses: list[float]) -> None:
     errors = [cancelled("None", "TransactionConflict"), cancelled("ThrottlingError")] * 2
 
     def busy(**request: Any) -> Any:
@@ -219,7 +219,7 @@ def test_a_write_that_met_another_is_tried_again(client: Any, pauses: list[float
     assert sum(store.counts().values()) == 0
 
 
-def test_a_write_is_not_tried_forever(client: Any, pauses: list[float]) -> None:
+def test_write_raises_unavailable_after_bounded_retries(client: Any, pauses: list[float]) -> None:
     def busy(**_: Any) -> Any:
         raise cancelled("TransactionConflict")
 
@@ -235,7 +235,7 @@ def test_a_write_is_not_tried_forever(client: Any, pauses: list[float]) -> None:
             call()
 
 
-def test_record_and_index_are_one_transaction(client: Any) -> None:
+def test_record_and_index_are_written_in_a_single_transaction(client: Any) -> None:
     sent: list[list[Any]] = []
 
     def transact(**request: Any) -> Any:
@@ -252,7 +252,7 @@ def test_record_and_index_are_one_transaction(client: Any) -> None:
     assert [next(iter(requests[0].values()))["TableName"] for requests in sent] == ["slides"] * 3
 
 
-def test_rows_are_read_on_where_dynamodb_ended_a_page(client: Any) -> None:
+def test_search_reads_on_where_dynamodb_ended_a_page(client: Any) -> None:
     """A page ends at 1 MB, whatever the limit: more is read until the limit or the end."""
 
     def one_at_most(**request: Any) -> Any:

@@ -46,7 +46,7 @@ def outcome(*arguments: str, **settings: str) -> tuple[list[dict], str]:
     return [json.loads(line) for line in lines if line.startswith("{")], lines[-1]
 
 
-def test_on_aws_each_line_is_an_object_with_its_request() -> None:
+def test_log_lines_on_aws_are_json_with_request_id() -> None:
     written, answer = outcome(AWS_LAMBDA_FUNCTION_NAME="f")
     lines = [line for line in written if "_aws" not in line]
     assert [(line["message"], line["level"], line["function_request_id"]) for line in lines] == [
@@ -56,7 +56,7 @@ def test_on_aws_each_line_is_an_object_with_its_request() -> None:
     assert answer == "done"
 
 
-def test_on_aws_what_is_counted_is_sent_once_even_when_the_handler_fails() -> None:
+def test_metrics_on_aws_are_sent_once_even_when_handler_fails() -> None:
     for arguments in ((), ("secret",)):
         written, answer = outcome(*arguments, AWS_LAMBDA_FUNCTION_NAME="f")
         (sent,) = [line for line in written if "_aws" in line]
@@ -66,14 +66,14 @@ def test_on_aws_what_is_counted_is_sent_once_even_when_the_handler_fails() -> No
         assert answer == ("raised broken" if arguments else "done")
 
 
-def test_elsewhere_nothing_is_written_and_powertools_is_not_imported() -> None:
+def test_observed_outside_aws_writes_no_output_and_skips_powertools_import() -> None:
     written, answer = outcome()
     assert (written, answer) == ([], "done")
     code = f"{PROGRAM}\nassert not [name for name in sys.modules if name.startswith('aws_lambda_powertools')]"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True)
 
 
-def test_a_metric_that_the_dashboard_does_not_know_is_refused() -> None:
+def test_unknown_metric_names_are_refused() -> None:
     for name in metrics.COUNTS:
         count(name)
     for name in metrics.MINUTES:
@@ -84,7 +84,7 @@ def test_a_metric_that_the_dashboard_does_not_know_is_refused() -> None:
         minutes(metrics.IMPORTS_READY, 1)
 
 
-def test_the_tile_function_answers_without_powertools_and_without_what_a_tile_does_not_need() -> None:
+def test_tile_function_imports_no_powertools_or_unneeded_libraries() -> None:
     heavy = (
         "aws_lambda_powertools",
         "boto3",

@@ -37,7 +37,7 @@ def uploads(s3: LikeS3) -> list[Any]:
 
 
 @pytest.mark.parametrize("parts", [0, 1, 4, 6])
-def test_a_killed_upload_is_no_object_and_is_gone_on_with(s3: LikeS3, tmp_path: Path, parts: int) -> None:
+def test_killed_upload_creates_no_object_and_is_resumed(s3: LikeS3, tmp_path: Path, parts: int) -> None:
     source, sha256 = written(tmp_path / "a")  # six parts
     s3.dies_after = parts
     if parts < 6:
@@ -53,7 +53,7 @@ def test_a_killed_upload_is_no_object_and_is_gone_on_with(s3: LikeS3, tmp_path: 
     assert uploads(s3) == []
 
 
-def test_parts_of_another_content_are_not_taken_for_this_one(s3: LikeS3, tmp_path: Path) -> None:
+def test_upload_refuses_parts_of_other_content_and_succeeds_again(s3: LikeS3, tmp_path: Path) -> None:
     other, other_sha256 = written(tmp_path / "b", seed=2)
     s3.dies_after = 3
     with pytest.raises(KilledError):
@@ -67,9 +67,7 @@ def test_parts_of_another_content_are_not_taken_for_this_one(s3: LikeS3, tmp_pat
     assert s3.get_object(Bucket=BUCKET, Key=OBJECT)["Body"].read() == source.read_bytes()
 
 
-def test_a_part_that_was_damaged_on_its_way_is_refused_by_s3(
-    s3: LikeS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_damaged_part_is_refused_by_s3(s3: LikeS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, sha256 = written(tmp_path / "a")
     sent = s3_multipart._checksum
     monkeypatch.setattr(s3_multipart, "_checksum", lambda data: sent(data + b"x"))
@@ -78,7 +76,7 @@ def test_a_part_that_was_damaged_on_its_way_is_refused_by_s3(
     assert vault(s3).find(KEY) is None
 
 
-def test_a_file_that_changed_leaves_nothing_in_the_bucket(s3: LikeS3, tmp_path: Path) -> None:
+def test_put_of_changed_file_leaves_bucket_empty(s3: LikeS3, tmp_path: Path) -> None:
     source, _ = written(tmp_path / "a")
     with pytest.raises(ConflictError, match="does not match its record"):
         vault(s3).put(source, KEY, "0" * 64)
@@ -86,7 +84,7 @@ def test_a_file_that_changed_leaves_nothing_in_the_bucket(s3: LikeS3, tmp_path: 
     assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET)
 
 
-def test_somebody_elses_object_is_never_overwritten(s3: LikeS3, tmp_path: Path) -> None:
+def test_put_never_overwrites_a_foreign_object(s3: LikeS3, tmp_path: Path) -> None:
     s3.put_object(Bucket=BUCKET, Key=OBJECT, Body=b"x", ChecksumSHA256=_base64(b"x"))
     source, sha256 = written(tmp_path / "a")
     with pytest.raises(ConflictError, match="nothing was overwritten"):
@@ -95,7 +93,7 @@ def test_somebody_elses_object_is_never_overwritten(s3: LikeS3, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("size", [100, 5 * PART])
-def test_nor_one_that_came_at_the_same_moment(
+def test_put_never_overwrites_object_stored_concurrently(
     s3: LikeS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     (source, sha256), (other, other_sha256) = written(tmp_path / "a", size), written(tmp_path / "b", 100, 2)
@@ -116,7 +114,7 @@ def _base64(data: bytes) -> str:
     return s3_multipart._checksum(data)["ChecksumSHA256"]
 
 
-def test_parts_are_few_and_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_part_size_bounds_part_count_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     mib = 1 << 20
     assert part_size(0) == part_size(10**9) == 16 * mib
     assert part_size(160_000 * mib) == 16 * mib
@@ -128,14 +126,16 @@ def test_parts_are_few_and_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("storage_class", ["INTELLIGENT_TIERING", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"])
 @pytest.mark.parametrize("size", [100, 3 * PART])
-def test_the_class_is_the_settings(s3: LikeS3, tmp_path: Path, storage_class: str, size: int) -> None:
+def test_put_uses_storage_class_of_settings(
+    s3: LikeS3, tmp_path: Path, storage_class: str, size: int
+) -> None:
     source, sha256 = written(tmp_path / "a", size)
     vault(s3, storage_class).put(source, KEY, sha256)
     assert s3.head_object(Bucket=BUCKET, Key=OBJECT)["StorageClass"] == storage_class
 
 
 @pytest.mark.parametrize(("storage_class", "hours"), [("GLACIER", 5), ("DEEP_ARCHIVE", 12)])
-def test_what_is_frozen_is_asked_for_once_and_comes_when_it_has_thawed(
+def test_fetch_of_glacier_object_requests_restore_once_and_succeeds_later(
     s3: LikeS3, tmp_path: Path, storage_class: str, hours: int
 ) -> None:
     source, sha256 = written(tmp_path / "a")
@@ -157,7 +157,7 @@ def test_what_is_frozen_is_asked_for_once_and_comes_when_it_has_thawed(
     assert (tmp_path / "b").read_bytes() == source.read_bytes()
 
 
-def test_the_instant_class_needs_no_asking(s3: LikeS3, tmp_path: Path) -> None:
+def test_fetch_of_glacier_ir_object_requests_no_restore(s3: LikeS3, tmp_path: Path) -> None:
     source, sha256 = written(tmp_path / "a")
     vault(s3, "GLACIER_IR").put(source, KEY, sha256)
     vault(s3).fetch(KEY, tmp_path / "b")
@@ -180,7 +180,7 @@ COLD = {"ContentLength": 1, "ETag": '"e"', "Metadata": {}, "StorageClass": "INTE
 
 @pytest.mark.parametrize(("tier", "hours"), [("ARCHIVE_ACCESS", 5), ("DEEP_ARCHIVE_ACCESS", 12)])
 @pytest.mark.parametrize("refusal", [None, "RestoreAlreadyInProgress"])
-def test_intelligent_tierings_archive_tiers_are_asked_without_days(
+def test_fetch_from_intelligent_tiering_archive_requests_restore_without_days(
     stubbed: tuple[Any, Stubber], tmp_path: Path, tier: str, hours: int, refusal: str | None
 ) -> None:
     client, stubber = stubbed
@@ -195,7 +195,7 @@ def test_intelligent_tierings_archive_tiers_are_asked_without_days(
     assert told.value.seconds == hours * 3600
 
 
-def test_a_killed_download_goes_on_from_its_last_range(s3: LikeS3, tmp_path: Path) -> None:
+def test_killed_download_resumes_from_its_last_range(s3: LikeS3, tmp_path: Path) -> None:
     source, sha256 = written(tmp_path / "a")
     vault(s3).put(source, KEY, sha256)
     part = tmp_path / "b.fetched.part"
@@ -205,7 +205,7 @@ def test_a_killed_download_goes_on_from_its_last_range(s3: LikeS3, tmp_path: Pat
     assert s3.calls["get_object"] == 3
 
 
-def test_what_comes_back_as_something_else_is_thrown_away(s3: LikeS3, tmp_path: Path) -> None:
+def test_fetch_discards_content_that_does_not_match(s3: LikeS3, tmp_path: Path) -> None:
     source, sha256 = written(tmp_path / "a")
     vault(s3).put(source, KEY, sha256)
     (tmp_path / "b.fetched.part").write_bytes(bytes(4 * PART))  # of another file
@@ -224,7 +224,7 @@ def test_what_comes_back_as_something_else_is_thrown_away(s3: LikeS3, tmp_path: 
         ("InternalError", 500, "not answer"),
     ],
 )
-def test_what_s3_says_is_told_without_details(
+def test_s3_errors_become_unavailable_without_details(
     s3: LikeS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, status: int, told: str
 ) -> None:
     source, sha256 = written(tmp_path / "a")
@@ -288,7 +288,7 @@ def bucket_that(hangs: bool) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("hangs", [False, True])
-def test_a_bucket_that_fails_or_hangs_is_told_and_nothing_is_lost(tmp_path: Path, hangs: bool) -> None:
+def test_failing_or_hanging_bucket_raises_unavailable_and_keeps_source(tmp_path: Path, hangs: bool) -> None:
     source, sha256 = written(tmp_path / "a")
     before = source.read_bytes()
     with bucket_that(hangs) as client:
@@ -305,7 +305,7 @@ def test_a_bucket_that_fails_or_hangs_is_told_and_nothing_is_lost(tmp_path: Path
     assert source.read_bytes() == before
 
 
-def test_our_own_client_waits_neither_for_long_nor_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s3_client_has_bounded_timeouts_and_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     from vsv.aws.s3_object_store import s3_client  # noqa: PLC0415
 

@@ -38,20 +38,20 @@ def executions(machine: StateMachine) -> list[Any]:
     return found
 
 
-def test_a_run_becomes_an_execution_with_what_the_steps_need(machine: StateMachine) -> None:
+def test_start_creates_execution_with_input_of_the_steps(machine: StateMachine) -> None:
     machine.start(RUN)
     (execution,) = executions(machine)
     told = machine.client.describe_execution(executionArn=execution["executionArn"])["input"]
     assert json.loads(told) == {"filename": "a ü.svs", "size": 123, "runId": RUN.run_id, "source": None}
 
 
-def test_started_twice_it_is_one_execution(machine: StateMachine) -> None:
+def test_start_repeated_creates_a_single_execution(machine: StateMachine) -> None:
     machine.start(RUN)
     machine.start(RUN)
     assert len(executions(machine)) == 1
 
 
-def test_another_run_is_another_execution(machine: StateMachine) -> None:
+def test_start_of_another_run_creates_another_execution(machine: StateMachine) -> None:
     machine.start(RUN)
     machine.start(ImportRecord(**{**RUN.__dict__, "run_id": "another"}))
     assert len(executions(machine)) == 2
@@ -66,7 +66,7 @@ def test_another_run_is_another_execution(machine: StateMachine) -> None:
     ],
     ids=repr,
 )
-def test_when_it_does_not_answer_that_is_said_without_details(error: Exception) -> None:
+def test_start_raises_unavailable_without_details_when_aws_fails(error: Exception) -> None:
     class Broken:
         def start_execution(self, **_: object) -> None:
             raise error
@@ -75,7 +75,7 @@ def test_when_it_does_not_answer_that_is_said_without_details(error: Exception) 
         StateMachine("arn:x", Broken()).start(RUN)
 
 
-def test_an_execution_that_has_ended_is_not_started_anew() -> None:
+def test_start_accepts_execution_that_has_already_ended() -> None:
     class Ended:
         def start_execution(self, **_: object) -> None:
             raise ClientError({"Error": {"Code": "ExecutionAlreadyExists"}}, "StartExecution")

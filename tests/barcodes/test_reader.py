@@ -36,7 +36,7 @@ def without_libdmtx(monkeypatch):
 
 @pytest.mark.parametrize("angle", [0, 90, 180, 270, 4, 33, 137])
 @pytest.mark.parametrize("kind", FORMATS)
-def test_reads_each_format_at_any_angle(kind, angle):
+def test_read_label_reads_each_format_at_any_angle(kind, angle):
     assert read_label(label(kind, angle), budget_s=60) == Barcode(TEXT, kind, "zxing-cpp")
 
 
@@ -54,7 +54,7 @@ def test_reads_each_format_at_any_angle(kind, angle):
         "rotation",
     ],
 )
-def test_reads_a_damaged_label(damage):
+def test_read_label_reads_damaged_labels(damage):
     drawn = make_label(3, damage, 1)
 
     found = read_label(drawn.image, budget_s=60)
@@ -63,7 +63,7 @@ def test_reads_a_damaged_label(damage):
     assert (found.text, found.format) == (drawn.text, drawn.format)
 
 
-def test_redraws_a_data_matrix_whose_finder_is_broken():
+def test_read_label_reads_data_matrix_with_broken_finder_by_redrawing():
     image = label("Data Matrix")
     code = np.argwhere(np.asarray(image.convert("L")) < 100)
     (top, left), (bottom, right) = code.min(axis=0), code.max(axis=0)
@@ -77,7 +77,7 @@ def test_redraws_a_data_matrix_whose_finder_is_broken():
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_data_matrix_wins_over_other_codes(number):
+def test_read_label_prefers_data_matrix_to_other_codes(number):
     drawn = make_label(number, "several codes", 1)
 
     found = read_label(drawn.image, budget_s=60)
@@ -87,14 +87,14 @@ def test_data_matrix_wins_over_other_codes(number):
 
 
 @pytest.mark.parametrize("number", range(len(KINDS)))
-def test_reads_nothing_where_there_is_no_code(number):
+def test_read_label_returns_none_for_blank_label(number):
     assert read_label(blank_label(number, 1), budget_s=0.7) is None
 
 
 @pytest.mark.parametrize(
     "mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I", "F", "I;16"]
 )
-def test_reads_images_of_every_mode(mode):
+def test_read_label_reads_images_of_every_mode(mode):
     image = label("Data Matrix")
     if mode in ("HSV", "LAB", "YCbCr", "CMYK", "RGBA", "P", "1", "LA", "L"):
         image = image.convert(mode)
@@ -104,7 +104,7 @@ def test_reads_images_of_every_mode(mode):
     assert read_label(image, budget_s=60) is not None
 
 
-def test_transparent_is_white():
+def test_bounded_rgb_turns_transparent_pixels_white():
     clear = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
 
     assert bounded_rgb(clear).getextrema() == ((255, 255),) * 3
@@ -123,7 +123,7 @@ def test_transparent_is_white():
     ],
     ids=lambda image: f"{image.mode}{image.size}",
 )
-def test_hostile_images_are_read_as_nothing(image):
+def test_read_label_returns_none_for_hostile_images(image):
     assert read_label(image) is None
 
 
@@ -145,7 +145,7 @@ def counting(calls: list[str]) -> list[Attempt]:
     return [Attempt(f"attempt {n}", 0, treat) for n in range(50)]
 
 
-def test_no_attempt_starts_that_may_not_fit(monkeypatch, without_libdmtx):
+def test_read_label_starts_no_attempt_that_may_exceed_the_budget(monkeypatch, without_libdmtx):
     calls: list[str] = []
 
     assert read_label(Image.new("L", (400, 400)), 2.0, counting(calls), Clock(0.2)) is None
@@ -154,33 +154,33 @@ def test_no_attempt_starts_that_may_not_fit(monkeypatch, without_libdmtx):
     assert 2 <= len(calls) <= 5
 
 
-def test_no_attempt_starts_without_a_budget(without_libdmtx):
+def test_read_label_starts_no_attempt_with_zero_budget(without_libdmtx):
     calls: list[str] = []
 
     assert read_label(Image.new("L", (400, 400)), 0.0, counting(calls), Clock(0.001)) is None
     assert not calls
 
 
-def test_every_attempt_is_made_while_there_is_time(without_libdmtx):
+def test_read_label_makes_every_attempt_within_the_budget(without_libdmtx):
     calls: list[str] = []
     read_label(Image.new("L", (400, 400)), 60.0, counting(calls), Clock(0.001))
 
     assert len(calls) == 50
 
 
-def test_reads_without_libdmtx(without_libdmtx):
+def test_read_label_works_without_libdmtx(without_libdmtx):
     assert read_label(label("Data Matrix"), budget_s=60) == Barcode(TEXT, "Data Matrix", "zxing-cpp")
     assert read_label(Image.new("RGB", (100, 100))) is None
 
 
-def test_tells_that_libdmtx_is_missing(without_libdmtx):
+def test_libdmtx_missing_names_the_system_library_when_loading_fails(without_libdmtx):
     sentence = libdmtx_missing()
 
     assert sentence is not None
     assert "the system library libdmtx cannot be loaded" in sentence
 
 
-def test_tells_that_the_package_is_missing(monkeypatch):
+def test_libdmtx_missing_names_the_python_package_when_import_fails(monkeypatch):
     def missing(name, *_):
         raise ModuleNotFoundError(f"No module named {name!r}")
 
@@ -189,21 +189,21 @@ def test_tells_that_the_package_is_missing(monkeypatch):
     assert "the package pylibdmtx" in str(libdmtx_missing())
 
 
-def test_asks_libdmtx_last():
+def test_read_label_uses_libdmtx_after_all_attempts():
     if reason := libdmtx_missing():
         pytest.skip(reason)
 
     assert read_label(label("Data Matrix"), 2.0, attempts=[]) == Barcode(TEXT, "Data Matrix", "libdmtx")
 
 
-def test_libdmtx_is_found_by_the_loader_where_no_compiler_could_tell(monkeypatch):
+def test_find_libdmtx_uses_loader_name_when_find_library_returns_none(monkeypatch):
     monkeypatch.setattr(reader.ctypes.util, "find_library", lambda _name: None)  # as on Lambda
     monkeypatch.setattr(reader.ctypes, "CDLL", lambda name: name)
 
     assert reader._find_libdmtx("dmtx") == "libdmtx.so.0"
 
 
-def test_libdmtx_of_another_name_is_found_as_usual(monkeypatch):
+def test_find_libdmtx_uses_find_library_when_loader_name_fails(monkeypatch):
     def missing(name):
         raise OSError(name)
 
@@ -213,7 +213,7 @@ def test_libdmtx_of_another_name_is_found_as_usual(monkeypatch):
     assert reader._find_libdmtx("dmtx") == "libdmtx.dylib"
 
 
-def test_importing_the_module_does_not_import_libdmtx(monkeypatch):
+def test_importing_strategies_does_not_import_pylibdmtx(monkeypatch):
     real = builtins.__import__
 
     def watched(name, *args, **kwargs):
@@ -241,7 +241,7 @@ def test_importing_the_module_does_not_import_libdmtx(monkeypatch):
         ("A" * 101, "QR", None),
     ],
 )
-def test_only_an_identifier_is_a_text(text, kind, expected):
+def test_clean_text_accepts_only_identifiers(text, kind, expected):
     assert clean_text(text, kind) == expected
 
 
@@ -263,11 +263,11 @@ def read(
         ("Code 39", [1, 1, 1], True),
     ],
 )
-def test_a_text_needs_its_votes(kind, votes, certain):
+def test_choose_requires_enough_votes_for_each_format(kind, votes, certain):
     assert bool(choose([read(TEXT, kind, each) for each in votes])) is certain
 
 
-def test_another_text_in_the_same_place_costs_two_votes_more():
+def test_choose_requires_two_more_votes_when_another_text_is_in_the_same_place():
     rival = read("S19-44885-A6", "Code 128")
 
     assert choose([read(TEXT, "Code 128")] * 3 + [rival]) is None
@@ -275,7 +275,7 @@ def test_another_text_in_the_same_place_costs_two_votes_more():
     assert choose([read(TEXT, "Code 128")] * 4 + [rival] * 4) is None
 
 
-def test_among_codes_of_a_kind_the_largest_then_the_topmost_wins():
+def test_choose_prefers_largest_then_topmost_code_of_equal_kind():
     small, large = read("SMALL", "QR", 2, 90, (500, 500)), read("LARGE", "QR", 2, 400, (300, 300))
     above = read("ABOVE", "QR", 2, 400, (900, 20))
 
@@ -284,7 +284,7 @@ def test_among_codes_of_a_kind_the_largest_then_the_topmost_wins():
     assert choose([large, small, above, read("LINES", "Code 128", 2, 9999)]) == choose([above, large])
 
 
-def test_a_cut_out_is_upright_and_leads_back_to_the_label():
+def test_cut_out_scales_region_and_maps_its_centre_back_to_the_label():
     image = label("Data Matrix", 33).convert("L")
     region = find_regions(image)[0]
     picture = next(Views(image).pictures(ATTEMPTS[2], region))

@@ -73,7 +73,7 @@ def opens_in_openslide(path: Path) -> bool:
     return openslide.OpenSlide.detect_format(path) == "aperio"
 
 
-def test_every_tile_is_the_originals_byte_for_byte(original: Path, copy: Path) -> None:
+def test_copy_has_the_tile_bytes_of_the_original(original: Path, copy: Path) -> None:
     with tifffile.TiffFile(original) as one, tifffile.TiffFile(copy) as other:
         tiled = [page for page in one.pages if page.is_tiled]
         same = [page for page in other.pages if page.is_tiled]
@@ -90,7 +90,7 @@ def test_every_tile_is_the_originals_byte_for_byte(original: Path, copy: Path) -
                     assert found[-200:] == stored[-200:]
 
 
-def test_other_programs_decode_the_same_pixels(original: Path, copy: Path) -> None:
+def test_copy_has_the_same_pixels_in_tifffile_and_openslide(original: Path, copy: Path) -> None:
     with tifffile.TiffFile(original) as one, tifffile.TiffFile(copy) as other:
         levels = [page for page in one.pages if page.is_tiled]
         copied = [page for page in other.pages if page.is_tiled]
@@ -104,7 +104,7 @@ def test_other_programs_decode_the_same_pixels(original: Path, copy: Path) -> No
                 assert regions[0].tobytes() == regions[1].tobytes()
 
 
-def test_it_is_an_aperio_slide_to_openslide(original: Path, copy: Path) -> None:
+def test_copy_is_an_aperio_slide_in_openslide_without_identifiers(original: Path, copy: Path) -> None:
     with openslide.OpenSlide(copy) as slide:
         assert slide.properties["openslide.vendor"] == "aperio"
         assert slide.properties["openslide.objective-power"] == "20"
@@ -123,7 +123,7 @@ def test_it_is_an_aperio_slide_to_openslide(original: Path, copy: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("vips") is None, reason="Debian's libvips-tools are not installed")
-def test_libvips_reads_the_same_pixels(original: Path, copy: Path, tmp_path: Path) -> None:
+def test_copy_has_the_same_pixels_in_libvips(original: Path, copy: Path, tmp_path: Path) -> None:
     loader = subprocess.run(
         ["vipsheader", "-f", "vips-loader", copy], check=True, capture_output=True, text=True
     ).stdout
@@ -141,7 +141,7 @@ def test_libvips_reads_the_same_pixels(original: Path, copy: Path, tmp_path: Pat
     assert found[0] == found[1]
 
 
-def test_no_secret_is_left_in_any_byte(original: Path, copy: Path) -> None:
+def test_copy_contains_no_secret_in_any_byte(original: Path, copy: Path) -> None:
     data = copy.read_bytes()
     before = original.read_bytes()
     for secret in ("CMU-1", "b414003d-95c6-48b0-9369-8010ed517ba7", "CPAPERIOCS", "1004486", *all_secrets()):
@@ -156,7 +156,7 @@ def test_no_secret_is_left_in_any_byte(original: Path, copy: Path) -> None:
                 assert before[at : at + length][-48:] not in data
 
 
-def test_only_structural_tags_are_left_and_every_byte_is_accounted_for(original: Path, copy: Path) -> None:
+def test_copy_has_only_structural_tags_and_accounts_for_every_byte(original: Path, copy: Path) -> None:
     allowed = {
         254,
         256,
@@ -186,13 +186,13 @@ def test_only_structural_tags_are_left_and_every_byte_is_accounted_for(original:
     assert original.read_bytes() != copy.read_bytes()
 
 
-def test_the_same_slide_makes_the_same_copy(original: Path, copy: Path) -> None:
+def test_write_copy_is_deterministic(original: Path, copy: Path) -> None:
     again = copy.with_name("again.svs")
     write_copy(original, again, Policy(), None)
     assert again.read_bytes() == copy.read_bytes()
 
 
-def test_the_report_names_what_is_gone_and_repeats_nothing(tmp_path: Path) -> None:
+def test_report_names_removed_items_without_their_values(tmp_path: Path) -> None:
     original = write_identified(tmp_path / "a.svs", Secret(icc=icc_profile(), fields="|Erika Mustermann = 1"))
     report = write_copy(original, tmp_path / "copy.svs", Policy(), None)
     assert report.pages == ("label", "macro")
@@ -205,7 +205,7 @@ def test_the_report_names_what_is_gone_and_repeats_nothing(tmp_path: Path) -> No
     assert "Tags removed: DocumentName, Software" in report.text()
 
 
-def test_a_policy_is_followed(tmp_path: Path) -> None:
+def test_write_copy_follows_the_policy(tmp_path: Path) -> None:
     original = write_identified(tmp_path / "a.svs", Secret(icc=icc_profile()))
     keeps = Policy("shift", "keep", "keep", "drop", "drop", ("Filtered",))
     report = write_copy(original, tmp_path / "copy.svs", keeps, 363)
@@ -221,7 +221,7 @@ def test_a_policy_is_followed(tmp_path: Path) -> None:
     assert "ICC profile" in report.tags
 
 
-def test_an_icc_profile_keeps_its_colours(tmp_path: Path) -> None:
+def test_copy_keeps_icc_profile_without_secret_text(tmp_path: Path) -> None:
     original = write_identified(tmp_path / "a.svs", Secret(gt450=True, icc=icc_profile()))
     assert contains(original.read_bytes(), ICC_SECRET[:13])
     write_copy(original, tmp_path / "copy.svs", Policy(), None)
@@ -249,7 +249,7 @@ TILES: dict[str, tuple[int, Spoil, str]] = {
 
 
 @pytest.mark.parametrize(("codec", "spoil", "name"), TILES.values(), ids=TILES)
-def test_what_is_hidden_in_tiles_is_gone(codec: int, spoil: Spoil, name: str, tmp_path: Path) -> None:
+def test_copy_removes_text_hidden_in_tiles(codec: int, spoil: Spoil, name: str, tmp_path: Path) -> None:
     original = write_identified(tmp_path / "a.svs", Secret(codec=codec, spoil=spoil))
     assert original.read_bytes().count(MUSTERMANN) > 10
     report = write_copy(original, tmp_path / "copy.svs", Policy(), None)
@@ -260,7 +260,7 @@ def test_what_is_hidden_in_tiles_is_gone(codec: int, spoil: Spoil, name: str, tm
         assert one == other
 
 
-def test_what_is_hidden_in_the_tables_is_gone(tmp_path: Path) -> None:
+def test_copy_removes_text_hidden_in_jpeg_tables(tmp_path: Path) -> None:
     original = write_identified(tmp_path / "a.svs")
     with tifffile.TiffFile(original) as tiff:
         tag = tiff.pages[0].tags["JPEGTables"]
@@ -274,7 +274,7 @@ def test_what_is_hidden_in_the_tables_is_gone(tmp_path: Path) -> None:
     assert MUSTERMANN not in (tmp_path / "copy.svs").read_bytes()
 
 
-def test_what_lies_between_tiles_in_other_directories_and_behind_the_end_is_gone(tmp_path: Path) -> None:
+def test_copy_removes_text_between_tiles_and_after_the_end(tmp_path: Path) -> None:
     original = tmp_path / "a.svs"
     write_identified(original)
     with original.open("ab") as file:
@@ -289,7 +289,7 @@ def test_what_lies_between_tiles_in_other_directories_and_behind_the_end_is_gone
     assert tile_bytes(tmp_path / "copy.svs", 0, 3) == last
 
 
-def test_a_directory_below_a_page_is_not_copied(tmp_path: Path) -> None:
+def test_copy_omits_sub_ifds(tmp_path: Path) -> None:
     path = tmp_path / "a.svs"
     level = np.zeros((512, 512, 3), np.uint8)
     text = "Aperio Image Library v11.2.1 \r\n512x512 (256x256) JPEG/RGB Q=70|AppMag = 20"
@@ -304,7 +304,7 @@ def test_a_directory_below_a_page_is_not_copied(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["label", "macro"])
 @pytest.mark.parametrize("by", ["named", "subfile type", "shape"])
-def test_a_tiled_label_is_no_level(kind: str, by: str, tmp_path: Path) -> None:
+def test_copy_omits_tiled_label_and_macro(kind: str, by: str, tmp_path: Path) -> None:
     path, text = tmp_path / "a.svs", "Aperio Image Library v11.2.1 \r\n"
     level = np.zeros((512, 512, 3), np.uint8)
     other = level[:, :256] if by == "shape" else level[::2, ::2]
@@ -325,7 +325,7 @@ def test_a_tiled_label_is_no_level(kind: str, by: str, tmp_path: Path) -> None:
         assert len(tiff.pages) == 1
 
 
-def test_a_label_in_the_thumbnails_place_is_left_out(tmp_path: Path) -> None:
+def test_copy_omits_label_in_place_of_thumbnail(tmp_path: Path) -> None:
     """OpenSlide shows the second page as thumbnail, whatever it is."""
     path = tmp_path / "a.svs"
     write_slide(path, Plan(thumbnail=False, downsamples=(1,)))
@@ -335,13 +335,15 @@ def test_a_label_in_the_thumbnails_place_is_left_out(tmp_path: Path) -> None:
         assert set(slide.associated_images) == set()
 
 
-def test_a_thumbnail_that_is_no_jpeg_is_left_out(tmp_path: Path) -> None:
+def test_copy_omits_thumbnail_that_is_not_jpeg(tmp_path: Path) -> None:
     path = write_slide(tmp_path / "a.svs", Plan())  # its thumbnail is LZW: bytes may lie behind its end
     assert write_copy(path, tmp_path / "copy.svs", Policy(), None).pages == ("thumbnail", "label", "macro")
 
 
 @pytest.mark.parametrize(("page", "tag"), [(3, "StripOffsets"), (4, "StripOffsets")])
-def test_tiles_that_share_bytes_with_the_label_are_refused(page: int, tag: str, tmp_path: Path) -> None:
+def test_write_copy_refuses_tiles_that_share_bytes_with_the_label(
+    page: int, tag: str, tmp_path: Path
+) -> None:
     path = write_identified(tmp_path / "a.svs")
     with tifffile.TiffFile(path) as tiff:
         at, length = tiff.pages[page].dataoffsets[0], tiff.pages[page].databytecounts[0]
@@ -354,7 +356,7 @@ def test_tiles_that_share_bytes_with_the_label_are_refused(page: int, tag: str, 
     assert not (tmp_path / "copy.svs").exists()
 
 
-def test_a_tile_that_reaches_into_a_text_is_refused(tmp_path: Path) -> None:
+def test_write_copy_refuses_tile_that_overlaps_a_text(tmp_path: Path) -> None:
     path = write_identified(tmp_path / "a.svs")
     with tifffile.TiffFile(path) as tiff:
         text_at, tile_at = tiff.pages[0].tags[65000].valueoffset, tiff.pages[0].dataoffsets[0]
@@ -364,7 +366,7 @@ def test_a_tile_that_reaches_into_a_text_is_refused(tmp_path: Path) -> None:
         write_copy(path, tmp_path / "copy.svs", Policy(), None)
 
 
-def test_missing_tiles_stay_missing(tmp_path: Path) -> None:
+def test_copy_keeps_missing_tiles_missing(tmp_path: Path) -> None:
     path = write_identified(tmp_path / "a.svs")
     patch_item(path, 0, "TileByteCounts", 5, 0)
     write_copy(path, tmp_path / "copy.svs", Policy(), None)
@@ -384,7 +386,7 @@ def test_missing_tiles_stay_missing(tmp_path: Path) -> None:
         (lambda path: [patch_item(path, 0, "TileOffsets", i, 1 << 31) for i in range(20)], "truncated"),
     ],
 )
-def test_damaged_slides_are_refused_and_nothing_is_left(
+def test_write_copy_refuses_damaged_slides_and_leaves_no_file(
     damage: Callable[[Path], object], says: str, tmp_path: Path
 ) -> None:
     path = write_identified(tmp_path / "a.svs")
@@ -394,7 +396,7 @@ def test_damaged_slides_are_refused_and_nothing_is_left(
     assert [p.name for p in tmp_path.iterdir()] == ["a.svs"]
 
 
-def test_tiles_that_overlap_do_not_make_a_small_file_large(tmp_path: Path) -> None:
+def test_write_copy_refuses_overlapping_tiles_that_exceed_the_file_size(tmp_path: Path) -> None:
     path = write_identified(tmp_path / "a.svs")
     large = with_comment(tile_bytes(path, 0, 0), b"x" * 60_000)
     for index in range(20):
@@ -408,7 +410,7 @@ def test_tiles_that_overlap_do_not_make_a_small_file_large(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("what", ["other format", "tiles of LZW"])
-def test_what_cannot_be_published_yet_says_what_to_do(what: str, tmp_path: Path) -> None:
+def test_write_copy_refuses_unsupported_formats_with_advice(what: str, tmp_path: Path) -> None:
     path = tmp_path / "a.svs"
     level = np.zeros((512, 512, 3), np.uint8)
     text = "Something else" if what == "other format" else "Aperio Image Library v11.2.1 \r\n512x512"
@@ -421,7 +423,7 @@ def test_what_cannot_be_published_yet_says_what_to_do(what: str, tmp_path: Path)
         write_copy(path, tmp_path / "copy.svs", Policy(), None)
 
 
-def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+def test_write_copy_without_target_folder_raises_unavailable(tmp_path: Path) -> None:
     original = tmp_path / "a.svs"
     original.write_bytes(slide_bytes())
     with pytest.raises(UnavailableError, match="disk full or read only"):

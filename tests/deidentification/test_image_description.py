@@ -23,7 +23,7 @@ REAL = (
 ALPHABET = st.sampled_from("Aperio Image Library v1.2\r\n;|=[],()xX->/JPEGRGBQ0123456789Date MPP\0é")
 
 
-def test_a_real_description_keeps_what_readers_need_and_nothing_else() -> None:
+def test_rebuild_keeps_only_allowed_fields_of_a_real_description() -> None:
     found = rebuild(REAL, Policy(), None)
     assert found.text == (
         f"{HEAD};Aperio Image Library v10.0.51 \r\n46920x33014 [0,100 46000x32914] (256x256) JPEG/RGB Q=30"
@@ -35,7 +35,7 @@ def test_a_real_description_keeps_what_readers_need_and_nothing_else() -> None:
     assert found.strange == ()
 
 
-def test_a_policy_keeps_more() -> None:
+def test_rebuild_keeps_more_fields_by_policy() -> None:
     found = rebuild(REAL, KEEP_ALL, 363)
     kept = "|AppMag = 20|ScanScope ID = CPAPERIOCS|Date = 12/31/08|Time = 09:59:15|Parmset = USM Filter|MPP = 0.4990"
     assert kept in found.text
@@ -56,7 +56,7 @@ def test_a_policy_keeps_more() -> None:
         "Aperio Image Library v11.2.1 \r\n100x80 (256x256)" + ";1x1" * 20 + " Mustermann",
     ],
 )
-def test_strange_words_of_the_first_lines_go(head: str) -> None:
+def test_rebuild_removes_unknown_words_from_the_first_lines(head: str) -> None:
     found = rebuild(f"{head}|MPP = 0.5", Policy(), None)
     assert "mustermann" not in found.text.lower()
     assert any("Mustermann" in text for text in found.strange)
@@ -73,18 +73,18 @@ def test_strange_words_of_the_first_lines_go(head: str) -> None:
         "Time Zone = GMT+01:00 Mustermann",
     ],
 )  # fmt: skip
-def test_values_of_another_form_go_whatever_the_policy(field: str) -> None:
+def test_rebuild_removes_malformed_values_regardless_of_policy(field: str) -> None:
     found = rebuild(f"{HEAD}|{field}|AppMag = 20", KEEP_ALL, 100)
     assert found.text == f"{HEAD}|AppMag = 20"
 
 
-def test_a_key_may_be_a_name_and_is_not_repeated() -> None:
+def test_rebuild_does_not_repeat_unknown_keys() -> None:
     found = rebuild(f"{HEAD}|Erika Mustermann = yes|User = x", Policy(), None)
     assert [field.name for field in found.removed] == ["a key that is not Aperio's", "User"]
 
 
 @given(st.text(ALPHABET, max_size=300) | st.text(max_size=300), st.sampled_from([Policy(), KEEP_ALL]))
-def test_what_was_rebuilt_is_of_known_form_and_stays_as_it_is(text: str, policy: Policy) -> None:
+def test_rebuild_is_idempotent_and_returns_known_form_for_any_text(text: str, policy: Policy) -> None:
     days = 0 if policy.dates == "shift" else None
     found = rebuild(text, policy, days)
     assert found.text.isascii()
@@ -97,13 +97,13 @@ def test_what_was_rebuilt_is_of_known_form_and_stays_as_it_is(text: str, policy:
 
 
 @given(st.text(alphabet=st.characters(categories=["L", "N"]), min_size=5, max_size=30))
-def test_a_word_behind_any_key_that_is_not_kept_is_gone(word: str) -> None:
+def test_rebuild_removes_values_of_all_dropped_keys(word: str) -> None:
     text = f"{HEAD}|User = {word}|Title = {word}|{word}|{word} = {word}|AppMag = 20"
     assert rebuild(text, Policy(), None).text == f"{HEAD}|AppMag = 20"
 
 
 @given(st.dates(date(1970, 1, 1), date(2068, 12, 31)), st.integers(30, 3650))
-def test_dates_keep_their_format_and_move_by_so_many_days(day: date, days: int) -> None:
+def test_shifted_date_keeps_format_and_moves_by_given_days(day: date, days: int) -> None:
     for form in ("%m/%d/%Y", "%Y-%m-%d"):
         moved = shifted_date(day.strftime(form), days)
         assert moved is not None
@@ -112,11 +112,11 @@ def test_dates_keep_their_format_and_move_by_so_many_days(day: date, days: int) 
 
 
 @pytest.mark.parametrize("text", ["", "99/99/99", "29.12.2009", "12/29/2009 09:59", "01/01/0001", "12/29/٩"])
-def test_what_is_no_date_is_dropped(text: str) -> None:
+def test_shifted_date_returns_none_for_invalid_dates(text: str) -> None:
     assert shifted_date(text, 400) is None
 
 
-def test_a_case_always_shifts_alike_and_cases_differ(tmp_path: Path) -> None:
+def test_days_earlier_is_stable_per_case_and_differs_between_cases(tmp_path: Path) -> None:
     policy = Policy(dates="shift")
     shifts = {case: days_earlier(policy, tmp_path, case) for case in map(str, range(200))}
     assert shifts == {case: days_earlier(policy, tmp_path, case) for case in shifts}
@@ -125,7 +125,7 @@ def test_a_case_always_shifts_alike_and_cases_differ(tmp_path: Path) -> None:
     assert (tmp_path / KEY_FILE).stat().st_mode & 0o777 == 0o600
 
 
-def test_another_key_shifts_otherwise_and_the_policys_own_needs_no_file(tmp_path: Path) -> None:
+def test_days_earlier_depends_on_shift_key_of_policy_without_key_file(tmp_path: Path) -> None:
     one, other = (Policy(dates="shift", shift_key=key * 16) for key in "ab")
     cases = [str(number) for number in range(20)]
     assert [days_earlier(one, tmp_path, c) for c in cases] != [
@@ -135,11 +135,11 @@ def test_another_key_shifts_otherwise_and_the_policys_own_needs_no_file(tmp_path
     assert days_earlier(Policy(), tmp_path, "1") is None
 
 
-def test_an_empty_policy_is_the_safe_default() -> None:
+def test_read_policy_returns_safe_default_for_empty_text() -> None:
     assert read_policy("") == Policy("drop", "drop", "drop", "keep", "keep", (), None)
 
 
-def test_a_whole_policy() -> None:
+def test_read_policy_reads_every_setting() -> None:
     text = (
         'dates = "shift"\ntime = "keep"\nscanner_serial = "keep"\nicc = "drop"\nthumbnail = "drop"\n'
         'keep_keys = ["Filtered"]\nshift_key = "0123456789abcdef"\n'
@@ -173,6 +173,6 @@ def test_a_whole_policy() -> None:
         ("#" * 10_001, "longer than"),
     ],
 )
-def test_a_wrong_policy_is_refused_and_says_why(text: str, says: str) -> None:
+def test_read_policy_refuses_invalid_policy_with_a_reason(text: str, says: str) -> None:
     with pytest.raises(BadRequestError, match=re.escape(says)):
         read_policy(text)

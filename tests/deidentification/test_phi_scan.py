@@ -85,7 +85,7 @@ def append(path: Path, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("record", [None, RECORD], ids=["file", "record"])
-def test_a_copy_holds_nothing(pair: tuple[Path, Path], record: SlideRecord | None) -> None:
+def test_check_finds_no_leak_in_a_clean_copy(pair: tuple[Path, Path], record: SlideRecord | None) -> None:
     found = check(*pair, Policy(), record)
     assert found.leaks == ()
     assert found.searched[How.EVERYWHERE] > 20
@@ -122,7 +122,7 @@ RECORDED = {
 @pytest.mark.parametrize(
     ("text", "name"), [*((SECRETS[key], name) for key, name in VALUES.items()), *RECORDED.items()]
 )
-def test_a_value_is_found_however_it_is_written(
+def test_check_finds_value_in_any_case_and_encoding(
     pair: tuple[Path, Path], text: str, name: str, code: str
 ) -> None:
     append(pair[1], b"\1" + text.swapcase().encode(code) + b"\1")
@@ -131,7 +131,9 @@ def test_a_value_is_found_however_it_is_written(
     assert not any(contains(found.text().encode(), secret) for secret in (*all_secrets(), text))
 
 
-def test_a_value_across_two_blocks_is_found(pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_finds_value_across_block_boundary(
+    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = SECRETS["User"].encode("utf-16-le")
     at = pair[1].stat().st_size
     append(pair[1], text)
@@ -140,7 +142,7 @@ def test_a_value_across_two_blocks_is_found(pair: tuple[Path, Path], monkeypatch
         assert "description key User" in leaks(pair, None)
 
 
-def test_a_name_with_letters_of_its_own_is_found(pair: tuple[Path, Path]) -> None:
+def test_check_finds_names_with_non_ascii_letters(pair: tuple[Path, Path]) -> None:
     record = slide(
         "1", note="Jürgen Müßiggänger", reviewer="李小龙先生", slide_id="1", case_id="1", barcode="1"
     )
@@ -191,14 +193,14 @@ PLANTED: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize(("plant", "name"), PLANTED.values(), ids=PLANTED)
-def test_what_has_no_business_in_a_copy_is_found_though_nobody_knows_it(
+def test_check_finds_unexpected_content_without_known_value(
     pair: tuple[Path, Path], plant: Callable[[Path], object], name: str
 ) -> None:
     plant(pair[1])
     assert name in leaks(pair, None)
 
 
-def test_a_comment_in_a_codestream_is_found(tmp_path: Path) -> None:
+def test_check_finds_comment_in_jpeg_2000_codestream(tmp_path: Path) -> None:
     original = write_identified(tmp_path / "original.svs", Secret(codec=JPEG2000_RGB))
     copy = tmp_path / "copy.svs"
     write_copy(original, copy, Policy(), None)
@@ -210,18 +212,18 @@ def test_a_comment_in_a_codestream_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("page", "strip"), [(3, 0), (4, 0), (4, 3)], ids=["label", "macro", "middle of the macro"]
 )
-def test_bytes_of_the_label_and_macro_are_found(pair: tuple[Path, Path], page: int, strip: int) -> None:
+def test_check_finds_bytes_of_label_and_macro(pair: tuple[Path, Path], page: int, strip: int) -> None:
     with tifffile.TiffFile(pair[0]) as tiff:
         strips = [tile_bytes(pair[0], page, index) for index in range(len(tiff.pages[page].dataoffsets))]
     append(pair[1], b"".join(strips[strip : strip + 3]))
     assert "bytes of a picture that was left out" in leaks(pair)
 
 
-def test_a_label_page_is_found(pair: tuple[Path, Path]) -> None:
+def test_check_finds_label_and_macro_pages(pair: tuple[Path, Path]) -> None:
     assert {"label", "macro", "words of the description", "Artist"} <= leaks((pair[0], pair[0]))
 
 
-def test_short_values_are_searched_as_words_and_named(pair: tuple[Path, Path]) -> None:
+def test_check_searches_short_values_as_words_and_lists_them(pair: tuple[Path, Path]) -> None:
     record = slide("7", slide_id="A1", case_id="A", barcode="20", reviewer="Bo", scan_date="2009-12-29")
     found = check(*pair, Policy(), record)
     assert found.leaks == ()  # 20 is also the magnification, which stays on purpose
@@ -232,7 +234,7 @@ def test_short_values_are_searched_as_words_and_named(pair: tuple[Path, Path]) -
     assert "record: slide id" not in leaks(pair, record)
 
 
-def test_in_a_large_file_only_the_rest_is_searched_for_short_texts(
+def test_check_searches_short_texts_outside_pixels_in_a_large_file(
     pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Among gigabytes of pixels four letters occur by chance."""
@@ -252,11 +254,11 @@ def test_in_a_large_file_only_the_rest_is_searched_for_short_texts(
     ],
     ids=lambda record: record.image_id,
 )  # fmt: skip
-def test_what_stays_on_purpose_is_no_leak(pair: tuple[Path, Path], record: SlideRecord) -> None:
+def test_check_ignores_values_that_stay_on_purpose(pair: tuple[Path, Path], record: SlideRecord) -> None:
     assert leaks(pair, record) == set()
 
 
-def test_what_a_policy_keeps_is_no_leak_by_it_and_one_by_another(tmp_path: Path) -> None:
+def test_check_reports_kept_fields_only_by_a_stricter_policy(tmp_path: Path) -> None:
     original, copy = write_identified(tmp_path / "a.svs"), tmp_path / "copy.svs"
     policy = Policy("shift", "keep", "keep", keep_keys=("Filtered", "StripeWidth"))
     write_copy(original, copy, policy, 400)
@@ -265,7 +267,7 @@ def test_what_a_policy_keeps_is_no_leak_by_it_and_one_by_another(tmp_path: Path)
     assert {"record: scanner id", "description key StripeWidth", "words of the description"} <= found
 
 
-def test_what_tells_the_slide_is_a_leak_within_a_key_that_is_kept_too(tmp_path: Path) -> None:
+def test_check_finds_identifiers_within_a_kept_key(tmp_path: Path) -> None:
     """Nobody who writes a policy knows what a technician writes into a free field."""
     policy, free = Policy(keep_keys=("Parmset",)), Secret(fields="|Parmset = SLOW S26-000123-A1 ")
     original, copy = write_identified(tmp_path / "a.svs", free), tmp_path / "b.svs"
@@ -275,14 +277,14 @@ def test_what_tells_the_slide_is_a_leak_within_a_key_that_is_kept_too(tmp_path: 
     assert found == {"record: slide id", "record: case id"}
 
 
-def test_a_date_that_was_not_shifted_is_found(tmp_path: Path) -> None:
+def test_check_finds_date_that_was_not_shifted(tmp_path: Path) -> None:
     original, copy = write_identified(tmp_path / "a.svs"), tmp_path / "copy.svs"
     policy = Policy(dates="shift")
     write_copy(original, copy, policy, 0)
     assert "description key Date" in leaks((original, copy), None, policy)
 
 
-def test_the_barcode_of_the_label_is_known(tmp_path: Path) -> None:
+def test_check_finds_barcode_of_the_label(tmp_path: Path) -> None:
     write_sample_slide(tmp_path / "a.svs")
     write_copy(tmp_path / "a.svs", tmp_path / "copy.svs", Policy(), None)
     assert leaks((tmp_path / "a.svs", tmp_path / "copy.svs"), None) == set()
@@ -290,7 +292,7 @@ def test_the_barcode_of_the_label_is_known(tmp_path: Path) -> None:
     assert "barcode on the label" in leaks((tmp_path / "a.svs", tmp_path / "copy.svs"), None)
 
 
-def test_the_real_slide(real_slide: Path, tmp_path: Path) -> None:
+def test_check_finds_planted_values_in_copy_of_the_real_slide(real_slide: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.svs"
     write_copy(real_slide, copy, Policy(), None)
     assert leaks((real_slide, copy), None) == set()
@@ -300,7 +302,7 @@ def test_the_real_slide(real_slide: Path, tmp_path: Path) -> None:
         assert len(leaks((real_slide, planted), None)) >= 2, text
 
 
-def test_a_leak_stops_a_publication(pair: tuple[Path, Path]) -> None:
+def test_require_clean_raises_leak_error_without_repeating_the_value(pair: tuple[Path, Path]) -> None:
     require_clean(*pair, Policy(), RECORD)
     append(pair[1], SECRETS["User"].encode())
     with pytest.raises(LeakError, match=r"nothing was published: .*description key User") as caught:
@@ -318,11 +320,11 @@ def test_a_leak_stops_a_publication(pair: tuple[Path, Path]) -> None:
         ("x-2009-12-29", ("scan date",)),
     ],
 )
-def test_a_name_that_tells_something_is_known(name: str, told: tuple[str, ...]) -> None:
+def test_find_revealed_returns_identifiers_within_the_name(name: str, told: tuple[str, ...]) -> None:
     assert find_revealed(name, RECORD) == told
 
 
-def test_values_stand_in_directories_below_pages_too(tmp_path: Path) -> None:
+def test_identifying_values_include_values_of_sub_directories(tmp_path: Path) -> None:
     path = tmp_path / "a.svs"
     with path.open("wb") as file:
         tiff = TiffWriter(file)
@@ -346,7 +348,7 @@ def test_values_stand_in_directories_below_pages_too(tmp_path: Path) -> None:
     st.binary(max_size=100),
     st.sampled_from(["utf-8", "utf-16-le", "utf-16-be"]),
 )
-def test_patterns_find_a_text_in_any_surroundings(text: str, noise: bytes, code: str) -> None:
+def test_needles_find_text_in_any_surroundings_and_encoding(text: str, noise: bytes, code: str) -> None:
     text = text.replace("\0", "x").encode("utf-8", "ignore").decode()
     needles = Needles(dict.fromkeys(filter(lambda p: len(p) >= 3, patterns_of(text)), "it"))
     if text:
@@ -354,20 +356,20 @@ def test_patterns_find_a_text_in_any_surroundings(text: str, noise: bytes, code:
 
 
 @given(st.lists(st.binary(min_size=3, max_size=5), max_size=5), st.binary(max_size=300))
-def test_many_texts_are_found_as_each_by_itself(patterns: list[bytes], data: bytes) -> None:
+def test_needles_find_many_patterns_like_separate_searches(patterns: list[bytes], data: bytes) -> None:
     names = {pattern: pattern.hex() for pattern in patterns}
     found = set(Needles(names).found_in(data + b"".join(patterns[:2]) + data))
     assert found == {names[p] for p in patterns if p in data + b"".join(patterns[:2]) + data}
 
 
-def test_a_tag_twice_is_found(pair: tuple[Path, Path]) -> None:
+def test_account_reports_duplicate_tag(pair: tuple[Path, Path]) -> None:
     with tifffile.TiffFile(pair[1]) as tiff:
         planar = tiff.pages[0].tags["PlanarConfiguration"].offset
     patch(pair[1], planar, struct.pack("<H", 254))
     assert "a tag twice" in account(OpenFile(pair[1]), DEFAULT).problems
 
 
-def test_parts_that_overlap_are_found(pair: tuple[Path, Path]) -> None:
+def test_account_reports_overlapping_parts(pair: tuple[Path, Path]) -> None:
     with tifffile.TiffFile(pair[1]) as tiff:
         first = tiff.pages[0].dataoffsets[0]
     patch_item(pair[1], 0, "TileOffsets", 1, first)

@@ -40,7 +40,7 @@ JPEGS = {
 
 
 @pytest.mark.parametrize("jpeg", JPEGS.values(), ids=JPEGS)
-def test_a_clean_jpeg_stays_byte_for_byte(jpeg: bytes) -> None:
+def test_scrub_jpeg_keeps_clean_jpeg_unchanged(jpeg: bytes) -> None:
     assert scrub_jpeg.clean(jpeg) == (jpeg, frozenset())
 
 
@@ -70,7 +70,7 @@ SPOILED = {
 
 @pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
 @pytest.mark.parametrize("jpeg", JPEGS.values(), ids=JPEGS)
-def test_what_carries_text_goes_and_the_pixels_stay(jpeg: bytes, spoil: object) -> None:
+def test_scrub_jpeg_removes_text_and_keeps_pixels(jpeg: bytes, spoil: object) -> None:
     spoiled = spoil(jpeg)  # type: ignore[operator]
     clean, removed = scrub_jpeg.clean(spoiled)
     assert SECRET not in clean
@@ -79,11 +79,11 @@ def test_what_carries_text_goes_and_the_pixels_stay(jpeg: bytes, spoil: object) 
     assert scrub_jpeg.clean(clean) == (clean, frozenset())
 
 
-def test_zeros_that_fill_up_a_tile_go_without_a_word() -> None:
+def test_scrub_jpeg_removes_trailing_zeros_without_reporting() -> None:
     assert scrub_jpeg.clean(JPEGS["baseline"] + b"\0\0") == (JPEGS["baseline"], frozenset())
 
 
-def test_tables_are_tables_and_tiles_are_pictures() -> None:
+def test_scrub_jpeg_refuses_tables_as_tile_and_tile_as_tables() -> None:
     tables = b"\xff\xd8" + b"".join(
         part for kind, part in segments(JPEGS["baseline"]) if kind in {0xDB, 0xC4}
     )
@@ -118,13 +118,13 @@ def lengthened(marker: int) -> bytes:
     ],
     ids=lambda data: f"{len(data)} bytes",
 )  # fmt: skip
-def test_what_is_not_understood_is_refused(data: bytes) -> None:
+def test_scrub_jpeg_refuses_malformed_jpeg(data: bytes) -> None:
     with pytest.raises(CorruptTileError):
         scrub_jpeg.clean(data)
 
 
 @given(st.data())
-def test_a_damaged_jpeg_is_refused_or_comes_out_clean(data: st.DataObject) -> None:
+def test_scrub_jpeg_refuses_or_cleans_damaged_jpeg(data: st.DataObject) -> None:
     jpeg = bytearray(with_comment(JPEGS["baseline"], SECRET))
     for _ in range(data.draw(st.integers(1, 4))):
         jpeg[data.draw(st.integers(0, len(jpeg) - 1))] = data.draw(st.integers(0, 255))
@@ -140,7 +140,7 @@ def codestream(**options: object) -> bytes:
     return found
 
 
-def test_a_codestreams_comments_are_blank_and_its_pixels_stay() -> None:
+def test_scrub_jpeg2000_blanks_comments_and_keeps_pixels() -> None:
     spoiled = with_codestream_comment(codestream(), SECRET) + SECRET
     clean, removed = scrub_jpeg2000.clean(spoiled)
     assert SECRET not in clean
@@ -150,7 +150,7 @@ def test_a_codestreams_comments_are_blank_and_its_pixels_stay() -> None:
     assert scrub_jpeg2000.clean(clean) == (clean, frozenset())
 
 
-def test_a_comment_in_a_parts_header_is_blank_too() -> None:
+def test_scrub_jpeg2000_blanks_comment_in_tile_part_header() -> None:
     data = codestream()
     at = data.index(b"\xff\x90")
     (length,) = struct.unpack_from(">I", data, at + 6)
@@ -168,7 +168,7 @@ def test_a_comment_in_a_parts_header_is_blank_too() -> None:
     assert np.array_equal(imagecodecs.jpeg2k_decode(clean), texture(64, 64))
 
 
-def test_a_last_part_of_open_length_ends_at_the_end_marker() -> None:
+def test_scrub_jpeg2000_ends_part_of_open_length_at_end_marker() -> None:
     data = codestream()
     at = data.index(b"\xff\x90")
     clean, _ = scrub_jpeg2000.clean(data[: at + 6] + bytes(4) + data[at + 10 :] + SECRET)
@@ -182,13 +182,13 @@ def test_a_last_part_of_open_length_ends_at_the_end_marker() -> None:
      codestream().replace(b"\xff\x52", b"\xff\x70", 1)],
     ids=lambda data: f"{len(data)} bytes",
 )  # fmt: skip
-def test_a_damaged_codestream_is_refused(data: bytes) -> None:
+def test_scrub_jpeg2000_refuses_damaged_codestream(data: bytes) -> None:
     with pytest.raises(CorruptTileError):
         scrub_jpeg2000.clean(data)
 
 
 @given(st.data())
-def test_a_codestream_that_was_changed_anywhere_is_refused_or_comes_out_clean(data: st.DataObject) -> None:
+def test_scrub_jpeg2000_refuses_or_cleans_changed_codestream(data: st.DataObject) -> None:
     stream = bytearray(with_codestream_comment(codestream(), SECRET))
     for _ in range(data.draw(st.integers(1, 4))):
         stream[data.draw(st.integers(0, min(300, len(stream) - 1)))] = data.draw(st.integers(0, 255))
@@ -205,7 +205,7 @@ def srgb() -> bytes:
 
 
 @pytest.mark.parametrize("make", [matrix_profile, lut_profile, srgb])
-def test_a_profile_keeps_its_colours_and_loses_its_words(make: object) -> None:
+def test_scrub_icc_keeps_colours_and_removes_texts(make: object) -> None:
     profile = make()  # type: ignore[operator]
     clean = scrub_icc.rebuild_profile(profile)
     one, other = Profile(profile), Profile(clean)
@@ -217,7 +217,7 @@ def test_a_profile_keeps_its_colours_and_loses_its_words(make: object) -> None:
     assert scrub_icc.rebuild_profile(clean) == clean
 
 
-def test_a_profiles_maker_date_and_private_tags_go() -> None:
+def test_scrub_icc_removes_maker_date_and_private_tags() -> None:
     profile = bytearray(srgb())
     profile[48:52], profile[52:56], profile[80:84] = b"MUST", b"ERMA", b"NN!!"
     profile[24:36] = struct.pack(">6H", 2009, 12, 29, 9, 59, 15)
@@ -233,7 +233,7 @@ def test_a_profiles_maker_date_and_private_tags_go() -> None:
 
 
 @given(st.binary(max_size=400), st.integers(0, 600))
-def test_a_damaged_profile_is_refused_or_comes_out_clean(noise: bytes, at: int) -> None:
+def test_scrub_icc_refuses_or_cleans_damaged_profile(noise: bytes, at: int) -> None:
     profile = bytearray(srgb())
     profile[at : at + len(noise)] = noise
     try:

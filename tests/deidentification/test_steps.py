@@ -91,7 +91,7 @@ def out(services: Services, suffix: str = "svs") -> Path:
     return services.files.root / "published" / f"{NAME}.{suffix}"
 
 
-def test_a_slide_is_published(services: Services) -> None:
+def test_publish_stores_copy_report_and_record(services: Services) -> None:
     result = publish(services, ID, NAME)
     folder = services.files.folder(NAME)
     assert result == {"name": NAME, "sha256": checksum(folder / "slide.svs")}
@@ -109,7 +109,7 @@ def test_a_slide_is_published(services: Services) -> None:
     assert services.slides.get(NAME) is None
 
 
-def test_nothing_in_its_files_points_back(services: Services) -> None:
+def test_published_files_contain_no_identifiers_of_the_original(services: Services) -> None:
     publish(services, ID, NAME)
     places = [*services.files.folder(NAME).iterdir(), *(services.files.root / "published").iterdir()]
     for path in places:
@@ -121,12 +121,12 @@ def test_nothing_in_its_files_points_back(services: Services) -> None:
     assert described["removed"]["pages"] == ["label", "macro"]
 
 
-def test_its_pyramid_is_the_originals_own_file(services: Services) -> None:
+def test_published_pyramid_is_a_hard_link_to_the_original_pyramid(services: Services) -> None:
     publish(services, ID, NAME)
     assert services.files.pyramid(NAME).samefile(services.files.pyramid(ID))
 
 
-def test_nothing_that_is_answered_tells_when_the_slide_was_rendered(services: Services) -> None:
+def test_published_answers_do_not_reveal_rendering_time(services: Services) -> None:
     scanned = 1_262_080_755_123_456_789
     os.utime(services.files.pyramid(ID), ns=(scanned, scanned))
     publish(services, ID, NAME)
@@ -137,21 +137,21 @@ def test_nothing_that_is_answered_tells_when_the_slide_was_rendered(services: Se
     assert services.files.pyramid(NAME).stat().st_mtime_ns != scanned
 
 
-def test_a_pyramid_that_holds_more_than_pixels_is_rendered_anew(services: Services) -> None:
+def test_publish_renders_pyramid_again_when_pyramid_contains_text(services: Services) -> None:
     tile = tile_bytes(services.files.pyramid(ID), 0, 0)
     replace_tile(services.files.pyramid(ID), 0, 0, tile[:2] + b"\xff\xfe\x00\x0cmustermann" + tile[2:])
     publish(services, ID, NAME)
     assert not contains(services.files.pyramid(NAME).read_bytes(), "mustermann")
 
 
-def test_without_a_pyramid_one_is_rendered(services: Services) -> None:
+def test_publish_renders_missing_pyramid(services: Services) -> None:
     services.files.pyramid(ID).unlink()
     publish(services, ID, NAME)
     slide = services.slide_cache.slide(NAME)
     assert set(slide.levels) == set(range(slide.grid.level_count))
 
 
-def test_all_protocols_serve_it_as_the_original(services: Services) -> None:
+def test_all_protocols_serve_published_slide_without_identifiers(services: Services) -> None:
     publish(services, ID, NAME)
     one, other = services.slide_cache.slide(ID), services.slide_cache.slide(NAME)
     assert one.grid == other.grid
@@ -183,7 +183,7 @@ def test_all_protocols_serve_it_as_the_original(services: Services) -> None:
             services.files.read_associated(NAME, name)
 
 
-def test_nobody_can_change_it(services: Services) -> None:
+def test_published_slide_cannot_be_changed(services: Services) -> None:
     publish(services, ID, NAME)
     for changes in ({"status": Status.DELETED}, {"note": "x"}, {"slide_id": "x"}):
         with pytest.raises(SlideNotFoundError):
@@ -199,7 +199,7 @@ def test_nobody_can_change_it(services: Services) -> None:
 
 
 @pytest.mark.parametrize("codec", [JPEG2000_RGB])
-def test_a_jpeg_2000_slide_is_published(codec: int, tmp_path: Path) -> None:
+def test_publish_keeps_pixels_of_jpeg_2000_slide(codec: int, tmp_path: Path) -> None:
     with publishing(tmp_path / "data") as services:
         store(services, ID, content(Secret(codec=codec)))
         publish(services, ID, NAME)
@@ -212,7 +212,7 @@ def test_a_jpeg_2000_slide_is_published(codec: int, tmp_path: Path) -> None:
                 assert np.array_equal(first, second)
 
 
-def test_the_real_slide_is_published(real_slide: Path, tmp_path: Path) -> None:
+def test_publish_removes_identifiers_of_the_real_slide(real_slide: Path, tmp_path: Path) -> None:
     with publishing(tmp_path / "data") as services:
         store(services, ID, real_slide.read_bytes())
         publish(services, ID, NAME)
@@ -221,7 +221,7 @@ def test_the_real_slide_is_published(real_slide: Path, tmp_path: Path) -> None:
                 assert not contains(path.read_bytes(), secret)
 
 
-def test_an_original_in_place_is_published(tmp_path: Path) -> None:
+def test_publish_copies_original_in_place_and_refuses_changed_original(tmp_path: Path) -> None:
     with publishing(tmp_path / "data") as services:
         store(services, ID, content())
         scanned = tmp_path / "scanned.svs"
@@ -237,14 +237,14 @@ def test_an_original_in_place_is_published(tmp_path: Path) -> None:
             publish(services, ID, "STUDY-7-0002")
 
 
-def test_publishing_again_is_the_same(services: Services) -> None:
+def test_publish_is_repeatable_without_changes(services: Services) -> None:
     first = publish(services, ID, NAME)
     version, inode = record(services).version, services.files.slide(NAME).stat().st_ino
     assert publish(services, ID, NAME) == first
     assert (record(services).version, services.files.slide(NAME).stat().st_ino) == (version, inode)
 
 
-def test_a_policy_is_the_requests_else_the_data_folders(services: Services) -> None:
+def test_publish_uses_policy_of_request_before_that_of_data_folder(services: Services) -> None:
     (services.files.root / "publishing.toml").write_text('time = "keep"')
     publish(services, ID, NAME)
     assert contains(out(services).read_bytes(), SECRETS["Time"])
@@ -256,7 +256,7 @@ def test_a_policy_is_the_requests_else_the_data_folders(services: Services) -> N
         assert len(slide.properties["aperio.Date"]) == len(SECRETS["Date"])
 
 
-class TestRefused:
+class TestRefusedPublication:
     def refused(self, services: Services, error: type[VsvError], says: str, name: str = NAME) -> None:
         before = sorted(path.name for path in (services.files.root / "slides").iterdir())
         with pytest.raises(error, match=says):
@@ -267,58 +267,58 @@ class TestRefused:
         assert record(services).published_as is None
 
     @pytest.mark.parametrize("name", ["", "a/b", "..", "x" * 65, "CON"])
-    def test_a_name_that_is_none(self, services: Services, name: str) -> None:
+    def test_invalid_name_is_refused(self, services: Services, name: str) -> None:
         self.refused(services, InvalidNameError, "ImageID is", name)
 
     @pytest.mark.parametrize("name", [ID, "S12-34567-A1-x", "study-20091229", "s12-34567-a1-b"])
-    def test_a_name_that_tells_something(self, services: Services, name: str) -> None:
+    def test_name_with_identifiers_is_refused(self, services: Services, name: str) -> None:
         self.refused(services, BadRequestError, "must not contain its present IDs", name)
 
-    def test_another_slides_name(self, services: Services) -> None:
+    def test_name_of_another_slide_is_refused(self, services: Services) -> None:
         store(services, NAME, content())
         self.refused(services, AlreadyExistsError, "another slide")
 
-    def test_a_name_that_is_being_imported(self, services: Services) -> None:
+    def test_name_of_slide_being_imported_is_refused(self, services: Services) -> None:
         services.files.claim(NAME, Claim("x.svs", 1, "x"))
         self.refused(services, AlreadyExistsError, "another slide")
 
-    def test_a_deleted_slides_name(self, services: Services) -> None:
+    def test_name_of_deleted_slide_is_refused(self, services: Services) -> None:
         store(services, NAME, content())
         change(services, NAME, {"status": Status.DELETED}, ADMIN)
         self.refused(services, AlreadyExistsError, "withdrawn or deleted")
 
-    def test_an_original_in_the_archive(self, services: Services) -> None:
+    def test_archived_original_is_refused(self, services: Services) -> None:
         services.slides.update(ID, {"original": "ARCHIVED"}, by="Eve")
         self.refused(services, ConflictError, "unarchive it first")
 
-    def test_a_deleted_slide(self, services: Services) -> None:
+    def test_deleted_slide_is_refused(self, services: Services) -> None:
         change(services, ID, {"status": Status.DELETED}, ADMIN)
         self.refused(services, ConflictError, "is deleted")
 
     @pytest.mark.parametrize("status", [Status.NEW, Status.BAD])
-    def test_a_slide_that_is_good_no_longer(self, services: Services, status: Status) -> None:
+    def test_slide_that_is_no_longer_good_is_refused(self, services: Services, status: Status) -> None:
         """It was when its publication was asked for."""
         services.slides.update(ID, {"status": status}, by="Ann")
         self.refused(services, ConflictError, f"{status} cannot be published")
 
-    def test_a_slide_that_is_not_known(self, services: Services) -> None:
+    def test_unknown_slide_is_refused(self, services: Services) -> None:
         with pytest.raises(SlideNotFoundError):
             publish(services, "nobody", NAME)
 
-    def test_a_policy_that_is_wrong(self, services: Services) -> None:
+    def test_invalid_policy_is_refused(self, services: Services) -> None:
         (services.files.root / "publishing.toml").write_text("dates = 1")
         self.refused(services, BadRequestError, "dates must be")
 
-    def test_a_slide_of_another_format(self, services: Services) -> None:
+    def test_slide_of_another_format_is_refused(self, services: Services) -> None:
         data = content().replace(b"Aperio Image", b"Nobody Image")
         services.files.slide(ID).write_bytes(data)
         self.refused(services, UnsupportedError, "own program")
 
-    def test_a_damaged_slide(self, services: Services) -> None:
+    def test_damaged_slide_is_refused(self, services: Services) -> None:
         replace_tile(services.files.slide(ID), 0, 3, b"nothing")
         self.refused(services, UnreadableSlideError, "tile 3 of page 0")
 
-    def test_a_leak(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_copy_with_a_leak_is_refused(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
         """Should the copier ever forget something, the search finds it and nothing is put out."""
         from vsv.deidentification import staging  # noqa: PLC0415
 
@@ -331,7 +331,9 @@ class TestRefused:
         monkeypatch.setattr(staging, "write_copy", careless)
         self.refused(services, LeakError, "still holds")
 
-    def test_other_pixels(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_copy_with_other_pixels_is_refused(
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         from vsv.deidentification import staging  # noqa: PLC0415
 
         def careless(source: Path, target: Path, *more: Any) -> Any:
@@ -344,19 +346,19 @@ class TestRefused:
         monkeypatch.setattr(staging, "require_clean", lambda *_: None)
         self.refused(services, UnreadableSlideError, "other pixels")
 
-    def test_a_second_name(self, services: Services) -> None:
+    def test_second_name_is_refused(self, services: Services) -> None:
         publish(services, ID, NAME)
         with pytest.raises(ConflictError, match="under another name"):
             publish(services, ID, "STUDY-7-0002")
 
-    def test_another_policy(self, services: Services) -> None:
+    def test_another_policy_is_refused(self, services: Services) -> None:
         publish(services, ID, NAME)
         with pytest.raises(ConflictError, match="another policy"):
             publish(services, ID, NAME, 'time = "keep"')
 
 
 class TestWithdraw:
-    def test_it_is_gone_everywhere(self, services: Services) -> None:
+    def test_withdraw_removes_published_slide_everywhere(self, services: Services) -> None:
         publish(services, ID, NAME)
         assert get(f"/DeepZoom/{NAME}.dzi")[0] == 200
         assert withdraw(services, ID) == {"name": NAME}
@@ -369,14 +371,14 @@ class TestWithdraw:
         assert services.files.pyramid(ID).exists()
         assert withdraw(services, ID) == {}
 
-    def test_its_name_is_never_given_again(self, services: Services) -> None:
+    def test_withdrawn_name_is_never_used_again(self, services: Services) -> None:
         publish(services, ID, NAME)
         withdraw(services, ID)
         with pytest.raises(AlreadyExistsError, match="was the name"):
             publish(services, ID, NAME)
         assert publish(services, ID, "STUDY-7-0002")["name"] == "STUDY-7-0002"
 
-    def test_a_vault_that_refuses_is_tried_again_and_nobody_sees_it_meanwhile(
+    def test_failing_store_hides_slide_until_withdrawal_is_repeated(
         self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         publish(services, ID, NAME)
@@ -393,7 +395,7 @@ class TestWithdraw:
         assert withdraw(services, ID) == {"name": NAME}
         assert not out(services).exists()
 
-    def test_a_slide_that_was_archived_meanwhile_stays_so(self, services: Services) -> None:
+    def test_withdraw_keeps_archived_slide_archived(self, services: Services) -> None:
         publish(services, ID, NAME)
         changes = {"status": Status.ARCHIVED, "status_before": "PUBLISHED", "original": "ARCHIVED"}
         services.slides.update(ID, changes, by="Eve")
@@ -403,7 +405,7 @@ class TestWithdraw:
         assert (found.status, found.status_before, found.published_as) == (Status.ARCHIVED, "GOOD", None)
 
 
-class TestDisk:
+class TestPublicationFailures:
     def nothing_is_out(self, services: Services) -> None:
         assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
         assert not out(services).exists()
@@ -413,7 +415,7 @@ class TestDisk:
             == hashlib.sha256(content()).digest()
         )
 
-    def test_a_disk_that_refuses_at_any_write_leaves_nothing_half(
+    def test_disk_error_at_any_write_leaves_no_partial_publication(
         self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         flush, left = atomic_write.flush, 0
@@ -442,7 +444,7 @@ class TestDisk:
         assert record(services).published_as == NAME
         assert checksum(out(services)) == checksum(services.files.slide(NAME))
 
-    def test_a_vault_that_is_not_there(self, services: Services) -> None:
+    def test_missing_store_leaves_slide_unpublished(self, services: Services) -> None:
         (services.files.root / "published").rmdir()
         with pytest.raises(UnavailableError):
             publish(services, ID, NAME)
@@ -450,7 +452,9 @@ class TestDisk:
         (services.files.root / "published").mkdir()
         assert publish(services, ID, NAME)["name"] == NAME
 
-    def test_a_vault_that_has_another_file_of_that_name(self, services: Services) -> None:
+    def test_store_with_other_content_raises_conflict_and_keeps_that_content(
+        self, services: Services
+    ) -> None:
         out(services).write_bytes(b"somebody's")
         with pytest.raises(ConflictError):
             publish(services, ID, NAME)
@@ -458,7 +462,7 @@ class TestDisk:
         assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
         assert record(services).published_as is None
 
-    def test_what_was_begun_under_another_name_is_taken_back(self, services: Services) -> None:
+    def test_publication_started_under_another_name_is_removed(self, services: Services) -> None:
         out(services).write_bytes(b"somebody's")
         with pytest.raises(ConflictError):
             publish(services, ID, NAME)
@@ -468,7 +472,7 @@ class TestDisk:
         assert services.files.is_hidden(NAME)
         assert sorted(p.name for p in (services.files.root / "published").glob("STUDY-7-0001*")) == []
 
-    def test_deleted_while_it_was_published_it_is_taken_back(
+    def test_slide_deleted_during_publication_is_withdrawn(
         self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         from vsv.deidentification import steps  # noqa: PLC0415
@@ -486,7 +490,7 @@ class TestDisk:
         assert list((services.files.root / "published").iterdir()) == []
 
 
-class TestBegun:
+class TestInterruptedPublication:
     """Killed between the last of the files and the record: nobody can withdraw what no record tells of."""
 
     @pytest.fixture(autouse=True)
@@ -512,33 +516,33 @@ class TestBegun:
         assert list((services.files.root / "publishing").iterdir()) == []
         assert services.files.is_hidden(NAME)
 
-    def test_deleted_before_it_is_run_again_it_is_taken_back(self, services: Services) -> None:
+    def test_deletion_before_retry_removes_the_copy(self, services: Services) -> None:
         change(services, ID, {"status": Status.DELETED}, ADMIN)
         with pytest.raises(ConflictError, match="is deleted"):
             publish(services, ID, NAME)
         self.gone(services)
 
-    def test_marked_bad_before_it_is_run_again_it_is_taken_back(self, services: Services) -> None:
+    def test_status_bad_before_retry_removes_the_copy(self, services: Services) -> None:
         change(services, ID, {"status": Status.BAD}, ADMIN)
         with pytest.raises(ConflictError, match="BAD"):
             publish(services, ID, NAME)
         self.gone(services)
 
-    def test_it_can_be_withdrawn(self, services: Services) -> None:
+    def test_withdraw_removes_the_copy(self, services: Services) -> None:
         job = job_runner.run(services, requests.withdraw(services, ID, ADMIN))
         assert (job.state, job.result) == (JobState.DONE, {"name": NAME})
         self.gone(services)
         with pytest.raises(ConflictError, match="not published"):
             requests.withdraw(services, ID, ADMIN)
 
-    def test_a_purge_takes_it_back(self, services: Services) -> None:
+    def test_purge_removes_the_copy(self, services: Services) -> None:
         change(services, ID, {"status": Status.DELETED}, ADMIN)
         job = job_runner.run(services, requests.purge(services, ID, ID, ADMIN))
         assert job.state is JobState.DONE
         self.gone(services)
         assert services.files.stored_size(ID) is None
 
-    def test_what_another_has_put_there_since_stays(self, services: Services) -> None:
+    def test_content_stored_by_another_installation_stays(self, services: Services) -> None:
         services.published.remove(f"{NAME}.svs")
         other = services.files.root / "other"
         other.write_bytes(b"another installation's")
@@ -585,7 +589,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 @pytest.mark.parametrize("kind", [JobKind.PUBLISH, JobKind.WITHDRAW])
-def test_killed_before_any_change_of_the_disk_it_completes_when_it_is_run_again(
+def test_publish_and_withdraw_killed_at_any_disk_change_complete_when_repeated(
     kind: JobKind, reference: tuple[Path, str], tmp_path: Path
 ) -> None:
     base, sha256 = reference

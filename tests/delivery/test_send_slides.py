@@ -56,7 +56,7 @@ def state_of(services: Services, image_id: str = "1") -> tuple[Status, str | Non
 
 
 @pytest.mark.parametrize("event", [{}, {"Records": [None, {"dynamodb": "x"}]}, {"look": "deleted"}])
-def test_whatever_wakes_it_it_sends_what_is_due(services: Services, registry: Registry, event: Any) -> None:
+def test_handler_sends_due_slides_for_any_event(services: Services, registry: Registry, event: Any) -> None:
     assert handler.lambda_handler(event, Context()) == DONE
     assert [document["slide"]["ImageID"] for _, _, document in registry.asked] == ["1", "2"]
     assert {state_of(services, image_id) for image_id in ("1", "2")} == {(Status.SENT, "DELIVERED")}
@@ -64,9 +64,7 @@ def test_whatever_wakes_it_it_sends_what_is_due(services: Services, registry: Re
     assert len(registry.asked) == 2
 
 
-def test_a_slide_is_sent_only_once_its_destination_has_said_so(
-    services: Services, registry: Registry
-) -> None:
+def test_slide_is_sent_only_after_destination_accepts(services: Services, registry: Registry) -> None:
     registry.answers[:] = [status(503), status(200)]
     assert handler.lambda_handler({}, Context()) == DONE
     assert state_of(services, "1") == (Status.GOOD, "WAITING")
@@ -74,7 +72,7 @@ def test_a_slide_is_sent_only_once_its_destination_has_said_so(
     assert state_of(services, "2") == (Status.SENT, "DELIVERED")
 
 
-def test_files_are_left_to_others(services: Services) -> None:
+def test_handler_does_not_run_file_jobs(services: Services) -> None:
     job_queue.request(services, "1", JobKind.PURGE, "Eve")
     handler.lambda_handler({}, Context())
     left = services.jobs.get("1", JobKind.PURGE)
@@ -82,7 +80,9 @@ def test_files_are_left_to_others(services: Services) -> None:
     assert (left.state, left.attempts) == (JobState.WAITING, 0)
 
 
-def test_there_is_time_for_every_destination_to_hang(services: Services, registry: Registry) -> None:
+def test_handler_starts_no_delivery_that_may_exceed_its_timeout(
+    services: Services, registry: Registry
+) -> None:
     assert handler.lambda_handler({}, Context(handler.NEEDS_MS)) == DONE
     assert registry.asked == []
     (function,) = (one for one in functions() if one.name == "SendSlidesFunction")

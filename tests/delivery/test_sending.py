@@ -71,8 +71,8 @@ def run(services: Services) -> JobRecord:
     return done
 
 
-class TestSent:
-    def test_only_after_the_registry_has_said_so(self, services: Services, registry: Registry) -> None:
+class TestSuccessfulDelivery:
+    def test_slide_is_sent_only_after_registry_accepts(self, services: Services, registry: Registry) -> None:
         marked = change(services, "1", TO_SEND, ANN)
         assert (marked.status, marked.delivery) == (Status.GOOD, "WAITING")
         assert registry.asked == []
@@ -86,7 +86,7 @@ class TestSent:
         assert document["slide"]["SlideID"] == "S26-1-A"
         assert "private" not in json.dumps(document)
 
-    def test_history_tells_each_step(self, services: Services) -> None:
+    def test_history_records_each_step(self, services: Services) -> None:
         change(services, "1", TO_SEND, ANN)
         run(services)
         steps = [
@@ -96,18 +96,20 @@ class TestSent:
         assert ("Ann", "Delivery", "WAITING", "DELIVERED") in steps
         assert ("Ann", "Status", "GOOD", "SENT") in steps
 
-    def test_without_a_registry_marking_is_all(self, services: Services) -> None:
+    def test_slide_is_sent_at_once_without_destinations(self, services: Services) -> None:
         alone = replace(services, settings=replace(services.settings, destinations=""))
         assert change(alone, "1", TO_SEND, ANN).status is Status.SENT
         assert services.jobs.get("1", JobKind.SEND) is None
 
-    def test_asked_for_twice_is_sent_once(self, services: Services, registry: Registry) -> None:
+    def test_repeated_request_is_delivered_once(self, services: Services, registry: Registry) -> None:
         for _ in range(2):
             change(services, "1", TO_SEND, ANN)
         run(services)
         assert len(registry.asked) == 1
 
-    def test_every_destination_gets_it(self, services: Services, registry: Registry, tmp_path: Path) -> None:
+    def test_every_destination_receives_the_document(
+        self, services: Services, registry: Registry, tmp_path: Path
+    ) -> None:
         drop = tmp_path / "drop"
         drop.mkdir()
         write_destinations(
@@ -122,11 +124,11 @@ class TestSent:
         assert dropped.name == f"{registry.keys[0]}.json"
 
 
-class TestNotSent:
+class TestFailedDelivery:
     @pytest.mark.parametrize(
         "answer", [status(500), status(503), status(429), hang, drip, break_off], ids=lambda a: a.__name__
     )
-    def test_what_may_pass_is_tried_again_with_the_same(
+    def test_temporary_failure_is_retried_with_the_same_document_and_key(
         self, services: Services, registry: Registry, answer: Any
     ) -> None:
         registry.answers[:] = [answer, status(201)]
@@ -143,7 +145,7 @@ class TestNotSent:
         assert len(set(registry.keys)) == 1
 
     @pytest.mark.parametrize("answer", [status(400), status(401), status(422), status(302, location="/else")])
-    def test_a_refusal_is_the_end_until_somebody_asks_again(
+    def test_permanent_refusal_fails_until_requested_again(
         self, services: Services, registry: Registry, answer: Any
     ) -> None:
         registry.answers[:] = [answer, status(200)]
@@ -156,7 +158,7 @@ class TestNotSent:
         assert record(services).status is Status.SENT
         assert len(set(registry.keys)) == 2
 
-    def test_patience_ends_in_a_dead_letter(self, services: Services, registry: Registry) -> None:
+    def test_job_fails_after_all_attempts(self, services: Services, registry: Registry) -> None:
         registry.answers[:] = [status(500)]
         change(services, "1", TO_SEND, ANN)
         for _ in range(job_runner.ATTEMPTS):
@@ -165,7 +167,7 @@ class TestNotSent:
         assert [j.image_id for j in services.jobs.by_state(JobState.FAILED).items] == ["1"]
         assert record(services).delivery == "FAILED"
 
-    def test_one_that_is_down_keeps_none_of_the_others_waiting(
+    def test_failing_destination_does_not_delay_the_others(
         self, services: Services, registry: Registry, tmp_path: Path
     ) -> None:
         drop = tmp_path / "drop"
@@ -181,14 +183,18 @@ class TestNotSent:
         assert run(services).state is JobState.DONE
         assert list(drop.iterdir()) == []  # not delivered again
 
-    def test_who_decides_otherwise_in_time_is_heard(self, services: Services, registry: Registry) -> None:
+    def test_status_changed_before_delivery_cancels_the_job(
+        self, services: Services, registry: Registry
+    ) -> None:
         change(services, "1", TO_SEND, ANN)
         assert change(services, "1", {"status": Status.BAD}, ANN).delivery is None
         assert run(services).state is JobState.FAILED
         assert registry.asked == []
         assert (record(services).status, record(services).delivery) == (Status.BAD, None)
 
-    def test_marked_anew_it_is_sent_as_it_is_then(self, services: Services, registry: Registry) -> None:
+    def test_slide_marked_again_is_sent_with_changed_fields_and_new_key(
+        self, services: Services, registry: Registry
+    ) -> None:
         registry.answers[:] = [status(500), status(200)]
         change(services, "1", TO_SEND, ANN)
         run(services)
@@ -199,7 +205,9 @@ class TestNotSent:
         assert [document["slide"]["CaseID"] for _p, _h, document in registry.asked] == ["S26-1", "S26-2"]
         assert len(set(registry.keys)) == 2
 
-    def test_a_kill_before_the_last_word_is_made_good(self, services: Services, registry: Registry) -> None:
+    def test_kill_before_final_state_is_completed_without_second_delivery(
+        self, services: Services, registry: Registry
+    ) -> None:
         change(services, "1", TO_SEND, ANN)
         run(services)
         killed = services.jobs.advance(
@@ -209,7 +217,7 @@ class TestNotSent:
         assert len(registry.asked) == 1
         assert record(services).status is Status.SENT
 
-    def test_a_kill_between_mark_and_request_is_made_good_by_the_daily_look(
+    def test_daily_look_requests_delivery_of_marked_slide_without_job(
         self, services: Services, registry: Registry
     ) -> None:
         services.slides.update("1", {"delivery": "WAITING"}, by="Ann")
@@ -221,7 +229,7 @@ class TestNotSent:
         assert record(services).status is Status.SENT
         assert daily_schedule.look(services) == []
 
-    def test_a_folder_that_is_gone_waits(self, services: Services, tmp_path: Path) -> None:
+    def test_missing_folder_keeps_the_job_waiting(self, services: Services, tmp_path: Path) -> None:
         write_destinations(tmp_path / "data", {"name": "b", "folder": str(tmp_path / "nowhere")})
         change(services, "1", TO_SEND, ANN)
         waiting = run(services)
@@ -229,7 +237,7 @@ class TestNotSent:
         assert str(tmp_path) not in str(waiting.error)
 
 
-def test_a_bucket_takes_it() -> None:
+def test_deliver_to_bucket_stores_document_and_is_repeatable() -> None:
     with mocked_dynamodb():
         s3 = boto3.client("s3")
         s3.create_bucket(Bucket="lake", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
@@ -243,7 +251,7 @@ def test_a_bucket_takes_it() -> None:
 
 
 class TestDestinations:
-    def test_they_are_read(self) -> None:
+    def test_read_destinations_returns_urls_buckets_and_hidden_headers(self) -> None:
         found = read_destinations(
             '[{"name": "a", "url": "https://x.example/y", "headers": {"x-key": "s3cret"}},'
             ' {"name": "b", "bucket": "s3://lake/c"}]'
@@ -269,12 +277,12 @@ class TestDestinations:
             '[{"name": "a", "folder": "/x"}, {"name": "a", "folder": "/y"}]',
         ],
     )  # fmt: skip
-    def test_what_is_wrong_is_told_and_not_repeated(self, text: str) -> None:
+    def test_read_destinations_refuses_invalid_texts_without_repeating_secrets(self, text: str) -> None:
         with pytest.raises(SettingsError) as raised:
             read_destinations(text)
         assert "secret" not in str(raised.value)
 
-    def test_a_file_that_cannot_be_read_is_told(self, tmp_path: Path) -> None:
+    def test_destinations_in_refuses_unreadable_files_with_a_reason(self, tmp_path: Path) -> None:
         with pytest.raises(SettingsError, match="cannot be read"):
             destinations_in(str(tmp_path / "nowhere.json"))
         (tmp_path / "big.json").write_bytes(b" " * 100_000)
@@ -284,7 +292,7 @@ class TestDestinations:
         with pytest.raises(SettingsError, match="not JSON"):
             destinations_in(str(tmp_path / "odd.json"))
 
-    def test_a_secret_is_read_by_its_arn(self) -> None:
+    def test_destinations_in_reads_secret_by_arn(self) -> None:
         with mocked_dynamodb():
             client = boto3.client("secretsmanager")
             arn = client.create_secret(Name="r", SecretString='[{"name": "a", "folder": "/x"}]')["ARN"]
@@ -293,7 +301,7 @@ class TestDestinations:
                 destinations_in(arn + "x")
 
 
-def test_what_is_sent_names_no_more_than_a_registry_needs(services: Services, registry: Registry) -> None:
+def test_sent_document_omits_private_fields(services: Services, registry: Registry) -> None:
     services.slides.put_new(replace(FULL_SLIDE, image_id="2", status=Status.GOOD, delivery=None))
     change(services, "2", TO_SEND, ANN)
     job_runner.run_due(services, [JobKind.SEND], lambda: True)

@@ -37,25 +37,25 @@ def with_segment(jpeg: bytes, segment: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("chroma", ["444", "422", "420"])
-def test_shared_tables_come_back_and_decode_to_the_same_pixels(chroma: str) -> None:
+def test_completer_inserts_shared_tables_and_keeps_decoded_pixels(chroma: str) -> None:
     whole = encode_tile(TILE, chroma)
     assert np.array_equal(decoded(made_whole(*split_tables(whole), rgb=False)), decoded(whole))
 
 
-def test_rgb_tiles_without_a_marker_get_one_that_says_rgb() -> None:
+def test_completer_adds_adobe_marker_to_rgb_tiles_without_marker() -> None:
     whole = made_whole(*split_tables(encode_tile(TILE, "rgb", 95)), rgb=True)
     assert adobe_marker(ADOBE_RGB) in whole
     assert difference(decoded(whole), TILE) < 2
 
 
-def test_the_scan_passes_byte_for_byte() -> None:
+def test_completer_keeps_scan_bytes_unchanged() -> None:
     tables, tile = split_tables(encode_tile(TILE, "rgb"))
     assert made_whole(tables, tile, rgb=True).endswith(tile[2:])
 
 
 @pytest.mark.parametrize("where", ["tile", "tables"])
 @pytest.mark.parametrize("marker", [adobe_marker(ADOBE_YCBCR), JFIF], ids=["adobe", "jfif"])
-def test_markers_that_say_ycbcr_do_not_recolour_rgb_tiles(where: str, marker: bytes) -> None:
+def test_completer_ignores_ycbcr_markers_in_rgb_tiles(where: str, marker: bytes) -> None:
     tables, tile = split_tables(encode_tile(TILE, "rgb", 95))
     parts = {"tables": tables, "tile": tile}
     parts[where] = with_segment(parts[where], marker)
@@ -63,14 +63,14 @@ def test_markers_that_say_ycbcr_do_not_recolour_rgb_tiles(where: str, marker: by
 
 
 @pytest.mark.parametrize("where", ["tile", "tables"])
-def test_markers_that_say_rgb_do_not_recolour_ycbcr_tiles(where: str) -> None:
+def test_completer_ignores_rgb_markers_in_ycbcr_tiles(where: str) -> None:
     tables, tile = split_tables(encode_tile(TILE, "444", 95))
     parts = {"tables": tables, "tile": tile}
     parts[where] = with_segment(parts[where], adobe_marker(ADOBE_RGB))
     assert difference(decoded(made_whole(parts["tables"], parts["tile"], rgb=False)), TILE) < 2
 
 
-def test_component_ids_that_spell_rgb_do_not_recolour_ycbcr_tiles() -> None:
+def test_completer_ignores_rgb_component_ids_in_ycbcr_tiles() -> None:
     tables, tile = split_tables(encode_tile(TILE, "444", 95))
     parts = []
     for marker, part in segments(tile):
@@ -82,7 +82,7 @@ def test_component_ids_that_spell_rgb_do_not_recolour_ycbcr_tiles() -> None:
     assert difference(decoded(made_whole(tables, joined(parts), rgb=False)), TILE) < 2
 
 
-def test_abbreviate_is_the_inverse_of_complete() -> None:
+def test_abbreviate_reverses_complete() -> None:
     whole = encode_tile(TILE, "420")
     tables, tile = abbreviate(whole)
     assert {marker for marker, _ in segments(tile)} == {SOF0, SOS}
@@ -92,7 +92,7 @@ def test_abbreviate_is_the_inverse_of_complete() -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"\xff\xd8", b"\xff\xd8\xff", b"no JPEG", encode_tile(TILE, "420")[:200]]
 )
-def test_abbreviate_refuses_what_is_no_jpeg(data: bytes) -> None:
+def test_abbreviate_refuses_bytes_that_are_not_a_whole_jpeg(data: bytes) -> None:
     with pytest.raises(CorruptTileError):
         abbreviate(data)
 
@@ -145,7 +145,7 @@ def hidden_behind_a_restart_marker() -> bytes:
         hidden_behind_a_restart_marker(),
     ],
 )
-def test_damaged_and_hostile_tiles_are_refused(tile: bytes) -> None:
+def test_completer_refuses_damaged_and_hostile_tiles(tile: bytes) -> None:
     with pytest.raises(CorruptTileError):
         made_whole(GOOD_TABLES, tile, rgb=False)
 
@@ -163,23 +163,23 @@ def test_damaged_and_hostile_tiles_are_refused(tile: bytes) -> None:
         with_segment(GOOD_TABLES, b"\xff\xdb\x00\x01"),
     ],
 )
-def test_tables_hold_tables_and_nothing_else(tables: bytes) -> None:
+def test_tables_prefix_refuses_segments_other_than_tables(tables: bytes) -> None:
     with pytest.raises(CorruptTileError):
         tables_prefix(tables, rgb=False)
 
 
-def test_tables_may_be_missing_where_tiles_bring_their_own() -> None:
+def test_completer_accepts_empty_tables_when_tile_has_its_own_tables() -> None:
     assert np.array_equal(
         decoded(made_whole(b"", encode_tile(TILE, "420"), rgb=False)), decoded(encode_tile(TILE, "420"))
     )
 
 
-def test_bytes_after_the_tables_end_do_not_matter() -> None:
+def test_tables_prefix_ignores_bytes_after_end_marker() -> None:
     assert tables_prefix(GOOD_TABLES + bytes(9), rgb=False) == tables_prefix(GOOD_TABLES, rgb=False)
 
 
 @given(st.binary(max_size=300) | st.binary(max_size=300).map(lambda tail: GOOD_TILE[:60] + tail))
-def test_any_bytes_are_refused_or_taken(data: bytes) -> None:
+def test_completer_raises_only_corrupt_tile_error_for_arbitrary_bytes(data: bytes) -> None:
     for make in (lambda: made_whole(GOOD_TABLES, data, rgb=True), lambda: tables_prefix(data, rgb=True)):
         try:
             make()
@@ -189,7 +189,7 @@ def test_any_bytes_are_refused_or_taken(data: bytes) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255)), max_size=8))
 @settings(max_examples=300)
-def test_what_is_taken_has_the_size_that_was_promised(flips: list[tuple[int, int]]) -> None:
+def test_completer_accepts_flipped_bytes_only_with_declared_tile_size(flips: list[tuple[int, int]]) -> None:
     tile = bytearray(GOOD_TILE)
     for at, value in flips:
         tile[at % len(tile)] = value

@@ -65,37 +65,37 @@ def bundled_library() -> ctypes.CDLL:
     return openjpeg.load(path)
 
 
-def test_pillow_is_the_version_whose_openjpeg_was_checked() -> None:
+def test_installed_pillow_is_the_version_whose_openjpeg_was_checked() -> None:
     assert PIL.__version__ == PILLOW
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "layers/imaging/requirements.txt"])
-def test_every_installation_pins_the_checked_pillow(name: str) -> None:
+def test_requirements_pin_the_checked_pillow_version(name: str) -> None:
     assert re.findall(r"(?im)^pillow==([\w.]+)", (ROOT / name).read_text()) == [PILLOW]
 
 
-def test_pillows_wheel_holds_one_openjpeg_of_the_checked_version() -> None:
+def test_pillow_wheel_bundles_the_checked_openjpeg_version() -> None:
     assert openjpeg.version(bundled_library()) == OPENJPEG
 
 
-def test_signatures_are_the_checked_functions() -> None:
+def test_signatures_list_exactly_the_checked_functions() -> None:
     assert set(openjpeg.SIGNATURES) == FUNCTIONS
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
-def test_pillows_openjpeg_exports_every_function_that_is_called(name: str) -> None:
+def test_pillow_openjpeg_exports_each_called_function(name: str) -> None:
     (path,) = openjpeg.bundled("PIL")
     assert getattr(ctypes.CDLL(str(path)), name)
 
 
-def test_structures_have_the_layout_of_the_header() -> None:
+def test_structures_match_field_offsets_of_openjpeg_header() -> None:
     assert {name: getattr(openjpeg.Component, name).offset for name in COMPONENT} == COMPONENT
     assert {name: getattr(openjpeg.DecodedImage, name).offset for name in IMAGE} == IMAGE
     assert ctypes.sizeof(openjpeg.Component) == 64
 
 
 @pytest.mark.parametrize("reduce", [0, 1, 5])
-def test_pillows_openjpeg_fills_the_structures_as_the_header_says(reduce: int) -> None:
+def test_pillow_openjpeg_fills_image_structures_with_expected_sizes(reduce: int) -> None:
     with openjpeg.decoded_image(bundled_library(), TILE_422, reduce) as image:
         assert (image.x0, image.y0, image.x1, image.y1, image.count) == (0, 0, 256, 256, 3)
         found = [image.components[index] for index in range(3)]
@@ -105,14 +105,14 @@ def test_pillows_openjpeg_fills_the_structures_as_the_header_says(reduce: int) -
         assert [(part.precision, part.signed, part.factor) for part in found] == [(8, 0, reduce)] * 3
 
 
-def test_decoding_releases_the_interpreters_lock() -> None:
+def test_library_is_loaded_so_that_decoding_releases_the_gil() -> None:
     library = bundled_library()
     assert isinstance(library, ctypes.CDLL)
     assert not isinstance(library, ctypes.PyDLL)
 
 
 @pytest.mark.parametrize("reduce", range(6))
-def test_every_bundled_library_decodes_the_same_samples(reduce: int) -> None:
+def test_bundled_libraries_decode_the_same_samples(reduce: int) -> None:
     libraries = [openjpeg.load(path) for package in openjpeg.PACKAGES for path in openjpeg.bundled(package)]
     first, *others = ([*openjpeg.decode_with(library, TILE_422, reduce)] for library in libraries)
     assert others
@@ -120,33 +120,33 @@ def test_every_bundled_library_decodes_the_same_samples(reduce: int) -> None:
         assert all(np.array_equal(*pair) for pair in zip(first, other, strict=True))
 
 
-def test_load_refuses_a_library_without_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_refuses_library_that_lacks_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(openjpeg.SIGNATURES, "opj_absent", (None,))
     with pytest.raises(UnusableLibraryError, match="opj_absent"):
         bundled_library()
 
 
-def test_load_refuses_a_library_of_an_unknown_version(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_refuses_library_of_unknown_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openjpeg, "_VERSIONS", {"3.0"})
     with pytest.raises(UnusableLibraryError, match=f"unknown version {OPENJPEG}"):
         bundled_library()
 
 
-def test_load_refuses_a_library_that_decodes_other_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_refuses_library_that_decodes_wrong_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bundled_library()
     monkeypatch.setattr(openjpeg, "_KNOWN_PIXELS", ((0, 0),) * 3)
     with pytest.raises(UnusableLibraryError, match="wrong pixels"):
         bundled_library()
 
 
-def test_load_refuses_a_file_that_is_no_library(tmp_path: Path) -> None:
+def test_load_refuses_file_that_is_not_a_library(tmp_path: Path) -> None:
     (tmp_path / "libopenjp2.so").write_bytes(b"no library")
     with pytest.raises(UnusableLibraryError, match=r"libopenjp2\.so"):
         openjpeg.load(tmp_path / "libopenjp2.so")
 
 
 @pytest.mark.usefixtures("forgotten")
-def test_missing_function_leaves_the_slide_to_openslide_and_logs_why(
+def test_slide_is_decoded_by_openslide_with_warning_when_a_function_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = write_slide(tmp_path / "a.svs", Plan(645, 523, codec=JPEG2000_RGB))
@@ -163,7 +163,7 @@ def test_missing_function_leaves_the_slide_to_openslide_and_logs_why(
 
 
 @pytest.mark.usefixtures("forgotten")
-def test_missing_library_leaves_the_slide_to_openslide_and_logs_why(
+def test_slide_is_decoded_by_openslide_with_warning_when_library_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = write_slide(tmp_path / "a.svs", Plan(645, 523, codec=JPEG2000_RGB))

@@ -39,7 +39,7 @@ def slide(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return write_slide(tmp_path_factory.mktemp("tiff") / "slide.svs", FORMS[request.param])
 
 
-def test_pages_are_what_tifffile_reads(slide: Path) -> None:
+def test_read_pages_returns_the_same_pages_as_tifffile(slide: Path) -> None:
     with tifffile.TiffFile(slide) as other:
         pages = read_pages(OpenFile(slide))
         assert len(pages) == len(other.pages)
@@ -54,7 +54,7 @@ def test_pages_are_what_tifffile_reads(slide: Path) -> None:
             assert page.jpeg_tables == (expected.jpegtables or b"")
 
 
-def test_tiles_lie_where_tifffile_finds_them(slide: Path) -> None:
+def test_tile_spans_equal_offsets_and_sizes_of_tifffile(slide: Path) -> None:
     file = OpenFile(slide)
     with tifffile.TiffFile(slide) as other:
         for page, expected in zip(read_pages(file), other.pages, strict=True):
@@ -63,7 +63,7 @@ def test_tiles_lie_where_tifffile_finds_them(slide: Path) -> None:
             assert last_byte(file, page) == max(sum(span) for span in spans)
 
 
-def test_the_real_slide(real_slide: Path) -> None:
+def test_read_pages_returns_known_pages_of_the_real_slide(real_slide: Path) -> None:
     pages = read_pages(OpenFile(real_slide))
     assert [(p.width_px, p.height_px, p.is_tiled) for p in pages] == [
         (2220, 2967, True),
@@ -74,18 +74,18 @@ def test_the_real_slide(real_slide: Path) -> None:
     assert (pages[0].columns, pages[0].rows, pages[0].photometric) == (10, 13, tiff.PHOTOMETRIC_RGB)
 
 
-def test_a_page_without_description(tmp_path: Path) -> None:
+def test_read_pages_returns_empty_description_for_page_without_description(tmp_path: Path) -> None:
     path = write_slide(tmp_path / "a.svs", Plan(associated="undescribed"))
     assert [page.description for page in read_pages(OpenFile(path))][-2:] == ["", ""]
 
 
-def test_line_ends_and_odd_bytes_in_descriptions_are_kept(tmp_path: Path) -> None:
+def test_read_pages_keeps_line_ends_and_replaces_invalid_bytes_in_descriptions(tmp_path: Path) -> None:
     path = write_slide(tmp_path / "a.svs", Plan(description=f"{LIBRARY}a\r\nb|X = 1"))
     patch(path, path.read_bytes().index(b"a\r\nb|X"), b"\xe9")
     assert read_pages(OpenFile(path))[0].description == f"{LIBRARY}\ufffd\r\nb|X = 1"
 
 
-def test_a_description_with_pictures_in_it_costs_a_bounded_read(tmp_path: Path) -> None:
+def test_read_pages_truncates_oversized_description(tmp_path: Path) -> None:
     path = write_slide(tmp_path / "a.svs", Plan(description=LIBRARY + "x" * 3_000_000))
     assert read_pages(OpenFile(path))[0].description == LIBRARY + "x" * (
         tiff.DESCRIPTION_BYTES - len(LIBRARY)
@@ -104,7 +104,7 @@ TILED = (322, 4, 1, 256), (323, 4, 1, 256)
 LISTS = (324, 4, 4, 0), (325, 4, 4, 0)
 
 
-def test_a_smallest_directory_is_read(tmp_path: Path) -> None:
+def test_read_pages_accepts_directory_with_only_required_tags(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     path.write_bytes(made(*SIZE, *TILED, *LISTS))
     (page,) = read_pages(OpenFile(path))
@@ -141,21 +141,21 @@ def test_a_smallest_directory_is_read(tmp_path: Path) -> None:
         made(*SIZE, *TILED, *LISTS, (347, 7, 0xFFFFFFF, 8)),
     ],
 )
-def test_impossible_headers_are_refused_with_a_reason(tmp_path: Path, data: bytes) -> None:
+def test_read_pages_refuses_impossible_headers_with_a_reason(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "a.tif"
     path.write_bytes(data)
     with pytest.raises(UnreadableSlideError, match=r"\w+ \w+"):
         read_pages(OpenFile(path))
 
 
-def test_a_circle_of_directories_ends(tmp_path: Path) -> None:
+def test_read_pages_refuses_circular_directory_chain(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     path.write_bytes(made(*SIZE, *TILED, *LISTS, following=8))
     with pytest.raises(UnreadableSlideError, match="circle"):
         read_pages(OpenFile(path))
 
 
-def test_many_directories_with_one_long_list_are_refused(tmp_path: Path) -> None:
+def test_read_pages_refuses_many_directories_that_share_a_long_tile_list(tmp_path: Path) -> None:
     """A file of a megabyte that would cost a loop over 50 million tiles."""
     tiles, pages, directory_bytes = 200_000, 250, 2 + 6 * 12 + 4
     lists_at = 8 + pages * directory_bytes
@@ -169,7 +169,7 @@ def test_many_directories_with_one_long_list_are_refused(tmp_path: Path) -> None
         read_pages(OpenFile(path))
 
 
-def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
+def test_last_byte_raises_unreadable_when_file_was_truncated_after_opening(tmp_path: Path) -> None:
     path = write_slide(tmp_path / "a.svs")
     file = OpenFile(path)
     pages = read_pages(file)
@@ -179,14 +179,16 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
         last_byte(file, pages[0])
 
 
-def test_a_read_that_the_disk_refuses_may_be_tried_again(tmp_path: Path) -> None:
+def test_open_file_raises_unavailable_when_read_fails(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError):
         OpenFile(tmp_path).read(0, 1)  # a folder opens, but cannot be read
 
 
 @given(data=st.binary(max_size=400) | st.binary(max_size=400).map(lambda tail: b"II*\0\x08\0\0\0" + tail))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_bytes_are_refused_or_read(tmp_path: Path, data: bytes) -> None:
+def test_read_pages_raises_only_unreadable_slide_error_for_arbitrary_bytes(
+    tmp_path: Path, data: bytes
+) -> None:
     path = tmp_path / "any.tif"
     path.write_bytes(data)
     try:
@@ -195,7 +197,7 @@ def test_any_bytes_are_refused_or_read(tmp_path: Path, data: bytes) -> None:
         assert str(tmp_path) not in str(error)
 
 
-def test_helpers_change_what_they_say(tmp_path: Path) -> None:
+def test_slide_helpers_patch_the_intended_tile_count_and_tables(tmp_path: Path) -> None:
     path = write_slide(tmp_path / "a.svs")
     patch_item(path, 0, "TileByteCounts", 2, 0)
     damage_tables(path, 0, b"XX")

@@ -110,19 +110,19 @@ def numbers(words: list[str]) -> list[str]:
     return list(dict.fromkeys(one.partition(" ")[0] for one in words))
 
 
-def test_every_case_of_the_rule_has_its_questions_in_the_same_order() -> None:
+def test_rows_cover_every_case_of_the_rule_in_the_same_order() -> None:
     assert numbers([row.case for row in ROWS]) == numbers([case.words for case in CASES])
     assert numbers([row.case for row in RUN_ROWS]) == numbers([case.words for case in RUN_CASES])
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.case)
-def test_case_is_answered_with_its_status_and_costs_no_more_than_its_calls(row: Row) -> None:
+def test_case_answers_its_status_with_only_its_calls(row: Row) -> None:
     status, _, parts = ask(row.world, row.checksum)
     assert (status, parts.calls) == (row.status, row.calls)
 
 
 @pytest.mark.parametrize("row", RUN_ROWS, ids=lambda row: row.case)
-def test_case_of_a_run_is_answered_with_its_status_and_costs_no_more_than_its_calls(row: Row) -> None:
+def test_case_of_a_run_answers_its_status_with_only_its_calls(row: Row) -> None:
     status, _, parts = ask(row.world, row.checksum)
     assert (status, parts.calls) == (row.status, row.calls)
 
@@ -140,33 +140,33 @@ def test_case_of_a_run_is_answered_with_its_status_and_costs_no_more_than_its_ca
     ids=str,
 )  # fmt: skip
 @pytest.mark.parametrize("checksum", [None, THIS])
-def test_slide_with_one_fault_is_never_200(fault: dict[str, Any], checksum: str | None) -> None:
+def test_slide_with_a_single_fault_never_answers_200(fault: dict[str, Any], checksum: str | None) -> None:
     assert ask(World(run=run_of()), checksum)[0] == 200
     assert ask(World((replace(Stored(), **fault),), run_of()), checksum)[0] in {202, 503}
 
 
 @pytest.mark.parametrize("fate", [{"is_deleted": True}, {"is_archived": True}])
-def test_slide_that_was_deleted_or_archived_is_200_by_its_size_alone(fate: dict[str, Any]) -> None:
+def test_deleted_or_archived_slide_answers_200_by_size_alone(fate: dict[str, Any]) -> None:
     out_of_sight = replace(Stored(trouble=NotFoundError), **fate)
     assert ask(World((out_of_sight,), run_of()))[0] == 200
     assert ask(World((replace(out_of_sight, size_on_disk=OTHER_SIZE),), run_of()))[0] == 202
     assert ask(World((replace(out_of_sight, is_in_place=True),), run_of()))[0] == 202
 
 
-def test_answer_that_is_200_repeats_the_request_and_no_other_names_the_file() -> None:
+def test_only_answer_200_names_the_file() -> None:
     for row in ROWS + RUN_ROWS:
         status, body, _ = ask(row.world, row.checksum)
         assert ("filename" in body) is (status == 200)
 
 
-def test_import_that_is_started_is_of_the_content_that_was_asked_for() -> None:
+def test_started_import_has_the_requested_content() -> None:
     (begun,) = ask(World(run=run_of(), content=OTHER))[2].begun
     assert (begun.size, begun.source, begun.expected, begun.image_id) == (SIZE, FOLDER, None, None)
     (begun,) = ask(World(run=run_of()), OTHER)[2].begun
     assert (begun.size, begun.expected, begun.checksum) == (SIZE, OTHER, None)
 
 
-def test_import_that_is_started_again_keeps_the_slide_that_may_be_the_only_copy() -> None:
+def test_restarted_import_keeps_slide_that_may_be_the_only_copy() -> None:
     (begun,) = ask(World(run=run_of(IMPORTING), has_ended=True))[2].begun
     assert (begun.image_id, begun.checksum, begun.source) == ("i1", THIS, FOLDER)
 
@@ -259,7 +259,7 @@ def test_answer_is_200_only_where_the_whole_contract_holds(world: World, checksu
 
 @settings(max_examples=1000)
 @given(world=worlds, checksum=named)
-def test_answer_is_200_wherever_the_contract_holds_once_objects_and_links_are_out_of_the_way(
+def test_answer_is_200_wherever_the_contract_holds_without_objects_and_links(
     world: World, checksum: str | None
 ) -> None:
     assume(not is_object_under_way(world) and not any(slide.is_in_place for slide in world.slides))
@@ -267,7 +267,7 @@ def test_answer_is_200_wherever_the_contract_holds_once_objects_and_links_are_ou
         assert ask(world, checksum)[0] == 200
 
 
-def test_object_under_way_of_other_content_than_the_checksum_named_is_not_200() -> None:
+def test_running_object_import_answers_202_for_another_checksum() -> None:
     world = World(run=run_of(IMPORTING, source=OBJECT))
     assert not may_delete(world, OTHER)
     assert ask(world, OTHER)[0] == 202

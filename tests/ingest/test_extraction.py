@@ -58,7 +58,7 @@ def picture(services: Site, image_id: str, name: str) -> Image.Image:
 
 @pytest.mark.parametrize("description", [f"{LIBRARY}label 120x150", None, f"{LIBRARY}macro 120x150"])
 @pytest.mark.parametrize("kind", [0, 1, 9])
-def test_a_label_that_stands_where_the_thumbnail_should_is_not_shown_as_one(
+def test_label_in_place_of_thumbnail_is_not_stored_as_thumbnail(
     services: Site, tmp_path: Path, description: str | None, kind: int
 ) -> None:
     plan = Plan(600, 500, 240, thumbnail=False, associated="none", downsamples=(1,))
@@ -69,13 +69,13 @@ def test_a_label_that_stands_where_the_thumbnail_should_is_not_shown_as_one(
     assert red - green < 100
 
 
-def test_the_scanners_own_thumbnail_is_kept(services: Site, tmp_path: Path) -> None:
+def test_thumbnail_of_the_scanner_is_kept(services: Site, tmp_path: Path) -> None:
     record = imported(services, write_slide(tmp_path / "x.svs", Plan(1024, 768, 256, associated="none")))
     assert picture(services, record.image_id, "thumbnail").size == (256, 192)
 
 
 @pytest.mark.parametrize("associated", ["aperio", "undescribed"])
-def test_label_and_macro_are_written_whether_or_not_they_are_described(
+def test_label_and_macro_are_written_with_or_without_description(
     services: Site, tmp_path: Path, associated: str
 ) -> None:
     plan = Plan(600, 500, 240, associated=associated)  # type: ignore[arg-type]
@@ -85,7 +85,7 @@ def test_label_and_macro_are_written_whether_or_not_they_are_described(
     assert (record.barcode, record.slide_id, record.case_id) == (None, record.image_id, record.image_id)
 
 
-def test_without_an_id_date_mpp_or_magnification_it_is_imported_under_a_stable_id(tmp_path: Path) -> None:
+def test_slide_without_tags_is_imported_under_a_stable_id(tmp_path: Path) -> None:
     content = described(tmp_path, "").read_bytes()
     ids = []
     for name in ("one", "two"):
@@ -100,7 +100,7 @@ def test_without_an_id_date_mpp_or_magnification_it_is_imported_under_a_stable_i
 
 
 @pytest.mark.parametrize("image_id", ["../../x", "a/b", "", "NUL", "x" * 65, "a b", "..", "."])
-def test_an_id_that_is_no_name_is_not_used(services: Site, tmp_path: Path, image_id: str) -> None:
+def test_image_id_that_is_not_a_valid_name_is_not_used(services: Site, tmp_path: Path, image_id: str) -> None:
     record = imported(services, described(tmp_path, f"|ImageID = {image_id}|AppMag = 20"))
     assert record.image_id.startswith("S")
     assert checked_image_id(record.image_id)
@@ -115,12 +115,12 @@ def test_an_id_that_is_no_name_is_not_used(services: Site, tmp_path: Path, image
         "|MPP = x|AppMag = 1e999",
     ],
 )
-def test_numbers_that_are_none_are_left_out(services: Site, tmp_path: Path, tags: str) -> None:
+def test_invalid_numbers_are_left_out_of_the_record(services: Site, tmp_path: Path, tags: str) -> None:
     record = imported(services, described(tmp_path, tags))
     assert (record.mpp, record.app_mag) == (None, None)
 
 
-def test_a_scanner_that_says_too_much_is_cut_short(services: Site, tmp_path: Path) -> None:
+def test_oversized_tags_are_truncated(services: Site, tmp_path: Path) -> None:
     tags = "".join(f"|Key {number} = {'x' * 1900}" for number in range(190))
     record = imported(services, described(tmp_path, f"|ImageID = 7|AppMag = 40{tags}"))
     assert (record.image_id, record.app_mag) == ("7", "40")
@@ -128,9 +128,7 @@ def test_a_scanner_that_says_too_much_is_cut_short(services: Site, tmp_path: Pat
     assert 30 < len(record.tags) < MAX_TAGS_BYTES / 1900
 
 
-def test_the_time_is_local_where_no_zone_is_named_and_has_its_zone_where_one_is(
-    services: Site, tmp_path: Path
-) -> None:
+def test_scan_time_has_its_zone_or_is_local_without_zone(services: Site, tmp_path: Path) -> None:
     record = imported(services, described(tmp_path, "|Date = 12/29/09|Time = 09:59:15|Time Zone = GMT-05:00"))
     assert (record.scan_date, record.time_zone) == ("2009-12-29T09:59:15-05:00", "-05:00")
     assert services.bring("b.svs") == 200
@@ -138,7 +136,7 @@ def test_the_time_is_local_where_no_zone_is_named_and_has_its_zone_where_one_is(
     assert (local.scan_date, local.time_zone) == ("2009-12-29T09:59:15", "local")
 
 
-def test_the_label_is_this_slides_even_if_another_had_its_name_size_and_time(tmp_path: Path) -> None:
+def test_label_belongs_to_slide_despite_equal_name_size_and_time(tmp_path: Path) -> None:
     with site(tmp_path, "one", "two", in_place=True) as services:
         for folder, color, thumbnail in (("one", RED, True), ("two", RED[..., ::-1], False)):
             plan = Plan(600, 500, 240, associated="none", thumbnail=thumbnail)
@@ -158,12 +156,12 @@ def test_the_label_is_this_slides_even_if_another_had_its_name_size_and_time(tmp
     ("slide_id", "case"),
     [("S26-000123-A1", "S26-000123"), ("S26", "S26"), ("-x", "-x"), ("a-", "a"), ("-", "-"), ("a--b", "a-")],
 )
-def test_the_case_is_what_precedes_the_last_dash(slide_id: str, case: str) -> None:
+def test_case_id_is_the_part_before_the_last_dash(slide_id: str, case: str) -> None:
     assert case_id(slide_id) == case
 
 
 @pytest.mark.parametrize("own", [None, "1004486", "a" * 64, "a." + "b" * 28 + "." * 30 + "c", "CON-1"])
-def test_every_candidate_can_be_an_id_and_they_differ(own: str | None) -> None:
+def test_candidate_ids_are_valid_distinct_and_stable(own: str | None) -> None:
     found = list(candidate_ids(own, Claim("a.svs", 1, "0" * 64)))
     assert len(set(found)) == len(found) >= 5
     try:

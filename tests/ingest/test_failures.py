@@ -31,7 +31,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_what_is_no_slide_fails_with_a_reason_is_kept_and_leaves_no_trace(services: Site, kind: str) -> None:
+def test_file_that_is_not_a_slide_fails_with_reason_and_is_kept_without_record(
+    services: Site, kind: str
+) -> None:
     content, reason = BROKEN[kind]
     assert services.bring("a.svs", content) == 422
     error = services.post("a.svs", len(content))[1]["error"]
@@ -43,25 +45,25 @@ def test_what_is_no_slide_fails_with_a_reason_is_kept_and_leaves_no_trace(servic
     assert list((services.services.files.root / "slides").iterdir()) == []
 
 
-def test_impossible_dimensions_fail(services: Site) -> None:
+def test_impossible_dimensions_answer_422_without_record(services: Site) -> None:
     path = put(services.scanner, "a.svs")
     _hostile_size(path)
     assert services.settle("a.svs", SIZE) == 422
     assert services.records() == []
 
 
-def test_a_mended_file_of_another_size_is_imported(services: Site) -> None:
+def test_repaired_file_of_another_size_is_imported(services: Site) -> None:
     assert services.bring("a.svs", slide_bytes()[:5000]) == 422
     assert services.bring("a.svs") == 200
 
 
-def test_a_mended_file_of_the_same_size_is_imported(services: Site) -> None:
+def test_repaired_file_of_the_same_size_is_imported(services: Site) -> None:
     assert services.bring("a.svs", b"\0" * SIZE) == 422
     put(services.scanner, "a.svs", modified=OLD + 1)
     assert services.settle("a.svs", SIZE) == 200
 
 
-def test_a_failed_import_can_be_tried_again(services: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retry_imports_slide_of_failed_run(services: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr("vsv.ingest.extraction.read_scan", lambda _path: 1 / 0)
         assert services.bring() == 422
@@ -81,7 +83,7 @@ def test_a_failed_import_can_be_tried_again(services: Site, monkeypatch: pytest.
         "vsv.ingest.extraction.encode",
     ],
 )
-def test_a_disk_that_refuses_is_waited_for(
+def test_disk_error_keeps_import_waiting_until_disk_works(
     services: Site, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     def refuse(*_: object) -> None:
@@ -100,9 +102,7 @@ def test_a_disk_that_refuses_is_waited_for(
     assert run.error is None
 
 
-def test_a_full_disk_is_seen_before_gigabytes_are_written(
-    services: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_full_disk_is_detected_before_copying(services: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "vsv_local.ingest.transfer.shutil.disk_usage", lambda _path: type("Usage", (), {"free": 1})()
     )
@@ -110,7 +110,7 @@ def test_a_full_disk_is_seen_before_gigabytes_are_written(
     assert "no room" in (services.services.imports.get("a.svs").error or "")  # type: ignore[union-attr]
 
 
-def test_a_copy_that_differs_from_what_was_read_is_thrown_away(
+def test_copy_that_differs_from_source_is_removed_and_repeated(
     services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
@@ -120,7 +120,7 @@ def test_a_copy_that_differs_from_what_was_read_is_thrown_away(
     assert services.settle("a.svs", SIZE) == 200
 
 
-def test_a_file_that_leaves_before_it_was_copied_fails_and_comes_in_when_it_is_back(services: Site) -> None:
+def test_file_removed_before_copying_fails_and_is_imported_when_restored(services: Site) -> None:
     path = put(services.scanner, "a.svs")
     services.services.imports.start(  # as a server that was killed at once leaves it
         ImportRecord(
@@ -137,7 +137,7 @@ def test_a_file_that_leaves_before_it_was_copied_fails_and_comes_in_when_it_is_b
     assert services.settle("a.svs", SIZE) == 200
 
 
-def test_a_share_that_is_gone_for_a_while_is_waited_for(services: Site) -> None:
+def test_missing_share_raises_unavailable_during_transfer(services: Site) -> None:
     away = services.scanner.with_name("away")
     put(services.scanner, "a.svs")
     services.import_runner.close()
@@ -149,7 +149,7 @@ def test_a_share_that_is_gone_for_a_while_is_waited_for(services: Site) -> None:
         services.import_runner._transfer({"filename": "a.svs", "size": SIZE, "runId": run.run_id}, None)
 
 
-def test_a_record_store_on_a_full_disk_ends_the_run_for_now_and_not_for_ever(
+def test_import_succeeds_after_record_store_was_unavailable(
     services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -167,7 +167,7 @@ def test_a_record_store_on_a_full_disk_ends_the_run_for_now_and_not_for_ever(
     assert services.settle("a.svs", SIZE) == 200
 
 
-def test_a_lock_that_cannot_be_made_ends_the_run_for_now(
+def test_import_succeeds_after_lock_could_not_be_created(
     services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:

@@ -33,7 +33,7 @@ def tile_status(image_id: str = "1004486") -> int:
     return status
 
 
-def test_an_original_in_place_is_served_and_left_alone_but_never_200(services: Site) -> None:
+def test_original_in_place_is_served_and_unchanged_but_answers_202(services: Site) -> None:
     assert services.bring() == 202
     assert services.post("a.svs", SIZE) == (202, {"state": "READY"})
     assert tile_status() == 200
@@ -43,14 +43,14 @@ def test_an_original_in_place_is_served_and_left_alone_but_never_200(services: S
     assert services.services.files.slide("1004486").readlink() == original
 
 
-def test_not_with_its_checksum_either_and_it_is_not_imported_again(services: Site) -> None:
+def test_original_in_place_with_checksum_answers_202_without_new_import(services: Site) -> None:
     services.bring()
     run = services.services.imports.get("a.svs")
     assert services.post("a.svs", SIZE, sha256=hashlib.sha256(slide_bytes()).hexdigest())[0] == 202
     assert services.services.imports.get("a.svs") == run
 
 
-def test_not_when_it_was_deleted(services: Site) -> None:
+def test_deleted_or_purged_original_in_place_answers_202(services: Site) -> None:
     services.bring()
     change(services.services, "1004486", {"status": Status.DELETED}, Decider("test", is_admin=True))
     assert services.post("a.svs", SIZE)[0] == 202
@@ -59,14 +59,14 @@ def test_not_when_it_was_deleted(services: Site) -> None:
     assert (services.scanner / "a.svs").read_bytes() == slide_bytes()
 
 
-def test_not_by_a_server_that_copies_since(tmp_path: Path) -> None:
+def test_original_in_place_answers_202_on_server_that_copies_now(tmp_path: Path) -> None:
     with site(tmp_path, in_place=True) as services:
         services.bring()
     with site(tmp_path) as services:
         assert services.settle("a.svs", SIZE) == 202
 
 
-def test_an_original_that_was_written_to_is_not_shown_and_comes_in_as_another(services: Site) -> None:
+def test_overwritten_original_answers_409_and_is_imported_as_another_slide(services: Site) -> None:
     services.bring()
     put(services.scanner, "a.svs", other_scan(slide_bytes()), modified=OLD + 10**9)
     assert tile_status() == 409
@@ -76,7 +76,7 @@ def test_an_original_that_was_written_to_is_not_shown_and_comes_in_as_another(se
     assert (first.image_id, tile_status(second.image_id)) == ("1004486", 200)
 
 
-def test_an_original_that_was_only_touched_comes_back_under_its_own_id(services: Site) -> None:
+def test_touched_original_is_served_again_under_the_same_id(services: Site) -> None:
     services.bring()
     os.utime(services.scanner / "a.svs", ns=(OLD, OLD + 1))
     assert tile_status() == 409
@@ -85,14 +85,14 @@ def test_an_original_that_was_only_touched_comes_back_under_its_own_id(services:
     assert len(services.records()) == 1
 
 
-def test_an_original_that_is_gone_is_404(services: Site) -> None:
+def test_missing_original_answers_404(services: Site) -> None:
     services.bring()
     (services.scanner / "a.svs").unlink()
     assert tile_status() == 404
     assert services.post("a.svs", SIZE)[0] == 404
 
 
-def test_an_original_that_changes_during_its_import_gives_no_record_of_two_slides(
+def test_original_changed_during_import_creates_no_mixed_record(
     services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from vsv.ingest import extraction  # noqa: PLC0415  patched below
@@ -115,7 +115,7 @@ def test_an_original_that_changes_during_its_import_gives_no_record_of_two_slide
 
 
 @pytest.mark.parametrize("folder", ["incoming", "taken", "slides", "deleted"])
-def test_a_file_of_the_data_folder_is_not_linked_to_itself(services: Site, folder: str) -> None:
+def test_file_of_the_data_folder_is_not_imported_in_place(services: Site, folder: str) -> None:
     path = put(services.services.files.root / folder, "a.svs")
     (services.scanner / "a.svs").symlink_to(path)
     services.settle("a.svs", SIZE)
@@ -124,7 +124,7 @@ def test_a_file_of_the_data_folder_is_not_linked_to_itself(services: Site, folde
     assert services.records() == []
 
 
-def test_a_link_to_an_original_in_place_is_followed_to_its_end(services: Site, tmp_path: Path) -> None:
+def test_link_to_original_is_resolved_to_its_target(services: Site, tmp_path: Path) -> None:
     original = put(tmp_path / "archive", "b.svs")
     (services.scanner / "a.svs").symlink_to(original)
     services.settle("a.svs", SIZE)

@@ -25,7 +25,7 @@ def slide(scan_date: str | None) -> SlideRecord:
     )
 
 
-def test_a_transfer_takes_from_the_announcement_on() -> None:
+def test_transfer_time_starts_at_the_announcement() -> None:
     assert transfer(RUN, NOW) == 30
 
 
@@ -42,5 +42,5 @@ def test_a_transfer_takes_from_the_announcement_on() -> None:
         (None, 30),
     ],
 )
-def test_a_scan_counts_where_its_time_is_known_and_recent(scan_date: str | None, waited: float) -> None:
+def test_scan_to_viewable_starts_at_recent_scan_time_with_zone(scan_date: str | None, waited: float) -> None:
     assert scan_to_viewable(RUN, slide(scan_date), NOW) == waited

@@ -28,7 +28,7 @@ def progress_of(services: Services) -> float | None:
     return run.progress
 
 
-def test_it_is_noted_now_and_then(services: Services) -> None:
+def test_progress_is_stored_at_most_once_per_interval(services: Services) -> None:
     times = iter([0.0, EVERY_S / 2, EVERY_S, EVERY_S * 1.5, EVERY_S * 2])
     note = NotedProgress(services, slide_import(), lambda: next(times))
     seen = []
@@ -38,7 +38,7 @@ def test_it_is_noted_now_and_then(services: Services) -> None:
     assert seen == [None, 0.333, 0.333, 1.0]
 
 
-def test_another_run_or_a_busy_store_stops_nothing(
+def test_progress_of_replaced_run_or_busy_store_raises_no_error(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = iter(range(0, 100, 10))
@@ -54,7 +54,7 @@ def test_another_run_or_a_busy_store_stops_nothing(
     note(1, 0)
 
 
-def test_a_copy_tells_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copy_reports_progress_after_each_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "_BLOCK", 4)
     source = tmp_path / "a.svs"
     source.write_bytes(b"0123456789")

@@ -32,7 +32,7 @@ def newest(services: Site, known: set[str]) -> SlideRecord:
     return record
 
 
-def test_a_rescan_under_the_same_name_knows_the_deleted_one(services: Site) -> None:
+def test_rescan_with_same_filename_records_deleted_predecessor(services: Site) -> None:
     assert services.bring("a.svs", slide_bytes()) == 200
     (first,) = services.records()
     assert first.predecessor is None
@@ -45,7 +45,7 @@ def test_a_rescan_under_the_same_name_knows_the_deleted_one(services: Site) -> N
     assert stored.status is Status.DELETED
 
 
-def test_a_rescan_under_another_name_is_known_by_its_barcode(
+def test_rescan_with_same_barcode_records_latest_deleted_predecessor(
     services: Site, label: list[Barcode | None], tmp_path: Path
 ) -> None:
     code = Barcode("S26-7-A1", "DataMatrix", "zxing")
@@ -68,7 +68,7 @@ def test_a_rescan_under_another_name_is_known_by_its_barcode(
     assert newest(services, {"gone", "gone-since", "kept", "other"}).predecessor == "gone-since"
 
 
-def test_another_scan_beside_one_that_stays_replaces_nothing(services: Site) -> None:
+def test_second_scan_of_kept_slide_records_no_predecessor(services: Site) -> None:
     assert services.bring("a.svs", slide_bytes()) == 200
     (first,) = services.records()
     assert services.bring("a.svs", slide_bytes() + b"again") == 200

@@ -96,7 +96,7 @@ def check_imported(services: Site) -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("start", range(1, 5))
-def test_killed_between_any_two_traces_and_started_again_it_ends_imported(tmp_path: Path, start: int) -> None:
+def test_import_killed_at_any_disk_change_completes_after_restart(tmp_path: Path, start: int) -> None:
     nth = start
     while True:
         folder = tmp_path / str(nth)
@@ -110,7 +110,7 @@ def test_killed_between_any_two_traces_and_started_again_it_ends_imported(tmp_pa
     assert nth > 20
 
 
-def test_each_step_run_twice_is_as_once(services: Site) -> None:
+def test_each_step_is_repeatable(services: Site) -> None:
     put(services.scanner, "a.svs")
     services.services.imports  # noqa: B018  made before the steps are
     services.import_runner.close()  # the steps are run by hand
@@ -130,7 +130,7 @@ def test_each_step_run_twice_is_as_once(services: Site) -> None:
     assert services.post("a.svs", SIZE)[0] == 200
 
 
-def test_the_steps_events_are_those_of_the_state_machine(services: Site) -> None:
+def test_steps_return_events_of_the_state_machine(services: Site) -> None:
     assert services.bring() == 200
     run = services.services.imports.get("a.svs")
     assert run is not None
@@ -141,7 +141,7 @@ def test_the_steps_events_are_those_of_the_state_machine(services: Site) -> None
 
 
 @pytest.mark.parametrize("step", [inspect_file, extract_metadata, render_pyramid])
-def test_a_step_of_a_run_that_was_replaced_does_nothing(services: Site, step: Any) -> None:
+def test_step_of_replaced_run_raises_conflict(services: Site, step: Any) -> None:
     services.bring()
     with pytest.raises(VersionConflictError):
         step({"filename": "a.svs", "size": SIZE, "runId": "another"}, None)
@@ -149,7 +149,7 @@ def test_a_step_of_a_run_that_was_replaced_does_nothing(services: Site, step: An
         step({"filename": "b.svs", "size": SIZE, "runId": "another"}, None)
 
 
-def test_a_slide_that_is_deleted_while_it_is_rendered_stays_deleted(
+def test_slide_deleted_during_rendering_stays_deleted(
     services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrived, go_on = Event(), Event()
@@ -175,7 +175,7 @@ def test_a_slide_that_is_deleted_while_it_is_rendered_stays_deleted(
     assert [record.status for record in services.records()] == ["DELETED"]
 
 
-def test_render_without_a_slide_is_refused(services: Site) -> None:
+def test_render_without_extracted_slide_raises_file_missing(services: Site) -> None:
     put(services.scanner, "a.svs")
     services.import_runner.close()
     services.post("a.svs", SIZE)
@@ -193,7 +193,7 @@ def begun(services: Site, **fields: Any) -> ImportRecord:
     return run
 
 
-def test_a_dropped_objects_run_takes_no_file_of_the_scanners(services: Site) -> None:
+def test_run_of_dropped_object_does_not_take_file_of_the_scanner(services: Site) -> None:
     incoming = put(services.services.files.root / "incoming", "a.svs")
     run = begun(services, source="s3://drop-in/a.svs?versionId=1")
     with pytest.raises(FileMissingError):
@@ -201,7 +201,7 @@ def test_a_dropped_objects_run_takes_no_file_of_the_scanners(services: Site) -> 
     assert incoming.exists()
 
 
-def test_an_id_that_was_claimed_for_other_content_is_not_used(services: Site) -> None:
+def test_id_claimed_for_other_content_is_not_used(services: Site) -> None:
     run = begun(services, image_id="1004486")
     services.services.files.claim(
         "1004486", Claim("a.svs", SIZE, "a" * 64)

@@ -53,7 +53,7 @@ def found(services: Services, now: datetime = NOW, days: float = DAYS) -> set[st
     return {record.image_id for record in idle(services, days, now)}
 
 
-def test_those_that_nobody_has_opened_for_so_long(services: Services) -> None:
+def test_idle_returns_slides_not_opened_for_the_given_days(services: Services) -> None:
     put(services, "long", 181)
     put(services, "just", 180)
     put(services, "not-yet", 179.99)
@@ -64,13 +64,13 @@ def test_those_that_nobody_has_opened_for_so_long(services: Services) -> None:
 
 
 @pytest.mark.parametrize("status", list(Status))
-def test_work_that_is_to_be_done_and_what_is_elsewhere_stays(services: Services, status: Status) -> None:
+def test_idle_excludes_statuses_with_work_left_or_files_elsewhere(services: Services, status: Status) -> None:
     put(services, "1", 1000, status=status)
     may_go = status in {Status.GOOD, Status.BAD, Status.SENT, Status.PUBLISHED}
     assert found(services) == ({"1"} if may_go else set())
 
 
-def test_what_is_under_way_or_not_ours_stays(services: Services, tmp_path: Path) -> None:
+def test_idle_excludes_running_jobs_links_and_missing_originals(services: Services, tmp_path: Path) -> None:
     put(services, "going", 1000, original="ARCHIVING")
     put(services, "linked", 1000)
     path = services.files.slide("linked")
@@ -82,7 +82,7 @@ def test_what_is_under_way_or_not_ours_stays(services: Services, tmp_path: Path)
     assert found(services) == set()
 
 
-def test_what_lies_in_the_future_was_opened_now(services: Services) -> None:
+def test_idle_treats_future_dates_as_opened_now(services: Services) -> None:
     put(services, "opened-tomorrow", -1)
     put(services, "changed-tomorrow", 1000, last_modified="2027-01-01T00:00:00.000000Z")
     put(services, "changed-when", 1000, last_modified="yesterday")
@@ -93,7 +93,7 @@ def test_what_lies_in_the_future_was_opened_now(services: Services) -> None:
     assert found(services, later) <= {"changed-when"}
 
 
-def test_a_clock_that_jumps_ahead_takes_no_slide_that_was_opened_lately(services: Services) -> None:
+def test_idle_excludes_recently_opened_slides_when_clock_jumps_ahead(services: Services) -> None:
     put(services, "lately", 10)
     put(services, "long", 181)
     assert found(services) == {"long"}
@@ -104,20 +104,20 @@ def test_a_clock_that_jumps_ahead_takes_no_slide_that_was_opened_lately(services
     assert found(services, NOW + timedelta(days=2)) == {"long"}
 
 
-def test_looks_that_are_far_apart_catch_up(services: Services) -> None:
+def test_idle_returns_slide_on_second_look_after_a_long_gap(services: Services) -> None:
     put(services, "1", 10)
     found(services)
     assert found(services, NOW + timedelta(days=400)) == set()
     assert found(services, NOW + timedelta(days=400)) == {"1"}
 
 
-def test_only_looking_does_not_count(services: Services) -> None:
+def test_idle_without_noting_writes_no_file(services: Services) -> None:
     put(services, "1", 10)
     assert list(idle(services, DAYS, NOW, noted=False)) == []
     assert not (services.files.root / LOOKED).exists()
 
 
-def test_they_are_asked_for_and_one_that_cannot_be_does_not_stop_the_others(
+def test_request_idle_continues_after_slide_that_cannot_be_requested(
     services: Services, tmp_path: Path
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
@@ -129,13 +129,13 @@ def test_they_are_asked_for_and_one_that_cannot_be_does_not_stop_the_others(
     assert {job.by for job in request_idle(other, NOW)} == {archive_policy.BY}
 
 
-def test_into_the_data_folder_itself_nothing_goes_unasked(services: Services) -> None:
+def test_request_idle_requests_no_job_without_separate_archive(services: Services) -> None:
     put(services, "1", 200)
     assert request_idle(services, NOW) == []
     assert request_idle(replace(services, settings=replace(services.settings, archive="")), NOW) == []
 
 
-def test_pages_are_read_to_the_end(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_idle_reads_all_pages(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(7):
         put(services, f"s{number}", 200)
     whole = services.slides.by_status
@@ -146,7 +146,7 @@ def test_pages_are_read_to_the_end(services: Services, monkeypatch: pytest.Monke
 # The marker
 
 
-def test_looking_at_a_slide_is_noted_at_most_hourly(tmp_path: Path) -> None:
+def test_slide_cache_notes_opening_at_most_hourly(tmp_path: Path) -> None:
     with site(tmp_path) as services:
         services.bring("a.svs", slide_bytes())
         files, library = services.services.files, services.services.slide_cache
@@ -165,7 +165,7 @@ def test_looking_at_a_slide_is_noted_at_most_hourly(tmp_path: Path) -> None:
             assert abs(path.stat().st_mtime - time.time()) < 60
 
 
-def test_in_one_process_it_is_not_even_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slide_cache_notes_opening_once_per_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vsv.slides.slide_cache.RECHECK_SECONDS", 0.0)
     with site(tmp_path) as services:
         services.bring("a.svs", slide_bytes())
@@ -180,7 +180,7 @@ def test_in_one_process_it_is_not_even_looked_for(tmp_path: Path, monkeypatch: p
         assert noted == ["1004486"]
 
 
-def test_asking_for_a_slide_by_graphql_is_a_look(services: Services) -> None:
+def test_get_slide_query_notes_opening(services: Services) -> None:
     put(services, "1", 1000)
     for image_id in ("1", "no-such-slide"):
         lambda_handler(event("Query", "getSlide", {"ImageID": image_id}, PATHOLOGIST), None)
@@ -188,9 +188,7 @@ def test_asking_for_a_slide_by_graphql_is_a_look(services: Services) -> None:
     assert not services.files.folder("no-such-slide").exists()
 
 
-def test_where_nothing_can_be_written_nothing_is_noted(
-    services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_note_opened_ignores_read_only_folder(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     put(services, "1", None)
 
     def refuse(*_: object, **__: object) -> None:
@@ -203,7 +201,7 @@ def test_where_nothing_can_be_written_nothing_is_noted(
     assert not services.files.folder("no-such-slide").exists()
 
 
-def test_what_was_restored_is_not_idle_again_at_once(tmp_path: Path) -> None:
+def test_restored_slide_is_not_idle(tmp_path: Path) -> None:
     with site(tmp_path) as services:
         services.bring("a.svs", slide_bytes())
         services.services.slides.update("1004486", {"status": Status.GOOD}, by="test")

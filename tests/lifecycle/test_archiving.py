@@ -53,7 +53,7 @@ def original(services: Site) -> Path:
     return services.services.files.slide(ID)
 
 
-def test_it_goes_and_comes_back_and_each_step_is_recorded(services: Site, tmp_path: Path) -> None:
+def test_archive_and_restore_move_original_and_record_each_step(services: Site, tmp_path: Path) -> None:
     written = original(services).stat().st_mtime_ns
     job = archived(services.services, ID)
     assert (job.state, job.error, job.by) == (JobState.DONE, None, "dr.k")
@@ -88,7 +88,7 @@ def test_it_goes_and_comes_back_and_each_step_is_recorded(services: Site, tmp_pa
     ]
 
 
-def test_again_is_quick_and_run_again_writes_nothing(services: Site) -> None:
+def test_repeated_archive_and_restore_steps_change_no_record(services: Site) -> None:
     job = archived(services.services, ID)
     known = history(services.services, ID)
     archiving.archive_step(services.services, job)
@@ -102,7 +102,7 @@ def test_again_is_quick_and_run_again_writes_nothing(services: Site) -> None:
 
 
 @pytest.mark.parametrize("status", [Status.NEW, Status.BAD, Status.SENT])
-def test_it_returns_to_the_status_that_it_had(services: Site, status: Status) -> None:
+def test_restore_returns_to_previous_status(services: Site, status: Status) -> None:
     change(services.services, ID, {"status": Status.NEW}, ADMIN)
     for next_status in {Status.SENT: (Status.GOOD, Status.SENT)}.get(status, (status,)):
         change(services.services, ID, {"status": next_status}, ADMIN)
@@ -112,7 +112,7 @@ def test_it_returns_to_the_status_that_it_had(services: Site, status: Status) ->
     assert record(services.services, ID).status is status
 
 
-def test_a_published_slide_stays_published_and_can_still_be_withdrawn(services: Site) -> None:
+def test_restore_keeps_published_slide_published_with_previous_status(services: Site) -> None:
     published = {"status": Status.PUBLISHED, "status_before": "SENT", "published_as": "study-1"}
     services.services.slides.update(ID, published, by="dr.k")
     archived(services.services, ID)
@@ -123,7 +123,7 @@ def test_a_published_slide_stays_published_and_can_still_be_withdrawn(services: 
     assert (found.status, found.status_before, found.published_as) == (Status.PUBLISHED, "SENT", "study-1")
 
 
-def test_one_that_was_withdrawn_meanwhile_returns_to_what_it_was_before(services: Site) -> None:
+def test_restore_of_withdrawn_slide_returns_to_status_before_publishing(services: Site) -> None:
     published = {"status": Status.PUBLISHED, "status_before": "SENT", "published_as": "study-1"}
     services.services.slides.update(ID, published, by="dr.k")
     archived(services.services, ID)
@@ -133,7 +133,7 @@ def test_one_that_was_withdrawn_meanwhile_returns_to_what_it_was_before(services
     assert (found.status, found.status_before) == (Status.SENT, None)
 
 
-def test_the_scanner_is_told_that_its_slide_is_safe_also_while_it_is_archived(services: Site) -> None:
+def test_import_request_for_archived_slide_answers_200(services: Site) -> None:
     archived(services.services, ID)
     assert services.post("a.svs", len(CONTENT))[0] == 200
     assert services.post("a.svs", len(CONTENT), sha256=SHA256)[0] == 200
@@ -144,9 +144,7 @@ def test_the_scanner_is_told_that_its_slide_is_safe_also_while_it_is_archived(se
     assert len(services.records()) == 1
 
 
-def test_a_file_that_another_machine_removed_is_opened_anew(
-    services: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slide_with_stale_file_handle_is_reopened(services: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     before = services.services.slide_cache.slide(ID)
     level = before.levels[before.max_level]
 
@@ -163,7 +161,7 @@ def test_a_file_that_another_machine_removed_is_opened_anew(
     assert not after.is_stale
 
 
-def test_its_id_is_still_taken(services: Site) -> None:
+def test_archived_slide_keeps_its_id(services: Site) -> None:
     archived(services.services, ID)
     other = other_scan(CONTENT)
     put(services.scanner, "b.svs", other)
@@ -172,7 +170,7 @@ def test_its_id_is_still_taken(services: Site) -> None:
     assert read_note(services.services.files.folder(ID)) is not None
 
 
-def test_masks_thumbnails_and_numbers_do_not_miss_the_original(services: Site) -> None:
+def test_masks_thumbnails_and_numbers_work_for_archived_slide(services: Site) -> None:
     import numpy as np  # noqa: PLC0415
 
     archived(services.services, ID)
@@ -183,7 +181,7 @@ def test_masks_thumbnails_and_numbers_do_not_miss_the_original(services: Site) -
         store_mask(services.services.files, "7", 8, np.ones((4, 4), bool))
 
 
-def test_without_its_pyramid_an_archived_slide_asks_to_be_restored(services: Site) -> None:
+def test_archived_slide_without_pyramid_raises_unreadable_until_restored(services: Site) -> None:
     archived(services.services, ID)
     services.services.files.pyramid(ID).unlink()
     with pytest.raises(UnreadableSlideError, match="unarchive"):
@@ -192,7 +190,7 @@ def test_without_its_pyramid_an_archived_slide_asks_to_be_restored(services: Sit
     assert services.services.slide_cache.slide(ID).path == original(services)
 
 
-def test_deleted_undeleted_and_purged_it_goes_from_the_archive_too(services: Site) -> None:
+def test_purge_after_undeletion_removes_the_archived_copy(services: Site) -> None:
     archived(services.services, ID)
     change(services.services, ID, {"status": Status.DELETED}, ADMIN)
     with pytest.raises(SlideNotFoundError):
@@ -212,7 +210,7 @@ def test_deleted_undeleted_and_purged_it_goes_from_the_archive_too(services: Sit
     assert services.services.files.stored_size(ID) is None
 
 
-def test_restored_and_purged_it_goes_from_the_archive_too(services: Site) -> None:
+def test_purge_after_restore_removes_the_archived_copy(services: Site) -> None:
     archived(services.services, ID)
     restored(services.services, ID)
     change(services.services, ID, {"status": Status.DELETED}, ADMIN)
@@ -220,7 +218,9 @@ def test_restored_and_purged_it_goes_from_the_archive_too(services: Site) -> Non
     assert services.services.archive.find(archiving.key_of(ID)) is None
 
 
-def test_a_deletion_while_it_is_copied_is_no_loss(services: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deletion_during_archive_copy_keeps_the_original(
+    services: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put_before = FolderObjectStore.put
 
     def deleted_meanwhile(vault: FolderObjectStore, source: Path, key: str, sha256: str) -> None:
@@ -251,19 +251,19 @@ def failed(services: Site) -> str:
     return job.error
 
 
-def test_one_whose_levels_are_not_rendered(services: Site) -> None:
+def test_archive_refuses_slide_without_rendered_levels(services: Site) -> None:
     services.services.files.pyramid(ID).unlink()
     assert "render" in failed(services)
 
 
-def test_one_that_is_still_being_imported(services: Site) -> None:
+def test_archive_refuses_slide_during_import(services: Site) -> None:
     run = services.services.imports.get("a.svs")
     assert run is not None
     services.services.imports.advance("a.svs", run.run_id, {"state": ImportState.IMPORTING})
     assert "imported" in failed(services)
 
 
-def test_one_whose_bytes_are_not_what_was_recorded(services: Site) -> None:
+def test_archive_refuses_original_that_does_not_match_its_record(services: Site) -> None:
     services.services.slides.update(ID, {"checksum": "0" * 64}, by="test")
     assert "does not match its record" in failed(services)
     assert services.services.archive.find(archiving.key_of(ID)) is None
@@ -271,19 +271,19 @@ def test_one_whose_bytes_are_not_what_was_recorded(services: Site) -> None:
     assert "has changed since it was imported" in failed(services)
 
 
-def test_one_that_the_archive_holds_as_another(services: Site, tmp_path: Path) -> None:
+def test_archive_refuses_to_overwrite_other_content(services: Site, tmp_path: Path) -> None:
     other = put(tmp_path, "x", b"x")
     services.services.archive.put(other, archiving.key_of(ID), hashlib.sha256(b"x").hexdigest())
     assert "nothing was overwritten" in failed(services)
 
 
-def test_a_checksum_that_was_never_made_is_made(services: Site) -> None:
+def test_archive_computes_missing_checksum(services: Site) -> None:
     services.services.slides.update(ID, {"checksum": None}, by="test")
     assert archived(services.services, ID).result == {"bytes": str(len(CONTENT)), "sha256": SHA256}
     assert restored(services.services, ID).state is JobState.DONE
 
 
-def test_one_in_the_scanners_folder(tmp_path: Path) -> None:
+def test_archive_refuses_original_in_place(tmp_path: Path) -> None:
     with site(tmp_path, in_place=True) as services:
         assert services.bring("a.svs", CONTENT) == 202
         with pytest.raises(ConflictError, match="cannot be moved"):
@@ -294,7 +294,7 @@ def test_one_in_the_scanners_folder(tmp_path: Path) -> None:
         assert (services.scanner / "a.svs").read_bytes() == CONTENT
 
 
-def test_one_that_was_deleted(services: Site) -> None:
+def test_archive_request_refuses_deleted_slide(services: Site) -> None:
     change(services.services, ID, {"status": Status.DELETED}, ADMIN)
     with pytest.raises(IllegalTransitionError):
         requests.archive(services.services, ID, ADMIN)
@@ -328,9 +328,7 @@ def with_archive(services: Services, method: str, outcome: Any) -> Services:
 
 
 @pytest.mark.parametrize("method", ["put", "find"])
-def test_an_archive_that_fails_keeps_the_job_waiting_and_the_original_here(
-    services: Site, method: str
-) -> None:
+def test_failing_archive_keeps_job_waiting_and_original_in_place(services: Site, method: str) -> None:
     job = requests.archive(services.services, ID, ADMIN)
     bad = with_archive(
         services.services, method, UnavailableError("the bucket for copies does not answer now")
@@ -344,14 +342,14 @@ def test_an_archive_that_fails_keeps_the_job_waiting_and_the_original_here(
 
 
 @pytest.mark.parametrize("found", [None, Stored(1, SHA256), Stored(len(CONTENT), "0" * 64)])
-def test_an_archive_that_does_not_have_it_is_not_believed(services: Site, found: Stored | None) -> None:
+def test_original_is_kept_when_archive_does_not_find_the_copy(services: Site, found: Stored | None) -> None:
     job = requests.archive(services.services, ID, ADMIN)
     job = job_runner.run(with_archive(services.services, "find", found), job)
     assert job.state is JobState.WAITING
     assert original(services).read_bytes() == CONTENT
 
 
-def test_given_up_the_record_says_that_it_is_here(services: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_archive_job_clears_original_field(services: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_runner, "ATTEMPTS", 1)
     job = requests.archive(services.services, ID, ADMIN)
     job = job_runner.run(with_archive(services.services, "put", UnavailableError("the archive is full")), job)
@@ -361,7 +359,7 @@ def test_given_up_the_record_says_that_it_is_here(services: Site, monkeypatch: p
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
 @pytest.mark.parametrize("place", ["write_note", "atomic_write.flush", "complete"])
-def test_a_disk_that_refuses_loses_nothing(
+def test_disk_error_during_archiving_loses_no_copy(
     services: Site, monkeypatch: pytest.MonkeyPatch, number: int, place: str
 ) -> None:
     def refuse(*_: object) -> None:
@@ -381,7 +379,7 @@ def test_a_disk_that_refuses_loses_nothing(
     assert job_runner.run(services.services, job).state is JobState.DONE
 
 
-def test_a_full_disk_at_the_return_leaves_the_archives_copy(
+def test_full_disk_during_restore_keeps_the_archived_copy(
     services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archived(services.services, ID)
@@ -396,7 +394,7 @@ def test_a_full_disk_at_the_return_leaves_the_archives_copy(
     assert job_runner.run(services.services, job).state is JobState.DONE
 
 
-def test_what_the_archive_lost_is_told_and_the_slide_is_still_shown(services: Site) -> None:
+def test_restore_of_lost_copy_fails_and_slide_is_still_served(services: Site) -> None:
     archived(services.services, ID)
     services.services.archive.remove(archiving.key_of(ID))
     job = restored(services.services, ID)
@@ -406,7 +404,7 @@ def test_what_the_archive_lost_is_told_and_the_slide_is_still_shown(services: Si
     assert services.services.slide_cache.slide(ID).grid.width_px == 600
 
 
-def test_what_is_another_file_there_does_not_come_back(services: Site, tmp_path: Path) -> None:
+def test_restore_refuses_different_file_in_the_archive(services: Site, tmp_path: Path) -> None:
     archived(services.services, ID)
     services.services.archive.remove(archiving.key_of(ID))
     other = put(tmp_path, "x", bytes(len(CONTENT)))
@@ -416,7 +414,7 @@ def test_what_is_another_file_there_does_not_come_back(services: Site, tmp_path:
     assert not original(services).exists()
 
 
-def test_without_its_note_it_comes_back_all_the_same(services: Site) -> None:
+def test_restore_works_without_archive_note(services: Site) -> None:
     archived(services.services, ID)
     (services.services.files.folder(ID) / NOTE).unlink()
     assert restored(services.services, ID).state is JobState.DONE
@@ -426,14 +424,14 @@ def test_without_its_note_it_comes_back_all_the_same(services: Site) -> None:
 @pytest.mark.parametrize(
     "text", [b"", b"{}", b"[1]", b'{"size": "x", "sha256": "", "key": "", "modified": 0}']
 )
-def test_a_note_that_says_nothing_is_none(services: Site, text: bytes) -> None:
+def test_read_note_returns_none_for_invalid_notes(services: Site, text: bytes) -> None:
     archived(services.services, ID)
     (services.services.files.folder(ID) / NOTE).write_bytes(text)
     assert read_note(services.services.files.folder(ID)) is None
     assert services.services.files.stored_size(ID) is None
 
 
-def test_a_thaw_is_waited_for_and_expected_when_it_was_expected(services: Site) -> None:
+def test_restore_of_frozen_copy_waits_with_expected_time(services: Site) -> None:
     archived(services.services, ID)
     job = requests.restore(services.services, ID, ADMIN)
     frozen = with_archive(services.services, "fetch", NotYetError("up to 5 hours", 5 * 3600.0))
@@ -452,7 +450,7 @@ def test_a_thaw_is_waited_for_and_expected_when_it_was_expected(services: Site) 
     assert record(services.services, ID).original is None
 
 
-def test_a_record_that_others_keep_changing_is_waited_for(
+def test_archive_step_raises_unavailable_when_record_keeps_changing(
     services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from vsv.errors import VersionConflictError  # noqa: PLC0415
@@ -471,7 +469,7 @@ def test_a_record_that_others_keep_changing_is_waited_for(
     assert original(services).exists()
 
 
-def test_only_admins_ask(services: Site) -> None:
+def test_archive_and_restore_requests_require_admin(services: Site) -> None:
     from vsv.errors import ForbiddenError  # noqa: PLC0415
 
     for ask in (requests.archive, requests.restore):
@@ -479,7 +477,7 @@ def test_only_admins_ask(services: Site) -> None:
             ask(services.services, ID, Decider("t", is_admin=False))
 
 
-def test_nothing_is_archived_of_a_slide_that_has_no_files(services: Site) -> None:
+def test_archive_fails_for_slide_without_original(services: Site) -> None:
     job = requests.archive(services.services, ID, ADMIN)
     for path in services.services.files.folder(ID).iterdir():
         path.unlink()
@@ -488,7 +486,7 @@ def test_nothing_is_archived_of_a_slide_that_has_no_files(services: Site) -> Non
         archiving._fetch_original(services.services, job, record(services.services, ID))
 
 
-def test_the_note_is_for_people_too(services: Site) -> None:
+def test_archive_note_contains_key_size_and_checksum(services: Site) -> None:
     archived(services.services, ID)
     note = json.loads((services.services.files.folder(ID) / NOTE).read_bytes())
     assert note["key"] == f"{ID}/slide.svs"

@@ -68,18 +68,18 @@ def run_all(services: Services) -> list[JobRecord]:
     return job_runner.run_due(services, JobKind, lambda: True)
 
 
-class TestAsking:
-    def test_asked_for_twice_is_asked_for_once(self, services: Services) -> None:
+class TestJobRequests:
+    def test_repeated_request_returns_the_first_job(self, services: Services) -> None:
         first = job_queue.request(services, "1", ARCHIVE, "Eve", {"a": "b"})
         assert job_queue.request(services, "1", ARCHIVE, "Ann", {"a": "b"}) == first
         assert (first.by, first.state, first.attempts) == ("Eve", JobState.WAITING, 0)
 
-    def test_the_same_in_another_way_is_a_conflict(self, services: Services) -> None:
+    def test_request_with_other_options_raises_conflict(self, services: Services) -> None:
         job_queue.request(services, "1", ARCHIVE, "Eve", {"a": "b"})
         with pytest.raises(ConflictError, match="with other options"):
             job_queue.request(services, "1", ARCHIVE, "Eve", {"a": "c"})
 
-    def test_a_slide_waits_for_one_job_of_its_files_at_a_time(
+    def test_request_refuses_second_file_job_of_the_same_slide(
         self, services: Services, steps: dict[JobKind, Step]
     ) -> None:
         steps[ARCHIVE] = Step({})
@@ -90,9 +90,7 @@ class TestAsking:
         job_runner.run_due(services, [ARCHIVE], lambda: True)
         assert job_queue.request(services, "1", RESTORE, "Eve").state is JobState.WAITING
 
-    def test_what_has_failed_can_be_asked_for_again(
-        self, services: Services, steps: dict[JobKind, Step]
-    ) -> None:
+    def test_failed_job_can_be_requested_again(self, services: Services, steps: dict[JobKind, Step]) -> None:
         steps[ARCHIVE] = Step(UnreadableSlideError("it is damaged"), {"fine": "now"})
         first = job_queue.request(services, "1", ARCHIVE, "Eve")
         assert [job.state for job in run_all(services)] == [JobState.FAILED]
@@ -102,10 +100,8 @@ class TestAsking:
         assert [(job.state, job.result) for job in run_all(services)] == [(JobState.DONE, {"fine": "now"})]
 
 
-class TestRunning:
-    def test_what_passes_is_tried_again_later_and_later(
-        self, services: Services, steps: dict[JobKind, Step]
-    ) -> None:
+class TestJobRuns:
+    def test_temporary_failure_is_retried_later(self, services: Services, steps: dict[JobKind, Step]) -> None:
         steps[ARCHIVE] = Step(UnavailableError("the archive is away"), {})
         job_queue.request(services, "1", ARCHIVE, "Eve")
         pauses = []
@@ -122,12 +118,12 @@ class TestRunning:
         make_due(services)
         assert [(job.state, job.error) for job in run_all(services)] == [(JobState.DONE, None)]
 
-    def test_the_pauses_grow_up_to_an_hour(self) -> None:
+    def test_pauses_grow_up_to_an_hour(self) -> None:
         for attempts, longest in ((1, 10), (2, 20), (5, 160), (9, 2560), (10, 3600), (500, 3600)):
             pause = job_runner._back_off(attempts).total_seconds()
             assert longest / 2 <= pause <= longest
 
-    def test_patience_ends(self, services: Services, steps: dict[JobKind, Step]) -> None:
+    def test_job_fails_after_all_attempts(self, services: Services, steps: dict[JobKind, Step]) -> None:
         steps[ARCHIVE] = Step(OSError(28, "No space left on device"))
         services.slides.update("1", {"original": "ARCHIVING"}, by="Eve")
         job_queue.request(services, "1", ARCHIVE, "Eve")
@@ -141,7 +137,7 @@ class TestRunning:
         assert record
         assert record.original is None  # nothing is under way any more
 
-    def test_a_job_that_ends_the_process_does_not_do_so_for_ever(
+    def test_job_that_kills_the_process_fails_after_all_attempts(
         self, services: Services, steps: dict[JobKind, Step], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         class KilledError(BaseException):
@@ -167,7 +163,7 @@ class TestRunning:
         assert record
         assert record.original is None
 
-    def test_what_takes_long_costs_no_attempts_and_says_when(
+    def test_job_that_waits_costs_no_attempts_and_stores_expected_time(
         self, services: Services, steps: dict[JobKind, Step]
     ) -> None:
         steps[RESTORE] = Step(NotYetError("it thaws", 5 * 3600))
@@ -179,7 +175,7 @@ class TestRunning:
             assert later(timedelta(hours=4)) < str(job.expected_at) < later(timedelta(hours=6))
             assert job.next_at < later(timedelta(minutes=16))
 
-    def test_an_unknown_failure_gives_nothing_away(
+    def test_unknown_failure_is_logged_without_details_in_the_job(
         self, services: Services, steps: dict[JobKind, Step], caplog: pytest.LogCaptureFixture
     ) -> None:
         steps[ARCHIVE] = Step(RuntimeError("/secret/path"))
@@ -189,9 +185,7 @@ class TestRunning:
         assert "secret" not in str(job.error)
         assert "/secret/path" in caplog.text
 
-    def test_who_comes_second_leaves_a_slide_alone(
-        self, services: Services, steps: dict[JobKind, Step]
-    ) -> None:
+    def test_job_of_locked_slide_is_not_run(self, services: Services, steps: dict[JobKind, Step]) -> None:
         steps[ARCHIVE] = Step({})
         job = job_queue.request(services, "1", ARCHIVE, "Eve")
         with locked(services.files, "1"):
@@ -202,9 +196,7 @@ class TestRunning:
         assert [job.state for job in run_all(services)] == [JobState.DONE]
         assert steps[ARCHIVE].runs == 1
 
-    def test_a_request_that_was_replaced_is_not_run(
-        self, services: Services, steps: dict[JobKind, Step]
-    ) -> None:
+    def test_replaced_request_is_not_run(self, services: Services, steps: dict[JobKind, Step]) -> None:
         steps[ARCHIVE] = Step(UnreadableSlideError("no"), {})
         first = job_queue.request(services, "1", ARCHIVE, "Eve")
         run_all(services)
@@ -213,7 +205,7 @@ class TestRunning:
             job_runner.run(services, first)
         assert steps[ARCHIVE].runs == 1
 
-    def test_one_that_somebody_else_has_tried_since_it_was_listed_is_left_alone(
+    def test_job_already_run_elsewhere_is_skipped(
         self, services: Services, steps: dict[JobKind, Step]
     ) -> None:
         steps[ARCHIVE] = Step(UnavailableError("away"))
@@ -225,7 +217,7 @@ class TestRunning:
         assert list(first) == []
         assert steps[ARCHIVE].runs == 2
 
-    def test_one_that_is_replaced_while_it_runs_leaves_the_record_to_the_new_one(
+    def test_job_replaced_during_run_leaves_record_to_the_new_job(
         self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         services.slides.update("1", {"delivery": "WAITING"}, by="Eve")
@@ -243,7 +235,7 @@ class TestRunning:
         assert record.delivery == "WAITING"
         assert stored(services, SEND).state is JobState.WAITING
 
-    def test_a_clock_that_was_wrong_puts_nothing_off_for_ever(
+    def test_job_with_due_time_far_in_the_future_is_run(
         self, services: Services, steps: dict[JobKind, Step]
     ) -> None:
         steps[ARCHIVE] = Step({})
@@ -251,7 +243,7 @@ class TestRunning:
         services.jobs.advance(stored(services), {"next_at": later(timedelta(days=400))})
         assert [job.state for job in run_all(services)] == [JobState.DONE]
 
-    def test_there_is_an_end_when_time_is_up(self, services: Services, steps: dict[JobKind, Step]) -> None:
+    def test_run_due_stops_when_time_is_up(self, services: Services, steps: dict[JobKind, Step]) -> None:
         steps[ARCHIVE] = Step({})
         for image_id in ("1", "2", "3"):
             job_queue.request(services, image_id, ARCHIVE, "Eve")
@@ -260,6 +252,6 @@ class TestRunning:
         assert len(run_all(services)) == 1
 
 
-def test_each_kind_has_a_step() -> None:
+def test_registry_has_a_step_for_each_job_kind() -> None:
     for kind in JobKind:
         assert callable(job_registry.step(kind))

@@ -85,7 +85,7 @@ def call(event: Any, context: Context | None = None) -> Any:
         {"version": "0", "source": "aws.events", "detail-type": "Scheduled Event"},
     ],
 )
-def test_an_event_wakes_whatever_it_holds(services: Services, event: Any) -> None:
+def test_handler_runs_due_jobs_for_any_event(services: Services, event: Any) -> None:
     ask(services)
     assert call(event) == DONE
     assert stored(services).state is JobState.DONE
@@ -93,7 +93,7 @@ def test_an_event_wakes_whatever_it_holds(services: Services, event: Any) -> Non
     assert services.files.stored_size("2") == 5
 
 
-def test_sending_is_left_to_others(services: Services) -> None:
+def test_handler_does_not_run_send_jobs(services: Services) -> None:
     ask(services, kind=JobKind.SEND)
     assert call({}) == DONE
     assert (stored(services, kind=JobKind.SEND).state, stored(services, kind=JobKind.SEND).attempts) == (
@@ -102,7 +102,7 @@ def test_sending_is_left_to_others(services: Services) -> None:
     )
 
 
-def test_what_cannot_be_ended_in_time_is_not_begun(services: Services) -> None:
+def test_handler_starts_no_job_without_enough_time(services: Services) -> None:
     ask(services, "1")
     ask(services, "2")
     assert call({}, Context(handler.NEEDS_MS)) == DONE
@@ -113,7 +113,7 @@ def test_what_cannot_be_ended_in_time_is_not_begun(services: Services) -> None:
     assert stored(services, "2").state is JobState.DONE
 
 
-def test_a_job_that_fails_ends_no_call_and_holds_up_no_other(services: Services) -> None:
+def test_failed_job_does_not_stop_the_others(services: Services) -> None:
     change(services, "1", {"status": Status.NEW}, ADMIN)  # what is not deleted is not purged
     ask(services, "1")
     ask(services, "2")
@@ -121,7 +121,7 @@ def test_a_job_that_fails_ends_no_call_and_holds_up_no_other(services: Services)
     assert [stored(services, image_id).state for image_id in ("1", "2")] == [JobState.FAILED, JobState.DONE]
 
 
-def test_where_records_cannot_be_read_lambda_is_to_try_again(
+def test_handler_raises_unavailable_when_records_cannot_be_read(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: Any) -> Any:
@@ -132,8 +132,8 @@ def test_where_records_cannot_be_read_lambda_is_to_try_again(
         call({"Records": []})
 
 
-class TestLooks:
-    def test_those_whose_grace_is_over_are_asked_for(
+class TestDailyLooks:
+    def test_slides_after_grace_period_are_requested_for_purge(
         self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         assert call({"look": "deleted"}) == {"asked": 0}
@@ -141,7 +141,7 @@ class TestLooks:
         assert call({"look": "deleted"}) == {"asked": 2}
         assert stored(services).by == purging.GRACE_OVER
 
-    def test_leftovers_are_swept(self, services: Services) -> None:
+    def test_old_leftovers_are_removed(self, services: Services) -> None:
         services.files.prepare()
         left = services.files.root / "taken/a.svs"
         left.mkdir()
@@ -155,7 +155,7 @@ class TestLooks:
         assert not part.exists()
         assert (services.files.deleted_folder("2") / "new.part").exists()
 
-    def test_before_the_first_import_there_is_nothing_to_look_at(self, tmp_path: Path) -> None:
+    def test_looks_before_the_first_import_request_no_jobs(self, tmp_path: Path) -> None:
         with mocked_dynamodb() as client:
             create_tables(client, "slides", "imports")
             (tmp_path / "mounted").mkdir()
@@ -164,11 +164,11 @@ class TestLooks:
             runtime.use(None)
 
     @pytest.mark.parametrize("name", ["", "everything", "__class__", 1, ["deleted"], {}])
-    def test_what_is_no_look_is_refused(self, services: Services, name: Any) -> None:
+    def test_unknown_looks_are_refused(self, services: Services, name: Any) -> None:
         with pytest.raises(BadRequestError, match="leftovers"):
             call({"look": name})
 
-    def test_each_is_a_call_of_its_own_once_a_day(self) -> None:
+    def test_each_look_is_a_separate_daily_call(self) -> None:
         rule = LIFE.value(LIFE.properties("DailyLooksRule"))
         asked = [json.loads(target["Input"]) for target in rule["Targets"]]
         assert asked == [{"look": name} for name in sorted(daily_schedule.LOOKS)]
@@ -188,7 +188,7 @@ def with_nothing(data: Path) -> Services:
 
 
 class TestMetrics:
-    def test_each_end_is_counted_for_its_kind_and_for_all(
+    def test_finished_jobs_are_counted_by_kind_and_in_total(
         self, services: Services, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "f")
@@ -211,7 +211,7 @@ class TestMetrics:
         assert (counted["FilesPurged"], counted["BytesPurged"]) == ([2.0], [12.0])
         assert 0 <= counted["JobWaitMinutes"][0] < 1
 
-    def test_waits_of_all_kinds_are_told_by_this_function_alone(
+    def test_job_wait_metric_is_sent_by_manage_files_alone(
         self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Told by two, the alarm would not hear that one of them is silent; and what is not sent waits, too."""
@@ -232,7 +232,7 @@ class TestMetrics:
         finally:
             _metrics().clear_metrics()
 
-    def test_how_long_a_job_waits_counts_from_when_it_was_expected(self, services: Services) -> None:
+    def test_longest_wait_starts_at_the_expected_time(self, services: Services) -> None:
         assert longest_wait([]) == 0
         old = {"requested_at": "2026-01-01T00:00:00.000000Z", "next_at": "2026-01-01T00:00:00.000000Z"}
         job = services.jobs.advance(ask(services), {"next_at": old["next_at"]})
@@ -241,7 +241,7 @@ class TestMetrics:
         assert longest_wait([job, expected]) > 60 * 24
 
 
-class TestWaking:
+class TestStreamFilters:
     """The stream as DynamoDB writes it, through the event source's own filter."""
 
     @pytest.fixture
@@ -257,7 +257,7 @@ class TestWaking:
             yield services
             runtime.use(None)
 
-    def test_what_is_asked_for_wakes_and_what_is_worked_on_does_not(self, on_aws: Services) -> None:
+    def test_new_request_wakes_a_function_and_job_update_does_not(self, on_aws: Services) -> None:
         ask(on_aws)
         assert woken_by("ManageFilesSource") == ["PURGE.1"]
         assert woken_by("SendSlidesSource") == []
@@ -268,7 +268,7 @@ class TestWaking:
         assert woken_by("ManageFilesSource") == ["PURGE.1"] * 2
         assert woken_by("SendSlidesSource") == ["SEND.1"]
 
-    def test_attempts_wake_nobody(self, on_aws: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_attempts_wake_no_function(self, on_aws: Services, monkeypatch: pytest.MonkeyPatch) -> None:
         def away(*_: Any) -> Any:
             raise UnavailableError("not now")
 
@@ -279,7 +279,7 @@ class TestWaking:
         assert woken_by("ManageFilesSource") == ["PURGE.1"]
 
     @pytest.mark.parametrize("kind", JobKind)
-    def test_every_kind_wakes_one_of_them(self, on_aws: Services, kind: JobKind) -> None:
+    def test_every_job_kind_wakes_a_single_function(self, on_aws: Services, kind: JobKind) -> None:
         ask(on_aws, kind=kind)
         sending = kind is JobKind.SEND
         assert (woken_by("ManageFilesSource"), woken_by("SendSlidesSource")) == (

@@ -54,7 +54,7 @@ def look(services: Services, day: float) -> list[JobRecord]:
     return job_runner.run_due(services, [JobKind.PURGE], lambda: True)
 
 
-def test_files_go_after_seven_days_and_the_report_names_them(services: Services) -> None:
+def test_files_are_purged_after_seven_days_and_named_in_the_result(services: Services) -> None:
     change(services, "1", DELETE, ADMIN)
     for day in range(7):
         assert look(services, day) == []
@@ -72,7 +72,7 @@ def test_files_go_after_seven_days_and_the_report_names_them(services: Services)
     assert look(services, 20) == []
 
 
-def test_within_the_grace_all_comes_back(services: Services) -> None:
+def test_undeletion_within_grace_restores_all_files(services: Services) -> None:
     change(services, "1", DELETE, ADMIN)
     for day in range(6):
         look(services, day)
@@ -83,7 +83,7 @@ def test_within_the_grace_all_comes_back(services: Services) -> None:
     assert look(services, 30) == []
 
 
-def test_deleted_anew_it_waits_anew(services: Services) -> None:
+def test_second_deletion_restarts_the_grace_period(services: Services) -> None:
     change(services, "1", DELETE, ADMIN)
     for day in range(7):
         look(services, day)
@@ -95,7 +95,7 @@ def test_deleted_anew_it_waits_anew(services: Services) -> None:
 
 
 @pytest.mark.parametrize("jump_days", [400, 36_500, -400])
-def test_a_clock_that_jumps_takes_no_slide_away(services: Services, jump_days: float) -> None:
+def test_clock_jump_does_not_shorten_the_grace_period(services: Services, jump_days: float) -> None:
     change(services, "1", DELETE, ADMIN)
     look(services, 0)
     look(services, 1)
@@ -107,7 +107,7 @@ def test_a_clock_that_jumps_takes_no_slide_away(services: Services, jump_days: f
     assert services.files.stored_size("1") is None
 
 
-def test_one_that_cannot_be_looked_at_does_not_stop_the_others(services: Services) -> None:
+def test_slide_that_cannot_be_checked_does_not_stop_the_others(services: Services) -> None:
     for image_id in ("1", "2"):
         change(services, image_id, DELETE, ADMIN)
     (services.files.deleted_folder("1") / purging.WAITED).mkdir()  # cannot be written to
@@ -118,7 +118,7 @@ def test_one_that_cannot_be_looked_at_does_not_stop_the_others(services: Service
 
 
 @pytest.mark.parametrize("status", [Status.DELETED, Status.NEW])
-def test_what_a_kill_has_left_in_sight_has_its_grace_as_well(services: Services, status: Status) -> None:
+def test_slide_left_visible_by_a_kill_keeps_its_grace_period(services: Services, status: Status) -> None:
     """Killed between the record and the files: while it was deleted, or while it was brought back."""
     change(services, "1", DELETE, ADMIN)
     look(services, 0)
@@ -137,7 +137,7 @@ def test_what_a_kill_has_left_in_sight_has_its_grace_as_well(services: Services,
     assert services.files.stored_size("1") is None
 
 
-def test_the_archives_copy_goes_last(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_purge_removes_archived_copy_last(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """A purge that ends before the files are gone leaves a slide that can be brought back, whole."""
     change(services, "1", DELETE, ADMIN)
     source, key = services.files.deleted_folder("1") / "slide.svs", archiving.key_of("1")
@@ -157,7 +157,7 @@ def test_the_archives_copy_goes_last(services: Services, monkeypatch: pytest.Mon
     assert services.archive.find(key) is None
 
 
-def test_a_purge_that_begins_while_a_slide_is_brought_back_takes_nothing(
+def test_purge_during_undeletion_removes_no_files(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change(services, "1", DELETE, ADMIN)
@@ -177,7 +177,7 @@ def test_a_purge_that_begins_while_a_slide_is_brought_back_takes_nothing(
     assert services.files.slide("1").read_bytes() == b"slide"
 
 
-def test_a_published_slide_is_kept(services: Services) -> None:
+def test_published_slide_is_not_deleted_or_purged(services: Services) -> None:
     services.slides.update("1", {"published_as": "STUDY-1"}, by="Eve")
     with pytest.raises(ConflictError, match="withdraw"):
         change(services, "1", DELETE, ADMIN)
@@ -188,8 +188,8 @@ def test_a_published_slide_is_kept(services: Services) -> None:
         requests.purge(services, "1", "1", ADMIN)
 
 
-class TestAsking:
-    def test_the_imageid_is_asked_again(self, services: Services) -> None:
+class TestPurgeRequests:
+    def test_purge_request_requires_repeated_image_id(self, services: Services) -> None:
         change(services, "1", DELETE, ADMIN)
         for wrong in ("2", "", None, 1):
             with pytest.raises(BadRequestError, match="repeat its ImageID"):
@@ -200,7 +200,7 @@ class TestAsking:
         with pytest.raises(SlideNotFoundError, match="permanently deleted"):
             change(services, "1", UNDELETE, ADMIN)
 
-    def test_it_is_for_admins_and_deleted_slides(self, services: Services) -> None:
+    def test_purge_request_requires_admin_and_deleted_slide(self, services: Services) -> None:
         with pytest.raises(ForbiddenError):
             requests.purge(services, "1", "1", TECHNICIAN)
         with pytest.raises(ConflictError, match="deleted"):
@@ -208,13 +208,13 @@ class TestAsking:
         with pytest.raises(SlideNotFoundError):
             requests.purge(services, "9", "9", ADMIN)
 
-    def test_what_is_being_purged_is_not_brought_back(self, services: Services) -> None:
+    def test_slide_being_purged_cannot_be_undeleted(self, services: Services) -> None:
         change(services, "1", DELETE, ADMIN)
         requests.purge(services, "1", "1", ADMIN)
         with pytest.raises(ConflictError, match="being purged"):
             change(services, "1", UNDELETE, ADMIN)
 
-    def test_what_was_brought_back_is_not_purged(self, services: Services) -> None:
+    def test_undeleted_slide_is_not_purged(self, services: Services) -> None:
         job = job_queue.request(services, "1", JobKind.PURGE, "Eve")
         ended = job_runner.run(services, job)
         assert (ended.state, ended.error) == (
@@ -223,7 +223,7 @@ class TestAsking:
         )
         assert services.files.slide("1").read_bytes() == b"slide"
 
-    def test_a_kill_between_files_and_record_is_made_good(self, services: Services) -> None:
+    def test_purge_interrupted_before_record_update_is_completed(self, services: Services) -> None:
         change(services, "1", DELETE, ADMIN)
         job = requests.purge(services, "1", "1", ADMIN)
         services.files.purge("1")
@@ -231,7 +231,7 @@ class TestAsking:
         assert record(services).original == "PURGED"
 
 
-def test_the_days_of_grace_are_a_setting(services: Services) -> None:
+def test_grace_period_follows_the_setting(services: Services) -> None:
     longer = replace(services, settings=replace(services.settings, grace_days=30.0))
     change(longer, "1", DELETE, ADMIN)
     for day in range(30):

@@ -30,7 +30,7 @@ def rendered(
     return slide, folder / "pyramid.tif", render_pyramid(opened(slide), folder / "pyramid.tif", jobs=2)
 
 
-def test_it_holds_just_the_levels_that_the_slide_lacks(rendered: tuple[Path, Path, Rendered]) -> None:
+def test_pyramid_holds_exactly_the_levels_that_the_slide_lacks(rendered: tuple[Path, Path, Rendered]) -> None:
     slide, path, result = rendered
     before, after = opened(slide), opened(slide, path)
     assert set(result.levels_dz) == set(range(before.max_level + 1)) - before.native
@@ -41,7 +41,7 @@ def test_it_holds_just_the_levels_that_the_slide_lacks(rendered: tuple[Path, Pat
     assert not any(after.is_provisional(dz) for dz in after.levels)
 
 
-def test_tifffile_reads_it_finest_first(rendered: tuple[Path, Path, Rendered]) -> None:
+def test_pyramid_pages_are_readable_by_tifffile_finest_first(rendered: tuple[Path, Path, Rendered]) -> None:
     slide, path, result = rendered
     grid, size = opened(slide).grid, opened(slide).grid.tile_size
     with tifffile.TiffFile(path) as tiff:
@@ -55,7 +55,7 @@ def test_tifffile_reads_it_finest_first(rendered: tuple[Path, Path, Rendered]) -
             assert page.asarray().shape == (page.imagelength, page.imagewidth, 3)
 
 
-def test_pillow_reads_the_same_pixels_as_the_tiles(rendered: tuple[Path, Path, Rendered]) -> None:
+def test_pyramid_pages_read_by_pillow_equal_the_tiles(rendered: tuple[Path, Path, Rendered]) -> None:
     slide, path, result = rendered
     after = opened(slide, path)
     with Image.open(path) as image:
@@ -64,7 +64,7 @@ def test_pillow_reads_the_same_pixels_as_the_tiles(rendered: tuple[Path, Path, R
             assert np.array_equal(np.asarray(image.convert("RGB")), whole_level(after, level_dz))
 
 
-def test_openslide_opens_it(rendered: tuple[Path, Path, Rendered]) -> None:
+def test_pyramid_read_by_openslide_equals_the_tiles(rendered: tuple[Path, Path, Rendered]) -> None:
     slide, path, result = rendered
     after = opened(slide, path)
     with openslide.OpenSlide(path) as reference:
@@ -75,7 +75,7 @@ def test_openslide_opens_it(rendered: tuple[Path, Path, Rendered]) -> None:
             assert np.array_equal(found, whole_level(after, result.levels_dz[level]))
 
 
-def test_tables_are_stored_once_a_level(rendered: tuple[Path, Path, Rendered]) -> None:
+def test_pyramid_stores_jpeg_tables_once_per_level(rendered: tuple[Path, Path, Rendered]) -> None:
     _, path, _ = rendered
     data = path.read_bytes()
     with tifffile.TiffFile(path) as tiff:
@@ -88,7 +88,7 @@ def test_tables_are_stored_once_a_level(rendered: tuple[Path, Path, Rendered]) -
                 assert b"JFIF" not in stream[:40]
 
 
-def test_rendered_tiles_are_those_rendered_on_demand(rendered: tuple[Path, Path, Rendered]) -> None:
+def test_rendered_tiles_equal_tiles_rendered_on_demand(rendered: tuple[Path, Path, Rendered]) -> None:
     """Exactly, where a level comes from the original and a tile has no edge in it."""
     slide, path, result = rendered
     before, after = opened(slide), opened(slide, path)
@@ -102,7 +102,9 @@ def test_rendered_tiles_are_those_rendered_on_demand(rendered: tuple[Path, Path,
                 assert grey_levels_apart(found, expected) < 12
 
 
-def test_whole_levels_are_those_rendered_on_demand(rendered: tuple[Path, Path, Rendered]) -> None:
+def test_rendered_levels_are_close_to_levels_rendered_on_demand(
+    rendered: tuple[Path, Path, Rendered],
+) -> None:
     slide, path, result = rendered
     before, after = opened(slide), opened(slide, path)
     for level_dz in range(6, max(result.levels_dz) + 1):
@@ -110,7 +112,7 @@ def test_whole_levels_are_those_rendered_on_demand(rendered: tuple[Path, Path, R
         assert grey_levels_apart(found, expected) < 12
 
 
-def test_full_tiles_of_the_pyramid_are_passed_through(
+def test_full_pyramid_tiles_are_served_without_decoding(
     rendered: tuple[Path, Path, Rendered], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slide, path, result = rendered
@@ -122,7 +124,7 @@ def test_full_tiles_of_the_pyramid_are_passed_through(
             assert render_tile(after, level_dz, 0, 0, "jpeg").startswith(b"\xff\xd8")
 
 
-def test_coarse_levels_of_a_slide_with_one_level_come_from_rendered_ones(tmp_path: Path) -> None:
+def test_coarse_levels_of_single_level_slide_are_made_from_rendered_levels(tmp_path: Path) -> None:
     path = write_slide(tmp_path / "a.svs", Plan(1293, 1051, tile=64, downsamples=(1,)))
     render_pyramid(opened(path), tmp_path / "p.tif", jobs=2)
     slide, full = opened(path, tmp_path / "p.tif"), stored_level(path, 0)
@@ -132,7 +134,7 @@ def test_coarse_levels_of_a_slide_with_one_level_come_from_rendered_ones(tmp_pat
 
 
 @pytest.mark.parametrize("codec", [JPEG2000_YCBCR, JPEG2000_RGB])
-def test_jpeg_2000_gets_full_resolution_too(tmp_path: Path, codec: int) -> None:
+def test_pyramid_of_jpeg_2000_slide_includes_full_resolution(tmp_path: Path, codec: int) -> None:
     path = write_slide(tmp_path / "a.svs", Plan(645, 523, codec=codec))
     result = render_pyramid(opened(path), tmp_path / "p.tif", jobs=2)
     slide = opened(path, tmp_path / "p.tif")
@@ -140,7 +142,7 @@ def test_jpeg_2000_gets_full_resolution_too(tmp_path: Path, codec: int) -> None:
     assert grey_levels_apart(whole_level(slide, slide.max_level), stored_level(path, 0)) < 3
 
 
-def test_a_slide_of_one_pixel_lacks_nothing(tmp_path: Path) -> None:
+def test_pyramid_of_single_pixel_slide_has_no_tiles(tmp_path: Path) -> None:
     path = write_slide(tmp_path / "a.svs", Plan(1, 1, downsamples=(1,)))
     assert missing_levels(opened(path)) == ()
     assert render_pyramid(opened(path), tmp_path / "p.tif", jobs=1).tiles == 0
@@ -159,7 +161,7 @@ def test_progress_counts_every_tile_once(tmp_path: Path) -> None:
     assert {total for _, total in heard} == {result.tiles}
 
 
-def test_any_number_of_threads_makes_the_same_file(tmp_path: Path) -> None:
+def test_render_pyramid_writes_the_same_file_with_any_number_of_threads(tmp_path: Path) -> None:
     slide = opened(write_slide(tmp_path / "a.svs", Plan(645, 523, tile=64)))
     for jobs in (1, 3):
         render_pyramid(slide, tmp_path / f"{jobs}.tif", jobs)
@@ -167,7 +169,9 @@ def test_any_number_of_threads_makes_the_same_file(tmp_path: Path) -> None:
     assert one == three
 
 
-def test_a_damaged_tile_does_not_stop_rendering(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_damaged_tile_is_rendered_as_background_without_stopping(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = write_slide(tmp_path / "a.svs", Plan(1293, 1051, downsamples=(1,)))
     replace_tile(path, 0, 7, b"garbage" * 100)
     render_pyramid(opened(path), tmp_path / "p.tif", jobs=2)
@@ -178,7 +182,7 @@ def test_a_damaged_tile_does_not_stop_rendering(tmp_path: Path, caplog: pytest.L
     assert "background" in caplog.text
 
 
-def test_a_damaged_jpeg_2000_tile_does_not_stop_rendering(
+def test_damaged_jpeg_2000_tile_is_rendered_as_background_without_stopping(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = write_slide(tmp_path / "a.svs", Plan(645, 523, codec=JPEG2000_RGB, downsamples=(1,)))
@@ -193,7 +197,7 @@ def test_a_damaged_jpeg_2000_tile_does_not_stop_rendering(
     assert "background" in caplog.text
 
 
-def test_the_real_slides_pyramid(real_slide: Path, tmp_path: Path) -> None:
+def test_pyramid_of_real_slide_is_close_to_original_pixels(real_slide: Path, tmp_path: Path) -> None:
     render_pyramid(opened(real_slide), tmp_path / "p.tif")
     slide = opened(real_slide, tmp_path / "p.tif")
     assert set(slide.levels) == set(range(slide.max_level + 1))
@@ -203,6 +207,6 @@ def test_the_real_slides_pyramid(real_slide: Path, tmp_path: Path) -> None:
         assert grey_levels_apart(whole_level(slide, slide.max_level - shift), expected) < 5
 
 
-def test_a_description_is_no_part_of_it(rendered: tuple[Path, Path, Rendered]) -> None:
+def test_pyramid_does_not_contain_the_image_description(rendered: tuple[Path, Path, Rendered]) -> None:
     """What the slide's file says may name a patient; the pyramid does not repeat it."""
     assert LIBRARY.encode() not in rendered[1].read_bytes()

@@ -42,7 +42,7 @@ def refuse(*_: object, **__: object) -> None:
         (Path, "replace"),
     ],
 )
-def test_a_full_disk_leaves_no_trace(
+def test_full_disk_leaves_no_pyramid_or_partial_file(
     slide: Slide, monkeypatch: pytest.MonkeyPatch, owner: object, name: str
 ) -> None:
     path = slide.path.with_name("pyramid.tif")
@@ -56,7 +56,7 @@ def test_a_full_disk_leaves_no_trace(
 
 
 @pytest.mark.parametrize("after", [0, 5, 20])
-def test_a_failing_tile_leaves_no_trace_and_the_old_pyramid(
+def test_failing_tile_keeps_old_pyramid_and_leaves_no_partial_file(
     slide: Slide, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     path = slide.path.with_name("pyramid.tif")
@@ -76,7 +76,7 @@ def test_a_failing_tile_leaves_no_trace_and_the_old_pyramid(
     assert path.read_bytes() == b"the old one"
 
 
-def test_nothing_is_visible_while_it_is_written(slide: Slide) -> None:
+def test_pyramid_is_not_visible_while_rendering(slide: Slide) -> None:
     path = slide.path.with_name("pyramid.tif")
     seen: list[bool] = []
     render_pyramid(slide, path, jobs=1, progress=lambda *_: seen.append(path.exists()))
@@ -84,14 +84,16 @@ def test_nothing_is_visible_while_it_is_written(slide: Slide) -> None:
     assert not any(seen)
 
 
-def test_a_page_that_cannot_be_read_back_is_an_error(slide: Slide, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pyramid_that_cannot_be_read_back_raises_unavailable(
+    slide: Slide, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(renderer, "tiled_pages", lambda _: ())
     with pytest.raises(UnavailableError, match="read back"):
         render_pyramid(slide, slide.path.with_name("pyramid.tif"), jobs=1)
     assert names(slide) == {"slide.svs"}
 
 
-def test_a_pyramid_of_another_slide_is_not_used(tmp_path: Path, slide: Slide) -> None:
+def test_pyramid_of_another_slide_is_not_used(tmp_path: Path, slide: Slide) -> None:
     other = opened(write_slide(tmp_path / "other.svs", Plan(1293, 1051)))
     render_pyramid(other, tmp_path / "p.tif", jobs=2)
     assert set(opened(slide.path, tmp_path / "p.tif").levels) >= slide.native
@@ -99,13 +101,13 @@ def test_a_pyramid_of_another_slide_is_not_used(tmp_path: Path, slide: Slide) ->
 
 
 @pytest.mark.parametrize("data", [b"", b"II+\0", b"garbage" * 1000])
-def test_a_damaged_pyramid_is_as_good_as_none(slide: Slide, data: bytes) -> None:
+def test_damaged_pyramid_is_ignored(slide: Slide, data: bytes) -> None:
     path = slide.path.with_name("pyramid.tif")
     path.write_bytes(data)
     assert set(opened(slide.path, path).levels) == slide.native
 
 
-def test_only_a_few_tasks_run_ahead_of_the_writer() -> None:
+def test_in_order_runs_a_bounded_number_of_tasks_ahead_of_the_writer() -> None:
     """However many tiles there are, what is rendered and not yet written stays bounded."""
     begun, most, lock = 0, 0, threading.Lock()
 
@@ -123,7 +125,9 @@ def test_only_a_few_tasks_run_ahead_of_the_writer() -> None:
     assert most <= 4 + 1
 
 
-def test_tasks_are_cut_to_a_few_tiles(slide: Slide, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_render_pyramid_splits_rows_into_tasks_of_bounded_size(
+    slide: Slide, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sizes: list[int] = []
     original = renderer._render_run
     monkeypatch.setattr(

@@ -67,21 +67,23 @@ def check_the_same(services: Site, image_id: str) -> None:
 
 
 @pytest.mark.parametrize("name", PLANS)
-def test_all_is_answered_as_before(tmp_path: Path, services: Site, name: str) -> None:
+def test_archived_slide_answers_every_request_unchanged(tmp_path: Path, services: Site, name: str) -> None:
     slide = write_slide(tmp_path / "slide.svs", PLANS[name])
     check_the_same(services, brought(services, slide.read_bytes()))
 
 
-def test_of_the_real_slide_too(services: Site, real_slide: Path) -> None:
+def test_archived_real_slide_answers_every_request_unchanged(services: Site, real_slide: Path) -> None:
     check_the_same(services, brought(services, real_slide.read_bytes()))
 
 
-def test_of_an_ordinary_image_too(services: Site) -> None:
+def test_archived_ordinary_image_answers_every_request_unchanged(services: Site) -> None:
     picture = Image.fromarray(texture(700, 500))
     check_the_same(services, brought(services, encoded(picture, "PNG"), "picture.png"))
 
 
-def test_of_another_vendors_slide_too(services: Site, tmp_path: Path) -> None:
+def test_archived_slide_of_other_vendor_answers_every_request_unchanged(
+    services: Site, tmp_path: Path
+) -> None:
     path = tmp_path / "generic.tif"
     with tifffile.TiffWriter(path) as tiff:
         tiff.write(
@@ -100,7 +102,9 @@ def test_of_another_vendors_slide_too(services: Site, tmp_path: Path) -> None:
     "damage",
     [("TileByteCounts", 0), ("TileByteCounts", 3), ("TileByteCounts", 1 << 25), ("TileOffsets", 1 << 31)],
 )
-def test_tiles_that_cannot_be_shown_stay_so(services: Site, tmp_path: Path, damage: tuple[str, int]) -> None:
+def test_complete_keeps_answers_for_damaged_tiles(
+    services: Site, tmp_path: Path, damage: tuple[str, int]
+) -> None:
     image_id = brought(services, write_slide(tmp_path / "slide.svs", Plan(1293, 1051)).read_bytes())
     original = services.services.files.slide(image_id)
     original.chmod(0o644)
@@ -122,7 +126,7 @@ def made(tmp_path: Path) -> tuple[Path, Path]:
     return slide, pyramid
 
 
-def test_native_tiles_are_copied_verbatim_with_their_tables(made: tuple[Path, Path]) -> None:
+def test_complete_copies_native_tiles_and_tables_verbatim(made: tuple[Path, Path]) -> None:
     slide, pyramid = made
     with tifffile.TiffFile(slide) as old, tifffile.TiffFile(pyramid) as new:
         pairs = {
@@ -140,7 +144,7 @@ def test_native_tiles_are_copied_verbatim_with_their_tables(made: tuple[Path, Pa
                 assert tile_bytes(pyramid, ours, index) == tile_bytes(slide, theirs, index)
 
 
-def test_rendered_tiles_are_not_rendered_again(tmp_path: Path) -> None:
+def test_complete_keeps_rendered_tiles_unchanged(tmp_path: Path) -> None:
     slide, pyramid = write_slide(tmp_path / "slide.svs", Plan(1293, 1051)), tmp_path / "pyramid.tif"
     render_pyramid(opened(slide), pyramid, jobs=1)
     rendered = pyramid.read_bytes()
@@ -153,7 +157,7 @@ def test_rendered_tiles_are_not_rendered_again(tmp_path: Path) -> None:
             assert tile_bytes(pyramid, page.index, 0) == tile_bytes(tmp_path / "old.tif", old, 0)
 
 
-def test_other_readers_see_the_same_pixels(made: tuple[Path, Path]) -> None:
+def test_complete_pyramid_has_original_pixels_in_openslide(made: tuple[Path, Path]) -> None:
     slide, pyramid = made
     after = opened(slide, pyramid)
     assert after.path == pyramid
@@ -171,7 +175,7 @@ def test_other_readers_see_the_same_pixels(made: tuple[Path, Path]) -> None:
     assert whole[0] == whole[1]
 
 
-def test_it_says_scale_and_magnification_and_names_nobody(made: tuple[Path, Path]) -> None:
+def test_complete_pyramid_keeps_scale_and_magnification_without_identifiers(made: tuple[Path, Path]) -> None:
     _, pyramid = made
     page = tiled_pages(OpenFile(pyramid))[0]
     assert page.description == f"{COMPLETE}|AppMag = 20|MPP = 0.499"
@@ -180,27 +184,29 @@ def test_it_says_scale_and_magnification_and_names_nobody(made: tuple[Path, Path
 
 
 @pytest.mark.parametrize("mpp", [1e-8, 0.0001, 0.2525, 0.499, 12.5, 1e8])
-def test_scales_are_kept_as_well_as_tiff_can(mpp: float) -> None:
+def test_resolution_rational_keeps_scale_within_tiff_precision(mpp: float) -> None:
     top, bottom = struct.unpack("<II", self_contained._encode_rational(10_000 / mpp))
     if 0.000003 < mpp < 1e6:
         assert float(Fraction(top, bottom)) == pytest.approx(10_000 / mpp, rel=1e-4)
 
 
-def test_complete_already_is_done(made: tuple[Path, Path]) -> None:
+def test_complete_leaves_complete_pyramid_unchanged(made: tuple[Path, Path]) -> None:
     slide, pyramid = made
     before = pyramid.stat().st_mtime_ns, pyramid.read_bytes()
     assert not complete(opened(slide, pyramid), pyramid)
     assert (pyramid.stat().st_mtime_ns, pyramid.read_bytes()) == before
 
 
-def test_what_is_not_rendered_is_not_made_up(tmp_path: Path) -> None:
+def test_complete_refuses_slide_without_rendered_pyramid(tmp_path: Path) -> None:
     slide = write_slide(tmp_path / "slide.svs", Plan(1293, 1051))
     with pytest.raises(ConflictError, match="render"):
         complete(opened(slide), tmp_path / "pyramid.tif")
     assert list(tmp_path.iterdir()) == [slide]
 
 
-def test_half_of_it_is_not_taken_for_all(made: tuple[Path, Path], tmp_path: Path) -> None:
+def test_check_complete_refuses_truncated_missing_and_partial_pyramids(
+    made: tuple[Path, Path], tmp_path: Path
+) -> None:
     slide, pyramid = made
     whole = pyramid.read_bytes()
     check_complete(pyramid)
@@ -218,7 +224,7 @@ def test_half_of_it_is_not_taken_for_all(made: tuple[Path, Path], tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["flush", "replacing"])
-def test_a_full_disk_leaves_the_pyramid_as_it_was(
+def test_complete_on_full_disk_keeps_the_pyramid_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     slide, pyramid = write_slide(tmp_path / "slide.svs", Plan(645, 523)), tmp_path / "pyramid.tif"
@@ -235,7 +241,7 @@ def test_a_full_disk_leaves_the_pyramid_as_it_was(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pyramid.tif", "slide.svs"]
 
 
-def test_it_is_opened_without_a_look_at_the_original(tmp_path: Path) -> None:
+def test_archived_slide_is_opened_without_its_original(tmp_path: Path) -> None:
     with site(tmp_path) as services:
         image_id = brought(services, slide_bytes())
         archived(services.services, image_id)

@@ -30,24 +30,24 @@ def token_of(content: bytes) -> str:
 
 
 @given(st.lists(keys, min_size=1, max_size=2))
-def test_a_token_gives_back_its_key(key: list[str]) -> None:
+def test_decode_token_returns_the_encoded_key(key: list[str]) -> None:
     token = encode_token(QUERY, key)
     assert len(token) <= MAX_TOKEN_CHARS
     assert decode_token(token, QUERY, len(key)) == tuple(key)
 
 
-def test_the_longest_keys_fit_a_token() -> None:
+def test_encode_token_fits_the_longest_keys() -> None:
     for key in ("x" * MAX_KEY_BYTES, "é" * (MAX_KEY_BYTES // 2), "\0" * (MAX_KEY_BYTES // 6)):
         assert is_key(key)
         assert decode_token(encode_token(QUERY, [key, key]), QUERY, 2) == (key, key)
         assert not is_key(key + "xxxxx\0")
 
 
-def test_no_token_is_the_first_page() -> None:
+def test_decode_token_returns_none_without_a_token() -> None:
     assert decode_token(None, QUERY, 1) is None
 
 
-def test_a_token_belongs_to_one_query_and_shape() -> None:
+def test_decode_token_refuses_token_of_another_query_or_shape() -> None:
     token = encode_token(QUERY, ["a"])
     for query, parts in [
         (("slides by status", "BAD"), 1),
@@ -60,13 +60,13 @@ def test_a_token_belongs_to_one_query_and_shape() -> None:
 
 
 @given(st.text() | st.binary() | anything.filter(lambda value: value is not None))
-def test_nothing_else_is_a_token(token: Any) -> None:
+def test_decode_token_refuses_arbitrary_values(token: Any) -> None:
     with pytest.raises(InvalidTokenError):
         decode_token(token, QUERY, 1)
 
 
 @given(anything, anything)
-def test_no_other_content_is_a_token(digest: Any, key: Any) -> None:
+def test_decode_token_accepts_only_genuine_digest_and_valid_key(digest: Any, key: Any) -> None:
     genuine = json.loads(base64.urlsafe_b64decode(encode_token(QUERY, ["a"]) + "=="))["q"]
     for content in (key, {"q": digest, "k": key}, {"q": genuine, "k": key}, {"q": genuine, "k": [key]}):
         token = token_of(json.dumps(content, separators=(",", ":")).encode())
@@ -91,12 +91,12 @@ def test_no_other_content_is_a_token(digest: Any, key: Any) -> None:
         b'{"q":1e999,"k":[NaN]}',
     ],
 )
-def test_hostile_content_is_refused(content: bytes) -> None:
+def test_decode_token_refuses_hostile_content(content: bytes) -> None:
     with pytest.raises(InvalidTokenError):
         decode_token(token_of(content), QUERY, 1)
 
 
-def test_a_token_has_one_spelling() -> None:
+def test_decode_token_refuses_other_spellings_of_a_token() -> None:
     token = encode_token(QUERY, ["a"])
     content = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
     others = [
@@ -110,18 +110,18 @@ def test_a_token_has_one_spelling() -> None:
 
 
 @pytest.mark.parametrize("value", ["", "\ud83d", "x" * (MAX_KEY_BYTES + 1), None, 5, b"a", ["a"]])
-def test_what_is_no_key(value: Any) -> None:
+def test_is_key_rejects_empty_oversized_and_non_text_values(value: Any) -> None:
     assert not is_key(value)
 
 
 @pytest.mark.parametrize("limit", [1, 20, 1000])
-def test_limits_in_bounds(limit: int) -> None:
+def test_check_limit_returns_limit_within_bounds(limit: int) -> None:
     assert check_limit(limit) == limit
 
 
 @given(
     st.integers(max_value=0) | st.integers(min_value=1001) | anything.filter(lambda v: not isinstance(v, int))
 )
-def test_limits_out_of_bounds(limit: Any) -> None:
+def test_check_limit_refuses_values_out_of_bounds(limit: Any) -> None:
     with pytest.raises(InvalidQueryError):
         check_limit(limit)

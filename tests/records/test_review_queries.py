@@ -32,7 +32,7 @@ def found(slides: SlideStore, limit: int = 7, **query: Any) -> list[str]:
 
 
 class TestSearch:
-    def test_it_finds_what_begins_with_the_text(self, slides: SlideStore) -> None:
+    def test_text_matches_prefixes_of_slide_id_case_id_and_filename(self, slides: SlideStore) -> None:
         slides.put_new(slide("1", slide_id="S26-1;A", case_id="S26-1", filename="scan one.svs"))
         slides.put_new(slide("2", slide_id="S26-2;A", case_id="S26-2", filename="SCAN two.svs"))
         slides.put_new(slide("3", filename="S26.svs"))
@@ -43,13 +43,13 @@ class TestSearch:
         assert found(slides, text="26") == found(slides, text="%") == found(slides, text="s26_") == []
 
     @pytest.mark.parametrize("text", ["straße", "STRASSE", "\uff33trasse", "stra"])
-    def test_case_and_form_do_not_matter(self, slides: SlideStore, text: str) -> None:
+    def test_text_matches_regardless_of_case_and_unicode_form(self, slides: SlideStore, text: str) -> None:
         slides.put_new(slide("1", slide_id="Straße 病理\x1d🔬"))
         assert found(slides, text=text) == ["1"]
         assert found(slides, text="strasse 病理 🔬") == ["1"]
 
     @pytest.mark.parametrize("limit", [1, 2, 3, 100])
-    def test_a_slide_found_by_all_its_texts_comes_once(self, slides: SlideStore, limit: int) -> None:
+    def test_slide_that_matches_by_all_texts_is_listed_once(self, slides: SlideStore, limit: int) -> None:
         for number in range(9):
             name = f"S26-{number:02d}"
             slides.put_new(
@@ -57,7 +57,7 @@ class TestSearch:
             )
         assert found(slides, limit, text="S26") == [f"i{8 - number}" for number in range(9)]
 
-    def test_without_text_the_newest_scans_come_first(self, slides: SlideStore) -> None:
+    def test_empty_text_lists_newest_scans_first(self, slides: SlideStore) -> None:
         dates = {
             "c": "2026-11-20T10:00:00+01:00",
             "b": "2026-11-20T09:30:00",
@@ -69,7 +69,7 @@ class TestSearch:
             slides.put_new(slide(image_id, scan_date=date))
         assert found(slides, limit=2) == ["b", "c", "e", "d", "a"]
 
-    def test_it_keeps_to_a_status_and_to_time(self, slides: SlideStore) -> None:
+    def test_status_and_time_filters_limit_the_results(self, slides: SlideStore) -> None:
         for number in range(28):
             status = list(Status)[number % 7]
             date = f"2026-11-{number + 1:02d}T12:00:00"
@@ -84,12 +84,12 @@ class TestSearch:
         assert found(slides, until="2026-11-02T12:00:00Z") == ["01", "00"]
         assert found(slides, since="2026-11-27T12:00:00Z") == ["26"]
 
-    def test_a_slide_without_date_is_in_no_time(self, slides: SlideStore) -> None:
+    def test_time_filter_excludes_slide_without_scan_date(self, slides: SlideStore) -> None:
         slides.put_new(slide("1", slide_id="S"))
         assert found(slides, until="2099-01-01T00:00:00Z") == []
         assert found(slides, text="s", since="1970-01-01T00:00:00Z") == []
 
-    def test_it_follows_changes(self, slides: SlideStore) -> None:
+    def test_results_follow_updates_and_removals(self, slides: SlideStore) -> None:
         slides.put_new(slide("1", slide_id="Old", case_id="C"))
         slides.update("1", {"slide_id": "New", "status": "GOOD"}, by="me")
         assert (found(slides, text="old"), found(slides, text="new")) == ([], ["1"])
@@ -97,7 +97,7 @@ class TestSearch:
         slides.remove("1")
         assert found(slides) == found(slides, text="new") == []
 
-    def test_rows_that_come_and_go_disturb_no_other(self, slides: SlideStore) -> None:
+    def test_rows_added_or_removed_between_pages_do_not_displace_others(self, slides: SlideStore) -> None:
         names = [f"{number:02d}" for number in range(30)]
         for name in names:
             slides.put_new(slide(name, slide_id=f"S{name}", case_id=f"S{name}"))
@@ -110,7 +110,7 @@ class TestSearch:
         seen = [r.image_id for r in first.items + rest.items]
         assert seen == [name for name in names if name != "10"]
 
-    def test_a_search_that_finds_little_looks_at_little(
+    def test_sparse_matches_end_page_early_with_a_token(
         self, slides: SlideStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It ends early with a token; the next page goes on from there."""
@@ -124,7 +124,7 @@ class TestSearch:
         second = slides.search(query, 10, first.next_token)
         assert ([r.image_id for r in second.items], second.next_token) == (["last"], None)
 
-    def test_texts_of_any_length_can_be_searched(self, slides: SlideStore) -> None:
+    def test_longest_texts_can_be_searched(self, slides: SlideStore) -> None:
         longest = [
             "x" * MAX_KEY_BYTES,
             '"' * (MAX_KEY_BYTES // 2),
@@ -136,11 +136,11 @@ class TestSearch:
             assert found(slides, limit=1, text=text) == [f"{number}", f"{number}b"]
 
     @pytest.mark.parametrize("limit", [0, 1001, True, "5"])
-    def test_a_wrong_limit_is_refused(self, slides: SlideStore, limit: Any) -> None:
+    def test_wrong_limit_is_refused(self, slides: SlideStore, limit: Any) -> None:
         with pytest.raises(InvalidQueryError):
             slides.search(SlideQuery(), limit)
 
-    def test_a_token_serves_its_own_search_only(self, slides: SlideStore) -> None:
+    def test_token_of_another_search_is_refused(self, slides: SlideStore) -> None:
         for name in ("a", "b"):
             slides.put_new(slide(name, slide_id=f"S{name}", case_id="SC", scan_date="2026-11-20T10:00:00"))
         queries = [
@@ -161,9 +161,7 @@ class TestSearch:
 
     @quick
     @given(key=st.lists(st.text(), min_size=2, max_size=2))
-    def test_a_forged_place_is_refused_or_only_another_start(
-        self, slides: SlideStore, key: list[str]
-    ) -> None:
+    def test_forged_position_is_refused_or_moves_the_start(self, slides: SlideStore, key: list[str]) -> None:
         try:
             token = encode_token(("search", "terms", "s", "None", "None", "None"), key)
             slides.search(SlideQuery("s"), token=token)
@@ -172,7 +170,7 @@ class TestSearch:
 
     @settings(quick, max_examples=12)
     @given(st.data())
-    def test_it_finds_what_a_look_at_every_slide_finds(self, slides: SlideStore, data: st.DataObject) -> None:
+    def test_results_equal_a_scan_of_every_slide(self, slides: SlideStore, data: st.DataObject) -> None:
         texts = st.text(st.sampled_from("aAbBßéÉ 1-\t\x1d病"), min_size=1, max_size=5)
         dates = st.none() | st.sampled_from(
             ["2026-11-01T00:00:00", "2026-11-01T00:00:00+01:00", "2026-11-03T00:00:00Z"]
@@ -213,7 +211,7 @@ def is_found(query: SlideQuery, record: SlideRecord) -> bool:
 
 
 class TestCounts:
-    def test_every_status_is_counted(self, slides: SlideStore) -> None:
+    def test_counts_include_every_status(self, slides: SlideStore) -> None:
         assert slides.counts() == dict.fromkeys(Status, 0)
         for number in range(5):
             slides.put_new(slide(f"{number}", status=[Status.NEW, Status.BAD][number % 2]))
@@ -223,7 +221,7 @@ class TestCounts:
         slides.remove("1")
         assert slides.counts() == dict.fromkeys(Status, 0) | {Status.NEW: 2, Status.GOOD: 1, Status.BAD: 1}
 
-    def test_what_is_refused_is_not_counted(self, slides: SlideStore) -> None:
+    def test_refused_updates_change_no_count(self, slides: SlideStore) -> None:
         slides.put_new(slide("1"))
         with pytest.raises(VersionConflictError):
             slides.update("1", {"status": "GOOD"}, by="me", expected_version=7)
@@ -234,7 +232,7 @@ class TestCounts:
 
 
 class TestCases:
-    def test_each_case_comes_once_in_order(self, slides: SlideStore) -> None:
+    def test_each_case_is_listed_once_in_order(self, slides: SlideStore) -> None:
         for number in range(12):
             slides.put_new(slide(f"{number}", case_id=f"C{number // 3}"))
         slides.put_new(slide("none"))
@@ -243,7 +241,7 @@ class TestCases:
         assert slides.list_cases(3, first.next_token).items == ("C3",)
         assert slides.list_cases().next_token is None
 
-    def test_a_case_goes_with_its_last_slide(self, slides: SlideStore) -> None:
+    def test_case_is_removed_with_its_last_slide(self, slides: SlideStore) -> None:
         for name in "abc":
             slides.put_new(slide(name, case_id=name))
         slides.update("a", {"case_id": "b"}, by="me")
@@ -254,7 +252,7 @@ class TestCases:
 
 
 class TestHistory:
-    def test_it_tells_who_changed_what(self, slides: SlideStore) -> None:
+    def test_history_lists_each_change_with_user_field_and_values(self, slides: SlideStore) -> None:
         slides.put_new(slide("1", modified_by="import"))
         slides.update("1", {"case_id": "C1", "status": Status.GOOD}, by="Ann")
         last = slides.update("1", {"case_id": None, "mpp": 0.5, "tags": {"a": "ä"}}, by="Bob")
@@ -270,13 +268,13 @@ class TestHistory:
         assert slides.history("1").items[0].at == last.last_modified
         assert {change.image_id for change in slides.history("1").items} == {"1"}
 
-    def test_a_change_that_changes_nothing_leaves_no_trace(self, slides: SlideStore) -> None:
+    def test_update_without_differences_adds_no_entry(self, slides: SlideStore) -> None:
         slides.put_new(slide("1", case_id="C"))
         slides.update("1", {"case_id": "C"}, by="me")
         slides.update("1", {}, by="me")
         assert [change.version for change in slides.history("1").items] == [1]
 
-    def test_it_comes_in_pages(self, slides: SlideStore) -> None:
+    def test_pages_continue_without_overlap_despite_new_changes(self, slides: SlideStore) -> None:
         slides.put_new(slide("1"))
         slides.put_new(slide("2"))
         for number in range(11):
@@ -290,37 +288,37 @@ class TestHistory:
         with pytest.raises(InvalidTokenError):
             slides.history("2", 5, first.next_token)
 
-    def test_it_outlives_the_slide(self, slides: SlideStore) -> None:
+    def test_history_is_kept_after_slide_is_removed(self, slides: SlideStore) -> None:
         slides.put_new(slide("1"))
         slides.remove("1")
         slides.put_new(slide("1", last_modified="2026-11-22T00:00:00.000000Z"))
         assert len(slides.history("1").items) == 2
 
     @pytest.mark.parametrize("image_id", ["nowhere", *NOT_KEYS])
-    def test_what_is_not_there_has_none(self, slides: SlideStore, image_id: str) -> None:
+    def test_unknown_slide_has_empty_history(self, slides: SlideStore, image_id: str) -> None:
         assert slides.history(image_id).items == ()
 
 
 class TestFolding:
     @given(st.text())
-    def test_a_term_fits_and_is_folded_already(self, text: str) -> None:
+    def test_fold_limits_length_and_removes_control_characters(self, text: str) -> None:
         folded = fold(text)
         assert len(folded.encode()) <= MAX_TERM_BYTES
         assert not any(c in folded for c in "\t\n\x00\x1d")
 
     @given(st.datetimes(timezones=st.none() | st.timezones()))
-    def test_moments_are_of_one_length(self, when: Any) -> None:
+    def test_moment_returns_utc_text_of_fixed_length(self, when: Any) -> None:
         told = moment(when.isoformat())
         assert told is None or (len(told) == 20 and told.endswith("Z"))
 
     @pytest.mark.parametrize(
         "text", [None, "", "yesterday", 5, "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"]
     )
-    def test_other_things_are_no_moment(self, text: Any) -> None:
+    def test_moment_returns_none_for_invalid_dates(self, text: Any) -> None:
         assert moment(text) is None
 
 
-def test_full_records_are_found_by_each_of_their_texts(slides: SlideStore) -> None:
+def test_search_finds_full_record_by_each_of_its_texts(slides: SlideStore) -> None:
     slides.put_new(FULL_SLIDE)
     for text in (FULL_SLIDE.slide_id, FULL_SLIDE.case_id, FULL_SLIDE.filename):
         assert text

@@ -56,7 +56,7 @@ def listed_slide(number: int, prefix: str = "old") -> SlideRecord:
 
 class TestPages:
     @every_list
-    def test_each_row_comes_once(self, slides: SlideStore, list_name: str) -> None:
+    def test_each_row_is_listed_once(self, slides: SlideStore, list_name: str) -> None:
         records = [listed_slide(number) for number in range(57)]
         for record in [*records, slide("other", status=Status.BAD, case_id="Case")]:
             slides.put_new(record)
@@ -64,7 +64,9 @@ class TestPages:
         assert sorted(found, key=lambda r: r.image_id) == sorted(records, key=lambda r: r.image_id)
 
     @every_list
-    def test_rows_that_come_and_go_disturb_no_other(self, slides: SlideStore, list_name: str) -> None:
+    def test_rows_added_or_removed_between_pages_do_not_displace_others(
+        self, slides: SlideStore, list_name: str
+    ) -> None:
         records = [listed_slide(number) for number in range(57)]
         for record in records:
             slides.put_new(record)
@@ -92,7 +94,7 @@ class TestPages:
 
     @every_list
     @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 20])
-    def test_a_full_last_page_is_the_last(self, slides: SlideStore, list_name: str, count: int) -> None:
+    def test_full_last_page_has_no_token(self, slides: SlideStore, list_name: str, count: int) -> None:
         for number in range(count):
             slides.put_new(listed_slide(number))
         read = SLIDE_LISTS[list_name](slides)
@@ -102,7 +104,7 @@ class TestPages:
             rest = read(limit=10, token=page.next_token)
             assert (len(rest.items), rest.next_token) == (count - 10, None)
 
-    def test_twenty_is_the_default(self, slides: SlideStore) -> None:
+    def test_default_limit_is_twenty(self, slides: SlideStore) -> None:
         for number in range(21):
             slides.put_new(listed_slide(number))
         assert [len(SLIDE_LISTS[name](slides)().items) for name in SLIDE_LISTS] == [20] * 4
@@ -110,11 +112,11 @@ class TestPages:
 
     @every_list
     @pytest.mark.parametrize("limit", [0, -1, 1001, 10**30, True, 1.5, "5", None])
-    def test_a_wrong_limit_is_refused(self, slides: SlideStore, list_name: str, limit: Any) -> None:
+    def test_wrong_limit_is_refused(self, slides: SlideStore, list_name: str, limit: Any) -> None:
         with pytest.raises(InvalidQueryError):
             SLIDE_LISTS[list_name](slides)(limit=limit)
 
-    def test_status_lists_are_in_order_of_slide_id(self, slides: SlideStore) -> None:
+    def test_status_list_is_ordered_by_slide_id(self, slides: SlideStore) -> None:
         ids = {
             "m": None,
             "a": "S2",
@@ -131,7 +133,7 @@ class TestPages:
         found = [r.slide_id or r.image_id for r in traverse(SLIDE_LISTS["by_status"](slides), 2)]
         assert found == ["S1", "S1", "S10", "S2", "Z", "m", "é", "\uffee", "😀"]
 
-    def test_lists_follow_changes(self, slides: SlideStore) -> None:
+    def test_lists_follow_updates(self, slides: SlideStore) -> None:
         slides.put_new(slide(case_id="C1", status=Status.NEW, slide_id="S1"))
         slides.update("image-1", {"case_id": "C2", "status": "GOOD", "filename": "b.svs"}, by="me")
         assert not slides.by_case("C1").items
@@ -141,7 +143,7 @@ class TestPages:
         assert (found,) == slides.by_status(Status.GOOD).items == slides.by_filename("b.svs").items
 
     @pytest.mark.parametrize("value", ["nothing", *NOT_KEYS])
-    def test_an_empty_list_is_an_empty_page(self, slides: SlideStore, value: str) -> None:
+    def test_list_without_matches_is_an_empty_page(self, slides: SlideStore, value: str) -> None:
         slides.put_new(slide(case_id="C1"))
         assert slides.by_case(value) == slides.by_filename(value) == Page(())
 
@@ -167,7 +169,7 @@ class TestTokens:
         }
         return {"slides": stores.slides.list_all, "imports": stores.imports.list_all, **by_value}
 
-    def test_a_token_serves_its_own_query_only(self, readers: dict[str, Callable[..., Page[Any]]]) -> None:
+    def test_token_of_another_query_is_refused(self, readers: dict[str, Callable[..., Page[Any]]]) -> None:
         tokens = {name: read(limit=1).next_token for name, read in readers.items()}
         for (owner, token), (name, read) in itertools.product(tokens.items(), readers.items()):
             assert token
@@ -179,13 +181,15 @@ class TestTokens:
 
     @quick
     @given(forged=st.text() | st.binary() | st.integers() | st.lists(st.text()))
-    def test_no_token_breaks_a_list(self, readers: dict[str, Callable[..., Page[Any]]], forged: Any) -> None:
+    def test_forged_token_is_refused_by_every_list(
+        self, readers: dict[str, Callable[..., Page[Any]]], forged: Any
+    ) -> None:
         for read in readers.values():
             with pytest.raises(InvalidTokenError):
                 read(token=forged)
 
     @pytest.mark.parametrize("character", ["A", "a", "-", "_", "=", " ", "\n", "é"])
-    def test_an_altered_token_serves_no_list(
+    def test_altered_token_is_refused_by_every_list(
         self, readers: dict[str, Callable[..., Page[Any]]], character: str
     ) -> None:
         for read in readers.values():
@@ -203,7 +207,7 @@ class TestTokens:
 
     @quick
     @given(key=st.lists(st.text() | st.just("x" * 341), max_size=3))
-    def test_a_forged_key_is_only_another_place_to_start(self, stores: Stores, key: list[str]) -> None:
+    def test_forged_key_is_refused_or_moves_the_start(self, stores: Stores, key: list[str]) -> None:
         for query in (["slides by status", "NEW"], ["SlideRecord", "Status-SlideID-index", "NEW"]):
             try:
                 token = encode_token(query, key)
@@ -216,7 +220,7 @@ class TestTokens:
 
 
 class TestImportLists:
-    def test_lists_give_each_import_once(self, imports: ImportStore) -> None:
+    def test_each_import_is_listed_once(self, imports: ImportStore) -> None:
         names = [f"{number}.svs" for number in range(25)]
         for name in names:
             imports.start(slide_import(name), replaces=None)  # all with one time stamp
@@ -225,7 +229,7 @@ class TestImportLists:
         assert sorted(r.filename for r in waiting) == sorted(names)
         assert imports.by_state(ImportState.FAILED) == Page(())
 
-    def test_state_lists_are_in_order_of_time(self, imports: ImportStore) -> None:
+    def test_state_list_is_ordered_by_time(self, imports: ImportStore) -> None:
         for name in "abcde":
             imports.start(slide_import(name), replaces=None)
         for name in "dbeca":

@@ -48,7 +48,7 @@ def together(*tasks: Callable[[], Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize("record", [FULL_SLIDE, FULL_IMPORT, FULL_JOB])
-def test_the_full_records_are_full(record: SlideRecord | ImportRecord | JobRecord) -> None:
+def test_full_test_records_set_every_field(record: SlideRecord | ImportRecord | JobRecord) -> None:
     assert record.to_item().keys() == set(record.wire_names().values())
 
 
@@ -64,7 +64,7 @@ def insist(write: Callable[[], object]) -> None:
 
 
 class TestSlides:
-    def test_what_was_stored_comes_back(self, slides: SlideStore) -> None:
+    def test_get_returns_the_stored_record(self, slides: SlideStore) -> None:
         for record in (FULL_SLIDE, slide("plain")):
             slides.put_new(record)
             stored = slides.get(record.image_id)
@@ -74,42 +74,42 @@ class TestSlides:
         assert slides.list_all().items == (FULL_SLIDE, slide("plain"))
 
     @pytest.mark.parametrize("mpp", [0.499, 0.2498, 1.0, 1, 0.1 + 0.2, 1 / 3, 1e-9, 0.0])
-    def test_a_float_comes_back_as_that_float(self, slides: SlideStore, mpp: float) -> None:
+    def test_get_returns_the_same_float(self, slides: SlideStore, mpp: float) -> None:
         slides.put_new(slide(mpp=mpp))
         stored = slides.get("image-1")
         assert stored is not None
         assert (stored.mpp, type(stored.mpp)) == (mpp, float)
 
-    def test_a_missing_slide_is_none(self, slides: SlideStore) -> None:
+    def test_get_returns_none_for_missing_slide(self, slides: SlideStore) -> None:
         assert [slides.get(key) for key in ["nowhere", *NOT_KEYS]] == [None] * 4
         assert slides.get_many([]) == []
 
-    def test_many_come_in_the_order_asked_for(self, slides: SlideStore) -> None:
+    def test_get_many_returns_records_in_requested_order(self, slides: SlideStore) -> None:
         for name in "abc":
             slides.put_new(slide(name))
         wanted = ["c", "nowhere", "a", "", "c", "b", "c", "x" * 5000, "\ud83d"]
         assert [record.image_id for record in slides.get_many(wanted)] == ["c", "a", "c", "b", "c"]
 
-    def test_many_may_be_more_than_one_batch(self, slides: SlideStore) -> None:
+    def test_get_many_reads_more_than_a_batch(self, slides: SlideStore) -> None:
         for number in range(3):
             slides.put_new(slide(f"image-{number * 100}"))
         wanted = [f"image-{number}" for number in range(230)]
         assert [r.image_id for r in slides.get_many(wanted * 2)] == ["image-0", "image-100", "image-200"] * 2
 
-    def test_a_new_record_never_replaces_a_stored_one(self, slides: SlideStore) -> None:
+    def test_put_new_refuses_to_replace_stored_record(self, slides: SlideStore) -> None:
         slides.put_new(FULL_SLIDE)
         with pytest.raises(AlreadyExistsError):
             slides.put_new(slide(FULL_SLIDE.image_id))
         assert slides.get(FULL_SLIDE.image_id) == FULL_SLIDE
 
-    def test_of_two_new_records_one_wins(self, slides: SlideStore) -> None:
+    def test_put_new_accepts_only_the_first_of_concurrent_records(self, slides: SlideStore) -> None:
         for number in range(5):
             rivals = [slide(f"image-{number}", scanner_id=name) for name in ("a", "b", "c")]
             results = together(*(partial(slides.put_new, r) for r in rivals))
             assert [type(result) for result in results if result] == [AlreadyExistsError] * 2
             assert slides.get(f"image-{number}") == rivals[results.index(None)]
 
-    def test_removing_is_final_and_repeatable(self, slides: SlideStore) -> None:
+    def test_remove_is_final_and_repeatable(self, slides: SlideStore) -> None:
         slides.put_new(slide())
         for key in ["image-1", "image-1", "nowhere", *NOT_KEYS]:
             slides.remove(key)
@@ -118,7 +118,9 @@ class TestSlides:
 
     @pytest.mark.parametrize("field", ["image_id", "slide_id", "case_id", "filename"])
     @pytest.mark.parametrize("value", NOT_KEYS)
-    def test_what_cannot_be_indexed_is_refused(self, slides: SlideStore, field: str, value: Any) -> None:
+    def test_put_new_refuses_values_that_cannot_be_indexed(
+        self, slides: SlideStore, field: str, value: Any
+    ) -> None:
         with pytest.raises(InvalidQueryError):
             slides.put_new(replace(FULL_SLIDE, **{field: value}))
         assert slides.list_all().items == ()
@@ -140,7 +142,9 @@ class TestSlides:
             {"tags": {"a": "x" * 200_000}},
         ],
     )
-    def test_what_cannot_be_stored_is_refused(self, slides: SlideStore, fields: dict[str, Any]) -> None:
+    def test_put_new_and_update_refuse_values_that_cannot_be_stored(
+        self, slides: SlideStore, fields: dict[str, Any]
+    ) -> None:
         with pytest.raises(InvalidQueryError):
             slides.put_new(slide(**fields))
         slides.put_new(slide())
@@ -150,7 +154,7 @@ class TestSlides:
 
 
 class TestUpdate:
-    def test_it_says_who_and_when_and_counts(self, slides: SlideStore) -> None:
+    def test_update_records_user_time_and_version(self, slides: SlideStore) -> None:
         slides.put_new(FULL_SLIDE)
         changed = slides.update(FULL_SLIDE.image_id, {"status": Status.GOOD, "mpp": 0.499}, by="Jürgen")
         assert slides.get(FULL_SLIDE.image_id) == changed
@@ -164,12 +168,12 @@ class TestUpdate:
             last_modified=changed.last_modified,
         )
 
-    def test_each_stamp_is_later_than_the_one_before(self, slides: SlideStore) -> None:
+    def test_update_sets_strictly_increasing_time_stamps(self, slides: SlideStore) -> None:
         slides.put_new(slide())
         stamps = [slides.update("image-1", {}, by="me").last_modified for _ in range(3)]
         assert stamps == sorted(set(stamps))
 
-    def test_none_removes(self, slides: SlideStore) -> None:
+    def test_none_removes_the_field(self, slides: SlideStore) -> None:
         slides.put_new(FULL_SLIDE)
         gone = {"slide_id": None, "case_id": None, "barcode": None, "mpp": None, "tags": None}
         changed = slides.update(FULL_SLIDE.image_id, gone, by="me")
@@ -178,12 +182,12 @@ class TestUpdate:
         assert "SlideID" not in changed.to_item()
         assert slides.by_case("S26-1234").items == ()
 
-    def test_a_slide_always_has_a_status(self, slides: SlideStore) -> None:
+    def test_status_none_becomes_new(self, slides: SlideStore) -> None:
         slides.put_new(slide(status=Status.BAD))
         assert slides.update("image-1", {"status": None}, by="me").status == Status.NEW
         assert len(slides.by_status(Status.NEW).items) == 1
 
-    def test_a_slide_id_can_go_and_come_back(self, slides: SlideStore) -> None:
+    def test_slide_id_can_be_removed_and_set_again(self, slides: SlideStore) -> None:
         slides.put_new(slide(slide_id="S1"))
         for slide_id in (None, None, "S2", "image-1", None, "S3"):
             slides.update("image-1", {"slide_id": slide_id}, by="me")
@@ -195,7 +199,7 @@ class TestUpdate:
         "attribute",
         ["image_id", "version", "last_modified", "modified_by", "unknown", "ImageID", "to_item", ""],
     )
-    def test_what_is_not_the_callers_is_refused(self, slides: SlideStore, attribute: str) -> None:
+    def test_fields_not_owned_by_the_caller_are_refused(self, slides: SlideStore, attribute: str) -> None:
         slides.put_new(slide())
         with pytest.raises(InvalidQueryError):
             slides.update("image-1", {"status": Status.BAD, attribute: "2"}, by="me")
@@ -212,7 +216,7 @@ class TestUpdate:
             {"case_id": 5},
         ],
     )
-    def test_what_would_spoil_the_record_is_refused(
+    def test_values_that_would_make_the_record_invalid_are_refused(
         self, slides: SlideStore, changes: dict[str, Any]
     ) -> None:
         slides.put_new(slide())
@@ -222,14 +226,14 @@ class TestUpdate:
 
     @pytest.mark.parametrize("version", [None, 1])
     @pytest.mark.parametrize("image_id", ["nowhere", *NOT_KEYS])
-    def test_a_missing_slide_stays_missing(
+    def test_update_of_missing_slide_raises_not_found_and_creates_no_record(
         self, slides: SlideStore, image_id: str, version: int | None
     ) -> None:
         with pytest.raises(SlideNotFoundError):
             slides.update(image_id, {"status": Status.BAD}, by="me", expected_version=version)
         assert slides.list_all().items == ()
 
-    def test_another_version_is_a_conflict(self, slides: SlideStore) -> None:
+    def test_other_expected_version_raises_conflict(self, slides: SlideStore) -> None:
         slides.put_new(slide())
         changed = slides.update("image-1", {"case_id": "C"}, by="me", expected_version=1)
         for version in (0, 1, 3):
@@ -237,7 +241,7 @@ class TestUpdate:
                 slides.update("image-1", {"case_id": "D"}, by="me", expected_version=version)
         assert slides.get("image-1") == changed
 
-    def test_no_optimistic_update_is_lost(self, slides: SlideStore) -> None:
+    def test_concurrent_versioned_updates_lose_no_change(self, slides: SlideStore) -> None:
         slides.put_new(slide(barcode=""))
 
         def add_mark(mark: str) -> None:
@@ -265,7 +269,7 @@ class TestUpdate:
         assert stored.version == 41
         assert sorted((stored.barcode or "").split()) == [f"{n}{i}" for n in "abcdefgh" for i in range(5)]
 
-    def test_blind_updates_all_count(self, slides: SlideStore) -> None:
+    def test_concurrent_unversioned_updates_all_increase_the_version(self, slides: SlideStore) -> None:
         slides.put_new(slide())
 
         def write(name: str) -> None:
@@ -282,13 +286,13 @@ class TestUpdate:
 
 
 class TestImports:
-    def test_what_was_stored_comes_back(self, imports: ImportStore) -> None:
+    def test_get_returns_the_started_record(self, imports: ImportStore) -> None:
         for record in (FULL_IMPORT, slide_import("plain.svs")):
             imports.start(record, replaces=None)
             assert imports.get(record.filename) == record
         assert [imports.get(key) for key in ["nowhere", *NOT_KEYS]] == [None] * 4
 
-    def test_a_run_starts_only_in_the_place_of_the_one_it_replaces(self, imports: ImportStore) -> None:
+    def test_start_requires_the_run_id_of_the_replaced_run(self, imports: ImportStore) -> None:
         first, second = slide_import(run_id="1"), slide_import(run_id="2", size=5)
         with pytest.raises(AlreadyExistsError):
             imports.start(first, replaces="0")
@@ -301,7 +305,7 @@ class TestImports:
         imports.start(second, replaces="2")
         assert imports.get("a.svs") == second
 
-    def test_telling_of_the_same_run_twice_is_no_conflict(self, imports: ImportStore) -> None:
+    def test_start_repeated_with_the_same_run_is_not_a_conflict(self, imports: ImportStore) -> None:
         for _ in range(2):
             imports.start(FULL_IMPORT, replaces=None)
         later = replace(FULL_IMPORT, started_at="2026-11-21T06:10:58.000043Z")
@@ -309,7 +313,7 @@ class TestImports:
             imports.start(later, replaces=None)
         assert imports.get(FULL_IMPORT.filename) == FULL_IMPORT
 
-    def test_of_two_runs_one_wins(self, imports: ImportStore) -> None:
+    def test_start_accepts_only_the_first_of_concurrent_runs(self, imports: ImportStore) -> None:
         replaces = None
         for number in range(5):
             rivals = [slide_import(run_id=f"{name}{number}") for name in ("a", "b", "c")]
@@ -319,7 +323,7 @@ class TestImports:
             assert imports.get("a.svs") == winner
             replaces = winner.run_id
 
-    def test_advance_changes_its_own_run(self, imports: ImportStore) -> None:
+    def test_advance_changes_the_matching_run(self, imports: ImportStore) -> None:
         imports.start(FULL_IMPORT, replaces=None)
         changes: dict[str, Any] = {"state": ImportState.READY, "image_id": "image-2", "error": None}
         changed = imports.advance(FULL_IMPORT.filename, "run-1", changes)
@@ -327,14 +331,14 @@ class TestImports:
         assert changed == replace(FULL_IMPORT, **changes, progress=None, updated_at=changed.updated_at)
         assert imports.get(FULL_IMPORT.filename) == changed
 
-    def test_progress_is_one_within_a_state(self, imports: ImportStore) -> None:
+    def test_advance_clears_progress_when_state_changes(self, imports: ImportStore) -> None:
         imports.start(slide_import(), replaces=None)
         assert imports.advance("a.svs", "run-1", {"progress": 0.5}).progress == 0.5
         assert imports.advance("a.svs", "run-1", {"checksum": "1"}).progress == 0.5
         assert imports.advance("a.svs", "run-1", {"state": ImportState.IMPORTING}).progress is None
 
     @pytest.mark.parametrize("filename", ["a.svs", "nowhere.svs", *NOT_KEYS])
-    def test_advance_leaves_other_runs_alone(self, imports: ImportStore, filename: str) -> None:
+    def test_advance_refuses_other_run(self, imports: ImportStore, filename: str) -> None:
         imports.start(slide_import(run_id="2"), replaces=None)
         with pytest.raises(VersionConflictError):
             imports.advance(filename, "1", {"state": ImportState.READY})
@@ -351,7 +355,7 @@ class TestImports:
             {"size": None},
         ],
     )
-    def test_advance_refuses_what_is_not_the_callers(
+    def test_advance_refuses_fields_not_owned_by_the_caller(
         self, imports: ImportStore, changes: dict[str, Any]
     ) -> None:
         imports.start(slide_import(), replaces=None)
@@ -361,13 +365,13 @@ class TestImports:
 
 
 class TestJobs:
-    def test_what_was_stored_comes_back(self, jobs: JobStore) -> None:
+    def test_get_returns_the_started_record(self, jobs: JobStore) -> None:
         for record in (FULL_JOB, slide_job()):
             jobs.start(record, replaces=None)
             assert jobs.get("image-1", record.kind) == record
         assert [jobs.get(key, JobKind.ARCHIVE) for key in ["nowhere", *NOT_KEYS]] == [None] * 4
 
-    def test_one_of_a_kind_and_slide_starts_in_the_place_of_the_one_it_replaces(self, jobs: JobStore) -> None:
+    def test_start_requires_the_run_id_of_the_replaced_job_of_that_kind(self, jobs: JobStore) -> None:
         first, second = slide_job(), slide_job(run_id="2", by="Ann")
         jobs.start(first, replaces=None)
         jobs.start(first, replaces=None)  # told twice
@@ -379,13 +383,13 @@ class TestJobs:
         assert jobs.get("image-1", JobKind.ARCHIVE) == second
         assert jobs.get("image-1", JobKind.SEND) == slide_job(kind=JobKind.SEND)
 
-    def test_of_two_requests_one_wins(self, jobs: JobStore) -> None:
+    def test_start_accepts_only_the_first_of_concurrent_requests(self, jobs: JobStore) -> None:
         rivals = [slide_job(run_id=name) for name in ("a", "b", "c")]
         results = together(*(partial(jobs.start, r, replaces=None) for r in rivals))
         assert [type(result) for result in results if result] == [AlreadyExistsError] * 2
         assert jobs.get("image-1", JobKind.ARCHIVE) == rivals[results.index(None)]
 
-    def test_advance_changes_its_own_request(self, jobs: JobStore) -> None:
+    def test_advance_changes_the_matching_request(self, jobs: JobStore) -> None:
         jobs.start(FULL_JOB, replaces=None)
         changes: dict[str, Any] = {"state": JobState.DONE, "result": {"a": "b"}, "error": None}
         changed = jobs.advance(FULL_JOB, changes)
@@ -394,7 +398,7 @@ class TestJobs:
         assert jobs.get("image-1", JobKind.PUBLISH) == changed
 
     @pytest.mark.parametrize("other", [{"run_id": "2"}, {"image_id": "nowhere"}])
-    def test_advance_leaves_other_requests_alone(self, jobs: JobStore, other: dict[str, str]) -> None:
+    def test_advance_refuses_other_request(self, jobs: JobStore, other: dict[str, str]) -> None:
         jobs.start(slide_job(), replaces=None)
         with pytest.raises(VersionConflictError):
             jobs.advance(slide_job(**{"image_id": "image-1", **other}), {"state": JobState.DONE})
@@ -411,13 +415,15 @@ class TestJobs:
             {"detail": {"a": 1}},
         ],
     )
-    def test_advance_refuses_what_is_not_the_callers(self, jobs: JobStore, changes: dict[str, Any]) -> None:
+    def test_advance_refuses_fields_not_owned_by_the_caller(
+        self, jobs: JobStore, changes: dict[str, Any]
+    ) -> None:
         jobs.start(slide_job(), replaces=None)
         with pytest.raises(InvalidQueryError):
             jobs.advance(slide_job(), changes)
         assert jobs.get("image-1", JobKind.ARCHIVE) == slide_job()
 
-    def test_a_state_lists_by_when_they_are_due(self, jobs: JobStore) -> None:
+    def test_by_state_is_ordered_by_due_time(self, jobs: JobStore) -> None:
         for number in (3, 1, 2, 0):
             jobs.start(slide_job(f"s{number}", next_at=f"2026-11-21T06:10:58.00000{number}Z"), replaces=None)
         jobs.start(slide_job("s9", state=JobState.DONE), replaces=None)

@@ -64,16 +64,16 @@ def apart(one: Pixels, other: Pixels) -> int:
     return int(np.abs(one.astype(int) - other).max())
 
 
-class TestAgainstTheFormulas:
-    def test_a_matrix_profile(self) -> None:
+class TestProfileConversion:
+    def test_matrix_profile_conversion_matches_the_formula(self) -> None:
         """Within one grey level, for every kind of pixel, those out of sRGB's gamut included."""
         assert apart(Profile(matrix_profile()).convert(NOISE, "relative"), adobe_to_srgb(NOISE)) <= 1
 
-    def test_the_conversion_is_no_trifle(self) -> None:
+    def test_expected_conversion_changes_colours_noticeably(self) -> None:
         assert grey_levels_apart(adobe_to_srgb(texture(*SIZE)), texture(*SIZE)) > 3
 
     @pytest.mark.parametrize("intent", INTENTS[:3])
-    def test_tables_have_one_meaning_for_each_intent(self, intent: str) -> None:
+    def test_table_profile_conversion_matches_the_formula_for_each_intent(self, intent: str) -> None:
         profile, tissue = Profile(lut_profile()), texture(*SIZE)
         found, expected = profile.convert(tissue, intent), lut_to_srgb(tissue, intent)
         # At the edges of sRGB's gamut littlecms's own table is coarse; elsewhere it is not.
@@ -81,11 +81,11 @@ class TestAgainstTheFormulas:
         assert grey_levels_apart(found, expected) < 0.03
         assert apart(found, expected) <= 16
 
-    def test_the_tables_differ(self) -> None:
+    def test_expected_colours_differ_between_intents(self) -> None:
         made = [lut_to_srgb(NOISE, intent) for intent in INTENTS[:3]]
         assert min(grey_levels_apart(made[i], made[i - 1]) for i in range(3)) > 5
 
-    def test_absolute_shows_the_medium(self) -> None:
+    def test_absolute_intent_keeps_the_medium_white(self) -> None:
         """A medium white of 0.8 is white by the relative intent, grey by the absolute one."""
         profile = Profile(matrix_profile(white=0.8 * D50))
         white = np.full((8, 8, 3), 255, np.uint8)
@@ -93,7 +93,7 @@ class TestAgainstTheFormulas:
         expected = np.broadcast_to(srgb_from_d50(0.8 * D50[None, None]), white.shape)
         assert apart(profile.convert(white, "absolute"), expected) <= 1
 
-    def test_intents_have_iccs_numbers(self) -> None:
+    def test_intents_have_the_numbers_of_the_icc_specification(self) -> None:
         assert [ImageCms.Intent(i) for i in range(4)] == [
             ImageCms.Intent.PERCEPTUAL,
             ImageCms.Intent.RELATIVE_COLORIMETRIC,
@@ -103,7 +103,7 @@ class TestAgainstTheFormulas:
         assert OUR_INTENTS == INTENTS
 
     @pytest.mark.parametrize("number", range(4))
-    def test_the_makers_intent_is_the_default(self, number: int, tmp_path: Path) -> None:
+    def test_default_intent_is_that_of_the_profile(self, number: int, tmp_path: Path) -> None:
         slide = profiled(tmp_path, lut_profile(intent=number))
         assert colour_state(slide, SRGB).intent == INTENTS[number]
         first = render_tile(slide, slide.max_level, 0, 0, "png", Tiling(colour=SRGB))
@@ -112,7 +112,7 @@ class TestAgainstTheFormulas:
         )
         assert first == same
 
-    def test_threads_share_a_transform(self) -> None:
+    def test_concurrent_threads_convert_correctly_with_a_shared_transform(self) -> None:
         profile = Profile(lut_profile())
         pictures = [np.roll(NOISE, 40 * i, axis=1) for i in range(8)]
         expected = [profile.convert(picture, "relative") for picture in pictures]
@@ -133,8 +133,8 @@ def adobe(request: pytest.FixtureRequest, tmp_path: Path) -> Slide:
     return profiled(tmp_path, matrix_profile(), **request.param)
 
 
-class TestEveryWay:
-    def test_every_level_is_the_converted_level(self, adobe: Slide) -> None:
+class TestColourConversionOfImages:
+    def test_every_level_equals_the_converted_stored_level(self, adobe: Slide) -> None:
         for level_dz in (adobe.max_level, adobe.max_level - 1, adobe.max_level - 3):
             stored = whole_level(adobe, level_dz)
             expected = adobe_to_srgb(stored)
@@ -142,25 +142,25 @@ class TestEveryWay:
             coded = whole_level(adobe, level_dz, "jpeg", Tiling(colour=SRGB))
             assert decibels(coded, expected) > 45
 
-    def test_rendered_levels_too(self, adobe: Slide, tmp_path: Path) -> None:
+    def test_rendered_levels_equal_converted_levels(self, adobe: Slide, tmp_path: Path) -> None:
         render_pyramid(adobe, tmp_path / "pyramid.tif", jobs=2)
         slide = opened(adobe.path, tmp_path / "pyramid.tif")
         for level_dz in (slide.max_level, slide.max_level - 1, 5):
             expected = adobe_to_srgb(whole_level(slide, level_dz))
             assert apart(whole_level(slide, level_dz, "png", Tiling(colour=SRGB)), expected) <= 1
 
-    def test_other_tilings_too(self, adobe: Slide) -> None:
+    def test_tiles_of_other_tilings_equal_converted_tiles(self, adobe: Slide) -> None:
         expected = adobe_to_srgb(tile(adobe, adobe.max_level, 1, 1, "png", Tiling(100, 3)))
         found = tile(adobe, adobe.max_level, 1, 1, "png", Tiling(100, 3, colour=SRGB))
         assert apart(found, expected) <= 1
 
     @pytest.mark.parametrize("scale", [1, 2, 3.3])
-    def test_views_too(self, adobe: Slide, scale: float) -> None:
+    def test_scaled_regions_equal_converted_regions(self, adobe: Slide, scale: float) -> None:
         view = View(11, 7, 500, 400, round(500 / scale), round(400 / scale), mirrored=True)
         expected = adobe_to_srgb(decoded(draw(adobe, view, "png")))
         assert apart(decoded(draw(adobe, view, "png", colour=SRGB)), expected) <= 1
 
-    def test_a_view_that_is_a_tile_is_that_tile(self, adobe: Slide) -> None:
+    def test_region_that_is_a_tile_equals_that_converted_tile(self, adobe: Slide) -> None:
         view = View(256, 0, 256, 256, 256, 256)
         tiling = Tiling(colour=SRGB)
         assert draw(adobe, view, "jpg", colour=SRGB) == render_tile(
@@ -168,11 +168,11 @@ class TestEveryWay:
         )
         assert draw(adobe, view, "jpg", colour=SRGB) != draw(adobe, view, "jpg")
 
-    def test_corners_stay_white(self, adobe: Slide) -> None:
+    def test_rotated_image_keeps_white_corners(self, adobe: Slide) -> None:
         view = View(0, 0, 300, 300, 300, 300, rotation=45)
         assert tuple(decoded(draw(adobe, view, "jpg", colour=SRGB))[2, 2]) == (255, 255, 255)
 
-    def test_pictures_of_several_strips(self, adobe: Slide) -> None:
+    def test_image_of_several_strips_equals_converted_image(self, adobe: Slide) -> None:
         view = View(0, 0, 20, SIZE[1], 60, SIZE[1] * 3)
         expected = adobe_to_srgb(decoded(draw(adobe, view, "png")))
         assert apart(decoded(draw(adobe, view, "png", colour=SRGB)), expected) <= 1
@@ -196,7 +196,7 @@ UNUSABLE: dict[str, Callable[[], bytes]] = {
 }
 
 
-class TestWhatStaysAsStored:
+class TestColoursKeptAsStored:
     def same_bytes(self, slide: Slide) -> None:
         for level_dz in (slide.max_level, slide.max_level - 1):
             plain = render_tile(slide, level_dz, 0, 0, "jpeg")
@@ -209,26 +209,26 @@ class TestWhatStaysAsStored:
         [srgb_profile(), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()],
         ids=["by its numbers", "littlecms's"],
     )
-    def test_srgb_is_recognised_whatever_its_name(self, data: bytes, tmp_path: Path) -> None:
+    def test_srgb_profile_is_recognised_regardless_of_its_name(self, data: bytes, tmp_path: Path) -> None:
         slide = profiled(tmp_path, data)
         self.same_bytes(slide)
         state = colour_state(slide, SRGB)
         assert (state.is_srgb, state.intent, str(state)) == (True, None, "srgb")
 
-    def test_what_only_says_that_it_is_srgb_is_not_believed(self, tmp_path: Path) -> None:
+    def test_profile_named_srgb_with_other_colours_is_not_treated_as_srgb(self, tmp_path: Path) -> None:
         slide = profiled(tmp_path, matrix_profile(name="sRGB IEC61966-2.1"))
         assert not colour_state(slide, SRGB).is_srgb
 
-    def test_almost_srgb_is_not_srgb(self) -> None:
+    def test_profile_close_to_srgb_is_not_treated_as_srgb(self) -> None:
         assert not Profile(matrix_profile(((0.64, 0.33), (0.30, 0.60), (0.15, 0.06)), gamma=2.2)).is_srgb
 
-    def test_without_a_profile(self, tmp_path: Path) -> None:
+    def test_slide_without_profile_is_served_as_stored(self, tmp_path: Path) -> None:
         slide = profiled(tmp_path, None)
         self.same_bytes(slide)
         assert str(colour_state(slide, SRGB)) == "none"
 
     @pytest.mark.parametrize("kind", UNUSABLE)
-    def test_a_profile_that_cannot_be_used_is_said_once_in_the_log(
+    def test_unusable_profile_is_logged_once_and_colours_stay(
         self, kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         slide = profiled(tmp_path, UNUSABLE[kind]())
@@ -237,7 +237,7 @@ class TestWhatStaysAsStored:
         assert str(colour_state(slide, SRGB)) == "none"
         assert len([line for line in caplog.messages if "colours are served as stored" in line]) == 1
 
-    def test_where_nothing_else_is_asked_no_profile_is_read(self, tmp_path: Path) -> None:
+    def test_plain_tile_request_imports_no_colour_modules(self, tmp_path: Path) -> None:
         """Nor is anything imported that only colours and pixels need."""
         slide = profiled(tmp_path, matrix_profile())
         program = (
@@ -252,7 +252,7 @@ class TestWhatStaysAsStored:
 
     @given(st.data())
     @settings(max_examples=40)
-    def test_damage_anywhere_is_no_error(self, data: st.DataObject) -> None:
+    def test_damaged_profile_raises_no_error(self, data: st.DataObject) -> None:
         """Bytes changed at random, most of all in header and table of tags."""
         whole = bytearray(
             {"matrix": matrix_profile(), "tables": LUT}[data.draw(st.sampled_from(["matrix", "tables"]))]
@@ -271,8 +271,8 @@ class TestWhatStaysAsStored:
 LUT = lut_profile()
 
 
-class TestOpenSlidesSlides:
-    def test_a_profile_that_openslide_finds(self, tmp_path: Path) -> None:
+class TestOpenSlideProfiles:
+    def test_profile_found_by_openslide_converts_colours(self, tmp_path: Path) -> None:
         path = tmp_path / "s.tif"
         with tifffile.TiffWriter(path) as tiff:
             tiff.write(texture(*SIZE), tile=(256, 256), photometric="rgb", iccprofile=matrix_profile())
@@ -282,28 +282,28 @@ class TestOpenSlidesSlides:
         assert apart(whole_level(slide, slide.max_level, "png", Tiling(colour=SRGB)), expected) <= 1
 
     @pytest.mark.parametrize("icc", [None, b"damaged" * 100, matrix_profile(padding=MAX_BYTES)])
-    def test_and_one_that_cannot_be_used(self, icc: bytes | None, tmp_path: Path) -> None:
+    def test_unusable_profile_is_ignored(self, icc: bytes | None, tmp_path: Path) -> None:
         path = tmp_path / "s.tif"
         with tifffile.TiffWriter(path) as tiff:
             tiff.write(texture(*SIZE), tile=(256, 256), photometric="rgb", iccprofile=icc)
         assert profile_of(opened(path)) is None
 
 
-def test_slides_of_one_scanner_share_a_profile(tmp_path: Path) -> None:
+def test_profile_of_returns_shared_object_for_equal_profiles(tmp_path: Path) -> None:
     made = [opened(write_slide(tmp_path / name, Plan(icc=LUT))) for name in ("a.svs", "b.svs")]
     one, other = map(profile_of, made)
     assert one is other is not None
 
 
-def test_a_file_that_changes_is_read_anew(tmp_path: Path) -> None:
+def test_profile_of_reads_changed_file_again(tmp_path: Path) -> None:
     first, second = (profile_of(profiled(tmp_path, matrix_profile(name=name))) for name in ("One", "Other"))
     assert first is not None
     assert second is not None
     assert (first.name, second.name) == ("One", "Other")
 
 
-class TestQueries:
-    def test_the_query_decides_over_the_default(self) -> None:
+class TestColourQueries:
+    def test_query_overrides_the_default(self) -> None:
         assert parse_colour({}, "passthrough") == AS_STORED
         assert parse_colour({}, "srgb") == SRGB
         assert parse_colour({"icc": "passthrough"}, "srgb") == AS_STORED
@@ -313,7 +313,7 @@ class TestQueries:
         assert parse_colour({"icc": "", "intent": ""}, "srgb") == SRGB
 
     @pytest.mark.parametrize("query", [{"icc": "SRGB"}, {"icc": "../x"}, {"intent": "1"}, {"intent": "x\n"}])
-    def test_impossible_ones(self, query: dict[str, str]) -> None:
+    def test_impossible_queries_are_refused(self, query: dict[str, str]) -> None:
         with pytest.raises(InvalidQueryError):
             parse_colour(query, "passthrough")
 
@@ -339,7 +339,7 @@ def bring(services: Site, icc: bytes | None, image_id: str) -> None:
     services.services.slide_cache.forget(image_id)  # it was opened before its pyramid was there
 
 
-class TestOverDeepZoom:
+class TestColourOverDeepZoom:
     @pytest.fixture
     def site(self, services: Site) -> Iterator[Site]:
         bring(services, matrix_profile(name='Test "scanner" <1>'), "A")
@@ -347,7 +347,7 @@ class TestOverDeepZoom:
         yield services
 
     @pytest.mark.parametrize("query", ["", "icc=srgb", "icc=srgb&intent=absolute"])
-    def test_all_protocols_give_the_same_tile(self, site: Site, query: str) -> None:
+    def test_all_protocols_return_the_same_tile(self, site: Site, query: str) -> None:
         slide = site.services.slide_cache.slide("A")
         size, number = slide.grid.tile_size, assign_number(site.services.files, "A")
         tile = ask(f"A_files/{slide.max_level}/1_0.jpeg", query)["body"]
@@ -362,7 +362,7 @@ class TestOverDeepZoom:
         }
         assert len(tags) == 3
 
-    def test_descriptors_say_what_is_served(self, site: Site) -> None:
+    def test_descriptors_declare_the_served_colour(self, site: Site) -> None:
         said = {
             (name, query): ask(f"{name}.dzi", query)["headers"]["x-vsv-icc"]
             for name in "AB"
@@ -393,18 +393,18 @@ class TestOverDeepZoom:
         assert "vsv" not in body(ask("B.dzi", "icc=srgb")).decode()
         assert ask("A.dzi")["headers"]["access-control-expose-headers"] == "x-vsv-icc"
 
-    def test_tiles_and_thumbnail_agree(self, site: Site) -> None:
+    def test_tiles_and_thumbnail_have_the_same_colours(self, site: Site) -> None:
         stored, found = (ask("A_files/thumbnail.jpeg", query) for query in ("", "icc=srgb"))
         assert apart(adobe_to_srgb(decoded(body(stored))), decoded(body(found))) < 30
         assert grey_levels_apart(adobe_to_srgb(decoded(body(stored))), decoded(body(found))) < 1
         first = decoded(body(ask("A_files/10/0_0.jpeg", "icc=srgb")))
         assert grey_levels_apart(first, decoded(body(found))[:256, :256]) < 2.5
 
-    def test_the_thumbnail_of_a_slide_with_a_profile_is_made_of_its_pixels(self, site: Site) -> None:
+    def test_thumbnail_of_slide_with_profile_is_made_from_its_pixels(self, site: Site) -> None:
         assert decoded(body(ask("A_files/thumbnail.jpeg"))).shape == (SIZE[1], SIZE[0], 3)
         assert decoded(body(ask("B_files/thumbnail.jpeg"))).shape[1] == 256
 
-    def test_tags_differ_where_bytes_do_and_only_there(self, site: Site) -> None:
+    def test_etags_differ_exactly_where_bytes_differ(self, site: Site) -> None:
         queries = [
             "",
             "icc=srgb",
@@ -436,7 +436,7 @@ class TestOverDeepZoom:
                 304 if tags[0] == tags[1] else 200
             )
 
-    def test_the_profile_itself(self, site: Site) -> None:
+    def test_profile_icc_returns_profile_of_the_file_or_404(self, site: Site) -> None:
         answer = ask("A_files/profile.icc")
         assert body(answer) == matrix_profile(name='Test "scanner" <1>')
         assert answer["headers"]["content-type"] == "application/vnd.iccprofile"
@@ -446,10 +446,10 @@ class TestOverDeepZoom:
 
     @pytest.mark.parametrize("query", ["icc=x", "icc=srgb&intent=x", "intent=%00"])
     @pytest.mark.parametrize("path", ["A.dzi", "A_files/10/0_0.jpeg", "A_files/thumbnail.jpeg"])
-    def test_impossible_queries(self, site: Site, path: str, query: str) -> None:
+    def test_impossible_queries_answer_400(self, site: Site, path: str, query: str) -> None:
         assert ask(path, query)["statusCode"] == 400
 
-    def test_the_deployments_default(
+    def test_default_colour_follows_the_vsv_icc_setting(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site: Site
     ) -> None:
         asked = {query: body(ask("A_files/10/0_0.jpeg", query)) for query in ("", "icc=srgb")}
@@ -460,13 +460,13 @@ class TestOverDeepZoom:
             assert body(ask("A_files/10/0_0.jpeg", "icc=passthrough")) == asked[""]
             assert ask("A.dzi")["headers"]["x-vsv-icc"] == "srgb; intent=perceptual"
 
-    def test_a_damaged_profile_stops_no_import(self, services: Site) -> None:
+    def test_damaged_profile_does_not_stop_the_import(self, services: Site) -> None:
         bring(services, b"damaged" * 100, "D")
         assert ask("D_files/10/0_0.jpeg", "icc=srgb")["statusCode"] == 200
         assert ask("D.dzi", "icc=srgb")["headers"]["x-vsv-icc"] == "none"
 
 
-def test_a_profile_written_by_nobody_else_is_one_that_littlecms_reads() -> None:
+def test_generated_profiles_are_readable_by_littlecms() -> None:
     """The tests' own writer is held to littlecms's word, so that golden values are of real profiles."""
     for data in (matrix_profile(ADOBE_PRIMARIES), lut_profile(), srgb_profile()):
         handle = ImageCms.getOpenProfile(io.BytesIO(data))

@@ -83,7 +83,7 @@ def views(draw_from: st.DrawFn, width: int, height: int) -> View:
 
 
 @given(data=st.data())
-def test_any_region_at_any_size_is_what_pillow_makes_of_openslides_pixels(
+def test_scaled_region_of_any_size_equals_pillow_resize_of_openslide_pixels(
     slide: Slide, data: st.DataObject
 ) -> None:
     view = data.draw(views(slide.grid.width_px, slide.grid.height_px))
@@ -104,7 +104,7 @@ def as_turned(picture: Image.Image, view: View) -> Image.Image:
 
 @settings(max_examples=40)
 @given(data=st.data(), turn=st.sampled_from([0.0, 90.0, 180.0, 270.0]) | st.floats(0, 359.9))
-def test_any_region_size_rotation_and_flip_is_what_pillow_makes_of_openslides_pixels(
+def test_drawn_region_with_rotation_and_flip_equals_pillow_result(
     slide: Slide, data: st.DataObject, turn: float
 ) -> None:
     mirrored, flipped = data.draw(st.booleans()), data.draw(st.booleans())
@@ -118,13 +118,13 @@ def test_any_region_size_rotation_and_flip_is_what_pillow_makes_of_openslides_pi
 
 
 @pytest.mark.parametrize("kind", ["aperio", "4:2:0"])
-def test_full_resolution_is_openslides_to_the_last_bit(kind: str, tmp_path: Path) -> None:
+def test_region_at_full_resolution_equals_openslide_pixels_exactly(kind: str, tmp_path: Path) -> None:
     slide = opened(write_slide(tmp_path / "s.svs", PLANS[kind]))
     view = View(3, 5, 701, 603, 701, 603)
     assert np.array_equal(scale_view(slide, view), np.asarray(cut(slide, view)))
 
 
-def test_region_at_the_scale_of_a_stored_level_is_openslides_pixels_of_that_level(tmp_path: Path) -> None:
+def test_region_at_scale_of_stored_level_equals_openslide_pixels_of_that_level(tmp_path: Path) -> None:
     slide = opened(write_slide(tmp_path / "s.svs", PLANS["4:2:0"]))
     found = scale_view(slide, View(0, 0, 144, 288, 36, 72))
     with openslide.OpenSlide(slide.path) as image:
@@ -132,7 +132,7 @@ def test_region_at_the_scale_of_a_stored_level_is_openslides_pixels_of_that_leve
     assert np.array_equal(found, np.asarray(level))
 
 
-def test_a_picture_of_several_strips_has_no_seams(slide: Slide) -> None:
+def test_image_of_several_strips_has_no_seams(slide: Slide) -> None:
     width, height = slide.grid.width_px, slide.grid.height_px
     scale = (3 * STRIP_PX + 7) / height
     view = View(0, 0, width, height, round(width * scale), 3 * STRIP_PX + 7)
@@ -143,7 +143,7 @@ def test_a_picture_of_several_strips_has_no_seams(slide: Slide) -> None:
     assert rows.mean() < 1.0
 
 
-def test_a_tile_of_the_slide_comes_as_it_is_stored(slide: Slide) -> None:
+def test_region_that_is_a_stored_tile_returns_its_stored_bytes(slide: Slide) -> None:
     size = slide.grid.tile_size
     view = View(size, size, size, size, size, size)
     assert stored_tile(view, slide.grid) == (slide.max_level, 1, 1)
@@ -151,7 +151,7 @@ def test_a_tile_of_the_slide_comes_as_it_is_stored(slide: Slide) -> None:
         assert draw(slide, view, "jpg") == slide.levels[slide.max_level].jpeg(1, 1)
 
 
-def test_edge_tiles_are_deep_zooms(slide: Slide) -> None:
+def test_stored_tile_recognises_edge_tiles_of_deep_zoom(slide: Slide) -> None:
     columns, rows = slide.grid.tile_counts(slide.max_level - 1)
     left, top = 2 * slide.grid.tile_size * (columns - 1), 2 * slide.grid.tile_size * (rows - 1)
     wide, high = slide.grid.width_px - left, slide.grid.height_px - top
@@ -162,7 +162,7 @@ def test_edge_tiles_are_deep_zooms(slide: Slide) -> None:
 @pytest.mark.parametrize("rotation", [0.0, 90.0, 180.0, 270.0])
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("flipped", [False, True])
-def test_mirroring_comes_before_turning_clockwise(
+def test_draw_mirrors_and_flips_before_rotating_clockwise(
     slide: Slide, rotation: float, mirrored: bool, flipped: bool
 ) -> None:
     view = View(10, 20, 400, 300, 200, 150, mirrored, flipped, rotation)
@@ -173,7 +173,7 @@ def test_mirroring_comes_before_turning_clockwise(
     assert np.array_equal(decoded(draw(slide, view, "png")), expected)
 
 
-def test_any_angle_keeps_the_whole_picture_on_clear_ground(slide: Slide) -> None:
+def test_draw_at_any_angle_keeps_whole_picture_on_transparent_or_white_ground(slide: Slide) -> None:
     view = View(0, 0, 400, 300, 200, 150, rotation=30.0)
     with Image.open(io.BytesIO(draw(slide, view, "png"))) as image:
         assert image.mode == "RGBA"
@@ -192,7 +192,7 @@ def test_any_angle_keeps_the_whole_picture_on_clear_ground(slide: Slide) -> None
     assert white.min() > 250
 
 
-def test_tones(slide: Slide) -> None:
+def test_draw_returns_grey_and_bitonal_qualities(slide: Slide) -> None:
     grey = View(0, 0, 400, 300, 200, 150, quality="gray")
     with Image.open(io.BytesIO(draw(slide, grey, "jpg"))) as image:
         assert image.mode == "L"
@@ -206,7 +206,7 @@ def test_tones(slide: Slide) -> None:
 
 
 @pytest.mark.parametrize("fmt", ["jpg", "png", "webp", "tif"])
-def test_formats(slide: Slide, fmt: str) -> None:
+def test_draw_encodes_each_requested_format(slide: Slide, fmt: str) -> None:
     view = View(0, 0, 300, 200, 300, 200)
     data = draw(slide, view, fmt)
     with Image.open(io.BytesIO(data)) as image:
@@ -216,7 +216,7 @@ def test_formats(slide: Slide, fmt: str) -> None:
     )
 
 
-def test_with_a_pyramid_the_same_picture(tmp_path: Path) -> None:
+def test_draw_returns_the_same_picture_with_a_pyramid(tmp_path: Path) -> None:
     path = write_slide(tmp_path / "s.svs", PLANS["aperio"])
     render_pyramid(opened(path), tmp_path / "pyramid.tif")
     view = View(13, 17, 1200, 1000, 299, 251)
@@ -227,12 +227,12 @@ def test_with_a_pyramid_the_same_picture(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wide", "high"), [(MAX_SIDE_PX + 1, 1), (1, MAX_SIDE_PX + 1), (4097, 4096), (10**9, 10**9)]
 )
-def test_too_large_is_refused_before_anything_is_read(wide: int, high: int) -> None:
+def test_view_refuses_oversized_picture(wide: int, high: int) -> None:
     with pytest.raises(TooLargeError, match=str(MAX_SIDE_PX) + "|" + str(MAX_AREA_PX)):
         View(0, 0, 10, 10, wide, high)
 
 
-def test_a_picture_that_is_too_large_when_it_is_turned_is_refused_before_it_is_drawn() -> None:
+def test_view_refuses_picture_that_is_oversized_after_rotation() -> None:
     with pytest.raises(TooLargeError, match=str(MAX_AREA_PX)):
         View(0, 0, 10, 10, 4000, 4000, rotation=45.0)
     View(0, 0, 10, 10, 4096, 4096, rotation=90.0)
@@ -241,7 +241,7 @@ def test_a_picture_that_is_too_large_when_it_is_turned_is_refused_before_it_is_d
 @pytest.mark.parametrize(
     "size", [(16384, 1), (1, 16384), (16384, 64), (16384, 1024), (700, 16384), (3, 3000)]
 )
-def test_a_squeezed_picture_is_not_made_from_all_of_a_large_slide(
+def test_squeezed_region_reads_a_bounded_number_of_source_pixels(
     slide: Slide, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     large, view = replace(slide, grid=Grid(100_000, 80_000, 256)), View(0, 0, 100_000, 80_000, *size)
@@ -256,7 +256,7 @@ def test_a_squeezed_picture_is_not_made_from_all_of_a_large_slide(
 
 
 @given(wide=st.integers(1, 100_000), high=st.integers(1, 80_000), scale=st.floats(0.0001, 1))
-def test_a_picture_in_proportion_is_made_from_the_nearest_finer_level(
+def test_halvings_select_nearest_finer_level_for_proportional_region(
     wide: int, high: int, scale: float
 ) -> None:
     size = max(1, round(wide * scale)), max(1, round(high * scale))
@@ -268,12 +268,12 @@ def test_a_picture_in_proportion_is_made_from_the_nearest_finer_level(
 
 
 @pytest.mark.parametrize("box", [(-1, 0, 5, 5), (0, 0, 0, 5), (0, 0, 5, -1)])
-def test_empty_regions_are_refused(box: tuple[int, int, int, int]) -> None:
+def test_view_refuses_empty_regions(box: tuple[int, int, int, int]) -> None:
     with pytest.raises(InvalidQueryError):
         View(*box, 5, 5)
 
 
-def test_scaled_pictures_are_no_levels(slide: Slide) -> None:
+def test_level_box_returns_none_for_regions_off_the_level_grid(slide: Slide) -> None:
     assert level_box(View(0, 0, 512, 512, 256, 256), slide.grid) == (slide.max_level - 1, (0, 0, 256, 256))
     assert level_box(View(0, 0, 512, 512, 255, 256), slide.grid) is None
     assert level_box(View(1, 0, 512, 512, 256, 256), slide.grid) is None

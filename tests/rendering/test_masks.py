@@ -45,12 +45,12 @@ def asked(query: str = "", shape: int = 5) -> np.ndarray:
     return rgba(body(answer))
 
 
-class TestAnswers:
-    def test_a_mask_is_transparent_around_it(self, services: Services) -> None:
+class TestShapeMaskRequests:
+    def test_mask_is_transparent_outside_the_shape(self, services: Services) -> None:
         assert np.array_equal(asked(), painted(BITS, YELLOW))
         assert np.array_equal(asked(shape=6), painted(BITS, (16, 32, 48, 128)))
 
-    def test_it_is_sent_as_it_is_stored(self, services: Services) -> None:
+    def test_mask_is_sent_with_its_stored_bytes(self, services: Services) -> None:
         stored = services.files.mask(NUMBER, 5).read_bytes()
         assert body(ask("render_shape_mask/5", prefix="/webclient/")) == stored
         with Image.open(io.BytesIO(stored)) as image:
@@ -65,17 +65,19 @@ class TestAnswers:
             ("fff", (255,) * 4),
         ],
     )
-    def test_a_color(self, services: Services, color: str, rgba: tuple[int, ...]) -> None:
+    def test_color_query_sets_the_mask_colour(
+        self, services: Services, color: str, rgba: tuple[int, ...]
+    ) -> None:
         assert np.array_equal(asked(f"color={color}"), painted(BITS, rgba))
 
     @pytest.mark.parametrize("flip", ["h", "v", "hv", "VH"])
-    def test_flips(self, services: Services, flip: str) -> None:
+    def test_flip_query_mirrors_the_mask(self, services: Services, flip: str) -> None:
         bits = BITS[:: -1 if "v" in flip.lower() else 1, :: -1 if "h" in flip.lower() else 1]
         assert np.array_equal(asked(f"flip={flip}"), painted(bits, YELLOW))
         assert np.array_equal(asked(f"flip={flip}", 6), painted(bits, (16, 32, 48, 128)))
         assert np.array_equal(asked(f"flip={flip}&color=F00"), painted(bits, (255, 0, 0, 255)))
 
-    def test_a_flip_keeps_an_opacity_that_looks_like_a_lines_end(self, services: Services) -> None:
+    def test_flip_keeps_opacity_that_equals_a_line_feed_byte(self, services: Services) -> None:
         store_mask(services.files, NUMBER, 14, BITS[:1], (1, 2, 3, 10))
         there = services.files.mask(NUMBER, 14).read_bytes()
         assert b"tRNS\x00\x0a" in there
@@ -96,17 +98,17 @@ class TestAnswers:
             ("..", 400),
         ],
     )
-    def test_addresses_that_name_no_mask(self, services: Services, rest: str, status: int) -> None:
+    def test_addresses_without_a_mask_are_refused(self, services: Services, rest: str, status: int) -> None:
         assert ask(f"render_shape_mask/{rest}")["statusCode"] == status
 
     @pytest.mark.parametrize(
         ("query", "status"),
         [("color=x", 400), ("color=", 400), ("color=FF00000", 400), ("color=a.lut", 501), ("flip=x", 400)],
     )
-    def test_malformed_queries(self, services: Services, query: str, status: int) -> None:
+    def test_malformed_queries_are_refused(self, services: Services, query: str, status: int) -> None:
         assert ask("render_shape_mask/5/", query)["statusCode"] == status
 
-    def test_caching(self, services: Services) -> None:
+    def test_responses_carry_etag_and_answer_304(self, services: Services) -> None:
         get, head = ask("render_shape_mask/5/"), ask("render_shape_mask/5/", method="HEAD")
         assert get["headers"]["cache-control"] == "private, no-cache"
         assert head["headers"].pop("content-length") == str(len(body(get)))
@@ -115,7 +117,9 @@ class TestAnswers:
         assert ask("render_shape_mask/5/", headers=sent)["statusCode"] == 304
         assert ask("render_shape_mask/5/", "color=F00", headers=sent)["statusCode"] == 200
 
-    def test_a_foreign_file_in_its_place(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_file_that_is_not_a_mask_answers_404(
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         store_mask(services.files, NUMBER, 15, BITS)
         for content in (b"", b"no picture", services.files.mask(NUMBER, 15).read_bytes()[:80]):
             services.files.mask(NUMBER, 15).write_bytes(content)
@@ -124,14 +128,14 @@ class TestAnswers:
         assert ask("render_shape_mask/5/")["statusCode"] == 404
 
 
-class TestStoring:
+class TestMaskStorage:
     @given(
         st.integers(1, 40),
         st.integers(1, 40),
         st.integers(0, 2**32 - 1),
         COLORS,
     )
-    def test_any_mask_comes_back(
+    def test_stored_mask_is_returned_unchanged(
         self, services: Services, width: int, height: int, seed: int, color: tuple[int, int, int, int]
     ) -> None:
         bits = np.random.default_rng(seed).random((height, width)) < 0.5
@@ -140,14 +144,14 @@ class TestStoring:
         assert np.array_equal(found[bits], painted(bits, color)[bits])
         assert not found[~bits][:, 3].any()
 
-    def test_a_shape_stays_with_its_slide(self, services: Services) -> None:
+    def test_shape_id_of_another_slide_is_refused(self, services: Services) -> None:
         store_mask(services.files, NUMBER, 9, BITS)
         store_mask(services.files, NUMBER, 9, ~BITS)
         assert np.array_equal(asked(shape=9), painted(~BITS, YELLOW))
         with pytest.raises(AlreadyExistsError):
             store_mask(services.files, NAMED, 9, BITS)
 
-    def test_bounds(self, services: Services) -> None:
+    def test_store_mask_refuses_invalid_sizes_shape_ids_and_slides(self, services: Services) -> None:
         with pytest.raises(TooLargeError):
             store_mask(services.files, NUMBER, 10, np.zeros((1, 16385), bool))
         with pytest.raises(TooLargeError):
@@ -162,14 +166,16 @@ class TestStoring:
             store_mask(services.files, "nobody", 10, BITS)
         assert ask("render_shape_mask/10/")["statusCode"] == 404
 
-    def test_the_largest_and_noisiest_mask_is_served(self, services: Services) -> None:
+    def test_largest_and_noisiest_mask_is_served(self, services: Services) -> None:
         bits = np.random.default_rng(2).random((4096, 4096)) < 0.5
         store_mask(services.files, NUMBER, 11, bits)
         assert services.files.mask(NUMBER, 11).stat().st_size <= masks.MAX_BYTES
         assert ask("render_shape_mask/11/")["statusCode"] == 200
 
     @pytest.mark.parametrize("mode", ["1", "L", "I;16", "RGB", "P"])
-    def test_pictures(self, services: Services, tmp_path: Path, mode: str) -> None:
+    def test_import_mask_accepts_every_picture_mode(
+        self, services: Services, tmp_path: Path, mode: str
+    ) -> None:
         """Labels of a segmentation count from 1: whatever is not black belongs to the mask."""
         if mode == "I;16":
             image = Image.fromarray(BITS.astype(np.uint16))
@@ -185,7 +191,9 @@ class TestStoring:
         import_mask(services.files, NUMBER, 12, path)
         assert np.array_equal(asked(shape=12), painted(BITS, YELLOW))
 
-    def test_what_is_no_picture(self, services: Services, tmp_path: Path) -> None:
+    def test_import_mask_refuses_unreadable_and_oversized_files(
+        self, services: Services, tmp_path: Path
+    ) -> None:
         path = tmp_path / "mask.png"
         path.write_bytes(b"no picture")
         with pytest.raises(BadRequestError):
@@ -195,7 +203,7 @@ class TestStoring:
             import_mask(services.files, NUMBER, 13, path)
 
 
-def test_a_mask_goes_and_comes_with_its_slide(tmp_path: Path) -> None:
+def test_mask_follows_deletion_undeletion_and_purge_of_its_slide(tmp_path: Path) -> None:
     with served(tmp_path) as services:
         store_mask(services.files, NUMBER, 5, BITS)
         services.files.hide(NUMBER)
@@ -210,7 +218,7 @@ def test_a_mask_goes_and_comes_with_its_slide(tmp_path: Path) -> None:
             store_mask(services.files, "94", 5, BITS)
 
 
-def test_the_command(tmp_path: Path) -> None:
+def test_add_mask_command_stores_mask_and_refuses_wrong_options(tmp_path: Path) -> None:
     with served(tmp_path):
         pass
     Image.fromarray(BITS).save(tmp_path / "mask.png")

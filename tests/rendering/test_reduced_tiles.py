@@ -39,7 +39,7 @@ def expected_level(path: Path, slide: Slide, level_dz: int, stored: int) -> Pixe
 
 
 @pytest.mark.parametrize("shift", range(1, 7))
-def test_levels_are_a_box_mean_of_the_nearest_stored_one(path: Path, shift: int) -> None:
+def test_missing_levels_are_a_box_mean_of_the_nearest_stored_level(path: Path, shift: int) -> None:
     slide = opened(path)
     level_dz = slide.max_level - shift
     with openslide.OpenSlide(path) as reference:
@@ -51,7 +51,7 @@ def test_levels_are_a_box_mean_of_the_nearest_stored_one(path: Path, shift: int)
 
 @pytest.mark.parametrize("size", [(525, 291), (5, 1300), (1300, 5), (201, 99), (257, 256), (1, 1)])
 @pytest.mark.parametrize("chroma", ["rgb", "420"])
-def test_no_padding_bleeds_into_the_last_column_and_row(
+def test_edges_of_reduced_levels_contain_no_tile_padding(
     tmp_path: Path, size: tuple[int, int], chroma: Chroma
 ) -> None:
     path = write_slide(tmp_path / "a.svs", Plan(*size, downsamples=(1,), chroma=chroma))
@@ -64,7 +64,7 @@ def test_no_padding_bleeds_into_the_last_column_and_row(
 
 @pytest.mark.parametrize("chroma", ["444", "422", "420"])
 @pytest.mark.parametrize("shift", [1, 2, 3])
-def test_real_tissue_in_every_chroma_subsampling(
+def test_reduced_levels_of_real_tissue_are_a_box_mean_in_every_subsampling(
     real_slide: Path, tmp_path: Path, chroma: Chroma, shift: int
 ) -> None:
     tissue = stored_level(real_slide, 0)[:1024, :1024]
@@ -75,14 +75,14 @@ def test_real_tissue_in_every_chroma_subsampling(
     assert grey_levels_apart(whole_level(slide, slide.max_level - shift), expected) <= 1
 
 
-def test_every_level_down_to_one_pixel_is_there(path: Path) -> None:
+def test_every_level_down_to_a_single_pixel_is_rendered(path: Path) -> None:
     slide = opened(path)
     for level_dz in range(slide.max_level + 1):
         width_px, height_px = slide.grid.level_size(level_dz)
         assert whole_level(slide, level_dz, "jpeg").shape == (height_px, width_px, 3)
 
 
-def test_the_one_pixel_column_of_a_level_that_was_rounded_down(tmp_path: Path) -> None:
+def test_last_column_of_rounded_level_repeats_the_previous_pixels(tmp_path: Path) -> None:
     """2051 / 4 is stored as 512, two whole tiles; Deep Zoom has a third column of tiles, one pixel wide."""
     slide = opened(write_slide(tmp_path / "a.svs", Plan(2051, 1027)))
     for level_dz in (slide.max_level - 2, slide.max_level - 3):
@@ -96,7 +96,7 @@ def test_the_one_pixel_column_of_a_level_that_was_rounded_down(tmp_path: Path) -
             assert np.array_equal(last[:, 0], before[:, -1])
 
 
-def test_the_one_pixel_row_of_a_level_that_was_rounded_down(tmp_path: Path) -> None:
+def test_last_row_of_rounded_level_repeats_the_previous_pixels(tmp_path: Path) -> None:
     slide = opened(write_slide(tmp_path / "a.svs", Plan(600, 2051)))
     _, rows = slide.grid.tile_counts(slide.max_level - 2)
     last = tile(slide, slide.max_level - 2, 0, rows - 1, "png")
@@ -123,7 +123,7 @@ def widths_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return read
 
 
-def test_ratios_that_are_off_never_lead_to_full_resolution(
+def test_levels_with_inexact_ratios_are_read_from_the_nearest_stored_level(
     three_levels: Path, widths_read: list[int]
 ) -> None:
     slide = opened(three_levels)
@@ -136,7 +136,9 @@ def test_ratios_that_are_off_never_lead_to_full_resolution(
         assert set(widths_read) == {width_px}, level_dz
 
 
-def test_a_tile_reads_only_the_tiles_under_it(three_levels: Path, widths_read: list[int]) -> None:
+def test_reduced_tile_reads_only_the_stored_tiles_under_its_area(
+    three_levels: Path, widths_read: list[int]
+) -> None:
     slide = opened(three_levels)
     tile(slide, slide.max_level - 1, 2, 1)
     assert len(widths_read) == 4
@@ -151,7 +153,7 @@ def test_a_tile_reads_only_the_tiles_under_it(three_levels: Path, widths_read: l
         (View(256, 256, 128, 128, 32, 32), 1, 1),  # the stored quarter itself
     ],
 )
-def test_a_region_reads_the_nearest_level_and_only_the_tiles_it_touches(
+def test_region_reads_only_touched_tiles_of_the_nearest_level(
     three_levels: Path, widths_read: list[int], view: View, width_px: int, tiles: int
 ) -> None:
     slide = opened(three_levels)
@@ -160,12 +162,12 @@ def test_a_region_reads_the_nearest_level_and_only_the_tiles_it_touches(
     assert widths_read == [stored[width_px]] * tiles
 
 
-def test_a_stored_level_of_another_shape_is_not_taken_for_a_deep_zoom_level(tmp_path: Path) -> None:
+def test_stored_level_of_another_ratio_is_not_used_as_deep_zoom_level(tmp_path: Path) -> None:
     slide = opened(write_slide(tmp_path / "a.svs", Plan(1293, 1051, downsamples=(1, 3))))
     assert slide.native == {slide.max_level}
 
 
-def test_dear_levels_come_from_the_thumbnail(
+def test_expensive_levels_are_rendered_provisionally_from_the_thumbnail(
     tmp_path: Path, widths_read: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vsv.slides.slide.MAX_SOURCE_TILES", 16)
@@ -183,7 +185,7 @@ def test_dear_levels_come_from_the_thumbnail(
     assert widths_read == []
 
 
-def test_damage_to_the_thumbnail_does_not_spoil_the_slide(
+def test_damaged_thumbnail_is_ignored_for_expensive_levels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vsv.slides.slide.MAX_SOURCE_TILES", 16)
@@ -196,7 +198,7 @@ def test_damage_to_the_thumbnail_does_not_spoil_the_slide(
 
 
 @pytest.mark.parametrize("shift", [1, 2, 4, 6])
-def test_the_real_slides_missing_levels(real_slide: Path, shift: int) -> None:
+def test_missing_levels_of_real_slide_are_a_box_mean(real_slide: Path, shift: int) -> None:
     slide = opened(real_slide)
     expected = box_mean(stored_level(real_slide, 0), shift)
     assert grey_levels_apart(whole_level(slide, slide.max_level - shift), expected) <= 1

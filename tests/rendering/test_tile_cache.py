@@ -11,7 +11,7 @@ from vsv.storage.slide_files import SlideFiles
 from tests.support.slides.aperio import texture, write_slide
 
 
-def test_a_tile_is_drawn_once_and_the_oldest_goes() -> None:
+def test_tile_cache_draws_tile_once_and_evicts_the_oldest() -> None:
     tiles, drawn = DrawnTiles(most_bytes=10), []
 
     def ask(key: str, size: int = 4) -> bytes:
@@ -26,7 +26,7 @@ def test_a_tile_is_drawn_once_and_the_oldest_goes() -> None:
     assert drawn == ["a", "b", "c", "b", "d", "d"]
 
 
-def test_a_slide_that_changes_is_drawn_anew(tmp_path: Path) -> None:
+def test_tile_of_changed_slide_is_drawn_again(tmp_path: Path) -> None:
     files = SlideFiles(tmp_path)
     path = files.slide("1")
     path.parent.mkdir(parents=True)

@@ -64,14 +64,14 @@ def check_level(slide: Slide, level_dz: int, expected: np.ndarray) -> None:
                 assert decibels(found[: part.shape[0], : part.shape[1]], part) >= 45
 
 
-def test_every_stored_tile_has_openslides_pixels(path: Path) -> None:
+def test_stored_tiles_have_the_pixels_of_openslide(path: Path) -> None:
     slide = opened(path)
     assert slide.native == {slide.max_level, slide.max_level - 2}
     check_level(slide, slide.max_level, stored_level(path, 0))
     check_level(slide, slide.max_level - 2, stored_level(path, 1))
 
 
-def test_png_loses_nothing(path: Path) -> None:
+def test_png_tiles_are_lossless(path: Path) -> None:
     slide = opened(path)
     assert np.array_equal(whole_level(slide, slide.max_level), stored_level(path, 0))
     expected = stored_level(path, 1)
@@ -79,7 +79,7 @@ def test_png_loses_nothing(path: Path) -> None:
     assert np.array_equal(found[: expected.shape[0], : expected.shape[1]], expected)
 
 
-def test_the_last_pixels_of_a_level_that_was_rounded_down_are_repeated(path: Path) -> None:
+def test_edge_pixels_of_rounded_level_are_repeated(path: Path) -> None:
     slide = opened(path)
     found, (height, width) = whole_level(slide, slide.max_level - 2), stored_level(path, 1).shape[:2]
     assert found.shape[:2] == (height + 1, width + 1)
@@ -87,7 +87,7 @@ def test_the_last_pixels_of_a_level_that_was_rounded_down_are_repeated(path: Pat
     assert np.array_equal(found[-1], found[-2])
 
 
-def test_stored_bytes_pass_unchanged(path: Path) -> None:
+def test_stored_tile_bytes_are_served_unchanged(path: Path) -> None:
     slide = opened(path)
     columns, _ = slide.grid.tile_counts(slide.max_level)
     for col, row in ((0, 0), (1, 2)):
@@ -95,14 +95,16 @@ def test_stored_bytes_pass_unchanged(path: Path) -> None:
         assert render_tile(slide, slide.max_level, col, row, "jpeg").endswith(stored[2:])
 
 
-def test_only_rgb_needs_a_marker(path: Path) -> None:
+def test_adobe_marker_is_added_only_to_rgb_tiles(path: Path) -> None:
     slide = opened(path)
     is_rgb = slide.levels[slide.max_level].page.photometric == 2
     assert (adobe_marker(0) in render_tile(slide, slide.max_level, 0, 0, "jpeg")) == is_rgb
 
 
 @pytest.mark.parametrize(("chroma", "transform"), [("rgb", 1), ("444", 0)])
-def test_a_marker_in_the_tile_does_not_overrule_the_file(tmp_path: Path, chroma: str, transform: int) -> None:
+def test_colour_marker_in_tile_does_not_override_the_file(
+    tmp_path: Path, chroma: str, transform: int
+) -> None:
     path = write_slide(tmp_path / "a.svs", Plan(**SIZES, chroma=chroma))
     good = stored_level(path, 0)
     stored = tile_bytes(path, 0, 1)
@@ -113,7 +115,7 @@ def test_a_marker_in_the_tile_does_not_overrule_the_file(tmp_path: Path, chroma:
     assert np.array_equal(tile(slide, slide.max_level, 1, 0, "png"), good[:256, 256:512])
 
 
-def test_tiles_that_bring_their_own_tables(tmp_path: Path) -> None:
+def test_tile_with_its_own_tables_is_decoded_with_those_tables(tmp_path: Path) -> None:
     path = write_slide(tmp_path / "a.svs", Plan(**SIZES, chroma="422"))
     whole = encode_tile(next(tiles(stored_level(path, 0), 256)), "422", 60)
     replace_tile(path, 0, 0, whole)
@@ -122,14 +124,14 @@ def test_tiles_that_bring_their_own_tables(tmp_path: Path) -> None:
     assert np.array_equal(tile(slide, slide.max_level, 0, 0), stored_level(path, 0)[:256, :256])
 
 
-def test_big_endian_files_have_the_same_tiles(tmp_path: Path, rgb: Path) -> None:
+def test_big_endian_file_has_the_same_tiles(tmp_path: Path, rgb: Path) -> None:
     other, slide = opened(write_slide(tmp_path / "a.svs", Plan(**SIZES, byteorder=">"))), opened(rgb)
     for level_dz in range(slide.max_level + 1):
         assert render_tile(other, level_dz, 0, 0, "jpeg") == render_tile(slide, level_dz, 0, 0, "jpeg")
 
 
 @pytest.mark.parametrize("codec", [JPEG2000_YCBCR, JPEG2000_RGB])
-def test_jpeg_2000_is_shown_as_openslide_shows_it(tmp_path: Path, codec: int) -> None:
+def test_jpeg_2000_tiles_have_the_pixels_of_openslide(tmp_path: Path, codec: int) -> None:
     path = write_slide(tmp_path / "a.svs", Plan(647, 523, codec=codec))
     slide, expected = opened(path), stored_level(path, 0)
     assert slide.native == frozenset()
@@ -140,7 +142,7 @@ def test_jpeg_2000_is_shown_as_openslide_shows_it(tmp_path: Path, codec: int) ->
     assert decibels(found, quarter) >= 42
 
 
-def test_a_tiled_tiff_of_nobody_in_particular(tmp_path: Path) -> None:
+def test_generic_tiled_tiff_has_the_pixels_of_openslide(tmp_path: Path) -> None:
     plan = Plan(647, 523, downsamples=(1,), description="", thumbnail=False, associated="none")
     path = write_slide(tmp_path / "a.tif", plan)
     slide = opened(path)
@@ -149,7 +151,9 @@ def test_a_tiled_tiff_of_nobody_in_particular(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("tile_size", "overlap"), [(64, 0), (254, 1), (300, 17), (512, 64), (2048, 3)])
-def test_other_tilings_are_the_generators_at_full_size(rgb: Path, tile_size: int, overlap: int) -> None:
+def test_other_tilings_equal_deep_zoom_generator_at_full_resolution(
+    rgb: Path, tile_size: int, overlap: int
+) -> None:
     slide, tiling = opened(rgb), Tiling(tile_size, overlap, "png")
     with openslide.OpenSlide(rgb) as reference:
         generator = DeepZoomGenerator(reference, tile_size=tile_size, overlap=overlap)
@@ -172,7 +176,7 @@ def test_other_tilings_show_the_same_pixels_at_every_level(rgb: Path, tile_size:
             assert np.array_equal(found, level[top:bottom, left:right])
 
 
-def test_other_tilings_as_jpeg(rgb: Path) -> None:
+def test_other_tilings_as_jpeg_are_close_to_stored_pixels(rgb: Path) -> None:
     slide, expected = opened(rgb), stored_level(rgb, 0)
     found = tile(slide, slide.max_level, 1, 1, "jpeg", Tiling(300, 1))
     assert decibels(found, expected[299:601, 299:601]) >= 45
@@ -188,7 +192,9 @@ def test_impossible_tilings_are_refused(wrong: tuple[int, int, str]) -> None:
 
 
 @given(st.integers(-2, 20), st.integers(-2, 10**8), st.integers(-2, 10**8))
-def test_outside_there_is_no_tile(rgb: Path, level_dz: int, col: int, row: int) -> None:
+def test_render_tile_raises_tile_not_found_outside_the_grid(
+    rgb: Path, level_dz: int, col: int, row: int
+) -> None:
     slide = opened(rgb)
     if 0 <= level_dz <= slide.max_level:
         columns, rows = slide.grid.tile_counts(level_dz)
@@ -197,12 +203,12 @@ def test_outside_there_is_no_tile(rgb: Path, level_dz: int, col: int, row: int) 
         render_tile(slide, level_dz, col, row, "jpeg")
 
 
-def test_every_tile_of_the_real_slide(real_slide: Path) -> None:
+def test_real_slide_tiles_have_the_pixels_of_openslide(real_slide: Path) -> None:
     slide = opened(real_slide)
     assert (slide.grid.tile_size, slide.grid.tile_counts(slide.max_level)) == (240, (10, 13))
     check_level(slide, slide.max_level, stored_level(real_slide, 0))
 
 
-def test_the_real_slide_as_png(real_slide: Path) -> None:
+def test_real_slide_as_png_has_the_pixels_of_openslide(real_slide: Path) -> None:
     slide = opened(real_slide)
     assert np.array_equal(whole_level(slide, slide.max_level), stored_level(real_slide, 0))

@@ -79,7 +79,7 @@ def damaged(
 
 
 @pytest.mark.parametrize("fmt", ["jpeg", "png"])
-def test_a_damaged_tile_is_background_and_logged(
+def test_damaged_tile_is_served_as_background_and_logged(
     damaged: tuple[Path, Pixels], fmt: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path, before = damaged
@@ -91,7 +91,7 @@ def test_a_damaged_tile_is_background_and_logged(
     assert np.array_equal(tile(slide, slide.max_level, 2, 1, fmt), before[256:512, 512:768])
 
 
-def test_the_levels_above_a_damaged_tile_lack_only_that(damaged: tuple[Path, Pixels]) -> None:
+def test_coarser_levels_lack_only_the_area_of_damaged_tile(damaged: tuple[Path, Pixels]) -> None:
     slide = opened(damaged[0])
     for shift in (1, 2, 3):
         level, side = whole_level(slide, slide.max_level - shift).astype(int), 256 >> shift
@@ -100,7 +100,7 @@ def test_the_levels_above_a_damaged_tile_lack_only_that(damaged: tuple[Path, Pix
             assert level[away, away].mean() < 230
 
 
-def test_other_tilings_show_the_rest_of_a_damaged_slide(damaged: tuple[Path, Pixels]) -> None:
+def test_other_tilings_show_undamaged_area_of_damaged_slide(damaged: tuple[Path, Pixels]) -> None:
     path, before = damaged
     slide = opened(path)
     found = tile(slide, slide.max_level, 0, 0, "png", Tiling(512))
@@ -109,9 +109,7 @@ def test_other_tilings_show_the_rest_of_a_damaged_slide(damaged: tuple[Path, Pix
 
 
 @pytest.mark.parametrize("tables", [b"XX", b"\xff\xd8\xff\xc0", b"\xff\xd8\xff\xdb\xff\xff"])
-def test_damaged_tables_cost_a_level_which_is_rendered_from_a_finer_one(
-    tmp_path: Path, tables: bytes
-) -> None:
+def test_level_with_damaged_tables_is_rendered_from_finer_level(tmp_path: Path, tables: bytes) -> None:
     path = write_slide(tmp_path / "a.svs", Plan(1293, 1051))
     whole = opened(path)
     expected = whole_level(whole, whole.max_level - 2).astype(float)
@@ -121,7 +119,7 @@ def test_damaged_tables_cost_a_level_which_is_rendered_from_a_finer_one(
     assert np.abs(whole_level(slide, slide.max_level - 2) - expected).mean() < 4
 
 
-def test_damaged_tables_at_full_resolution_leave_the_other_levels(
+def test_damaged_tables_at_full_resolution_leave_other_levels_unchanged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = write_slide(tmp_path / "a.svs", Plan(1293, 1051))
@@ -134,7 +132,9 @@ def test_damaged_tables_at_full_resolution_leave_the_other_levels(
     assert "background" in caplog.text
 
 
-def test_damaged_jpeg_2000_tiles_are_background(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_damaged_jpeg_2000_tile_is_served_as_background(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = write_slide(tmp_path / "a.svs", Plan(1293, 771, codec=JPEG2000_RGB, downsamples=(1,)))
     before = stored_level(path, 0)
     replace_tile(path, 0, BAD, b"garbage" * 100)
@@ -145,7 +145,7 @@ def test_damaged_jpeg_2000_tiles_are_background(tmp_path: Path, caplog: pytest.L
     assert np.array_equal(tile(slide, slide.max_level, 0, 0, "png"), before[:256, :256])
 
 
-def test_an_error_that_another_thread_met_does_not_blank_our_tile(tmp_path: Path) -> None:
+def test_openslide_error_in_another_thread_does_not_blank_other_tiles(tmp_path: Path) -> None:
     """OpenSlide's object refuses everything after its first error, and threads share it."""
     path = write_slide(tmp_path / "a.svs", Plan(1293, 771, codec=JPEG2000_RGB, downsamples=(1,)))
     before = stored_level(path, 0)
@@ -194,7 +194,7 @@ hostile = settings(
     flips=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=12), data=st.data()
 )
 @hostile
-def test_flipped_bytes(
+def test_slide_with_flipped_bytes_opens_or_raises_only_vsv_errors(
     small: bytes, tmp_path: Path, flips: list[tuple[float, int]], data: st.DataObject
 ) -> None:
     changed = bytearray(small)
@@ -217,7 +217,7 @@ def directory_bytes(data: bytes) -> list[int]:
 
 @given(length=st.floats(0, 1))
 @settings(hostile, max_examples=40)
-def test_truncated_files(small: bytes, tmp_path: Path, length: float) -> None:
+def test_truncated_slide_opens_or_raises_only_vsv_errors(small: bytes, tmp_path: Path, length: float) -> None:
     path = tmp_path / "slide.svs"
     path.write_bytes(small[: int(length * (len(small) - 1))])
     opens_or_refuses(path)
@@ -228,13 +228,13 @@ def test_truncated_files(small: bytes, tmp_path: Path, length: float) -> None:
     start=st.sampled_from([b"", b"II*\0\x08\0\0\0", b"II+\0\x08\0\0\0\x10\0\0\0"]),
 )
 @settings(hostile, max_examples=60)
-def test_arbitrary_bytes(tmp_path: Path, data: bytes, start: bytes) -> None:
+def test_arbitrary_bytes_open_or_raise_only_vsv_errors(tmp_path: Path, data: bytes, start: bytes) -> None:
     path = tmp_path / "slide.svs"
     path.write_bytes(start + data)
     opens_or_refuses(path)
 
 
-def test_every_truncation_is_noticed_by_inspection(small: bytes, tmp_path: Path) -> None:
+def test_inspect_refuses_every_truncation(small: bytes, tmp_path: Path) -> None:
     path = tmp_path / "slide.svs"
     for length in (*range(0, len(small), len(small) // 25), len(small) - 1):
         path.write_bytes(small[:length])

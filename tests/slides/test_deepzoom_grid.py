@@ -55,7 +55,7 @@ def generator(grid: Grid) -> DeepZoomGenerator:
 
 
 @given(GRIDS)
-def test_levels_are_those_of_the_generator(grid: Grid) -> None:
+def test_grid_levels_equal_those_of_deep_zoom_generator(grid: Grid) -> None:
     expected = generator(grid)
     assert grid.level_count == expected.level_count
     levels = range(grid.level_count)
@@ -64,7 +64,7 @@ def test_levels_are_those_of_the_generator(grid: Grid) -> None:
 
 
 @given(GRIDS, st.data())
-def test_tiles_are_those_of_the_generator(grid: Grid, data: st.DataObject) -> None:
+def test_grid_tile_sizes_equal_those_of_deep_zoom_generator(grid: Grid, data: st.DataObject) -> None:
     level_dz = data.draw(st.integers(0, grid.max_level))
     columns, rows = grid.tile_counts(level_dz)
     col, row = data.draw(st.integers(0, columns - 1)), data.draw(st.integers(0, rows - 1))
@@ -77,7 +77,7 @@ def test_tiles_are_those_of_the_generator(grid: Grid, data: st.DataObject) -> No
 
 
 @given(GRIDS, st.data())
-def test_tiles_cover_a_level_once(grid: Grid, data: st.DataObject) -> None:
+def test_grid_tiles_cover_each_level_exactly_once(grid: Grid, data: st.DataObject) -> None:
     bare = Grid(grid.width_px, grid.height_px, grid.tile_size)
     level_dz = data.draw(st.integers(0, bare.max_level))
     columns, rows = bare.tile_counts(level_dz)
@@ -91,7 +91,7 @@ def test_tiles_cover_a_level_once(grid: Grid, data: st.DataObject) -> None:
 
 
 @given(SIDES, SIDES)
-def test_each_level_is_half_of_the_next_rounded_up(width_px: int, height_px: int) -> None:
+def test_grid_level_is_half_of_the_finer_level_rounded_up(width_px: int, height_px: int) -> None:
     grid = Grid(width_px, height_px, 256)
     assert grid.level_size(0) == (1, 1)
     assert grid.level_size(grid.max_level) == (width_px, height_px)
@@ -101,7 +101,7 @@ def test_each_level_is_half_of_the_next_rounded_up(width_px: int, height_px: int
 
 
 @given(SIDES, st.integers(0, 20))
-def test_shrinking_at_once_is_shrinking_in_steps(length_px: int, shift: int) -> None:
+def test_shrunk_by_several_halvings_equals_repeated_halving(length_px: int, shift: int) -> None:
     step_by_step = length_px
     for _ in range(shift):
         step_by_step = -(-step_by_step // 2)
@@ -109,7 +109,9 @@ def test_shrinking_at_once_is_shrinking_in_steps(length_px: int, shift: int) -> 
 
 
 @given(GRIDS, st.integers(-5, 40), st.integers(-3, 10**7), st.integers(-3, 10**7))
-def test_what_lies_outside_is_not_found(grid: Grid, level_dz: int, col: int, row: int) -> None:
+def test_tile_box_raises_tile_not_found_outside_the_grid(
+    grid: Grid, level_dz: int, col: int, row: int
+) -> None:
     inside = 0 <= level_dz <= grid.max_level
     if inside:
         columns, rows = grid.tile_counts(level_dz)
@@ -123,7 +125,7 @@ def test_what_lies_outside_is_not_found(grid: Grid, level_dz: int, col: int, row
             grid.tile_box(level_dz, col, row)
 
 
-def test_the_descriptor_is_the_generators() -> None:
+def test_descriptor_equals_that_of_deep_zoom_generator() -> None:
     grid = Grid(46000, 32914, 254, 1)
     ours = ElementTree.fromstring(grid.descriptor("png"))
     theirs = ElementTree.fromstring(generator(grid).get_dzi("png"))
@@ -131,12 +133,12 @@ def test_the_descriptor_is_the_generators() -> None:
     assert [(e.tag, e.attrib) for e in ours] == [(e.tag, e.attrib) for e in theirs]
 
 
-def test_a_descriptor_escapes_its_format() -> None:
+def test_descriptor_escapes_its_format() -> None:
     document = ElementTree.fromstring(Grid(1, 1, 256).descriptor('"/><script>'))
     assert document.attrib["Format"] == '"/><script>'
 
 
-def test_the_real_slide_has_the_generators_levels(real_slide: Path) -> None:
+def test_grid_of_real_slide_equals_levels_of_deep_zoom_generator(real_slide: Path) -> None:
     with openslide.OpenSlide(real_slide) as slide:
         expected = DeepZoomGenerator(slide, tile_size=240, overlap=0)
     grid = Grid(2220, 2967, 240)
@@ -145,7 +147,7 @@ def test_the_real_slide_has_the_generators_levels(real_slide: Path) -> None:
     assert tuple(map(grid.tile_counts, levels)) == expected.level_tiles
 
 
-def test_a_written_slide_has_the_generators_levels(tmp_path: Path) -> None:
+def test_grid_of_written_slide_equals_levels_of_deep_zoom_generator(tmp_path: Path) -> None:
     with openslide.OpenSlide(write_slide(tmp_path / "a.svs", Plan())) as slide:
         expected = DeepZoomGenerator(slide, tile_size=256, overlap=0)
     grid = Grid(1027, 773, 256)

@@ -43,7 +43,7 @@ def written(folder: Path, kind: str) -> Path:
 
 class TestPixels:
     @pytest.mark.parametrize("kind", KINDS)
-    def test_before_there_is_a_pyramid_they_are_pillows(self, kind: str, tmp_path: Path) -> None:
+    def test_pixels_without_pyramid_equal_those_of_pillow(self, kind: str, tmp_path: Path) -> None:
         path, expected = written(tmp_path, kind), KINDS[kind][1]
         inspect(path, path.stat().st_size)
         slide = opened(path)
@@ -56,7 +56,7 @@ class TestPixels:
             assert np.abs(found.astype(int) - expected).max() <= 1
 
     @pytest.mark.parametrize("kind", ["PNG", "PNG with alpha", "JPEG", "TIFF", "one pixel", "a line"])
-    def test_with_a_pyramid_they_are_close(self, kind: str, tmp_path: Path) -> None:
+    def test_pixels_with_pyramid_are_close_to_the_image(self, kind: str, tmp_path: Path) -> None:
         path, expected = written(tmp_path, kind), KINDS[kind][1]
         render_pyramid(opened(path), tmp_path / "pyramid.tif", jobs=2)
         slide = opened(path, tmp_path / "pyramid.tif")
@@ -67,7 +67,9 @@ class TestPixels:
         if slide.max_level > 8:
             assert decibels(whole_level(slide, slide.max_level - 1), half) > 28
 
-    def test_all_levels_come_from_one_decoding(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_image_is_decoded_once_for_all_levels(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         decodings = []
         decode = image_reader._decode
         monkeypatch.setattr(image_reader, "_decode", lambda path: decodings.append(path) or decode(path))
@@ -78,19 +80,19 @@ class TestPixels:
         render_pyramid(opened(moved), tmp_path / "pyramid.tif", jobs=2)
         assert len(decodings) == 1
 
-    def test_few_are_kept(self, tmp_path: Path) -> None:
+    def test_cache_of_decoded_images_is_bounded(self, tmp_path: Path) -> None:
         for i in range(4):
             path = tmp_path / f"{i}.png"
             path.write_bytes(encoded(Image.fromarray(texture(50 + i, 40)), "PNG"))
             image_reader.pixels(path)
         assert len(image_reader._decoded) == image_reader.MAX_OPEN
 
-    def test_a_view_of_one(self, tmp_path: Path) -> None:
+    def test_region_equals_the_same_part_of_the_image(self, tmp_path: Path) -> None:
         slide = opened(written(tmp_path, "PNG"))
         found = decoded(draw(slide, View(10, 20, 300, 200, 300, 200), "png"))
         assert np.array_equal(found, PICTURE[20:220, 10:310])
 
-    def test_with_a_profile(self, tmp_path: Path) -> None:
+    def test_image_with_icc_profile_is_converted_to_srgb(self, tmp_path: Path) -> None:
         path = tmp_path / "a.png"
         path.write_bytes(encoded(RGB, "PNG", icc_profile=matrix_profile(name="Camera")))
         slide, tiling = opened(path), Tiling(colour=Colour("srgb"))
@@ -99,14 +101,14 @@ class TestPixels:
         found = whole_level(slide, slide.max_level, "png", tiling).astype(int)
         assert np.abs(found - adobe_to_srgb(PICTURE)).max() <= 1
 
-    def test_with_a_damaged_profile(self, tmp_path: Path) -> None:
+    def test_damaged_icc_profile_leaves_colours_as_stored(self, tmp_path: Path) -> None:
         path = tmp_path / "a.jpg"
         path.write_bytes(encoded(RGB.convert("CMYK"), "JPEG", icc_profile=b"damaged" * 40))
         slide = opened(path)
         assert grey_levels_apart(whole_level(slide, slide.max_level), PICTURE) < 12
         assert str(colour_state(slide, Colour("srgb"))) == "none"
 
-    def test_grey_with_a_profile_is_converted_when_it_is_decoded(self, tmp_path: Path) -> None:
+    def test_grey_image_with_profile_is_converted_on_decoding(self, tmp_path: Path) -> None:
         """A grey power law of 1.0 (linear light) is brighter as sRGB: 55 of 255 becomes 127."""
         data = _grey_linear()
         path = tmp_path / "a.png"
@@ -150,9 +152,9 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
 }
 
 
-class TestRefused:
+class TestRefusedImages:
     @pytest.mark.parametrize("kind", REFUSED)
-    def test_with_a_reason(self, kind: str, tmp_path: Path) -> None:
+    def test_inspect_refuses_unsupported_files_with_a_reason(self, kind: str, tmp_path: Path) -> None:
         name, data, reason = REFUSED[kind]
         path = tmp_path / name
         path.write_bytes(data)
@@ -160,7 +162,7 @@ class TestRefused:
             inspect(path, len(data))
         assert str(tmp_path) not in str(refusal.value)
 
-    def test_before_any_memory_is_spent(self, tmp_path: Path) -> None:
+    def test_inspect_refuses_oversized_image_without_allocating_memory(self, tmp_path: Path) -> None:
         path = tmp_path / "a.png"
         path.write_bytes(png_of_size(60_000, 60_000))
         tracemalloc.start()
@@ -171,7 +173,7 @@ class TestRefused:
         assert peak < 20_000_000
 
     @pytest.mark.parametrize("fmt", ["PNG", "JPEG", "TIFF"])
-    def test_bytes_changed_anywhere_are_no_traceback(self, fmt: str, tmp_path: Path) -> None:
+    def test_changed_bytes_are_refused_or_readable(self, fmt: str, tmp_path: Path) -> None:
         small = Image.fromarray(texture(60, 50))
         whole = (
             encoded(small, fmt, exif=exif(6))
@@ -201,9 +203,9 @@ def pixels_of(answer: dict[str, Any]) -> Any:
     return decoded(base64.b64decode(answer["body"]))
 
 
-class TestBrought:
+class TestImportedImages:
     @pytest.mark.parametrize("kind", ["PNG", "PNG with alpha", "JPEG turned 6", "TIFF"])
-    def test_end_to_end(self, services: Site, kind: str) -> None:
+    def test_imported_image_is_stored_recorded_and_served(self, services: Site, kind: str) -> None:
         data, expected = KINDS[kind]
         name = f"67352ccc-d1b0-11e1{SUFFIXES[kind[:3]]}"
         assert services.bring(name, data) == 200
@@ -221,47 +223,49 @@ class TestBrought:
         assert not services.services.files.associated(record.image_id, "label").exists()
         assert not services.services.files.associated(record.image_id, "macro").exists()
 
-    def test_a_name_that_is_no_image_id_gets_one_of_its_content(self, services: Site) -> None:
+    def test_filename_that_is_not_an_image_id_gets_id_from_content(self, services: Site) -> None:
         assert services.bring("holiday in the hills.png", KINDS["PNG"][0]) == 200
         (record,) = services.records()
         assert record.image_id.startswith("S")
 
-    def test_a_name_that_is_taken_is_not_given_twice(self, services: Site) -> None:
+    def test_id_in_use_gets_a_suffix_for_second_image(self, services: Site) -> None:
         assert services.bring("chart.png", KINDS["PNG"][0]) == 200
         assert services.bring("chart.jpg", KINDS["JPEG"][0]) == 200
         ids = {record.filename: record.image_id for record in services.records()}
         assert ids["chart.png"] == "chart"
         assert ids["chart.jpg"].startswith("chart-")
 
-    def test_one_that_is_refused_is_422_with_a_reason(self, services: Site) -> None:
+    def test_refused_image_answers_422_with_a_reason(self, services: Site) -> None:
         assert services.bring("a.png", SVG) == 422
         assert services.state("a.png") is ImportState.FAILED
         assert "Not a supported image file" in services.post("a.png", len(SVG))[1]["error"]
 
-    def test_in_place(self, tmp_path: Path) -> None:
+    def test_image_in_place_is_registered_and_served(self, tmp_path: Path) -> None:
         with site(tmp_path, in_place=True) as running:
             assert running.bring("chart.png", KINDS["PNG"][0]) == 202
             assert running.services.imports.get("chart.png").image_id == "chart"  # type: ignore[union-attr]
             assert ask("/DeepZoom/chart_files/10/0_0.jpeg")["statusCode"] == 200
 
 
-def test_a_slide_in_a_tiff_stays_a_slide(tmp_path: Path) -> None:
+def test_reader_of_slide_in_tiff_is_a_slide_reader(tmp_path: Path) -> None:
     """Aperio's by its description, others because OpenSlide knows them."""
     aperio = write_slide(tmp_path / "a.tif", Plan())
     other = write_slide(tmp_path / "b.tif", Plan(description="another", associated="none"))
     assert [type(opened(path).reader) for path in (aperio, other)] == [AperioJpegReader, OpenSlideReader]
 
 
-def test_suffixes_say_what_may_be_an_ordinary_image() -> None:
+def test_ordinary_suffixes_are_png_jpeg_and_tiff() -> None:
     assert set(ORDINARY_SUFFIXES) == {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
 
 
-def test_pillow_is_not_asked_for_other_formats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_reader_does_not_try_other_pillow_formats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Image, "open", lambda *_args, **_more: pytest.fail("every format would be tried"))
     path = tmp_path / "a.png"
     path.write_bytes(KINDS["PNG"][0])
     assert image_reader.pixels(path).shape == PICTURE.shape
 
 
-def test_expected_pictures_are_not_all_the_same() -> None:
+def test_expected_pictures_differ_from_each_other() -> None:
     assert len({io.BytesIO(expected.tobytes()).getvalue() for _, expected in KINDS.values()}) > 12

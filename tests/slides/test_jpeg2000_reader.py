@@ -83,13 +83,13 @@ def no_openslide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openslide_handles, "open_shared", refuse)
 
 
-def test_pillow_and_imagecodecs_bring_a_decoder() -> None:
+def test_pillow_and_imagecodecs_bundle_openjpeg() -> None:
     assert openjpeg.available()
     assert len([path for package in openjpeg.PACKAGES for path in openjpeg.bundled(package)]) == 2
 
 
 @pytest.mark.usefixtures("no_openslide")
-def test_full_resolution_is_openslides(path: Path) -> None:
+def test_full_resolution_equals_openslide_pixels_without_openslide(path: Path) -> None:
     slide = opened(path)
     assert slide.max_level in slide.decoded
     assert slide.native == frozenset()
@@ -98,7 +98,7 @@ def test_full_resolution_is_openslides(path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_openslide")
-def test_lower_levels_of_the_slide_are_used(tmp_path: Path) -> None:
+def test_stored_lower_levels_are_decoded_and_used(tmp_path: Path) -> None:
     path = write_slide(tmp_path / "a.svs", PLANS["three levels"])
     slide = opened(path)
     top = slide.max_level
@@ -113,14 +113,14 @@ def test_lower_levels_of_the_slide_are_used(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shift", [1, 2, 3])
 @pytest.mark.parametrize("name", ["rgb", "rgb, transformed", "ycbcr, lossy"])
-def test_skipped_levels_are_near_a_box_mean(tmp_path: Path, name: str, shift: int) -> None:
+def test_skipped_levels_are_close_to_a_box_mean(tmp_path: Path, name: str, shift: int) -> None:
     path = write_slide(tmp_path / "a.svs", PLANS[name])
     level = opened(path).decoded[opened(path).max_level]
     found = tile_pixels(level, 0, 0, shift)
     assert grey_levels_apart(found, box_mean(stored_level(path, 0)[:256, :256], shift)) <= 1.6
 
 
-def test_a_skipped_level_is_decoded_by_resolution_levels(
+def test_skipped_level_is_decoded_with_reduced_resolution(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
@@ -137,7 +137,7 @@ def test_a_skipped_level_is_decoded_by_resolution_levels(
 
 
 @pytest.mark.parametrize("reduce", [0, 1, 2, 5])
-def test_reduction_is_that_of_pillow(tmp_path: Path, reduce: int) -> None:
+def test_reduced_decoding_equals_that_of_pillow(tmp_path: Path, reduce: int) -> None:
     data = tile_bytes(write_slide(tmp_path / "a.svs", PLANS["rgb, transformed"]), 0, 0)
     (tmp_path / "a.j2k").write_bytes(data)
     with Image.open(tmp_path / "a.j2k") as image:
@@ -146,7 +146,7 @@ def test_reduction_is_that_of_pillow(tmp_path: Path, reduce: int) -> None:
     assert np.abs(np.dstack(openjpeg.decode(data, reduce)) - expected).max() <= 1
 
 
-def test_a_codestream_without_resolution_levels_is_averaged(tmp_path: Path) -> None:
+def test_codestream_without_resolution_levels_is_averaged(tmp_path: Path) -> None:
     path = write_slide(tmp_path / "a.svs", PLANS["rgb"])
     flat = imagecodecs.jpeg2k_encode(
         texture(256, 256), codecformat="j2k", mct=False, reversible=True, resolutions=1
@@ -163,7 +163,7 @@ def recoded(pixels: Pixels) -> Pixels:
 
 
 @pytest.mark.usefixtures("no_openslide")
-def test_the_pyramid(path: Path, tmp_path: Path) -> None:
+def test_pyramid_of_jpeg_2000_slide_is_close_to_original_pixels(path: Path, tmp_path: Path) -> None:
     render_pyramid(opened(path), tmp_path / "p.tif", jobs=2)
     slide, full = opened(path, tmp_path / "p.tif"), stored_level(path, 0)
     assert set(slide.levels) == set(range(slide.max_level + 1))
@@ -176,7 +176,7 @@ def test_the_pyramid(path: Path, tmp_path: Path) -> None:
         assert grey_levels_apart(tiff.pages[0].asarray(), full) < 3
 
 
-def test_the_pyramid_of_subsampled_chroma_keeps_it(tmp_path: Path) -> None:
+def test_pyramid_keeps_chroma_subsampling(tmp_path: Path) -> None:
     path = slide_422(tmp_path / "a.svs")
     render_pyramid(opened(path), tmp_path / "p.tif", jobs=1)
     with tifffile.TiffFile(tmp_path / "p.tif") as tiff:
@@ -187,7 +187,7 @@ def test_the_pyramid_of_subsampled_chroma_keeps_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("codec", [JPEG2000_RGB, JPEG2000_YCBCR])
-def test_every_level_says_how_its_chroma_is_stored(tmp_path: Path, codec: int) -> None:
+def test_pyramid_pages_declare_the_chroma_subsampling_of_their_tiles(tmp_path: Path, codec: int) -> None:
     plan = replace(PLANS["three levels"], codec=codec)
     render_pyramid(opened(write_slide(tmp_path / "a.svs", plan)), tmp_path / "p.tif", jobs=1)
     with tifffile.TiffFile(tmp_path / "p.tif") as tiff:
@@ -200,9 +200,7 @@ def test_every_level_says_how_its_chroma_is_stored(tmp_path: Path, codec: int) -
 
 @pytest.mark.parametrize("width", [2, 6, 130, 514, 1026])
 @pytest.mark.parametrize("upright", [True, False])
-def test_no_padding_bleeds_into_the_pyramids_last_column_and_row(
-    tmp_path: Path, width: int, upright: bool
-) -> None:
+def test_pyramid_edges_contain_no_tile_padding(tmp_path: Path, width: int, upright: bool) -> None:
     picture = np.zeros((140, width, 3), np.uint8)
     picture[:, -1] = 255
     picture = picture if upright else np.ascontiguousarray(picture.swapaxes(0, 1))
@@ -218,7 +216,7 @@ def test_no_padding_bleeds_into_the_pyramids_last_column_and_row(
         assert abs(last.mean()) < 12, level_dz
 
 
-def test_a_pyramid_decodes_each_tile_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pyramid_rendering_decodes_each_tile_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bytes] = []
     original = openjpeg.decode
     monkeypatch.setattr(openjpeg, "decode", lambda data: (asked.append(data), original(data))[1])
@@ -228,7 +226,7 @@ def test_a_pyramid_decodes_each_tile_once(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(asked) == 17 * 9 + 5 * 3 + 2 * 1
 
 
-def test_a_level_whose_tiles_differ_in_chroma(tmp_path: Path) -> None:
+def test_pyramid_accepts_level_with_mixed_chroma_subsampling(tmp_path: Path) -> None:
     path = write_slide(tmp_path / "a.svs", Plan(645, 523, codec=JPEG2000_YCBCR, downsamples=(1,)))
     replace_tile(path, 0, 1, TILE_422)
     render_pyramid(opened(path), tmp_path / "p.tif", jobs=2)
@@ -244,7 +242,7 @@ def coded(pixels: Pixels, *, transformed: bool) -> bytes:
 
 
 @pytest.mark.parametrize("transformed", [True, False])
-def test_rgb_is_had_as_jpeg_codes_it(tmp_path: Path, transformed: bool) -> None:
+def test_planes_return_ycbcr_for_rgb_codestreams(tmp_path: Path, transformed: bool) -> None:
     path = write_slide(tmp_path / "a.svs", PLANS["rgb"])
     replace_tile(path, 0, 0, coded(texture(256, 256), transformed=transformed))
     level = opened(path).decoded[opened(path).max_level]
@@ -255,7 +253,7 @@ def test_rgb_is_had_as_jpeg_codes_it(tmp_path: Path, transformed: bool) -> None:
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_a_level_whose_tiles_differ_in_transform(tmp_path: Path, first: bool) -> None:
+def test_pyramid_accepts_level_with_mixed_colour_transform(tmp_path: Path, first: bool) -> None:
     path = write_slide(tmp_path / "a.svs", Plan(645, 523, codec=JPEG2000_RGB, downsamples=(1,)))
     before = stored_level(path, 0)
     for index in range(2):
@@ -275,7 +273,7 @@ def test_a_level_whose_tiles_differ_in_transform(tmp_path: Path, first: bool) ->
     ids=["empty", "garbage", "half a header", "a header", "half a tile"],
 )
 @pytest.mark.parametrize("name", ["ycbcr", "rgb", "rgb, transformed"])
-def test_damaged_tiles_are_background(
+def test_damaged_tiles_are_served_and_rendered_as_background(
     tmp_path: Path, name: str, data: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = write_slide(tmp_path / "a.svs", replace(PLANS[name], downsamples=(1,)))
@@ -296,7 +294,7 @@ SIZE, COD = 4, TILE_422.index(b"\xff\x52") + 2
 SOT = TILE_422.index(b"\xff\x90")
 
 
-def test_components_of_several_sizes_are_not_transformed() -> None:
+def test_codestream_with_components_of_different_sizes_is_not_transformed() -> None:
     data = bytearray(TILE_422)
     data[COD + 6], data[COD + 11] = 1, 0
     assert not read_codestream(bytes(data), 256).transformed
@@ -326,7 +324,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_headers_that_lie_never_reach_the_decoder(name: str) -> None:
+def test_read_codestream_refuses_hostile_headers(name: str) -> None:
     read_codestream(TILE_422, 256)
     with pytest.raises(CorruptTileError):
         read_codestream(HOSTILE[name], 256)
@@ -334,7 +332,7 @@ def test_headers_that_lie_never_reach_the_decoder(name: str) -> None:
 
 @given(flips=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=8))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_flipped_bytes_give_a_tile_or_an_error(flips: list[tuple[float, int]]) -> None:
+def test_flipped_bytes_decode_within_bounds_or_raise_corrupt_tile(flips: list[tuple[float, int]]) -> None:
     data = bytearray(TILE_422)
     for where, value in flips:
         data[int(where**2 * (len(data) - 1))] = value  # more of them near the header
@@ -346,7 +344,9 @@ def test_flipped_bytes_give_a_tile_or_an_error(flips: list[tuple[float, int]]) -
     assert all(max(plane.shape) <= 256 for plane in planes)
 
 
-def test_without_a_decoder_openslide_does_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slide_is_decoded_by_openslide_without_openjpeg_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write_slide(tmp_path / "a.svs", PLANS["rgb"])
     services = opened(path)
     expected = whole_level(services, services.max_level)
@@ -357,7 +357,9 @@ def test_without_a_decoder_openslide_does_the_work(tmp_path: Path, monkeypatch: 
     assert np.array_equal(whole_level(there, there.max_level), expected)
 
 
-def test_tasks_of_a_pyramid_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pyramid_tasks_contain_a_bounded_number_of_tiles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sizes: list[int] = []
     original = renderer._count_tiles
     monkeypatch.setattr(

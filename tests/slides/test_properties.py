@@ -31,7 +31,7 @@ def described(tmp_path: Path, tags: str) -> Path:
     return write_slide(tmp_path / "a.svs", Plan(201, 133, downsamples=(1,), description=LIBRARY + tags))
 
 
-def test_the_real_slide(real_slide: Path) -> None:
+def test_read_scan_returns_known_properties_of_the_real_slide(real_slide: Path) -> None:
     scan = read_scan(real_slide)
     assert (scan.width_px, scan.height_px, scan.tile_size) == (2220, 2967, 240)
     assert (scan.image_id, scan.app_mag, scan.mpp) == ("1004486", "20", 0.499)
@@ -39,7 +39,7 @@ def test_the_real_slide(real_slide: Path) -> None:
     assert (scan.compression, scan.scanner_id) == ("JPEG", "CPAPERIOCS")
 
 
-def test_tags_are_openslides(real_slide: Path) -> None:
+def test_read_scan_returns_the_same_tags_as_openslide(real_slide: Path) -> None:
     with openslide.OpenSlide(real_slide) as slide:
         expected = {
             key.removeprefix("aperio."): value
@@ -54,14 +54,14 @@ def test_tags_are_openslides(real_slide: Path) -> None:
 @pytest.mark.parametrize(
     ("codec", "name"), [(7, "JPEG"), (JPEG2000_RGB, "JPEG 2000 RGB"), (JPEG2000_YCBCR, "JPEG 2000 YCbCr")]
 )
-def test_a_written_slide(tmp_path: Path, codec: int, name: str) -> None:
+def test_read_scan_returns_properties_of_each_codec(tmp_path: Path, codec: int, name: str) -> None:
     scan = read_scan(write_slide(tmp_path / "a.svs", Plan(645, 523, codec=codec, bigtiff=True)))
     assert (scan.width_px, scan.height_px, scan.tile_size, scan.compression) == (645, 523, 256, name)
     assert (scan.image_id, scan.app_mag, scan.mpp, scan.scanner_id) == ("1004486", "20", 0.499, "SS1302")
 
 
 @pytest.mark.parametrize("tag", ["AppMag", "MPP", "ImageID", "Date", "Time", "ScanScope ID"])
-def test_what_is_missing_is_none_and_nothing_else_is_lost(tmp_path: Path, tag: str) -> None:
+def test_read_scan_returns_none_for_missing_tag_and_keeps_the_others(tmp_path: Path, tag: str) -> None:
     rest = "".join(f"|{pair}" for pair in TAGS[1:].split("|") if not pair.startswith(tag + " "))
     scan, whole = read_scan(described(tmp_path, rest)), parse_tags(LIBRARY + TAGS)
     assert tag not in scan.tags
@@ -76,13 +76,13 @@ def test_what_is_missing_is_none_and_nothing_else_is_lost(tmp_path: Path, tag: s
     assert [name for name, value in found.items() if value is None] == ([tag] if tag in found else [])
 
 
-def test_no_tags_at_all(tmp_path: Path) -> None:
+def test_read_scan_returns_none_for_description_without_tags(tmp_path: Path) -> None:
     scan = read_scan(described(tmp_path, ""))
     assert (scan.image_id, scan.app_mag, scan.mpp, scan.time, scan.scanner_id) == (None,) * 5
 
 
 @pytest.mark.parametrize("value", ["../../etc", "a/b", "", " ", "x" * 65, "a%b", "CON", "1.", "..", "-rf"])
-def test_an_image_id_that_is_no_name_is_as_good_as_none(tmp_path: Path, value: str) -> None:
+def test_read_scan_ignores_image_id_that_is_not_a_valid_name(tmp_path: Path, value: str) -> None:
     assert read_scan(described(tmp_path, f"|ImageID = {value}")).image_id is None
 
 
@@ -106,11 +106,11 @@ def test_an_image_id_that_is_no_name_is_as_good_as_none(tmp_path: Path, value: s
         ("|Time = 10:00:00", None),
     ],
 )
-def test_scan_times(tags: str, expected: ScanTime | None) -> None:
+def test_scan_time_combines_date_time_and_zone(tags: str, expected: ScanTime | None) -> None:
     assert scan_time(parse_tags(LIBRARY + tags)) == expected
 
 
-def test_of_repeated_keys_the_last_counts() -> None:
+def test_parse_tags_keeps_last_value_of_repeated_key() -> None:
     assert parse_tags("head|A = 1|A = 2|B=x=y| = z|empty = |no pair") == {
         "Description": "head",
         "A": "2",
@@ -119,13 +119,13 @@ def test_of_repeated_keys_the_last_counts() -> None:
     }
 
 
-def test_line_ends_and_control_characters() -> None:
+def test_parse_tags_normalizes_line_ends_and_removes_control_characters() -> None:
     tags = parse_tags("Aperio\r\n10x10\r\n|Title = a\r\nb\x07\x00c\x1b[31m|\r\nMPP\r\n = 0.5\r\n")
     assert tags == {"Description": "Aperio\n10x10", "Title": "a\nbc[31m", "MPP": "0.5"}
 
 
 @given(st.text(max_size=300))
-def test_any_description_gives_bounded_printable_tags(text: str) -> None:
+def test_parse_tags_returns_bounded_printable_tags_for_any_text(text: str) -> None:
     tags = parse_tags("Aperio |" + text)
     scan_time(tags)
     assert len(tags) <= 201
@@ -134,30 +134,30 @@ def test_any_description_gives_bounded_printable_tags(text: str) -> None:
         assert all(c.isprintable() or c == "\n" for c in key + value)
 
 
-def test_a_very_long_description_is_bounded() -> None:
+def test_parse_tags_bounds_very_long_description() -> None:
     tags = parse_tags("".join(f"|k{i} = {'v' * 5000}" for i in range(5000)))
     assert len(tags) <= 200
     assert max(map(len, tags.values())) == 2000
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "nan", "inf", "1e400", "twenty", None])
-def test_no_positive_number(text: str | None) -> None:
+def test_positive_number_returns_none_for_other_texts(text: str | None) -> None:
     assert positive_number(text) is None
 
 
 @pytest.mark.parametrize(("text", "value"), [("20", 20), (" 0.2528 ", 0.2528), ("4e1", 40)])
-def test_positive_numbers(text: str, value: float) -> None:
+def test_positive_number_parses_decimal_and_exponent(text: str, value: float) -> None:
     assert positive_number(text) == value
 
 
-def test_a_slide_of_another_maker_is_described_by_openslide(tmp_path: Path) -> None:
+def test_read_scan_uses_openslide_properties_for_other_vendors(tmp_path: Path) -> None:
     plan = Plan(645, 523, description="", thumbnail=False, associated="none", downsamples=(1,))
     scan = read_scan(write_slide(tmp_path / "a.tif", plan))
     assert (scan.width_px, scan.height_px, scan.image_id, scan.time) == (645, 523, None, None)
     assert scan.tags["openslide.vendor"] == "generic-tiff"
 
 
-def test_no_slide_at_all(tmp_path: Path) -> None:
+def test_read_scan_refuses_file_that_is_not_a_slide(tmp_path: Path) -> None:
     path = tmp_path / "a.svs"
     path.write_bytes(b"no slide")
     with pytest.raises(UnreadableSlideError):
@@ -165,14 +165,14 @@ def test_no_slide_at_all(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["aperio", "undescribed"])
-def test_label_and_macro_are_found_with_and_without_description(tmp_path: Path, how: str) -> None:
+def test_read_associated_finds_label_and_macro_with_or_without_description(tmp_path: Path, how: str) -> None:
     found = read_associated(write_slide(tmp_path / "a.svs", Plan(645, 523, associated=how)))
     assert set(found) == {"label", "thumbnail", "macro"}
     assert np.array_equal(np.asarray(found["label"]), np.asarray(label_image()))
     assert np.array_equal(np.asarray(found["macro"]), np.asarray(macro_image()))
 
 
-def test_pages_without_description_are_found_on_slides_too_large_for_pillow(
+def test_read_associated_finds_undescribed_pages_beyond_pillow_pixel_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pillow refuses to open what may be a decompression bomb, by its first page: the slide itself."""
@@ -184,24 +184,24 @@ def test_pages_without_description_are_found_on_slides_too_large_for_pillow(
     assert np.array_equal(np.asarray(found["macro"]), np.asarray(macro_image()))
 
 
-def test_no_label_no_macro_no_thumbnail(tmp_path: Path) -> None:
+def test_read_associated_returns_empty_result_without_associated_images(tmp_path: Path) -> None:
     assert read_associated(write_slide(tmp_path / "a.svs", Plan(associated="none", thumbnail=False))) == {}
 
 
 @pytest.mark.parametrize("how", ["aperio", "undescribed"])
-def test_a_label_is_never_taken_for_the_thumbnail(tmp_path: Path, how: str) -> None:
+def test_read_associated_never_returns_label_as_thumbnail(tmp_path: Path, how: str) -> None:
     """OpenSlide takes the second page for it, and without a thumbnail that may be the label."""
     plan = Plan(645, 523, thumbnail=False, associated=how, downsamples=(1,))
     assert set(read_associated(write_slide(tmp_path / "a.svs", plan))) == {"label", "macro"}
 
 
-def test_smaller_pictures_in_other_makers_files_are_no_labels(tmp_path: Path) -> None:
+def test_read_associated_ignores_small_pages_of_other_vendors(tmp_path: Path) -> None:
     plan = Plan(645, 523, description="", thumbnail=False, associated="undescribed", downsamples=(1,))
     assert read_associated(write_slide(tmp_path / "a.tif", plan)) == {}
 
 
 @pytest.mark.parametrize("codec", [7, JPEG2000_RGB])
-def test_a_thumbnail_is_made_of_the_slides_pixels(tmp_path: Path, codec: int) -> None:
+def test_make_thumbnail_averages_the_pixels_of_the_slide(tmp_path: Path, codec: int) -> None:
     path = write_slide(tmp_path / "a.svs", Plan(1293, 1051, codec=codec))
     image = make_thumbnail(opened(path))
     assert image.size == (647, 526)
@@ -209,15 +209,15 @@ def test_a_thumbnail_is_made_of_the_slides_pixels(tmp_path: Path, codec: int) ->
     assert grey_levels_apart(np.asarray(image), np.asarray(expected)) < 4
 
 
-def test_a_small_slide_is_its_own_thumbnail(tmp_path: Path) -> None:
+def test_make_thumbnail_keeps_size_of_small_slide(tmp_path: Path) -> None:
     assert make_thumbnail(opened(write_slide(tmp_path / "a.svs", Plan(201, 99)))).size == (201, 99)
 
 
-def test_pictures_are_encoded_as_jpeg() -> None:
+def test_encode_returns_jpeg() -> None:
     assert encode(label_image()).startswith(b"\xff\xd8")
 
 
-def test_the_real_slides_pictures(real_slide: Path) -> None:
+def test_read_associated_returns_known_images_of_the_real_slide(real_slide: Path) -> None:
     found = read_associated(real_slide)
     assert {name: image.size for name, image in found.items()} == {
         "label": (387, 463),

@@ -111,24 +111,24 @@ def accept(_size: int) -> None:
     """Accept a profile of any size."""
 
 
-def test_every_kind_that_is_listed_is_in_this_suite() -> None:
+def test_suite_covers_every_listed_reader() -> None:
     assert len(KINDS) == len({case.reader for case in CASES.values()})
 
 
-def test_reader_of_a_file_is_that_of_its_kind(case: Case, path: Path) -> None:
+def test_reader_of_returns_reader_of_the_file_kind(case: Case, path: Path) -> None:
     assert type(reader_of(path)) is case.reader
 
 
-def test_grid_has_the_size_of_full_resolution_and_the_slides_own_tiles(case: Case, path: Path) -> None:
+def test_grid_has_full_resolution_size_and_tile_size_of_the_file(case: Case, path: Path) -> None:
     grid = reader_of(path).grid()
     assert (grid.width_px, grid.height_px, grid.tile_size, grid.overlap) == (*SIZE, case.tile_size, 0)
 
 
-def test_check_returns_the_size_of_full_resolution(path: Path) -> None:
+def test_check_returns_size_of_full_resolution(path: Path) -> None:
     assert reader_of(path).check() == SIZE
 
 
-def test_properties_say_the_size_and_what_the_file_says(case: Case, path: Path) -> None:
+def test_properties_return_size_and_values_of_the_file(case: Case, path: Path) -> None:
     scan = reader_of(path).properties()
     assert (scan.width_px, scan.height_px) == SIZE
     is_aperio = issubclass(case.reader, AperioReader)
@@ -145,7 +145,7 @@ def test_region_at_full_resolution_is_exact(case: Case, path: Path, box: tuple[i
 
 
 @pytest.mark.parametrize("shift", [1, 2, 3])
-def test_region_of_a_coarser_level_is_the_mean_of_full_resolution(case: Case, path: Path, shift: int) -> None:
+def test_region_of_coarser_level_is_the_mean_of_full_resolution(case: Case, path: Path, shift: int) -> None:
     expected = box_mean(case.truth(path), shift)
     height_px, width_px = expected.shape[:2]
     found = reader_of(path).region(shift, (0, 0, width_px, height_px))
@@ -159,7 +159,7 @@ def test_halvings_are_at_most_those_to_full_resolution(path: Path, shift: int) -
     assert 0 <= reader_of(path).halvings(shift) <= shift
 
 
-def test_levels_are_those_of_the_grid_and_their_tiles_are_openslides(case: Case, path: Path) -> None:
+def test_levels_match_the_grid_and_their_tiles_equal_openslide_pixels(case: Case, path: Path) -> None:
     reader = reader_of(path)
     grid = reader.grid()
     levels = reader.levels(grid)
@@ -178,7 +178,7 @@ def test_verbatim_tiles_are_jpeg_files_of_the_same_pixels(case: Case, path: Path
             assert grey_levels_apart(decoded(level.jpeg(0, 0)), level.decoded(0, 0, 0)[0]) < 1
 
 
-def test_a_tile_is_halved_as_often_as_asked_with_what_is_left_told(path: Path) -> None:
+def test_decoded_tile_returns_remaining_halvings_with_matching_size(path: Path) -> None:
     reader = reader_of(path)
     grid = reader.grid()
     for level in reader.levels(grid).values():
@@ -188,7 +188,7 @@ def test_a_tile_is_halved_as_often_as_asked_with_what_is_left_told(path: Path) -
             assert pixels.shape == (256 >> (shift - left), 256 >> (shift - left), 3)
 
 
-def test_icc_profile_is_the_files_bytes_once_its_size_is_accepted(path: Path) -> None:
+def test_icc_profile_returns_bytes_of_the_file_after_size_is_accepted(path: Path) -> None:
     sizes: list[int] = []
     reader = reader_of(path)
     assert reader.may_have_profile
@@ -196,7 +196,7 @@ def test_icc_profile_is_the_files_bytes_once_its_size_is_accepted(path: Path) ->
     assert sizes == [len(ICC)]
 
 
-def test_icc_profile_of_a_size_that_is_refused_is_not_read(path: Path) -> None:
+def test_icc_profile_is_not_read_when_size_is_refused(path: Path) -> None:
     def refuse(_size: int) -> None:
         raise ValueError("too large")
 
@@ -204,23 +204,23 @@ def test_icc_profile_of_a_size_that_is_refused_is_not_read(path: Path) -> None:
         reader_of(path).icc_profile(refuse)
 
 
-def test_icc_profile_of_a_file_without_one_is_none(case: Case, tmp_path: Path) -> None:
+def test_icc_profile_is_none_for_file_without_profile(case: Case, tmp_path: Path) -> None:
     path = case.write(tmp_path / f"plain{case.suffix}", None)
     assert reader_of(path).icc_profile(accept) is None
 
 
-def test_associated_images_are_rgb_by_their_names(case: Case, path: Path) -> None:
+def test_associated_images_are_rgb_with_expected_names(case: Case, path: Path) -> None:
     images = reader_of(path).associated_images()
     assert set(images) == case.associated
     assert {image.mode for image in images.values()} <= {"RGB"}
 
 
-def test_check_refuses_a_file_whose_content_ends_in_its_header(case: Case, path: Path) -> None:
+def test_check_refuses_file_truncated_in_its_header(case: Case, path: Path) -> None:
     path.write_bytes(path.read_bytes()[:64])
     with pytest.raises(UnreadableSlideError):
         reader_of(path).check()
 
 
-def test_reader_can_be_the_key_of_a_cache_and_two_are_not_the_same(path: Path) -> None:
+def test_readers_are_hashable_and_compare_by_identity(path: Path) -> None:
     one, other = reader_of(path), reader_of(path)
     assert len({one, other}) == 2

@@ -46,11 +46,11 @@ def open_files() -> int:
     return len(os.listdir(OPEN_FILES)) if OPEN_FILES.exists() else 0  # noqa: PTH208  quicker, and counts itself
 
 
-def test_a_slide_is_opened_once(slides: SlideCache) -> None:
+def test_slide_is_opened_once(slides: SlideCache) -> None:
     assert slides.slide("A") is slides.slide("A")
 
 
-def test_files_are_not_looked_at_more_than_once_a_second(
+def test_files_are_not_checked_again_before_recheck_time(
     slides: SlideCache, files: SlideFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slide_cache, "RECHECK_SECONDS", 3600)
@@ -63,18 +63,18 @@ def test_files_are_not_looked_at_more_than_once_a_second(
 
 
 @pytest.mark.parametrize("image_id", ["B", "unknown"])
-def test_unknown_slides(slides: SlideCache, image_id: str) -> None:
+def test_unknown_slide_raises_slide_not_found(slides: SlideCache, image_id: str) -> None:
     with pytest.raises(SlideNotFoundError):
         slides.slide(image_id)
 
 
 @pytest.mark.parametrize("image_id", ["../A", "", "A/", "..", "a\0", "x" * 10_000])
-def test_impossible_names(slides: SlideCache, image_id: str) -> None:
+def test_impossible_name_raises_invalid_name(slides: SlideCache, image_id: str) -> None:
     with pytest.raises(InvalidNameError):
         slides.slide(image_id)
 
 
-def test_a_pyramid_that_appears_is_used(slides: SlideCache, files: SlideFiles) -> None:
+def test_pyramid_that_appears_is_used(slides: SlideCache, files: SlideFiles) -> None:
     before = slides.slide("A")
     missing = set(range(before.max_level + 1)) - before.native
     assert missing.isdisjoint(before.levels)
@@ -84,7 +84,7 @@ def test_a_pyramid_that_appears_is_used(slides: SlideCache, files: SlideFiles) -
     assert after.stamp != before.stamp
 
 
-def test_a_pyramid_that_is_rendered_again_is_used(slides: SlideCache, files: SlideFiles) -> None:
+def test_pyramid_that_is_rendered_again_is_reopened(slides: SlideCache, files: SlideFiles) -> None:
     render_pyramid(slides.slide("A"), files.pyramid("A"), jobs=1)
     before = slides.slide("A")
     render_pyramid(before, files.pyramid("A"), jobs=1)
@@ -92,7 +92,7 @@ def test_a_pyramid_that_is_rendered_again_is_used(slides: SlideCache, files: Sli
     assert slides.slide("A") is not before
 
 
-def test_a_deleted_slide_is_gone_and_can_come_back(slides: SlideCache, files: SlideFiles) -> None:
+def test_deleted_slide_raises_not_found_until_undeleted(slides: SlideCache, files: SlideFiles) -> None:
     known = slides.slide("A")
     files.hide("A")
     for _ in range(2):
@@ -103,14 +103,14 @@ def test_a_deleted_slide_is_gone_and_can_come_back(slides: SlideCache, files: Sl
     assert slides.slide("A").grid == known.grid
 
 
-def test_a_slide_that_is_replaced_is_opened_anew(slides: SlideCache, files: SlideFiles) -> None:
+def test_replaced_slide_is_reopened(slides: SlideCache, files: SlideFiles) -> None:
     before = slides.slide("A")
     write_slide(files.slide("A"), Plan(300, 200, tile=64, associated="none"))
     assert slides.slide("A").grid.width_px == 300
     assert before.grid.width_px == 193
 
 
-def test_a_file_that_is_no_slide(slides: SlideCache, files: SlideFiles) -> None:
+def test_file_that_is_not_a_slide_raises_unreadable(slides: SlideCache, files: SlideFiles) -> None:
     put(files, "bad", b"II*\0\x08\0\0\0garbage")
     for _ in range(2):
         with pytest.raises(UnreadableSlideError):
@@ -128,12 +128,12 @@ def in_place(files: SlideFiles) -> Path:
     return original
 
 
-def test_an_original_in_place_is_served(slides: SlideCache, files: SlideFiles) -> None:
+def test_original_in_place_is_served(slides: SlideCache, files: SlideFiles) -> None:
     in_place(files)
     assert slides.slide("B").grid.width_px == 193
 
 
-def test_an_original_in_place_that_was_written_to_may_be_another_slide(
+def test_original_in_place_that_was_overwritten_raises_conflict(
     slides: SlideCache, files: SlideFiles
 ) -> None:
     original = in_place(files)
@@ -144,7 +144,7 @@ def test_an_original_in_place_that_was_written_to_may_be_another_slide(
             slides.slide("B")
 
 
-def test_an_original_in_place_that_is_gone(slides: SlideCache, files: SlideFiles) -> None:
+def test_missing_original_in_place_raises_slide_not_found(slides: SlideCache, files: SlideFiles) -> None:
     original = in_place(files)
     slides.slide("B")
     original.unlink()
@@ -152,7 +152,7 @@ def test_an_original_in_place_that_is_gone(slides: SlideCache, files: SlideFiles
         slides.slide("B")
 
 
-def test_a_thousand_slides_cost_a_bounded_number_of_files(slides: SlideCache, files: SlideFiles) -> None:
+def test_thousand_slides_use_a_bounded_number_of_open_files(slides: SlideCache, files: SlideFiles) -> None:
     """Each has a pyramid, so each would hold two files."""
     data = files.slide("A").read_bytes()
     render_pyramid(slides.slide("A"), files.pyramid("A"), jobs=1)
@@ -168,9 +168,7 @@ def test_a_thousand_slides_cost_a_bounded_number_of_files(slides: SlideCache, fi
     assert open_files() - before <= 2 * slide_cache.MAX_OPEN
 
 
-def test_slides_that_openslide_reads_cost_a_bounded_number_of_files(
-    slides: SlideCache, files: SlideFiles
-) -> None:
+def test_openslide_slides_use_a_bounded_number_of_open_files(slides: SlideCache, files: SlideFiles) -> None:
     plan = Plan(130, 130, tile=64, codec=JPEG2000_RGB, downsamples=(1,), associated="none", thumbnail=False)
     data = write_slide(files.root / "j2k.svs", plan).read_bytes()
     before = open_files()
@@ -182,7 +180,7 @@ def test_slides_that_openslide_reads_cost_a_bounded_number_of_files(
     assert open_files() - before <= 60 + 4 * 8
 
 
-def test_the_most_recently_used_stay(
+def test_most_recently_used_slides_stay_open(
     slides: SlideCache, files: SlideFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slide_cache, "MAX_OPEN", 2)
@@ -195,7 +193,7 @@ def test_the_most_recently_used_stay(
     assert len(slides._slides) == 2
 
 
-def test_threads_share_a_library(
+def test_concurrent_threads_read_correct_tiles_from_a_shared_cache(
     slides: SlideCache, files: SlideFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slide_cache, "MAX_OPEN", 3)
@@ -212,7 +210,9 @@ def test_threads_share_a_library(
         assert set(pool.map(look, range(400))) == {expected}
 
 
-def test_in_haste_one_goes_to_look_and_the_others_go_on(slides: SlideCache, files: SlideFiles) -> None:
+def test_first_non_blocking_caller_must_wait_and_others_get_known_slide(
+    slides: SlideCache, files: SlideFiles
+) -> None:
     known = slides.slide("A")
     with non_blocking():
         with pytest.raises(WouldWaitError):
@@ -225,7 +225,7 @@ def test_in_haste_one_goes_to_look_and_the_others_go_on(slides: SlideCache, file
         slides.slide("A")
 
 
-def test_in_haste_nobody_goes_on_for_long_with_what_was_known(
+def test_non_blocking_callers_must_wait_when_revalidation_takes_too_long(
     slides: SlideCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slide_cache, "REVALIDATION_SECONDS", 0)

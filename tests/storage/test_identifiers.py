@@ -48,7 +48,7 @@ HOSTILE_PIECES = [
 
 
 @pytest.mark.parametrize("piece", HOSTILE_PIECES)
-def test_hostile_filenames_are_refused(piece: str) -> None:
+def test_checked_filename_refuses_hostile_names(piece: str) -> None:
     with pytest.raises(InvalidNameError):
         checked_filename(piece + ".svs")
 
@@ -71,19 +71,19 @@ def test_hostile_filenames_are_refused(piece: str) -> None:
         "a.svs:x",
     ],
 )
-def test_hostile_ends_of_filenames_are_refused(name: str) -> None:
+def test_checked_filename_refuses_hostile_endings(name: str) -> None:
     with pytest.raises(InvalidNameError):
         checked_filename(name)
 
 
 @pytest.mark.parametrize("piece", [*HOSTILE_PIECES, "a.", "a b", "a\n", "ü", "\u0661", ".a", "_a", "a" * 65])
-def test_hostile_image_ids_are_refused(piece: str) -> None:
+def test_checked_image_id_refuses_hostile_ids(piece: str) -> None:
     with pytest.raises(InvalidNameError):
         checked_image_id(piece)
 
 
 @pytest.mark.parametrize("value", [None, 7, b"a.svs", ["a.svs"], {"a": 1}, True])
-def test_only_text_is_a_name(value: object) -> None:
+def test_checks_refuse_values_that_are_not_text(value: object) -> None:
     for check in (checked_filename, checked_image_id):
         with pytest.raises(InvalidNameError):
             check(value)
@@ -105,21 +105,21 @@ def test_only_text_is_a_name(value: object) -> None:
         "a.tiff",
     ],
 )
-def test_what_scanners_write_is_accepted(name: str) -> None:
+def test_checked_filename_accepts_names_that_scanners_write(name: str) -> None:
     assert checked_filename(name) == name
 
 
 @pytest.mark.parametrize("name", ["a.PNG", "a.jpg", "a.jpeg", "a.tiff"])
-def test_ordinary_images_are_accepted(name: str) -> None:
+def test_checked_filename_accepts_ordinary_image_suffixes(name: str) -> None:
     assert checked_filename(name) == name
 
 
 @pytest.mark.parametrize("name", ["1004486", "a", "A-1_b.2", "a" * 64, "CONSOLE", "1..2"])
-def test_image_ids_are_accepted(name: str) -> None:
+def test_checked_image_id_accepts_valid_ids(name: str) -> None:
     assert checked_image_id(name) == name
 
 
-def test_refusals_do_not_repeat_what_was_sent() -> None:
+def test_checked_filename_refusal_does_not_repeat_the_sent_name() -> None:
     with pytest.raises(InvalidNameError) as refusal:
         checked_filename("<script>.svs")
     assert "<script>" not in str(refusal.value)
@@ -131,7 +131,7 @@ names = spoiled | spoiled.map(lambda text: text + ".svs") | st.text("abc.-_/ ", 
 
 @given(names)
 @example("CON.svs")
-def test_an_accepted_filename_is_one_component_everywhere(name: str) -> None:
+def test_accepted_filename_is_a_single_path_component_on_every_system(name: str) -> None:
     if not is_slide_filename(name):
         return
     assert PurePosixPath("/data/incoming", name).parts == ("/", "data", "incoming", name)
@@ -141,7 +141,7 @@ def test_an_accepted_filename_is_one_component_everywhere(name: str) -> None:
 
 
 @given(names)
-def test_an_accepted_image_id_is_one_component_everywhere(name: str) -> None:
+def test_accepted_image_id_is_a_single_path_component_on_every_system(name: str) -> None:
     if not is_image_id(name):
         return
     assert PurePosixPath("/data", name).parts == ("/", "data", name)
@@ -150,7 +150,7 @@ def test_an_accepted_image_id_is_one_component_everywhere(name: str) -> None:
 
 
 @given(names)
-def test_no_name_leads_out_of_the_data_folder(name: str) -> None:
+def test_slide_files_paths_stay_inside_data_folder_for_any_name(name: str) -> None:
     files = SlideFiles(Path("/data"))
     for give in (files.incoming, files.folder, files.slide, files.pyramid, files.deleted_folder):
         try:

@@ -25,7 +25,7 @@ def files(tmp_path: Path) -> SlideFiles:
 
 
 @pytest.mark.parametrize("image_id", ["0", "7", "1004486", "999999999999999"])
-def test_a_plain_number_is_its_own(files: SlideFiles, image_id: str) -> None:
+def test_assign_number_returns_plain_numeric_id_itself(files: SlideFiles, image_id: str) -> None:
     assert assign_number(files, image_id) == int(image_id)
     assert not (files.root / "numbers").exists()
     assert NumericIds(files).image_id(int(image_id)) == image_id
@@ -34,7 +34,7 @@ def test_a_plain_number_is_its_own(files: SlideFiles, image_id: str) -> None:
 @pytest.mark.parametrize(
     "image_id", ["0012", "00", "1000000000000000", "9007199254740991", "S1a", "12a", "1e3", "1.5"]
 )
-def test_any_other_gets_one_that_own_numbers_never_reach(files: SlideFiles, image_id: str) -> None:
+def test_assign_number_returns_reserved_range_number_for_other_ids(files: SlideFiles, image_id: str) -> None:
     number = assign_number(files, image_id)
     assert FIRST_GIVEN <= number < END
     assert float(number) == number
@@ -42,18 +42,18 @@ def test_any_other_gets_one_that_own_numbers_never_reach(files: SlideFiles, imag
     assert NumericIds(files).image_id(number) == image_id
 
 
-def test_numbers_are_the_same_in_every_installation() -> None:
+def test_candidates_are_the_same_in_every_installation() -> None:
     """Golden values: links to slides are kept elsewhere."""
     found = [next(candidates(image_id)) for image_id in ("0012", "S17-a")]
     assert found == [8923959914195659, 6475100637032751]
 
 
 @given(IMAGE_IDS, IMAGE_IDS)
-def test_two_slides_never_share_one(one: str, other: str) -> None:
+def test_candidates_differ_between_slides(one: str, other: str) -> None:
     assert one == other or next(candidates(one)) != next(candidates(other))
 
 
-def test_a_number_that_another_slide_has_is_passed_over(
+def test_assign_number_skips_number_of_another_slide(
     files: SlideFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(numeric_ids, "candidates", lambda _: iter((FIRST_GIVEN, FIRST_GIVEN + 1)))
@@ -67,7 +67,7 @@ def test_a_number_that_another_slide_has_is_passed_over(
 
 
 @pytest.mark.parametrize("left", [b"", b"S1", b"S1a", b"../../etc\n", b"\xff\n"])
-def test_a_number_that_was_being_noted_when_the_writer_was_killed(files: SlideFiles, left: bytes) -> None:
+def test_assign_number_repairs_partly_written_note(files: SlideFiles, left: bytes) -> None:
     path = files.number(next(candidates("S1a")))
     path.parent.mkdir()
     path.write_bytes(left)
@@ -77,15 +77,17 @@ def test_a_number_that_was_being_noted_when_the_writer_was_killed(files: SlideFi
     assert NumericIds(files).image_id(int(path.name)) == "S1a"
 
 
-class TestSlidesThatWereImportedBefore:
-    def test_are_found_and_noted(self, files: SlideFiles) -> None:
+class TestSlidesWithoutStoredNumber:
+    def test_slides_are_found_and_their_number_is_stored(self, files: SlideFiles) -> None:
         for image_id in ("S1a", "S2b", "12"):
             files.folder(image_id).mkdir()
         number = next(candidates("S2b"))
         assert NumericIds(files).image_id(number) == "S2b"
         assert files.number(number).read_text() == "S2b\n"
 
-    def test_are_looked_for_once_a_minute(self, files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_folder_is_scanned_at_most_once_a_minute(
+        self, files: SlideFiles, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         now = 1000.0
         monkeypatch.setattr(numeric_ids.time, "monotonic", lambda: now)
         found, number = NumericIds(files), next(candidates("S1a"))
@@ -97,7 +99,7 @@ class TestSlidesThatWereImportedBefore:
         now += numeric_ids.SCAN_SECONDS
         assert found.image_id(number) == "S1a"
 
-    def test_are_found_where_nothing_can_be_written(
+    def test_slides_are_found_in_read_only_data_folder(
         self, files: SlideFiles, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(*_: object) -> str:
@@ -108,7 +110,7 @@ class TestSlidesThatWereImportedBefore:
         assert NumericIds(files).image_id(next(candidates("S1a"))) == "S1a"
 
 
-def test_what_was_found_is_remembered(files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numeric_ids_cache_found_ids(files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     number = assign_number(files, "S1a")
     found = NumericIds(files)
     assert found.image_id(number) == "S1a"
@@ -116,7 +118,7 @@ def test_what_was_found_is_remembered(files: SlideFiles, monkeypatch: pytest.Mon
     assert found.image_id(number) == "S1a"
 
 
-def test_few_are_remembered(files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numeric_ids_cache_is_bounded(files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numeric_ids, "MAX_CACHED", 2)
     found = NumericIds(files)
     for image_id in ("a", "b", "c"):
@@ -127,12 +129,12 @@ def test_few_are_remembered(files: SlideFiles, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     "text", ["", "x", "-1", "0012", "00", "1.0", "9007199254740992", "1" * 17, "\u0661", "1\n"]
 )
-def test_what_is_no_number(text: str) -> None:
+def test_parse_number_refuses_texts_that_are_not_canonical_numbers(text: str) -> None:
     with pytest.raises(InvalidNameError):
         parse_number(text)
 
 
-def test_an_import_notes_the_number(services: Site) -> None:
+def test_import_stores_the_number_of_the_slide(services: Site) -> None:
     content = slide_bytes("")
     services.bring("a.svs", content)
     services.finish()

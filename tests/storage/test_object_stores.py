@@ -26,7 +26,7 @@ pytest_plugins = ["tests.support.stores.object_store_fixtures"]
 
 
 @pytest.mark.parametrize("size", [0, 1, PART, PART + 1, 5 * PART])
-def test_what_is_put_is_found_and_comes_back(vault: ObjectStore, tmp_path: Path, size: int) -> None:
+def test_store_finds_and_fetches_what_was_put(vault: ObjectStore, tmp_path: Path, size: int) -> None:
     source, sha256 = written(tmp_path / "a", size)
     assert vault.find(KEY) is None
     vault.put(source, KEY, sha256)
@@ -36,14 +36,14 @@ def test_what_is_put_is_found_and_comes_back(vault: ObjectStore, tmp_path: Path,
     assert sorted(path.name for path in tmp_path.glob("*.part")) == []
 
 
-def test_done_already_is_done(vault: ObjectStore, tmp_path: Path) -> None:
+def test_put_of_stored_content_is_repeatable(vault: ObjectStore, tmp_path: Path) -> None:
     source, sha256 = written(tmp_path / "a")
     vault.put(source, KEY, sha256)
     vault.put(source, KEY, sha256)
     assert vault.find(KEY) == Stored(source.stat().st_size, sha256)
 
 
-def test_a_copy_that_has_rotted_is_not_taken_for_done(tmp_path: Path) -> None:
+def test_put_refuses_to_confirm_a_corrupted_stored_copy(tmp_path: Path) -> None:
     """Who is told that a file is stored removes its own."""
     (tmp_path / "vault").mkdir()
     vault, (source, sha256) = FolderObjectStore(tmp_path / "vault"), written(tmp_path / "a")
@@ -54,7 +54,7 @@ def test_a_copy_that_has_rotted_is_not_taken_for_done(tmp_path: Path) -> None:
         vault.put(source, KEY, sha256)
 
 
-def test_another_content_is_refused_and_the_first_stays(vault: ObjectStore, tmp_path: Path) -> None:
+def test_put_refuses_other_content_and_keeps_the_first(vault: ObjectStore, tmp_path: Path) -> None:
     source, sha256 = written(tmp_path / "a")
     other, other_sha256 = written(tmp_path / "b", seed=2)
     vault.put(source, KEY, sha256)
@@ -65,7 +65,7 @@ def test_another_content_is_refused_and_the_first_stays(vault: ObjectStore, tmp_
 
 
 @pytest.mark.parametrize("size", [100, 3 * PART])
-def test_a_file_that_is_not_what_was_recorded_is_not_stored(
+def test_put_refuses_file_that_does_not_match_its_checksum(
     vault: ObjectStore, tmp_path: Path, size: int
 ) -> None:
     source, _ = written(tmp_path / "a", size)
@@ -77,7 +77,7 @@ def test_a_file_that_is_not_what_was_recorded_is_not_stored(
     assert vault.find(KEY) == Stored(size, sha256)
 
 
-def test_removed_is_gone_and_gone_already_is_no_error(vault: ObjectStore, tmp_path: Path) -> None:
+def test_remove_deletes_object_and_is_repeatable(vault: ObjectStore, tmp_path: Path) -> None:
     source, sha256 = written(tmp_path / "a")
     vault.put(source, KEY, sha256)
     vault.remove(KEY)
@@ -88,7 +88,7 @@ def test_removed_is_gone_and_gone_already_is_no_error(vault: ObjectStore, tmp_pa
     assert not (tmp_path / "b").exists()
 
 
-def test_keys_do_not_mix(vault: ObjectStore, tmp_path: Path) -> None:
+def test_find_and_remove_match_only_the_exact_key(vault: ObjectStore, tmp_path: Path) -> None:
     source, sha256 = written(tmp_path / "a")
     vault.put(source, "1/slide.svs", sha256)
     assert vault.find("1/slide.sv") is None
@@ -102,7 +102,7 @@ def test_keys_do_not_mix(vault: ObjectStore, tmp_path: Path) -> None:
     ["", "/a", "a/", "../a", "a/../b", "a//b", ".a", "a b", "a\n", "a\\b", "é", "a.part", "a.sha256", "a.",
      "/".join("a" * 9), "x" * 600],
 )  # fmt: skip
-def test_what_could_leave_the_place_is_no_key(vault: ObjectStore, tmp_path: Path, key: str) -> None:
+def test_store_refuses_keys_that_could_leave_its_folder(vault: ObjectStore, tmp_path: Path, key: str) -> None:
     for attempt in (
         lambda: vault.find(key),
         lambda: vault.remove(key),
@@ -113,7 +113,7 @@ def test_what_could_leave_the_place_is_no_key(vault: ObjectStore, tmp_path: Path
             attempt()
 
 
-def test_a_target_that_cannot_be_written_is_told_and_the_copy_stays(
+def test_fetch_to_full_disk_raises_unavailable_and_keeps_the_stored_copy(
     vault: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, sha256 = written(tmp_path / "a")
@@ -142,14 +142,14 @@ def folder(tmp_path: Path) -> FolderObjectStore:
     return FolderObjectStore(tmp_path / "copies")
 
 
-def test_the_note_is_one_that_sha256sum_checks(tmp_path: Path) -> None:
+def test_folder_store_writes_note_that_sha256sum_can_check(tmp_path: Path) -> None:
     vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
     vault.put(source, KEY, sha256)
     note = tmp_path / "copies/1004486/slide.svs.sha256"
     assert note.read_text() == f"{sha256}  slide.svs\n"
 
 
-def test_a_file_without_its_note_is_not_there_until_it_was_read_through(tmp_path: Path) -> None:
+def test_folder_store_ignores_file_without_note_until_content_is_verified(tmp_path: Path) -> None:
     vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
     vault.put(source, KEY, sha256)
     (tmp_path / "copies/1004486/slide.svs.sha256").unlink()
@@ -162,7 +162,7 @@ def test_a_file_without_its_note_is_not_there_until_it_was_read_through(tmp_path
         vault.put(source, KEY, sha256)
 
 
-def test_a_stored_copy_that_was_damaged_never_comes_back(tmp_path: Path) -> None:
+def test_folder_store_fetch_refuses_damaged_copy(tmp_path: Path) -> None:
     vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
     vault.put(source, KEY, sha256)
     stored = tmp_path / "copies" / KEY
@@ -172,7 +172,9 @@ def test_a_stored_copy_that_was_damaged_never_comes_back(tmp_path: Path) -> None
     assert not (tmp_path / "b").exists()
 
 
-def test_a_disk_that_keeps_something_else_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_store_put_refuses_content_that_reads_back_differently(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
     monkeypatch.setattr(folder_object_store, "_hash_from_disk", lambda path: "0" * 64)
     with pytest.raises(UnavailableError, match="cannot be read back"):
@@ -181,7 +183,7 @@ def test_a_disk_that_keeps_something_else_is_found(tmp_path: Path, monkeypatch: 
     assert list((tmp_path / "copies/1004486").iterdir()) == []
 
 
-def test_where_the_disk_is_not_mounted_nothing_is_written(tmp_path: Path) -> None:
+def test_folder_store_writes_no_file_when_disk_is_not_mounted(tmp_path: Path) -> None:
     vault, (source, sha256) = FolderObjectStore(tmp_path / "mnt/copies"), written(tmp_path / "a")
     (tmp_path / "mnt").mkdir()
     for attempt in (
@@ -199,7 +201,7 @@ def test_where_the_disk_is_not_mounted_nothing_is_written(tmp_path: Path) -> Non
     ("number", "told"),
     [(errno.ENOSPC, "full"), (errno.EROFS, "read only"), (errno.EACCES, "read only"), (errno.EIO, "not answer")],
 )  # fmt: skip
-def test_a_disk_that_refuses_is_named_and_keeps_nothing(
+def test_folder_store_put_names_disk_error_and_leaves_no_partial_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: str
 ) -> None:
     vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
@@ -214,7 +216,7 @@ def test_a_disk_that_refuses_is_named_and_keeps_nothing(
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_really_full_disk(tmp_path: Path) -> None:
+def test_folder_store_copy_to_dev_full_raises_unavailable(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="full"), folder_object_store.plain_errors("it"):
         folder_object_store._copy(written(tmp_path / "a")[0], Path("/dev/full"))
 
@@ -222,7 +224,9 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
 # What a setting names
 
 
-def test_a_setting_names_a_folder_or_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_make_object_store_returns_folder_or_s3_store_for_its_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     assert isinstance(make_object_store(str(tmp_path)), FolderObjectStore)
     for where in ("s3://my-bucket", "s3://my-bucket/", "s3://my.bucket/a/b", "s3://my-bucket/a/"):
@@ -232,12 +236,12 @@ def test_a_setting_names_a_folder_or_a_bucket(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     "where", ["s3://", "s3:/bucket", "s3://B", "s3://bucket/a b", "s3://bucket/../a", "s3://a_b/c", "s3://bucket/a//b"]
 )  # fmt: skip
-def test_what_names_no_bucket_is_refused(where: str) -> None:
+def test_make_object_store_refuses_invalid_bucket_addresses(where: str) -> None:
     with pytest.raises(SettingsError):
         make_object_store(where)
 
 
-def test_an_installation_without_an_archive_says_which_setting_is_missing(tmp_path: Path) -> None:
+def test_installation_without_archive_names_the_missing_setting(tmp_path: Path) -> None:
     services = runtime.on_aws(from_environment({"VSV_DATA": str(tmp_path)}))
     with pytest.raises(SettingsError, match="VSV_ARCHIVE"):
         _ = services.archive
@@ -245,7 +249,7 @@ def test_an_installation_without_an_archive_says_which_setting_is_missing(tmp_pa
         _ = services.published
 
 
-def test_an_installations_archive_is_where_and_how_its_settings_say(s3: LikeS3, tmp_path: Path) -> None:
+def test_installation_archive_uses_bucket_and_storage_class_of_settings(s3: LikeS3, tmp_path: Path) -> None:
     environment = {"VSV_ARCHIVE": f"s3://{BUCKET}/originals", "VSV_ARCHIVE_CLASS": "GLACIER_IR"}
     services = runtime.on_aws(from_environment(environment))
     source, sha256 = written(tmp_path / "a", 100)
@@ -256,6 +260,6 @@ def test_an_installations_archive_is_where_and_how_its_settings_say(s3: LikeS3, 
 
 
 @pytest.mark.parametrize("changes", [{"VSV_ARCHIVE_CLASS": "CHEAP"}, {"VSV_ARCHIVE_AFTER_DAYS": "0"}])
-def test_impossible_settings_are_refused(changes: dict[str, str]) -> None:
+def test_settings_refuse_impossible_archive_values(changes: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match=next(iter(changes))):
         from_environment(changes)

@@ -37,7 +37,7 @@ def stored(files: SlideFiles, image_id: str = "1") -> None:
     put(files.folder(image_id), "label.jpeg", b"a name")
 
 
-def test_an_id_is_given_once_and_again_only_to_the_same_file(files: SlideFiles) -> None:
+def test_claim_is_repeatable_only_for_the_same_file(files: SlideFiles) -> None:
     files.claim("1", MINE)
     files.claim("1", MINE)
     with pytest.raises(AlreadyExistsError):
@@ -45,7 +45,7 @@ def test_an_id_is_given_once_and_again_only_to_the_same_file(files: SlideFiles) 
     assert [path.name for path in (files.root / "slides").iterdir()] == ["1"]
 
 
-def test_of_many_who_claim_an_id_at_once_one_gets_it(files: SlideFiles) -> None:
+def test_claim_succeeds_for_a_single_concurrent_caller(files: SlideFiles) -> None:
     def claim(number: int) -> bool:
         try:
             files.claim("1", Claim(f"{number}.svs", number, "0" * 64))
@@ -58,15 +58,13 @@ def test_of_many_who_claim_an_id_at_once_one_gets_it(files: SlideFiles) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"filename": 1}', b"\xff"])
-def test_a_claim_that_cannot_be_read_is_somebody_elses(files: SlideFiles, content: bytes) -> None:
+def test_claim_refuses_id_with_unreadable_claim_file(files: SlideFiles, content: bytes) -> None:
     put(files.folder("1"), "import.json", content)
     with pytest.raises(AlreadyExistsError):
         files.claim("1", MINE)
 
 
-def test_a_disk_that_refuses_a_claim_does_not_make_the_id_another_slides(
-    files: SlideFiles, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_claim_succeeds_again_after_a_disk_error(files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(30, "Read-only file system")
 
@@ -76,7 +74,7 @@ def test_a_disk_that_refuses_a_claim_does_not_make_the_id_another_slides(
     files.claim("1", MINE)
 
 
-def test_the_id_of_a_deleted_or_purged_slide_is_never_given_again(files: SlideFiles) -> None:
+def test_claim_refuses_id_of_deleted_or_purged_slide(files: SlideFiles) -> None:
     stored(files)
     files.hide("1")
     for _ in range(2):
@@ -87,7 +85,7 @@ def test_the_id_of_a_deleted_or_purged_slide_is_never_given_again(files: SlideFi
     assert not files.folder("1").exists()
 
 
-def test_a_claim_that_meets_a_deletion_takes_nothing(
+def test_claim_during_a_deletion_keeps_the_deleted_files(
     files: SlideFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored(files)
@@ -105,7 +103,7 @@ def test_a_claim_that_meets_a_deletion_takes_nothing(
     assert files.slide("1").read_bytes() == slide_bytes()
 
 
-def test_hiding_and_unhiding_move_everything_and_can_be_repeated(files: SlideFiles) -> None:
+def test_hide_and_unhide_move_all_files_and_are_repeatable(files: SlideFiles) -> None:
     stored(files)
     for _ in range(2):
         files.hide("1")
@@ -119,7 +117,7 @@ def test_hiding_and_unhiding_move_everything_and_can_be_repeated(files: SlideFil
             move("2")
 
 
-def test_a_purge_that_was_killed_leaves_nothing_that_can_be_brought_back(
+def test_killed_purge_leaves_no_slide_that_can_be_restored(
     files: SlideFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored(files)
@@ -140,14 +138,14 @@ def test_a_purge_that_was_killed_leaves_nothing_that_can_be_brought_back(
     assert [path.name for path in files.deleted_folder("1").iterdir()] == ["import.json"]
 
 
-def test_a_slide_that_is_not_deleted_cannot_be_purged(files: SlideFiles) -> None:
+def test_purge_refuses_slide_that_is_not_deleted(files: SlideFiles) -> None:
     stored(files)
     with pytest.raises(SlideNotFoundError):
         files.purge("1")
     assert files.slide("1").exists()
 
 
-def test_a_stored_original_is_read_only_and_storing_it_twice_is_as_once(files: SlideFiles) -> None:
+def test_store_original_makes_file_read_only_and_is_repeatable(files: SlideFiles) -> None:
     files.claim("1", MINE)
     source = put(files.root / "incoming", "a.svs")
     for _ in range(2):
@@ -157,21 +155,21 @@ def test_a_stored_original_is_read_only_and_storing_it_twice_is_as_once(files: S
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "a/b", "a\\b", "a\0", "-", "NUL", "a" * 65, "ä", "a ", "a."])
-def test_no_id_leads_outside(files: SlideFiles, name: str) -> None:
+def test_slide_files_refuse_ids_that_lead_outside(files: SlideFiles, name: str) -> None:
     for give in (files.folder, files.slide, files.deleted_folder, files.hide, files.stored_size):
         with pytest.raises(InvalidNameError):
             give(name)
 
 
 @pytest.mark.parametrize("folder", ["incoming", "taken/a.svs", "slides/1", "deleted/1"])
-def test_no_file_of_ours_is_taken_for_an_original_in_place(files: SlideFiles, folder: str) -> None:
+def test_link_original_refuses_files_of_the_data_folder(files: SlideFiles, folder: str) -> None:
     path = put(files.root / folder, "a.svs")
     with pytest.raises(BadRequestError):
         link_original(files, "a.svs", path)
     assert not path.is_symlink()
 
 
-def test_a_run_takes_its_file_to_where_no_transfer_writes(files: SlideFiles) -> None:
+def test_take_moves_file_away_from_later_transfers(files: SlideFiles) -> None:
     put(files.root / "incoming", "a.SVS")
     for _ in range(2):
         path = files.take("a.SVS", "run-1", len(slide_bytes()))
@@ -182,7 +180,7 @@ def test_a_run_takes_its_file_to_where_no_transfer_writes(files: SlideFiles) -> 
     assert files.incoming("a.SVS").read_bytes() == b"the next transfer"
 
 
-def test_what_earlier_runs_left_goes_when_the_next_one_takes_its_file(files: SlideFiles) -> None:
+def test_take_removes_files_of_earlier_runs(files: SlideFiles) -> None:
     for run_id in ("run-1", "run-2"):
         put(files.root / "incoming", "a.svs")
         files.take("a.svs", run_id, len(slide_bytes()))
@@ -194,7 +192,7 @@ def test_what_earlier_runs_left_goes_when_the_next_one_takes_its_file(files: Sli
 
 
 @pytest.mark.parametrize("size", [0, len(slide_bytes()) - 1, len(slide_bytes()) + 1])
-def test_a_file_of_another_size_stays_for_the_transfer_to_compare(files: SlideFiles, size: int) -> None:
+def test_take_leaves_file_of_another_size_in_incoming(files: SlideFiles, size: int) -> None:
     path = put(files.root / "incoming", "a.svs")
     kept = put(files.root / "taken/a.svs", "run-0.svs", b"what failed before")
     with pytest.raises(TransferError, match=f"{len(slide_bytes())} of {size} bytes"):
@@ -202,24 +200,24 @@ def test_a_file_of_another_size_stays_for_the_transfer_to_compare(files: SlideFi
     assert (path.read_bytes(), kept.exists()) == (slide_bytes(), True)
 
 
-def test_a_file_that_has_not_arrived_is_missing(files: SlideFiles) -> None:
+def test_take_raises_file_missing_before_arrival(files: SlideFiles) -> None:
     with pytest.raises(FileMissingError, match="scanner's folder"):
         files.take("a.svs", "run-1", 5)
 
 
-def test_a_link_is_taken_as_it_is(files: SlideFiles, tmp_path: Path) -> None:
+def test_take_keeps_link_to_original(files: SlideFiles, tmp_path: Path) -> None:
     original = put(tmp_path / "scanner", "a.svs")
     link_original(files, "a.svs", original)
     assert files.take("a.svs", "run-1", len(slide_bytes())).readlink() == original
 
 
 @pytest.mark.parametrize("run_id", ["", "..", "../x", "a/b", "x" * 65, "a\0"])
-def test_no_runs_id_leads_outside(files: SlideFiles, run_id: str) -> None:
+def test_taken_refuses_run_ids_that_lead_outside(files: SlideFiles, run_id: str) -> None:
     with pytest.raises(InvalidNameError):
         files.taken("a.svs", run_id)
 
 
-def test_empty_folders_of_what_was_taken_are_swept_away_and_full_ones_stay(files: SlideFiles) -> None:
+def test_sweep_removes_old_empty_taken_folders_and_keeps_full_folders(files: SlideFiles) -> None:
     kept = put(files.root / "taken/a.svs", "run-1.svs")
     part = put(files.root / "taken/b.svs", "run-2.svs.part")
     for name in ("new.svs", "old.svs"):
@@ -231,7 +229,7 @@ def test_empty_folders_of_what_was_taken_are_swept_away_and_full_ones_stay(files
     assert sorted(path.name for path in (files.root / "taken").iterdir()) == ["a.svs", "b.svs", "new.svs"]
 
 
-def test_only_what_killed_writers_left_long_ago_is_swept_away(files: SlideFiles) -> None:
+def test_sweep_removes_only_old_partial_files(files: SlideFiles) -> None:
     stored(files)
     kept = [files.incoming("kept.svs"), files.slide("1"), files.associated("1", "label")]
     put(kept[0].parent, kept[0].name)
@@ -246,7 +244,7 @@ def test_only_what_killed_writers_left_long_ago_is_swept_away(files: SlideFiles)
     assert not any(path.exists() for path in old)
 
 
-def test_a_claim_that_is_being_made_is_not_swept_away(files: SlideFiles) -> None:
+def test_sweep_keeps_recent_unfinished_claim(files: SlideFiles) -> None:
     making, left = (files.root / "slides" / name for name in (".new.part", ".left.part"))
     for folder in (making, left):
         put(folder, "import.json", json.dumps({}).encode())
@@ -256,7 +254,7 @@ def test_a_claim_that_is_being_made_is_not_swept_away(files: SlideFiles) -> None
     assert not left.exists()
 
 
-def test_a_file_that_cannot_be_written_whole_does_not_appear(
+def test_atomic_write_keeps_old_file_when_writing_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = put(tmp_path, "a.json", b"before")
@@ -289,7 +287,7 @@ class Remembering:
         patched.setattr(os, "scandir", forget)
 
 
-def test_a_slide_that_another_machine_brought_back_is_hidden_again(
+def test_hide_works_when_nfs_cache_still_shows_slide_as_deleted(
     files: SlideFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored(files)
@@ -300,7 +298,7 @@ def test_a_slide_that_another_machine_brought_back_is_hidden_again(
     assert files.is_hidden("1")
 
 
-def test_nothing_is_hidden_though_it_is_remembered_so(
+def test_hide_raises_not_found_when_only_nfs_cache_shows_deleted_slide(
     files: SlideFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Remembering(monkeypatch, deleted_1=True)
@@ -308,7 +306,7 @@ def test_nothing_is_hidden_though_it_is_remembered_so(
         files.hide("1")
 
 
-def test_what_another_machine_has_just_taken_is_found(
+def test_take_finds_file_taken_by_another_machine_despite_nfs_cache(
     files: SlideFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = put(files.taken("a.svs", "run-1").parent, "run-1.svs")
@@ -317,13 +315,17 @@ def test_what_another_machine_has_just_taken_is_found(
     assert files.has_taken("a.svs", "run-1")
 
 
-def test_an_old_size_is_looked_at_again(files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_take_checks_size_again_when_cached_size_differs(
+    files: SlideFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put(files.root / "incoming", "a.svs")
     monkeypatch.setattr("vsv.storage.nfs.size_of", lambda _path: 5)
     assert files.take("a.svs", "run-1", len(slide_bytes())).exists()
 
 
-def test_another_users_file_is_stored(files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_store_original_accepts_file_of_another_user(
+    files: SlideFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 

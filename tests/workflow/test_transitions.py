@@ -29,7 +29,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
 
 class TestTransitions:
     @pytest.mark.parametrize(("old", "new"), list(itertools.product(Status, Status)))
-    def test_each_pair_is_decided(self, old: Status, new: Status) -> None:
+    def test_each_pair_of_statuses_is_allowed_or_refused_by_role(self, old: Status, new: Status) -> None:
         """Technicians mark; only Admins publish, archive and delete; nobody leaps."""
         marks = {NEW, GOOD, BAD}
         freely = old == new or {old, new} <= marks or (old, new) in {(GOOD, SENT), (SENT, GOOD), (SENT, BAD)}
@@ -44,13 +44,13 @@ class TestTransitions:
             with pytest.raises(IllegalTransitionError):
                 check_transition(old, new, ADMIN)
 
-    def test_the_tables_are_whole_and_do_not_overlap(self) -> None:
+    def test_tables_cover_every_status_without_overlap(self) -> None:
         assert set(BY_TECHNICIANS) == set(BY_ADMINS) == set(Status)
         for old in Status:
             assert not set(BY_TECHNICIANS[old]) & set(BY_ADMINS[old])
             assert not {PUBLISHED, ARCHIVED, DELETED} & set(BY_TECHNICIANS[old])
 
-    def test_the_error_says_from_what_to_what_and_what_is_allowed(self) -> None:
+    def test_refusal_names_both_statuses_and_the_allowed_statuses(self) -> None:
         with pytest.raises(IllegalTransitionError, match=r"^Mark the slide GOOD before sending it\.$"):
             check_transition(NEW, SENT, TECHNICIAN)
         with pytest.raises(IllegalTransitionError, match=r"from NEW to PUBLISHED\. Allowed: GOOD, BAD\.$"):
@@ -64,14 +64,14 @@ class TestTransitions:
 
 
 class TestChange:
-    def test_only_differences_are_written(self, services: Services) -> None:
+    def test_only_changed_fields_are_written(self, services: Services) -> None:
         services.slides.put_new(slide("1", case_id="C"))
         assert change(services, "1", {"case_id": "C", "status": NEW}, TECHNICIAN).version == 1
         changed = change(services, "1", {"case_id": "C", "note": "folded"}, TECHNICIAN)
         assert (changed.version, changed.note, changed.modified_by) == (2, "folded", "Ann")
         assert [c.field for c in services.slides.history("1").items] == ["Note", "Status"]
 
-    def test_the_second_of_two_sees_a_conflict_that_names_the_first(self, services: Services) -> None:
+    def test_concurrent_change_raises_conflict_that_names_the_first_user(self, services: Services) -> None:
         services.slides.put_new(slide("1"))
         change(services, "1", {"case_id": "C"}, TECHNICIAN, expected_version=1)
         with pytest.raises(VersionConflictError, match="Ann changed this slide"):
@@ -80,7 +80,7 @@ class TestChange:
         assert stored
         assert stored.case_id == "C"
 
-    def test_a_status_is_checked_against_what_is_stored_when_it_is_written(
+    def test_status_is_checked_against_the_record_at_the_time_of_writing(
         self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Somebody deletes the slide between the look and the write."""
@@ -97,18 +97,18 @@ class TestChange:
         with pytest.raises(IllegalTransitionError, match="DELETED"):
             change(services, "1", {"status": SENT}, TECHNICIAN)
 
-    def test_a_missing_slide_is_not_made(self, services: Services) -> None:
+    def test_missing_slide_raises_not_found_and_is_not_created(self, services: Services) -> None:
         for image_id in ("1", "", "x" * 500):
             with pytest.raises(SlideNotFoundError):
                 change(services, image_id, {"status": GOOD}, ADMIN)
         assert services.slides.list_all().items == ()
 
-    def test_no_status_is_new(self, services: Services) -> None:
+    def test_status_none_becomes_new(self, services: Services) -> None:
         services.slides.put_new(slide("1", status=BAD))
         assert change(services, "1", {"status": None}, TECHNICIAN).status is NEW
 
 
-class TestFiles:
+class TestFilesOfDeletedSlides:
     @pytest.fixture
     def stored(self, services: Services) -> Path:
         services.slides.put_new(slide("1"))
@@ -117,20 +117,24 @@ class TestFiles:
         path.write_bytes(b"slide")
         return path
 
-    def test_a_deleted_slide_is_hidden_and_comes_back(self, services: Services, stored: Path) -> None:
+    def test_deletion_hides_files_and_undeletion_restores_them(
+        self, services: Services, stored: Path
+    ) -> None:
         change(services, "1", {"status": DELETED}, ADMIN)
         assert not stored.exists()
         assert services.files.stored_size("1") == 5
         assert change(services, "1", {"status": NEW}, ADMIN).status is NEW
         assert stored.read_bytes() == b"slide"
 
-    def test_asking_again_finishes_what_a_kill_left(self, services: Services, stored: Path) -> None:
+    def test_repeated_deletion_completes_an_interrupted_deletion(
+        self, services: Services, stored: Path
+    ) -> None:
         services.slides.update("1", {"status": DELETED}, by="Eve")
         assert change(services, "1", {"status": DELETED}, ADMIN).version == 2
         assert not stored.exists()
 
     @pytest.mark.parametrize("late", ["record", "files"])
-    def test_brought_back_before_it_was_hidden_it_is_shown(
+    def test_undeletion_during_a_deletion_leaves_files_visible(
         self, services: Services, stored: Path, monkeypatch: pytest.MonkeyPatch, late: str
     ) -> None:
         """Two at the same moment: one deletes, the other has seen that and brings it back."""
@@ -156,17 +160,17 @@ class TestFiles:
         assert found.status is NEW
         assert stored.read_bytes() == b"slide"
 
-    def test_a_technician_deletes_nothing(self, services: Services, stored: Path) -> None:
+    def test_technician_may_not_delete(self, services: Services, stored: Path) -> None:
         with pytest.raises(ForbiddenError):
             change(services, "1", {"status": DELETED}, TECHNICIAN)
         assert stored.exists()
 
-    def test_a_conflict_hides_nothing(self, services: Services, stored: Path) -> None:
+    def test_conflict_hides_no_files(self, services: Services, stored: Path) -> None:
         with pytest.raises(VersionConflictError):
             change(services, "1", {"status": DELETED}, ADMIN, expected_version=7)
         assert stored.exists()
 
-    def test_a_purged_slide_stays_away(self, services: Services, stored: Path) -> None:
+    def test_purged_slide_cannot_be_undeleted(self, services: Services, stored: Path) -> None:
         change(services, "1", {"status": DELETED}, ADMIN)
         services.files.purge("1")
         with pytest.raises(SlideNotFoundError, match="permanently deleted"):
@@ -175,6 +179,6 @@ class TestFiles:
         assert record
         assert record.status is DELETED
 
-    def test_a_record_without_files_can_be_deleted(self, services: Services) -> None:
+    def test_record_without_files_can_be_deleted(self, services: Services) -> None:
         services.slides.put_new(slide("2"))
         assert change(services, "2", {"status": DELETED}, ADMIN).status is DELETED
