@@ -34,7 +34,7 @@ class TestHttpApi:
         [(IMPORTS, "ScannerAuthorizer", "ScannerClientId"), (WEB, "PeopleAuthorizer", "PeopleClient")],
         ids=["scanners", "people"],
     )
-    def test_a_token_is_of_the_pool_and_for_the_right_client(
+    def test_authorizer_accepts_tokens_of_the_pool_for_its_client_alone(
         self, template: Any, authorizer: str, client: str
     ) -> None:
         """A scanner's token names no audience; then API Gateway compares its client_id ("JWT authorizers")."""
@@ -48,11 +48,11 @@ class TestHttpApi:
             "Issuer": {"Ref": "UserPoolIssuer"},
         }
 
-    def test_the_issuer_is_written_as_tokens_write_it(self) -> None:
+    def test_issuer_output_equals_the_issuer_of_tokens(self) -> None:
         issuer = IDENTITY.value(IDENTITY.outputs["UserPoolIssuer"]["Value"])
         assert issuer == "https://cognito-idp.eu-central-1.amazonaws.com/UserPool"
 
-    def test_scanners_have_a_door_of_their_own(self) -> None:
+    def test_scanner_authorizer_protects_the_import_route_alone(self) -> None:
         doors = {
             template.properties(name)["AuthorizerId"]["Ref"]: template.properties(name)["RouteKey"]
             for template in (IMPORTS, WEB)
@@ -61,7 +61,7 @@ class TestHttpApi:
         assert doors["ScannerAuthorizer"] == "POST /ImportSlide"
         assert doors.keys() == {"ScannerAuthorizer", "PeopleAuthorizer"}
 
-    def test_a_scanners_client_gets_tokens_by_its_secret_alone_and_for_an_hour(self) -> None:
+    def test_scanner_client_gets_hourly_tokens_by_its_secret_alone(self) -> None:
         client = IDENTITY.properties("ScannerClient")
         assert client["GenerateSecret"] is True
         assert client["ExplicitAuthFlows"] == ["ALLOW_REFRESH_TOKEN_AUTH"]
@@ -74,14 +74,14 @@ class TestHttpApi:
             == IMPORTS.properties("ImportSlideRoute")["AuthorizationScopes"]
         )
 
-    def test_requests_are_throttled(self) -> None:
+    def test_stage_limits_request_rate_and_burst(self) -> None:
         settings = IDENTITY.value(IDENTITY.properties("HttpApiStage")["DefaultRouteSettings"])
         assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == (50, 200)
 
-    def test_no_other_site_may_ask_by_a_browser(self) -> None:
+    def test_api_allows_no_cross_origin_requests(self) -> None:
         assert "CorsConfiguration" not in IDENTITY.properties("HttpApi")
 
-    def test_the_hospitals_issuer_is_there_when_it_is_given(self) -> None:
+    def test_oidc_provider_exists_only_when_its_issuer_is_given(self) -> None:
         without = replace(IDENTITY, given={})
         assert not without.holds(without.resources()["OidcProvider"]["Condition"])
         assert without.value(without.outputs["OidcProviderName"]["Value"]) == ""
@@ -100,13 +100,13 @@ class TestHttpApi:
 
 
 class TestGraphql:
-    def test_people_come_by_the_pool_and_the_system_by_its_role(self) -> None:
+    def test_api_authenticates_people_by_pool_and_system_by_iam(self) -> None:
         api = REVIEW.properties("GraphqlApi")
         assert api["AuthenticationType"] == "AMAZON_COGNITO_USER_POOLS"
         assert api["UserPoolConfig"]["UserPoolId"] == {"Ref": "UserPoolId"}
         assert api["AdditionalAuthenticationProviders"] == [{"AuthenticationType": "AWS_IAM"}]
 
-    def test_it_is_traced_bounded_and_takes_a_firewall(self) -> None:
+    def test_api_is_traced_limited_and_accepts_a_firewall(self) -> None:
         api = REVIEW.properties("GraphqlApi")
         assert api["XrayEnabled"] is True
         assert 0 < api["QueryDepthLimit"] <= 75
@@ -117,19 +117,19 @@ class TestGraphql:
         assert wall.properties("GraphqlFirewall")["ResourceArn"]["Fn::GetAtt"][0] == "GraphqlApi"
 
     @pytest.mark.parametrize("field", list(TYPES["Mutation"].fields), ids=lambda one: str(one.name.value))
-    def test_whoever_changes_something_is_in_a_group_that_may(self, field: FieldDefinitionNode) -> None:
+    def test_mutations_are_limited_to_technicians_and_admins(self, field: FieldDefinitionNode) -> None:
         found = directives(field)
         assert found
         for groups in (found[PEOPLE],) if PEOPLE in found else ():
             assert groups in (["Technicians", "Admins"], ["Admins"])
 
     @pytest.mark.parametrize("kind", ["Query", "Subscription"])
-    def test_whoever_reads_comes_by_the_pool_alone(self, kind: str) -> None:
+    def test_queries_and_subscriptions_are_limited_to_the_pool(self, kind: str) -> None:
         for field in TYPES[kind].fields:
             assert directives(field).keys() - {"aws_subscribe"} == {PEOPLE}, field.name.value
 
     @pytest.mark.parametrize("kind", ["Query", "Mutation", "Subscription"])
-    def test_whoever_may_ask_may_read_the_whole_answer(self, kind: str) -> None:
+    def test_types_of_an_answer_allow_each_caller_of_its_field(self, kind: str) -> None:
         """AppSync refuses the fields of a type that does not name the way that the caller came."""
         for field in TYPES[kind].fields:
             ways = {way for way in directives(field) if way in (PEOPLE, SYSTEM)}

@@ -47,7 +47,7 @@ def named_by(rule: Node) -> str:
 
 
 class TestNetwork:
-    def test_two_private_subnets_lie_in_two_zones_and_know_the_way_to_two_services(self) -> None:
+    def test_private_subnets_are_in_two_zones_with_routes_to_s3_and_dynamodb(self) -> None:
         subnets = {name: NETWORK.properties(name) for name in NETWORK.resources("AWS::EC2::Subnet")}
         assert [one["AvailabilityZone"]["Fn::Select"][0] for one in subnets.values()] == [0, 1]
         associations = NETWORK.resources("AWS::EC2::SubnetRouteTableAssociation")
@@ -60,7 +60,7 @@ class TestNetwork:
         services = {NETWORK.value(one["ServiceName"]).rpartition(".")[2] for one in endpoints}
         assert services == {"dynamodb", "s3"}
 
-    def test_endpoints_let_this_accounts_own_through(self) -> None:
+    def test_endpoints_allow_resources_of_this_account_alone(self) -> None:
         for name in NETWORK.resources("AWS::EC2::VPCEndpoint"):
             for statement in NETWORK.value(NETWORK.properties(name)["PolicyDocument"])["Statement"]:
                 if "al2023-repos" not in statement["Resource"]:
@@ -69,7 +69,7 @@ class TestNetwork:
         s3 = NETWORK.properties("S3Endpoint")["PolicyDocument"]["Statement"][0]
         assert "aws:ResourceAccount" in s3["Condition"]["StringEquals"]  # buckets' ARNs name no account
 
-    def test_files_are_reached_by_nfs_from_functions_and_datasync_and_nothing_else_is(self) -> None:
+    def test_security_groups_allow_nfs_from_functions_and_datasync_alone(self) -> None:
         assert ways(NETWORK, "Ingress") == {(FILES, FUNCTIONS, NFS), (FILES, TRANSFER, NFS)}
         assert ways(NETWORK, "Egress") == {
             (FUNCTIONS, FILES, NFS),
@@ -78,7 +78,7 @@ class TestNetwork:
             (FUNCTIONS, "NetworkFacts.S3PrefixListId", ("tcp", 443, 443)),
         }
 
-    def test_groups_that_were_handed_in_are_named_and_keep_their_own_rules(self) -> None:
+    def test_existing_security_groups_are_referenced_and_get_no_rules(self) -> None:
         groups = {"ExistingFunctionSecurityGroupId": "sg-f", "ExistingFileSystemSecurityGroupId": "sg-s"}
         both = replace(NETWORK, given={**EXISTING, **groups})
         assert ways(both, "Egress") == {(TRANSFER, "sg-s", NFS)}
@@ -88,7 +88,7 @@ class TestNetwork:
         files = replace(NETWORK, given={**EXISTING, "ExistingFileSystemSecurityGroupId": "sg-s"})
         assert (FUNCTIONS, "sg-s", NFS) in ways(files, "Egress")
 
-    def test_a_vpc_that_was_handed_in_is_left_as_it_is(self) -> None:
+    def test_existing_vpc_is_left_unchanged(self) -> None:
         theirs = replace(NETWORK, given=EXISTING)
         made = {r["Type"] for r in theirs.resources().values() if theirs.holds(r.get("Condition", ALWAYS))}
         changing = {"VPC", "Subnet", "RouteTable", "SubnetRouteTableAssociation", "VPCEndpoint", "FlowLog"}
@@ -98,12 +98,12 @@ class TestNetwork:
 
 
 class TestStorage:
-    def test_the_file_system_is_encrypted_elastic_and_moves_what_nobody_reads(self) -> None:
+    def test_file_system_is_encrypted_elastic_and_tiers_unread_files(self) -> None:
         system = STORAGE.properties("FileSystem")
         assert (system["Encrypted"], system["ThroughputMode"]) == (True, "elastic")
         assert {key for one in system["LifecyclePolicies"] for key in one} >= {"TransitionToIA"}
 
-    def test_the_access_point_has_a_user_of_its_own_who_owns_its_folder(self) -> None:
+    def test_access_point_user_owns_its_root_folder(self) -> None:
         point = STORAGE.properties("AccessPoint")
         user, root = point["PosixUser"], point["RootDirectory"]
         assert int(user["Uid"]) > 0 < int(user["Gid"])
@@ -115,7 +115,7 @@ class TestStorage:
         )
         assert root["Path"] != "/"
 
-    def test_there_is_a_mount_target_in_each_subnet(self) -> None:
+    def test_each_subnet_has_a_mount_target(self) -> None:
         targets = [STORAGE.properties(name) for name in STORAGE.resources("AWS::EFS::MountTarget")]
         assert [one["SubnetId"] for one in targets] == [
             {"Fn::Select": [n, {"Ref": "SubnetIds"}]} for n in (0, 1)
@@ -123,7 +123,7 @@ class TestStorage:
         assert all(one["SecurityGroups"] == [{"Ref": "FileSystemSecurityGroupId"}] for one in targets)
 
     @pytest.mark.parametrize("name", BUCKETS)
-    def test_a_bucket_keeps_versions_and_forgets_what_was_replaced(self, name: str) -> None:
+    def test_bucket_keeps_versions_and_expires_replaced_versions(self, name: str) -> None:
         bucket = STORAGE.properties(name)
         assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
         rules = bucket["LifecycleConfiguration"]["Rules"]
@@ -131,7 +131,7 @@ class TestStorage:
         assert any("NoncurrentVersionExpiration" in rule for rule in rules)
         assert any("AbortIncompleteMultipartUpload" in rule for rule in rules)
 
-    def test_only_logs_and_what_was_imported_ever_expire(self) -> None:
+    def test_logs_and_imported_objects_alone_expire(self) -> None:
         expiring = {
             name: rule.get("TagFilters")
             for name in BUCKETS
@@ -140,7 +140,7 @@ class TestStorage:
         }
         assert expiring == {"DropInBucket": [{"Key": "vsv", "Value": "imported"}], "LogBucket": None}
 
-    def test_a_stream_has_no_more_than_two_readers(self) -> None:
+    def test_each_stream_has_at_most_two_readers(self) -> None:
         """A third would be throttled, and the others with it ("DynamoDB Streams", AWS developer guide)."""
         mappings = [
             str(template.properties(name)["EventSourceArn"])
@@ -150,14 +150,14 @@ class TestStorage:
         assert {arn: mappings.count(arn) for arn in mappings if mappings.count(arn) > 2} == {}
         assert len(mappings) >= 5
 
-    def test_what_is_dropped_is_told_to_eventbridge_and_the_rule_hears_of_that_bucket_alone(self) -> None:
+    def test_drop_in_bucket_notifies_eventbridge_and_rule_matches_that_bucket_alone(self) -> None:
         told = STORAGE.properties("DropInBucket")["NotificationConfiguration"]
         assert told == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
         pattern = IMPORTS.value(IMPORTS.properties("ObjectDroppedRule")["EventPattern"])
         assert pattern["detail"]["bucket"] == {"name": ["drop-in"]}
         assert (pattern["source"], pattern["detail-type"]) == (["aws.s3"], ["Object Created"])
 
-    def test_backups_are_made_nightly_into_the_locked_vault_by_a_role_that_cannot_restore(self) -> None:
+    def test_nightly_backups_go_to_locked_vault_by_role_without_restore_right(self) -> None:
         nightly, monthly = STORAGE.properties("BackupPlan")["BackupPlan"]["BackupPlanRule"]
         assert nightly["ScheduleExpression"] == "cron(0 1 * * ? *)"
         assert {str(rule["TargetBackupVault"]) for rule in (nightly, monthly)} == {"{'Ref': 'BackupVault'}"}
@@ -166,7 +166,7 @@ class TestStorage:
         (policy,) = STORAGE.value(STORAGE.properties("BackupRole")["ManagedPolicyArns"])
         assert policy.endswith("service-role/AWSBackupServiceRolePolicyForBackup")
 
-    def test_the_backup_of_a_month_begins_when_that_of_the_night_has_ended(self) -> None:
+    def test_monthly_backup_starts_after_the_nightly_window(self) -> None:
         """One at a time is made of a file system ("Concurrent backups", Amazon EFS user guide)."""
         nightly, monthly = STORAGE.properties("BackupPlan")["BackupPlan"]["BackupPlanRule"]
         began, begins = (
@@ -175,7 +175,7 @@ class TestStorage:
         )
         assert began + nightly["StartWindowMinutes"] + nightly["CompletionWindowMinutes"] <= begins
 
-    def test_what_was_handed_in_is_used_and_nothing_is_made_in_its_place(self) -> None:
+    def test_existing_file_system_and_buckets_are_used_instead_of_new_resources(self) -> None:
         given = {
             "ExistingFileSystemId": "fs-1",
             "ExistingAccessPointArn": "arn:of:the:access:point",
@@ -196,7 +196,7 @@ class TestStorage:
 class TestTransfer:
     TASK = IMPORTS.properties("TransferTask")
 
-    def test_the_task_verifies_never_deletes_and_is_logged(self) -> None:
+    def test_task_verifies_keeps_deleted_files_and_is_logged(self) -> None:
         options = self.TASK["Options"]
         assert options["VerifyMode"] == "ONLY_FILES_TRANSFERRED"
         assert options["PreserveDeletedFiles"] == "PRESERVE"
@@ -205,10 +205,10 @@ class TestTransfer:
         resource = IMPORTS.content["Resources"]["TransferTask"]
         assert resource["DependsOn"] == "TransferLogsPolicy"  # without it nothing is written to the log
 
-    def test_the_task_runs_for_named_files_only(self) -> None:
+    def test_task_has_no_schedule_and_no_default_filter(self) -> None:
         assert not {"Schedule", "Includes", "Excludes"} & self.TASK.keys()
 
-    def test_it_goes_from_the_share_to_where_nothing_but_transfers_lie(self) -> None:
+    def test_task_copies_from_smb_share_to_incoming_folder(self) -> None:
         source, target = (self.TASK[f"{end}LocationArn"]["Ref"] for end in ("Source", "Destination"))
         assert IMPORTS.resources()[source]["Type"] == "AWS::DataSync::LocationSMB"
         incoming = IMPORTS.properties(target)
@@ -216,7 +216,7 @@ class TestTransfer:
         assert incoming["AccessPointArn"] == {"Ref": "AccessPointArn"}
         assert "Password" not in IMPORTS.properties(source)
 
-    def test_datasync_may_write_and_read_no_more_than_that(self) -> None:
+    def test_datasync_roles_allow_writing_files_and_reading_the_secret_alone(self) -> None:
         allowed = [
             (statement["Action"], statement["Resource"])
             for role in ("IncomingRole", "ScannerSecretRole")
@@ -228,11 +228,11 @@ class TestTransfer:
             (["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"], {"Ref": "SmbSecretArn"}),
         ]
 
-    def test_without_an_agent_nothing_of_it_is_made(self) -> None:
+    def test_stack_without_agent_contains_no_datasync_resources(self) -> None:
         without = replace(IMPORTS, given={"AgentArns": ""})
         made = {r["Type"] for r in without.resources().values() if without.holds(r.get("Condition", ALWAYS))}
         assert not [kind for kind in made if kind.startswith("AWS::DataSync")]
         assert without.value(without.outputs["TransferTaskArn"]["Value"]) == ""
 
-    def test_a_filename_fits_every_limit_on_its_way(self) -> None:
+    def test_longest_file_name_fits_limits_of_datasync_and_efs(self) -> None:
         assert MAX_FILENAME <= 255  # a file's name in DataSync and on EFS ("AWS DataSync quotas"), in bytes

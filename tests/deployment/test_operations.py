@@ -149,12 +149,12 @@ def dashboard_metrics() -> Iterator[Metric]:
 
 
 @pytest.mark.parametrize("metric", sorted({*alarm_metrics()}, key=str), ids=str)
-def test_what_an_alarm_hears_is_said(metric: Metric) -> None:
+def test_metric_of_alarm_is_published_in_the_region(metric: Metric) -> None:
     assert is_published(metric)
     assert metric.namespace != "AWS/CloudFront", "an alarm here cannot hear us-east-1"
 
 
-def test_what_the_dashboard_shows_is_there() -> None:
+def test_metrics_of_dashboard_are_published() -> None:
     shown = set(dashboard_metrics())
     for metric in shown:
         assert is_published(metric), metric
@@ -162,13 +162,13 @@ def test_what_the_dashboard_shows_is_there() -> None:
     assert {one.name for one in shown if one.namespace == "VSV"} == SHOWN
 
 
-def test_the_dashboard_shows_every_kind_of_job() -> None:
+def test_dashboard_shows_each_kind_of_job() -> None:
     lines = [line for widget in dashboard() for line in widget["properties"].get("metrics", [])]
     for name in metrics.BY_KIND:
         assert {line[3] for line in lines if line[:3] == ["VSV", name, "Kind"]} == set(JobKind)
 
 
-def test_expressions_of_alarms_are_of_their_own_metrics() -> None:
+def test_alarm_expressions_use_metrics_of_their_own_alarm() -> None:
     for name, alarm in alarms().items():
         metrics = alarm.get("Metrics", [])
         ids = {one["Id"] for one in metrics}
@@ -179,7 +179,7 @@ def test_expressions_of_alarms_are_of_their_own_metrics() -> None:
             assert [one.get("ReturnData", True) for one in metrics].count(True) == 1, name
 
 
-def test_gigabyte_seconds_are_counted_with_the_functions_own_memory() -> None:
+def test_gigabyte_seconds_are_calculated_with_the_memory_of_the_function() -> None:
     memory = {
         name: one.properties(name)["MemorySize"]
         for one in nested_templates()
@@ -194,7 +194,7 @@ def test_gigabyte_seconds_are_counted_with_the_functions_own_memory() -> None:
         assert int(size) == memory.get(f"{functions[label]}Function", int(size)), label
 
 
-def test_every_alarm_reaches_a_person_once() -> None:
+def test_each_alarm_notifies_once_directly_or_by_its_composite() -> None:
     children = [
         one for each in composites().values() for one in re.findall(r'ALARM\("(\w+)"\)', each["AlarmRule"])
     ]
@@ -256,14 +256,14 @@ def test_each_alarm_of_a_composite_is_explained_on_the_page_of_the_composite() -
             assert re.search(rf"^(## {name}$|- \*\*{name}:\*\*)", page, re.MULTILINE), child
 
 
-def test_contents_list_names_every_runbook() -> None:
+def test_contents_list_links_each_runbook() -> None:
     contents = (ROOT / "docs/operating/README.md").read_text()
     for page in (ROOT / "docs/operating/runbooks").iterdir():
         assert f"(runbooks/{page.name})" in contents
 
 
 @pytest.mark.skipif(not (ROOT / "template.yaml").exists(), reason="the other stacks are not here")
-def test_the_guide_names_only_what_the_stacks_have() -> None:
+def test_names_in_the_guide_exist_in_the_stacks() -> None:
     templates = [root_template(), *nested_templates()]
     known = {name for one in templates for name in (*one.parameters, *one.outputs, *one.resources())}
     named = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][a-z]*)+)`", GUIDE))
@@ -271,7 +271,7 @@ def test_the_guide_names_only_what_the_stacks_have() -> None:
     assert named <= known, named - known
 
 
-def test_calls_refused_are_those_that_somebody_waits_for() -> None:
+def test_throttling_alarm_covers_interactive_functions_alone() -> None:
     """A step of an import that has a bound queues up at it by design: no alarm for a hundred slides at once."""
     refused = {
         one["MetricStat"]["Metric"]["Dimensions"][0]["Value"]
@@ -282,13 +282,13 @@ def test_calls_refused_are_those_that_somebody_waits_for() -> None:
     assert refused == {OPERATIONS.value({"Ref": f"{name}FunctionName"}) for name in waited_for}
 
 
-def test_what_mails_by_itself_has_no_role() -> None:
+def test_event_rules_send_mail_without_a_role() -> None:
     """EventBridge takes the topic's policy; with a role as well it may fail on an encrypted topic."""
     for name in OPERATIONS.resources("AWS::Events::Rule"):
         assert all("RoleArn" not in target for target in OPERATIONS.properties(name)["Targets"]), name
 
 
-def test_alarms_and_mails_are_encrypted_and_only_ours_may_send() -> None:
+def test_topic_is_encrypted_and_accepts_own_alarms_and_events_alone() -> None:
     statements = OPERATIONS.value(OPERATIONS.properties("TopicPolicy"))["PolicyDocument"]["Statement"]
     allowed = {s["Principal"]["Service"]: s.get("Condition") for s in statements if s["Effect"] == "Allow"}
     # "You can't use Condition blocks in Amazon SNS topic policies for EventBridge": their mails never come.

@@ -28,7 +28,7 @@ print("\\n".join(n for n, m in sys.modules.items() if (getattr(m, "__file__", No
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_package_holds_all_that_python_loads(function: str) -> None:
+def test_package_contains_each_module_that_the_function_loads(function: str) -> None:
     command = [sys.executable, "-c", LOADED, function, str(ROOT / "functions")]
     ran = subprocess.run(command, check=True, cwd=ROOT / "functions", capture_output=True, text=True)
     loaded = {name for name in ran.stdout.split() if name != "__main__"}
@@ -36,7 +36,7 @@ def test_a_package_holds_all_that_python_loads(function: str) -> None:
     assert loaded <= set(package_function.modules_of(function))
 
 
-def test_imports_inside_functions_are_followed_and_those_for_type_checkers_are_not(tmp_path: Path) -> None:
+def test_modules_of_follows_local_imports_and_skips_type_checking_imports(tmp_path: Path) -> None:
     (tmp_path / "f").mkdir()
     (tmp_path / "f/__init__.py").touch()
     (tmp_path / "f/handler.py").write_text(
@@ -56,17 +56,17 @@ def test_imports_inside_functions_are_followed_and_those_for_type_checkers_are_n
         package_function.modules_of("part", tmp_path)
 
 
-def test_a_relative_import_is_refused() -> None:
+def test_imported_refuses_relative_import() -> None:
     with pytest.raises(ValueError, match="relative"):
         list(package_function.imported(ast.parse("from . import x")))
 
 
-def test_a_function_is_found_by_its_name_in_the_template() -> None:
+def test_folder_of_returns_folder_for_template_name() -> None:
     assert package_function.folder_of("ServeImageFunction") == "serve_image"
     assert package_function.folder_of("ImportSlideFunction") == "import_slide"
 
 
-def test_images_are_packed_with_records_and_nothing_of_imports() -> None:
+def test_package_of_serve_image_contains_records_and_no_import_modules() -> None:
     held = set(package_function.modules_of("serve_image"))
     assert {
         "serve_image.handler",
@@ -97,7 +97,7 @@ def test_images_are_packed_with_records_and_nothing_of_imports() -> None:
     }
 
 
-def test_labels_are_packed_without_records() -> None:
+def test_package_of_serve_label_contains_no_records_and_no_readers() -> None:
     held = set(package_function.modules_of("serve_label"))
     assert not held & {
         "vsv.aws.dynamodb.records",
@@ -108,7 +108,7 @@ def test_labels_are_packed_without_records() -> None:
     }
 
 
-def test_each_that_runs_jobs_is_packed_with_the_steps_of_its_own() -> None:
+def test_job_functions_contain_the_steps_of_their_own_jobs_alone() -> None:
     files, sending = (set(package_function.modules_of(one)) for one in ("manage_files", "send_slides"))
     assert {
         "vsv.lifecycle.archiving",
@@ -127,12 +127,12 @@ def test_each_that_runs_jobs_is_packed_with_the_steps_of_its_own() -> None:
     }
 
 
-def test_each_kind_of_job_is_named_by_the_function_that_runs_it() -> None:
+def test_each_job_kind_belongs_to_exactly_one_function() -> None:
     assert set(manage_files.KINDS) == set(OF_FILES)
     assert {*manage_files.KINDS, JobKind.SEND} == set(JobKind)
 
 
-def test_a_function_is_packed_with_the_services_that_its_modules_use_and_no_others(tmp_path: Path) -> None:
+def test_package_contains_exactly_the_services_that_its_modules_use(tmp_path: Path) -> None:
     (tmp_path / "vsv").mkdir()
     (tmp_path / "f").mkdir()
     for package in ("vsv", "f"):
@@ -151,13 +151,13 @@ def test_a_function_is_packed_with_the_services_that_its_modules_use_and_no_othe
     assert held == {"f", "f.handler", "vsv", "vsv.runtime", "always", "slides", "opened"}
 
 
-def test_what_has_the_edge_forget_is_packed_without_files() -> None:
+def test_package_of_forget_deleted_contains_no_slide_files() -> None:
     held = set(package_function.modules_of("forget_deleted"))
     assert "vsv.storage.numeric_id_hash" in held
     assert not held & {"vsv.storage.slide_files", "vsv.storage.numeric_ids", "vsv.aws.dynamodb.records"}
 
 
-def test_a_tile_loads_neither_records_nor_boto3() -> None:
+def test_tile_function_loads_no_records_and_no_boto3() -> None:
     code = (
         "import sys, importlib; importlib.import_module('serve_image.handler');"
         "importlib.import_module('serve_image.deepzoom.protocol');"
@@ -169,7 +169,7 @@ def test_a_tile_loads_neither_records_nor_boto3() -> None:
     assert ran.stdout == "[]\n"
 
 
-def test_a_package_is_made_and_runs(tmp_path: Path) -> None:
+def test_built_package_runs_without_site_packages(tmp_path: Path) -> None:
     package_function.package("serve_image", tmp_path)
     code = "import serve_image.handler as h; print(h.lambda_handler({}, None)['statusCode'])"
     environment = {"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin"}
@@ -185,7 +185,7 @@ def test_a_package_is_made_and_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("layer", build_layer.LAYERS)
-def test_a_layer_has_the_versions_of_the_product_each_with_its_hashes(layer: str) -> None:
+def test_layer_pins_product_versions_with_their_hashes(layer: str) -> None:
     path = ROOT / "layers" / layer / "requirements.txt"
     product, own = pin.product_pins(), pin.pins(path)
     assert own
@@ -196,7 +196,7 @@ def test_a_layer_has_the_versions_of_the_product_each_with_its_hashes(layer: str
         assert 1 <= block.count("--hash=sha256:") <= len(build_layer.ARCHITECTURES)
 
 
-def test_every_layer_has_its_place_in_the_template() -> None:
+def test_each_layer_is_declared_in_the_template() -> None:
     template = (ROOT / "stacks/layers.yaml").read_text()
     for layer in build_layer.LAYERS:
         assert f"{layer.title()}LayerArn:\n" in template

@@ -73,12 +73,12 @@ def handed(*names: str) -> dict[str, str]:
 
 class TestValues:
     @pytest.mark.parametrize("name", ROOT_TEMPLATE.parameters)
-    def test_a_default_is_a_value_that_the_parameter_takes(self, name: str) -> None:
+    def test_parameter_accepts_its_default(self, name: str) -> None:
         declared = ROOT_TEMPLATE.parameters[name]
         assert taken(declared, str(declared["Default"]))
 
     @pytest.mark.parametrize("name", THERE)
-    def test_what_is_there_already_can_be_named(self, name: str) -> None:
+    def test_parameter_accepts_existing_resource_and_refuses_nonsense(self, name: str) -> None:
         assert taken(ROOT_TEMPLATE.parameters[name], THERE[name])
         nonsense = (
             f"{THERE[name]}\n'nonsense' ;/*"
@@ -87,7 +87,7 @@ class TestValues:
         )
         assert not taken(ROOT_TEMPLATE.parameters[name], nonsense)
 
-    def test_a_stack_takes_what_the_root_takes(self) -> None:
+    def test_nested_stack_accepts_the_values_of_the_root(self) -> None:
         for stack in ROOT_TEMPLATE.resources():
             nested = BY_NAME[ROOT_TEMPLATE.properties(stack)["TemplateURL"][len("stacks/") : -len(".yaml")]]
             for name, value in ROOT_TEMPLATE.properties(stack).get("Parameters", {}).items():
@@ -96,14 +96,14 @@ class TestValues:
                     for key in ("AllowedPattern", "MaxLength"):
                         assert inner.get(key) in (None, outer.get(key)), (stack, name, key)
 
-    def test_no_parameter_holds_a_secret(self) -> None:
+    def test_no_parameter_contains_a_secret(self) -> None:
         """They are shown to whoever may look at the stack: ARNs of secrets only."""
         for name in ROOT_TEMPLATE.parameters:
             assert not re.search("(?i)password|private|token", name)
             assert "Secret" not in name or name.endswith("SecretArn") or name == "EdgeSecretVersion"
 
     @given(st.integers(0, 2**32 - 1), st.integers(8, 32))
-    def test_a_vpc_that_is_taken_has_room_for_its_two_subnets(self, address: int, prefix: int) -> None:
+    def test_accepted_vpc_address_range_has_room_for_two_subnets(self, address: int, prefix: int) -> None:
         vpc = ipaddress.ip_network((address, prefix), strict=False)
         network = BY_NAME["network"]
         if not taken(network.parameters["VpcCidr"], str(vpc)):
@@ -122,7 +122,9 @@ class TestValues:
         ("name", "of"), [("SmbUser", "User"), ("SmbShare", "Subdirectory"), ("SmbServer", "ServerHostname")]
     )
     @given(text=st.text(st.sampled_from("aZ09 .-_/\\$()[]:;|=,+*?<>\"@'ü"), min_size=1, max_size=12))
-    def test_what_is_taken_of_the_share_datasync_takes(self, name: str, of: str, text: str) -> None:
+    def test_accepted_share_values_match_the_patterns_of_datasync(
+        self, name: str, of: str, text: str
+    ) -> None:
         service = botocore.session.get_session().get_service_model("datasync")
         wanted = service.operation_model("CreateLocationSmb").input_shape.members[of].metadata["pattern"]  # type: ignore[union-attr]
         if taken(ROOT_TEMPLATE.parameters[name], text):
@@ -149,7 +151,7 @@ class TestRules:
         ],
         ids=" ".join,
     )
-    def test_what_belongs_together_is_taken(self, names: tuple[str, ...]) -> None:
+    def test_complete_groups_of_parameters_are_accepted(self, names: tuple[str, ...]) -> None:
         assert refused(handed(*names)) == []
 
     @pytest.mark.parametrize(
@@ -173,16 +175,16 @@ class TestRules:
             (("RegistryBucket",), "ABucketOfTheRegistryNeedsItsDestination"),
         ],
     )
-    def test_half_of_it_is_refused(self, names: tuple[str, ...], rule: str) -> None:
+    def test_incomplete_groups_of_parameters_are_refused(self, names: tuple[str, ...], rule: str) -> None:
         assert rule in refused(handed(*names))
 
     @pytest.mark.parametrize("values", [{"SigningPublicKeyA": ""}, {"SigningKeyInUse": "B"}], ids=str)
-    def test_a_site_without_a_key_is_refused(self, values: dict[str, str]) -> None:
+    def test_site_without_key_is_refused(self, values: dict[str, str]) -> None:
         assert refused(values) == ["ASiteNeedsAKey"]
 
 
 @pytest.mark.parametrize("template", NESTED, ids=str)
-def test_whatever_is_handed_in_nothing_refers_to_what_is_not_made(template: Template) -> None:
+def test_references_exist_for_each_combination_of_given_parameters(template: Template) -> None:
     choices = compared(template)
     for values in itertools.product(*choices.values()):
         chosen = replace(template, given=dict(zip(choices, values, strict=True)))

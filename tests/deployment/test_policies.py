@@ -45,9 +45,7 @@ def aws() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("function", WITH_CODE, ids=str)
-def test_a_policy_allows_what_the_code_calls_and_nothing_else(
-    function: Function, aws: None, tmp_path: Path
-) -> None:
+def test_policy_allows_exactly_the_calls_of_the_code(function: Function, aws: None, tmp_path: Path) -> None:
     world = World(function, tmp_path)
     SCENARIOS[function.name](world)
     needed = world.needed | set(set_up(function, changes_files=world.changes_files))
@@ -59,11 +57,11 @@ def test_a_policy_allows_what_the_code_calls_and_nothing_else(
         assert {right.action for right in world.needed if not right.action.startswith(THERE)} == set()
 
 
-def test_every_function_has_a_scenario_and_every_scenario_a_function() -> None:
+def test_scenarios_and_functions_correspond() -> None:
     assert {function.name for function in WITH_CODE} == SCENARIOS.keys()
 
 
-def test_the_review_scenario_asks_for_every_field() -> None:
+def test_review_scenario_requests_each_field_of_the_schema() -> None:
     schema = load_schema()
     asked = {(kind, name) for kind, name, _ in REVIEWS}
     for kind in ("Query", "Mutation"):
@@ -73,7 +71,7 @@ def test_the_review_scenario_asks_for_every_field() -> None:
 
 
 @pytest.mark.parametrize("function", [one for one in WITH_CODE if "VpcConfig" in one.properties], ids=str)
-def test_what_a_function_in_the_vpc_may_do_its_endpoints_let_through(function: Function) -> None:
+def test_vpc_endpoints_allow_the_rights_of_functions_in_the_vpc(function: Function) -> None:
     network = next(one for one in nested_templates() if str(one) == "network")
     endpoints = (network.properties(name) for name in network.resources("AWS::EC2::VPCEndpoint"))
     let_through = {

@@ -94,11 +94,11 @@ def resolve(services: Services, tmp_path: Path) -> Any:
 
 
 class TestTemplate:
-    def test_each_field_has_its_resolver_and_nothing_else_has(self) -> None:
+    def test_resolvers_exist_for_exactly_the_fields_of_the_schema(self) -> None:
         wanted = {(parent, field) for parent in ("Query", "Mutation") for field in schema_fields(parent)}
         assert resolvers().keys() == wanted | {("Slide", "LabelURL"), ("Subscription", "onUpdateSlide")}
 
-    def test_each_names_its_code_and_source(self) -> None:
+    def test_resolver_names_its_code_data_source_and_runtime(self) -> None:
         for (parent, _), given in resolvers().items():
             code, source = {
                 "Slide": ("label_url", "ReviewSlidesSource"),
@@ -108,17 +108,17 @@ class TestTemplate:
             assert given["DataSourceName"] == {"Fn::GetAtt": [source, "Name"]}
             assert given["Runtime"]["Name"] == "APPSYNC_JS"
 
-    def test_the_schema_is_the_one_that_is_executed_here(self) -> None:
+    def test_deployed_schema_is_the_schema_of_the_standalone_server(self) -> None:
         location = REVIEW.properties("GraphqlSchema")["DefinitionS3Location"]
         assert (REVIEW.path.parent / location).resolve() == SCHEMA
 
-    def test_bounds_are_those_of_the_standalone_server(self) -> None:
+    def test_limits_equal_those_of_the_standalone_server(self) -> None:
         api = REVIEW.properties("GraphqlApi")
         assert api["QueryDepthLimit"] == MAX_DEPTH
         assert api["ResolverCountLimit"] >= MOST_SLIDES + MAX_ROOT_FIELDS
         assert resolvers()["Slide", "LabelURL"]["MaxBatchSize"] == MOST_SLIDES
 
-    def test_what_reports_may_call_is_what_it_calls(self) -> None:
+    def test_notify_role_may_call_the_report_mutations_alone(self) -> None:
         (report,) = (
             s
             for s in REVIEW.properties("NotifySubscribersRole")["Policies"][0]["PolicyDocument"]["Statement"]
@@ -129,7 +129,7 @@ class TestTemplate:
 
 
 @pytest.mark.parametrize("name", ["field", "label_url", "follow_slides"])
-def test_the_code_is_within_appsyncs_javascript(name: str) -> None:
+def test_resolver_code_uses_only_javascript_that_appsync_supports(name: str) -> None:
     """ "Supported runtime features", AppSync developer guide: what is not supported fails the deployment."""
     code = (RESOLVERS / f"{name}.js").read_text()
     assert len(code) <= 32_000
@@ -142,7 +142,7 @@ def test_the_code_is_within_appsyncs_javascript(name: str) -> None:
 
 @needs_node
 class TestFields:
-    def test_an_event_is_a_direct_resolvers(self, tmp_path: Path) -> None:
+    def test_request_payload_has_the_form_of_a_direct_resolver_event(self, tmp_path: Path) -> None:
         asked = context("Query", "getSlide", TECHNICIAN, {"ImageID": "i01"})
         payload = run(FIELD, tmp_path, ("request", asked))[0]["value"]["payload"]
         assert payload == {
@@ -158,7 +158,7 @@ class TestFields:
             "info": asked["info"],
         }
 
-    def test_a_value_comes_through(self, resolve: Any) -> None:
+    def test_result_of_the_function_is_returned(self, resolve: Any) -> None:
         found = resolve(context("Query", "getSlide", TECHNICIAN, {"ImageID": "i01"}))
         assert found["value"]["SlideID"] == "S01"
         assert resolve(context("Query", "getSlide", TECHNICIAN, {"ImageID": "nowhere"})) == {"value": None}
@@ -179,7 +179,7 @@ class TestFields:
             ),
         ],
     )
-    def test_an_error_has_its_type_beside_its_message(
+    def test_error_is_returned_with_type_and_message_separated(
         self,
         resolve: Any,
         parent: str,
@@ -194,7 +194,9 @@ class TestFields:
         assert error_type not in refused["error"]
 
     @pytest.mark.parametrize("code", [FIELD, LABEL_URL])
-    def test_what_the_function_did_not_say_is_not_told(self, tmp_path: Path, code: str) -> None:
+    def test_runtime_errors_are_answered_as_unavailable_without_details(
+        self, tmp_path: Path, code: str
+    ) -> None:
         asked = context("Query", "getSlide", TECHNICIAN)
         said = [
             "2026-11-21T10:00:00.000Z 4f1c Task timed out after 29.00 seconds",
@@ -210,7 +212,7 @@ class TestFields:
         }
 
     @pytest.mark.parametrize("code", [FIELD, LABEL_URL])
-    def test_every_type_of_error_is_known(self, tmp_path: Path, code: str) -> None:
+    def test_each_error_type_of_the_function_is_recognized(self, tmp_path: Path, code: str) -> None:
         types = sorted(set(ERROR_TYPE_BY_KIND.values()))
         asked = context("Query", "getSlide", TECHNICIAN)
         calls = [("response", asked | {"error": {"message": f"{one}: it is: so"}}) for one in types]
@@ -219,7 +221,9 @@ class TestFields:
 
 @needs_node
 class TestLabels:
-    def test_a_batch_is_what_the_function_takes(self, services: Services, tmp_path: Path) -> None:
+    def test_batch_of_label_requests_is_answered_by_the_function(
+        self, services: Services, tmp_path: Path
+    ) -> None:
         path = services.files.associated("i01", "label")
         path.parent.mkdir(parents=True)
         path.write_bytes(b"")
@@ -234,7 +238,7 @@ class TestLabels:
             {"value": None},
         ]
 
-    def test_the_largest_batch_fits_a_call(self, tmp_path: Path) -> None:
+    def test_largest_batch_fits_into_a_lambda_call(self, tmp_path: Path) -> None:
         everything = {"variables": {"ids": ["x" * 64] * MOST_SLIDES}, "selectionSetList": None}
         identity = user("Technicians", name="n" * 128) | {"claims": {"all": "c" * 2000}}
         asked = context("Slide", "LabelURL", identity, source={"ImageID": "x" * 64, "Note": "n" * 2000})
@@ -242,7 +246,9 @@ class TestLabels:
         (one,) = run(LABEL_URL, tmp_path, ("request", asked))
         assert len(json.dumps([one["value"]["payload"]] * MOST_SLIDES)) < LAMBDA_BYTES
 
-    def test_no_label_goes_out_to_subscribers(self, resolve: Any, tmp_path: Path) -> None:
+    def test_label_url_is_null_in_mutations_that_subscribers_follow(
+        self, resolve: Any, tmp_path: Path
+    ) -> None:
         (follows,) = (
             value_from_ast_untyped(one.arguments[0].value)
             for one in schema_fields("Subscription")["onUpdateSlide"].directives
@@ -262,7 +268,7 @@ class TestLabels:
 
 
 @needs_node
-def test_only_who_may_look_at_slides_may_follow_them(tmp_path: Path) -> None:
+def test_subscription_is_refused_for_identities_that_may_not_read_slides(tmp_path: Path) -> None:
     scanner = {"claims": {"scope": "vsv/import", "client_id": "scanner"}, "groups": None, "username": None}
     everyone = [TECHNICIAN, PATHOLOGIST, user("Admins"), NOBODY, user("Cleaners"), scanner]
     calls = [("request", context("Subscription", "onUpdateSlide", one)) for one in everyone]

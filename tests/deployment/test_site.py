@@ -115,10 +115,10 @@ class TestAddresses:
             ("/tile", "page"),
         ],
     )
-    def test_each_goes_where_it_is_answered(self, path: str, goes_to: str) -> None:
+    def test_path_is_routed_to_its_origin(self, path: str, goes_to: str) -> None:
         assert behaviour(path)["TargetOriginId"] == goes_to
 
-    def test_only_tiles_and_the_page_are_kept_at_the_edge(self) -> None:
+    def test_tiles_and_page_alone_are_cached_at_the_edge(self) -> None:
         kept = {
             one.get("PathPattern", "*")
             for one in [*distribution()["CacheBehaviors"], distribution()["DefaultCacheBehavior"]]
@@ -127,7 +127,7 @@ class TestAddresses:
         assert kept == {"/DeepZoom/*", "/iiif/*", "/webgateway/*", "/webclient/*", "*"}
 
     @pytest.mark.parametrize("prefix", PROTOCOLS)
-    def test_every_protocol_has_its_way_and_asks_for_a_session(self, prefix: str) -> None:
+    def test_each_protocol_is_routed_to_images_and_requires_a_session(self, prefix: str) -> None:
         one = behaviour(f"{prefix}anything/else")
         assert (one["TargetOriginId"], one["TrustedKeyGroups"]) == ("images", [ref("SessionKeys")])
         functions = {each["EventType"]: each["FunctionARN"] for each in one["FunctionAssociations"]}
@@ -141,7 +141,7 @@ class TestAddresses:
             "/api/v0/m/images/1", "/api/v0/m/images/1/",
         ],
     )  # fmt: skip
-    def test_what_may_hold_a_labels_text_is_never_kept_and_learns_whose_page_asks(self, path: str) -> None:
+    def test_documents_with_label_texts_are_not_cached_and_receive_origin_headers(self, path: str) -> None:
         one = behaviour(path)
         assert (one["TargetOriginId"], one["TrustedKeyGroups"]) == ("images", [ref("SessionKeys")])
         assert one["CachePolicyId"] == NOT_CACHED
@@ -152,7 +152,7 @@ class TestAddresses:
         assert asked["CookiesConfig"] == {"CookieBehavior": "none"}
 
     @pytest.mark.parametrize("path", ["/iiif/i01/manifest%2Ejson", "/webgateway//imgData/1/"])
-    def test_whose_page_asks_is_told_however_an_address_is_written(self, path: str) -> None:
+    def test_encoded_document_address_still_receives_origin_headers(self, path: str) -> None:
         assert behaviour(path)["OriginRequestPolicyId"] == ref("PictureRequest")
         asked = request_policy("PictureRequest")
         assert set(asked["HeadersConfig"]["Headers"]) == set(map(str.lower, VARY.split(", ")))
@@ -160,30 +160,30 @@ class TestAddresses:
         assert asked["QueryStringsConfig"] == {"QueryStringBehavior": "none"}
 
     @pytest.mark.parametrize("path", ["/iiif/i01/info.json", "/iiif/i01/manifest.json", "/api/", "/api/v0/"])
-    def test_what_holds_addresses_learns_by_which_name_it_was_asked(self, path: str) -> None:
+    def test_documents_with_addresses_receive_the_requested_host(self, path: str) -> None:
         functions = {
             each["EventType"]: each["FunctionARN"] for each in behaviour(path)["FunctionAssociations"]
         }
         assert functions["viewer-request"] == function_arn("IiifRequest")
 
-    def test_the_apis_get_the_viewers_token(self) -> None:
+    def test_api_origins_alone_receive_all_viewer_headers(self) -> None:
         for one in distribution()["CacheBehaviors"]:
             is_api = one["TargetOriginId"] != "images"
             assert (one.get("OriginRequestPolicyId") == ALL_BUT_HOST) == is_api, one["PathPattern"]
 
-    def test_no_error_is_kept_for_anybody_else(self) -> None:
+    def test_error_responses_are_not_cached(self) -> None:
         errors = distribution()["CustomErrorResponses"]
         assert {one["ErrorCode"] for one in errors} >= {403, 404, 500, 502, 503, 504}
         assert {one["ErrorCachingMinTTL"] for one in errors} == {0}
 
-    def test_nothing_travels_in_the_clear(self) -> None:
+    def test_viewers_and_origins_are_reached_by_https_alone(self) -> None:
         config = distribution()
         assert {one["ViewerProtocolPolicy"] for one in config["CacheBehaviors"]} == {"https-only"}
         assert config["DefaultCacheBehavior"]["ViewerProtocolPolicy"] == "redirect-to-https"
         custom = [one["CustomOriginConfig"] for one in config["Origins"] if "CustomOriginConfig" in one]
         assert {one["OriginProtocolPolicy"] for one in custom} == {"https-only"}
 
-    def test_a_domain_of_ones_own_has_its_certificate_and_tls(self) -> None:
+    def test_custom_domain_has_its_certificate_and_minimum_tls_version(self) -> None:
         certificate = "arn:aws:acm:us-east-1:123456789012:certificate/0"
         own = replace(
             WEB, given=WEB.given | {"SiteDomain": "slides.example.org", "CertificateArn": certificate}
@@ -195,8 +195,8 @@ class TestAddresses:
         assert "Aliases" not in distribution()
 
 
-class TestAroundTheSite:
-    def test_tiles_need_a_session_and_their_function_calls_of_this_site(self) -> None:
+class TestOriginAccess:
+    def test_tile_function_accepts_signed_calls_of_this_distribution_alone(self) -> None:
         assert behaviour("/DeepZoom/i01_files/10/0_0.jpeg")["TrustedKeyGroups"] == [ref("SessionKeys")]
         address = IMAGES.properties("ServeImageFunction")["FunctionUrlConfig"]
         assert address == {"AuthType": "AWS_IAM", "InvokeMode": "BUFFERED"}
@@ -213,7 +213,7 @@ class TestAroundTheSite:
             assert one["SourceArn"] == SITE_ARN
         assert permissions[1]["InvokedViaFunctionUrl"] is True
 
-    def test_labels_need_a_token_and_the_secret_of_this_site(self) -> None:
+    def test_label_routes_require_token_and_edge_secret(self) -> None:
         routes = {one["Properties"]["RouteKey"]: name for name, one in _routes().items()}
         assert {"GET /DeepZoom/{proxy+}", "HEAD /DeepZoom/{proxy+}"} <= routes.keys()
         for name in routes.values():
@@ -228,7 +228,7 @@ class TestAroundTheSite:
             "OriginCustomHeaders" in one for one in distribution()["Origins"] if one["Id"] != "api"
         )
 
-    def test_another_version_changes_the_secret_and_all_that_refer_to_it(self) -> None:
+    def test_new_edge_secret_version_changes_secret_and_references(self) -> None:
         web, images = (replace(one, given=one.given | {"EdgeSecretVersion": 2}) for one in (WEB, IMAGES))
         made = images.value(images.properties("EdgeSecret")["GenerateSecretString"])["GenerateStringKey"]
         (api,) = (one for one in distribution(web)["Origins"] if one["Id"] == "api")
@@ -236,7 +236,7 @@ class TestAroundTheSite:
         used = {_key_of(api["OriginCustomHeaders"][0]["HeaderValue"]), _key_of(images.value(label))}
         assert used == {made} == {"v2"}
 
-    def test_the_page_is_read_by_this_site_alone(self) -> None:
+    def test_page_bucket_is_readable_by_this_distribution_alone(self) -> None:
         statements = WEB.value(WEB.properties("WebBucketPolicy"))["PolicyDocument"]["Statement"]
         deny, allow = statements
         assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
@@ -246,7 +246,7 @@ class TestAroundTheSite:
         )
         assert allow["Condition"]["StringEquals"] == {"aws:SourceArn": SITE_ARN}
 
-    def test_what_shows_images_cannot_write_files(self) -> None:
+    def test_image_functions_may_not_write_files(self) -> None:
         for role in ("ServeImageRole", "ServeLabelRole"):
             policies = IMAGES.properties(role)["Policies"]
             actions = [s["Action"] for p in policies for s in p["PolicyDocument"]["Statement"]]
@@ -265,7 +265,7 @@ def _key_of(reference: str) -> str:
 
 
 class TestHeaders:
-    def test_the_page_has_the_standalone_servers_policy_and_what_logging_in_needs(self) -> None:
+    def test_content_security_policy_is_that_of_the_standalone_server_plus_login(self) -> None:
         services, there = (
             _directives(SECURITY_HEADERS["content-security-policy"]),
             _directives(_policy("PageHeaders")),
@@ -278,7 +278,7 @@ class TestHeaders:
         assert all(services[name] <= there[name] for name in services)
         assert "unsafe" not in _policy("PageHeaders")
 
-    def test_no_other_site_reads_data(self) -> None:
+    def test_data_responses_have_no_cors_header(self) -> None:
         headers = WEB.properties("DataHeaders")["ResponseHeadersPolicyConfig"]
         assert headers["RemoveHeadersConfig"]["Items"] == [{"Header": "access-control-allow-origin"}]
         assert "CorsConfig" not in headers
@@ -295,7 +295,7 @@ class TestHeaders:
             ("/webclient/render_image/1/", "all", [], 86_400),
         ],
     )
-    def test_an_image_is_kept_by_what_chooses_its_bytes(
+    def test_cache_key_contains_exactly_what_changes_the_picture(
         self, path: str, query: Any, headers: list[str], longest_s: int
     ) -> None:
         policies = {ref(name): name for name in WEB.resources("AWS::CloudFront::CachePolicy")}
@@ -321,7 +321,7 @@ def _directives(policy: str) -> dict[str, set[str]]:
 
 
 @needs_node
-class TestFunctions:
+class TestEdgeFunctions:
     @pytest.mark.parametrize(
         ("said", "told"),
         [
@@ -331,14 +331,14 @@ class TestFunctions:
             ("private, max-age=60", "private, max-age=60"),
         ],
     )
-    def test_a_browser_keeps_a_tile_for_its_user_alone(self, tmp_path: Path, said: str, told: str) -> None:
+    def test_public_caching_becomes_private_for_browsers(self, tmp_path: Path, said: str, told: str) -> None:
         response = {"statusCode": 200, "headers": {"cache-control": {"value": said}}}
         assert _handled("PrivateTiles", {"response": response}, tmp_path) == {
             "statusCode": 200,
             "headers": {"cache-control": {"value": told}},
         }
 
-    def test_an_answer_without_the_header_stays_as_it_is(self, tmp_path: Path) -> None:
+    def test_response_without_cache_control_is_unchanged(self, tmp_path: Path) -> None:
         response = {"statusCode": 304, "headers": {}}
         assert _handled("PrivateTiles", {"response": response}, tmp_path) == response
 
@@ -351,7 +351,7 @@ class TestFunctions:
             ("/iiif/A/full/max/0/default.jpg", "application/ld+json", "*/*"),
         ],
     )
-    def test_the_edge_says_by_which_name_and_for_which_of_two_kinds_it_was_asked(
+    def test_iiif_request_gets_host_header_and_normalized_accept(
         self, tmp_path: Path, path: str, accept: str | None, kind: str
     ) -> None:
         headers = {"host": {"value": "slides.example.org"}, "x-vsv-host": {"value": "evil.example"}}
@@ -371,7 +371,7 @@ class TestFunctions:
             }
         }
 
-    def test_addresses_in_answers_are_the_sites(self, tmp_path: Path, slide_a: None) -> None:
+    def test_iiif_info_contains_the_address_of_the_site(self, tmp_path: Path, slide_a: None) -> None:
         request = {
             "method": "GET",
             "uri": "/iiif/A/info.json",
@@ -388,7 +388,7 @@ class TestFunctions:
         assert answer["headers"]["content-type"].startswith("application/ld+json")
         assert answer["headers"]["cache-control"] == "private, no-cache"
 
-    def test_subscriptions_arrive_where_appsync_takes_them(self, tmp_path: Path) -> None:
+    def test_realtime_path_is_rewritten_to_graphql(self, tmp_path: Path) -> None:
         request = {"method": "GET", "uri": "/graphql/realtime", "querystring": {"header": {"value": "e30"}}}
         assert _handled("RealtimePath", {"request": request}, tmp_path) == request | {"uri": "/graphql"}
 
@@ -398,8 +398,8 @@ def _handled(name: str, event: dict[str, Any], folder: Path) -> Any:
     return run(f"{code}\nexport {{ handler }};", folder, ("handler", event))[0]["value"]
 
 
-class TestKeys:
-    def test_a_slot_takes_a_key_as_openssl_writes_it(self) -> None:
+class TestSigningKeys:
+    def test_key_slot_accepts_public_key_lines_of_openssl(self) -> None:
         key = generate_private_key(65537, 2048).public_key()
         pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
         lines = ",".join(pem.splitlines()[1:-1])
@@ -412,7 +412,7 @@ class TestKeys:
             assert load_pem_public_key(config["EncodedKey"].encode()) == key
             assert base64.b64decode(config["CallerReference"])
 
-    def test_a_private_key_is_no_parameter(self) -> None:
+    def test_private_key_is_refused_as_parameter(self) -> None:
         assert not re.search(
             WEB.parameters["SigningPublicKeyA"]["AllowedPattern"], "-----BEGIN PRIVATE KEY-----"
         )
@@ -420,7 +420,7 @@ class TestKeys:
             assert WEB.properties(f"SigningSecret{slot}").keys() == {"Description"}
 
     @pytest.mark.parametrize(("slot", "other"), ["AB", "BA"])
-    def test_secret_and_key_change_together(self, slot: str, other: str) -> None:
+    def test_key_in_use_selects_secret_and_key_together(self, slot: str, other: str) -> None:
         given = {"SigningKeyInUse": slot, "SigningPublicKeyA": "a", "SigningPublicKeyB": "b"}
         chosen = replace(WEB, given=WEB.given | given)
         variables = chosen.value(chosen.properties("MintSessionFunction")["Environment"]["Variables"])

@@ -21,7 +21,7 @@ def derived() -> dict[str, tuple[int, int]]:
     return found
 
 
-def test_memory_and_time_are_those_that_the_guide_derives() -> None:
+def test_deployed_memory_and_timeouts_equal_those_of_the_guide() -> None:
     deployed = {
         one.name: (one.properties["MemorySize"], one.properties["Timeout"])
         for one in functions()
@@ -30,14 +30,14 @@ def test_memory_and_time_are_those_that_the_guide_derives() -> None:
     assert derived() == deployed
 
 
-def test_rendering_has_all_the_processors_that_there_are() -> None:
+def test_rendering_function_has_the_largest_memory_and_timeout() -> None:
     """10,240 MB are six. Source: "Configure Lambda function memory", AWS Lambda developer guide."""
     (rendering,) = (one for one in functions() if one.name == "RenderPyramidFunction")
     assert (rendering.properties["MemorySize"], rendering.properties["Timeout"]) == (10_240, 900)
 
 
 @pytest.mark.parametrize("template", nested_templates(), ids=str)
-def test_no_log_is_kept_for_ever(template: Template) -> None:
+def test_each_log_group_has_a_retention(template: Template) -> None:
     for name in template.resources("AWS::Logs::LogGroup"):
         kept = template.properties(name)["RetentionInDays"]
         assert kept in ({"Ref": "LogDays"}, {"Ref": "AccessLogDays"}), name

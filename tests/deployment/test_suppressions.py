@@ -11,7 +11,7 @@ TEMPLATES = [ROOT / "template.yaml", *sorted((ROOT / "stacks").glob("*.yaml"))]
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
-def test_each_suppression_says_why_on_its_line(path: Path) -> None:
+def test_suppression_states_its_reason_on_its_line(path: Path) -> None:
     for line in path.read_text().splitlines():
         if "checkov:" in line:
             found = re.fullmatch(r" +#checkov:skip=CKV2?_AWS_\d+:(.+)", line)
@@ -20,11 +20,11 @@ def test_each_suppression_says_why_on_its_line(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
-def test_no_template_excuses_itself_from_cfn_lint(path: Path) -> None:
+def test_template_contains_no_cfn_lint_exception(path: Path) -> None:
     assert "cfn-lint" not in path.read_text()
 
 
-def test_no_check_is_switched_off_elsewhere() -> None:
+def test_check_script_and_configuration_disable_no_checks() -> None:
     assert [one.name for one in ROOT.glob(".c*") if one.name.startswith((".checkov", ".cfnlint"))] == []
     asked = (ROOT / "scripts/aws-check").read_text()
     switched_off = (
@@ -41,7 +41,7 @@ def test_no_check_is_switched_off_elsewhere() -> None:
         assert checked in asked
 
 
-def test_the_checks_and_the_build_run_before_a_change_lands() -> None:
+def test_ci_script_runs_checks_tests_and_build() -> None:
     lines = (ROOT / ".ci/run").read_text().splitlines()
     assert "set -euo pipefail" in lines
     assert {"scripts/check", "scripts/aws-check", "scripts/test", "scripts/aws-build"} <= set(lines)

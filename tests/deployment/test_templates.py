@@ -119,23 +119,23 @@ def nested(name: str) -> Template:
 
 
 class TestStacks:
-    def test_every_template_is_a_nested_stack(self) -> None:
+    def test_each_template_is_a_nested_stack_of_the_root(self) -> None:
         stacks = ROOT_TEMPLATE.resources("AWS::CloudFormation::Stack")
         assert stacks.keys() == ROOT_TEMPLATE.resources().keys()
         assert sorted(str(nested(name)) for name in stacks) == sorted(BY_NAME)
 
     @pytest.mark.parametrize("name", ROOT_TEMPLATE.resources())
-    def test_a_nested_stack_is_handed_what_it_declares(self, name: str) -> None:
+    def test_nested_stack_is_given_exactly_its_parameters(self, name: str) -> None:
         handed = ROOT_TEMPLATE.properties(name).get("Parameters", {})
         assert handed.keys() == nested(name).parameters.keys()
 
-    def test_what_is_taken_from_a_nested_stack_is_an_output_of_it(self) -> None:
+    def test_referenced_outputs_exist_in_their_nested_stack(self) -> None:
         for name, attribute in attributes_taken(ROOT_TEMPLATE.content):
             prefix, _, output = attribute.partition(".")
             assert prefix == "Outputs", (name, attribute)
             assert output in nested(name).outputs, (name, attribute)
 
-    def test_a_parameter_means_the_same_in_the_root_and_in_its_stacks(self) -> None:
+    def test_parameter_limits_are_equal_in_root_and_nested_stacks(self) -> None:
         for stack in ROOT_TEMPLATE.resources():
             for name, value in ROOT_TEMPLATE.properties(stack).get("Parameters", {}).items():
                 if value.get("Ref") in ROOT_TEMPLATE.parameters:
@@ -143,7 +143,7 @@ class TestStacks:
                     for key in ("AllowedValues", "MinValue", "MaxValue"):
                         assert inner.get(key) in (None, outer.get(key)), (stack, name, key)
 
-    def test_every_parameter_of_the_root_is_used_and_shown_in_a_group(self) -> None:
+    def test_each_root_parameter_is_used_and_listed_in_a_group(self) -> None:
         groups = ROOT_TEMPLATE.content["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
         shown = [name for group in groups for name in group["Parameters"]]
         assert sorted(shown) == sorted(ROOT_TEMPLATE.parameters)
@@ -152,15 +152,15 @@ class TestStacks:
         assert used - {"AWS::StackName"} == ROOT_TEMPLATE.parameters.keys()
 
     @pytest.mark.parametrize("template", [ROOT_TEMPLATE, *NESTED], ids=str)
-    def test_parameters_and_outputs_say_what_they_are(self, template: Template) -> None:
+    def test_parameters_and_outputs_have_descriptions(self, template: Template) -> None:
         described = {**template.parameters, **template.outputs}
         assert [name for name, one in described.items() if not one.get("Description")] == []
 
-    def test_every_parameter_of_the_root_has_a_default(self) -> None:
+    def test_each_root_parameter_has_a_default(self) -> None:
         assert [name for name, one in ROOT_TEMPLATE.parameters.items() if "Default" not in one] == []
 
     @pytest.mark.parametrize("template", NESTED, ids=str)
-    def test_parameters_are_used(self, template: Template) -> None:
+    def test_nested_parameters_are_used(self, template: Template) -> None:
         text = template.path.read_text()
         unused = [n for n in template.parameters if f"!Ref {n}" not in text and f"${{{n}}}" not in text]
         assert unused == []
@@ -186,11 +186,11 @@ def attributes_taken(node: Any) -> Iterator[tuple[str, str]]:
 
 
 class TestFunctions:
-    def test_there_are_the_functions_of_the_design(self) -> None:
+    def test_functions_are_those_of_the_settings_table(self) -> None:
         assert {function.name for function in with_code()} == SETTINGS.keys()
 
     @pytest.mark.parametrize("function", FUNCTIONS, ids=str)
-    def test_each_has_its_own_role_log_and_bounds(self, function: Function) -> None:
+    def test_function_has_limits_tracing_runtime_and_log_group(self, function: Function) -> None:
         properties = function.properties
         assert {"MemorySize", "Timeout", "Description"} <= properties.keys()
         assert properties["Tracing"] == "Active"
@@ -199,19 +199,19 @@ class TestFunctions:
         assert group["RetentionInDays"] == {"Ref": "LogDays"}
         assert properties["LoggingConfig"]["LogFormat"] == "JSON"
 
-    def test_no_two_share_a_role_or_a_log(self) -> None:
+    def test_functions_share_no_role_and_no_log_group(self) -> None:
         roles = [(str(one.template), one.role) for one in FUNCTIONS]
         logs = [(str(one.template), one.properties["LoggingConfig"]["LogGroup"]["Ref"]) for one in FUNCTIONS]
         assert all(role for _, role in roles)
         assert len(set(roles)) == len(set(logs)) == len(FUNCTIONS)
 
     @pytest.mark.parametrize("function", with_code(), ids=str)
-    def test_each_has_its_settings_and_no_other(self, function: Function) -> None:
+    def test_function_has_exactly_its_settings(self, function: Function) -> None:
         assert function.environment.keys() - COMMON == SETTINGS[function.name]
         assert function.environment.keys() >= COMMON
 
     @pytest.mark.parametrize("function", with_code(), ids=str)
-    def test_each_is_built_from_its_folder(self, function: Function) -> None:
+    def test_function_is_built_from_its_folder(self, function: Function) -> None:
         words = "".join(word.capitalize() for word in function.folder.split("_"))
         assert function.name == f"{words}Function"
         assert (ROOT / "functions" / function.folder / "handler.py").exists()
@@ -221,9 +221,7 @@ class TestFunctions:
         assert function.properties["CodeUri"] == "../functions"
 
     @pytest.mark.parametrize("function", FUNCTIONS, ids=str)
-    def test_only_those_in_the_vpc_have_files_and_only_those_with_files_are_there(
-        self, function: Function
-    ) -> None:
+    def test_function_has_file_system_exactly_when_in_the_vpc(self, function: Function) -> None:
         properties = function.properties
         assert ("FileSystemConfigs" in properties) == ("VpcConfig" in properties)
         assert ("FileSystemConfigs" in properties) == ("VSV_DATA" in function.environment)
@@ -231,7 +229,7 @@ class TestFunctions:
             assert mounted == {"Arn": {"Ref": "AccessPointArn"}, "LocalMountPath": "/mnt/slides"}
 
     @pytest.mark.parametrize("function", FUNCTIONS, ids=str)
-    def test_files_are_reached_by_the_access_point_only(self, function: Function) -> None:
+    def test_function_reaches_files_by_the_access_point_alone(self, function: Function) -> None:
         access_point = function.template.given["AccessPointArn"]
         for statement in function.statements():
             if statement.effect == "Allow" and any("elasticfilesystem" in one for one in statement.actions):
@@ -239,13 +237,13 @@ class TestFunctions:
                 assert statement.condition == wanted
 
     @pytest.mark.parametrize("function", with_code(), ids=str)
-    def test_each_has_just_the_layers_that_its_package_imports(self, function: Function) -> None:
+    def test_function_has_exactly_the_layers_that_its_package_imports(self, function: Function) -> None:
         sources = (path.read_text(encoding="utf-8") for path in modules_of(function.folder).values())
         named = {name.partition(".")[0] for source in sources for name in imported(ast.parse(source))}
         needed = {layer for layer, packages in LAYERS.items() if packages & named}
         assert {layer["Ref"] for layer in function.properties.get("Layers", [])} == needed
 
-    def test_what_a_stream_calls_has_a_place_for_what_fails(self) -> None:
+    def test_stream_event_sources_send_failures_to_a_queue(self) -> None:
         for template in NESTED:
             for name in template.resources("AWS::Lambda::EventSourceMapping"):
                 source = template.properties(name)
@@ -254,7 +252,7 @@ class TestFunctions:
                 assert 0 < source["MaximumRecordAgeInSeconds"] <= 86400
                 assert source["MaximumRetryAttempts"] > 0
 
-    def test_what_a_rule_calls_has_a_place_for_what_fails(self) -> None:
+    def test_functions_called_by_rules_send_failures_to_a_queue(self) -> None:
         for template in NESTED:
             for name in template.resources("AWS::Events::Rule"):
                 for target in template.properties(name)["Targets"]:
@@ -268,7 +266,7 @@ class TestFunctions:
 
 class TestRights:
     @pytest.mark.parametrize("template", NESTED, ids=str)
-    def test_everything_is_allowed_only_where_nothing_narrower_exists(self, template: Template) -> None:
+    def test_wildcard_resources_are_allowed_only_for_unrestrictable_actions(self, template: Template) -> None:
         for name, statement in allowing_statements(template):
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
             resources = statement["Resource"]
@@ -277,7 +275,7 @@ class TestRights:
                 assert set(actions) <= ON_EVERYTHING.keys(), name
 
     @pytest.mark.parametrize("template", NESTED, ids=str)
-    def test_services_take_a_role_for_this_account_only(self, template: Template) -> None:
+    def test_roles_are_assumed_for_this_account_alone(self, template: Template) -> None:
         for name in template.resources("AWS::IAM::Role"):
             for statement in template.properties(name)["AssumeRolePolicyDocument"]["Statement"]:
                 if statement["Principal"]["Service"] not in TELL_NO_ACCOUNT:
@@ -285,7 +283,7 @@ class TestRights:
                     assert account == {"Ref": "AWS::AccountId"}, name
 
     @pytest.mark.parametrize("template", NESTED, ids=str)
-    def test_a_function_may_be_called_by_named_callers_only(self, template: Template) -> None:
+    def test_permission_names_its_source(self, template: Template) -> None:
         for name in template.resources("AWS::Lambda::Permission"):
             assert "SourceArn" in template.properties(name), name
 
@@ -301,14 +299,14 @@ def allowing_statements(template: Template) -> Iterator[tuple[str, Node]]:
             yield from ((name, one) for one in document["Statement"] if one["Effect"] == "Allow")
 
 
-class TestKeeping:
+class TestRetention:
     @pytest.mark.parametrize("template", NESTED, ids=str)
-    def test_what_holds_slides_or_records_outlives_the_stack(self, template: Template) -> None:
+    def test_stateful_resources_are_retained_when_the_stack_is_deleted(self, template: Template) -> None:
         for name, resource in template.resources(*STATEFUL).items():
             kept = (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy"))
             assert kept == ("Retain", "Retain"), name
 
-    def test_tables_have_the_keys_and_indexes_that_the_stores_are_tested_with(self) -> None:
+    def test_tables_have_keys_and_indexes_of_the_tested_stores(self) -> None:
         class Recorded:
             """A client that notes which tables are asked for."""
 
@@ -325,30 +323,30 @@ class TestKeeping:
             assert {key: deployed.get(key) for key in asked} == asked, logical
 
     @pytest.mark.parametrize("name", BY_NAME["storage"].resources("AWS::DynamoDB::Table"))
-    def test_tables_can_be_brought_back(self, name: str) -> None:
+    def test_table_has_recovery_encryption_and_deletion_protection(self, name: str) -> None:
         table = BY_NAME["storage"].properties(name)
         assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
         assert table["SSESpecification"]["SSEEnabled"] is True
         assert BY_NAME["storage"].value(table["DeletionProtectionEnabled"]) is True
 
-    def test_streams_tell_what_was_and_what_is(self) -> None:
+    def test_streams_of_slides_and_imports_contain_new_and_old_images(self) -> None:
         for name in ("SlidesTable", "ImportsTable"):
             stream = BY_NAME["storage"].properties(name)["StreamSpecification"]
             assert stream == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
 
-    def test_the_stream_of_jobs_tells_what_is_asked_for(self) -> None:
+    def test_stream_of_jobs_contains_new_images(self) -> None:
         stream = BY_NAME["storage"].properties("JobsTable")["StreamSpecification"]
         assert stream == {"StreamViewType": "NEW_IMAGE"}
 
-    def test_backups_cover_the_file_system_and_every_table(self) -> None:
+    def test_backups_include_file_system_and_each_table(self) -> None:
         storage = BY_NAME["storage"]
         text = str(storage.properties("BackupSelection")["BackupSelection"]["Resources"])
         for name in ("FileSystem", *storage.resources("AWS::DynamoDB::Table")):
             assert f"'{name}'" in text
 
 
-class TestDoors:
-    def test_buckets_are_closed_encrypted_and_refuse_what_is_not_encrypted_on_its_way(self) -> None:
+class TestAccess:
+    def test_buckets_are_private_encrypted_and_refuse_requests_without_tls(self) -> None:
         for template in NESTED:
             for name in template.resources("AWS::S3::Bucket"):
                 bucket = template.properties(name)
@@ -357,7 +355,7 @@ class TestDoors:
                 assert "OwnershipControls" in bucket, name
                 assert refuses_plain(policies("AWS::S3::BucketPolicy", "Bucket", name), "s3:*"), name
 
-    def test_queues_and_topics_are_encrypted_and_refuse_what_is_not_encrypted_on_its_way(self) -> None:
+    def test_queues_and_topics_refuse_requests_without_tls(self) -> None:
         for template in NESTED:
             for name in template.resources("AWS::SQS::Queue"):
                 assert template.properties(name)["SqsManagedSseEnabled"] is True, name
@@ -365,7 +363,7 @@ class TestDoors:
             for name in template.resources("AWS::SNS::Topic"):
                 assert refuses_plain(policies("AWS::SNS::TopicPolicy", "Topics", name), "sns:Publish"), name
 
-    def test_the_file_system_asks_for_encryption_an_access_point_and_a_role(self) -> None:
+    def test_file_system_requires_tls_access_point_and_role(self) -> None:
         statements = BY_NAME["storage"].properties("FileSystem")["FileSystemPolicy"]["Statement"]
         refused = [one["Condition"] for one in statements if one["Effect"] == "Deny" and "Condition" in one]
         assert {"Bool": {"aws:SecureTransport": "false"}} in refused
@@ -374,7 +372,7 @@ class TestDoors:
         assert [list(principal) for principal in allowed] == [["AWS"]]
         assert "*" not in str(allowed)
 
-    def test_subnets_have_no_way_out(self) -> None:
+    def test_subnets_have_no_internet_access(self) -> None:
         network = BY_NAME["network"]
         kinds = {resource["Type"] for resource in network.resources().values()}
         assert not kinds & {
@@ -386,7 +384,7 @@ class TestDoors:
         for name in network.resources("AWS::EC2::Subnet"):
             assert network.properties(name)["MapPublicIpOnLaunch"] is False
 
-    def test_security_groups_name_what_they_let_through(self) -> None:
+    def test_security_groups_restrict_outgoing_traffic(self) -> None:
         network = BY_NAME["network"]
         for name in network.resources("AWS::EC2::SecurityGroup"):
             rules = network.properties(name)["SecurityGroupEgress"]
@@ -394,7 +392,7 @@ class TestDoors:
             open_wide = [rule for rule in rules if rule.get("CidrIp", "").endswith("/0")]
             assert open_wide == []
 
-    def test_every_route_of_the_http_api_asks_for_a_token(self) -> None:
+    def test_each_route_of_the_http_api_requires_a_token(self) -> None:
         routes = [
             template.properties(name)
             for template in NESTED
@@ -405,12 +403,12 @@ class TestDoors:
         scanner = next(route for route in routes if route["RouteKey"] == "POST /ImportSlide")
         assert scanner["AuthorizationScopes"] == ["vsv/import"]
 
-    def test_the_access_log_holds_neither_tokens_nor_query_strings(self) -> None:
+    def test_access_log_contains_no_tokens_and_no_query_strings(self) -> None:
         logged = BY_NAME["identity"].properties("HttpApiStage")["AccessLogSettings"]["Format"]
         for name in ("queryString", "header", "$context.path", "authorizer.token", "authorizer.claims}"):
             assert name not in logged
 
-    def test_people_come_only_by_an_administrator(self) -> None:
+    def test_users_are_created_by_administrators_alone(self) -> None:
         identity = BY_NAME["identity"]
         pool = identity.properties("UserPool")
         assert pool["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
@@ -418,7 +416,7 @@ class TestDoors:
         names = {identity.properties(name)["GroupName"] for name in groups}
         assert names == {"Technicians", "Pathologists", "Admins"}
 
-    def test_a_scanner_can_import_and_nothing_else(self) -> None:
+    def test_scanner_client_has_the_import_scope_alone(self) -> None:
         client = BY_NAME["identity"].properties("ScannerClient")
         assert (client["AllowedOAuthFlows"], client["AllowedOAuthScopes"]) == (
             ["client_credentials"],
@@ -452,13 +450,13 @@ class TestProfiles:
     CONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
 
     @pytest.mark.parametrize("name", ["default", "dev", "prod"])
-    def test_a_profile_deploys_what_the_template_needs(self, name: str) -> None:
+    def test_profile_has_the_capabilities_that_the_template_needs(self, name: str) -> None:
         deploy = self.CONFIG[name]["deploy"]["parameters"]
         assert deploy["capabilities"] == ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
         assert deploy["resolve_s3"] is True
 
     @pytest.mark.parametrize("name", ["dev", "prod"])
-    def test_a_profile_gives_values_that_the_template_takes(self, name: str) -> None:
+    def test_profile_values_are_accepted_by_the_template(self, name: str) -> None:
         for given in self.CONFIG[name]["deploy"]["parameters"]["parameter_overrides"]:
             parameter, _, value = given.partition("=")
             declared = ROOT_TEMPLATE.parameters[parameter]
@@ -467,7 +465,7 @@ class TestProfiles:
             if declared["Type"] == "Number":
                 assert declared.get("MinValue", 0) <= int(value) <= declared.get("MaxValue", 10**9), given
 
-    def test_what_may_be_thrown_away_is_told_apart(self) -> None:
+    def test_dev_is_unprotected_and_prod_is_protected(self) -> None:
         dev, prod = (self.CONFIG[name]["deploy"]["parameters"] for name in ("dev", "prod"))
         assert "Protected=no" in dev["parameter_overrides"]
         assert "Protected=yes" in prod["parameter_overrides"]
@@ -497,7 +495,7 @@ class TestNetworkFacts:
 
             yield learn
 
-    def test_it_tells_the_prefix_lists_and_closes_the_default_group(self, learn: Any) -> None:
+    def test_create_and_update_return_prefix_lists_and_close_default_group(self, learn: Any) -> None:
         ec2 = boto3.client("ec2", REGION)
         vpc = ec2.create_vpc(CidrBlock="10.83.0.0/24")["Vpc"]["VpcId"]
         of_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
@@ -513,13 +511,13 @@ class TestNetworkFacts:
         (closed,) = ec2.describe_security_groups(Filters=of_vpc)["SecurityGroups"]
         assert (closed["IpPermissions"], closed["IpPermissionsEgress"]) == ([], [])
 
-    def test_an_existing_vpc_keeps_its_default_group(self, learn: Any) -> None:
+    def test_create_without_group_closes_no_default_group(self, learn: Any) -> None:
         assert learn("Create", DefaultGroupToClose="")[0] == "SUCCESS"
 
-    def test_deleting_asks_for_nothing(self, learn: Any) -> None:
+    def test_delete_succeeds_without_requests(self, learn: Any) -> None:
         assert learn("Delete", DefaultGroupToClose="sg-0123456789abcdef0")[:2] == ("SUCCESS", {})
 
-    def test_a_failure_is_told_to_cloudformation_and_not_waited_for(self, learn: Any) -> None:
+    def test_failure_is_reported_to_cloudformation(self, learn: Any) -> None:
         status, _, more = learn("Create", DefaultGroupToClose="sg-0123456789abcdef0")
         assert status == "FAILED"
         assert more["reason"].startswith("ClientError")

@@ -131,7 +131,7 @@ def first_word(command: str) -> str:
 
 
 @pytest.mark.parametrize("block", SHELL_BLOCKS, ids=str)
-def test_command_in_a_guide_is_known_to_run_or_known_not_to(block: Block) -> None:
+def test_command_in_guide_is_run_or_listed_with_its_reason(block: Block) -> None:
     assert block.commands
     for command in block.commands:
         word = first_word(command)
@@ -140,13 +140,13 @@ def test_command_in_a_guide_is_known_to_run_or_known_not_to(block: Block) -> Non
             assert os.access(ROOT / word, os.X_OK)
 
 
-def test_table_of_commands_that_cannot_run_names_only_what_guides_use() -> None:
+def test_each_listed_command_is_used_in_a_guide() -> None:
     used = {first_word(command) for block in SHELL_BLOCKS for command in block.commands}
     assert used >= NOT_RUN.keys() | RUN
 
 
 @pytest.mark.parametrize("page", [one for one in pages() if {*one.blocks} & {*SHELL_BLOCKS}], ids=str)
-def test_commands_of_a_guide_succeed_in_their_order(
+def test_commands_of_guide_succeed_in_order(
     page: Page, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number, block in enumerate(one for one in page.blocks if one.language == "sh"):
@@ -201,7 +201,7 @@ def check_answer(command: str, printed: str) -> None:
 
 
 @pytest.mark.parametrize("program", [one for one in PROGRAMS if "boto3" not in one.text], ids=str)
-def test_program_in_a_guide_prints_what_the_guide_says(
+def test_program_in_guide_prints_the_stated_output(
     program: Block, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = program.text.replace(ADDRESS, f"http://127.0.0.1:{world.server.port}")
@@ -221,9 +221,7 @@ def test_program_in_a_guide_prints_what_the_guide_says(
 
 
 @pytest.mark.parametrize("program", [one for one in PROGRAMS if "boto3" in one.text], ids=str)
-def test_program_that_restores_a_table_copies_its_items(
-    program: Block, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_table_restore_program_copies_the_items(program: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     item = {"ImageID": {"S": "1"}, "Version": {"N": "2"}}
     with mock_aws():
@@ -241,7 +239,7 @@ def test_program_that_restores_a_table_copies_its_items(
 
 
 @pytest.mark.parametrize("page", pages(), ids=str)
-def test_vsv_commands_in_sentences_have_the_options_that_they_are_named_with(page: Page) -> None:
+def test_vsv_commands_in_sentences_have_the_named_options(page: Page) -> None:
     for span in page.spans:
         if not re.match(r"vsv [a-z]", span):
             continue
@@ -252,7 +250,7 @@ def test_vsv_commands_in_sentences_have_the_options_that_they_are_named_with(pag
         assert used <= {*known, "--help"}, span
 
 
-def test_every_vsv_command_is_in_a_guide() -> None:
+def test_each_vsv_command_is_in_a_guide() -> None:
     text = "\n".join(page.text for page in pages())
     assert isinstance(main, click.Group)
     assert {name for name in main.commands if not re.search(rf"\bvsv {name}\b", text)} == set()

@@ -48,7 +48,7 @@ def names_in_tests() -> str:
 
 
 @pytest.mark.parametrize("page", pages(), ids=str)
-def test_link_leads_to_a_file_and_a_heading_that_exist(page: Page) -> None:
+def test_link_target_file_and_heading_exist(page: Page) -> None:
     for link in page.links:
         name, _, anchor = link.partition("#")
         target = (page.path.parent / name).resolve() if name else page.path
@@ -58,7 +58,7 @@ def test_link_leads_to_a_file_and_a_heading_that_exist(page: Page) -> None:
 
 
 @pytest.mark.parametrize("page", GUIDES, ids=str)
-def test_source_path_in_a_guide_exists(page: Page) -> None:
+def test_source_path_in_guide_exists(page: Page) -> None:
     for span in page.spans:
         path = span.split()[0].partition("::")[0].rstrip("/")
         is_source = re.fullmatch(rf"[\w./-]+\.{SOURCE}", path) and not path.startswith("/")
@@ -67,7 +67,7 @@ def test_source_path_in_a_guide_exists(page: Page) -> None:
 
 
 @pytest.mark.parametrize("page", GUIDES, ids=str)
-def test_module_in_a_guide_can_be_imported(page: Page) -> None:
+def test_module_in_guide_is_importable(page: Page) -> None:
     for span in page.spans:
         if found := re.match(r"((?:vsv|vsv_local)(?:\.[a-z_0-9]+)+)\b", span):
             module, _, name = found[1].rpartition(".")
@@ -78,19 +78,19 @@ def test_module_in_a_guide_can_be_imported(page: Page) -> None:
 
 
 @pytest.mark.parametrize("page", GUIDES, ids=str)
-def test_test_in_a_guide_exists(page: Page) -> None:
+def test_test_name_in_guide_exists(page: Page) -> None:
     for span in page.spans:
         for name in re.findall(r"(?:^|::)(test_[a-z0-9_]+|Test[A-Z]\w+)$", span):
             assert re.search(rf"^ *(def|class|async def) {name}\b", names_in_tests(), re.MULTILINE), span
 
 
 @pytest.mark.parametrize("page", GUIDES, ids=str)
-def test_benchmark_in_a_guide_exists(page: Page) -> None:
+def test_benchmark_in_guide_exists(page: Page) -> None:
     for name in re.findall(r"-m\s+benchmarks\.(\w+)", page.text):
         assert (ROOT / f"benchmarks/{name}.py").exists(), name
 
 
-def test_guide_named_in_a_source_file_exists() -> None:
+def test_guide_named_in_source_file_exists() -> None:
     sources = [ROOT / one for one in tree() if re.search(rf"\.({SOURCE}|toml)$", one)]
     named = {
         (path, guide)
@@ -101,7 +101,7 @@ def test_guide_named_in_a_source_file_exists() -> None:
     assert {(path, guide) for path, guide in named if not (ROOT / guide).exists()} == set()
 
 
-def test_map_names_every_page() -> None:
+def test_map_links_each_page() -> None:
     """Decisions and runbooks are many: the contents lists of their folders stand for them."""
     index = Page(ROOT / "docs/README.md")
     targets = {(index.path.parent / link.partition("#")[0]).resolve() for link in index.links}
@@ -118,14 +118,14 @@ def test_map_names_every_page() -> None:
 
 
 @pytest.mark.parametrize("folder", ["decisions", "operating"])
-def test_contents_list_names_every_page_of_its_folder(folder: str) -> None:
+def test_contents_list_links_each_page_of_its_folder(folder: str) -> None:
     contents = Page(ROOT / "docs" / folder / "README.md")
     targets = {(contents.path.parent / link.partition("#")[0]).resolve() for link in contents.links}
     assert targets >= set(contents.path.parent.rglob("*.md")) - {contents.path}
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs/decisions").glob("*.md")), ids=lambda path: path.stem)
-def test_every_decision_is_dated(page: Path) -> None:
+def test_each_decision_has_a_date(page: Path) -> None:
     if page.name == "README.md":
         return
     for decision in re.split(r"^(?=- \*\*)", page.read_text(), flags=re.MULTILINE)[1:]:

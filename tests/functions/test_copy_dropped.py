@@ -98,7 +98,7 @@ def check_copied(services: Site) -> None:
     assert run.checksum == hashlib.sha256(CONTENT).hexdigest()
 
 
-def test_this_very_version_is_copied_in_ranges_and_noted(services: Site, s3: Any) -> None:
+def test_copy_reads_the_named_version_in_ranges_and_records_its_checksum(services: Site, s3: Any) -> None:
     wanted = dropped(s3)
     dropped(s3, b"a later version")
     client = Counting(s3)
@@ -108,7 +108,7 @@ def test_this_very_version_is_copied_in_ranges_and_noted(services: Site, s3: Any
     assert {request["VersionId"] for request in client.asked} == {wanted.version}
 
 
-def test_a_function_without_time_copies_a_range_and_the_next_one_goes_on(services: Site, s3: Any) -> None:
+def test_copy_without_time_left_copies_a_range_and_resumes_in_the_next_call(services: Site, s3: Any) -> None:
     wanted, client = dropped(s3), Counting(s3)
     run = begun(services, wanted)
     ends = [copy_in(services.services, run, wanted, client, never) for _ in range(RANGES)]
@@ -116,7 +116,7 @@ def test_a_function_without_time_copies_a_range_and_the_next_one_goes_on(service
     check_copied(services)
 
 
-def test_a_killed_copy_goes_on_from_its_last_range(services: Site, s3: Any) -> None:
+def test_killed_copy_resumes_from_its_last_complete_range(services: Site, s3: Any) -> None:
     wanted = dropped(s3)
     run, part = (
         begun(services, wanted),
@@ -132,7 +132,7 @@ def test_a_killed_copy_goes_on_from_its_last_range(services: Site, s3: Any) -> N
     assert starts(client) == [number * RANGE for number in range(2, RANGES)]
 
 
-def test_done_already_is_done(services: Site, s3: Any) -> None:
+def test_finished_copy_is_not_copied_again(services: Site, s3: Any) -> None:
     wanted = dropped(s3)
     run = begun(services, wanted)
     copy_in(services.services, run, wanted, s3, always)
@@ -142,7 +142,7 @@ def test_done_already_is_done(services: Site, s3: Any) -> None:
     assert client.asked == []
 
 
-def test_killed_before_its_last_step_it_is_verified_again(
+def test_copy_killed_before_its_rename_is_completed_by_the_next_call(
     services: Site, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = dropped(s3)
@@ -167,9 +167,7 @@ def test_killed_before_its_last_step_it_is_verified_again(
     ],
     ids=lambda told: next(iter(told)),
 )
-def test_a_copy_that_is_not_what_s3_tells_is_thrown_away(
-    services: Site, s3: Any, told: dict[str, Any]
-) -> None:
+def test_copy_that_differs_from_s3_checksum_is_removed(services: Site, s3: Any, told: dict[str, Any]) -> None:
     wanted, client = dropped(s3), Counting(s3)
     client.told = told
     with pytest.raises(TransferError, match="differs"):
@@ -187,7 +185,7 @@ def test_a_copy_that_is_not_what_s3_tells_is_thrown_away(
     ],
     ids=["sha256", "crc32", "in parts", "kms"],
 )
-def test_what_s3_tells_is_taken_for_what_it_is(services: Site, s3: Any, told: dict[str, Any]) -> None:
+def test_copy_is_accepted_for_each_kind_of_s3_checksum(services: Site, s3: Any, told: dict[str, Any]) -> None:
     wanted, client = dropped(s3), Counting(s3)
     client.told = told
     assert copy_in(services.services, begun(services, wanted), wanted, client, always)
@@ -195,13 +193,13 @@ def test_what_s3_tells_is_taken_for_what_it_is(services: Site, s3: Any, told: di
 
 
 @pytest.mark.parametrize("size", [SIZE - 1, SIZE + 1])
-def test_an_object_of_another_size_is_refused(services: Site, s3: Any, size: int) -> None:
+def test_object_of_another_size_is_refused(services: Site, s3: Any, size: int) -> None:
     wanted = dropped(s3)
     with pytest.raises(TransferError, match="another size"):
         copy_in(services.services, begun(services, wanted, size), wanted, s3, always)
 
 
-def test_without_versions_the_etag_must_still_be_the_same(services: Site, s3: Any) -> None:
+def test_object_without_version_is_read_under_its_etag(services: Site, s3: Any) -> None:
     etag = s3.put_object(Bucket=BUCKET, Key="a ü.svs", Body=CONTENT)["ETag"].strip('"')
     wanted = DroppedObject(BUCKET, "a ü.svs", None, etag)
     client = Counting(s3)
@@ -228,7 +226,7 @@ def failure(code: str) -> ClientError:
     ],
     ids=repr,
 )
-def test_what_goes_wrong_is_told_without_details(
+def test_s3_and_disk_errors_are_raised_without_details(
     services: Site, s3: Any, error: Exception, kind: type[Exception]
 ) -> None:
     wanted, client = dropped(s3), Counting(s3)
@@ -239,7 +237,7 @@ def test_what_goes_wrong_is_told_without_details(
     assert "secret" not in str(told.value)
 
 
-def test_a_disk_that_writes_something_else_is_found(
+def test_copy_that_differs_on_disk_raises_transfer_error(
     services: Site, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = dropped(s3)
@@ -248,7 +246,7 @@ def test_a_disk_that_writes_something_else_is_found(
         copy_in(services.services, begun(services, wanted), wanted, s3, always)
 
 
-def test_progress_is_told_as_bytes(tmp_path: Path, s3: Any) -> None:
+def test_copy_reports_progress_in_bytes(tmp_path: Path, s3: Any) -> None:
     told: list[tuple[int, int]] = []
     copy = ObjectCopy(s3, dropped(s3), tmp_path / "x.part", SIZE)
     assert copy.resume(always, lambda done, total: told.append((done, total)))
@@ -260,7 +258,7 @@ class Context:
         return handler.MARGIN_MS
 
 
-def test_the_handler_says_whether_all_is_here(
+def test_handler_answers_whether_the_copy_is_done(
     services: Site, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(handler, "_client", lambda: s3)
@@ -271,7 +269,7 @@ def test_the_handler_says_whether_all_is_here(
     }  # fmt: skip
 
 
-def test_a_run_from_the_scanner_has_nothing_to_copy(services: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_handler_refuses_run_without_s3_source(services: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handler, "_client", lambda: None)
     run = begun(services, DroppedObject(BUCKET, "a ü.svs", "1"))
     services.services.imports.advance(run.filename, run.run_id, {"source": None})

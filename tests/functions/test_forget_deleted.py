@@ -90,7 +90,7 @@ def expect(stub: Stubber, image_id: str, number: int) -> None:
     stub.add_response("create_invalidation", {"Location": "https://example.org"}, batch(image_id, number))
 
 
-def test_a_deleted_slide_is_forgotten_by_its_own_addresses(cloudfront: Stubber) -> None:
+def test_deleted_slide_invalidates_its_own_addresses(cloudfront: Stubber) -> None:
     expect(cloudfront, "i01", 1)
     assert handle(deleted()) == []
 
@@ -104,12 +104,12 @@ def withdrawn(old: Any, new: Any, number: int = 1) -> dict[str, Any]:
     return record
 
 
-def test_a_withdrawn_copy_is_forgotten_by_the_name_that_it_had(cloudfront: Stubber) -> None:
+def test_withdrawn_copy_invalidates_addresses_of_its_published_name(cloudfront: Stubber) -> None:
     expect(cloudfront, "STUDY-7", 1)
     assert handle(withdrawn({"S": "STUDY-7"}, None)) == []
 
 
-def test_both_pass_the_filter_of_the_stream() -> None:
+def test_stream_filter_passes_deletions_and_withdrawals_alone() -> None:
     web = template(ROOT / "stacks/web.yaml")
     (source,) = web.resources("AWS::Lambda::EventSourceMapping")
     filters = web.properties(source)["FilterCriteria"]["Filters"]
@@ -130,18 +130,18 @@ def test_both_pass_the_filter_of_the_stream() -> None:
         ("STUDY-7", None),
     ],
 )
-def test_what_is_no_withdrawal_is_passed_over(cloudfront: Stubber, old: Any, new: Any) -> None:
+def test_records_without_withdrawal_are_ignored(cloudfront: Stubber, old: Any, new: Any) -> None:
     expect(cloudfront, "good", 9)
     assert handle(withdrawn(old, new), deleted("good", 9)) == []
 
 
-def test_a_numeric_id_is_its_own_number(cloudfront: Stubber) -> None:
+def test_numeric_image_id_is_invalidated_as_its_own_number(cloudfront: Stubber) -> None:
     expect(cloudfront, "1004486", 1)
     assert handle(deleted("1004486")) == []
 
 
 @pytest.mark.parametrize("image_id", ["i01", "1004486", "a" * 64, "S1.2-3_x"])
-def test_cloudfront_takes_the_addresses_of_two_slides_at_a_time(image_id: str) -> None:
+def test_paths_of_two_slides_fit_into_cloudfront_quota(image_id: str) -> None:
     paths = Deletion("1", image_id).paths
     # "Invalidation quotas" and "What you need to know when invalidating files", Amazon CloudFront developer guide.
     assert 2 * len(paths) <= 15
@@ -149,13 +149,13 @@ def test_cloudfront_takes_the_addresses_of_two_slides_at_a_time(image_id: str) -
     assert len(set(paths)) == len(paths)
 
 
-def test_the_last_deletion_of_a_slide_counts(cloudfront: Stubber) -> None:
+def test_repeated_deletions_invalidate_once_with_the_last_number(cloudfront: Stubber) -> None:
     expect(cloudfront, "b", 2)
     expect(cloudfront, "a", 3)
     assert handle(deleted("a", 1), deleted("b", 2), deleted("a", 3)) == []
 
 
-def test_what_fails_is_named_and_does_not_stop_the_others(
+def test_failed_invalidation_is_reported_and_other_records_continue(
     cloudfront: Stubber, caplog: pytest.LogCaptureFixture
 ) -> None:
     cloudfront.add_client_error(
@@ -167,7 +167,7 @@ def test_what_fails_is_named_and_does_not_stop_the_others(
     assert "secret words" not in caplog.text
 
 
-def test_asking_again_is_the_same_invalidation() -> None:
+def test_repeated_record_keeps_its_caller_reference() -> None:
     with mock_aws():
         handler._cloudfront.cache_clear()
         client = boto3.client("cloudfront")
@@ -215,17 +215,17 @@ def hostile() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("record", list(hostile()))
-def test_what_is_no_deletion_is_passed_over(cloudfront: Stubber, record: Any) -> None:
+def test_records_without_valid_deletion_are_ignored(cloudfront: Stubber, record: Any) -> None:
     expect(cloudfront, "good", 9)
     assert handle(record, deleted("good", 9)) == []
 
 
 @pytest.mark.parametrize("event", [{}, {"Records": None}, {"Records": "x"}, {"Records": []}])
-def test_an_event_without_records(event: Any, cloudfront: Stubber) -> None:
+def test_event_without_records_reports_no_failures(event: Any, cloudfront: Stubber) -> None:
     assert lambda_handler(event, None) == {"batchItemFailures": []}
 
 
-def test_a_function_without_its_setting_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_distribution_setting_raises_settings_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VSV_DISTRIBUTION")
     with pytest.raises(SettingsError, match="VSV_DISTRIBUTION"):
         handle(deleted())

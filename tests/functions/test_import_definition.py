@@ -37,7 +37,7 @@ def reached(start: str) -> set[str]:
     return found
 
 
-def test_every_state_is_reached_and_every_one_leads_to_an_end() -> None:
+def test_each_state_is_reachable_and_leads_to_an_end() -> None:
     assert reached(MACHINE["StartAt"]) == STATES.keys()
     ends = {name for name, state in STATES.items() if state["Type"] in ("Succeed", "Fail")}
     assert ends == {"Ready", "Superseded", "Failed"}
@@ -45,7 +45,7 @@ def test_every_state_is_reached_and_every_one_leads_to_an_end() -> None:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_every_task_ends_in_time_and_its_failures_end_in_the_record(name: str) -> None:
+def test_task_has_a_timeout_and_catches_all_failures_into_the_record(name: str) -> None:
     task = TASKS[name]
     assert 0 < task["TimeoutSeconds"] <= 930
     last = task["Catch"][-1]
@@ -57,7 +57,7 @@ def test_every_task_ends_in_time_and_its_failures_end_in_the_record(name: str) -
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_every_retry_backs_off_with_jitter_and_bounds(name: str) -> None:
+def test_retry_backs_off_with_jitter_within_bounds(name: str) -> None:
     for retry in TASKS[name]["Retry"]:
         assert retry["JitterStrategy"] == "FULL"
         assert retry["BackoffRate"] > 1
@@ -76,7 +76,7 @@ PASSING = {
 
 
 @pytest.mark.parametrize("name", sorted(TASKS.keys() - {"RecordFailure"}))
-def test_what_passes_is_waited_for_over_a_night_and_busy_functions_for_hours(name: str) -> None:
+def test_temporary_errors_are_retried_for_12_hours_and_throttling_for_4(name: str) -> None:
     passing, busy = TASKS[name]["Retry"][:2]
     assert {"UnavailableError", *(f"Lambda.{error}" for error in PASSING)} <= set(passing["ErrorEquals"])
     assert passing["MaxAttempts"] * passing["MaxDelaySeconds"] / 2 >= 12 * 3600  # jitter halves it on average
@@ -97,12 +97,12 @@ OWN_DOING = (
 
 @pytest.mark.parametrize("name", sorted(TASKS.keys() - {"RecordFailure"}))
 @pytest.mark.parametrize("error", OWN_DOING)
-def test_what_is_the_slides_own_doing_is_not_tried_for_days(name: str, error: str) -> None:
+def test_timeouts_and_memory_errors_are_retried_at_most_4_times(name: str, error: str) -> None:
     attempts = [retry["MaxAttempts"] for retry in TASKS[name]["Retry"] if error in retry["ErrorEquals"]]
     assert sum(attempts) <= 4
 
 
-def test_the_machine_is_given_its_steps_and_may_call_them_and_nothing_else() -> None:
+def test_machine_role_invokes_exactly_the_functions_of_its_steps() -> None:
     machine = IMPORTS.properties("ImportSlideMachine")
     given = IMPORTS.value(machine["DefinitionSubstitutions"])
     named = {
@@ -118,30 +118,30 @@ def test_the_machine_is_given_its_steps_and_may_call_them_and_nothing_else() -> 
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_a_task_outlasts_its_function(name: str) -> None:
+def test_task_timeout_exceeds_timeout_of_its_function(name: str) -> None:
     """Otherwise a second attempt would begin while the first one is at work."""
     resource = yaml.safe_load(DEFINITION.read_text())["States"][name]["Resource"]
     of = IMPORTS.properties("ImportSlideMachine")["DefinitionSubstitutions"][resource[2:-1]]
     assert TASKS[name]["TimeoutSeconds"] > Function(IMPORTS, of["Fn::GetAtt"][0]).properties["Timeout"]
 
 
-def test_a_run_has_one_standard_execution() -> None:
+def test_machine_is_of_standard_type() -> None:
     """An express machine would forget names, and start a run twice."""
     assert IMPORTS.properties("ImportSlideMachine")["Type"] == "STANDARD"
 
 
-def test_what_a_run_may_last_is_known_to_those_who_begin_it_anew() -> None:
+def test_machine_timeout_is_shorter_than_the_longest_life_of_a_run() -> None:
     assert MACHINE["TimeoutSeconds"] < LONGEST_LIFE.total_seconds()
     assert MACHINE["TimeoutSeconds"] > 72 * 3600
 
 
-def test_every_error_of_ours_that_is_named_exists() -> None:
+def test_named_error_types_exist_in_the_errors_module() -> None:
     rules = [rule for task in TASKS.values() for rule in (*task["Retry"], *task["Catch"])]
     named = {error for rule in rules for error in rule["ErrorEquals"] if not error.startswith(RESERVED)}
     assert named <= {name for name in vars(errors) if name.endswith("Error")}
 
 
-def test_it_takes_nothing_that_cloudformation_does_not_read() -> None:
+def test_definition_contains_no_yaml_aliases_or_anchors() -> None:
     """Aliases and merges of YAML are not among what CloudFormation takes."""
     tokens = list(yaml.scan(DEFINITION.read_text()))
     assert not [token for token in tokens if isinstance(token, (yaml.AliasToken, yaml.AnchorToken))]

@@ -63,8 +63,8 @@ def check_ready(aws: Machine, *names: str) -> None:
     assert aws.services.files.slide("1004486").read_bytes() == slide_bytes()
 
 
-class TestFromTheScanner:
-    def test_a_file_is_transferred_imported_and_ready(self, aws: Machine) -> None:
+class TestScannerFiles:
+    def test_posted_file_is_transferred_imported_and_ready(self, aws: Machine) -> None:
         assert aws.bring() == (200, {"filename": "a.svs", "size": SIZE})
         check_ready(aws)
         assert aws.files() == STORED
@@ -75,7 +75,7 @@ class TestFromTheScanner:
         first, *_, last = aws.states()
         assert (first, last) == ("Begin", "Ready")
 
-    def test_all_that_wait_go_into_one_execution(self, aws: Machine) -> None:
+    def test_waiting_files_are_transferred_by_a_single_execution(self, aws: Machine) -> None:
         names = ["a.svs", "b.svs", "c ü.svs"]
         for number, name in enumerate(names):
             put(aws.scanner, name, slide_bytes(str(number)))
@@ -92,23 +92,23 @@ class TestFromTheScanner:
         assert sorted(theirs[0].sent) == names
         assert not any("incoming" in path or "taken" in path for path in aws.files())
 
-    def test_one_under_way_with_the_file_is_followed(self, aws: Machine) -> None:
+    def test_running_execution_that_includes_the_file_is_followed(self, aws: Machine) -> None:
         aws.datasync.begin([{"FilterType": "SIMPLE_PATTERN", "Value": "/z.svs|/a.svs"}])
         assert aws.bring()[0] == 200
         assert len(aws.datasync.executions) == 1
 
-    def test_one_under_way_without_filter_is_followed(self, aws: Machine) -> None:
+    def test_running_execution_without_filter_is_followed(self, aws: Machine) -> None:
         aws.datasync.begin()
         assert aws.bring()[0] == 200
         assert len(aws.datasync.executions) == 1
 
-    def test_one_under_way_without_the_file_is_waited_for_and_another_started(self, aws: Machine) -> None:
+    def test_running_execution_without_the_file_is_awaited_before_a_new_start(self, aws: Machine) -> None:
         put(aws.scanner, "z.svs", b"another file")
         aws.datasync.begin([{"FilterType": "SIMPLE_PATTERN", "Value": "/z.svs"}])
         assert aws.bring()[0] == 200
         assert [one.names for one in aws.datasync.executions] == [["/z.svs"], ["/a.svs"]]
 
-    def test_a_file_that_is_still_growing_is_sent_again_until_it_is_whole(self, aws: Machine) -> None:
+    def test_growing_file_is_transferred_again_until_complete(self, aws: Machine) -> None:
         path = put(aws.scanner, "a.svs", slide_bytes()[:-1000])
 
         def grow(phase: str) -> None:
@@ -123,7 +123,7 @@ class TestFromTheScanner:
         assert 120 in aws.waits
         assert path.read_bytes() == slide_bytes()
 
-    def test_a_file_that_changes_while_it_is_sent_is_sent_again_alone(self, aws: Machine) -> None:
+    def test_file_changed_during_transfer_is_transferred_again(self, aws: Machine) -> None:
         put(aws.scanner, "a.svs", slide_bytes()[:-1] + b"x")
 
         def change(phase: str) -> None:
@@ -136,7 +136,7 @@ class TestFromTheScanner:
         check_ready(aws)
         assert [one.error for one in aws.datasync.executions] == ["VerificationFailed", None]
 
-    def test_a_truncated_file_fails_with_a_reason_and_is_kept(self, aws: Machine) -> None:
+    def test_truncated_file_fails_with_a_reason_and_is_kept(self, aws: Machine) -> None:
         content = slide_bytes()[: SIZE // 2]
         assert aws.bring("a.svs", content)[0] == 422
         check_failed(aws, "truncated")
@@ -146,14 +146,12 @@ class TestFromTheScanner:
         assert aws.records() == []
         assert aws.functions.calls.count("inspect_file") == 2
 
-    def test_what_failed_gives_way_to_the_next_file_of_its_name(self, aws: Machine) -> None:
+    def test_failed_file_is_replaced_by_the_next_file_of_its_name(self, aws: Machine) -> None:
         assert aws.bring("a.svs", slide_bytes()[: SIZE // 2])[0] == 422
         assert aws.bring("a.svs")[0] == 200
         assert aws.files() == STORED
 
-    def test_a_failed_file_that_was_mended_with_the_same_size_is_transferred_again(
-        self, aws: Machine
-    ) -> None:
+    def test_retry_transfers_a_repaired_file_of_the_same_size_and_time(self, aws: Machine) -> None:
         assert aws.bring("a.svs", bytes(SIZE))[0] == 422
         put(aws.scanner, "a.svs", modified=OLD)  # not even its time tells
         receive.retry(aws.services, "a.svs")
@@ -162,13 +160,13 @@ class TestFromTheScanner:
         check_ready(aws)
         assert aws.files() == STORED
 
-    def test_a_file_that_is_not_there_fails_with_a_plain_reason(self, aws: Machine) -> None:
+    def test_missing_file_fails_with_a_reason_after_4_executions(self, aws: Machine) -> None:
         aws.post("a.svs", SIZE)
         aws.finish()
         check_failed(aws, "has not arrived: is it still in the scanner's folder?")
         assert len(aws.datasync.executions) == 4
 
-    def test_a_transfer_that_fails_is_waited_for_longer_and_longer(
+    def test_failed_transfers_are_retried_after_growing_waits(
         self, aws: Machine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("transfer_file.transfer_progress.random.uniform", lambda _least, most: most)
@@ -176,7 +174,7 @@ class TestFromTheScanner:
         assert aws.bring()[0] == 200
         assert [wait for wait in aws.waits if wait != 20] == [30, 60, 120]
 
-    def test_a_transfer_that_never_works_fails_and_says_whom_to_ask(
+    def test_transfer_that_keeps_failing_fails_with_a_hint_at_the_task(
         self, aws: Machine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("transfer_file.transfer_progress.MAX_ERRORS", 4)
@@ -184,12 +182,12 @@ class TestFromTheScanner:
         assert aws.bring()[0] == 422
         check_failed(aws, "the transfer failed (AgentOffline) 4 times: check the DataSync task")
 
-    def test_datasync_that_does_not_answer_is_asked_again(self, aws: Machine) -> None:
+    def test_unavailable_datasync_is_requested_again(self, aws: Machine) -> None:
         aws.functions.fail("transfer_file", *[UnavailableError("DataSync does not answer now")] * 3)
         assert aws.bring()[0] == 200
         assert len(aws.pauses) == 3
 
-    def test_a_file_that_datasync_writes_to_again_is_not_the_one_imported(self, aws: Machine) -> None:
+    def test_file_overwritten_by_datasync_during_import_is_not_imported(self, aws: Machine) -> None:
         incoming = aws.services.files.incoming("a.svs")
 
         def write_again(*_: object) -> object:
@@ -205,10 +203,10 @@ class TestFromTheScanner:
         assert incoming.read_bytes() == b"the next scan"
 
 
-class TestTheOneAskedFor:
+class TestRequestedChecksum:
     SHA256 = hashlib.sha256(slide_bytes()).hexdigest()
 
-    def test_stale_content_is_refused_and_transferred_again(self, aws: Machine) -> None:
+    def test_content_of_another_checksum_is_transferred_again(self, aws: Machine) -> None:
         put(aws.scanner, "a.svs", other_scan(slide_bytes()))
 
         def replace(phase: str) -> None:
@@ -223,7 +221,7 @@ class TestTheOneAskedFor:
         assert len(aws.records()) == 1
         assert aws.post("a.svs", SIZE, sha256=self.SHA256)[0] == 200
 
-    def test_what_never_becomes_the_one_fails(self, aws: Machine) -> None:
+    def test_content_that_never_matches_fails_without_record(self, aws: Machine) -> None:
         put(aws.scanner, "a.svs", other_scan(slide_bytes()))
         aws.post("a.svs", SIZE, sha256=self.SHA256)
         aws.finish()
@@ -236,7 +234,7 @@ class TestTheOneAskedFor:
         assert aws.records() == []
         assert aws.files() == []
 
-    def test_another_checksum_is_another_run(self, aws: Machine) -> None:
+    def test_post_with_another_checksum_starts_another_run(self, aws: Machine) -> None:
         put(aws.scanner, "a.svs")
         aws.datasync.held = True
         aws.post("a.svs", SIZE, sha256="0" * 64)
@@ -247,12 +245,12 @@ class TestTheOneAskedFor:
         assert len(aws.executions()) == 2
 
 
-class TestWhatCanPass:
+class TestTemporaryErrors:
     @pytest.mark.parametrize(
         ("step", "state"),
         [("inspect_file", "Inspect"), ("extract_metadata", "Extract"), ("render_pyramid", "Render")],
     )
-    def test_is_tried_again_as_often_as_the_definition_says_and_then_fails(
+    def test_step_is_retried_as_often_as_defined_and_then_fails(
         self, aws: Machine, step: str, state: str
     ) -> None:
         aws.functions.fail(step, *[UnavailableError("the disk is away")] * 999)
@@ -264,19 +262,21 @@ class TestWhatCanPass:
         run = aws.run()
         assert (run.state, run.error) == (ImportState.FAILED, "the disk is away")
 
-    def test_passes(self, aws: Machine) -> None:
+    def test_step_succeeds_after_temporary_errors(self, aws: Machine) -> None:
         for step in ("inspect_file", "extract_metadata", "render_pyramid"):
             aws.functions.fail(step, UnavailableError("the disk is away"), THROTTLED)
         assert aws.bring()[0] == 200
         check_ready(aws)
         assert len(aws.pauses) == 6
 
-    def test_busy_renderers_are_waited_for(self, aws: Machine) -> None:
+    def test_throttled_rendering_is_retried_until_it_runs(self, aws: Machine) -> None:
         aws.functions.fail("render_pyramid", *[THROTTLED] * 30)
         assert aws.bring()[0] == 200
         assert aws.functions.calls.count("render_pyramid") == 31
 
-    def test_a_full_disk_is_waited_for(self, aws: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_full_disk_is_retried_until_there_is_space(
+        self, aws: Machine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         from vsv.ingest.extraction import encode  # noqa: PLC0415  patched below
 
         left = [OSError(28, "No space left on device", "/secret/path")] * 2
@@ -290,27 +290,27 @@ class TestWhatCanPass:
         assert aws.bring()[0] == 200
         assert aws.functions.calls.count("extract_metadata") == 3
 
-    def test_a_function_that_was_slow_once_passes(self, aws: Machine) -> None:
+    def test_function_that_timed_out_once_is_retried(self, aws: Machine) -> None:
         aws.functions.fail("render_pyramid", TIMED_OUT)
         assert aws.bring()[0] == 200
 
 
-class TestWhatCannotPass:
-    def test_an_unreadable_slide_is_not_tried_again(self, aws: Machine) -> None:
+class TestPermanentErrors:
+    def test_unreadable_slide_fails_without_retry(self, aws: Machine) -> None:
         aws.functions.fail("extract_metadata", UnreadableSlideError("the label cannot be read"))
         assert aws.bring()[0] == 422
         check_failed(aws, "the label cannot be read")
         assert aws.functions.calls.count("extract_metadata") == 1
         assert aws.pauses == []
 
-    def test_what_nobody_expected_is_told_without_details(self, aws: Machine) -> None:
+    def test_unexpected_error_is_reported_without_details(self, aws: Machine) -> None:
         aws.functions.fail("extract_metadata", KeyError("/secret/path"))
         assert aws.bring()[0] == 422
         check_failed(aws, "an unexpected error stopped the import")
         assert "secret" not in json.dumps(aws.post("a.svs", SIZE)[1])
 
     @pytest.mark.parametrize("told_as", ["Sandbox.Timedout", "Lambda.Unknown"])
-    def test_rendering_that_takes_too_long(self, aws: Machine, told_as: str) -> None:
+    def test_rendering_that_times_out_is_tried_twice_and_fails(self, aws: Machine, told_as: str) -> None:
         aws.functions.fail("render_pyramid", *[TIMED_OUT | {"errorType": told_as}] * 9)
         aws.bring()
         run = aws.run()
@@ -318,7 +318,7 @@ class TestWhatCannotPass:
         assert "rendering took too long" in (run.error or "")
         assert aws.functions.calls.count("render_pyramid") == attempts("Render", told_as) == 2
 
-    def test_a_failure_that_cannot_be_recorded_is_tried_and_told_by_eventbridge(self, aws: Machine) -> None:
+    def test_failure_that_cannot_be_recorded_is_recorded_from_eventbridge(self, aws: Machine) -> None:
         aws.functions.fail("extract_metadata", UnreadableSlideError("the label cannot be read"))
         aws.functions.fail("record_failure", *[UnavailableError("no table")] * 99)
         aws.bring()
@@ -327,7 +327,7 @@ class TestWhatCannotPass:
         aws.tell_of_the_end()
         check_failed(aws, "the label cannot be read")
 
-    def test_rendering_failed_and_then_retried_works_without_the_scanners_copy(self, aws: Machine) -> None:
+    def test_retry_of_failed_rendering_succeeds_without_the_file_of_the_scanner(self, aws: Machine) -> None:
         aws.functions.fail("render_pyramid", UnreadableSlideError("a tile is damaged"))
         assert aws.bring()[0] == 422
         assert len(aws.records()) == 1
@@ -342,7 +342,7 @@ class TestWhatCannotPass:
 
 
 class TestStarting:
-    def test_polling_and_double_delivery_start_nothing_twice(self, aws: Machine) -> None:
+    def test_polling_and_double_delivery_start_a_single_execution(self, aws: Machine) -> None:
         put(aws.scanner, "a.svs")
         aws.datasync.held = True
         for _ in range(3):
@@ -355,7 +355,7 @@ class TestStarting:
         check_ready(aws)
         assert len(aws.executions()) == len(aws.datasync.executions) == 1
 
-    def test_a_start_that_was_lost_is_healed_by_the_next_post(
+    def test_lost_start_is_repeated_by_the_next_post(
         self, aws: Machine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         put(aws.scanner, "a.svs")
@@ -370,7 +370,7 @@ class TestStarting:
         aws.finish()
         check_ready(aws)
 
-    def test_a_run_that_was_replaced_ends_quietly(self, aws: Machine) -> None:
+    def test_replaced_run_ends_as_superseded(self, aws: Machine) -> None:
         put(aws.scanner, "a.svs", slide_bytes()[:5000])
         aws.datasync.held = True
         aws.post("a.svs", 5000)
@@ -385,7 +385,7 @@ class TestStarting:
     @pytest.mark.parametrize(
         ("status", "reason"), [("ABORTED", "was stopped"), ("TIMED_OUT", "took too long")]
     )
-    def test_an_execution_that_was_ended_from_outside_fails_and_can_be_retried(
+    def test_execution_stopped_from_outside_fails_and_can_be_retried(
         self, aws: Machine, status: str, reason: str
     ) -> None:
         put(aws.scanner, "a.svs")
@@ -407,7 +407,9 @@ class TestStarting:
         check_ready(aws)
 
     @pytest.mark.parametrize("again", ["retry", "post"])
-    def test_a_run_whose_end_nobody_recorded_begins_anew_in_the_end(self, aws: Machine, again: str) -> None:
+    def test_run_without_recorded_end_is_restarted_after_its_longest_life(
+        self, aws: Machine, again: str
+    ) -> None:
         put(aws.scanner, "a.svs")
         aws.datasync.held = True
         aws.post("a.svs", SIZE)
@@ -428,7 +430,7 @@ class TestStarting:
         aws.finish()
         check_ready(aws)
 
-    def test_a_slide_whose_run_is_replaced_before_it_is_rendered_gets_its_levels(self, aws: Machine) -> None:
+    def test_slide_of_run_replaced_before_rendering_gets_its_pyramid(self, aws: Machine) -> None:
         put(aws.scanner, "a.svs")
         begin = []
 
@@ -448,7 +450,7 @@ class TestStarting:
 
 
 class TestDroppedObjects:
-    def test_an_object_is_copied_and_imported(self, aws: Machine) -> None:
+    def test_dropped_object_is_copied_imported_and_tagged(self, aws: Machine) -> None:
         event = aws.drop("a.svs", slide_bytes())
         assert aws.hear(event) == {"state": "TRANSFERRING"}
         aws.finish()
@@ -460,21 +462,21 @@ class TestDroppedObjects:
         assert aws.s3.head_object(Bucket="drop-in", Key="a.svs")["ContentLength"] == SIZE
         assert tags(aws, event) == {"vsv": "imported"}  # and may go in time
 
-    def test_what_was_not_imported_is_not_marked(self, aws: Machine) -> None:
+    def test_object_that_failed_to_import_is_not_tagged(self, aws: Machine) -> None:
         event = aws.drop("a.svs", bytes(SIZE))
         aws.hear(event)
         aws.finish()
         check_failed(aws, "Not a supported slide file")
         assert tags(aws, event) == {}
 
-    def test_a_key_with_folders_is_imported_by_its_last_part(self, aws: Machine) -> None:
+    def test_key_with_folders_is_imported_under_its_last_part(self, aws: Machine) -> None:
         event = aws.drop("2026/11/a.svs", slide_bytes())
         aws.hear(event)
         aws.finish()
         check_ready(aws)
         assert tags(aws, event) == {"vsv": "imported"}
 
-    def test_double_delivery_starts_nothing_twice(self, aws: Machine) -> None:
+    def test_double_delivery_starts_a_single_execution(self, aws: Machine) -> None:
         event = aws.drop("a.svs", slide_bytes())
         for _ in range(3):
             aws.hear(event)
@@ -483,7 +485,7 @@ class TestDroppedObjects:
         check_ready(aws)
         assert len(aws.executions()) == len(aws.records()) == 1
 
-    def test_another_version_of_the_same_size_is_another_scan(self, aws: Machine) -> None:
+    def test_later_version_of_the_same_size_is_imported_as_another_slide(self, aws: Machine) -> None:
         first = aws.drop("a.svs", slide_bytes())
         aws.hear(first)
         aws.finish()
@@ -493,14 +495,14 @@ class TestDroppedObjects:
         assert aws.hear(first) == {"state": None}  # late, and older than what is here
         assert len(aws.executions()) == len(aws.records()) == 2
 
-    def test_an_object_that_is_gone_fails_with_a_reason(self, aws: Machine) -> None:
+    def test_object_missing_from_the_bucket_fails_with_a_reason(self, aws: Machine) -> None:
         event = aws.drop("a.svs", slide_bytes())
         aws.s3.delete_object(Bucket="drop-in", Key="a.svs", VersionId=event["detail"]["object"]["version-id"])
         aws.hear(event)
         aws.finish()
         check_failed(aws, "no longer in the bucket: upload it again")
 
-    def test_a_failed_one_is_copied_again_when_it_is_retried(self, aws: Machine) -> None:
+    def test_retry_copies_a_failed_object_again(self, aws: Machine) -> None:
         aws.functions.fail("copy_dropped", *[TransferError("the copy differs")] * 9)
         aws.hear(aws.drop("a.svs", slide_bytes()))
         aws.finish()
@@ -511,7 +513,7 @@ class TestDroppedObjects:
         aws.finish()
         check_ready(aws)
 
-    def test_datasync_is_never_asked_for_it(self, aws: Machine) -> None:
+    def test_dropped_object_is_never_requested_from_datasync(self, aws: Machine) -> None:
         os.utime(put(aws.scanner, "b.svs", slide_bytes("2")), ns=(OLD, OLD))
         aws.functions.fail("copy_dropped", *[UnavailableError("not now")] * 3)
         aws.hear(aws.drop("a.svs", slide_bytes()))

@@ -83,7 +83,7 @@ def verify(jar: SimpleCookie, key: rsa.RSAPrivateKey) -> bytes:
 
 
 @pytest.mark.parametrize("groups", ["[Technicians]", "[Pathologists]", "[Admins]", "[x Pathologists y]"])
-def test_the_policy_opens_the_site_for_an_hour(groups: str) -> None:
+def test_policy_is_signed_and_opens_the_site_for_an_hour(groups: str) -> None:
     before = int(datetime.now(UTC).timestamp())
     answer = ask(groups=groups)
     after = int(datetime.now(UTC).timestamp())
@@ -102,7 +102,7 @@ def test_the_policy_opens_the_site_for_an_hour(groups: str) -> None:
     assert answer["headers"]["cache-control"] == "no-store"
 
 
-def test_three_cookies_that_no_script_and_no_other_site_can_use() -> None:
+def test_session_sets_three_http_only_same_site_cookies() -> None:
     answer = ask()
     jar = cookies_of(answer)
     assert set(jar) == {"CloudFront-Policy", "CloudFront-Signature", "CloudFront-Key-Pair-Id"}
@@ -113,13 +113,13 @@ def test_three_cookies_that_no_script_and_no_other_site_can_use() -> None:
 
 
 @pytest.mark.parametrize("groups", [None, "", "[]", "[Scanners]", "Technicians", "[technicians]"])
-def test_who_is_in_no_group_gets_none(groups: str | None) -> None:
+def test_user_without_known_group_is_forbidden_without_cookies(groups: str | None) -> None:
     answer = ask(groups=groups)
     assert answer["statusCode"] == 403
     assert "cookies" not in answer
 
 
-def test_logging_out_takes_the_same_cookies_away() -> None:
+def test_delete_expires_the_same_cookies() -> None:
     given, taken = cookies_of(ask()), cookies_of(ask("DELETE", groups="[]"))
     assert set(given) == set(taken)
     for name, morsel in taken.items():
@@ -128,13 +128,13 @@ def test_logging_out_takes_the_same_cookies_away() -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "HEAD"])
-def test_other_methods(method: str) -> None:
+def test_other_methods_are_not_allowed(method: str) -> None:
     answer = ask(method)
     assert (answer["statusCode"], answer["headers"]["allow"]) == (405, "POST, DELETE")
 
 
-class TestTheKey:
-    def test_it_is_kept_for_some_minutes_and_then_read_again(
+class TestSigningKey:
+    def test_key_is_kept_for_5_minutes_and_then_read_again(
         self, secrets: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         now = [1000.0]
@@ -149,7 +149,7 @@ class TestTheKey:
         with pytest.raises(InvalidSignature):
             verify(jar, KEYS[0])
 
-    def test_without_it_the_answer_is_later_and_says_no_more(self, secrets: Any) -> None:
+    def test_missing_secret_answers_503_without_details(self, secrets: Any) -> None:
         secrets.delete_secret(SecretId="signing", ForceDeleteWithoutRecovery=True)
         answer = ask()
         assert answer["statusCode"] == 503
@@ -168,7 +168,7 @@ class TestTheKey:
         ],
         ids=range(6),
     )
-    def test_a_wrong_secret_shows_nowhere(
+    def test_malformed_secret_answers_500_and_is_logged_without_content(
         self, secrets: Any, caplog: pytest.LogCaptureFixture, secret: str
     ) -> None:
         secrets.put_secret_value(SecretId="signing", SecretString=secret)

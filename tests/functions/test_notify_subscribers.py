@@ -126,18 +126,18 @@ def handle(*records: Any, context: Any = None) -> list[str]:
     return [one["itemIdentifier"] for one in answer["batchItemFailures"]]
 
 
-class TestWhatIsSent:
-    def test_a_slide_by_its_id_alone(self, api: Api) -> None:
+class TestReports:
+    def test_slide_is_reported_by_its_image_id_alone(self, api: Api) -> None:
         assert handle(SLIDE) == []
         assert api.asked == [{"query": REPORT_SLIDE, "variables": {"ImageID": "i01"}}]
 
-    def test_a_slide_needs_no_image(self, api: Api) -> None:
+    def test_slide_without_new_image_is_reported(self, api: Api) -> None:
         record = changed()
         del record["dynamodb"]["NewImage"]
         assert handle(record) == []
         assert api.told == ["i01"]
 
-    def test_an_import_without_what_is_the_systems_own(self, api: Api) -> None:
+    def test_import_is_reported_without_internal_fields(self, api: Api) -> None:
         assert handle(IMPORT) == []
         told = {
             "Filename": "12345.svs",
@@ -150,7 +150,7 @@ class TestWhatIsSent:
         assert api.asked == [{"query": REPORT_IMPORT, "variables": {"input": told}}]
         assert "secret" not in json.dumps(api.asked)
 
-    def test_it_is_signed_for_appsync(self, api: Api) -> None:
+    def test_request_is_signed_for_appsync(self, api: Api) -> None:
         handle(SLIDE)
         ((line, headers),) = api.headers
         assert line == "POST /graphql"
@@ -163,7 +163,7 @@ class TestWhatIsSent:
             headers["Authorization"],
         )
 
-    def test_the_schema_takes_what_is_sent(self, api: Api) -> None:
+    def test_mutations_and_variables_are_valid_in_the_schema(self, api: Api) -> None:
         handle(SLIDE, IMPORT)
         assert len(api.asked) == 2
         for asked in api.asked:
@@ -174,7 +174,7 @@ class TestWhatIsSent:
             coerced = get_variable_values(load_schema(), operation.variable_definitions, asked["variables"])
             assert not isinstance(coerced, list), coerced  # a list is of errors
 
-    def test_subscribers_get_every_field_that_all_of_them_may_see(self) -> None:
+    def test_mutations_select_each_field_that_all_subscribers_may_read(self) -> None:
         slide, imported = (load_schema().type_map[name] for name in ("Slide", "Import"))
         assert isinstance(slide, GraphQLObjectType)
         assert isinstance(imported, GraphQLObjectType)
@@ -186,7 +186,7 @@ class TestWhatIsSent:
         }
         assert selected(REPORT_IMPORT) == imported.fields.keys()
 
-    def test_an_imports_fields_are_those_of_the_input(self) -> None:
+    def test_import_fields_are_those_of_the_input_type(self) -> None:
         given = load_schema().type_map["ImportProgressInput"]
         assert isinstance(given, GraphQLInputObjectType)
         assert IMPORT_FIELDS.keys() == given.fields.keys()
@@ -199,39 +199,39 @@ def selected(mutation: str) -> set[str]:
 
 
 class TestBatches:
-    def test_the_last_change_of_a_key_is_told(self, api: Api) -> None:
+    def test_last_change_of_a_key_is_reported_once(self, api: Api) -> None:
         early, late = changed(IMPORT, "Filename", "a.svs", 2), changed(IMPORT, "Filename", "a.svs", 4)
         late["dynamodb"]["NewImage"]["State"] = {"S": "READY"}
         assert handle(changed(number=1), early, changed(number=3), late) == []
         assert api.told == ["i01", "a.svs"]
         assert api.asked[1]["variables"]["input"]["State"] == "READY"
 
-    def test_it_fails_under_the_last_number(self, api: Api) -> None:
+    def test_failed_key_is_returned_under_its_last_sequence_number(self, api: Api) -> None:
         api.answer("i01", b"", 500)
         assert handle(*slides("i01", "i02", "i01")) == ["3"]
         assert api.told == ["i02", "i01"]
 
-    def test_what_is_removed_is_not_told(self, api: Api) -> None:
+    def test_removed_slide_is_not_reported(self, api: Api) -> None:
         removed = changed(value="i02", number=4) | {"eventName": "REMOVE"}
         assert handle(*slides("i01", "i02", "i03"), removed) == []
         assert api.told == ["i01", "i03"]
 
-    def test_what_comes_back_is_told(self, api: Api) -> None:
+    def test_slide_inserted_after_removal_is_reported(self, api: Api) -> None:
         inserted = changed(number=2) | {"eventName": "INSERT"}
         assert handle(changed() | {"eventName": "REMOVE"}, inserted) == []
         assert api.told == ["i01"]
 
-    def test_only_what_failed_is_named(self, api: Api) -> None:
+    def test_failed_change_alone_is_returned(self, api: Api) -> None:
         api.answer("i02", {"data": None, "errors": [{"errorType": "Lambda:Unhandled", "message": "boom"}]})
         assert handle(*slides("i01", "i02", "i03")) == ["2"]
         assert api.told == ["i01", "i02", "i03"]
 
-    def test_what_there_is_no_time_for_fails_untried(self, api: Api) -> None:
+    def test_changes_without_time_left_are_returned_without_request(self, api: Api) -> None:
         assert handle(*slides("i01", "i02", "i03"), context=Context(30_000, 9_999, 20)) == ["2", "3"]
         assert api.told == ["i01"]
 
     @pytest.mark.parametrize("event", [{}, {"Records": None}, {"Records": []}, {"Records": "x"}])
-    def test_no_records_are_no_failure(self, api: Api, event: Any) -> None:
+    def test_event_without_records_reports_no_failures(self, api: Api, event: Any) -> None:
         assert lambda_handler(event, Context()) == {"batchItemFailures": []}
 
 
@@ -274,20 +274,20 @@ FOREIGN += [
 ]
 
 
-class TestForeign:
+class TestForeignRecords:
     @pytest.mark.parametrize("record", FOREIGN, ids=lambda record: json.dumps(record)[:40])
-    def test_it_is_passed_over(self, api: Api, record: Any) -> None:
+    def test_foreign_record_is_ignored(self, api: Api, record: Any) -> None:
         assert handle(record, changed(value="i09")) == []
         assert api.told == ["i09"]
 
     @pytest.mark.parametrize("size", [{"N": "NaN"}, {"N": "1e999"}, {"N": "many"}, {"S": "5"}, 5, {"N": 5}])
-    def test_a_field_of_another_type_is_left_out(self, api: Api, size: Any) -> None:
+    def test_field_of_another_type_is_omitted(self, api: Api, size: Any) -> None:
         assert handle(with_image(Size=size)) == []
         assert "Size" not in api.asked[0]["variables"]["input"]
 
 
 class TestFailures:
-    def test_a_slide_that_is_gone_is_no_failure(self, api: Api) -> None:
+    def test_slide_not_found_is_not_a_failure(self, api: Api) -> None:
         message = "NOT_FOUND: Slide not found."
         api.answer("i01", {"data": None, "errors": [{"errorType": "Lambda:Unhandled", "message": message}]})
         api.answer("i02", {"data": None, "errors": [{"errorType": "NOT_FOUND", "message": "no"}]})
@@ -311,29 +311,35 @@ class TestFailures:
         ],
         ids=lambda content: str(content)[:30],
     )
-    def test_200_alone_is_no_success(self, api: Api, content: Any) -> None:
+    def test_answer_200_without_valid_data_is_a_failure(self, api: Api, content: Any) -> None:
         api.answer("i01", content)
         assert handle(*slides("i01", "i02")) == ["1"]
 
     @pytest.mark.parametrize("status", [302, 400, 401, 429, 500, 503])
-    def test_other_statuses_fail(self, api: Api, status: int) -> None:
+    def test_other_status_is_a_failure_without_redirect(self, api: Api, status: int) -> None:
         api.answer("i01", DONE, status)
         assert handle(*slides("i01", "i02")) == ["1"]
         assert len(api.asked) == 2  # nothing follows a redirect with a signature
 
-    def test_an_endpoint_that_is_not_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_unreachable_endpoint_returns_all_changes_as_failed(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with socket.socket() as unheard:  # bound, so that nobody else gets the port, and not listening
             unheard.bind(("127.0.0.1", 0))
             set_environment(monkeypatch, f"http://127.0.0.1:{unheard.getsockname()[1]}/graphql")
             assert handle(*slides("i01", "i02")) == ["1", "2"]
 
-    def test_the_log_gives_nothing_away(self, api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    def test_failure_is_logged_without_content_of_the_answer(
+        self, api: Api, caplog: pytest.LogCaptureFixture
+    ) -> None:
         quoted = {"errorType": "/secret/path", "message": "12345.svs of Jane Doe never-shown"}
         api.answer("12345.svs", {"errors": [quoted]})
         assert handle(IMPORT) == ["200000000000000000001"]
         assert caplog.messages == ["change 200000000000000000001 was not told: AppSync refused: unknown."]
 
-    def test_without_credentials_the_batch_fails(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_missing_credentials_raise_unavailable_error(
+        self, api: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr("botocore.session.Session.get_credentials", lambda _self: None)
         with pytest.raises(UnavailableError, match="credentials"):
             handle(SLIDE)
@@ -345,16 +351,16 @@ class TestSettings:
         "url",
         ["", "x", "http://example.com/graphql", "http://127.0.0.1.example.com", "https://", "https://["],
     )
-    def test_the_address_must_be_encrypted(self, url: str) -> None:
+    def test_address_without_https_is_refused(self, url: str) -> None:
         with pytest.raises(SettingsError, match="VSV_GRAPHQL_URL"):
             graphql_from_environment({"VSV_GRAPHQL_URL": url, "AWS_REGION": "eu-central-1"})
 
-    def test_the_region_is_needed(self) -> None:
+    def test_missing_region_is_refused(self) -> None:
         with pytest.raises(SettingsError, match="AWS_REGION"):
             graphql_from_environment({"VSV_GRAPHQL_URL": "https://example.com/graphql"})
 
 
-def test_telling_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_mutations_write_no_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise each notice would be a change, and each change a notice."""
     with standalone(tmp_path) as (services, _intake):
         services.slides.put_new(FULL_SLIDE)

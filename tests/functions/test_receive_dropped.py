@@ -58,7 +58,7 @@ def event(bucket: str = "drop-in", **fields: Any) -> dict[str, Any]:
     return made
 
 
-def test_an_object_becomes_an_import_that_knows_its_version(services: Site) -> None:
+def test_event_starts_an_import_with_the_version_of_the_object(services: Site) -> None:
     assert lambda_handler(EVENT, None) == {"state": "TRANSFERRING"}
     run = services.services.imports.get("a.svs")
     assert run is not None
@@ -67,7 +67,7 @@ def test_an_object_becomes_an_import_that_knows_its_version(services: Site) -> N
     assert services.services.files.incoming("a.svs").parent.is_dir()
 
 
-def test_the_same_event_again_starts_nothing(services: Site) -> None:
+def test_repeated_event_starts_no_second_import(services: Site) -> None:
     lambda_handler(EVENT, None)
     first = services.services.imports.get("a.svs")
     assert lambda_handler(EVENT, None) == {"state": "TRANSFERRING"}
@@ -75,7 +75,7 @@ def test_the_same_event_again_starts_nothing(services: Site) -> None:
 
 
 @pytest.mark.parametrize("state", [ImportState.READY, ImportState.FAILED])
-def test_nor_does_it_when_the_import_has_ended(services: Site, state: ImportState) -> None:
+def test_repeated_event_after_the_end_answers_the_state(services: Site, state: ImportState) -> None:
     lambda_handler(EVENT, None)
     run = services.services.imports.get("a.svs")
     assert run is not None
@@ -83,7 +83,7 @@ def test_nor_does_it_when_the_import_has_ended(services: Site, state: ImportStat
     assert lambda_handler(EVENT, None) == {"state": state}
 
 
-def test_a_later_version_replaces_an_earlier_one_and_not_the_other_way_round(services: Site) -> None:
+def test_later_version_replaces_an_earlier_version_and_not_the_reverse(services: Site) -> None:
     later = event(version_id="another", sequencer="0061")
     earlier = event(sequencer="00608F")
     lambda_handler(earlier, None)
@@ -93,7 +93,7 @@ def test_a_later_version_replaces_an_earlier_one_and_not_the_other_way_round(ser
     assert services.services.imports.get("a.svs") == run
 
 
-def test_a_bucket_without_versions_goes_by_the_etag(services: Site) -> None:
+def test_object_without_version_is_identified_by_its_etag(services: Site) -> None:
     lambda_handler(event(version_id=None), None)
     first = services.services.imports.get("a.svs")
     lambda_handler(event(version_id=None), None)
@@ -113,19 +113,19 @@ HOSTILE: list[Any] = [
 
 
 @pytest.mark.parametrize("hostile", HOSTILE, ids=repr)
-def test_what_cannot_become_a_slide_is_left_to_the_failure_queue(services: Site, hostile: Any) -> None:
+def test_malformed_event_raises_bad_request_without_import(services: Site, hostile: Any) -> None:
     with pytest.raises(BadRequestError):
         lambda_handler(hostile, None)
     assert services.services.imports.list_all().items == ()
 
 
-def test_a_folder_made_in_the_console_is_nothing(services: Site) -> None:
+def test_folder_object_is_ignored(services: Site) -> None:
     assert lambda_handler(event(key="2026/", size=0), None) == {"state": None}
     assert services.services.imports.list_all().items == ()
 
 
 @pytest.mark.parametrize("key", ["2026/a.svs", "2026/11/a.svs", "../a.svs", "/a.svs", "o*d/a.svs"])
-def test_folders_in_a_key_do_not_count(services: Site, key: str) -> None:
+def test_key_with_folders_is_imported_under_its_last_part(services: Site, key: str) -> None:
     assert lambda_handler(event(key=key), None) == {"state": "TRANSFERRING"}
     assert DroppedObject.from_source(stored(services).source or "").key == key
 
@@ -151,7 +151,7 @@ def meanwhile(services: Site, patched: pytest.MonkeyPatch, *others: Any) -> None
 EARLIER, LATER = event(sequencer="0060"), event(version_id="another", sequencer="0061")
 
 
-def test_of_two_versions_at_once_the_later_one_is_imported(
+def test_later_version_wins_against_a_concurrent_earlier_version(
     services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     meanwhile(services, monkeypatch, lambda: lambda_handler(EARLIER, None))
@@ -159,7 +159,7 @@ def test_of_two_versions_at_once_the_later_one_is_imported(
     assert DroppedObject.from_source(stored(services).source or "").version == "another"
 
 
-def test_nor_does_the_earlier_one_win_when_it_is_slower(
+def test_earlier_version_loses_against_a_concurrent_later_version(
     services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     meanwhile(services, monkeypatch, lambda: lambda_handler(LATER, None))
@@ -167,7 +167,7 @@ def test_nor_does_the_earlier_one_win_when_it_is_slower(
     assert DroppedObject.from_source(stored(services).source or "").version == "another"
 
 
-def test_a_scanner_at_the_same_moment_makes_lambda_ask_again(
+def test_concurrent_scanner_import_raises_unavailable_until_it_ends(
     services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def post() -> None:
@@ -180,7 +180,9 @@ def test_a_scanner_at_the_same_moment_makes_lambda_ask_again(
     assert lambda_handler(EVENT, None) == {"state": "TRANSFERRING"}
 
 
-def test_it_is_not_tried_for_ever(services: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conflicting_starts_are_tried_at_most_5_times(
+    services: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tried: list[str] = []
 
     def refuse(_store: object, record: ImportRecord, **_: object) -> None:
@@ -194,9 +196,7 @@ def test_it_is_not_tried_for_ever(services: Site, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("source", [None, "s3://drop-in/2025/a.svs?versionId=1"])
-def test_another_files_import_is_not_replaced_while_it_is_under_way(
-    services: Site, source: str | None
-) -> None:
+def test_running_import_of_another_file_is_not_replaced(services: Site, source: str | None) -> None:
     services.services.imports.start(slide_import(source=source), replaces=None)
     with pytest.raises(UnavailableError):
         lambda_handler(EVENT, None)
@@ -205,14 +205,16 @@ def test_another_files_import_is_not_replaced_while_it_is_under_way(
 
 @pytest.mark.parametrize("size", [1938955, 5])
 @pytest.mark.parametrize("more", [{}, {"sha256": "0" * 64}])
-def test_nor_is_an_objects_by_a_scanner(services: Site, size: int, more: dict[str, str]) -> None:
+def test_running_import_of_an_object_is_not_replaced_by_a_scanner(
+    services: Site, size: int, more: dict[str, str]
+) -> None:
     lambda_handler(EVENT, None)
     before = stored(services)
     assert services.post("a.svs", size, **more) == (202, {"state": "TRANSFERRING"})
     assert stored(services) == before
 
 
-def test_a_name_with_percent_signs_is_what_it_says(services: Site) -> None:
+def test_key_with_percent_sign_is_not_decoded(services: Site) -> None:
     assert (
         lambda_handler(event(key="50%25.svs"), None)["state"] == "TRANSFERRING"
     )  # EventBridge encodes nothing
@@ -221,9 +223,7 @@ def test_a_name_with_percent_signs_is_what_it_says(services: Site) -> None:
     assert DroppedObject.from_source(run.source or "").key == "50%25.svs"
 
 
-def test_a_store_that_does_not_answer_is_asked_again_by_lambda(
-    services: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unavailable_store_raises_unavailable_error(services: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise UnavailableError("the record store refuses")
 
@@ -236,7 +236,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=50
 
 
 @given(key=TEXT, version=TEXT, sequencer=st.text("0123456789ABCDEF", max_size=20))
-def test_a_source_says_which_object_it_is(key: str, version: str, sequencer: str) -> None:
+def test_source_is_read_back_as_the_same_object(key: str, version: str, sequencer: str) -> None:
     made = DroppedObject("drop-in", key, version, None, sequencer)
     assert DroppedObject.from_source(made.source) == made
 
@@ -244,6 +244,6 @@ def test_a_source_says_which_object_it_is(key: str, version: str, sequencer: str
 @pytest.mark.parametrize(
     "source", ["", "/folder", "s3://", "s3://drop-in/a.svs", "https://x/a.svs?versionId=1"]
 )
-def test_other_sources_are_no_objects(source: str) -> None:
+def test_source_of_another_kind_is_refused(source: str) -> None:
     with pytest.raises(BadRequestError):
         DroppedObject.from_source(source)

@@ -57,7 +57,7 @@ def caught(error: str, message: str = "", **more: Any) -> dict[str, Any]:
         (caught("x") | {"error": {"Error": ["TransferError"], "Cause": {"errorMessage": SECRET}}}, UNEXPECTED),
     ],
 )  # fmt: skip
-def test_each_error_has_its_sentence(event: dict[str, Any], reason: str) -> None:
+def test_failure_of_error_has_its_reason(event: dict[str, Any], reason: str) -> None:
     failure = failure_of(event)
     assert (failure.filename, failure.run_id, failure.reason) == ("a.svs", "run-1", reason)
 
@@ -77,7 +77,7 @@ def ended(status: str, **detail: Any) -> dict[str, Any]:
         (ended("FAILED", error="TransferError", cause='{"errorMessage": "no agent"}'), "no agent"),
     ],
 )
-def test_each_end_of_an_execution_has_its_sentence(event: dict[str, Any], reason: str) -> None:
+def test_failure_of_ended_execution_has_its_reason(event: dict[str, Any], reason: str) -> None:
     failure = failure_of(event)
     assert (failure.filename, failure.run_id, failure.reason) == ("a.svs", "0f0f0f0f", reason)
 
@@ -90,7 +90,7 @@ HOSTILE: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("event", HOSTILE)
-def test_what_is_no_failure_is_refused_and_not_tried_again(event: dict[str, Any], services: Site) -> None:
+def test_malformed_event_is_refused_and_not_recorded(event: dict[str, Any], services: Site) -> None:
     with pytest.raises(BadRequestError):
         failure_of(event)
     assert lambda_handler(event, None) == {"recorded": False}
@@ -107,7 +107,7 @@ def begun(services: Site, state: ImportState) -> ImportRecord:
 
 
 @pytest.mark.parametrize("state", [ImportState.TRANSFERRING, ImportState.IMPORTING])
-def test_a_run_under_way_gets_the_reason(services: Site, state: ImportState) -> None:
+def test_running_import_is_failed_with_the_reason(services: Site, state: ImportState) -> None:
     begun(services, state)
     assert lambda_handler(caught("TransferError", "no agent"), None) == {"recorded": True}
     run = services.services.imports.get("a.svs")
@@ -116,7 +116,7 @@ def test_a_run_under_way_gets_the_reason(services: Site, state: ImportState) -> 
 
 
 @pytest.mark.parametrize("state", [ImportState.READY, ImportState.FAILED])
-def test_a_run_that_has_ended_is_left_alone(services: Site, state: ImportState) -> None:
+def test_ended_import_is_left_unchanged(services: Site, state: ImportState) -> None:
     begun(services, state)
     run = services.services.imports.get("a.svs")
     assert lambda_handler(caught("TransferError", "no agent"), None) == {"recorded": False}
@@ -124,9 +124,7 @@ def test_a_run_that_has_ended_is_left_alone(services: Site, state: ImportState) 
 
 
 @pytest.mark.parametrize("change", [{"runId": "another"}, {"filename": "b.svs"}, {"filename": "../a.svs"}])
-def test_runs_that_were_replaced_or_are_not_known_are_left_alone(
-    services: Site, change: dict[str, str]
-) -> None:
+def test_replaced_or_unknown_run_is_not_recorded(services: Site, change: dict[str, str]) -> None:
     begun(services, ImportState.IMPORTING)
     assert lambda_handler(caught("TransferError", "no agent") | change, None) == {"recorded": False}
     assert services.state() is ImportState.IMPORTING

@@ -75,52 +75,52 @@ def handle(*records: Any, context: Any = None) -> list[str]:
     return [one["itemIdentifier"] for one in answer["batchItemFailures"]]
 
 
-def test_a_run_that_waits_is_started_with_what_the_machine_needs(machine: Machine) -> None:
+def test_waiting_run_is_started_with_its_name_size_and_run_id(machine: Machine) -> None:
     assert handle(RECORD) == []
     (run,) = machine.started
     assert (run.filename, run.size, run.run_id, run.source) == ("12345 ü.svs", 1938955, RUN_ID, None)
 
 
-def test_the_source_of_a_dropped_object_is_passed_on(machine: Machine) -> None:
+def test_source_of_dropped_object_is_passed_to_the_machine(machine: Machine) -> None:
     handle(record(Source={"S": "s3://drop-in/a.svs?versionId=1"}))
     assert [run.source for run in machine.started] == ["s3://drop-in/a.svs?versionId=1"]
 
 
 @pytest.mark.parametrize("state", [state for state in ImportState if state != "TRANSFERRING"])
-def test_runs_in_other_states_are_not_started(machine: Machine, state: str) -> None:
+def test_run_in_another_state_is_not_started(machine: Machine, state: str) -> None:
     assert handle(record(State={"S": state})) == []
     assert machine.started == []
 
 
-def test_a_touched_record_starts_its_run_again(machine: Machine) -> None:
+def test_record_with_new_update_time_alone_starts_its_run_again(machine: Machine) -> None:
     handle(modified(UpdatedAt={"S": "2026-11-21T07:10:58.000042Z"}))
     assert len(machine.started) == 1
 
 
-def test_a_new_run_under_the_same_name_is_started(machine: Machine) -> None:
+def test_new_run_of_the_same_file_name_is_started(machine: Machine) -> None:
     handle(modified(RunID={"S": "another"}, Size={"N": "5"}))
     assert [run.run_id for run in machine.started] == ["another"]
 
 
-def test_what_a_step_has_noted_starts_nothing(machine: Machine) -> None:
+def test_change_made_by_a_step_starts_no_run(machine: Machine) -> None:
     assert handle(modified(Progress={"N": "0.5"}, UpdatedAt={"S": "2026-11-21T07:10:58.000042Z"})) == []
     assert handle(modified(Error={"S": "the transfer failed; it is tried again"})) == []
     assert machine.started == []
 
 
-def test_a_batch_starts_each_run_once(machine: Machine) -> None:
+def test_batch_with_repeated_run_starts_each_run_once(machine: Machine) -> None:
     handle(record(1), record(2), record(3, RunID={"S": "another"}))
     assert [run.run_id for run in machine.started] == [RUN_ID, "another"]
 
 
-def test_what_could_not_be_started_is_named_and_the_rest_is_started(machine: Machine) -> None:
+def test_failed_start_is_returned_and_other_runs_are_started(machine: Machine) -> None:
     machine.refused = {"second"}
     runs = [record(number, RunID={"S": name}) for number, name in enumerate(("first", "second", "third"))]
     assert handle(*runs) == ["1"]
     assert [run.run_id for run in machine.started] == ["first", "third"]
 
 
-def test_what_there_is_no_time_for_is_named(machine: Machine) -> None:
+def test_runs_without_time_left_are_returned(machine: Machine) -> None:
     runs = [record(number, RunID={"S": str(number)}) for number in (1, 2)]
     assert handle(*runs, context=Context(60_000, 19_999)) == ["2"]
 
@@ -136,17 +136,19 @@ def test_what_there_is_no_time_for_is_named(machine: Machine) -> None:
         {**record(), "dynamodb": {**record()["dynamodb"], "SequenceNumber": None}},
     ],
 )  # fmt: skip
-def test_what_is_no_run_is_passed_over(machine: Machine, hostile: Any) -> None:
+def test_malformed_record_is_ignored(machine: Machine, hostile: Any) -> None:
     assert handle(hostile, RECORD) == []
     assert [run.run_id for run in machine.started] == [RUN_ID]
 
 
 @pytest.mark.parametrize("event", [{}, {"Records": None}, {"Records": []}, {"Records": "x"}])
-def test_no_records_are_no_failure(machine: Machine, event: Any) -> None:
+def test_event_without_records_reports_no_failures(machine: Machine, event: Any) -> None:
     assert handler.lambda_handler(event, Context()) == {"batchItemFailures": []}
 
 
-def test_without_a_machine_nothing_is_confirmed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_machine_setting_raises_settings_error(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("VSV_IMPORT_MACHINE")
     with pytest.raises(SettingsError, match="VSV_IMPORT_MACHINE"):
         handle(RECORD)
@@ -172,7 +174,7 @@ def started(minutes_ago: int, state: ImportState = ImportState.TRANSFERRING) -> 
     return slide_import(state=state, updated_at=text)
 
 
-def test_only_a_run_that_has_waited_for_a_while_is_touched() -> None:
+def test_stream_starter_updates_only_runs_that_waited_for_minutes() -> None:
     store = Touched()
     starter = StreamStarter(store)  # type: ignore[arg-type]
     starter.start(started(0))
@@ -182,17 +184,17 @@ def test_only_a_run_that_has_waited_for_a_while_is_touched() -> None:
     assert store.asked == [("a.svs", "run-1", {})]
 
 
-def test_a_run_that_was_replaced_meanwhile_is_left_to_its_successor() -> None:
+def test_stream_starter_ignores_a_run_that_was_replaced() -> None:
     StreamStarter(Touched(VersionConflictError("another run"))).start(started(3))  # type: ignore[arg-type]
 
 
-def test_what_cannot_be_seen_from_a_function_is_not_claimed() -> None:
+def test_stream_starter_returns_none_for_sources() -> None:
     starter = StreamStarter(Touched())  # type: ignore[arg-type]
     assert starter.describe_source("a.svs", 1) is None
     assert starter.new_source("a.svs", 1, {"0"}, None) is None
 
 
 @pytest.mark.parametrize(("days", "ended"), [(0, False), (5.9, False), (6.1, True)])
-def test_a_run_outlives_its_execution_by_its_start_alone(days: float, ended: bool) -> None:
+def test_stream_starter_reports_a_run_as_ended_after_6_days(days: float, ended: bool) -> None:
     run = replace(started(0), started_at=(datetime.now(UTC) - timedelta(days=days)).isoformat())
     assert StreamStarter(Touched()).has_ended(run) is ended  # type: ignore[arg-type]

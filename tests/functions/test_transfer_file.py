@@ -68,7 +68,7 @@ def until_done(
     raise AssertionError("it has not arrived")
 
 
-def test_the_first_round_starts_and_the_last_one_lets_it_be_imported(
+def test_follow_starts_an_execution_and_ends_with_state_importing(
     imports: ImportStore, service: FakeDataSync, task: DataSyncTask
 ) -> None:
     so_far = follow(imports, task, begun(imports), TransferProgress())
@@ -79,13 +79,13 @@ def test_the_first_round_starts_and_the_last_one_lets_it_be_imported(
     assert stored(imports).state is ImportState.IMPORTING  # nobody else sends it any more
 
 
-def test_it_comes_back_from_the_machine_as_it_was_given_there() -> None:
+def test_following_is_read_back_from_its_event() -> None:
     so_far = TransferProgress(True, "arn", 1, 2, 3, 40)
     assert TransferProgress.from_event(so_far.to_event()) == replace(so_far, wait_s=20)
     assert TransferProgress.from_event({}) == TransferProgress()
 
 
-def test_others_that_wait_go_along_and_what_has_another_way_does_not(
+def test_execution_includes_waiting_scanner_files_alone(
     imports: ImportStore, service: FakeDataSync, task: DataSyncTask
 ) -> None:
     begun(imports, "b.svs")
@@ -97,14 +97,16 @@ def test_others_that_wait_go_along_and_what_has_another_way_does_not(
     assert service.executions[0].names == ["/a.svs", "/b.svs"]
 
 
-def test_more_than_a_page_goes_along(imports: ImportStore, service: FakeDataSync, task: DataSyncTask) -> None:
+def test_execution_includes_files_of_more_than_a_page(
+    imports: ImportStore, service: FakeDataSync, task: DataSyncTask
+) -> None:
     for number in range(230):
         begun(imports, f"{number}.svs")
     follow(imports, task, begun(imports), TransferProgress())
     assert len(service.executions[0].names) == 231
 
 
-def test_what_has_arrived_and_is_about_to_be_imported_is_not_sent_once_more(
+def test_execution_excludes_files_that_arrived_since_they_were_requested(
     imports: ImportStore, service: FakeDataSync, task: DataSyncTask
 ) -> None:
     begun(imports, "b.svs")
@@ -116,7 +118,7 @@ def test_what_has_arrived_and_is_about_to_be_imported_is_not_sent_once_more(
     assert service.executions[1].names == ["/a.svs", "/c.svs"]
 
 
-def test_an_execution_that_ended_between_two_rounds_is_seen(
+def test_execution_that_ended_between_rounds_counts(
     imports: ImportStore, service: FakeDataSync, task: DataSyncTask
 ) -> None:
     run = begun(imports)
@@ -125,7 +127,7 @@ def test_an_execution_that_ended_between_two_rounds_is_seen(
     assert len(service.executions) == 1
 
 
-def test_one_that_was_before_the_run_proves_nothing(
+def test_execution_before_the_run_does_not_count(
     imports: ImportStore, service: FakeDataSync, task: DataSyncTask
 ) -> None:
     service.begin(A).phase = PHASES.index("SUCCESS")
@@ -134,7 +136,7 @@ def test_one_that_was_before_the_run_proves_nothing(
     assert len(service.executions) == 2
 
 
-def test_what_was_sent_back_is_transferred_anew_and_its_checksum_forgotten(
+def test_returned_run_is_transferred_again_without_its_checksum(
     imports: ImportStore, service: FakeDataSync, task: DataSyncTask
 ) -> None:
     begun(imports)
@@ -145,7 +147,7 @@ def test_what_was_sent_back_is_transferred_anew_and_its_checksum_forgotten(
     assert (stored(imports).checksum, stored(imports).image_id) == (None, None)
 
 
-def test_a_lost_race_is_joined_in_the_same_round(
+def test_execution_started_by_a_concurrent_run_is_followed_in_the_same_round(
     imports: ImportStore, service: FakeDataSync, task: DataSyncTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start = service.start_task_execution
@@ -159,7 +161,7 @@ def test_a_lost_race_is_joined_in_the_same_round(
     assert (so_far.execution, so_far.errors) == (service.executions[0].arn, 0)
 
 
-def test_a_task_that_cannot_be_started_counts_as_a_failure(
+def test_refused_start_counts_as_an_error_and_is_retried(
     imports: ImportStore, service: FakeDataSync, task: DataSyncTask
 ) -> None:
     service.refuse_next = 1
@@ -170,7 +172,7 @@ def test_a_task_that_cannot_be_started_counts_as_a_failure(
     assert stored(imports).error is None
 
 
-def test_an_execution_that_datasync_has_forgotten_stops_no_import(
+def test_execution_unknown_to_datasync_is_replaced_by_a_new_start(
     imports: ImportStore, service: FakeDataSync, task: DataSyncTask
 ) -> None:
     """After weeks without a slide, the task may name one that can no longer be looked at."""
@@ -180,7 +182,7 @@ def test_an_execution_that_datasync_has_forgotten_stops_no_import(
     assert until_done(imports, task, so_far).completed == 1
 
 
-def test_after_a_failure_the_file_goes_alone(
+def test_file_is_transferred_alone_after_a_failure(
     imports: ImportStore, service: FakeDataSync, task: DataSyncTask
 ) -> None:
     begun(imports, "b.svs")
@@ -190,7 +192,7 @@ def test_after_a_failure_the_file_goes_alone(
     assert [one.names for one in service.executions] == [["/a.svs", "/b.svs"], ["/a.svs"]]
 
 
-def test_after_an_outage_files_go_together_again(
+def test_files_are_transferred_together_after_two_failures(
     imports: ImportStore, service: FakeDataSync, task: DataSyncTask
 ) -> None:
     begun(imports, "b.svs")
@@ -200,7 +202,7 @@ def test_after_an_outage_files_go_together_again(
     assert [len(one.names) for one in service.executions] == [2, 1, 2]
 
 
-def test_a_share_that_is_off_over_a_weekend_is_waited_for(
+def test_transfer_succeeds_after_a_weekend_of_failures(
     imports: ImportStore, service: FakeDataSync, task: DataSyncTask
 ) -> None:
     so_far, waited_s = TransferProgress(), 0
@@ -214,7 +216,7 @@ def test_a_share_that_is_off_over_a_weekend_is_waited_for(
 
 
 @pytest.mark.parametrize(("errors", "longest"), [(0, 30), (3, 240), (7, 3600), (22, 3600)])
-def test_it_waits_twice_as_long_after_each_failure_up_to_an_hour(
+def test_wait_doubles_after_each_failure_up_to_an_hour(
     imports: ImportStore, service: FakeDataSync, task: DataSyncTask, errors: int, longest: int
 ) -> None:
     service.refuse_next = 1
@@ -222,20 +224,24 @@ def test_it_waits_twice_as_long_after_each_failure_up_to_an_hour(
     assert longest / 2 <= so_far.wait_s <= longest
 
 
-def test_every_status_is_one_of_the_service_and_only_two_are_the_end() -> None:
+def test_success_and_error_are_the_only_final_statuses_of_the_service() -> None:
     """One that is being cancelled may still write."""
     known = MODEL.shape_for("TaskExecutionStatus").enum  # type: ignore[attr-defined]
     ended = {status for status in known if not Execution("arn", status).is_running}
     assert (ended, set(PHASES) <= set(known)) == ({"SUCCESS", "ERROR"}, True)
 
 
-def test_too_many_failures_are_told(imports: ImportStore, service: FakeDataSync, task: DataSyncTask) -> None:
+def test_120_failures_raise_transfer_error(
+    imports: ImportStore, service: FakeDataSync, task: DataSyncTask
+) -> None:
     service.refuse_next = 1
     with pytest.raises(TransferError, match="120 times: check the DataSync task"):
         follow(imports, task, begun(imports), TransferProgress(errors=119))
 
 
-def test_it_does_not_wait_for_ever(imports: ImportStore, service: FakeDataSync, task: DataSyncTask) -> None:
+def test_1500_rounds_raise_transfer_error(
+    imports: ImportStore, service: FakeDataSync, task: DataSyncTask
+) -> None:
     service.held = True
     service.begin(Z)
     run = begun(imports)
@@ -244,7 +250,7 @@ def test_it_does_not_wait_for_ever(imports: ImportStore, service: FakeDataSync, 
         follow(imports, task, run, TransferProgress(rounds=1500))
 
 
-def test_a_run_that_was_replaced_stops(imports: ImportStore, task: DataSyncTask) -> None:
+def test_replaced_run_raises_version_conflict(imports: ImportStore, task: DataSyncTask) -> None:
     run = begun(imports)
     so_far = follow(imports, task, run, TransferProgress())
     imports.start(slide_import(run_id="run-2"), replaces="run-1")
@@ -254,7 +260,7 @@ def test_a_run_that_was_replaced_stops(imports: ImportStore, task: DataSyncTask)
 
 
 @given(st.lists(st.text(min_size=1, max_size=60).map(lambda text: f"{text}.svs"), max_size=20, unique=True))
-def test_no_filename_means_anything_to_a_filter(names: list[str]) -> None:
+def test_filter_pattern_contains_each_file_name_literally(names: list[str]) -> None:
     names = [name for name in names if is_slide_filename(name)]
     assume(names)
     pattern = pattern_of(names)
@@ -263,11 +269,11 @@ def test_no_filename_means_anything_to_a_filter(names: list[str]) -> None:
 
 
 @pytest.mark.parametrize("special", ["*", "|", "\\", "\0"])
-def test_what_means_something_to_a_filter_is_in_no_filename(special: str) -> None:
+def test_file_name_with_filter_character_is_invalid(special: str) -> None:
     assert not is_slide_filename(f"a{special}b.svs")
 
 
-def test_a_filter_holds_as_many_names_as_it_takes() -> None:
+def test_filter_contains_as_many_names_as_its_limit_allows() -> None:
     names = [f"{number:05}{'ä' * 95}.svs" for number in range(2000)]
     kept = limit_to_filter(names)
     assert kept == names[: len(kept)]
@@ -287,7 +293,7 @@ def test_a_filter_holds_as_many_names_as_it_takes() -> None:
     ],
     ids=repr,
 )
-def test_when_datasync_does_not_answer_that_is_said_without_details(error: Exception) -> None:
+def test_unavailable_datasync_raises_unavailable_error_without_details(error: Exception) -> None:
     class Broken:
         def __getattr__(self, _name: str) -> Any:
             def fail(**_: Any) -> None:
@@ -301,10 +307,10 @@ def test_when_datasync_does_not_answer_that_is_said_without_details(error: Excep
             ask()
 
 
-class TestTheStandIn:
+class TestFakeDataSync:
     """That it behaves as the service is described."""
 
-    def test_requests_that_the_service_would_refuse_are_refused(self, service: FakeDataSync) -> None:
+    def test_malformed_requests_are_refused(self, service: FakeDataSync) -> None:
         requests: list[dict[str, Any]] = [
             {"TaskArn": TASK_ARN, "Includes": A + Z},
             {"TaskArn": TASK_ARN, "Includes": [{"FilterType": "SIMPLE_PATTERN", "Value": 5}]},
@@ -315,17 +321,17 @@ class TestTheStandIn:
             with pytest.raises(AssertionError):
                 service.start_task_execution(**request)
 
-    def test_one_execution_at_a_time(self, service: FakeDataSync) -> None:
+    def test_second_execution_is_refused(self, service: FakeDataSync) -> None:
         service.start_task_execution(TaskArn=TASK_ARN)
         with pytest.raises(ClientError, match="InvalidRequestException"):
             service.start_task_execution(TaskArn=TASK_ARN)
 
-    def test_it_goes_through_its_phases_and_then_stays(self, service: FakeDataSync) -> None:
+    def test_execution_passes_through_its_phases_to_success(self, service: FakeDataSync) -> None:
         arn = service.start_task_execution(TaskArn=TASK_ARN)["TaskExecutionArn"]
         seen = [service.describe_task_execution(TaskExecutionArn=arn)["Status"] for _ in range(7)]
         assert seen == [*PHASES, "SUCCESS", "SUCCESS"]
 
-    def test_only_what_differs_is_sent(self, service: FakeDataSync) -> None:
+    def test_only_changed_files_are_transferred(self, service: FakeDataSync) -> None:
         sent = []
         for content in (b"a slide", b"a slide", b"A SLIDE"):
             put(service.source, "a.svs", content, modified=1_700_000_000_000_000_000 + content[0])

@@ -40,7 +40,7 @@ def test_page_folders_are_the_known_rooms() -> None:
     assert folders == set(ROOMS)
 
 
-def test_page_modules_are_all_read_with_their_imports() -> None:
+def test_page_modules_are_found_with_their_imports() -> None:
     found = modules()
     assert "viewer/keyboard.js" in found["main.js"]
     assert "image/viewport.js" in found["viewer/link.js"]  # a type
@@ -48,15 +48,15 @@ def test_page_modules_are_all_read_with_their_imports() -> None:
 
 
 @pytest.mark.parametrize("module", sorted(modules()))
-def test_page_module_imports_only_from_its_room_and_those_before(module: str) -> None:
+def test_page_module_imports_only_from_its_room_and_earlier_rooms(module: str) -> None:
     assert [name for name in modules()[module] if room_of(name) > room_of(module)] == []
 
 
-def test_page_modules_import_each_other_in_no_circle() -> None:
+def test_page_modules_import_without_circles() -> None:
     graph = {name: {one for one in found if one.endswith(".js")} for name, found in modules().items()}
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_page_room_stays_small_enough_to_be_read_at_a_glance(room: str) -> None:
+def test_page_room_stays_within_its_limit_of_modules(room: str) -> None:
     assert 0 < len(list((WEB / room).glob("*.js"))) <= MOST_MODULES

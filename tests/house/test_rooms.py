@@ -118,18 +118,18 @@ def test_package_imports_only_from_rooms_below_it(package: str, floors: tuple[se
     assert upward(floors, pairs) == []
 
 
-def test_domain_imports_neither_handlers_nor_the_standalone_installation() -> None:
+def test_domain_imports_no_handlers_and_no_standalone_modules() -> None:
     pairs = ((top(found.module), top(found.imported), found) for found in every_import())
     assert upward(TOP, pairs) == []
 
 
 @pytest.mark.parametrize(("package", "floors"), [("vsv", VSV), ("vsv_local", VSV_LOCAL)])
-def test_every_room_has_its_floor(package: str, floors: tuple[set[str], ...]) -> None:
+def test_each_room_is_listed_with_its_layer(package: str, floors: tuple[set[str], ...]) -> None:
     rooms = {name for module in modules() if (name := room(module, package)) is not None}
     assert rooms == set.union(*floors)
 
 
-def test_one_handler_does_not_import_another() -> None:
+def test_handler_imports_no_other_handler() -> None:
     functions = {path.parent.name for path in FUNCTIONS.glob("*/handler.py")}
     wrong = [
         found
@@ -149,7 +149,7 @@ def test_modules_import_without_circles() -> None:
     TopologicalSorter(arrows).prepare()  # raises CycleError, which names the modules
 
 
-def test_only_the_adapters_of_the_domain_know_boto3() -> None:
+def test_boto3_is_imported_by_aws_adapters_alone() -> None:
     libraries = {"boto3", "botocore", "s3transfer"}
     wrong = {
         found.module
@@ -161,7 +161,7 @@ def test_only_the_adapters_of_the_domain_know_boto3() -> None:
     assert wrong <= {"vsv_local.export.page_publisher"}, "the publisher of the page is a tool for AWS"
 
 
-def test_domain_knows_neither_http_nor_lambda() -> None:
+def test_domain_imports_no_http_and_no_lambda_libraries() -> None:
     libraries = {"aws_lambda_powertools", "click", "uvicorn", "ariadne", "graphql"}
     wrong = [
         found
@@ -171,7 +171,7 @@ def test_domain_knows_neither_http_nor_lambda() -> None:
     assert wrong == []
 
 
-def test_domain_has_few_packages_and_few_modules_at_its_top() -> None:
+def test_domain_stays_within_limits_of_packages_and_top_level_modules() -> None:
     packages = [path for path in (FUNCTIONS / "vsv").iterdir() if (path / "__init__.py").is_file()]
     at_top = [path for path in (FUNCTIONS / "vsv").glob("*.py") if path.name != "__init__.py"]
     assert len(packages) <= MAX_PACKAGES
@@ -179,7 +179,7 @@ def test_domain_has_few_packages_and_few_modules_at_its_top() -> None:
 
 
 @pytest.mark.parametrize("module", sorted(modules()))
-def test_module_and_its_functions_are_small(module: str) -> None:
+def test_module_and_its_functions_stay_within_line_limits(module: str) -> None:
     source = modules()[module].read_text(encoding="utf-8")
     lines = len(source.splitlines())
     assert lines <= MAX_LINES
@@ -194,7 +194,7 @@ def _is_docstring(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def test_packages_hold_nothing_but_a_docstring() -> None:
+def test_package_init_files_contain_a_docstring_alone() -> None:
     """A cold start imports what it uses. ``vsv`` itself sets what numpy must know before it is imported."""
     for path in (*FUNCTIONS.rglob("__init__.py"), *(ROOT / "vsv_local").rglob("__init__.py")):
         if path == FUNCTIONS / "vsv/__init__.py":

@@ -39,7 +39,7 @@ main(["import", str(folder / "sample.svs"), "--data", str(folder / "data")])
 """
 
 
-def test_a_first_run_needs_no_package_of_an_extra(tmp_path: Path) -> None:
+def test_import_of_sample_slide_needs_no_package_of_an_extra(tmp_path: Path) -> None:
     lines = [line for file in EXTRAS for line in (ROOT / file).read_text().splitlines()]
     names = [match[0].replace("-", "_") for line in lines if (match := re.match(r"[a-z][\w-]*", line))]
     assert {"pytest", "tifffile", "imagecodecs", "boto3", "botocore", "aws_xray_sdk", "cryptography"} <= set(
@@ -49,7 +49,7 @@ def test_a_first_run_needs_no_package_of_an_extra(tmp_path: Path) -> None:
     subprocess.run(command, check=True, cwd=ROOT, timeout=120)
 
 
-def test_a_slide_in_a_folders_place_is_told_before_anything_is_installed(tmp_path: Path) -> None:
+def test_serve_script_refuses_file_or_missing_folder_before_installing(tmp_path: Path) -> None:
     slide = tmp_path / "one slide.svs"
     slide.touch()
     for given, says in ((slide, "is a file: name the folder"), (tmp_path / "none", "There is no folder")):
@@ -59,7 +59,7 @@ def test_a_slide_in_a_folders_place_is_told_before_anything_is_installed(tmp_pat
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists its threads")
-def test_numpy_starts_no_threads_of_its_own() -> None:
+def test_import_of_numpy_starts_no_threads() -> None:
     asked = "import vsv.slides.pixels, os; print(len(os.listdir('/proc/self/task')))"
     environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
     environment["PYTHONPATH"] = str(ROOT / "functions")
@@ -76,7 +76,7 @@ def test_numpy_starts_no_threads_of_its_own() -> None:
     ],
     ids=["a vault's bucket", "a secret", "a destination's bucket"],
 )
-def test_an_installation_without_boto3_that_names_what_needs_it_says_what_to_install(
+def test_service_that_needs_boto3_without_boto3_says_what_to_install(
     ask: Callable[[], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)

@@ -37,7 +37,7 @@ SESSION = {
 }
 
 
-def test_what_is_left_out_is_as_on_one_machine() -> None:
+def test_omitted_settings_have_defaults_of_a_single_machine() -> None:
     settings = from_environment({"VSV_DATA": "/mnt/slides"})
     assert (settings.data, settings.allow_origin) == (Path("/mnt/slides"), "*")
     assert (settings.tile_caching, settings.edge_secret, settings.icc) == ("private", None, "passthrough")
@@ -55,7 +55,7 @@ def test_what_is_left_out_is_as_on_one_machine() -> None:
         ("VSV_EDGE_SECRET", "0123456789abcdef"),
     ],
 )
-def test_good_values(name: str, value: str) -> None:
+def test_valid_value_is_accepted(name: str, value: str) -> None:
     from_environment({"VSV_DATA": "/mnt/slides", name: value})
 
 
@@ -74,32 +74,32 @@ def test_good_values(name: str, value: str) -> None:
         ("VSV_EDGE_SECRET", "guess me"),
     ],
 )
-def test_bad_values_are_named(name: str, value: str) -> None:
+def test_invalid_value_raises_error_that_names_the_setting(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         from_environment({"VSV_DATA": "/mnt/slides", name: value})
 
 
-def test_the_edges_secret_is_not_shown() -> None:
+def test_edge_secret_is_absent_from_repr() -> None:
     settings = from_environment({"VSV_DATA": "/mnt/slides", "VSV_EDGE_SECRET": "0123456789abcdef"})
     assert "0123456789abcdef" not in repr(settings)
 
 
 @pytest.mark.parametrize("name", SESSION)
 @pytest.mark.parametrize("value", ["", "http://slides.example.org", "https://slides.example.org/", "a b"])
-def test_a_session_needs_all_its_settings(name: str, value: str) -> None:
+def test_session_settings_refuse_each_invalid_value(name: str, value: str) -> None:
     assert session_from_environment(SESSION).site == "https://slides.example.org"
     with pytest.raises(SettingsError, match=name):
         session_from_environment(SESSION | {name: value})
 
 
 @pytest.mark.parametrize("value", ["", "e1234567890abc", "E123/..", "arn:aws:cloudfront::1:distribution/E1"])
-def test_a_distribution_is_an_id(value: str) -> None:
+def test_distribution_setting_accepts_an_id_alone(value: str) -> None:
     assert distribution_from_environment({"VSV_DISTRIBUTION": "E1ABCDEFGHIJKL"}) == "E1ABCDEFGHIJKL"
     with pytest.raises(SettingsError, match="VSV_DISTRIBUTION"):
         distribution_from_environment({"VSV_DISTRIBUTION": value})
 
 
-def test_they_are_read_from_the_environment() -> None:
+def test_settings_are_read_from_the_environment() -> None:
     found = from_environment(
         {"VSV_DATA": "/mnt/slides", "VSV_TRANSFER_TASK": "arn", "VSV_DROP_BUCKET": "drop-in"}
     )
@@ -116,7 +116,9 @@ def test_they_are_read_from_the_environment() -> None:
         (lambda services: required(services.settings.drop_bucket, "VSV_DROP_BUCKET"), "VSV_DROP_BUCKET"),
     ],
 )
-def test_what_is_missing_is_named_when_it_is_needed(part: Callable[[Services], object], name: str) -> None:
+def test_missing_setting_is_named_when_its_service_is_used(
+    part: Callable[[Services], object], name: str
+) -> None:
     with pytest.raises(SettingsError, match=name):
         part(on_aws(from_environment({})))
 
@@ -137,22 +139,22 @@ def variables_in(*folders: str, but: Path | None = None) -> set[str]:
     return found
 
 
-def test_every_variable_that_is_read_or_set_is_declared() -> None:
+def test_each_variable_in_the_sources_is_declared() -> None:
     found = variables_in(*READERS)
     assert {"VSV_DATA", "VSV_LOG", "VSV_SCANNER_SECRET", "VSV_KILL_RUNS", "VSV_WITHOUT_LIBDMTX"} <= found
     assert found <= {*known_settings(), *BUILD_ONLY}
 
 
-def test_no_installation_reads_what_only_builds_and_tests_read() -> None:
+def test_build_only_variables_are_not_read_by_installations() -> None:
     assert not set(BUILD_ONLY) & variables_in("functions", "vsv_local", but=ROOT / "vsv_local/settings.py")
     assert set(BUILD_ONLY) <= variables_in("scripts", "layers", "benchmarks", "tests")
 
 
-def test_every_setting_of_a_stack_is_declared() -> None:
+def test_each_setting_of_a_stack_is_declared() -> None:
     assert {name for function in functions() for name in function.environment} <= set(known_settings())
 
 
-def test_a_variable_is_declared_once_but_for_what_a_function_asks_of_it_besides() -> None:
+def test_variable_has_a_single_declaration_except_site() -> None:
     settings = [setting for model in MODELS for _, setting in declared(model)]
     for variable, first in known_settings().items():
         same = {(one.about, one.default, one.applies) for one in settings if one.variable == variable}
@@ -162,7 +164,7 @@ def test_a_variable_is_declared_once_but_for_what_a_function_asks_of_it_besides(
     )  # VSV_SITE, of sessions
 
 
-def test_the_templates_defaults_are_the_models() -> None:
+def test_defaults_of_the_template_equal_those_of_the_model() -> None:
     parameters, default = root_template().parameters, Settings()
     assert float(parameters["GraceDays"]["Default"]) == default.grace_days
     assert float(parameters["ArchiveAfterDays"]["Default"]) == default.archive_after_days
@@ -171,16 +173,16 @@ def test_the_templates_defaults_are_the_models() -> None:
     assert parameters["TileColours"]["Default"] == default.icc
 
 
-def test_the_page_is_the_one_that_is_generated() -> None:
+def test_settings_page_equals_the_generated_page() -> None:
     assert (ROOT / "docs/settings.md").read_text("utf-8") == page()
 
 
 @pytest.mark.parametrize("variable", [*known_settings(), *BUILD_ONLY])
-def test_the_page_has_a_row_for_each_variable(variable: str) -> None:
+def test_settings_page_has_a_row_for_each_variable(variable: str) -> None:
     assert page().count(f"\n| `{variable}` | ") == 1
 
 
-def test_settings_cannot_be_changed() -> None:
+def test_settings_are_immutable() -> None:
     with pytest.raises(FrozenInstanceError):
         Settings().icc = "srgb"  # type: ignore[misc]
 
@@ -202,7 +204,7 @@ def test_settings_cannot_be_changed() -> None:
         ({"VSV_TILE_CACHING": "x", "VSV_SITE": "x"}, "VSV_SITE must be an origin, such as https://slides.example.org"),
     ],
 )  # fmt: skip
-def test_a_wrong_value_is_refused_in_these_words(variables: dict[str, str], problem: str) -> None:
+def test_invalid_value_is_refused_with_its_message(variables: dict[str, str], problem: str) -> None:
     with pytest.raises(SettingsError) as caught:
         from_environment(variables)
     assert str(caught.value) == f"the setting {problem}"
@@ -229,7 +231,7 @@ def shown(data: Path) -> dict[str, tuple[str, str]]:
     return {row["variable"]: (row["value"], row["source"]) for row in json.loads(result.stdout)["settings"]}
 
 
-def test_settings_shows_the_defaults_and_what_hangs_on_the_data_folder(data: Path) -> None:
+def test_settings_command_shows_defaults_and_paths_of_the_data_folder(data: Path) -> None:
     (data / "destinations.json").touch()
     assert shown(data) == {
         "VSV_DATA": (str(data), "--data"),
@@ -247,7 +249,7 @@ def test_settings_shows_the_defaults_and_what_hangs_on_the_data_folder(data: Pat
     assert [path.name for path in data.iterdir()] == ["destinations.json"]
 
 
-def test_settings_shows_what_the_environment_says(
+def test_settings_command_shows_values_of_the_environment(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -266,13 +268,17 @@ def test_settings_shows_what_the_environment_says(
 
 
 @pytest.mark.parametrize("variable", ["VSV_ICC", "VSV_GRACE_DAYS", "VSV_ARCHIVE", "VSV_ARCHIVE_CLASS"])
-def test_an_empty_variable_is_as_none(data: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+def test_empty_variable_equals_an_unset_variable(
+    data: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
     without = shown(data)
     monkeypatch.setenv(variable, "")
     assert shown(data) == without
 
 
-def test_settings_shows_what_an_installation_has(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_command_shows_the_settings_of_the_installation(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("VSV_GRACE_DAYS", "30")
     monkeypatch.setenv("VSV_TILE_CACHING", "public")  # of AWS: one machine does not read it
     before = shown(data)
@@ -289,14 +295,14 @@ def test_settings_shows_what_an_installation_has(data: Path, monkeypatch: pytest
     assert (data / "published").is_dir()
 
 
-def test_settings_for_people_is_a_table(data: Path) -> None:
+def test_settings_command_without_json_prints_a_table(data: Path) -> None:
     lines = run("--data", data).output.splitlines()
     assert len(lines) == 11
     assert lines[0].split() == ["VSV_DATA", str(data), "--data"]
     assert lines[2].split() == ["VSV_SITE", "(none)", "default"]
 
 
-def test_settings_names_what_nothing_reads_and_the_nearest_name(
+def test_settings_command_names_unknown_variables_with_the_nearest_name(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("VSV_GRACE_DAY", "VSV_QQQQQQQQQQQQ", "VSV_KILL_RUNS", "OTHER_GRACE_DAYS"):
@@ -314,7 +320,7 @@ def test_settings_names_what_nothing_reads_and_the_nearest_name(
 
 @pytest.mark.parametrize("arguments", [[], ["--json"]])
 @pytest.mark.parametrize("secret", [name for name, setting in known_settings().items() if setting.secret])
-def test_settings_never_shows_a_secret(
+def test_settings_command_masks_secrets(
     data: Path, monkeypatch: pytest.MonkeyPatch, secret: str, arguments: list[str]
 ) -> None:
     monkeypatch.setenv(secret, "0123456789abcdef")
@@ -324,7 +330,9 @@ def test_settings_never_shows_a_secret(
     assert (MASK in result.output) == bool(arguments)
 
 
-def test_settings_of_other_places_are_told_apart(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_command_lists_variables_read_only_on_aws_separately(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("VSV_SLIDES_TABLE", "slides")
     result = run("--data", data)
     assert "VSV_SLIDES_TABLE is set, but only read on AWS" in result.stderr
@@ -332,7 +340,7 @@ def test_settings_of_other_places_are_told_apart(data: Path, monkeypatch: pytest
     assert found["unread"] == [{"variable": "VSV_SLIDES_TABLE", "value": "slides", "applies": "AWS"}]
 
 
-def test_settings_shows_a_wrong_value_beside_the_others_and_ends_with_1(
+def test_settings_command_shows_invalid_values_and_exits_with_1(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VSV_GRACE_DAYS", "week")
@@ -347,12 +355,12 @@ def test_settings_shows_a_wrong_value_beside_the_others_and_ends_with_1(
     assert rows["VSV_SITE"]["problem"] is None
 
 
-def test_settings_of_a_folder_that_is_not_there_creates_none(data: Path) -> None:
+def test_settings_command_does_not_create_a_missing_folder(data: Path) -> None:
     result = run("--data", data / "other")
     assert (result.exit_code, (data / "other").exists()) == (0, False)
     assert f"data folder {data / 'other'} not found" in result.stderr
 
 
-def test_effective_settings_hang_on_the_environment_that_is_given(data: Path) -> None:
+def test_effective_settings_are_read_from_the_given_environment(data: Path) -> None:
     rows = {row.variable: row for row in effective_settings({"VSV_ICC": "srgb"}, data, "--data")}
     assert (rows["VSV_ICC"].value, rows["VSV_ICC"].source) == ("srgb", "environment")

@@ -98,14 +98,14 @@ def _pinned(name: str) -> set[str]:
     return {re.sub(r"[\s'\"]", "", line).lower() for line in lines if "==" in line}
 
 
-def test_wheel_holds_every_module_of_the_product(wheel: zipfile.ZipFile) -> None:
+def test_wheel_contains_each_module_of_the_product(wheel: zipfile.ZipFile) -> None:
     places = [ROOT / "vsv_local", *(ROOT / "functions" / name for name in TOP_LEVEL - {"vsv_local"})]
     modules = {path.relative_to(place.parent).as_posix() for place in places for path in place.rglob("*.py")}
     assert {"vsv/runtime.py", "vsv/deidentification/steps.py", "vsv_local/cli/main.py"} <= modules
     assert {name for name in _packaged(wheel) if name.endswith(".py")} == modules
 
 
-def test_wheel_has_no_top_level_name_but_those_that_the_product_imports(wheel: zipfile.ZipFile) -> None:
+def test_wheel_has_exactly_the_expected_top_level_names(wheel: zipfile.ZipFile) -> None:
     assert {name.partition("/")[0] for name in _packaged(wheel)} == TOP_LEVEL
 
 
@@ -124,7 +124,7 @@ def test_wheel_holds_the_page_as_served_and_the_schema(wheel: zipfile.ZipFile) -
     assert wheel.read("vsv_local/packaged/schema.graphql") == (ROOT / "schema.graphql").read_bytes()
 
 
-def test_wheel_holds_the_pages_libraries_with_the_licences_of_all_that_is_in_them(
+def test_wheel_contains_page_libraries_with_their_licences(
     wheel: zipfile.ZipFile,
 ) -> None:
     folder = f"{WEB}/node_modules"
@@ -140,14 +140,14 @@ def test_wheel_holds_the_pages_libraries_with_the_licences_of_all_that_is_in_the
     assert wheel.read(f"{folder}/jwt-decode/LICENCE.md") == b"licence of jwt-decode"
 
 
-def test_wheel_names_its_licences_and_holds_its_own(wheel: zipfile.ZipFile) -> None:
+def test_wheel_states_its_licences_and_contains_its_own(wheel: zipfile.ZipFile) -> None:
     metadata = _information(wheel)
     assert metadata["License-Expression"] == "MIT AND BSD-3-Clause AND Apache-2.0"
     (licence,) = (name for name in wheel.namelist() if name.endswith(".dist-info/licenses/LICENSE"))
     assert wheel.read(licence) == (ROOT / "LICENSE").read_bytes()
 
 
-def test_wheel_requires_what_the_requirements_files_pin(wheel: zipfile.ZipFile) -> None:
+def test_wheel_requires_exactly_the_pins_of_the_requirements_files(wheel: zipfile.ZipFile) -> None:
     metadata = _information(wheel)
     assert _required(metadata, None) == _pinned("requirements.txt")
     assert _required(metadata, "aws") == _pinned("requirements-aws.txt")
@@ -155,7 +155,7 @@ def test_wheel_requires_what_the_requirements_files_pin(wheel: zipfile.ZipFile) 
     assert {pin.partition("==")[0] for pin in _pinned("requirements-aws.txt")} >= {"boto3", "aws-xray-sdk"}
 
 
-def test_no_package_is_pinned_twice() -> None:
+def test_requirements_files_pin_each_package_once() -> None:
     lines = [
         line.partition("==")[0]
         for name in ("requirements.txt", "requirements-aws.txt", "requirements-dev.txt")
@@ -165,13 +165,13 @@ def test_no_package_is_pinned_twice() -> None:
     assert sorted(lines) == sorted(set(lines))
 
 
-def test_development_has_the_pinned_build_backend() -> None:
+def test_build_backend_is_pinned_equally_in_project_and_dev_requirements() -> None:
     (pinned,) = (pin for pin in _pinned("requirements-dev.txt") if pin.startswith("hatchling"))
     assert f'requires = ["{pinned}"]' in (ROOT / "pyproject.toml").read_text()
 
 
 @pytest.mark.parametrize("kind", ["sdist", "wheel"])
-def test_build_without_the_pages_libraries_says_what_to_run(kind: str, tree: Path, tmp_path: Path) -> None:
+def test_build_without_page_libraries_says_what_to_run(kind: str, tree: Path, tmp_path: Path) -> None:
     shutil.copytree(tree, tmp_path / "tree", ignore=shutil.ignore_patterns("node_modules"))
     with pytest.raises(subprocess.CalledProcessError) as failed:
         _build(kind, tmp_path / "tree", tmp_path / "built")

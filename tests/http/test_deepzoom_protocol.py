@@ -66,8 +66,8 @@ def body(answer: dict[str, Any]) -> bytes:
 
 
 @pytest.mark.usefixtures("files")
-class TestAnswers:
-    def test_a_descriptor(self) -> None:
+class TestAddresses:
+    def test_descriptor_states_size_and_tiling_of_the_slide(self) -> None:
         answer = ask("/DeepZoom/A.dzi")
         document = ElementTree.fromstring(body(answer))
         assert document.attrib == {"Format": "jpeg", "Overlap": "0", "TileSize": "256"}
@@ -75,7 +75,7 @@ class TestAnswers:
         assert answer["headers"]["content-type"] == "application/xml"
         assert answer["headers"]["cache-control"] == "private, no-cache"
 
-    def test_a_descriptor_repeats_what_the_viewer_asked_for(self) -> None:
+    def test_descriptor_repeats_the_requested_tiling_and_format(self) -> None:
         answer = ask("/DeepZoom/A.dzi", {"tilesize": "254", "overlap": "1", "fmt": "png"})
         document = ElementTree.fromstring(body(answer))
         assert document.attrib == {"Format": "png", "Overlap": "1", "TileSize": "254"}
@@ -83,7 +83,7 @@ class TestAnswers:
     @pytest.mark.parametrize(
         ("suffix", "mime"), [("jpeg", "image/jpeg"), ("jpg", "image/jpeg"), ("png", "image/png")]
     )
-    def test_a_tile(self, suffix: str, mime: str) -> None:
+    def test_tile_has_type_caching_and_security_headers(self, suffix: str, mime: str) -> None:
         answer = ask(f"/DeepZoom/A_files/11/5_4.{suffix}")
         assert (answer["statusCode"], answer["headers"]["content-type"]) == (200, mime)
         assert decoded(body(answer)).shape == (1051 - 4 * 256, 1293 - 5 * 256, 3)
@@ -91,14 +91,14 @@ class TestAnswers:
         assert answer["headers"]["access-control-allow-origin"] == "*"
         assert answer["headers"]["x-content-type-options"] == "nosniff"
 
-    def test_the_query_decides_over_the_suffix(self) -> None:
+    def test_query_format_takes_precedence_over_suffix(self) -> None:
         answer = ask(FULL, {"fmt": "png", "tilesize": "100", "overlap": "2", "t": "1700000000"})
         assert answer["headers"]["content-type"] == "image/png"
         assert decoded(body(answer)).shape == (102, 102, 3)
 
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
     @pytest.mark.parametrize("path", [FULL, "/DeepZoom/A.dzi", "/DeepZoom/A_files/thumbnail.jpeg"])
-    def test_what_the_client_has_is_not_sent_again(self, path: str, method: str) -> None:
+    def test_matching_etag_answers_304_without_body(self, path: str, method: str) -> None:
         etag = ask(path)["headers"]["etag"]
         for sent in (etag, f"W/{etag}", f'"other", {etag}', "*"):
             answer = ask(path, method=method, headers={"if-none-match": sent})
@@ -107,14 +107,14 @@ class TestAnswers:
         assert ask(path, headers={"if-none-match": '"other"'})["statusCode"] == 200
 
     @pytest.mark.parametrize("path", [FULL, "/DeepZoom/A.dzi", "/DeepZoom/A_files/thumbnail.jpeg"])
-    def test_head_is_get_without_the_body(self, path: str) -> None:
+    def test_head_answers_headers_of_get_without_body(self, path: str) -> None:
         get, head = ask(path), ask(path, method="HEAD")
         assert head["statusCode"] == 200
         assert head["body"] == ""
         assert head["headers"].pop("content-length") == str(len(body(get)))
         assert head["headers"] == get["headers"]
 
-    def test_tags_differ_wherever_bytes_do(self) -> None:
+    def test_etags_differ_for_different_tiles(self) -> None:
         asked = [
             (FULL, {}),
             (FULL, {"fmt": "png"}),
@@ -128,13 +128,13 @@ class TestAnswers:
         assert len(set(tags)) == len(asked)
 
     @pytest.mark.parametrize("suffix", ["jpeg", "jpg"])
-    def test_a_thumbnail(self, suffix: str) -> None:
+    def test_thumbnail_answers_the_stored_jpeg(self, suffix: str) -> None:
         answer = ask(f"/DeepZoom/A_files/thumbnail.{suffix}")
         assert body(answer) == THUMBNAIL
         assert answer["headers"]["cache-control"] == "private, no-cache"
 
     @pytest.mark.parametrize("name", ["label.jpeg", "label.jpg", "macro.jpeg", "macro.jpg"])
-    def test_what_shows_a_label_is_no_image_of_this_function(self, name: str) -> None:
+    def test_label_and_macro_are_bad_requests(self, name: str) -> None:
         assert ask(f"/DeepZoom/A_files/{name}")["statusCode"] == 400
 
     @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ class TestAnswers:
             "/elsewhere",
         ],
     )
-    def test_what_is_not_there(self, path: str) -> None:
+    def test_missing_slides_and_tiles_are_not_found(self, path: str) -> None:
         assert ask(path)["statusCode"] == 404
         assert ask(path, headers={"if-none-match": "*"})["statusCode"] == 404
 
@@ -185,7 +185,7 @@ class TestAnswers:
             "/DeepZoom/A_files/label.jpeg.jpeg",
         ],
     )
-    def test_what_is_no_address(self, path: str) -> None:
+    def test_malformed_addresses_are_bad_requests(self, path: str) -> None:
         assert ask(path)["statusCode"] == 400
 
     @pytest.mark.parametrize(
@@ -204,25 +204,25 @@ class TestAnswers:
         ],
     )
     @pytest.mark.parametrize("path", [FULL, "/DeepZoom/A.dzi"])
-    def test_impossible_queries(self, path: str, query: dict[str, str]) -> None:
+    def test_invalid_queries_are_bad_requests(self, path: str, query: dict[str, str]) -> None:
         assert ask(path, query)["statusCode"] == 400
 
-    def test_empty_queries_are_none(self) -> None:
+    def test_empty_query_values_are_ignored(self) -> None:
         assert body(ask(FULL, {"tilesize": "", "overlap": "", "fmt": ""})) == body(ask(FULL))
 
     @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-    def test_other_methods(self, method: str) -> None:
+    def test_writing_methods_are_not_allowed(self, method: str) -> None:
         answer = ask(FULL, method=method)
         assert (answer["statusCode"], answer["headers"]["allow"]) == (405, "GET, HEAD")
 
     @given(st.text(max_size=60) | st.text("0123456789/_.jpegA files", max_size=40))
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-    def test_any_address_is_answered(self, rest: str) -> None:
+    def test_arbitrary_address_never_answers_an_internal_error(self, rest: str) -> None:
         answer = ask("/DeepZoom/" + rest)
         assert answer["statusCode"] in {200, 400, 404}
         assert "Traceback" not in str(body(answer))
 
-    def test_a_file_that_is_no_slide_is_the_servers_word_and_no_traceback(self, files: SlideFiles) -> None:
+    def test_unreadable_slide_answers_422_without_path(self, files: SlideFiles) -> None:
         files.folder("bad").mkdir()
         files.slide("bad").write_bytes(b"garbage")
         answer = ask("/DeepZoom/bad_files/0/0_0.jpeg")
@@ -230,7 +230,7 @@ class TestAnswers:
         assert str(files.root) not in answer["body"]
 
 
-def test_tiles_that_will_look_different_are_not_kept_for_ever(files: SlideFiles) -> None:
+def test_tile_is_cached_for_a_minute_until_the_pyramid_exists(files: SlideFiles) -> None:
     files.folder("J").mkdir()
     path = write_slide(files.slide("J"), Plan(300, 200, codec=JPEG2000_RGB, associated="none"))
     address = "/DeepZoom/J_files/9/0_0.jpeg"
@@ -245,12 +245,12 @@ def test_tiles_that_will_look_different_are_not_kept_for_ever(files: SlideFiles)
     assert path.exists()
 
 
-def test_no_path_in_an_answer(files: SlideFiles, tmp_path: Path) -> None:
+def test_errors_contain_no_path_of_the_data_folder(files: SlideFiles, tmp_path: Path) -> None:
     for path in ("/DeepZoom/B.dzi", "/DeepZoom/A_files/99/0_0.jpeg", "/DeepZoom/B_files/thumbnail.jpeg"):
         assert str(files.root) not in ask(path)["body"]
 
 
-def test_an_edge_that_knows_who_asks_may_keep_tiles_for_all(
+def test_public_tile_caching_marks_pictures_public_without_cors(
     files: SlideFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services = runtime.current()

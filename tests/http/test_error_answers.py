@@ -57,7 +57,7 @@ def error_types(root: type[VsvError] = VsvError) -> Iterator[type[VsvError]]:
 ERROR_TYPES = tuple(error_types())
 
 
-def test_answer_table_names_every_error_type() -> None:
+def test_answer_table_contains_each_error_type() -> None:
     assert sorted(ANSWERS) == sorted(error.__name__ for error in ERROR_TYPES)
 
 
@@ -87,7 +87,7 @@ def test_error_over_graphql_has_its_type_and_message(error: type[VsvError]) -> N
 
 
 @pytest.mark.parametrize("error", ERROR_TYPES, ids=lambda error: error.__name__)
-def test_error_in_a_resolver_is_raised_with_its_type_and_logged_where_an_operator_must_know(
+def test_resolver_error_is_raised_with_its_type_and_logged_when_internal_or_unavailable(
     error: type[VsvError], caplog: pytest.LogCaptureFixture
 ) -> None:
     error_type = ANSWERS[error.__name__][1]
@@ -97,5 +97,5 @@ def test_error_in_a_resolver_is_raised_with_its_type_and_logged_where_an_operato
     assert bool(caplog.records) is (error_type in {"INTERNAL", "UNAVAILABLE"})
 
 
-def test_a_job_that_is_under_way_keeps_the_seconds_until_it_is_asked_again() -> None:
+def test_not_yet_error_keeps_the_seconds_until_the_next_attempt() -> None:
     assert (errors.NotYetError("wait").seconds, errors.NotYetError("wait", 5.0).seconds) == (60.0, 5.0)

@@ -44,29 +44,29 @@ def stated_kind(error: type[VsvError]) -> ErrorKind | None:
 
 
 @pytest.mark.parametrize("error", ours()[1:], ids=lambda error: error.__name__)
-def test_every_error_below_the_root_states_a_kind_or_inherits_one(error: type[VsvError]) -> None:
+def test_error_below_the_root_states_or_inherits_a_kind(error: type[VsvError]) -> None:
     assert stated_kind(error) is error.kind
 
 
-def test_every_kind_has_a_status_and_an_error() -> None:
+def test_each_error_kind_has_a_status_and_an_error_type() -> None:
     assert set(STATUS_BY_KIND) == set(ErrorKind) == {error.kind for error in ours()}
 
 
-def test_no_error_of_ours_is_defined_elsewhere() -> None:
+def test_error_types_are_defined_in_the_errors_module_alone() -> None:
     import vsv_local.cli.main  # noqa: F401, PLC0415  brings in everything
 
     assert [e for e in tree(VsvError) if e.__module__.startswith(("vsv.", "local."))] == ours()
 
 
 @pytest.mark.parametrize("error", ours(), ids=lambda error: error.__name__)
-def test_each_is_answered_with_its_status_in_json(error: type[VsvError]) -> None:
+def test_error_answers_its_status_in_json(error: type[VsvError]) -> None:
     status, body = answered(error("what is wrong"))
     assert status == STATUS_BY_KIND[error.kind]
     assert set(json.loads(body)) == {"error"}
 
 
 @pytest.mark.parametrize("error", ours(), ids=lambda error: error.__name__)
-def test_a_more_special_error_has_a_status_of_its_parents_class(error: type[VsvError]) -> None:
+def test_error_subtype_has_the_status_of_its_parent(error: type[VsvError]) -> None:
     parent = error.__mro__[1]
     if issubclass(parent, VsvError) and parent is not VsvError:
         assert STATUS_BY_KIND[error.kind] == STATUS_BY_KIND[parent.kind]
@@ -81,13 +81,13 @@ def test_a_more_special_error_has_a_status_of_its_parents_class(error: type[VsvE
     ],
     ids=repr,
 )  # fmt: skip
-def test_what_nobody_expected_is_500_with_the_request_and_nothing_else(error: Exception) -> None:
+def test_unexpected_error_answers_500_with_the_request_id_alone(error: Exception) -> None:
     status, body = answered(error)
     assert status == 500
     assert json.loads(body) == {"error": f"internal error, request {Context.aws_request_id}"}
 
 
-def test_an_error_type_that_was_forgotten_is_500_too() -> None:
+def test_error_type_without_kind_answers_500_without_its_message() -> None:
     class ForgottenError(VsvError):
         pass
 
@@ -99,7 +99,7 @@ def test_an_error_type_that_was_forgotten_is_500_too() -> None:
     assert (status, "secret" in body) == (500, False)
 
 
-def test_the_cause_of_an_error_stays_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_cause_of_an_error_is_logged_and_absent_from_the_answer(caplog: pytest.LogCaptureFixture) -> None:
     error = errors.UnavailableError("try again")
     error.__cause__ = OSError(5, "secret", "/efs/slides")
     _, body = answered(error)
@@ -111,7 +111,7 @@ def test_the_cause_of_an_error_stays_in_the_log(caplog: pytest.LogCaptureFixture
 
 
 @pytest.mark.parametrize("event", [{}, {"version": "1.0", "httpMethod": "GET"}, {"requestContext": {}}, []])
-def test_events_of_another_kind_are_400(event: Any) -> None:
+def test_events_of_another_kind_answer_400(event: Any) -> None:
     result = answer(event, None, lambda _request: Response())
     assert result["statusCode"] == 400
 
@@ -134,7 +134,7 @@ LAMBDAS_BYTES = 6_291_556
     ],
     ids=lambda body: f"{type(body).__name__} {len(body)}" if isinstance(body, bytes | str) else None,
 )
-def test_what_lambda_cannot_send_is_413_there_and_nowhere_else(
+def test_answer_over_lambda_limit_is_413_on_lambda_alone(
     body: bytes | str, fits: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     headers = {"etag": '"x"', "cache-control": "public, max-age=31536000", "link": "<l>" * 3000}
@@ -149,6 +149,6 @@ def test_what_lambda_cannot_send_is_413_there_and_nowhere_else(
         assert result["headers"]["cache-control"] == "no-store"
 
 
-def test_errors_are_not_cached() -> None:
+def test_error_answers_are_not_cached() -> None:
     result = answer(EVENT, None, lambda _request: json_response(404, {}))
     assert result["headers"]["cache-control"] == "no-store"

@@ -112,7 +112,7 @@ def refused(error_type: str, text: str = "") -> Any:
 
 
 class TestShapes:
-    def test_a_slide_has_the_fields_of_the_schema(self, services: Services) -> None:
+    def test_get_slide_answers_the_fields_of_the_schema(self, services: Services) -> None:
         services.slides.put_new(FULL_SLIDE)
         found = ask("getSlide", ImageID=FULL_SLIDE.image_id)
         assert (
@@ -128,7 +128,7 @@ class TestShapes:
         assert not {"Tags", "Checksum"} & found.keys()
         assert ask("getSlide", ImageID="nowhere") is None
 
-    def test_many_come_in_the_order_asked_for(self, slides: Any) -> None:
+    def test_get_slides_answers_known_slides_in_requested_order(self, slides: Any) -> None:
         wanted = ["i03", "nowhere", "i01", None, "i03", "../etc"]
         assert [s["ImageID"] for s in ask("getSlides", ImageIDs=wanted)] == ["i03", "i01", "i03"]
         assert ask("getSlides") == ask("getSlides", ImageIDs=None) == []
@@ -142,7 +142,7 @@ class TestShapes:
             ("searchSlides", {"text": "s"}),
         ],
     )
-    def test_lists_have_pages_of_twenty(self, slides: Any, field: str, arguments: Any) -> None:
+    def test_lists_answer_pages_of_twenty_by_default(self, slides: Any, field: str, arguments: Any) -> None:
         first = ask(field, **arguments, nextToken=None, limit=None)
         count = 20
         assert len(first["items"]) == count
@@ -152,7 +152,7 @@ class TestShapes:
             ids = [s["ImageID"] for s in first["items"] + rest["items"]]
             assert len(ids) == len(set(ids)) == (20 if field == "querySlidesByStatus" else 25)
 
-    def test_cases_come_once_each(self, slides: Any) -> None:
+    def test_list_case_ids_answers_each_case_once(self, slides: Any) -> None:
         found = ask("listCaseIDs")
         assert [s["CaseID"] for s in found["items"]] == ["C0", "C1", "C2"]
         assert all(s["ImageID"] for s in found["items"])
@@ -160,11 +160,11 @@ class TestShapes:
         asked["info"]["selectionSetList"] = ["items", "items/CaseID", "nextToken"]
         assert lambda_handler(asked, None)["items"] == [{"CaseID": c} for c in ("C0", "C1", "C2")]
 
-    def test_counts_name_every_status(self, slides: Any) -> None:
+    def test_count_slides_answers_a_count_for_each_status(self, slides: Any) -> None:
         counts = {one["Status"]: one["count"] for one in ask("countSlides")}
         assert counts == dict.fromkeys(Status, 0) | {"NEW": 20, "BAD": 5}
 
-    def test_imports_say_why_they_failed(self, services: Services) -> None:
+    def test_list_imports_answers_errors_and_progress_without_paths(self, services: Services) -> None:
         services.imports.start(slide_import("a.svs", source="/secret"), replaces=None)
         services.imports.start(
             slide_import("b.svs", state=ImportState.FAILED, error="It is no slide."), replaces=None
@@ -180,7 +180,7 @@ class TestShapes:
         with refused("BAD_REQUEST", "state must be one of TRANSFERRING, "):
             ask("listImports", state="failed")
 
-    def test_labels_come_in_a_batch(self, slides: Any, services: Services) -> None:
+    def test_batch_of_label_urls_is_answered_for_writers_alone(self, slides: Any, services: Services) -> None:
         path = services.files.associated("i01", "label")
         path.parent.mkdir(parents=True)
         path.write_bytes(b"")
@@ -221,7 +221,7 @@ class TestFilters:
             ({"ScanDate": {"ne": "2026"}}, 25),
         ],
     )
-    def test_each_operator_works(self, slides: Any, wanted: Any, count: int) -> None:
+    def test_filter_operator_selects_the_matching_slides(self, slides: Any, wanted: Any, count: int) -> None:
         found: list[str] = []
         token = None
         while True:
@@ -245,7 +245,7 @@ class TestFilters:
             {"SlideID": {"eq": "x" * 1001}},
         ],
     )
-    def test_a_wrong_filter_is_refused(self, services: Services, wanted: Any) -> None:
+    def test_malformed_filter_is_refused(self, services: Services, wanted: Any) -> None:
         with refused("BAD_REQUEST"):
             ask("listSlides", filter=wanted)
 
@@ -254,11 +254,13 @@ class TestFilters:
         st.text(),
         st.none() | st.text(),
     )
-    def test_no_value_breaks_an_operator(self, operator: str, operand: str, value: str | None) -> None:
+    def test_filter_operator_accepts_arbitrary_text(
+        self, operator: str, operand: str, value: str | None
+    ) -> None:
         fits = read_filter({"SlideID": {operator: operand[:100]}})
         assert fits({"SlideID": value}) in {True, False}
 
-    def test_a_filter_that_finds_little_looks_at_little(
+    def test_filter_with_few_matches_reads_a_bounded_number_of_slides(
         self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         reads: list[int] = []
@@ -276,7 +278,7 @@ class TestFilters:
 
 
 class TestUpdates:
-    def test_text_is_trimmed_null_removes_and_the_rest_stays(self, slides: Any) -> None:
+    def test_update_trims_text_removes_nulls_and_keeps_other_fields(self, slides: Any) -> None:
         changed = update(ImageID="i01", CaseID="  C9 ", Note="\ta fold\n", SlideID=None)
         assert (changed["CaseID"], changed["Note"], changed["SlideID"], changed["Status"]) == (
             "C9",
@@ -288,17 +290,17 @@ class TestUpdates:
         assert update(ImageID="i01", CaseID="   ")["CaseID"] is None
         assert update(ImageID="i01", Reviewer="pat")["Note"] == "a fold"
 
-    def test_the_second_of_two_gets_a_conflict(self, slides: Any) -> None:
+    def test_update_of_an_older_version_is_a_conflict(self, slides: Any) -> None:
         update(ImageID="i01", CaseID="mine", expectedVersion=1)
         with refused("CONFLICT", "ann changed this slide"):
             update(ADMIN, ImageID="i01", CaseID="yours", expectedVersion=1)
         assert ask("getSlide", ImageID="i01")["CaseID"] == "mine"
 
-    def test_a_slide_must_exist(self, slides: Any) -> None:
+    def test_update_of_unknown_slide_is_not_found(self, slides: Any) -> None:
         with refused("NOT_FOUND"):
             update(ImageID="nowhere", CaseID="C")
 
-    def test_status_moves_as_it_may(self, slides: Any) -> None:
+    def test_status_update_follows_the_allowed_transitions(self, slides: Any) -> None:
         with refused("BAD_REQUEST", "Mark the slide GOOD before sending it"):
             update(ImageID="i01", Status="SENT")
         with refused("BAD_REQUEST", "Status must be one of NEW, GOOD, "):
@@ -310,7 +312,7 @@ class TestUpdates:
             "NEW",
         ]
 
-    def test_many_are_each_answered(self, slides: Any) -> None:
+    def test_update_slides_answers_each_input_with_its_slide_or_error(self, slides: Any) -> None:
         inputs = [
             {"ImageID": "i01", "Status": "GOOD"},
             {"ImageID": "nowhere", "Status": "GOOD"},
@@ -334,13 +336,13 @@ class TestUpdates:
         assert [bool(one["slide"]) for one in found] == [one["error"] is None for one in found]
         assert found[-1]["slide"]["Status"] == "SENT"
 
-    def test_a_reviewer_is_assigned_and_taken_away(self, slides: Any) -> None:
+    def test_assign_slide_sets_and_removes_the_reviewer(self, slides: Any) -> None:
         assert change("assignSlide", ImageID="i01", reviewer=" pat ")["Reviewer"] == "pat"
         with refused("CONFLICT"):
             change("assignSlide", ImageID="i01", reviewer="eve", expectedVersion=1)
         assert change("assignSlide", ImageID="i01", reviewer=None)["Reviewer"] is None
 
-    def test_history_tells_it_all(self, slides: Any) -> None:
+    def test_slide_history_answers_each_change(self, slides: Any) -> None:
         update(ImageID="i01", Status="BAD", Note="a fold")
         change("assignSlide", ADMIN, ImageID="i01", reviewer="pat")
         told = ask("slideHistory", ImageID="i01")
@@ -351,7 +353,7 @@ class TestUpdates:
             ("import", "Status", None, "NEW"),
         ]
 
-    def test_a_failed_import_is_tried_again(
+    def test_retry_import_starts_a_failed_import_once(
         self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         started: list[str] = []
@@ -369,7 +371,7 @@ class TestUpdates:
         with refused("BAD_REQUEST"):
             change("retryImport", Filename="../b.svs")
 
-    def test_the_system_reports(self, slides: Any) -> None:
+    def test_system_identity_reports_progress_and_slide_updates(self, slides: Any) -> None:
         told = {"Filename": "a.svs", "State": "IMPORTING", "Progress": 0.5}
         assert change("reportImportProgress", IAM, input=told) == told
         assert change("reportSlideUpdate", IAM, ImageID="i01")["SlideID"] == "S01"
@@ -403,7 +405,9 @@ WRITES: list[tuple[str, dict[str, Any]]] = [
 
 class TestRoles:
     @pytest.mark.parametrize(("field", "arguments"), READS)
-    def test_all_groups_read(self, slides: Any, field: str, arguments: Any) -> None:
+    def test_each_group_reads_and_other_identities_are_refused(
+        self, slides: Any, field: str, arguments: Any
+    ) -> None:
         for identity in (TECHNICIAN, PATHOLOGIST, ADMIN):
             ask(field, identity, **arguments)
         for identity in (NOBODY, None, {}, user("technicians")):
@@ -411,7 +415,9 @@ class TestRoles:
                 ask(field, identity, **arguments)
 
     @pytest.mark.parametrize(("field", "arguments"), WRITERS_READS)
-    def test_some_reading_needs_writers(self, slides: Any, field: str, arguments: Any) -> None:
+    def test_history_imports_and_jobs_are_read_by_writers_alone(
+        self, slides: Any, field: str, arguments: Any
+    ) -> None:
         for identity in (TECHNICIAN, ADMIN):
             ask(field, identity, **arguments)
         for identity in (PATHOLOGIST, NOBODY, None):
@@ -419,7 +425,7 @@ class TestRoles:
                 ask(field, identity, **arguments)
 
     @pytest.mark.parametrize(("field", "arguments"), WRITES)
-    def test_pathologists_change_nothing(
+    def test_writes_are_refused_for_pathologists_and_unknown_identities(
         self, slides: Any, services: Services, field: str, arguments: Any
     ) -> None:
         services.imports.start(slide_import("a.svs"), replaces=None)
@@ -431,34 +437,34 @@ class TestRoles:
         for identity in (TECHNICIAN, ADMIN):
             change(field, identity, **arguments)
 
-    def test_admins_alone_delete(self, slides: Any) -> None:
+    def test_delete_is_refused_except_for_admins(self, slides: Any) -> None:
         with refused("Unauthorized", "Only Admins"):
             update(ImageID="i01", Status="DELETED")
         assert update(ADMIN, ImageID="i01", Status="DELETED")["Status"] == "DELETED"
 
     @pytest.mark.parametrize("status", ["PUBLISHED", "ARCHIVED"])
-    def test_nobody_publishes_or_archives_by_hand(self, slides: Any, status: str) -> None:
+    def test_published_and_archived_status_are_refused_in_updates(self, slides: Any, status: str) -> None:
         update(ImageID="i01", Status="GOOD")
         with refused("BAD_REQUEST", "instead"):
             update(ADMIN, ImageID="i01", Status=status)
 
-    def test_users_do_not_report(self, slides: Any) -> None:
+    def test_reports_are_refused_for_users(self, slides: Any) -> None:
         for identity in (TECHNICIAN, ADMIN, NOBODY, None):
             with refused("Unauthorized"):
                 change("reportSlideUpdate", identity, ImageID="i01")
             with refused("Unauthorized"):
                 change("reportImportProgress", identity, input={"Filename": "a.svs"})
 
-    def test_a_users_arn_makes_nobody_the_system(self, slides: Any) -> None:
+    def test_user_with_a_system_arn_is_refused_reports(self, slides: Any) -> None:
         with refused("Unauthorized"):
             change("reportSlideUpdate", user("Admins") | {"userArn": IAM["userArn"]}, ImageID="i01")
 
-    def test_groups_may_come_in_the_claims_alone(self, slides: Any) -> None:
+    def test_groups_in_the_claims_alone_are_accepted(self, slides: Any) -> None:
         claims = {"username": "ann", "claims": {"cognito:groups": ["Technicians"]}, "groups": None}
         assert update(claims, ImageID="i01", CaseID="C")["ModifiedBy"] == "ann"
 
 
-def test_threads_do_not_get_each_others_events(slides: Any) -> None:
+def test_concurrent_requests_are_each_answered_from_their_own_event(slides: Any) -> None:
     """The standalone server calls the function on many threads at once; the library keeps the event on a class."""
 
     def rename(number: int) -> tuple[str, str]:
@@ -483,7 +489,7 @@ anything = st.recursive(
 
 
 class TestErrors:
-    def test_every_error_has_a_type(self) -> None:
+    def test_each_error_kind_has_a_graphql_error_type(self) -> None:
         def tree(kind: type[errors.VsvError]) -> set[type[errors.VsvError]]:
             return {kind}.union(*(tree(below) for below in kind.__subclasses__()))
 
@@ -507,7 +513,9 @@ class TestErrors:
             {"ImageID": "a\n"},
         ],
     )
-    def test_what_is_too_long_or_wrong_is_refused(self, slides: Any, arguments: dict[str, Any]) -> None:
+    def test_update_with_too_long_or_malformed_value_is_refused(
+        self, slides: Any, arguments: dict[str, Any]
+    ) -> None:
         with refused("BAD_REQUEST"):
             update(**({"ImageID": "i01"} | arguments))
         assert slides.get("i01").version == 1
@@ -528,18 +536,22 @@ class TestErrors:
             ("getSlide", {"ImageID": "../x"}),
         ],
     )
-    def test_bounds_hold(self, services: Services, field: str, arguments: dict[str, Any]) -> None:
+    def test_query_with_argument_out_of_bounds_is_refused(
+        self, services: Services, field: str, arguments: dict[str, Any]
+    ) -> None:
         with refused("BAD_REQUEST"):
             ask(field, **arguments)
 
-    def test_too_many_updates_are_refused(self, slides: Any) -> None:
+    def test_update_slides_refuses_more_than_100_inputs(self, slides: Any) -> None:
         with refused("BAD_REQUEST", "At most 100"):
             change("updateSlides", input=[{"ImageID": "i01", "CaseID": "C"}] * 101)
         assert slides.get("i01").version == 1
 
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
     @given(field=st.sampled_from([f for f, _ in READS + WRITERS_READS]), value=anything)
-    def test_no_argument_breaks_a_query(self, slides: Any, field: str, value: Any) -> None:
+    def test_arbitrary_query_argument_is_answered_or_a_bad_request(
+        self, slides: Any, field: str, value: Any
+    ) -> None:
         names = [
             "ImageID",
             "ImageIDs",
@@ -564,13 +576,13 @@ class TestErrors:
             st.sampled_from(["CaseID", "SlideID", "Status", "Note", "Reviewer", "expectedVersion"]), anything
         )
     )
-    def test_no_input_breaks_an_update(self, slides: Any, fields: dict[str, Any]) -> None:
+    def test_arbitrary_update_input_is_answered_or_refused(self, slides: Any, fields: dict[str, Any]) -> None:
         try:
             update(**({"ImageID": "i01"} | fields))
         except ReviewError as error:
             assert error.error_type in {"BAD_REQUEST", "CONFLICT"}
 
-    def test_nothing_of_this_machine_gets_out(
+    def test_internal_error_answers_the_request_id_without_paths(
         self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(*_: Any) -> Any:
@@ -582,7 +594,9 @@ class TestErrors:
         assert "secret" not in str(caught.value)
         assert caught.value.__suppress_context__
 
-    def test_a_store_that_is_away_is_told(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_unavailable_store_answers_unavailable(
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         def fail(*_: Any) -> Any:
             raise UnavailableError("The record store is busy: try again in a moment.")
 
@@ -590,7 +604,7 @@ class TestErrors:
         with refused("UNAVAILABLE", "busy"):
             ask("countSlides")
 
-    def test_missing_settings_are_not_the_clients_affair(self, tmp_path: Path) -> None:
+    def test_missing_settings_answer_an_internal_error(self, tmp_path: Path) -> None:
         runtime.use(runtime.on_aws(Settings(data=tmp_path)))
         try:
             with refused("INTERNAL"):
@@ -598,6 +612,6 @@ class TestErrors:
         finally:
             runtime.use(None)
 
-    def test_an_unknown_field_is_an_error(self, services: Services) -> None:
+    def test_unknown_field_answers_an_internal_error(self, services: Services) -> None:
         with refused("INTERNAL"):
             ask("dropTables")

@@ -22,7 +22,7 @@ SIZE = len(slide_bytes())
 SHA256 = hashlib.sha256(slide_bytes()).hexdigest()
 
 
-def test_202_until_the_slide_is_safe_then_200_with_the_requests_own_body(services: Site) -> None:
+def test_request_answers_202_until_imported_then_200_with_its_own_body(services: Site) -> None:
     put(services.scanner, "a.svs")
     body = {"filename": "a.svs", "size": SIZE, "host": "scanner 2", "nested": {"é": [1, None, True]}}
     status, answer = services.post_body(json.dumps(body).encode())
@@ -31,7 +31,7 @@ def test_202_until_the_slide_is_safe_then_200_with_the_requests_own_body(service
     assert services.post_body(json.dumps(body).encode()) == (200, body)
 
 
-def test_an_answer_that_is_not_200_never_names_the_file(services: Site) -> None:
+def test_answer_other_than_200_never_contains_the_file_name(services: Site) -> None:
     put(services.scanner, "a.svs", b"II*\0 no slide at all")
     answers = [services.post("a.svs", 20), services.post("missing.svs", 1), services.post("a.txt", 1)]
     services.finish()
@@ -40,7 +40,7 @@ def test_an_answer_that_is_not_200_never_names_the_file(services: Site) -> None:
     assert not any("filename" in name.lower() for _, answer in answers for name in answer)
 
 
-def test_what_failed_is_422_with_a_reason(services: Site) -> None:
+def test_failed_import_answers_422_with_a_reason(services: Site) -> None:
     assert services.bring("a.svs", b"hello, I am no slide") == 422
     status, answer = services.post("a.svs", 20)
     assert (status, answer["state"]) == (422, "FAILED")
@@ -55,13 +55,13 @@ def test_what_failed_is_422_with_a_reason(services: Site) -> None:
         b'{"filename": "a.svs", "size": ' + b"9" * 5000 + b"}", b"{}",
     ],
 )  # fmt: skip
-def test_bodies_that_are_not_a_json_object_are_400(services: Site, body: bytes) -> None:
+def test_body_that_is_not_a_json_object_answers_400(services: Site, body: bytes) -> None:
     status, answer = services.post_body(body)
     assert (status, set(answer)) == (400, {"error"})
 
 
 @pytest.mark.parametrize("size", [None, True, False, "1", 1.0, -1, 1 << 45, [], {}])
-def test_sizes_that_are_none_are_400(services: Site, size: object) -> None:
+def test_invalid_size_answers_400_without_starting_an_import(services: Site, size: object) -> None:
     put(services.scanner, "a.svs")
     assert services.post("a.svs", size)[0] == 400
     assert services.state() is None
@@ -75,15 +75,15 @@ def test_sizes_that_are_none_are_400(services: Site, size: object) -> None:
         "a" * 300 + ".svs", "ä" * 120 + ".svs", "a.svs.part",
     ],
 )  # fmt: skip
-def test_names_that_are_no_plain_slide_name_are_400(services: Site, filename: object) -> None:
+def test_invalid_file_name_answers_400(services: Site, filename: object) -> None:
     assert services.post(filename, 1)[0] == 400
 
 
-def test_a_huge_body_is_400(services: Site) -> None:
+def test_body_over_size_limit_answers_400(services: Site) -> None:
     assert services.post("a.svs", 1, padding="x" * MAX_BODY_BYTES)[0] == 400
 
 
-def test_a_body_in_base64_is_read(services: Site) -> None:
+def test_body_in_base64_is_decoded(services: Site) -> None:
     services.bring()
     event = http_event("POST", "/ImportSlide", "", ())
     body = base64.b64encode(json.dumps({"filename": "a.svs", "size": SIZE}).encode()).decode()
@@ -92,12 +92,12 @@ def test_a_body_in_base64_is_read(services: Site) -> None:
 
 
 @pytest.mark.parametrize("sha256", ["", "0" * 63, "g" * 64, 1, True, "0" * 64 + "\n"])
-def test_a_checksum_that_is_none_is_400(services: Site, sha256: object) -> None:
+def test_malformed_checksum_answers_400(services: Site, sha256: object) -> None:
     put(services.scanner, "a.svs")
     assert services.post("a.svs", SIZE, sha256=sha256)[0] == 400
 
 
-def test_with_its_checksum_only_that_content_is_200(services: Site) -> None:
+def test_checksum_answers_200_only_for_matching_content(services: Site) -> None:
     assert services.bring(sha256=SHA256) == 200
     assert services.post("a.svs", SIZE, sha256=SHA256.upper())[0] == 200
     assert services.post("a.svs", SIZE, sha256="0" * 64)[0] == 202
@@ -118,7 +118,7 @@ def _overwrite_head(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, _truncate, _overwrite_head])
-def test_no_200_for_a_file_that_is_gone_or_damaged_and_the_next_import_heals_it(
+def test_missing_or_damaged_stored_file_answers_202_and_is_imported_again(
     services: Site, damage: Any
 ) -> None:
     assert services.bring() == 200
@@ -131,7 +131,7 @@ def test_no_200_for_a_file_that_is_gone_or_damaged_and_the_next_import_heals_it(
     assert len(services.records()) == 1
 
 
-def test_no_200_where_the_damage_cannot_be_healed(services: Site) -> None:
+def test_missing_stored_file_without_source_answers_404(services: Site) -> None:
     assert services.bring() == 200
     (services.scanner / "a.svs").unlink()
     assert services.post("a.svs", SIZE)[0] == 200
@@ -139,7 +139,7 @@ def test_no_200_where_the_damage_cannot_be_healed(services: Site) -> None:
     assert services.post("a.svs", SIZE)[0] == 404
 
 
-def test_no_200_without_the_record(services: Site) -> None:
+def test_missing_record_answers_202_and_is_written_again(services: Site) -> None:
     assert services.bring() == 200
     services.services.slides.remove("1004486")
     assert services.post("a.svs", SIZE)[0] == 202
@@ -148,7 +148,7 @@ def test_no_200_without_the_record(services: Site) -> None:
     assert [record.image_id for record in services.records()] == ["1004486"]
 
 
-def test_a_rescan_with_another_size_gets_its_own_id(services: Site) -> None:
+def test_rescan_of_another_size_gets_its_own_image_id(services: Site) -> None:
     assert services.bring() == 200
     rescan = other_scan(slide_bytes()) + b"\0"
     assert services.bring("a.svs", rescan) == 200
@@ -159,13 +159,13 @@ def test_a_rescan_with_another_size_gets_its_own_id(services: Site) -> None:
     assert services.services.files.slide(second.image_id).read_bytes() == rescan
 
 
-def test_no_200_for_a_size_that_the_file_no_longer_has(services: Site) -> None:
+def test_size_that_differs_from_the_source_answers_503(services: Site) -> None:
     assert services.bring() == 200
     put(services.scanner, "a.svs", slide_bytes() + b"\0")
     assert services.post("a.svs", SIZE)[0] == 503
 
 
-def test_a_rescan_of_the_same_size_is_not_taken_for_the_first(services: Site) -> None:
+def test_rescan_of_the_same_size_answers_202_and_gets_its_own_record(services: Site) -> None:
     assert services.bring() == 200
     put(services.scanner, "a.svs", other_scan(slide_bytes()), modified=OLD + 10**9)
     assert services.post("a.svs", SIZE)[0] == 202
@@ -174,7 +174,7 @@ def test_a_rescan_of_the_same_size_is_not_taken_for_the_first(services: Site) ->
     check_whole(services)
 
 
-def test_a_rescan_of_a_size_seen_before_the_last_is_not_taken_for_that_one(services: Site) -> None:
+def test_rescan_of_an_earlier_size_answers_202_and_gets_its_own_record(services: Site) -> None:
     assert services.bring() == 200
     assert services.bring("a.svs", slide_bytes() + b"\0") == 200
     put(services.scanner, "a.svs", other_scan(slide_bytes()), modified=OLD + 10**9)
@@ -183,7 +183,7 @@ def test_a_rescan_of_a_size_seen_before_the_last_is_not_taken_for_that_one(servi
     assert len(services.records()) == 3
 
 
-def test_no_200_for_a_rescan_of_the_same_size_before_its_own_record_exists(
+def test_rescan_of_the_same_size_answers_202_until_its_record_is_written(
     services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert services.bring() == 200
@@ -203,14 +203,14 @@ def test_no_200_for_a_rescan_of_the_same_size_before_its_own_record_exists(
     assert len(services.records()) == 2
 
 
-def test_a_file_that_was_only_touched_is_the_same(services: Site) -> None:
+def test_touched_source_with_same_content_answers_200(services: Site) -> None:
     assert services.bring() == 200
     os.utime(services.scanner / "a.svs")
     assert services.post("a.svs", SIZE)[0] == 200
     assert len(services.records()) == 1
 
 
-def test_a_source_that_cannot_be_read_is_no_reason_for_a_200(
+def test_unreadable_source_answers_503_without_its_path(
     services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert services.bring() == 200
@@ -225,7 +225,7 @@ def test_a_source_that_cannot_be_read_is_no_reason_for_a_200(
     assert "secret" not in json.dumps(answer)
 
 
-def test_the_same_file_under_two_names_and_two_files_with_one_image_id_are_kept_apart(services: Site) -> None:
+def test_copies_and_files_of_the_same_image_id_get_different_image_ids(services: Site) -> None:
     assert services.bring("a.svs") == services.bring("b.svs") == 200
     assert services.bring("c.svs", slide_bytes() + b"\0") == 200
     ids = [record.image_id for record in services.records()]
@@ -233,7 +233,7 @@ def test_the_same_file_under_two_names_and_two_files_with_one_image_id_are_kept_
     assert all(image_id.startswith("1004486") for image_id in ids)
 
 
-def test_an_older_record_without_files_never_gets_another_slides_pixels(services: Site) -> None:
+def test_record_without_files_keeps_its_image_id_when_another_scan_is_imported(services: Site) -> None:
     assert services.bring() == 200
     old = services.records()[0]
     services.services.files.hide(old.image_id)
@@ -245,7 +245,7 @@ def test_an_older_record_without_files_never_gets_another_slides_pixels(services
     assert not services.services.files.folder(old.image_id).exists()
 
 
-def test_a_deleted_slide_that_can_be_brought_back_is_200_and_a_purged_one_is_imported_anew(
+def test_deleted_slide_answers_200_and_purged_slide_is_imported_under_a_new_id(
     services: Site,
 ) -> None:
     assert services.bring() == 200
@@ -258,7 +258,7 @@ def test_a_deleted_slide_that_can_be_brought_back_is_200_and_a_purged_one_is_imp
     assert len(services.records()) == 2  # an ID is never given twice, even to the same file
 
 
-def test_two_folders_may_hold_two_files_of_one_name_and_size(
+def test_files_of_the_same_name_and_size_in_two_folders_are_both_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with site(tmp_path, "scanner", "other") as services:
@@ -269,7 +269,7 @@ def test_two_folders_may_hold_two_files_of_one_name_and_size(
         assert [services.post("a.svs", SIZE)[0] for _ in range(4)] == [200] * 4
 
 
-def test_many_at_once_start_one_import(services: Site) -> None:
+def test_concurrent_requests_start_a_single_import(services: Site) -> None:
     put(services.scanner, "a.svs")
     with ThreadPoolExecutor(8) as pool:
         statuses = set(pool.map(lambda _: services.post("a.svs", SIZE)[0], range(24)))

@@ -99,12 +99,12 @@ def on_one_connection(pieces: Sequence[bytes]) -> Answers:
     return answers
 
 
-def test_what_is_answered_here_is_what_is_meant_to_be() -> None:
+def test_connection_answers_tiles_and_passes_other_requests_to_uvicorn() -> None:
     kinds = [answer[0] for answer in each_alone(REQUESTS)]
     assert kinds == ["answered"] * 5 + ["given on"] * 4 + ["answered"] * 4 + ["given on"] * 8 + ["answered"]
 
 
-def test_the_like_of_the_last_request_is_not_parsed() -> None:
+def test_request_similar_to_the_last_is_answered_without_parsing() -> None:
     answers = Answers()
     connection = answers.connection()
     connection.data_received(asked())
@@ -116,7 +116,7 @@ def test_the_like_of_the_last_request_is_not_parsed() -> None:
         connection.data_received(asked(TILE, HOST + b"If-None-Match: *\r\n"))
 
 
-def test_a_large_request_is_not_remembered() -> None:
+def test_request_with_large_headers_is_not_remembered() -> None:
     connection = Answers().connection()
     for headers, is_kept in ((b"X: %b\r\n" % (b"a" * 9000), False), (b"X: a\r\n", True)):
         connection.data_received(asked(TILE, HOST + headers))
@@ -128,7 +128,9 @@ FOLLOWED = [request for request in REQUESTS if b"close" not in request and b"HTT
 
 
 @given(st.lists(st.sampled_from(FOLLOWED), min_size=1, max_size=8), st.data())
-def test_one_connection_answers_as_many_do(requests: list[bytes], data: st.DataObject) -> None:
+def test_single_connection_answers_like_separate_connections(
+    requests: list[bytes], data: st.DataObject
+) -> None:
     whole, pieces = b"".join(requests), list[bytes]()
     ends = [sum(map(len, requests[: n + 1])) for n in range(len(requests))]
     cuts = data.draw(st.sets(st.sampled_from(ends) | st.integers(1, len(whole)), max_size=12))
@@ -141,19 +143,19 @@ def test_one_connection_answers_as_many_do(requests: list[bytes], data: st.DataO
     "address",
     [b"/a\nX: y", b"/a b", b"/a\tb", b"/a\rb", b"/a\x00", b"/\xff", b"/a HTTP/1.1\r\nHost: evil\r\nX: "],
 )
-def test_an_address_that_is_none_is_parsed(address: bytes) -> None:
+def test_invalid_address_is_parsed_like_a_first_request(address: bytes) -> None:
     line = b"GET " + address + b".jpeg HTTP/1.1\r\n" + HOST + b"\r\n"
     assert on_one_connection([asked(), line])[1:] == each_alone([line])
 
 
-def test_any_two_can_follow_each_other() -> None:
+def test_each_pair_of_requests_is_answered_like_separate_connections() -> None:
     for first in FOLLOWED:
         for second in FOLLOWED:
             requests = [first, first, second, second, first]
             assert on_one_connection(requests) == each_alone(requests)
 
 
-def test_the_end_of_one_request_is_not_taken_for_another() -> None:
+def test_piece_that_ends_a_request_is_not_read_as_a_new_request() -> None:
     # The second piece looks like a whole request and is the value of the first one's header.
     first, second = asked(TILE, b"If-None-Match: *\r\nX: ")[: -len(b"\r\n")], asked()
     expected = each_alone([first + second, second])
@@ -162,14 +164,14 @@ def test_the_end_of_one_request_is_not_taken_for_another() -> None:
     assert on_one_connection([second, first, second, second])[1:] == expected
 
 
-def test_a_body_is_not_taken_for_a_request() -> None:
+def test_body_is_not_read_as_a_request() -> None:
     request = asked(TILE, HOST + b"Content-Length: %d\r\n" % len(asked()))
     assert on_one_connection([request, asked(), asked(OTHER)]) == each_alone([request, asked(OTHER)])
     its_like = asked(TILE, HOST + b"Content-Length: 5\r\n")
     assert on_one_connection([its_like, its_like]) == each_alone([its_like + its_like])
 
 
-def test_who_takes_no_answers_gets_none() -> None:
+def test_paused_connection_passes_the_request_to_uvicorn() -> None:
     answers = Answers()
     connection = answers.connection()
     connection.data_received(asked())
@@ -178,7 +180,7 @@ def test_who_takes_no_answers_gets_none() -> None:
     assert [answer[0] for answer in answers] == ["answered", "given on"]
 
 
-def test_a_request_under_way_comes_first(here_is_busy: TileProtocol) -> None:
+def test_request_behind_an_unfinished_request_waits_in_the_pipeline(here_is_busy: TileProtocol) -> None:
     answered = here_is_busy.transport.write  # type: ignore[attr-defined]
     before = answered.call_count
     here_is_busy.data_received(asked(OTHER))

@@ -70,17 +70,17 @@ class TestOnTheLoop:
             "/page/picture.jpg",
         ],
     )
-    def test_all_else_goes_the_long_way(self, path: str) -> None:
+    def test_requests_other_than_stored_tiles_are_declined(self, path: str) -> None:
         assert event_loop_tiles.answer_non_blocking("GET", path, HOST) is None
 
 
-def test_a_conversion_goes_the_long_way(services: Services) -> None:
+def test_tile_that_needs_colour_conversion_is_declined(services: Services) -> None:
     runtime.use(replace(services, settings=replace(services.settings, icc="srgb")))
     runtime.current().slide_cache.slide("A")
     assert event_loop_tiles.answer_non_blocking("GET", NATIVE, HOST) is None
 
 
-def test_drawing_in_haste_breaks_off(tmp_path: Path) -> None:
+def test_non_blocking_draw_raises_would_wait_error(tmp_path: Path) -> None:
     slide = opened(write_slide(tmp_path / "s.svs", Plan(*SIZE, icc=matrix_profile())))
     view = View(0, 0, 300, 300, 100, 100)
     # The profile is known, and still it is work.
@@ -90,7 +90,7 @@ def test_drawing_in_haste_breaks_off(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("services")
-def test_a_connection_is_closed_when_it_was_idle_for_long() -> None:
+def test_connection_is_closed_after_long_idle_time() -> None:
     event_loop_tiles.answer_non_blocking("GET", NATIVE, HOST)  # where the tiles lie may have to be read first
     clock, transport = Clock(), Mock()
     connection = connected(clock, transport)
@@ -106,7 +106,7 @@ def test_a_connection_is_closed_when_it_was_idle_for_long() -> None:
 
 
 @pytest.mark.usefixtures("services")
-def test_a_request_under_way_is_waited_for() -> None:
+def test_connection_with_unfinished_request_is_not_closed() -> None:
     event_loop_tiles.answer_non_blocking("GET", NATIVE, HOST)
     clock, transport = Clock(), Mock()
     connection = connected(clock, transport)

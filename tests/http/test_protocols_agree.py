@@ -54,7 +54,9 @@ def coded(shift: int) -> Pixels:
 
 @settings(max_examples=50)
 @given(st.integers(0, LEVELS - 1), st.integers(64, 700), st.data())
-def test_any_tile_of_any_size(shift: int, size: int, data: st.DataObject) -> None:
+def test_tile_of_any_size_is_equal_in_all_protocols_and_matches_openslide(
+    shift: int, size: int, data: st.DataObject
+) -> None:
     step, level = size << shift, openslides(shift)
     col, row = (data.draw(st.integers(0, (side - 1) // step)) for side in (WIDTH, HEIGHT))
     left, top = col * step, row * step
@@ -80,7 +82,9 @@ def test_any_tile_of_any_size(shift: int, size: int, data: st.DataObject) -> Non
 
 @settings(max_examples=50)
 @given(st.sampled_from(sorted(TURNS)), st.data())
-def test_any_region_flipped(flip: str, data: st.DataObject) -> None:
+def test_flipped_region_is_equal_in_iiif_and_webgateway_and_matches_openslide(
+    flip: str, data: st.DataObject
+) -> None:
     left, top = data.draw(st.integers(0, WIDTH - 1)), data.draw(st.integers(0, HEIGHT - 1))
     wide, high = data.draw(st.integers(1, WIDTH - left)), data.draw(st.integers(1, HEIGHT - top))
     expected = openslides(0)[top : top + high, left : left + wide]
@@ -95,7 +99,7 @@ def test_any_region_flipped(flip: str, data: st.DataObject) -> None:
     assert np.array_equal(decoded(theirs), expected)
 
 
-def test_the_whole_slide_at_the_size_of_a_thumbnail() -> None:
+def test_thumbnail_matches_iiif_picture_of_the_whole_slide() -> None:
     theirs = body(ask(f"render_thumbnail/{NUMBER}/200/163/"))
     mine = iiif((0, 0, WIDTH, HEIGHT), "200,163", "0", "jpg")
     with Image.open(io.BytesIO(theirs)) as image:

@@ -59,7 +59,7 @@ def body(answer: dict[str, Any]) -> bytes:
     return base64.b64decode(answer["body"], validate=True)
 
 
-def test_a_label_as_api_gateway_asks_for_it() -> None:
+def test_recorded_api_gateway_event_answers_the_label() -> None:
     event = json.loads((EVENTS / "label.json").read_text())
     event["rawPath"] = ADDRESS
     answer = lambda_handler(event, None)
@@ -67,7 +67,7 @@ def test_a_label_as_api_gateway_asks_for_it() -> None:
     assert body(answer) == LABEL
 
 
-def test_a_label_is_kept_nowhere_and_read_by_no_other_page() -> None:
+def test_label_is_not_cached_and_has_no_cors_header() -> None:
     headers = ask()["headers"]
     assert headers["cache-control"] == "no-store"
     assert headers["x-content-type-options"] == "nosniff"
@@ -75,13 +75,13 @@ def test_a_label_is_kept_nowhere_and_read_by_no_other_page() -> None:
 
 
 @pytest.mark.parametrize("name", ["label.jpeg", "label.jpg", "macro.jpeg", "macro.jpg"])
-def test_both_names_and_suffixes(services: Services, name: str) -> None:
+def test_label_and_macro_are_served_with_both_suffixes(services: Services, name: str) -> None:
     services.files.associated("A", "macro").write_bytes(LABEL)
     assert body(ask(f"/DeepZoom/A_files/{name}")) == LABEL
 
 
 @pytest.mark.parametrize("groups", ["[Technicians]", "[Admins]", "[Pathologists Admins]"])
-def test_groups_that_see_labels(groups: str) -> None:
+def test_technicians_and_admins_read_labels(groups: str) -> None:
     assert ask(groups=groups)["statusCode"] == 200
 
 
@@ -93,7 +93,7 @@ def test_groups_that_see_labels(groups: str) -> None:
         ["Technicians"], {"Technicians": True}, 1, True, "[Technicia\u0578s]",
     ],
 )  # fmt: skip
-def test_nobody_else_does(groups: Any) -> None:
+def test_other_groups_and_malformed_claims_are_forbidden(groups: Any) -> None:
     answer = ask(groups=groups)
     assert answer["statusCode"] == 403
     assert set(json.loads(answer["body"])) == {"error"}
@@ -101,7 +101,7 @@ def test_nobody_else_does(groups: Any) -> None:
 
 
 @pytest.mark.parametrize("authorizer", [None, {}, {"jwt": None}, {"jwt": {"claims": []}}, {"lambda": {}}, []])
-def test_without_a_checked_token_there_is_no_label(authorizer: Any) -> None:
+def test_request_without_checked_token_is_forbidden(authorizer: Any) -> None:
     event = json.loads((EVENTS / "label.json").read_text())
     event["requestContext"]["authorizer"] = authorizer
     assert lambda_handler(event, None)["statusCode"] == 403
@@ -109,28 +109,28 @@ def test_without_a_checked_token_there_is_no_label(authorizer: Any) -> None:
 
 @pytest.mark.usefixtures("edge")
 class TestBehindTheEdge:
-    def test_the_edge_is_known_by_its_header(self) -> None:
+    def test_request_with_the_edge_secret_is_served(self) -> None:
         assert ask(x_vsv_edge=SECRET)["statusCode"] == 200
 
     @pytest.mark.parametrize("sent", ["", "a-secret-of-the-edg", SECRET + "x", SECRET.upper(), "ü" * 20])
-    def test_whoever_goes_around_it_gets_nothing(self, sent: str) -> None:
+    def test_request_with_wrong_edge_secret_is_forbidden(self, sent: str) -> None:
         answer = ask(x_vsv_edge=sent)
         assert answer["statusCode"] == 403
         assert SECRET not in answer["body"]
 
-    def test_no_header_is_no_edge(self) -> None:
+    def test_request_without_edge_secret_is_forbidden(self) -> None:
         assert ask()["statusCode"] == 403
 
-    def test_the_edge_alone_opens_nothing(self) -> None:
+    def test_edge_secret_without_permitted_group_is_forbidden(self) -> None:
         assert ask(groups="[Pathologists]", x_vsv_edge=SECRET)["statusCode"] == 403
 
 
-def test_without_an_edge_its_header_says_nothing() -> None:
+def test_edge_header_is_ignored_when_no_secret_is_set() -> None:
     assert ask(x_vsv_edge="whatever")["statusCode"] == 200
 
 
 @pytest.mark.parametrize("path", ["/DeepZoom/A_files/macro.jpeg", "/DeepZoom/B_files/label.jpeg"])
-def test_what_is_not_there(path: str, services: Services) -> None:
+def test_missing_macro_and_unknown_slide_are_not_found(path: str, services: Services) -> None:
     answer = ask(path)
     assert answer["statusCode"] == 404
     assert str(services.files.root) not in answer["body"]
@@ -145,16 +145,16 @@ def test_what_is_not_there(path: str, services: Services) -> None:
         "/DeepZoom/A_files/label.jpeg\n", "/DeepZoom/" + "A" * 10_000 + "_files/label.jpeg", "/", "",
     ],
 )  # fmt: skip
-def test_what_is_no_address_of_a_label(path: str) -> None:
+def test_malformed_addresses_are_bad_requests(path: str) -> None:
     assert ask(path)["statusCode"] == 400
 
 
-def test_a_deleted_slides_label_is_gone(services: Services) -> None:
+def test_label_of_hidden_slide_is_not_found(services: Services) -> None:
     services.files.hide("A")
     assert ask()["statusCode"] == 404
 
 
-def test_head_is_get_without_the_body() -> None:
+def test_head_answers_headers_of_get_without_body() -> None:
     get, head = ask(), ask(method="HEAD")
     assert (head["statusCode"], head["body"]) == (200, "")
     assert head["headers"].pop("content-length") == str(len(LABEL))
@@ -162,12 +162,12 @@ def test_head_is_get_without_the_body() -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_what_the_client_has_is_not_sent_again(method: str) -> None:
+def test_matching_etag_answers_304_without_body(method: str) -> None:
     answer = ask(method=method, if_none_match=ask()["headers"]["etag"])
     assert (answer["statusCode"], answer["body"]) == (304, "")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
-def test_other_methods(method: str) -> None:
+def test_writing_methods_are_not_allowed(method: str) -> None:
     answer = ask(method=method)
     assert (answer["statusCode"], answer["headers"]["allow"]) == (405, "GET, HEAD")

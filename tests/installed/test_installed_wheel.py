@@ -144,7 +144,7 @@ def test_command_runs_from_any_folder(installed: Installed) -> None:
     assert installed.run("vsv", "--version").stdout == "vsv, version 0.1.0\n"
 
 
-def test_modules_come_from_the_environment_and_not_from_the_checkout(installed: Installed) -> None:
+def test_modules_are_loaded_from_the_environment_not_the_checkout(installed: Installed) -> None:
     found = installed.run("python", "-c", WHERE)
     assert found.stdout.split(), found.stderr
     for path in found.stdout.split():
@@ -152,13 +152,13 @@ def test_modules_come_from_the_environment_and_not_from_the_checkout(installed: 
         assert not Path(path).is_relative_to(ROOT)
 
 
-def test_wheel_brings_few_top_level_names_and_its_licence(installed: Installed) -> None:
+def test_wheel_installs_expected_top_level_names_and_licence(installed: Installed) -> None:
     brought, _names = json.loads(installed.run("python", "-c", INSTALLED).stdout)
     assert {path.partition("/")[0] for path in brought} == TOP_LEVEL
     assert "virtual_slide_viewer-0.1.0.dist-info/licenses/LICENSE" in brought
 
 
-def test_lab_machine_gets_nothing_that_only_aws_needs(installed: Installed) -> None:
+def test_installation_without_extras_contains_no_aws_packages(installed: Installed) -> None:
     _brought, names = json.loads(installed.run("python", "-c", INSTALLED).stdout)
     assert {"virtual-slide-viewer", "pillow", "uvicorn"} <= set(names)
     assert not {"boto3", "botocore", "s3transfer", "aws-xray-sdk", "cryptography", "wrapt", "pytest"} & set(
@@ -166,13 +166,13 @@ def test_lab_machine_gets_nothing_that_only_aws_needs(installed: Installed) -> N
     )
 
 
-def test_what_needs_boto3_says_what_to_install(installed: Installed) -> None:
+def test_command_that_needs_boto3_says_what_to_install(installed: Installed) -> None:
     ended = installed.run("vsv", "omero-import", "omero", "--aws", "--data", "data")
     assert ended.returncode == 1
     assert "install virtual-slide-viewer[aws]" in ended.stderr
 
 
-def test_server_shows_tiles_of_the_sample_slide(address: str) -> None:
+def test_server_answers_tiles_of_the_sample_slide(address: str) -> None:
     image_id = imported(address)
     for level in (0, 9):
         status, kind, body = ask(f"{address}/DeepZoom/{image_id}_files/{level}/0_0.jpeg")

@@ -28,14 +28,14 @@ def size(folder: Path) -> int:
 
 
 @EVERY
-def test_a_function_and_its_layers_fit(built: Function) -> None:
+def test_function_with_layers_fits_into_lambda_size_limit(built: Function) -> None:
     own = size(built.arm64)
     assert 0 < own < MAX_FUNCTION_BYTES
     assert own + sum(size(layer) for layer in built.layers_of("aarch64")) < MAX_UNZIPPED_BYTES
 
 
 @EVERY
-def test_both_architectures_get_the_same_code(built: Function) -> None:
+def test_both_architectures_have_the_same_code(built: Function) -> None:
     def sources(folder: Path) -> dict[str, bytes]:
         return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.py")}
 
@@ -43,7 +43,7 @@ def test_both_architectures_get_the_same_code(built: Function) -> None:
 
 
 @EVERY
-def test_every_module_is_compiled_and_nothing_else_is_packed(built: Function) -> None:
+def test_each_module_is_compiled_and_other_files_are_absent(built: Function) -> None:
     for path in built.arm64.rglob("*.py"):
         (compiled,) = path.parent.glob(f"__pycache__/{path.stem}.cpython-313.pyc")
         # PEP 552: flags 1 are a hash that is not checked, so that no source is read or hashed at a cold start.
@@ -52,7 +52,7 @@ def test_every_module_is_compiled_and_nothing_else_is_packed(built: Function) ->
     assert {path.suffix for path in built.arm64.rglob("*") if path.is_file()} == {".py", ".pyc"}
 
 
-def test_the_tile_function_holds_only_what_showing_slides_needs() -> None:
+def test_tile_function_contains_only_modules_that_serve_slides() -> None:
     (tiles,) = (built for built in functions() if built.logical_id == "ServeImageFunction")
     held = {path.relative_to(tiles.arm64).as_posix() for path in tiles.arm64.rglob("*.py")}
     assert "vsv/slides/reader.py" in held
@@ -72,7 +72,7 @@ def test_the_tile_function_holds_only_what_showing_slides_needs() -> None:
 
 @pytest.mark.parametrize("architecture", MACHINES)
 @pytest.mark.parametrize("layer", PACKAGES)
-def test_a_layer_holds_whole_packages_for_its_machine(layer: str, architecture: str) -> None:
+def test_layer_contains_complete_packages_for_its_architecture(layer: str, architecture: str) -> None:
     folder = layer_folder(layer, architecture)
     assert {path.name for path in folder.iterdir()} <= {"python", "lib"}
     assert not list(folder.rglob("*.data"))
@@ -83,7 +83,7 @@ def test_a_layer_holds_whole_packages_for_its_machine(layer: str, architecture: 
 
 
 @pytest.mark.parametrize("layer", PACKAGES)
-def test_what_cannot_be_run_here_holds_the_same_files_as_what_was_run(layer: str) -> None:
+def test_layers_of_both_architectures_contain_the_same_files(layer: str) -> None:
     """Names alone: those of libraries hold the machine, and a hash of what is in them."""
 
     def files(architecture: str) -> set[str]:
@@ -97,7 +97,7 @@ def test_what_cannot_be_run_here_holds_the_same_files_as_what_was_run(layer: str
 
 
 @pytest.mark.parametrize("layer", PACKAGES)
-def test_a_layer_needs_no_newer_glibc_than_lambda_has(layer: str) -> None:
+def test_layer_needs_at_most_the_glibc_of_lambda(layer: str) -> None:
     """Amazon Linux 2023 has 2.34, whatever this machine has."""
     for path in layer_folder(layer, "aarch64").rglob("*"):
         if path.is_file() and (content := path.read_bytes())[:4] == b"\x7fELF":
@@ -105,7 +105,7 @@ def test_a_layer_needs_no_newer_glibc_than_lambda_has(layer: str) -> None:
             assert max(((int(a), int(b)) for a, b in wanted), default=(0, 0)) <= (2, 34), path
 
 
-def test_no_file_is_in_two_layers() -> None:
+def test_layers_have_no_file_in_common() -> None:
     """Lambda unpacks all layers into one folder: the last would win."""
     seen: set[Path] = set()
     for layer in PACKAGES:
@@ -128,7 +128,7 @@ def imports_of(path: Path) -> frozenset[str]:
 
 
 @EVERY
-def test_every_import_is_in_the_artifact_or_its_layers(built: Function) -> None:
+def test_each_import_exists_in_function_or_layers(built: Function) -> None:
     places = [built.arm64, *(layer / "python" for layer in built.layers_of("aarch64"))]
     wanted = {name for path in built.arm64.rglob("*.py") for name in imports_of(path)}
     missing = [
@@ -141,7 +141,7 @@ def test_every_import_is_in_the_artifact_or_its_layers(built: Function) -> None:
 
 
 @EVERY
-def test_every_module_can_be_imported(built: Function) -> None:
+def test_each_module_is_importable_with_its_layers(built: Function) -> None:
     layers = built.layers_of("x86_64")
     modules = [
         ".".join(path.relative_to(built.x86_64).with_suffix("").parts).removesuffix(".__init__")

@@ -65,7 +65,7 @@ def check_what_cannot_be_sent(deployment: Deployment, image_id: str) -> None:
     assert "JPEG" in json.loads(body)["error"]
 
 
-def test_a_slide_comes_in_and_is_looked_at(deployment: Deployment, tmp_path: Path) -> None:
+def test_posted_slide_is_imported_and_served(deployment: Deployment, tmp_path: Path) -> None:
     slide = write_slide(tmp_path / "a.svs", Plan(1200, 900, 240, downsamples=(1, 4)))
     event = deployment.bring(slide)
     check_tiles(deployment, event["imageId"], slide, 240)
@@ -77,7 +77,7 @@ def test_a_slide_comes_in_and_is_looked_at(deployment: Deployment, tmp_path: Pat
     assert "REPORT RequestId:" in log
 
 
-def test_a_dropped_slide_comes_in(deployment: Deployment, tmp_path: Path) -> None:
+def test_dropped_slide_is_imported_and_served(deployment: Deployment, tmp_path: Path) -> None:
     slide = write_slide(tmp_path / "b.svs", Plan(1200, 900, 240, downsamples=(1, 4)))
     content = slide.read_bytes()
     put = deployment.dropped.put_object(Key="2026/b.svs", Body=content)
@@ -96,9 +96,7 @@ def test_a_dropped_slide_comes_in(deployment: Deployment, tmp_path: Path) -> Non
     assert (deployment.mounted / f"slides/{image_id}/slide.svs").read_bytes() == content
 
 
-def test_a_label_is_for_those_who_may_see_it_and_a_session_for_all(
-    deployment: Deployment, tmp_path: Path
-) -> None:
+def test_label_and_session_are_answered_by_group(deployment: Deployment, tmp_path: Path) -> None:
     slide = write_slide(tmp_path / "a.svs", Plan(600, 500, 240))
     image_id = deployment.bring(slide)["imageId"]
     key = rsa.generate_private_key(65537, 2048)
@@ -126,7 +124,7 @@ def asked_by(group: str, method: str, path: str) -> dict[str, Any]:
     return event
 
 
-def test_what_is_counted_goes_to_the_log_as_metrics(deployment: Deployment, tmp_path: Path) -> None:
+def test_import_metrics_are_written_to_the_log(deployment: Deployment, tmp_path: Path) -> None:
     deployment.bring(write_slide(tmp_path / "a.svs", Plan(600, 500, 240)))
     (tmp_path / "b.svs").write_bytes(b"not a slide")
     deployment.post("b.svs", 11)
@@ -149,7 +147,7 @@ def test_what_is_counted_goes_to_the_log_as_metrics(deployment: Deployment, tmp_
     assert 0 <= counted["TransferMinutes"][0] < 1
 
 
-def test_a_label_is_read_with_libdmtx_from_the_layer(deployment: Deployment, tmp_path: Path) -> None:
+def test_barcode_is_read_with_libdmtx_of_the_layer(deployment: Deployment, tmp_path: Path) -> None:
     """Run the layer's own reader, in the environment that a function has."""
     drawn = tmp_path / "label.png"
     code_image("S23-1", "Data Matrix", 4.0).convert("RGB").save(drawn)
@@ -178,7 +176,7 @@ def test_a_label_is_read_with_libdmtx_from_the_layer(deployment: Deployment, tmp
     assert str(layer_folder("BarcodeLayer", "x86_64") / "lib/libdmtx.so.0") in answer
 
 
-def test_the_real_slide(deployment: Deployment, real_slide: Path) -> None:
+def test_real_slide_is_imported_and_served(deployment: Deployment, real_slide: Path) -> None:
     event = deployment.bring(real_slide)
     assert event["imageId"] == "1004486"
     check_tiles(deployment, "1004486", real_slide, 240)

@@ -21,7 +21,9 @@ def done(deployment: Deployment, image_id: str, field: str, **more: str) -> dict
     return ask(deployment, image_id)
 
 
-def test_a_slide_lives(deployment: Deployment, tmp_path: Path) -> None:
+def test_slide_is_archived_restored_published_withdrawn_and_purged(
+    deployment: Deployment, tmp_path: Path
+) -> None:
     slide = write_slide(tmp_path / "a.svs", Plan(1200, 900, 240, downsamples=(1, 4)))
     image_id = deployment.bring(slide)["imageId"]
     top = (max(OpenSlide(slide).dimensions) - 1).bit_length()
@@ -58,7 +60,7 @@ def test_a_slide_lives(deployment: Deployment, tmp_path: Path) -> None:
     assert "JobFailed" not in log
 
 
-def test_each_look_finds_nothing_in_a_new_deployment(deployment: Deployment) -> None:
+def test_daily_looks_request_no_jobs_in_a_new_deployment(deployment: Deployment) -> None:
     for name in LOOKS:
         assert deployment("ManageFilesFunction", {"look": name}) == {"asked": 0}
 

@@ -47,7 +47,9 @@ EVENTS: dict[str, tuple[object, Any]] = {
 
 
 @pytest.mark.parametrize("built", functions(), ids=lambda built: built.logical_id)
-def test_it_refuses_in_its_own_words(built: Function, mounted: Path, aws_endpoint: str) -> None:
+def test_function_refuses_or_ignores_event_with_its_own_answer(
+    built: Function, mounted: Path, aws_endpoint: str
+) -> None:
     event, expected = EVENTS[built.logical_id]
     settings = {**SETTINGS, "AWS_ENDPOINT_URL": aws_endpoint, "VSV_DATA": str(mounted)}
     with run(built, mounted.parent, **settings) as running:

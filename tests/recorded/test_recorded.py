@@ -9,12 +9,12 @@ from tests.recorded.comparing import differences, expected, recorded
 
 
 @pytest.mark.parametrize("name", names())
-def test_recorded_requests_on_stored_data_give_the_recorded_answers(name: str, tmp_path: Path) -> None:
+def test_recorded_requests_on_stored_data_answer_as_recorded(name: str, tmp_path: Path) -> None:
     found = differences(requests_of(name)["requests"], recorded(name), replayed(name, tmp_path))
     assert not found, "\n".join([f"{len(found)} answers differ:", *found])
 
 
-def test_changed_text_in_a_value_changes_body_length_and_tag_only() -> None:
+def test_changed_text_in_a_value_changes_body_and_length_alone() -> None:
     before = {"status": 404, "headers": [["content-length", "15"]], "text": '{"error": "ab"}', "sha256": "0"}
     after = expected(before, [("ab", "abc")])
     assert (after["status"], after["text"]) == (404, '{"error": "abc"}')
@@ -43,6 +43,6 @@ def test_answer_without_a_changed_text_is_expected_as_recorded() -> None:
     assert expected(before, [("ab", "abc")]) is before
 
 
-def test_recorded_requests_are_as_many_as_their_answers() -> None:
+def test_recorded_requests_are_at_least_250_and_have_answers() -> None:
     asked = sum(len(requests_of(name)["requests"]) for name in names())
     assert 250 <= asked <= sum(len(recorded(name)) for name in names())

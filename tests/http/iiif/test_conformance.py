@@ -60,7 +60,9 @@ def is_there(server: Server, name: str) -> bool:
 @pytest.mark.parametrize(
     ("version", "name"), [(version, name) for version in ("2.0", "3.0") for name in names(version)]
 )
-def test_the_validator_finds_nothing(server: Server, version: str, name: str, image: str) -> None:
+def test_server_passes_each_test_of_the_iiif_validator(
+    server: Server, version: str, name: str, image: str
+) -> None:
     assert found(server, version, name, image) is None
 
 
@@ -73,12 +75,12 @@ def found(server: Server, version: str, name: str, image: str) -> Any:
 
 
 @pytest.mark.parametrize("size", ["1500,1500", ",1500", "1500,", "pct:150"])
-def test_enlarging_needs_to_be_asked_for(server: Server, size: str) -> None:
+def test_size_larger_than_image_is_served_only_with_caret(server: Server, size: str) -> None:
     assert server.ask(f"/iiif/squares/full/{size}/0/default.jpg").status == 400
     assert size_of(server, f"^{size}") == (1500, 1500)
 
 
-def test_the_largest_size_is_that_of_the_limits(server: Server) -> None:
+def test_caret_sizes_enlarge_up_to_the_box_or_the_limits(server: Server) -> None:
     assert size_of(server, "^max") == (4096, 4096)
     assert size_of(server, "^!2000,500") == (500, 500)
     assert size_of(server, "^!2000,3000") == (2000, 2000)
@@ -89,7 +91,7 @@ def size_of(server: Server, size: str) -> tuple[int, int]:
         return image.size
 
 
-def test_confined_sizes_never_enlarge(server: Server) -> None:
+def test_confined_size_larger_than_image_returns_image_unenlarged(server: Server) -> None:
     own = server.ask("/iiif/squares/full/max/0/default.jpg")
     confined = server.ask("/iiif/squares/full/!2000,3000/0/default.jpg")
     assert (confined.status, confined.body) == (200, own.body)

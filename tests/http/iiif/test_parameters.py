@@ -23,7 +23,9 @@ WHOLE = (300, 200)
         ("pct:41.6,7.5,66.6,100", (125, 15, 175, 185)),
     ],
 )
-def test_regions_of_the_specification(region: str, box: tuple[int, int, int, int]) -> None:
+def test_read_region_returns_boxes_of_specification_examples(
+    region: str, box: tuple[int, int, int, int]
+) -> None:
     assert read_region(region, WHOLE) == box
 
 
@@ -32,7 +34,7 @@ def test_regions_of_the_specification(region: str, box: tuple[int, int, int, int
     ["", "all", "1,2,3", "1,2,3,4,5", "-1,0,5,5", "0,0,0,5", "300,0,5,5", "0,200,5,5", "1.5,0,5,5", "pct:100,0,10,10",
      "pct:0,0,0,10", "pct:a,0,1,1", "pct:-1,0,10,10", " full", "full\n", "9999999999,0,1,1", "٣,0,5,5"],
 )  # fmt: skip
-def test_bad_regions(region: str) -> None:
+def test_read_region_refuses_malformed_empty_and_outside_regions(region: str) -> None:
     with pytest.raises(InvalidQueryError):
         read_region(region, WHOLE)
 
@@ -54,7 +56,7 @@ def test_bad_regions(region: str) -> None:
         ("^!360,360", (360, 240)),
     ],
 )
-def test_sizes_of_the_specification(size: str, expected: tuple[int, int]) -> None:
+def test_read_size_returns_sizes_of_specification_examples(size: str, expected: tuple[int, int]) -> None:
     assert read_size(V3, size, WHOLE) == expected
 
 
@@ -63,19 +65,19 @@ def test_sizes_of_the_specification(size: str, expected: tuple[int, int]) -> Non
     ["", ",", "^", "full", "301,", ",201", "pct:101", "pct:0", "pct:", "0,10", "10,0", "!10,", "!,10", "^!0,5", "-5,",
      "1e3,", "10, 10", "^^10,", "max,"],
 )  # fmt: skip
-def test_bad_sizes(size: str) -> None:
+def test_read_size_refuses_malformed_empty_and_enlarging_sizes(size: str) -> None:
     with pytest.raises(InvalidQueryError):
         read_size(V3, size, WHOLE)
 
 
-def test_version_2_says_full_and_enlarges_without_being_asked_twice() -> None:
+def test_read_size_of_version_2_accepts_full_and_enlarges_without_caret() -> None:
     assert read_size(V2, "full", WHOLE) == WHOLE
     assert read_size(V2, "360,", WHOLE) == (360, 240)
     with pytest.raises(InvalidQueryError):
         read_size(V2, "^360,", WHOLE)
 
 
-def test_the_largest_picture_stays_within_the_limits() -> None:
+def test_read_size_keeps_max_within_area_limit_and_refuses_larger_sizes() -> None:
     for size in ("max", "^max", "!999999,999999"):
         width, height = read_size(V3, size, (46000, 32914))
         assert 0.99 * MAX_AREA_PX < width * height <= MAX_AREA_PX
@@ -94,12 +96,12 @@ def test_the_largest_picture_stays_within_the_limits() -> None:
     [("0", (False, 0)), ("90", (False, 90)), ("360", (False, 0)), ("!0", (True, 0)), ("!180", (True, 180)),
      ("22.5", (False, 22.5)), (".5", (False, 0.5)), ("!359.9", (True, 359.9))],
 )  # fmt: skip
-def test_rotations(text: str, expected: tuple[bool, float]) -> None:
+def test_read_rotation_returns_mirroring_and_angle(text: str, expected: tuple[bool, float]) -> None:
     assert read_rotation(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "-90", "361", "90!", "!!0", "ninety", "1e2", "inf", "nan", "0 "])
-def test_bad_rotations(text: str) -> None:
+def test_read_rotation_refuses_malformed_and_out_of_range_angles(text: str) -> None:
     with pytest.raises(InvalidQueryError):
         read_rotation(text)
 
@@ -107,13 +109,13 @@ def test_bad_rotations(text: str) -> None:
 @pytest.mark.parametrize(
     "last", ["jpg", "default", "default.", "native.jpg", "default.bmp", "Default.jpg", "default.JPG", ".jpg"]
 )
-def test_bad_qualities_and_formats(last: str) -> None:
+def test_read_refuses_unknown_qualities_and_formats(last: str) -> None:
     with pytest.raises(InvalidQueryError):
         read(V3, WHOLE, "full", "max", "0", last)
 
 
 @pytest.mark.parametrize("fmt", ["gif", "jp2", "pdf"])
-def test_formats_of_the_specification_that_are_not_served(fmt: str) -> None:
+def test_read_raises_unsupported_error_for_gif_jp2_and_pdf(fmt: str) -> None:
     with pytest.raises(UnsupportedError, match=fmt):
         read(V3, WHOLE, "full", "max", "0", f"default.{fmt}")
 
@@ -131,12 +133,12 @@ def test_formats_of_the_specification_that_are_not_served(fmt: str) -> None:
         ("full/10,/!359.999999999999/default.jpg", "full/10,7/!359.999999999999/default.jpg"),
     ],
 )
-def test_canonical_addresses(asked: str, canonical: str) -> None:
+def test_read_returns_canonical_address(asked: str, canonical: str) -> None:
     region, size, rotation, last = asked.split("/")
     assert read(V3, WHOLE, region, size, rotation, last).canonical == canonical
 
 
-def test_canonical_addresses_of_version_2() -> None:
+def test_read_of_version_2_returns_canonical_address_of_version_2() -> None:
     assert read(V2, WHOLE, "full", "300,200", "0", "default.jpg").canonical == "full/full/0/default.jpg"
     assert read(V2, WHOLE, "full", ",100", "0", "default.jpg").canonical == "full/150,/0/default.jpg"
     assert read(V2, WHOLE, "full", "150,150", "0", "default.jpg").canonical == "full/150,150/0/default.jpg"
@@ -153,7 +155,7 @@ def test_canonical_addresses_of_version_2() -> None:
         st.sampled_from(["default.jpg", "gray.png", "bitonal.webp"]),
     ),
 )
-def test_the_canonical_address_asks_for_the_same_picture(
+def test_canonical_address_is_read_as_the_same_picture(
     whole: tuple[int, int], parts: tuple[str, str, str, str]
 ) -> None:
     for dialect in (V3, V2):
@@ -167,6 +169,6 @@ def test_the_canonical_address_asks_for_the_same_picture(
 
 
 @given(parts=st.tuples(st.text(), st.text(), st.text(), st.text()))
-def test_nothing_else_is_read(parts: tuple[str, str, str, str]) -> None:
+def test_read_refuses_arbitrary_text(parts: tuple[str, str, str, str]) -> None:
     with pytest.raises(BadRequestError):
         read(V3, WHOLE, *parts)

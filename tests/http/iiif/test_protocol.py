@@ -90,7 +90,7 @@ def document(path: str, **headers: str) -> dict[str, Any]:
 
 
 class TestInfo:
-    def test_version_3(self) -> None:
+    def test_version_3_describes_image_at_level_2(self) -> None:
         info = document("/iiif/A/info.json")
         assert info["@context"] == "http://iiif.io/api/image/3/context.json"
         assert (info["id"], info["type"], info["profile"]) == (BASE, "ImageService3", "level2")
@@ -100,7 +100,7 @@ class TestInfo:
         assert info["sizes"][-1] == {"width": 1293, "height": 1051}
         assert document("/iiif/3/A/info.json")["id"] == f"http://{HOST}/iiif/3/A"
 
-    def test_version_2(self) -> None:
+    def test_version_2_uses_its_own_context_keys_and_address(self) -> None:
         info = document("/iiif/2/A/info.json")
         assert info["@context"] == "http://iiif.io/api/image/2/context.json"
         assert info["@id"] == f"http://{HOST}/iiif/2/A"
@@ -110,13 +110,13 @@ class TestInfo:
         assert "sizeAboveFull" in info["profile"][1]["supports"]
         assert ask("/iiif/2/A/0,0,50,50/100,/0/default.jpg")["statusCode"] == 200
 
-    def test_a_slide_may_be_called_2(self) -> None:
+    def test_slide_named_2_is_served_under_both_versions(self) -> None:
         assert document("/iiif/2/info.json")["id"] == f"http://{HOST}/iiif/2"
         assert document("/iiif/2/2/info.json")["@id"] == f"http://{HOST}/iiif/2/2"
         assert ask("/iiif/2/full/10,/0/default.jpg")["statusCode"] == 200
         assert ask("/iiif/2/2/full/10,/0/default.jpg")["statusCode"] == 200
 
-    def test_json_ld_where_it_is_asked_for(self) -> None:
+    def test_accept_header_selects_json_or_json_ld(self) -> None:
         plain = ask("/iiif/A/info.json", accept="application/json")
         assert plain["headers"]["content-type"] == "application/json"
         assert ask("/iiif/A/info.json", accept="*/*")["headers"]["content-type"] == "application/json"
@@ -131,15 +131,15 @@ class TestInfo:
         assert plain["headers"]["access-control-allow-origin"] == "*"
 
     @pytest.mark.parametrize("path", ["/iiif/A", "/iiif/A/"])
-    def test_the_base_address_leads_to_info(self, path: str) -> None:
+    def test_base_address_redirects_to_info(self, path: str) -> None:
         answer = ask(path)
         assert (answer["statusCode"], answer["headers"]["location"]) == (303, f"{BASE}/info.json")
 
-    def test_behind_a_proxy_that_says_https(self) -> None:
+    def test_forwarded_proto_https_makes_https_identifier(self) -> None:
         info = document("/iiif/A/info.json", **{"x-forwarded-proto": "https"})
         assert info["id"] == f"https://{HOST}/iiif/A"
 
-    def test_the_site_as_it_is_set(self) -> None:
+    def test_site_setting_replaces_host_in_identifier(self) -> None:
         before = runtime.current()
         runtime.use(replace(before, settings=replace(before.settings, site="https://lab.example")))
         try:
@@ -148,12 +148,12 @@ class TestInfo:
             runtime.use(before)
 
     @pytest.mark.parametrize("host", ["", 'a"b', "a/b", "a b", "x" * 300])
-    def test_hosts_that_are_none(self, host: str) -> None:
+    def test_malformed_host_header_is_refused(self, host: str) -> None:
         assert ask("/iiif/A/info.json", host=host)["statusCode"] == 400
 
 
 class TestManifest:
-    def test_it_shows_the_slide_with_what_its_label_says(self) -> None:
+    def test_manifest_describes_canvas_with_texts_of_the_label(self) -> None:
         manifest = document("/iiif/A/manifest.json")
         assert manifest["@context"] == "http://iiif.io/api/presentation/3/context.json"
         assert manifest["type"] == "Manifest"
@@ -168,7 +168,7 @@ class TestManifest:
         assert painting["body"]["service"] == [{"id": BASE, "type": "ImageService3", "profile": "level2"}]
         assert canvas["service"][0]["physicalScale"] == pytest.approx(0.00025)
 
-    def test_its_pictures_are_served(self) -> None:
+    def test_manifest_pictures_are_served_at_the_stated_size(self) -> None:
         manifest = document("/iiif/A/manifest.json")
         thumbnail = manifest["thumbnail"][0]
         for address in (thumbnail["id"], manifest["items"][0]["items"][0]["items"][0]["body"]["id"]):
@@ -176,9 +176,7 @@ class TestManifest:
         with Image.open(io.BytesIO(body(ask(thumbnail["id"].removeprefix(f"http://{HOST}"))))) as image:
             assert image.size == (thumbnail["width"], thumbnail["height"])
 
-    def test_the_picture_of_a_large_slide_is_said_to_be_as_large_as_it_is(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_painting_over_area_limit_states_its_reduced_size(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("serve_image.iiif.parameters.MAX_AREA_PX", 1 << 18)
         canvas = document("/iiif/A/manifest.json")["items"][0]
         painted = canvas["items"][0]["items"][0]["body"]
@@ -187,7 +185,7 @@ class TestManifest:
             assert 250_000 < image.width * image.height <= 1 << 18
         assert (canvas["width"], canvas["height"]) == (1293, 1051)
 
-    def test_a_page_of_another_site_reads_no_label(self) -> None:
+    def test_page_of_another_site_reads_no_texts_of_the_label(self) -> None:
         foreign = document("/iiif/A/manifest.json", origin="https://elsewhere.example")
         assert "S21-77" not in json.dumps(foreign)
         assert foreign["label"] == {"none": ["A"]}
@@ -195,7 +193,7 @@ class TestManifest:
         own = document("/iiif/A/manifest.json", origin=f"http://{HOST}", **same)
         assert own["label"] == {"none": ["S21-77-A1"]}
 
-    def test_a_site_that_is_named_reads_it(self) -> None:
+    def test_page_of_allowed_origin_reads_texts_of_the_label(self) -> None:
         before, site = runtime.current(), "https://viewer.example"
         runtime.use(replace(before, settings=replace(before.settings, allow_origin=site)))
         try:
@@ -203,12 +201,12 @@ class TestManifest:
         finally:
             runtime.use(before)
 
-    def test_without_a_record_it_shows_the_slide_alone(self) -> None:
+    def test_manifest_without_record_is_labelled_with_image_id(self) -> None:
         assert document("/iiif/2/manifest.json")["label"] == {"none": ["2"]}
 
 
 class TestPictures:
-    def test_every_tile_of_info_is_a_tile_of_deep_zoom(self, files: SlideFiles) -> None:
+    def test_each_tile_of_info_equals_the_deep_zoom_tile(self, files: SlideFiles) -> None:
         info = document("/iiif/A/info.json")
         (tiles,) = info["tiles"]
         for power, factor in enumerate(tiles["scaleFactors"]):
@@ -221,7 +219,7 @@ class TestPictures:
                     theirs = ask(f"/DeepZoom/A_files/{11 - power}/{col}_{row}.jpeg")
                     assert mine["body"] == theirs["body"], (factor, col, row)
 
-    def test_headers(self) -> None:
+    def test_picture_has_type_caching_cors_and_canonical_link_headers(self) -> None:
         answer = ask("/iiif/A/pct:10,10,50,50/200,/!90/color.png")
         assert answer["headers"]["content-type"] == "image/png"
         assert answer["headers"]["cache-control"] == IMMUTABLE
@@ -231,37 +229,37 @@ class TestPictures:
             '<http://iiif.io/api/image/3/level2.json>;rel="profile"'
         )
 
-    def test_not_sent_again_when_unchanged(self) -> None:
+    def test_matching_etag_answers_304_without_body(self) -> None:
         path = "/iiif/A/0,0,300,300/100,/0/default.jpg"
         etag = ask(path)["headers"]["etag"]
         again = ask(path, **{"if-none-match": etag})
         assert (again["statusCode"], again["body"]) == (304, "")
         assert ask("/iiif/A/0,0,300,300/101,/0/default.jpg")["headers"]["etag"] != etag
 
-    def test_head(self) -> None:
+    def test_head_answers_length_without_body(self) -> None:
         path = "/iiif/A/0,0,300,300/100,/0/default.jpg"
         answer = ask(path, method="HEAD")
         assert (answer["statusCode"], answer["body"]) == (200, "")
         assert answer["headers"]["content-length"] == str(len(body(ask(path))))
 
-    def test_percent_encoded_addresses(self) -> None:
+    def test_percent_encoded_address_answers_the_same_picture(self) -> None:
         plain = ask("/iiif/A/pct:10,10,20,20/^!500,500/!0/gray.jpg")
         encoded = ask("/iiif/A/pct%3A10%2C10%2C20%2C20/%5E%21500%2C500/%210/gray.jpg")
         assert plain["statusCode"] == encoded["statusCode"] == 200
         assert plain["body"] == encoded["body"]
 
-    def test_a_region_is_openslides(self, files: SlideFiles) -> None:
+    def test_region_at_full_resolution_equals_openslide_pixels(self, files: SlideFiles) -> None:
         found = decoded(body(ask("/iiif/A/101,203,400,300/max/0/default.png")))
         assert np.array_equal(found, stored_level(files.slide("A"), 0)[203:503, 101:501])
 
     @pytest.mark.parametrize("fmt", ["jpg", "png", "webp", "tif"])
     @pytest.mark.parametrize("quality", ["default", "color", "gray", "bitonal"])
-    def test_formats_and_qualities(self, fmt: str, quality: str) -> None:
+    def test_each_format_and_quality_is_drawn_at_the_requested_size(self, fmt: str, quality: str) -> None:
         with Image.open(io.BytesIO(body(ask(f"/iiif/A/square/120,/22.5/{quality}.{fmt}")))) as image:
             assert image.width == image.height
             assert 158 <= image.width <= 162
 
-    def test_with_the_pyramid_pictures_stay_what_they_were(self, files: SlideFiles) -> None:
+    def test_picture_drawn_from_pyramid_matches_picture_drawn_without(self, files: SlideFiles) -> None:
         path = "/iiif/A/full/500,/0/default.png"
         before = decoded(body(ask(path)))
         services = runtime.current()
@@ -274,7 +272,7 @@ class TestPictures:
             services.slide_cache.forget("A")
 
 
-class TestRefusals:
+class TestErrors:
     @pytest.mark.parametrize(
         ("path", "status"),
         [
@@ -298,13 +296,13 @@ class TestRefusals:
             ("/iiif/4/A/info.json", 404),
         ],
     )
-    def test_statuses(self, path: str, status: int) -> None:
+    def test_bad_address_answers_its_status_with_cors_header(self, path: str, status: int) -> None:
         answer = ask(path)
         assert answer["statusCode"] == status
         assert answer["headers"]["access-control-allow-origin"] == "*"
         assert "Traceback" not in answer["body"]
 
-    def test_who_may_not_read_images_reads_no_errors(self) -> None:
+    def test_error_has_no_cors_header_when_no_origin_is_allowed(self) -> None:
         before = runtime.current()
         runtime.use(replace(before, settings=replace(before.settings, allow_origin="")))
         try:
@@ -312,17 +310,17 @@ class TestRefusals:
         finally:
             runtime.use(before)
 
-    def test_the_limit_is_named(self) -> None:
+    def test_picture_over_area_limit_answers_the_limit(self) -> None:
         assert str(MAX_AREA_PX) in ask("/iiif/A/full/^9999,9999/0/default.jpg")["body"]
 
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(path=st.text(st.characters(codec="utf-8"), max_size=60))
-    def test_nothing_is_an_internal_error(self, path: str) -> None:
+    def test_arbitrary_address_never_answers_a_server_error(self, path: str) -> None:
         assert ask(f"/iiif/{path}")["statusCode"] < 500
         assert ask(f"/iiif/A/{path}")["statusCode"] in {200, 303, 400, 404, 501}
 
 
-def test_the_real_slide(real_slide: Path, files: SlideFiles) -> None:
+def test_region_of_real_slide_matches_openslide_pixels(real_slide: Path, files: SlideFiles) -> None:
     files.folder("real").mkdir()
     shutil.copy(real_slide, files.slide("real"))
     try:

@@ -47,13 +47,13 @@ def drawn(**settings: str) -> Pixels:
 
 
 class TestSettings:
-    def test_a_window_spreads_its_values(self, box: Pixels) -> None:
+    def test_window_spreads_its_values_over_the_full_range(self, box: Pixels) -> None:
         found = drawn(c="1|50:200$FF0000,2|20:250$00FF00,3|100.5:101$0000FF")
         for part, (start, end) in enumerate([(50, 200), (20, 250)]):
             assert decibels(found[..., part], windowed(box[..., part], start, end)) > 40
         assert set(np.unique(found[..., 2])) <= {0, 255}
 
-    def test_a_window_may_reach_beyond_what_pixels_hold(self, box: Pixels) -> None:
+    def test_window_beyond_pixel_range_is_drawn(self, box: Pixels) -> None:
         found = drawn(c="1|0:65535$FF0000,2|-255:255$00FF00,3|0:510$0000FF")
         assert found[..., 0].max() <= 1
         assert decibels(found[..., 1], windowed(box[..., 1], -255, 255)) > 45
@@ -62,33 +62,33 @@ class TestSettings:
     @pytest.mark.parametrize(
         "c", ["2", "2|0:255", "2$00FF00", "-1,2,-3", "-1|0:255$FF0000,2|0:255$00FF00,-3"]
     )
-    def test_channels_that_are_off_are_dark(self, box: Pixels, c: str) -> None:
+    def test_inactive_channels_are_drawn_dark(self, box: Pixels, c: str) -> None:
         found = drawn(c=c)
         assert not found[..., (0, 2)].any()
         assert decibels(found[..., 1], box[..., 1]) > 40
 
-    def test_no_channel_is_black(self, services: Services) -> None:
+    def test_picture_without_active_channels_is_black(self, services: Services) -> None:
         assert not drawn(c="-1,-2,-3").any()
         assert not drawn(c="-1,-2,-3", m="g").any()
         assert not drawn(c="7|0:255$FFFFFF").any()
 
-    def test_channels_that_a_slide_does_not_have_add_nothing(self, box: Pixels) -> None:
+    def test_channel_beyond_the_third_leaves_picture_unchanged(self, box: Pixels) -> None:
         assert decibels(drawn(c=f"{ALL},4|0:65535$FFFFFF"), box) > 40
 
-    def test_a_color(self, box: Pixels) -> None:
+    def test_channel_color_scales_each_component(self, box: Pixels) -> None:
         found = drawn(c="1|0:255$FF8000")
         assert decibels(found[..., 0], box[..., 0]) > 40
         assert decibels(found[..., 1], np.floor(box[..., 0] * (128 / 255))) > 40
         assert not found[..., 2].any()
 
-    def test_colors_add_up_and_no_further_than_white(self, box: Pixels) -> None:
+    def test_channel_colors_add_up_to_at_most_white(self, box: Pixels) -> None:
         found = drawn(c="1|0:255$FFF,2|0:255$FFF,3|0:255$FFF")
         total = np.minimum(box.astype(int).sum(axis=2), 255)
         for part in range(3):
             assert decibels(found[..., part], total) > 35
 
     @pytest.mark.parametrize("color", ["00FF0080", "0F08"])
-    def test_opacity(self, box: Pixels, color: str) -> None:
+    def test_color_opacity_scales_the_channel(self, box: Pixels, color: str) -> None:
         opacity = 0x80 if len(color) == 8 else 0x88
         assert decibels(drawn(c=f"2${color}")[..., 1], box[..., 1] * (opacity / 255)) > 40
 
@@ -104,7 +104,7 @@ class TestSettings:
             {"maps": '[null,{"inverted":{"enabled":true}}]'},
         ],
     )
-    def test_inversion(self, box: Pixels, settings: dict[str, str]) -> None:
+    def test_inverted_channel_is_drawn_inverted_alone(self, box: Pixels, settings: dict[str, str]) -> None:
         found = drawn(**settings)
         assert decibels(found[..., 1], 255 - box[..., 1]) > 40
         assert decibels(found[..., (0, 2)], box[..., (0, 2)]) > 40
@@ -120,25 +120,25 @@ class TestSettings:
             },
         ],
     )
-    def test_inversion_that_is_off(self, box: Pixels, settings: dict[str, str]) -> None:
+    def test_disabled_inversion_leaves_picture_unchanged(self, box: Pixels, settings: dict[str, str]) -> None:
         assert decibels(drawn(**settings), box) > 40
 
-    def test_inversion_within_a_window(self, box: Pixels) -> None:
+    def test_inversion_applies_after_the_window(self, box: Pixels) -> None:
         found = drawn(c="1|50:200r$FF0000,2,3")
         assert decibels(found[..., 0], 255 - windowed(box[..., 0], 50, 200)) > 40
 
-    def test_greyscale_is_the_first_channel_that_is_on(self, box: Pixels) -> None:
+    def test_greyscale_shows_the_first_active_channel(self, box: Pixels) -> None:
         for c, part in ((ALL, 0), ("-1,2|0:255$FF0000,3", 1), ("3|0:255$000000", 2)):
             found = drawn(c=c, m="g")
             assert (found[..., :1] == found).all()
             assert decibels(found[..., 0], box[..., part]) > 40
         assert decibels(drawn(m="g")[..., 0], box[..., 0]) > 40
 
-    def test_greyscale_with_window_and_inversion(self, box: Pixels) -> None:
+    def test_greyscale_applies_window_and_inversion(self, box: Pixels) -> None:
         found = drawn(c="-1,2|50:200r$00FF00", m="g")
         assert decibels(found[..., 2], 255 - windowed(box[..., 1], 50, 200)) > 40
 
-    def test_curves(self, box: Pixels) -> None:
+    def test_quantization_family_applies_its_curve(self, box: Pixels) -> None:
         maps = [
             {"quantization": {"family": "polynomial", "coefficient": 2}},
             {"quantization": {"family": "logarithmic", "coefficient": 0.5}},
@@ -155,7 +155,7 @@ class TestSettings:
         for part in range(3):
             assert decibels(found[..., part], np.floor(expected[part] + 0.5)) > 38
 
-    def test_settings_and_flips_together_as_jpeg(self, box: Pixels) -> None:
+    def test_tile_with_settings_and_flip_equals_the_same_region(self, box: Pixels) -> None:
         found = picture(ADDRESS, "tile=0,0,0,200,100&c=1,2|30:220,3&flip=h&q=0.95")
         straight = region("tile=0,0,0,200,100&c=1,2|30:220,3&flip=h")
         assert decibels(found, straight) > 35
@@ -174,7 +174,7 @@ class TestGrammar:
         assert ask(ADDRESS, {"region": "0,0,9,9", "c": c})["statusCode"] == 400
 
     @pytest.mark.parametrize("m", ["", "x", "G", "rgb", "c,g"])
-    def test_other_models_are_bad_requests(self, services: Services, m: str) -> None:
+    def test_unknown_models_are_bad_requests(self, services: Services, m: str) -> None:
         assert ask(ADDRESS, {"region": "0,0,9,9", "m": m})["statusCode"] == 400
 
     @pytest.mark.parametrize(
@@ -191,13 +191,13 @@ class TestGrammar:
     def test_malformed_maps_are_bad_requests(self, services: Services, maps: str) -> None:
         assert ask(ADDRESS, {"region": "0,0,9,9", "c": ALL, "maps": maps})["statusCode"] == 400
 
-    def test_lookup_tables_are_not_served(self, services: Services) -> None:
+    def test_lookup_tables_answer_not_implemented(self, services: Services) -> None:
         assert ask(ADDRESS, {"region": "0,0,9,9", "c": "1|0:255$cool.lut"})["statusCode"] == 501
         with pytest.raises(UnsupportedError):
             rendering("1|0:255$glasbey.lut", None, None, strict=False)
 
     @given(st.text("0123456789|:$rR-,.eEabcdefFG ", max_size=60), st.booleans())
-    def test_any_text_is_settings_or_refused(self, c: str, strict: bool) -> None:
+    def test_arbitrary_text_is_read_as_channels_or_refused(self, c: str, strict: bool) -> None:
         try:
             found = rendering(c, "c", None, strict)
         except (InvalidQueryError, UnsupportedError):
@@ -220,7 +220,9 @@ class TestArithmetic:
     """The tables and their sum, against the plain formula, without any JPEG between."""
 
     @given(st.tuples(CHANNELS, CHANNELS, CHANNELS), st.integers(0, 2**32 - 1))
-    def test_channels_add_their_colors(self, channels: tuple[Channel, Channel, Channel], seed: int) -> None:
+    def test_recolored_pixels_equal_the_sum_of_channel_colors(
+        self, channels: tuple[Channel, Channel, Channel], seed: int
+    ) -> None:
         pixels = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), np.uint8)
         expected = np.zeros(pixels.shape)
         for index, channel in enumerate(channels):
@@ -234,7 +236,7 @@ class TestArithmetic:
         found = apply_rendering(pixels, Rendering(channels))
         assert np.array_equal(found, np.minimum(expected, 255))
 
-    def test_nothing_asked_is_nothing_changed(self) -> None:
+    def test_natural_settings_leave_pixels_unchanged(self) -> None:
         pixels = np.arange(256 * 3, dtype=np.uint8).reshape(16, 16, 3)
         assert NATURAL.is_identity
         assert np.array_equal(apply_rendering(pixels, NATURAL), pixels)
@@ -242,13 +244,13 @@ class TestArithmetic:
         assert same.normal().is_identity
         assert rendering(ALL, "c", "[{},{},{}]", strict=True).is_identity
 
-    def test_inverting_twice_is_nothing(self) -> None:
+    def test_inverted_table_applied_twice_is_the_identity(self) -> None:
         table = Channel((255, 0, 0, 255), inverted=True).table()
         assert bytes(table[value] for value in table) == bytes(range(256))
 
     @pytest.mark.parametrize("family", ["linear", "polynomial", "exponential", "logarithmic"])
     @pytest.mark.parametrize("coefficient", [0.1, 1, 10.0])
-    def test_every_curve_goes_up_from_dark_to_full(self, family: str, coefficient: float) -> None:
+    def test_curve_table_rises_from_0_to_255(self, family: str, coefficient: float) -> None:
         table = Channel((255, 0, 0, 255), family=family, coefficient=coefficient).table()
         assert (table[0], table[255]) == (0, 255)
         assert list(table) == sorted(table)

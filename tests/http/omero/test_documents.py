@@ -118,10 +118,10 @@ def structure(found: Any) -> Any:
 
 
 class TestImageData:
-    def test_it_has_omeros_keys_and_types(self, services: Services) -> None:
+    def test_keys_and_types_are_those_of_omero(self, services: Services) -> None:
         assert structure(document(ADDRESS)) == IMAGE
 
-    def test_what_it_says(self, records: Records) -> None:
+    def test_values_are_those_of_slide_and_record(self, records: Records) -> None:
         found = document(ADDRESS)
         assert found["id"] == found["meta"]["imageId"] == int(NUMBER)
         assert found["size"] == {"width": WIDTH, "height": HEIGHT, "z": 1, "t": 1, "c": 3}
@@ -141,13 +141,13 @@ class TestImageData:
         panels = {"width": 2 * WIDTH + 6, "height": 2 * HEIGHT + 6, "border": 2, "gridx": 2, "gridy": 2}
         assert found["split_channel"] == {"g": panels, "c": panels}
 
-    def test_its_names_are_the_records(self, records: Records) -> None:
+    def test_names_and_time_are_those_of_the_record(self, records: Records) -> None:
         meta = document(ADDRESS)["meta"]
         assert (meta["imageName"], meta["datasetName"]) == ("S17-001234-A1", "S17-001234")
         assert meta["imageTimestamp"] == datetime(2017, 3, 4, 10, 6, 7, tzinfo=UTC).timestamp()
         assert "Jane" not in body(ask(ADDRESS)).decode()
 
-    def test_a_record_without_values(self, records: Records) -> None:
+    def test_record_without_values_answers_defaults(self, records: Records) -> None:
         records.found = replace(RECORD, slide_id=None, case_id=None, mpp=None, app_mag="20X", scan_date=None)
         found = document(ADDRESS)
         assert (found["meta"]["imageName"], found["meta"]["datasetName"]) == (NUMBER, "Multiple")
@@ -156,7 +156,7 @@ class TestImageData:
         assert found["meta"]["imageTimestamp"] > 1.6e9
 
     @pytest.mark.parametrize("missing", [None, UnavailableError("the store is away")])
-    def test_without_records_the_file_speaks_for_itself(self, records: Records, missing: Any) -> None:
+    def test_missing_record_answers_values_of_the_file(self, records: Records, missing: Any) -> None:
         records.found = missing
         found = document(ADDRESS)
         assert (found["meta"]["imageName"], found["meta"]["datasetName"]) == (NUMBER, "Multiple")
@@ -165,7 +165,7 @@ class TestImageData:
         # The file names no time zone: its wall clock counts as UTC.
         assert found["meta"]["imageTimestamp"] == datetime(2009, 12, 29, 9, 59, 15, tzinfo=UTC).timestamp()
 
-    def test_that_records_cannot_be_read_is_told_to_the_administrator_alone(
+    def test_unreadable_records_are_logged_and_absent_from_the_answer(
         self, records: Records, caplog: pytest.LogCaptureFixture
     ) -> None:
         records.found = UnavailableError("the store is away")
@@ -173,16 +173,16 @@ class TestImageData:
         assert "AccessDenied" not in str(document(ADDRESS))
         assert "AccessDenied" in caplog.text
 
-    def test_without_a_store_too(self, services: Services) -> None:
+    def test_installation_without_store_answers_values_of_the_file(self, services: Services) -> None:
         assert document(ADDRESS)["pixel_size"]["x"] == 0.499
 
-    def test_a_slide_without_a_number_of_its_own(self, services: Services) -> None:
+    def test_slide_with_assigned_number_is_served_under_that_number(self, services: Services) -> None:
         found = document(f"imgData/{NAMED_NUMBER}/")
         assert found["id"] == NAMED_NUMBER < 2**53
         assert found["meta"]["imageName"] == NAMED
         assert picture(f"render_image_region/{NAMED_NUMBER}/0/0/", "tile=0,1,1").shape == (500 - 256, 256, 3)
 
-    def test_a_slide_of_one_tile_is_no_big_image(self, services: Services) -> None:
+    def test_slide_of_single_tile_has_no_levels_and_no_tile_size(self, services: Services) -> None:
         found = document(f"imgData/{SMALL}/")
         assert found["tiles"] is False
         assert not {"levels", "tile_size", "zoomLevelScaling", "resolutions"} & set(found)
@@ -204,19 +204,19 @@ class TestImageData:
             ("a" + ".a" * 80, None),
         ],
     )
-    def test_a_key_names_a_part(self, services: Services, key: str, part: Any) -> None:
+    def test_key_in_address_answers_that_part_or_null(self, services: Services, key: str, part: Any) -> None:
         assert document(f"imgData/{NUMBER}/{key}/") == document(f"imgData/{NUMBER}/{key}") == part
 
-    def test_unknown_images(self, services: Services) -> None:
+    def test_unknown_image_is_not_found_and_malformed_number_is_refused(self, services: Services) -> None:
         assert ask("imgData/12/")["statusCode"] == 404
         assert ask("imgData/x/")["statusCode"] == 400
         assert ask("imgData/")["statusCode"] == 400
         assert ask(f"imgData/{NUMBER}/size/width/")["statusCode"] == 400
 
-    def test_it_is_asked_for_anew_each_time(self, services: Services) -> None:
+    def test_caching_headers_require_revalidation(self, services: Services) -> None:
         assert ask(ADDRESS)["headers"]["cache-control"] == "private, no-cache"
 
-    def test_defaults_are_all_there_is(self, services: Services) -> None:
+    def test_get_defaults_answers_the_same_document(self, services: Services) -> None:
         assert document(ADDRESS, "getDefaults=true") == document(ADDRESS)
 
 
@@ -234,7 +234,9 @@ class TestOtherSites:
             ({"sec-fetch-site": "cross-site"}, "callback=show"),
         ],
     )
-    def test_get_no_names(self, records: Records, headers: dict[str, str], query: str) -> None:
+    def test_page_of_another_site_reads_no_names(
+        self, records: Records, headers: dict[str, str], query: str
+    ) -> None:
         for address in (
             ADDRESS,
             f"{ADDRESS}meta/",
@@ -247,10 +249,10 @@ class TestOtherSites:
             assert answer["headers"]["vary"] == "Origin, Sec-Fetch-Site"
 
     @pytest.mark.parametrize("headers", [{}, {"sec-fetch-site": "same-origin"}, {"sec-fetch-site": "none"}])
-    def test_own_pages_and_programs_do(self, records: Records, headers: dict[str, str]) -> None:
+    def test_own_pages_and_programs_read_names(self, records: Records, headers: dict[str, str]) -> None:
         assert "S17-001234-A1" in body(ask(ADDRESS, headers=headers)).decode()
 
-    def test_a_site_that_is_allowed_by_name_does(self, records: Records, services: Services) -> None:
+    def test_page_of_allowed_origin_reads_names(self, records: Records, services: Services) -> None:
         object.__setattr__(services.settings, "allow_origin", "https://viewer.example")
         try:
             headers = {"origin": "https://viewer.example", "sec-fetch-site": "cross-site"}
@@ -258,19 +260,19 @@ class TestOtherSites:
         finally:
             object.__setattr__(services.settings, "allow_origin", "*")
 
-    def test_a_callback(self, services: Services) -> None:
+    def test_valid_callback_wraps_the_answer_in_javascript(self, services: Services) -> None:
         answer = ask(f"{ADDRESS}size.width/", "callback=show_it$1")
         assert answer["headers"]["content-type"] == "application/javascript"
         assert body(answer) == b"show_it$1(1293)"
 
     @pytest.mark.parametrize("name", ["", "1a", "a.b", "a(b)", "a b", "a\n", "<script>", "a" * 101])
-    def test_other_callbacks_are_bad_requests(self, services: Services, name: str) -> None:
+    def test_invalid_callbacks_are_bad_requests(self, services: Services, name: str) -> None:
         assert ask(ADDRESS, {"callback": name})["statusCode"] == 400
 
 
 class TestHistograms:
     @pytest.mark.parametrize("channel", [0, 1, 2])
-    def test_a_small_slide_is_counted_pixel_by_pixel(self, services: Services, channel: int) -> None:
+    def test_histogram_of_small_slide_counts_each_pixel(self, services: Services, channel: int) -> None:
         found = document(f"histogram_json/{SMALL}/channel/{channel}/", "theZ=0&theT=0")
         pixels = stored_level(services.files.slide(SMALL), 0)[..., channel]
         there = np.bincount(pixels.ravel(), minlength=256)
@@ -281,11 +283,11 @@ class TestHistograms:
         assert (found["min"], found["max"]) == (0, 255)
 
     @pytest.mark.parametrize("bins", [1, 2, 16, 255, 256, 300, 1024])
-    def test_bins(self, services: Services, bins: int) -> None:
+    def test_bins_parameter_sets_number_of_bins(self, services: Services, bins: int) -> None:
         found = document(f"histogram_json/{SMALL}/channel/0", f"bins={bins}")["data"]
         assert (len(found), sum(found)) == (bins, 200 * 150)
 
-    def test_the_plane_is_the_finest_level_that_fits(self, services: Services) -> None:
+    def test_histogram_counts_the_finest_level_within_plane_limits(self, services: Services) -> None:
         for query, pixels in (
             ("", 647 * 526),
             ("maxPlaneWidth=2000&maxPlaneHeight=2000", WIDTH * HEIGHT),
@@ -297,17 +299,19 @@ class TestHistograms:
     @pytest.mark.parametrize(
         ("channel", "query"), [("3", ""), ("0", "theZ=1"), ("0", "theT=1"), ("0", "z=1")]
     )
-    def test_what_is_not_there(self, services: Services, channel: str, query: str) -> None:
+    def test_missing_channel_or_plane_is_not_found(
+        self, services: Services, channel: str, query: str
+    ) -> None:
         assert ask(f"histogram_json/{NUMBER}/channel/{channel}/", query)["statusCode"] == 404
 
     @pytest.mark.parametrize(
         "query", ["bins=0", "bins=1025", "bins=x", "bins=", "theZ=x", "maxPlaneWidth=0", "maxPlaneHeight=-1"]
     )
-    def test_malformed_questions(self, services: Services, query: str) -> None:
+    def test_malformed_parameters_are_bad_requests(self, services: Services, query: str) -> None:
         assert ask(f"histogram_json/{NUMBER}/channel/0/", query)["statusCode"] == 400
 
     @pytest.mark.parametrize("rest", ["", "/channel", "/channel/x", "/channel/0/0", "/0", "/band/0"])
-    def test_malformed_addresses(self, services: Services, rest: str) -> None:
+    def test_malformed_addresses_are_bad_requests(self, services: Services, rest: str) -> None:
         assert ask(f"histogram_json/{NUMBER}{rest}")["statusCode"] == 400
 
 
@@ -322,25 +326,27 @@ class TestThumbnails:
             ("1500/", (1500, 1219)),
         ],
     )
-    def test_sizes(self, services: Services, rest: str, size: tuple[int, int]) -> None:
+    def test_size_in_address_sets_size_of_the_jpeg(
+        self, services: Services, rest: str, size: tuple[int, int]
+    ) -> None:
         answer = ask(f"render_thumbnail/{NUMBER}/{rest}")
         assert answer["headers"]["content-type"] == "image/jpeg"
         assert decoded(body(answer)).shape == (size[1], size[0], 3)
 
-    def test_webclient_puts_the_size_first(self, services: Services) -> None:
+    def test_webclient_address_takes_size_before_image(self, services: Services) -> None:
         assert picture(f"render_thumbnail/size/120/{NUMBER}/", prefix="/webclient/").shape == (98, 120, 3)
 
-    def test_it_shows_the_slide(self, services: Services) -> None:
+    def test_thumbnail_shows_the_pixels_of_the_slide(self, services: Services) -> None:
         whole = Image.fromarray(texture(WIDTH, HEIGHT)).resize((256, 208), Image.Resampling.BOX)
         assert decibels(picture(f"render_thumbnail/{NUMBER}/256/208/"), np.asarray(whole)) > 28
 
-    def test_a_birds_eye_view_is_a_thumbnail(self, services: Services) -> None:
+    def test_birds_eye_view_equals_the_thumbnail(self, services: Services) -> None:
         for rest in ("", "300/"):
             there = body(ask(f"render_thumbnail/{NUMBER}/{rest}"))
             assert body(ask(f"render_birds_eye_view/{NUMBER}/{rest}")) == there
         assert ask(f"render_birds_eye_view/{NUMBER}/300/200/")["statusCode"] == 400
 
-    def test_it_never_is_the_label(self, services: Services) -> None:
+    def test_slide_without_thumbnail_page_shows_its_pixels_not_the_label(self, services: Services) -> None:
         """OpenSlide takes the second page for the thumbnail; ours is made of the slide's own pixels."""
         description = f"Aperio Image Library v11.2.1 \r\n600x500{TAGS}"
         put_slide(services.files, "92", Plan(600, 500, description=description, thumbnail=False))
@@ -352,15 +358,17 @@ class TestThumbnails:
         ("rest", "status"), [("12", 404), ("x", 400), ("", 400), (f"{NUMBER}/0", 400), (f"{NUMBER}/x", 400),
                              (f"{NUMBER}/99999", 400), (f"{NUMBER}/5/5/5", 400), (f"{NUMBER}/-5", 400)]
     )  # fmt: skip
-    def test_what_is_refused(self, services: Services, name: str, rest: str, status: int) -> None:
+    def test_unknown_images_and_malformed_sizes_are_refused(
+        self, services: Services, name: str, rest: str, status: int
+    ) -> None:
         assert ask(f"{name}/{rest}")["statusCode"] == status
 
-    def test_planes(self, services: Services) -> None:
+    def test_plane_other_than_0_is_not_found(self, services: Services) -> None:
         assert ask(f"render_thumbnail/{NUMBER}/", "z=0&t=0&rdefId=5")["statusCode"] == 200
         assert ask(f"render_thumbnail/{NUMBER}/", "z=1")["statusCode"] == 404
         assert ask(f"render_thumbnail/{NUMBER}/", "rdefId=x")["statusCode"] == 400
 
-    def test_as_a_data_uri(self, services: Services) -> None:
+    def test_get_thumbnail_answers_the_jpeg_as_data_uri(self, services: Services) -> None:
         found = document(f"get_thumbnail/{NUMBER}/50/")
         assert base64.b64decode(found.removeprefix("data:image/jpeg;base64,")) == body(
             ask(f"render_thumbnail/{NUMBER}/50/")
@@ -368,7 +376,7 @@ class TestThumbnails:
 
 
 class TestManyThumbnails:
-    def test_by_number_with_null_for_what_is_not_there(self, services: Services) -> None:
+    def test_thumbnails_are_keyed_by_number_with_null_for_unreadable_slides(self, services: Services) -> None:
         put_slide(services.files, "93", Plan(300, 200))
         services.files.slide("93").write_bytes(b"no slide")
         found = document("get_thumbnails/", {"id": f"{NUMBER},{SMALL},12,93,{NAMED_NUMBER},{SMALL}"})
@@ -380,14 +388,14 @@ class TestManyThumbnails:
                 ask(f"render_thumbnail/{number}")
             )
 
-    def test_a_size_and_a_callback(self, services: Services) -> None:
+    def test_size_and_callback_apply_to_all_thumbnails(self, services: Services) -> None:
         answer = ask("get_thumbnails/20/", f"id={NUMBER}&callback=show", prefix="/webclient/")
         assert answer["headers"]["content-type"] == "application/javascript"
         content = json.loads(body(answer).decode().removeprefix("show(").removesuffix(")"))
         jpeg = base64.b64decode(content[NUMBER].partition(",")[2])
         assert decoded(jpeg).shape == (16, 20, 3)
 
-    def test_bounds(self, services: Services) -> None:
+    def test_more_than_50_thumbnails_or_too_many_pixels_are_bad_requests(self, services: Services) -> None:
         fifty = ",".join(str(number) for number in range(100, 150))
         assert len(document("get_thumbnails/", {"id": fifty})) == 50
         for address, ids, limit in (
@@ -400,18 +408,18 @@ class TestManyThumbnails:
             assert limit in answer["body"]
 
     @pytest.mark.parametrize("ids", ["", ",", "x", "1,", "1,,2", "-1", "01", "1.5", "1" * 17])
-    def test_malformed_numbers(self, services: Services, ids: str) -> None:
+    def test_malformed_numbers_are_bad_requests(self, services: Services, ids: str) -> None:
         assert ask("get_thumbnails/", {"id": ids})["statusCode"] == 400
 
     @pytest.mark.parametrize("rest", ["0/", "x/", "96/96/"])
-    def test_malformed_addresses(self, services: Services, rest: str) -> None:
+    def test_malformed_addresses_are_bad_requests(self, services: Services, rest: str) -> None:
         assert ask(f"get_thumbnails/{rest}", f"id={NUMBER}")["statusCode"] == 400
 
-    def test_no_number_at_all(self, services: Services) -> None:
+    def test_missing_numbers_are_a_bad_request(self, services: Services) -> None:
         assert ask("get_thumbnails/")["statusCode"] == 400
 
 
-def test_a_deleted_slide_is_gone(tmp_path: Path) -> None:
+def test_hidden_slide_is_not_found_at_any_address(tmp_path: Path) -> None:
     with served(tmp_path) as services:
         services.files.hide(NUMBER)
         for address, query in (

@@ -62,8 +62,8 @@ def read(address: str, query: str = "", **more: Any) -> Any:
     return json.loads(body(answer))
 
 
-class TestAnswers:
-    def test_where_things_are(self, services: Services) -> None:
+class TestDocuments:
+    def test_start_documents_answer_addresses_and_server(self, services: Services) -> None:
         base = "http://127.0.0.1:8080/api/v0/"
         assert read("") == {"data": [{"version": "0", "url:base": base}]}
         kinds = [
@@ -85,14 +85,14 @@ class TestAnswers:
             "data": [{"id": 1, "host": "127.0.0.1", "port": 8080, "server": "slides"}]
         }
 
-    def test_behind_the_edge_addresses_are_the_sites(self, services: Services) -> None:
+    def test_edge_host_header_replaces_host_in_addresses(self, services: Services) -> None:
         headers = {"x-vsv-host": "slides.example.org"}
         (version,) = read("", headers=headers)["data"]
         assert version["url:base"] == "https://slides.example.org/api/v0/"
         (found,) = read("v0/servers/", headers=headers)["data"]
         assert (found["host"], found["port"]) == ("slides.example.org", 443)
 
-    def test_an_image_has_omeros_keys_and_types(self, services: Services, records: None) -> None:
+    def test_image_has_keys_and_types_of_omero(self, services: Services, records: None) -> None:
         found = read(IMAGE)["data"]
         assert set(found) == {
             "@id", "@type", "Name", "AcquisitionDate", "Pixels", "omero:details", "url:datasets", "url:rois",
@@ -112,24 +112,24 @@ class TestAnswers:
             "isUserRead",
         }
 
-    def test_a_slide_without_a_number_of_its_own(self, services: Services) -> None:
+    def test_slide_with_assigned_number_is_answered_under_that_number(self, services: Services) -> None:
         number = next(candidates(NAMED))
         found = read(f"v0/m/images/{number}/")["data"]
         assert (found["@id"], found["Name"]) == (number, NAMED)
 
-    def test_slides_are_not_listed(self, services: Services) -> None:
+    def test_lists_of_slides_and_containers_are_empty(self, services: Services) -> None:
         for kind in ("images", "projects", "datasets", "screens", "plates", "rois"):
             meta = {"offset": 0, "limit": 200, "maxLimit": 500, "totalCount": 0}
             assert read(f"v0/m/{kind}/", "childCount=true&orphaned=true") == {"data": [], "meta": meta}
 
-    def test_pages(self, services: Services) -> None:
+    def test_limit_and_offset_select_the_page(self, services: Services) -> None:
         found = read("v0/m/experimenters/", "limit=1000&offset=1")
         assert found == {"data": [], "meta": {"offset": 1, "limit": 500, "maxLimit": 500, "totalCount": 1}}
         assert read("v0/m/experimenters/", "limit=0")["data"] == []
         (one,) = read("v0/m/experimentergroups/")["data"]
         assert one["url:experimenters"].endswith("/api/v0/m/experimentergroups/2/experimenters/")
 
-    def test_a_slide_of_one_tile(self, services: Services) -> None:
+    def test_slide_of_single_tile_is_drawn_by_tile_and_by_region(self, services: Services) -> None:
         """As both extensions ask for it: the newer knows no tile size, the older no levels."""
         whole = picture(f"render_image_region/{SMALL}/0/0/", "tile=0,0,0,200,150&m=c&q=0.900000")
         assert whole.shape == (150, 200, 3)
@@ -145,7 +145,7 @@ class TestPrivacy:
             ({}, "callback=show"),
         ],
     )
-    def test_other_sites_pages_get_no_name(
+    def test_page_of_another_site_reads_no_name(
         self, services: Services, records: None, headers: dict[str, str], query: str
     ) -> None:
         answer = api(IMAGE, query, headers=headers)
@@ -154,7 +154,7 @@ class TestPrivacy:
         assert answer["headers"]["vary"] == "Origin, Sec-Fetch-Site"
 
     @pytest.mark.parametrize("headers", [{}, {"sec-fetch-site": "same-origin"}])
-    def test_programs_and_own_pages_get_the_name_and_no_case(
+    def test_own_pages_and_programs_read_the_name_without_the_case(
         self, services: Services, records: None, headers: dict[str, str]
     ) -> None:
         found = read(IMAGE, headers=headers)
@@ -162,7 +162,7 @@ class TestPrivacy:
         assert json.dumps(found).count("S17") == 1
 
 
-class TestRefusals:
+class TestErrors:
     @pytest.mark.parametrize(
         "address",
         [
@@ -172,7 +172,7 @@ class TestRefusals:
             "v0/m/experimenters/1/experimentergroups/2/", "../slides",
         ],
     )  # fmt: skip
-    def test_what_is_not_there(self, services: Services, address: str) -> None:
+    def test_unknown_addresses_are_not_found(self, services: Services, address: str) -> None:
         assert api(address)["statusCode"] == 404
 
     @pytest.mark.parametrize(
@@ -190,21 +190,25 @@ class TestRefusals:
             ("v0/m/" + "a" * 200, ""),
         ],
     )
-    def test_what_is_malformed(self, services: Services, address: str, query: str) -> None:
+    def test_malformed_numbers_and_pages_are_bad_requests(
+        self, services: Services, address: str, query: str
+    ) -> None:
         assert api(address, query)["statusCode"] == 400
 
     @pytest.mark.parametrize("host", ["", "a b", "evil.example/@x", "a" * 256, '"><script>'])
-    def test_a_host_that_is_none(self, services: Services, host: str) -> None:
+    def test_malformed_host_header_is_a_bad_request(self, services: Services, host: str) -> None:
         assert api("", headers={"host": host})["statusCode"] == 400
 
     @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-    def test_nothing_can_be_changed(self, services: Services, method: str) -> None:
+    def test_writing_methods_are_not_allowed(self, services: Services, method: str) -> None:
         answer = api(IMAGE, method=method)
         assert (answer["statusCode"], answer["headers"]["allow"]) == (405, "GET, HEAD")
 
 
 @pytest.mark.parametrize("address", ["", "v0/", "v0/token/", "v0/m/projects/", "v0/m/experimenters/", IMAGE])
-def test_documents_are_asked_for_anew_each_time(services: Services, address: str) -> None:
+def test_documents_require_revalidation_and_answer_304_when_unchanged(
+    services: Services, address: str
+) -> None:
     answer = api(address)
     headers = answer["headers"]
     assert headers["cache-control"] == "private, no-cache"
@@ -222,18 +226,18 @@ class TestWebclient:
             (f"img_detail/{NUMBER}", "", "/webgateway/"),
         ],
     )
-    def test_a_slides_address_leads_to_the_viewer(
+    def test_address_of_a_slide_redirects_to_the_viewer(
         self, services: Services, address: str, query: str, prefix: str
     ) -> None:
         answer = ask(address, query, prefix=prefix)
         assert (answer["statusCode"], answer["headers"]["location"]) == (303, f"/#/view/{NUMBER}")
         assert answer["headers"]["cache-control"] == "private, no-cache"
 
-    def test_by_the_number_of_a_slide_without(self, services: Services) -> None:
+    def test_assigned_number_redirects_to_the_viewer_of_its_slide(self, services: Services) -> None:
         answer = ask("", f"show=image-{next(candidates(NAMED))}", prefix="/webclient/")
         assert answer["headers"]["location"] == f"/#/view/{NAMED}"
 
-    def test_the_start_page_runs_nothing(self, services: Services) -> None:
+    def test_start_page_contains_no_scripts(self, services: Services) -> None:
         answer = ask("", prefix="/webclient/")
         assert answer["headers"]["content-type"] == "text/html; charset=utf-8"
         assert answer["headers"]["content-security-policy"].startswith("default-src 'none'")
@@ -255,10 +259,12 @@ class TestWebclient:
             ("keepalive_ping/1/", "", "/webclient/", 404),
         ],
     )
-    def test_refusals(self, services: Services, address: str, query: str, prefix: str, status: int) -> None:
+    def test_unknown_and_malformed_addresses_are_refused(
+        self, services: Services, address: str, query: str, prefix: str, status: int
+    ) -> None:
         assert ask(address, query, prefix=prefix)["statusCode"] == status
 
-    def test_ping(self, services: Services) -> None:
+    def test_keepalive_ping_answers_ok(self, services: Services) -> None:
         answer = ask("keepalive_ping/", "_=1700000000000", prefix="/webclient/")
         assert (answer["statusCode"], body(answer)) == (200, b"OK")
         assert answer["headers"]["content-type"].startswith("text/plain")

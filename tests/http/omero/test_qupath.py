@@ -130,7 +130,9 @@ def tile_of_deep_zoom(running: Server, record: SlideRecord, level: int, x: int, 
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_slide_is_opened_by_its_address(records: tuple[Server, list[SlideRecord]], which: int) -> None:
+def test_newer_extension_opens_slide_by_address(
+    records: tuple[Server, list[SlideRecord]], which: int
+) -> None:
     """``OmeroImageServerBuilder``: connect, then see whether the address answers, then ``OmeroImageServer``."""
     running, found = records
     record, number = numbers(found)[which]
@@ -153,13 +155,13 @@ def test_a_slide_is_opened_by_its_address(records: tuple[Server, list[SlideRecor
     assert extension.asked[4:6] == [f"/webclient/?show=image-{number}", "/"]
 
 
-def test_no_other_way_to_pixels_is_offered(records: tuple[Server, list[SlideRecord]]) -> None:
+def test_pixel_buffer_options_request_is_not_allowed(records: tuple[Server, list[SlideRecord]]) -> None:
     """``MsPixelBufferApi`` would be preferred were ``OPTIONS /tile`` 200; Ice is only for who logs in."""
     running, _ = records
     assert running.ask("/tile", "OPTIONS").status == 405
 
 
-def test_nobody_logs_in_and_leaving_is_no_error(records: tuple[Server, list[SlideRecord]]) -> None:
+def test_login_and_logout_answer_405_without_body(records: tuple[Server, list[SlideRecord]]) -> None:
     """Of both answers the status is not read. No ``LoginResponse`` can be made of an empty one: logging in fails."""
     running, _ = records
     form = {"content-type": "application/x-www-form-urlencoded", "x-csrftoken": "nothing-is-written-here"}
@@ -171,7 +173,9 @@ def test_nobody_logs_in_and_leaving_is_no_error(records: tuple[Server, list[Slid
         assert (answer.status, answer.headers["allow"], answer.body) == (405, "GET, HEAD", b"")
 
 
-def test_the_browser_shows_a_user_a_group_and_no_slides(records: tuple[Server, list[SlideRecord]]) -> None:
+def test_server_browser_lists_public_user_and_group_without_slides(
+    records: tuple[Server, list[SlideRecord]],
+) -> None:
     """``Server``'s constructor, then its children: "Browse server" in QuPath's menu ends in an empty list."""
     extension = Extension(records[0])
     links = connect(extension)
@@ -196,7 +200,9 @@ def test_the_browser_shows_a_user_a_group_and_no_slides(records: tuple[Server, l
         assert extension.paginated(links[f"url:{kind}"] + query) == []
 
 
-def test_what_is_told_of_an_image(records: tuple[Server, list[SlideRecord]]) -> None:
+def test_image_document_has_values_that_the_extension_reads(
+    records: tuple[Server, list[SlideRecord]],
+) -> None:
     """``OmeroImage``, ``OmeroPixels`` and ``OmeroSimpleDetails``; and ``SimpleServerEntity.createFromJson``."""
     running, found = records
     extension = Extension(running)
@@ -219,7 +225,7 @@ def test_what_is_told_of_an_image(records: tuple[Server, list[SlideRecord]]) -> 
         assert extension.paginated(data["url:rois"]) == extension.paginated(data["url:datasets"]) == []
 
 
-def test_the_older_extension_opens_a_slide(records: tuple[Server, list[SlideRecord]]) -> None:
+def test_older_extension_opens_slide_by_number(records: tuple[Server, list[SlideRecord]]) -> None:
     """``canConnectToOmero``, then ``OmeroWebImageServer``; it counts images in 32 bits, and encodes little."""
     running, ((record, _)) = records[0], (records[1])
     extension = Extension(running)
@@ -243,7 +249,7 @@ def test_the_older_extension_opens_a_slide(records: tuple[Server, list[SlideReco
 
 
 @given(st.integers(1, 200_000), st.integers(1, 200_000), st.sampled_from([240, 256, 512, 1024]))
-def test_no_tile_is_asked_for_that_is_not_there(width: int, height: int, tile: int) -> None:
+def test_level_sizes_of_the_extension_never_exceed_served_sizes(width: int, height: int, tile: int) -> None:
     """QuPath's levels are never larger than ours, and at most a pixel smaller."""
     grid = Grid(width, height, tile)
     data = image_data(grid, SlideMetadata(1, "a", None, None, None, None, 0.0))
@@ -254,7 +260,7 @@ def test_no_tile_is_asked_for_that_is_not_there(width: int, height: int, tile: i
             assert there - 1 <= found <= there
 
 
-def test_addresses_are_of_this_server(records: tuple[Server, list[SlideRecord]]) -> None:
+def test_api_addresses_use_the_requested_host(records: tuple[Server, list[SlideRecord]]) -> None:
     running, _ = records
     answer = running.ask("/api/", headers={"host": "localhost:1"})
     (version,) = json.loads(answer.body)["data"]

@@ -27,15 +27,15 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
         (f"get_image_rdefs_json/{NUMBER}/", {"rdefs": []}),
     ],
 )
-def test_nothing_is_stored(services: Services, address: str, answer: Any) -> None:
+def test_unsupported_features_answer_empty_documents(services: Services, address: str, answer: Any) -> None:
     assert document(address) == answer
 
 
-def test_a_slide_is_in_no_folder(services: Services) -> None:
+def test_paths_to_object_answers_no_paths(services: Services) -> None:
     assert document("api/paths_to_object/", f"image={NUMBER}") == {"paths": []}
 
 
-def test_the_picture_of_no_lookup_tables_is_the_sliders_gradient(services: Services) -> None:
+def test_luts_png_contains_the_gradient_of_the_slider_alone(services: Services) -> None:
     """The last ten rows of OMERO.web's ``luts_png``, by its own arithmetic."""
     with Image.open(io.BytesIO(body(ask("luts_png/")))) as image:
         pixels = np.asarray(image.convert("RGBA"))
@@ -58,5 +58,5 @@ def test_the_picture_of_no_lookup_tables_is_the_sliders_gradient(services: Servi
         ("api/containers/", 404),
     ],
 )
-def test_other_addresses(services: Services, address: str, status: int) -> None:
+def test_unknown_addresses_and_images_are_refused(services: Services, address: str, status: int) -> None:
     assert ask(address)["statusCode"] == status
