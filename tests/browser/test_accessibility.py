@@ -14,7 +14,9 @@ def axe() -> str:
     return (ROOT / "web/node_modules/axe-core/axe.min.js").read_text()
 
 
-def test_table_and_its_dialogs(pages: Pages, slides: Slides, server: StandaloneServer, axe: str) -> None:
+def test_table_and_its_dialogs_have_no_axe_violations(
+    pages: Pages, slides: Slides, server: StandaloneServer, axe: str
+) -> None:
     (image_id,) = slides.take()
     page = pages.open()
     expect(row(page, image_id)).to_be_visible()
@@ -43,20 +45,20 @@ def test_table_and_its_dialogs(pages: Pages, slides: Slides, server: StandaloneS
     expect(field(page, image_id, "SlideID")).to_have_text("theirs")
 
 
-def test_empty_table(own_pages: Pages, axe: str) -> None:
+def test_empty_table_has_no_axe_violations(own_pages: Pages, axe: str) -> None:
     page = own_pages.open()
     expect(page.get_by_text("No slides yet")).to_be_visible()
     assert violations(page, axe) == []
 
 
-def test_imports(pages: Pages, server: StandaloneServer, axe: str) -> None:
+def test_failed_import_list_has_no_axe_violations(pages: Pages, server: StandaloneServer, axe: str) -> None:
     server.drop("axe.svs", b"no slide at all")
     page = pages.open()
     expect(page.locator("#import-list li", has_text="axe.svs")).to_contain_text("Failed")
     assert violations(page, axe) == []
 
 
-def test_viewer(pages: Pages, slides: Slides, axe: str) -> None:
+def test_viewer_has_no_axe_violations(pages: Pages, slides: Slides, axe: str) -> None:
     (image_id,) = slides.take()
     page = pages.open()
     view(page, SAMPLE_ID)
@@ -71,7 +73,7 @@ def test_viewer(pages: Pages, slides: Slides, axe: str) -> None:
     assert violations(page, axe) == []
 
 
-def test_tab_leads_through_the_table_and_out_again(pages: Pages, slides: Slides) -> None:
+def test_tab_moves_focus_through_a_row_and_out_of_the_table(pages: Pages, slides: Slides) -> None:
     (image_id,) = slides.take()
     page = pages.open()
     choose(page, image_id)
@@ -88,7 +90,7 @@ def test_tab_leads_through_the_table_and_out_again(pages: Pages, slides: Slides)
     raise AssertionError("Shift+Tab never came to the search")
 
 
-def test_in_the_viewer_the_list_is_out_of_reach(pages: Pages) -> None:
+def test_tab_in_the_viewer_never_focuses_the_list(pages: Pages) -> None:
     page = pages.open()
     view(page, SAMPLE_ID)
     for _ in range(50):
@@ -96,7 +98,7 @@ def test_in_the_viewer_the_list_is_out_of_reach(pages: Pages) -> None:
         assert page.evaluate("document.getElementById('list').contains(document.activeElement)") is False
 
 
-def test_single_letters_can_be_turned_off(pages: Pages, slides: Slides) -> None:
+def test_disabled_single_letter_shortcuts_leave_other_keys_working(pages: Pages, slides: Slides) -> None:
     (image_id,) = slides.take()
     page = pages.open()
     page.get_by_role("button", name="Keyboard shortcuts").click()

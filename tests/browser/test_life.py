@@ -100,7 +100,7 @@ def registry() -> Iterator[str]:
             thread.join()
 
 
-def test_a_slide_is_published_under_a_name_that_the_server_takes(
+def test_publish_dialog_shows_a_refused_name_and_publishes_an_accepted_name(
     pages: Pages, slides: Slides, server: StandaloneServer, axe: str
 ) -> None:
     (image_id,) = slides.take()
@@ -131,7 +131,7 @@ def test_a_slide_is_published_under_a_name_that_the_server_takes(
     assert (asked["Kind"], asked["Name"]) == ("PUBLISH", "STUDY-A")
 
 
-def test_several_are_published_each_under_its_name(
+def test_publish_dialog_for_several_slides_publishes_only_named_slides(
     pages: Pages, slides: Slides, server: StandaloneServer
 ) -> None:
     ids = slides.take(2)
@@ -150,7 +150,7 @@ def test_several_are_published_each_under_its_name(
     page.unroute_all(behavior="wait")
 
 
-def test_many_are_archived_and_each_that_is_refused_says_why(
+def test_archive_of_several_slides_reports_each_refusal_with_its_reason(
     pages: Pages, slides: Slides, server: StandaloneServer, axe: str
 ) -> None:
     ids = slides.take(2)
@@ -178,7 +178,7 @@ def test_many_are_archived_and_each_that_is_refused_says_why(
     assert server.ask(JOBS, id=ids[1])["slideJobs"] == []
 
 
-def test_the_menu_is_walked_by_keys_and_left_without_a_trace(
+def test_menu_moves_by_keys_and_escape_restores_focus_and_selection(
     pages: Pages, slides: Slides, server: StandaloneServer
 ) -> None:
     (image_id,) = slides.take()
@@ -198,7 +198,7 @@ def test_the_menu_is_walked_by_keys_and_left_without_a_trace(
     assert server.ask(JOBS, id=image_id)["slideJobs"] == []
 
 
-def test_what_goes_on_is_told_in_words(pages: Pages, slides: Slides, axe: str) -> None:
+def test_activity_of_each_slide_is_described_in_words(pages: Pages, slides: Slides, axe: str) -> None:
     told: list[tuple[dict[str, Any], dict[str, Any] | None, str]] = [
         ({}, {"kind": "ARCHIVE"}, "Archiving"),
         ({"Original": "RESTORING"}, {"kind": "RESTORE", "ExpectedAt": SOME_DAY}, "Unarchiving, expected 22 Nov, "),
@@ -229,7 +229,7 @@ def test_what_goes_on_is_told_in_words(pages: Pages, slides: Slides, axe: str) -
     page.unroute_all(behavior="wait")
 
 
-def test_a_slide_that_was_scanned_again_says_for_which(pages: Pages, slides: Slides) -> None:
+def test_rescanned_slide_shows_its_predecessor(pages: Pages, slides: Slides) -> None:
     (image_id,) = slides.take()
     page = pages.blank()
     pretend(page, {image_id: {"Predecessor": "4711"}}, [])
@@ -238,7 +238,7 @@ def test_a_slide_that_was_scanned_again_says_for_which(pages: Pages, slides: Sli
     page.unroute_all(behavior="wait")
 
 
-def test_failed_jobs_are_found_and_tried_again(pages: Pages, slides: Slides) -> None:
+def test_failed_jobs_are_listed_and_can_be_tried_again(pages: Pages, slides: Slides) -> None:
     ids = slides.take(3)
     jobs = [
         job(ids[0], "PUBLISH", "FAILED", Name="STUDY-7", Error="the label cannot be removed"),
@@ -263,7 +263,7 @@ def test_failed_jobs_are_found_and_tried_again(pages: Pages, slides: Slides) -> 
     page.unroute_all(behavior="wait")
 
 
-def test_a_slide_that_comes_back_has_its_label_again(
+def test_undeleted_slide_shows_its_label_and_thumbnail_again(
     pages: Pages, server: StandaloneServer, sample: bytes
 ) -> None:
     server.drop("4100002.svs", with_image_id(sample, "4100002"))
@@ -278,7 +278,7 @@ def test_a_slide_that_comes_back_has_its_label_again(
     expect(pictures).to_have_count(2)
 
 
-def test_a_deleted_slide_comes_back_or_is_purged(
+def test_deleted_slide_can_be_undeleted_or_purged(
     pages: Pages, slides: Slides, server: StandaloneServer, axe: str
 ) -> None:
     (image_id,) = slides.take()
@@ -310,7 +310,7 @@ def test_a_deleted_slide_comes_back_or_is_purged(
     expect(activity(page, image_id)).to_have_text("Files permanently deleted")
 
 
-def test_the_registry_has_the_last_word_about_sent(
+def test_slide_is_marked_sent_only_after_the_registry_accepts_delivery(
     own_pages: Pages, own_server: StandaloneServer, small_slides: dict[str, bytes]
 ) -> None:
     image_id, content = next(iter(small_slides.items()))
@@ -338,7 +338,7 @@ def test_the_registry_has_the_last_word_about_sent(
 
 
 @pytest.mark.parametrize("name", ["PUBLISHED", "ARCHIVED", "DELETED"])
-def test_what_is_seldom_looked_for_is_found_in_a_menu(pages: Pages, name: str) -> None:
+def test_status_menu_filters_the_list_by_rare_statuses(pages: Pages, name: str) -> None:
     page = pages.open()
     with page.expect_response(lambda one: f'"status":"{name}"' in (one.request.post_data or "")):
         show(page, name)

@@ -50,7 +50,7 @@ def show(page: Page, site: str, manifest: str, view: dict[str, float] | None) ->
     page.evaluate(OPEN, [manifest, view])
 
 
-def test_it_opens_a_slide_and_zooms_to_the_scanners_own_tiles(
+def test_mirador_opens_a_slide_and_zooms_to_the_scanners_own_tiles(
     pages: Pages, site: str, server: StandaloneServer
 ) -> None:
     base = f"iiif/{SAMPLE_ID}/"
@@ -83,7 +83,7 @@ def test_it_opens_a_slide_and_zooms_to_the_scanners_own_tiles(
     assert settled(lambda: reduced(middle(canvas, *SEEN), ENLARGED), slide, 2) <= 2
 
 
-def test_a_site_that_is_not_named_is_shown_no_text_of_the_label(
+def test_mirador_on_an_unlisted_site_shows_no_text_of_the_label(
     pages: Pages, site: str, server: StandaloneServer
 ) -> None:
     page, _ = open_manifest(pages, site, server)
@@ -92,7 +92,7 @@ def test_a_site_that_is_not_named_is_shown_no_text_of_the_label(
     assert CASE not in page.content()
 
 
-def test_a_site_that_is_named_shows_them(
+def test_mirador_on_an_allowed_site_shows_slide_and_case_id(
     browser: Browser, site: str, small_slides: dict[str, bytes], tmp_path: Path
 ) -> None:
     image_id, content = next(iter(small_slides.items()))

@@ -91,7 +91,7 @@ def windowed(slide: Pixels, start: int, end: int) -> Pixels:
     return np.dstack([np.rint(red).astype(np.uint8), slide[..., 1:]])
 
 
-def test_it_draws_a_slide_and_its_settings_are_obeyed(
+def test_iviewer_draws_the_slides_pixels_with_its_channel_settings(
     pages: Pages, server: StandaloneServer, package: Path
 ) -> None:
     page, traffic = open_iviewer(pages, server, package)
@@ -119,7 +119,7 @@ def test_it_draws_a_slide_and_its_settings_are_obeyed(
     assert {answer.status for answer in drawn.values()} == {200}
 
 
-def test_all_that_it_asks_of_omero_web_is_there(
+def test_iviewer_requests_to_omero_web_are_all_answered(
     pages: Pages, server: StandaloneServer, package: Path
 ) -> None:
     page, traffic = open_iviewer(pages, server, package)

@@ -105,7 +105,9 @@ def wait_until_drawn(page: Page, selector: str) -> None:
     page.wait_for_function("one => document.querySelector(one)?.naturalWidth > 0", arg=selector)
 
 
-def test_a_technician_sees_labels_and_what_others_change(people: Pages, aws: AwsSite, axe: str) -> None:
+def test_technician_sees_labels_live_changes_and_permitted_actions(
+    people: Pages, aws: AwsSite, axe: str
+) -> None:
     page = log_in(people, aws, "technician")
     expect(page.locator("#who")).to_have_text("technician Log out")
     assert page.url == people.url  # the code of the login is gone from the address
@@ -133,7 +135,9 @@ def test_a_technician_sees_labels_and_what_others_change(people: Pages, aws: Aws
     assert set(aws.tiles()) == {200}
 
 
-def test_labels_are_kept_in_memory_up_to_a_bound(people: Pages, aws: AwsSite) -> None:
+def test_labels_in_memory_are_bounded_and_least_recently_used_are_removed(
+    people: Pages, aws: AwsSite
+) -> None:
     page = log_in(people, aws, "technician")
     wait_until_drawn(page, "td.label img")
     address = f"/DeepZoom/{SAMPLE_ID}_files/label.jpeg"
@@ -143,7 +147,7 @@ def test_labels_are_kept_in_memory_up_to_a_bound(people: Pages, aws: AwsSite) ->
     assert [path for _, path, _ in aws.asked].count(address) == KEPT_LABELS + 2
 
 
-def test_images_open_with_the_sessions_cookies_alone(aws: AwsSite) -> None:
+def test_session_cookies_open_tiles_but_not_labels(aws: AwsSite) -> None:
     authorization = {"authorization": aws.login.tokens("pathologist")["access_token"]}
     assert httpx.post(f"{aws.origin}/session").status_code == 401
     cookies = dict(httpx.post(f"{aws.origin}/session", headers=authorization).cookies)
@@ -157,7 +161,9 @@ def test_images_open_with_the_sessions_cookies_alone(aws: AwsSite) -> None:
     assert httpx.get(private, cookies=cookies).status_code == 401  # cookies open no label
 
 
-def test_a_pathologist_looks_and_is_offered_no_change(people: Pages, aws: AwsSite, axe: str) -> None:
+def test_pathologist_sees_no_label_and_no_action_that_changes_a_slide(
+    people: Pages, aws: AwsSite, axe: str
+) -> None:
     page = log_in(people, aws, "pathologist")
     expect(row(page, SAMPLE_ID).locator("td.label")).to_have_text("Label not shown")
     expect(row(page, SAMPLE_ID).locator("td.thumbnail img")).to_be_visible()
@@ -176,7 +182,7 @@ def test_a_pathologist_looks_and_is_offered_no_change(people: Pages, aws: AwsSit
     assert httpx.get(private, headers={"authorization": token}).status_code == 403
 
 
-def test_who_is_in_no_group_is_told(people: Pages, aws: AwsSite) -> None:
+def test_user_without_a_group_sees_a_message_and_can_log_out(people: Pages, aws: AwsSite) -> None:
     people.expect_complaint("status of 403")
     page = people.blank()
     page.context.add_cookies([{"name": "user", "value": "visitor", "url": aws.login.origin}])
@@ -185,7 +191,9 @@ def test_who_is_in_no_group_is_told(people: Pages, aws: AwsSite) -> None:
     expect(page.get_by_role("button", name="Log out").first).to_be_visible()
 
 
-def test_tokens_and_cookies_are_renewed(people: Pages, aws: AwsSite, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expiring_tokens_and_cookies_are_renewed(
+    people: Pages, aws: AwsSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("mint_session.handler.LIFETIME", timedelta(seconds=6))
     people.expect_complaint("status of 401")
     page = log_in(people, aws, "technician")
@@ -210,7 +218,7 @@ def test_tokens_and_cookies_are_renewed(people: Pages, aws: AwsSite, monkeypatch
     assert aws.realtime.served == served + 1
 
 
-def test_a_session_that_is_over_costs_nothing_that_was_typed(people: Pages, aws: AwsSite) -> None:
+def test_expired_session_keeps_typed_text_and_search_through_login(people: Pages, aws: AwsSite) -> None:
     people.expect_complaint("status of 40[01]|WebSocket")
     page = log_in(people, aws, "technician")
     search(page, "a.sv")
@@ -227,7 +235,7 @@ def test_a_session_that_is_over_costs_nothing_that_was_typed(people: Pages, aws:
     expect(field(page, SAMPLE_ID, "CaseID")).to_have_text("typed before")
 
 
-def test_a_link_leads_through_the_login_to_its_slide(people: Pages, aws: AwsSite) -> None:
+def test_link_to_a_slide_opens_the_slide_after_login(people: Pages, aws: AwsSite) -> None:
     page = people.blank()
     page.context.add_cookies([{"name": "user", "value": "technician", "url": aws.login.origin}])
     page.goto(f"{people.url}#/view/{SAMPLE_ID}")
@@ -235,7 +243,7 @@ def test_a_link_leads_through_the_login_to_its_slide(people: Pages, aws: AwsSite
     assert f"#/view/{SAMPLE_ID}" in page.url
 
 
-def test_logging_out_ends_it_in_every_tab(people: Pages, aws: AwsSite) -> None:
+def test_logging_out_ends_the_session_in_every_tab(people: Pages, aws: AwsSite) -> None:
     page = log_in(people, aws, "technician")
     other = page.context.new_page()
     other.goto(people.url)
@@ -253,7 +261,7 @@ def test_logging_out_ends_it_in_every_tab(people: Pages, aws: AwsSite) -> None:
     expect(page.get_by_role("table")).to_have_count(0)
 
 
-def test_a_login_that_began_before_somebody_logged_out_is_none_after_it(people: Pages, aws: AwsSite) -> None:
+def test_login_begun_before_a_logout_is_discarded(people: Pages, aws: AwsSite) -> None:
     page = log_in(people, aws, "technician")
     other = page.context.new_page()
     held: list[Route] = []
@@ -268,7 +276,7 @@ def test_a_login_that_began_before_somebody_logged_out_is_none_after_it(people: 
     expect(other.get_by_text("You have logged out.")).to_be_visible()
 
 
-def test_a_tab_that_hears_nothing_finds_out(people: Pages, aws: AwsSite) -> None:
+def test_tab_without_storage_events_detects_a_logout(people: Pages, aws: AwsSite) -> None:
     page = log_in(people, aws, "technician")
     other = page.context.new_page()
     other.add_init_script("addEventListener('storage', (event) => event.stopImmediatePropagation())")

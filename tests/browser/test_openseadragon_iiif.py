@@ -33,7 +33,7 @@ def canvas(page: Page) -> Pixels:
 
 
 @pytest.mark.parametrize("prefix", ["iiif", "iiif/2"])
-def test_it_draws_the_slides_own_pixels_from_the_tiles_that_info_gives(
+def test_openseadragon_draws_the_slides_own_pixels_from_tiles_in_info_json(
     pages: Pages, server: StandaloneServer, prefix: str
 ) -> None:
     base = f"{prefix}/{SAMPLE_ID}/"

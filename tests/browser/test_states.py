@@ -7,7 +7,7 @@ from tests.browser.review import choose, edit, field, notice, row, status
 from tests.browser.standalone_server import StandaloneServer, with_image_id
 
 
-def test_the_server_goes_and_comes_back(
+def test_page_keeps_slides_and_typed_text_while_the_server_is_unreachable(
     own_pages: Pages, own_server: StandaloneServer, small_slides: dict[str, bytes]
 ) -> None:
     image_id, content = next(iter(small_slides.items()))
@@ -38,7 +38,7 @@ def test_the_server_goes_and_comes_back(
     assert own_server.slide(image_id)["SlideID"] == "written meanwhile"
 
 
-def test_without_a_live_connection_changes_are_asked_for(
+def test_page_polls_for_changes_without_a_live_connection(
     pages: Pages, slides: Slides, server: StandaloneServer
 ) -> None:
     (image_id,) = slides.take()
@@ -51,7 +51,7 @@ def test_without_a_live_connection_changes_are_asked_for(
     expect(status(page, image_id)).to_have_text("Good")
 
 
-def test_it_is_found_out_whether_anybody_logs_in_here(pages: Pages, slides: Slides) -> None:
+def test_page_retries_config_until_the_login_mode_is_known(pages: Pages, slides: Slides) -> None:
     (image_id,) = slides.take()
     page = pages.blank()
     pages.expect_complaint("status of (503|404)")
@@ -66,7 +66,7 @@ def test_it_is_found_out_whether_anybody_logs_in_here(pages: Pages, slides: Slid
     expect(page.locator("#who")).to_be_hidden()
 
 
-def test_a_session_that_is_over_is_told(pages: Pages, slides: Slides) -> None:
+def test_expired_session_shows_a_dialog_that_stays_until_login(pages: Pages, slides: Slides) -> None:
     (image_id,) = slides.take()
     page = pages.open()
     choose(page, image_id)
@@ -85,7 +85,7 @@ def test_a_session_that_is_over_is_told(pages: Pages, slides: Slides) -> None:
     expect(status(page, image_id)).to_have_text("New")
 
 
-def test_what_the_server_refuses_is_told_in_its_words(pages: Pages, slides: Slides) -> None:
+def test_refused_change_shows_the_servers_message(pages: Pages, slides: Slides) -> None:
     (image_id,) = slides.take()
     page = pages.open()
     refusal = {
@@ -98,7 +98,7 @@ def test_what_the_server_refuses_is_told_in_its_words(pages: Pages, slides: Slid
     page.unroute("**/graphql")
 
 
-def test_slides_without_scale_or_magnification_are_shown(
+def test_viewer_shows_slides_without_scale_or_magnification(
     pages: Pages, server: StandaloneServer, small_slides: dict[str, bytes]
 ) -> None:
     content = with_image_id(next(iter(small_slides.values())), "4300001")

@@ -7,7 +7,7 @@ from tests.browser.review import choose, edit, field, in_list_order, notice, row
 from tests.browser.standalone_server import StandaloneServer, with_image_id
 
 
-def test_the_first_slide_appears_by_itself(
+def test_empty_table_shows_the_first_slide_without_reload(
     own_pages: Pages, own_server: StandaloneServer, sample: bytes
 ) -> None:
     page = own_pages.open()
@@ -19,7 +19,9 @@ def test_the_first_slide_appears_by_itself(
     expect(page.locator("#imports")).to_be_hidden()
 
 
-def test_a_slide_id_is_fixed_by_keyboard(pages: Pages, slides: Slides, server: StandaloneServer) -> None:
+def test_slide_id_can_be_edited_cancelled_and_undone_by_keyboard(
+    pages: Pages, slides: Slides, server: StandaloneServer
+) -> None:
     (image_id,) = slides.take()
     page = pages.open()
     edit(page, image_id, "e", "S26-4711-A1")
@@ -37,7 +39,9 @@ def test_a_slide_id_is_fixed_by_keyboard(pages: Pages, slides: Slides, server: S
     expect(field(page, image_id, "SlideID")).to_have_text(f"S{image_id}")
 
 
-def test_ids_are_fixed_one_after_the_other(pages: Pages, slides: Slides, server: StandaloneServer) -> None:
+def test_tab_and_arrow_save_an_id_and_edit_the_next_cell(
+    pages: Pages, slides: Slides, server: StandaloneServer
+) -> None:
     ids = slides.take(2)
     page = pages.open()
     expect(row(page, ids[0])).to_be_visible()
@@ -54,7 +58,7 @@ def test_ids_are_fixed_one_after_the_other(pages: Pages, slides: Slides, server:
     assert (server.slide(first)["SlideID"], server.slide(first)["CaseID"]) == ("one", "case one")
 
 
-def test_a_slide_is_marked_and_the_next_one_is_at_hand(
+def test_marking_a_slide_focuses_the_next_row_and_can_be_undone(
     pages: Pages, slides: Slides, server: StandaloneServer
 ) -> None:
     ids = slides.take(2)
@@ -70,7 +74,7 @@ def test_a_slide_is_marked_and_the_next_one_is_at_hand(
     expect(status(page, first)).to_have_text("New")
 
 
-def test_two_quick_keys_on_one_slide_are_no_conflict(
+def test_two_quick_status_keys_on_a_slide_cause_no_conflict(
     pages: Pages, slides: Slides, server: StandaloneServer
 ) -> None:
     (image_id,) = slides.take()
@@ -85,7 +89,7 @@ def test_two_quick_keys_on_one_slide_are_no_conflict(
     assert server.slide(image_id)["Status"] == "GOOD"
 
 
-def test_many_at_once_and_each_that_cannot_be_changed_says_why(
+def test_marking_several_slides_reports_each_refusal_and_undo_restores_all(
     pages: Pages, slides: Slides, server: StandaloneServer
 ) -> None:
     ids = slides.take(3)
@@ -109,7 +113,7 @@ def test_many_at_once_and_each_that_cannot_be_changed_says_why(
     expect(status(page, ids[1])).to_have_text("New")
 
 
-def test_slides_are_deleted_after_a_question_and_come_back(
+def test_delete_asks_for_confirmation_and_can_be_undone(
     pages: Pages, slides: Slides, server: StandaloneServer
 ) -> None:
     (image_id,) = slides.take()
@@ -134,7 +138,7 @@ def test_slides_are_deleted_after_a_question_and_come_back(
     assert server.slide(image_id)["Status"] == "GOOD"
 
 
-def test_two_people_edit_one_slide_and_the_second_decides(
+def test_conflicting_edits_let_the_second_person_choose_a_value(
     pages: Pages, slides: Slides, server: StandaloneServer
 ) -> None:
     (image_id,) = slides.take()
@@ -163,7 +167,7 @@ def test_two_people_edit_one_slide_and_the_second_decides(
     assert server.slide(image_id)["SlideID"] == "elsewhere"
 
 
-def test_changes_of_different_fields_do_not_get_in_each_others_way(
+def test_concurrent_changes_of_different_fields_are_both_kept(
     pages: Pages, slides: Slides, server: StandaloneServer
 ) -> None:
     (image_id,) = slides.take()
@@ -177,7 +181,9 @@ def test_changes_of_different_fields_do_not_get_in_each_others_way(
     assert (found["SlideID"], found["Status"]) == ("mine", "BAD")
 
 
-def test_a_failed_import_is_read_and_retried(pages: Pages, server: StandaloneServer, sample: bytes) -> None:
+def test_failed_import_shows_its_reason_and_can_be_retried(
+    pages: Pages, server: StandaloneServer, sample: bytes
+) -> None:
     page = pages.open()
     whole = with_image_id(sample, "4100001")
     server.drop("cut-off.svs", whole[: len(whole) // 2])
@@ -197,7 +203,7 @@ def test_a_failed_import_is_read_and_retried(pages: Pages, server: StandaloneSer
     expect(entry).to_have_count(0)
 
 
-def test_a_failed_import_is_put_aside_until_it_fails_again(
+def test_hidden_failed_import_stays_hidden_until_the_next_failure(
     pages: Pages, server: StandaloneServer, sample: bytes
 ) -> None:
     page = pages.open()
@@ -220,7 +226,7 @@ def test_a_failed_import_is_put_aside_until_it_fails_again(
     expect(page.locator("#import-list li", has_text="another-cut.svs")).to_have_count(0)
 
 
-def test_a_changed_id_is_told_by_the_one_before(pages: Pages, slides: Slides) -> None:
+def test_notice_of_a_changed_id_names_the_previous_id(pages: Pages, slides: Slides) -> None:
     (image_id,) = slides.take()
     page = pages.open()
     edit(page, image_id, "e", "A7")
@@ -228,7 +234,9 @@ def test_a_changed_id_is_told_by_the_one_before(pages: Pages, slides: Slides) ->
     expect(notice(page, f"S{image_id}: slide ID is A7")).to_be_visible()
 
 
-def test_search_and_chips_find(pages: Pages, slides: Slides, server: StandaloneServer) -> None:
+def test_search_and_status_filters_select_matching_slides(
+    pages: Pages, slides: Slides, server: StandaloneServer
+) -> None:
     ids = slides.take(2, case="Haystack")
     server.set(ids[0], SlideID="Needle-1", Status="GOOD")
     page = pages.open()
@@ -246,7 +254,9 @@ def test_search_and_chips_find(pages: Pages, slides: Slides, server: StandaloneS
     expect(row(page, ids[1])).to_be_visible()
 
 
-def test_rows_are_sorted_as_people_count(pages: Pages, slides: Slides, server: StandaloneServer) -> None:
+def test_rows_are_sorted_in_natural_number_order(
+    pages: Pages, slides: Slides, server: StandaloneServer
+) -> None:
     ids = slides.take(3, case="Sorting")
     for image_id, name in zip(ids, ("S10", "S9", "S1"), strict=True):
         server.set(image_id, SlideID=name)
@@ -260,9 +270,7 @@ def test_rows_are_sorted_as_people_count(pages: Pages, slides: Slides, server: S
     expect(page.get_by_role("columnheader", name="Slide ID")).to_have_attribute("aria-sort", "descending")
 
 
-def test_names_from_outside_are_text_and_never_markup(
-    pages: Pages, slides: Slides, server: StandaloneServer
-) -> None:
+def test_names_with_markup_are_shown_as_text(pages: Pages, slides: Slides, server: StandaloneServer) -> None:
     (image_id,) = slides.take()
     page = pages.open()
     hostile = "<img src=x onerror=alert(1)>"
@@ -272,7 +280,7 @@ def test_names_from_outside_are_text_and_never_markup(
     server.set(image_id, SlideID="harmless", CaseID=None, Note=None)
 
 
-def test_the_label_is_beside_what_is_written(pages: Pages) -> None:
+def test_editing_a_cell_shows_the_label_and_barcode(pages: Pages) -> None:
     page = pages.open()
     edit(page, SAMPLE_ID, "c", "")
     expect(page.locator("#label-aid img")).to_be_visible()
@@ -281,7 +289,7 @@ def test_the_label_is_beside_what_is_written(pages: Pages) -> None:
     expect(page.locator("#label-aid")).to_be_hidden()
 
 
-def test_label_and_thumbnail_are_enlarged(pages: Pages) -> None:
+def test_label_and_thumbnail_can_be_enlarged(pages: Pages) -> None:
     page = pages.open()
     for kind, least_px in (("label", 400), ("thumbnail", 700)):
         opener = row(page, SAMPLE_ID).get_by_role("button", name=f"Enlarge the {kind}")
@@ -297,7 +305,7 @@ def test_label_and_thumbnail_are_enlarged(pages: Pages) -> None:
         expect(opener).to_be_focused()
 
 
-def test_the_next_page_is_there_when_the_end_is_reached(pages: Pages, slides: Slides) -> None:
+def test_reaching_the_end_of_the_table_loads_the_next_page(pages: Pages, slides: Slides) -> None:
     page = pages.blank()
     page.route(
         "**/graphql",
@@ -317,7 +325,7 @@ def test_the_next_page_is_there_when_the_end_is_reached(pages: Pages, slides: Sl
     page.unroute_all(behavior="wait")
 
 
-def test_an_import_in_progress_shows_how_far_it_is(pages: Pages) -> None:
+def test_import_in_progress_shows_its_progress(pages: Pages) -> None:
     page = pages.blank()
     run = {
         "Filename": "big.svs",

@@ -27,7 +27,7 @@ def view_in(page: Page) -> tuple[float, float, float, int]:
 
 
 @pytest.mark.parametrize(("image_id", "name"), [(SAMPLE_ID, f"slide-{SAMPLE_ID}.svs"), (REAL_ID, REAL.name)])
-def test_at_full_zoom_the_screen_shows_the_slides_own_pixels(
+def test_viewer_at_full_zoom_shows_the_slides_own_pixels(
     pages: Pages, server: StandaloneServer, image_id: str, name: str
 ) -> None:
     if image_id == REAL_ID:
@@ -49,7 +49,7 @@ def test_at_full_zoom_the_screen_shows_the_slides_own_pixels(
     assert settled(lambda: shown(page, 600, 400), slide) <= 1
 
 
-def test_magnifications_that_the_slide_does_not_hold_cannot_be_chosen(pages: Pages) -> None:
+def test_magnification_above_that_of_the_slide_is_disabled(pages: Pages) -> None:
     page = pages.open()
     view(page, SAMPLE_ID)
     for step in ("1×", "2.5×", "5×", "10×", "20×"):
@@ -61,7 +61,7 @@ def test_magnifications_that_the_slide_does_not_hold_cannot_be_chosen(pages: Pag
     expect(page.locator(".scale .power")).to_have_text("1×")
 
 
-def test_the_scale_bar_is_as_long_as_it_says(pages: Pages) -> None:
+def test_scale_bar_has_the_length_of_its_label(pages: Pages) -> None:
     page = pages.open()
     view(page, SAMPLE_ID)
     page.keyboard.press("5")
@@ -72,7 +72,7 @@ def test_the_scale_bar_is_as_long_as_it_says(pages: Pages) -> None:
     assert box["width"] == pytest.approx(50 / 0.499, abs=1)
 
 
-def test_the_ruler_measures_and_is_put_away(pages: Pages) -> None:
+def test_ruler_measures_by_mouse_and_keys_and_escape_hides_the_ruler(pages: Pages) -> None:
     page = pages.open()
     view(page, SAMPLE_ID)
     page.keyboard.press("5")
@@ -102,7 +102,7 @@ def test_the_ruler_measures_and_is_put_away(pages: Pages) -> None:
     expect(row(page, SAMPLE_ID)).to_be_focused()
 
 
-def test_leaving_is_not_undone_by_a_view_that_still_moves(pages: Pages) -> None:
+def test_leaving_the_viewer_is_not_reverted_by_a_late_frame(pages: Pages) -> None:
     page = pages.open()
     view(page, SAMPLE_ID)
     # The browser tells later that the address has changed; until then a frame may be drawn, here for the ruler.
@@ -115,7 +115,7 @@ def test_leaving_is_not_undone_by_a_view_that_still_moves(pages: Pages) -> None:
     assert not page.evaluate("location.hash")
 
 
-def test_a_link_reopens_the_exact_view(pages: Pages) -> None:
+def test_link_reopens_the_exact_view(pages: Pages) -> None:
     page = pages.open()
     view(page, SAMPLE_ID)
     page.keyboard.press("4")
@@ -136,7 +136,7 @@ def test_a_link_reopens_the_exact_view(pages: Pages) -> None:
     assert difference(shown(page, 500, 400), shown(other, 500, 400)) < 2
 
 
-def test_the_next_slide_is_there_before_it_is_asked_for(pages: Pages, slides: Slides) -> None:
+def test_viewer_preloads_the_next_slide(pages: Pages, slides: Slides) -> None:
     ids = slides.take(2)
     page = pages.open()
     expect(row(page, ids[0])).to_be_visible()
@@ -153,7 +153,7 @@ def test_the_next_slide_is_there_before_it_is_asked_for(pages: Pages, slides: Sl
     expect(page.locator(".title h1")).to_have_text(f"S{first}")
 
 
-def test_each_slide_keeps_its_view(pages: Pages, slides: Slides) -> None:
+def test_viewer_keeps_the_view_of_each_slide(pages: Pages, slides: Slides) -> None:
     ids = slides.take(2)
     page = pages.open()
     expect(row(page, ids[0])).to_be_visible()
@@ -172,7 +172,7 @@ def test_each_slide_keeps_its_view(pages: Pages, slides: Slides) -> None:
     assert view_in(page) == pytest.approx(before, abs=0.2)
 
 
-def test_slides_side_by_side_and_one_after_the_other(pages: Pages, slides: Slides) -> None:
+def test_viewer_shows_selected_slides_side_by_side_or_singly(pages: Pages, slides: Slides) -> None:
     ids = slides.take(2)
     page = pages.open()
     for image_id in ids:
@@ -198,7 +198,9 @@ def test_slides_side_by_side_and_one_after_the_other(pages: Pages, slides: Slide
     expect(page.locator(".title h1")).to_have_text(f"S{second}")
 
 
-def test_a_slide_is_decided_on_in_the_viewer(pages: Pages, slides: Slides, server: StandaloneServer) -> None:
+def test_viewer_saves_id_and_status_changes_and_moves_to_the_next_slide(
+    pages: Pages, slides: Slides, server: StandaloneServer
+) -> None:
     ids = slides.take(2)
     page = pages.open()
     expect(row(page, ids[0])).to_be_visible()
@@ -224,7 +226,7 @@ def test_a_slide_is_decided_on_in_the_viewer(pages: Pages, slides: Slides, serve
     assert server.slide(second)["Status"] == "DELETED"
 
 
-def test_label_and_navigator_come_and_go(pages: Pages) -> None:
+def test_keys_toggle_label_and_navigator(pages: Pages) -> None:
     page = pages.open()
     view(page, SAMPLE_ID)
     expect(page.locator(".label-panel")).to_be_hidden()
@@ -235,7 +237,7 @@ def test_label_and_navigator_come_and_go(pages: Pages) -> None:
     expect(page.locator(".navigator")).to_be_hidden()
 
 
-def test_a_slide_without_label_and_one_that_is_not_there(pages: Pages, slides: Slides) -> None:
+def test_viewer_reports_a_missing_label_and_a_missing_slide(pages: Pages, slides: Slides) -> None:
     (image_id,) = slides.take()
     page = pages.open()
     expect(row(page, image_id)).to_contain_text("No label")

@@ -82,7 +82,7 @@ def prepared(services: Site) -> None:
     change(services.services, ID, {"status": Status.GOOD}, ADMIN)
 
 
-def test_killed_at_any_moment_the_original_is_whole_and_the_step_completes(tmp_path: Path) -> None:
+def test_archiving_killed_at_random_moments_completes_and_keeps_the_original_whole(tmp_path: Path) -> None:
     chance = random.Random(20261121)
     with site(tmp_path) as services:
         prepared(services)
@@ -115,7 +115,7 @@ class KilledError(BaseException):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_killed_before_each_flush_it_completes(
+def test_archiving_and_restore_killed_before_each_flush_complete_when_run_again(
     services: Site, monkeypatch: pytest.MonkeyPatch, kind: JobKind
 ) -> None:
     prepared(services)

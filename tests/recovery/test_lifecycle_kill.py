@@ -43,7 +43,7 @@ def imported(folder: Path) -> Drill:
     return Drill(data, record.image_id, hashlib.sha256(content).hexdigest(), random.Random(seed))
 
 
-def test_killed_at_any_moment_every_step_completes_and_no_original_is_lost(tmp_path: Path) -> None:
+def test_lifecycle_steps_killed_at_random_moments_complete_and_lose_no_original(tmp_path: Path) -> None:
     drill = imported(tmp_path)
     for step in LIFE:  # once in peace, to know how long each takes
         drill.go(step, "STUDY-0", kills=0)
@@ -60,7 +60,7 @@ def test_killed_at_any_moment_every_step_completes_and_no_original_is_lost(tmp_p
     assert len(delivered) >= turn
 
 
-def test_a_purge_killed_at_any_moment_leaves_no_half_slide_that_could_be_brought_back(tmp_path: Path) -> None:
+def test_purge_killed_at_random_moments_leaves_no_partial_slide_to_undelete(tmp_path: Path) -> None:
     drill = imported(tmp_path)
     for number in range(max(2, RUNS // 8)):
         image_id = f"P{number}"

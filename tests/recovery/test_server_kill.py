@@ -18,7 +18,7 @@ ROUNDS = int(os.environ.get("VSV_KILL_ROUNDS", "8"))
 LONGEST_S = 0.6  # about what an import of such a slide takes
 
 
-def test_killed_at_any_moment_every_slide_ends_imported_once_and_whole(tmp_path: Path) -> None:
+def test_server_killed_at_random_moments_imports_every_slide_once_and_whole(tmp_path: Path) -> None:
     chance = random.Random(20261121)
     content = slide_bytes(side=3000)
     originals = []

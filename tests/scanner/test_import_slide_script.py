@@ -79,7 +79,7 @@ def run_until(station: Workstation, word: str, name: str) -> list[str]:
     ("name", "image_id"),
     [("a.svs", "1000001"), ("ä ö – 日本 %41 'q'.svs", "1000002"), ("UPPER.SVS", "1000003")],
 )
-def test_a_slide_is_imported_and_goes_only_when_it_is_stored(
+def test_script_deletes_a_slide_only_after_the_server_stored_the_same_bytes(
     real: tuple[Server, Workstation], name: str, image_id: str
 ) -> None:
     _server, station = real
@@ -91,7 +91,7 @@ def test_a_slide_is_imported_and_goes_only_when_it_is_stored(
     assert station.names() == []
 
 
-def test_a_rescan_of_the_same_name_and_size_is_stored_beside_the_first(
+def test_rescan_with_the_same_name_and_size_is_stored_beside_the_first_scan(
     real: tuple[Server, Workstation],
 ) -> None:
     _server, station = real
@@ -103,7 +103,9 @@ def test_a_rescan_of_the_same_name_and_size_is_stored_beside_the_first(
     assert {first, second} <= stored(station.folder.parent)
 
 
-def test_what_is_no_slide_stays_and_says_why(real: tuple[Server, Workstation]) -> None:
+def test_invalid_slide_is_kept_and_reported_as_failed_with_the_reason(
+    real: tuple[Server, Workstation],
+) -> None:
     _server, station = real
     bad = put(station.folder, "bad.svs", b"no slide at all")
     run_until(station, "failed", "bad.svs")
@@ -111,7 +113,9 @@ def test_what_is_no_slide_stays_and_says_why(real: tuple[Server, Workstation]) -
     bad.unlink()
 
 
-def test_served_in_place_nothing_ever_goes(tmp_path: Path, station: Workstation) -> None:
+def test_script_deletes_no_file_when_the_server_imports_in_place(
+    tmp_path: Path, station: Workstation
+) -> None:
     put(station.folder, "a.svs")
     with server(tmp_path / "data", "--watch", str(station.folder), "--in-place") as running:
         url = f"http://127.0.0.1:{running.port}/ImportSlide"
@@ -119,7 +123,9 @@ def test_served_in_place_nothing_ever_goes(tmp_path: Path, station: Workstation)
     assert station.names() == ["a.svs"]
 
 
-def test_the_ancestors_script_keeps_working(real: tuple[Server, Workstation]) -> None:
+def test_earlier_script_protocol_still_imports_and_deletes_a_stored_file(
+    real: tuple[Server, Workstation],
+) -> None:
     """It posts name and size, and deletes the file that the answer names, whatever the status."""
     running, station = real
     content = slide_bytes("1000099")
@@ -140,7 +146,7 @@ def test_the_ancestors_script_keeps_working(real: tuple[Server, Workstation]) ->
     assert statuses[-1] == 200
 
 
-def test_killed_at_any_moment_no_slide_is_lost(real: tuple[Server, Workstation]) -> None:
+def test_script_killed_at_random_moments_loses_no_slide(real: tuple[Server, Workstation]) -> None:
     _server, station = real
     chance = random.Random(20261121)
     contents = [slide_bytes(f"20000{number:02}") for number in range(4)]
@@ -254,7 +260,9 @@ PORTAL = b"<!DOCTYPE html><title>Welcome to the guest network</title><form>a.svs
         (_status_only, "later"),
     ],
 )
-def test_any_answer_but_the_right_one_leaves_the_file(station: Workstation, reply: Reply, word: str) -> None:
+def test_file_is_kept_on_every_answer_except_a_correct_confirmation(
+    station: Workstation, reply: Reply, word: str
+) -> None:
     put(station.folder, "a.svs", CONTENT)
     with erratic(reply) as running:
         assert station.run(url=running.url) == {"a.svs": word}
@@ -263,9 +271,7 @@ def test_any_answer_but_the_right_one_leaves_the_file(station: Workstation, repl
 
 
 @pytest.mark.parametrize("reply", [_hang, _drip])
-def test_an_answer_that_takes_too_long_is_given_up_and_the_next_file_is_treated(
-    station: Workstation, reply: Reply
-) -> None:
+def test_slow_answer_times_out_and_the_next_file_is_processed(station: Workstation, reply: Reply) -> None:
     put(station.folder, "a.svs", CONTENT)
     put(station.folder, "b.svs", b"another", OLD + 1)
     with erratic(reply, echo) as running:
@@ -274,7 +280,7 @@ def test_an_answer_that_takes_too_long_is_given_up_and_the_next_file_is_treated(
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(station: Workstation, status: int) -> None:
+def test_redirect_is_not_followed(station: Workstation, status: int) -> None:
     put(station.folder, "a.svs", CONTENT)
     body = {"filename": "a.svs", "size": len(CONTENT), "sha256": sha256(CONTENT)}
     with (
@@ -286,7 +292,7 @@ def test_a_redirect_is_not_followed(station: Workstation, status: int) -> None:
     assert station.names() == ["a.svs"]
 
 
-def test_without_a_network_nothing_happens_and_later_all_goes_on(station: Workstation) -> None:
+def test_network_failure_keeps_files_and_later_runs_import_them(station: Workstation) -> None:
     for name in ("a.svs", "b.svs"):
         put(station.folder, name, CONTENT)
     assert station.run() == {"a.svs": "later", "b.svs": "later"}
@@ -296,7 +302,7 @@ def test_without_a_network_nothing_happens_and_later_all_goes_on(station: Workst
     assert station.names() == []
 
 
-def test_an_answer_cannot_write_lines_of_its_own_into_the_log(station: Workstation) -> None:
+def test_error_text_of_an_answer_is_logged_as_a_single_harmless_line(station: Workstation) -> None:
     put(station.folder, "a.svs", CONTENT)
     error = "x\n2026-01-01T00:00:00Z deleted: b.svs\u2028\x1b[2J" + "y" * 10_000
     with erratic(always(422, {"state": "FAILED", "error": error})) as running:
@@ -317,7 +323,7 @@ def _when_asked(action: Callable[[], object]) -> Reply:
     return reply
 
 
-def test_a_file_that_grows_between_post_and_answer_stays(station: Workstation) -> None:
+def test_file_that_grows_between_request_and_answer_is_kept(station: Workstation) -> None:
     path = put(station.folder, "a.svs", CONTENT)
 
     def grow() -> None:
@@ -330,7 +336,7 @@ def test_a_file_that_grows_between_post_and_answer_stays(station: Workstation) -
 
 
 @pytest.mark.parametrize("options", [(), ("--no-sha256",)])
-def test_a_new_scan_that_took_the_files_name_and_size_stays(
+def test_new_scan_that_replaces_the_file_during_the_request_is_kept(
     station: Workstation, options: tuple[str, ...]
 ) -> None:
     other = CONTENT[::-1]
@@ -345,7 +351,7 @@ def test_a_new_scan_that_took_the_files_name_and_size_stays(
     assert path.read_bytes() == other
 
 
-def test_other_content_with_the_same_size_and_time_in_the_same_place_stays(station: Workstation) -> None:
+def test_content_rewritten_with_the_same_size_and_time_is_kept(station: Workstation) -> None:
     other = CONTENT[::-1]
     path = put(station.folder, "a.svs", CONTENT)
     with erratic(_when_asked(lambda: put(station.folder, "a.svs", other))) as running:
@@ -356,7 +362,7 @@ def test_other_content_with_the_same_size_and_time_in_the_same_place_stays(stati
         assert running.asked[-1].json()["sha256"] == sha256(other)
 
 
-def test_a_file_that_was_swapped_at_the_last_moment_gets_its_name_back(
+def test_delete_gives_a_file_replaced_before_the_rename_its_name_back(
     station: Workstation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The moment between the last look and the renaming is too short to be met from outside."""
@@ -374,14 +380,14 @@ def test_a_file_that_was_swapped_at_the_last_moment_gets_its_name_back(
     assert path.read_bytes() == CONTENT[::-1]
 
 
-def test_a_file_that_is_gone_meanwhile_is_no_matter_of_the_others(station: Workstation) -> None:
+def test_file_removed_during_the_request_does_not_stop_the_next_file(station: Workstation) -> None:
     path = put(station.folder, "a.svs", CONTENT)
     put(station.folder, "b.svs", CONTENT, OLD + 1)
     with erratic(_when_asked(path.unlink), echo) as running:
         assert station.run(url=running.url) == {"a.svs": "error", "b.svs": "deleted"}
 
 
-def test_young_files_wait(station: Workstation) -> None:
+def test_files_below_the_minimum_age_are_not_sent(station: Workstation) -> None:
     now = time.time_ns()
     put(station.folder, "young.svs", CONTENT, now - 20_000_000_000)
     put(station.folder, "old.svs", CONTENT, now - 40_000_000_000)
@@ -391,7 +397,7 @@ def test_young_files_wait(station: Workstation) -> None:
         assert station.run("--minimum-age", "5", url=running.url) == {"young.svs": "deleted"}
 
 
-def test_a_file_that_is_open_for_writing_waits(station: Workstation) -> None:
+def test_file_open_for_writing_is_reported_as_busy_and_kept(station: Workstation) -> None:
     path = put(station.folder, "a.svs", CONTENT)
     with erratic(echo) as running:
         with path.open("r+b"):
@@ -400,7 +406,9 @@ def test_a_file_that_is_open_for_writing_waits(station: Workstation) -> None:
             assert station.run(url=running.url) == {"a.svs": "deleted"}
 
 
-def test_only_plain_files_of_the_wanted_kind_are_touched(station: Workstation, tmp_path: Path) -> None:
+def test_script_processes_only_regular_files_with_a_listed_extension(
+    station: Workstation, tmp_path: Path
+) -> None:
     outside = put(tmp_path / "outside", "o.svs", CONTENT)
     (station.folder / "link.svs").symlink_to(outside)
     (station.folder / "folder.svs").mkdir()
@@ -414,7 +422,9 @@ def test_only_plain_files_of_the_wanted_kind_are_touched(station: Workstation, t
     assert station.names() == [name for name in before if name != "b.tif"]
 
 
-def test_what_a_killed_run_had_set_aside_comes_back_and_replaces_nothing(station: Workstation) -> None:
+def test_files_set_aside_by_a_killed_run_are_restored_without_overwriting_others(
+    station: Workstation,
+) -> None:
     put(station.folder, "a.svs.confirmed", CONTENT)
     put(station.folder, "b.svs.confirmed", CONTENT)
     put(station.folder, "b.svs", b"a new scan")
@@ -430,7 +440,7 @@ def test_what_a_killed_run_had_set_aside_comes_back_and_replaces_nothing(station
     assert (station.folder / "b.svs").read_bytes() == b"a new scan"
 
 
-def test_a_run_killed_while_it_gave_a_name_back_is_no_obstacle(station: Workstation) -> None:
+def test_second_link_left_by_a_killed_run_is_removed_and_the_slide_imported(station: Workstation) -> None:
     path = put(station.folder, "a.svs", CONTENT)
     (station.folder / "a.svs.confirmed").hardlink_to(path)
     with erratic(always(202, {"state": "IMPORTING"}), echo) as running:
@@ -439,7 +449,7 @@ def test_a_run_killed_while_it_gave_a_name_back_is_no_obstacle(station: Workstat
         assert station.run(url=running.url) == {"a.svs": "deleted"}
 
 
-def test_keep_deletes_nothing_and_asks_once(station: Workstation) -> None:
+def test_keep_option_deletes_no_file_and_sends_each_file_once(station: Workstation) -> None:
     put(station.folder, "a.svs", CONTENT)
     with erratic(echo) as running:
         assert station.run("--keep", url=running.url) == {"a.svs": "kept"}
@@ -452,7 +462,7 @@ def test_keep_deletes_nothing_and_asks_once(station: Workstation) -> None:
 # One run at a time, and what is remembered
 
 
-def test_of_two_at_once_one_does_nothing(station: Workstation, tmp_path: Path) -> None:
+def test_second_concurrent_run_exits_without_sending_files(station: Workstation, tmp_path: Path) -> None:
     put(station.folder, "a.svs", CONTENT)
     with erratic(_hang) as running:
         first = station.start(url=running.url)
@@ -468,7 +478,7 @@ def test_of_two_at_once_one_does_nothing(station: Workstation, tmp_path: Path) -
         assert station.run(url=running.url) == {"a.svs": "deleted"}  # a killed run holds nothing
 
 
-def test_a_checksum_is_computed_once_a_file(station: Workstation) -> None:
+def test_checksum_of_a_file_is_computed_only_once(station: Workstation) -> None:
     path = put(station.folder, "a.svs", CONTENT)
     with erratic(always(202, {"state": "IMPORTING"})) as running:
         station.run(url=running.url)
@@ -489,7 +499,7 @@ def test_a_checksum_is_computed_once_a_file(station: Workstation) -> None:
         b'{"files": [], "token": {"value": 1, "expires": "x", "for": []}}',
     ],
 )  # fmt: skip
-def test_a_damaged_state_is_begun_afresh(station: Workstation, state: bytes) -> None:
+def test_damaged_state_file_is_replaced(station: Workstation, state: bytes) -> None:
     put(station.folder, "a.svs", CONTENT)
     station.state.mkdir()
     (station.state / "state.json").write_bytes(state)
@@ -498,7 +508,7 @@ def test_a_damaged_state_is_begun_afresh(station: Workstation, state: bytes) -> 
     assert json.loads((station.state / "state.json").read_bytes())["files"][0]["sha256"] == sha256(CONTENT)
 
 
-def test_a_state_that_lies_deletes_nothing(station: Workstation) -> None:
+def test_wrong_checksum_in_the_state_file_deletes_no_file(station: Workstation) -> None:
     put(station.folder, "a.svs", CONTENT)
     lie = {"name": "a.svs", "size": len(CONTENT), "modified": str(OLD), "sha256": "0" * 64}
     station.state.mkdir()
@@ -510,7 +520,7 @@ def test_a_state_that_lies_deletes_nothing(station: Workstation) -> None:
         assert station.run(url=running.url) == {"a.svs": "deleted"}
 
 
-def test_the_log_is_bounded(station: Workstation) -> None:
+def test_log_is_rotated_below_its_size_limit(station: Workstation) -> None:
     station.state.mkdir()
     for number in ("", ".1", ".2", ".3", ".4"):
         (station.state / f"import_slide.log{number}").write_text("x" * 1_000_000)
@@ -540,7 +550,7 @@ def _with_tokens(station: Workstation, tokens: ErraticServer, *options: str) -> 
     return station
 
 
-def test_a_token_is_asked_for_once_and_sent_only_to_the_server(station: Workstation) -> None:
+def test_token_is_requested_once_and_sent_only_to_the_server(station: Workstation) -> None:
     put(station.folder, "a.svs", CONTENT)
     with erratic(_token()) as tokens, erratic(always(202, {"state": "X"}), echo) as running:
         _with_tokens(station, tokens)
@@ -559,7 +569,7 @@ def test_a_token_is_asked_for_once_and_sent_only_to_the_server(station: Workstat
     assert (station.state / "state.json").stat().st_mode & 0o077 == 0
 
 
-def test_a_refused_token_is_renewed_once(station: Workstation) -> None:
+def test_refused_token_is_renewed_and_the_request_repeated(station: Workstation) -> None:
     put(station.folder, "a.svs", CONTENT)
     refusal = always(401, {"message": "Unauthorized"})
     with erratic(_token("first"), _token("second")) as tokens, erratic(refusal, echo) as running:
@@ -570,7 +580,7 @@ def test_a_refused_token_is_renewed_once(station: Workstation) -> None:
         ]
 
 
-def test_a_second_refusal_is_final_for_this_time(station: Workstation) -> None:
+def test_second_refusal_of_the_token_ends_the_attempt_and_keeps_the_file(station: Workstation) -> None:
     put(station.folder, "a.svs", CONTENT)
     with erratic(_token()) as tokens, erratic(always(401, {"message": "Unauthorized"})) as running:
         assert _with_tokens(station, tokens).run(url=running.url) == {"a.svs": "later"}
@@ -579,7 +589,7 @@ def test_a_second_refusal_is_final_for_this_time(station: Workstation) -> None:
 
 
 @pytest.mark.parametrize("lifetime_s", [100, 0, -1, "3600", None, True, 10**12])
-def test_a_token_that_ends_soon_or_says_nonsense_of_its_end_is_not_kept(
+def test_token_with_a_short_or_invalid_lifetime_is_not_stored(
     station: Workstation, lifetime_s: object
 ) -> None:
     put(station.folder, "a.svs", CONTENT)
@@ -597,7 +607,7 @@ def test_a_token_that_ends_soon_or_says_nonsense_of_its_end_is_not_kept(
         always(200, {"access_token": "x" * 9000}), always(302, b"", Location="http://127.0.0.1:9/"), _reset,
     ],
 )  # fmt: skip
-def test_without_a_token_nothing_is_asked(station: Workstation, reply: Reply) -> None:
+def test_failed_token_request_sends_no_file_and_keeps_all_files(station: Workstation, reply: Reply) -> None:
     put(station.folder, "a.svs", CONTENT)
     with erratic(reply) as tokens, erratic(echo) as running:
         assert _with_tokens(station, tokens).run(url=running.url) == {"a.svs": "later"}
@@ -605,7 +615,7 @@ def test_without_a_token_nothing_is_asked(station: Workstation, reply: Reply) ->
     assert station.names() == ["a.svs"]
 
 
-def test_another_client_does_not_get_the_first_ones_token(station: Workstation) -> None:
+def test_changed_client_id_requests_a_new_token(station: Workstation) -> None:
     put(station.folder, "a.svs", CONTENT)
     with (
         erratic(_token("first"), _token("second")) as tokens,
@@ -638,7 +648,7 @@ def test_another_client_does_not_get_the_first_ones_token(station: Workstation) 
         ),
     ],
 )
-def test_a_call_that_cannot_work_says_why(
+def test_invalid_options_exit_with_the_reason_on_output_and_in_the_log(
     station: Workstation, options: tuple[str, ...], reason: str
 ) -> None:
     put(station.folder, "a.svs", CONTENT)
@@ -651,7 +661,7 @@ def test_a_call_that_cannot_work_says_why(
     assert station.names() == ["a.svs"]
 
 
-def test_a_secret_that_others_may_read_is_refused(station: Workstation) -> None:
+def test_secret_file_readable_by_others_is_refused(station: Workstation) -> None:
     with erratic(_token()) as tokens:
         _with_tokens(station, tokens)
         (station.state.parent / "secret").chmod(0o644)
@@ -661,7 +671,7 @@ def test_a_secret_that_others_may_read_is_refused(station: Workstation) -> None:
     assert "others may read" in output
 
 
-def test_the_secret_may_come_from_the_environment(station: Workstation) -> None:
+def test_secret_is_read_from_the_environment(station: Workstation) -> None:
     put(station.folder, "a.svs", CONTENT)
     with erratic(_token()) as tokens, erratic(echo) as running:
         station.options = ("--token-url", tokens.url, "--client-id", "scanner")
@@ -669,7 +679,7 @@ def test_the_secret_may_come_from_the_environment(station: Workstation) -> None:
         assert station.run(url=running.url) == {"a.svs": "deleted"}
 
 
-def test_http_to_another_machine_must_be_asked_for(station: Workstation) -> None:
+def test_http_to_another_machine_requires_the_allow_http_option(station: Workstation) -> None:
     """The address is this machine's own, but not one of the three that are known to be."""
     put(station.folder, "a.svs", CONTENT)
     assert station.run("--allow-http", url="http://127.0.0.2:9/ImportSlide") == {"a.svs": "later"}
@@ -678,7 +688,7 @@ def test_http_to_another_machine_must_be_asked_for(station: Workstation) -> None
     assert running.returncode == 1
 
 
-def test_a_proxy_is_used(station: Workstation) -> None:
+def test_proxy_from_option_or_environment_is_used(station: Workstation) -> None:
     put(station.folder, "a.svs", CONTENT)
     with erratic(echo) as proxy:
         address = f"http://127.0.0.1:{proxy.server_port}"
@@ -690,7 +700,7 @@ def test_a_proxy_is_used(station: Workstation) -> None:
         assert {asked.path for asked in proxy.asked} == {url}
 
 
-def test_what_is_on_this_machine_is_not_asked_through_a_proxy(station: Workstation) -> None:
+def test_proxy_is_not_used_for_a_server_on_this_machine(station: Workstation) -> None:
     put(station.folder, "a.svs", CONTENT)
     with erratic(echo) as proxy:
         address = f"http://127.0.0.1:{proxy.server_port}"
@@ -728,7 +738,7 @@ def _certificate(folder: Path, name: str) -> tuple[Path, Path]:
     ("name", "trusted", "word"),
     [("localhost", True, "deleted"), ("localhost", False, "later"), ("elsewhere.example", True, "later")],
 )
-def test_a_server_must_prove_who_it_is(
+def test_server_certificate_must_be_trusted_and_match_the_host_name(
     station: Workstation, tmp_path: Path, name: str, trusted: bool, word: str
 ) -> None:
     put(station.folder, "a.svs", CONTENT)
@@ -746,7 +756,7 @@ def test_a_server_must_prove_who_it_is(
 # Where it runs
 
 
-def test_it_is_written_for_python_3_9_and_its_library_alone() -> None:
+def test_script_parses_as_python_3_9_and_imports_only_the_standard_library() -> None:
     check = (
         "import ast, sys\n"
         "tree = ast.parse(open(sys.argv[1], encoding='utf-8').read(), feature_version=(3, 9))\n"

@@ -70,13 +70,13 @@ def function_named(root: Node, name: str) -> Node:
 
 
 @BOTH
-def test_it_parses(path: Path) -> None:
+def test_powershell_script_parses_without_errors(path: Path) -> None:
     root = tree(path)
     assert not root.has_error
     assert len(list(nodes(root, "function_statement"))) > 4
 
 
-def test_the_parser_finds_mistakes() -> None:
+def test_parser_reports_errors_in_broken_scripts() -> None:
     """Else the test above would say nothing."""
     parser = Parser(Language(tree_sitter_powershell.language()))
     content = IMPORT.read_bytes()
@@ -85,7 +85,7 @@ def test_the_parser_finds_mistakes() -> None:
 
 
 @BOTH
-def test_windows_powershell_reads_it_as_it_is_meant(path: Path) -> None:
+def test_script_is_ascii_and_uses_no_syntax_missing_from_windows_powershell(path: Path) -> None:
     """5.1 takes a file without byte order mark for the machine's own code page: ASCII is the same in all."""
     content = path.read_bytes()
     assert content.isascii()
@@ -106,7 +106,7 @@ def test_windows_powershell_reads_it_as_it_is_meant(path: Path) -> None:
 
 
 @BOTH
-def test_every_command_is_written_out_and_known(path: Path) -> None:
+def test_script_calls_only_known_cmdlets_and_its_own_functions(path: Path) -> None:
     """No aliases, and nothing that 5.1 has not: cmdlets are Verb-Noun, all others are functions of the script."""
     root = tree(path)
     own = {text(node) for node in nodes(root, "function_name")}
@@ -124,14 +124,14 @@ def test_every_command_is_written_out_and_known(path: Path) -> None:
 
 
 @BOTH
-def test_it_stops_at_the_first_mistake(path: Path) -> None:
+def test_script_enables_strict_mode_and_stops_on_errors(path: Path) -> None:
     content = path.read_text()
     assert "Set-StrictMode -Version Latest" in content
     assert "$ErrorActionPreference = 'Stop'" in content
 
 
 @BOTH
-def test_variables_are_set_before_a_strict_run_reads_them(path: Path) -> None:
+def test_script_reads_only_variables_that_are_assigned(path: Path) -> None:
     """Strict mode ends a run at a misspelt name, and no run here would show it."""
     root = tree(path)
     automatic = {"_", "null", "true", "false", "psversiontable", "psscriptroot", "lastexitcode"}
@@ -146,7 +146,7 @@ def test_variables_are_set_before_a_strict_run_reads_them(path: Path) -> None:
     assert used - written - automatic == set()
 
 
-def test_files_go_only_where_their_confirmation_was_checked() -> None:
+def test_files_are_removed_only_after_the_confirmation_checks() -> None:
     root = tree(IMPORT)
     [removal] = [node for name, node in commands(root) if name == "Remove-Item"]
     remover = function_around(removal)
@@ -173,7 +173,7 @@ def test_files_go_only_where_their_confirmation_was_checked() -> None:
         assert needed in confirmed
 
 
-def test_an_answer_is_an_object_and_not_a_list_of_one() -> None:
+def test_answer_is_parsed_only_when_the_text_is_a_json_object() -> None:
     """PowerShell 7 hands on what is in a list; 5.1 hands on the list, and the Python twin refuses it."""
     sender = text(function_named(tree(IMPORT), "Send-Post"))
     [reading] = [line for line in sender.splitlines() if "ConvertFrom-Json" in line]
@@ -182,7 +182,7 @@ def test_an_answer_is_an_object_and_not_a_list_of_one() -> None:
     )
 
 
-def test_nothing_else_can_delete_or_overwrite_a_slide() -> None:
+def test_no_other_call_can_delete_or_overwrite_a_slide() -> None:
     root = tree(IMPORT)
     members = [text(node) for node in nodes(root, "member_name")]
     assert not {"Delete", "Replace", "Truncate", "SetLength", "Create", "OpenWrite"} & set(members)
@@ -196,7 +196,7 @@ def test_nothing_else_can_delete_or_overwrite_a_slide() -> None:
 
 
 @BOTH
-def test_brackets_in_a_path_are_no_wildcards(path: Path) -> None:
+def test_path_cmdlets_use_literal_path_against_wildcards(path: Path) -> None:
     paths = {
         "Copy-Item",
         "Get-ChildItem",
@@ -210,7 +210,7 @@ def test_brackets_in_a_path_are_no_wildcards(path: Path) -> None:
         assert name not in paths or "-LiteralPath" in text(node), text(node)
 
 
-def test_a_files_age_is_counted_in_utc() -> None:
+def test_file_age_is_computed_in_utc() -> None:
     """Local time jumps by an hour twice a year."""
     content = IMPORT.read_text()
     assert "([DateTime]::UtcNow - $File.LastWriteTimeUtc).TotalSeconds" in content
@@ -218,7 +218,7 @@ def test_a_files_age_is_counted_in_utc() -> None:
     assert not re.findall(r"LastWriteTime\b|::Now\b|Get-Date", content)
 
 
-def test_nothing_is_done_without_the_folders_mutex_and_the_states_lock() -> None:
+def test_slides_are_sent_only_while_holding_the_folder_mutex_and_state_lock() -> None:
     content = IMPORT.read_text()
     assert r'New-Object Threading.Mutex $false, "Global\ImportSlide-$folderHash"' in content
     assert "$mine = $mutex.WaitOne(0)" in content
@@ -230,7 +230,7 @@ def test_nothing_is_done_without_the_folders_mutex_and_the_states_lock() -> None
     assert text(around).startswith("if ($mine -and $null -ne $lock) {")
 
 
-def test_addresses_are_checked_and_redirects_not_followed() -> None:
+def test_http_client_follows_no_redirects_and_keeps_certificate_checks() -> None:
     content = IMPORT.read_text()
     assert "$handler.AllowAutoRedirect = $false" in content
     assert "[Net.SecurityProtocolType]::Tls12" in content
@@ -245,13 +245,13 @@ def _python_options() -> set[str]:
     return {name.replace("-", "") for name in re.findall(r"^  --([a-z0-9-]+)", listed.stdout, re.MULTILINE)}
 
 
-def test_the_twins_have_the_same_options() -> None:
+def test_powershell_and_python_scripts_have_the_same_options() -> None:
     block = text(next(nodes(tree(IMPORT), "param_block")))
     names = {name.lower() for name in re.findall(r"\] \$(\w+)", block)}
     assert names == _python_options()
 
 
-def test_the_twins_and_their_guide_use_the_same_words() -> None:
+def test_powershell_python_and_guide_use_the_same_outcome_words() -> None:
     said = set(re.findall(r"Write-Line '(\w+)'", IMPORT.read_text()))
     python = SCRIPT.read_text()
     told = set(re.findall(r'Outcome\("(\w+)"', python)) | set(re.findall(r'log\.\w+\("(\w+):', python))
@@ -260,7 +260,7 @@ def test_the_twins_and_their_guide_use_the_same_words() -> None:
     assert said == told == explained == WORDS
 
 
-def test_the_task_runs_one_at_a_time_and_is_given_only_options_that_there_are() -> None:
+def test_scheduled_task_runs_a_single_instance_with_existing_options() -> None:
     content = INSTALL.read_text()
     assert "-MultipleInstances IgnoreNew" in content
     assert "-ExecutionTimeLimit" in content

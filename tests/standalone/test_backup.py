@@ -80,7 +80,7 @@ def second(services: Site) -> str:
     return next(record.image_id for record in services.records() if record.image_id != "1004486")
 
 
-def test_the_data_folder_is_destroyed_and_comes_back(filled: Path) -> None:
+def test_restore_brings_back_records_files_and_answers_of_a_lost_data_folder(filled: Path) -> None:
     with server(filled / "data") as running:
         before = [running.ask(address) for address in ADDRESSES]
         backed_up(filled)
@@ -100,13 +100,13 @@ def test_the_data_folder_is_destroyed_and_comes_back(filled: Path) -> None:
         assert services.services.files.slide(deleted.image_id).read_bytes() == other_scan(slide_bytes())
 
 
-def test_a_file_is_counted_once_however_often_it_is_looked_for(filled: Path) -> None:
+def test_first_backup_counts_each_file_only_once(filled: Path) -> None:
     assert vsv(filled, "archive", "1004486").exit_code == 0
     report = backed_up(filled)
     assert (report["copied"], report["troubles"]) == (report["files"], {})
 
 
-def test_the_next_backup_copies_what_is_new_and_lets_go_of_what_is_gone(filled: Path) -> None:
+def test_next_backup_copies_new_files_and_removes_purged_ones(filled: Path) -> None:
     first = backed_up(filled)
     second_one = backed_up(filled)
     assert (first["copied"], second_one["copied"]) == (first["files"], 1)  # the records, always
@@ -124,7 +124,7 @@ def test_the_next_backup_copies_what_is_new_and_lets_go_of_what_is_gone(filled: 
     assert vsv(filled, "backup", filled / "backup", "--verify").exit_code == 0
 
 
-def test_what_is_being_imported_and_caches_stay_out(filled: Path) -> None:
+def test_backup_excludes_unfinished_imports_and_temporary_files(filled: Path) -> None:
     for name in ("incoming/x.svs", "taken/x.svs/1.svs", "runs/x.json", "slides/1004486/pyramid.tif.1.part"):
         (filled / "data" / name).parent.mkdir(exist_ok=True)
         (filled / "data" / name).write_bytes(b"x")
@@ -139,7 +139,7 @@ def test_what_is_being_imported_and_caches_stay_out(filled: Path) -> None:
     )
 
 
-def test_an_original_in_place_is_noted_and_comes_along_only_when_asked(tmp_path: Path) -> None:
+def test_backup_copies_originals_in_place_only_with_originals_option(tmp_path: Path) -> None:
     with site(tmp_path, in_place=True) as services:
         services.bring()
     assert backed_up(tmp_path)["in_place"] == 1
@@ -154,7 +154,7 @@ def test_an_original_in_place_is_noted_and_comes_along_only_when_asked(tmp_path:
 
 
 @pytest.mark.parametrize("to", ["deleted", "slides"])
-def test_a_slide_that_is_moved_during_the_backup_is_where_its_record_says(
+def test_slide_moved_during_backup_is_stored_where_its_record_says(
     filled: Path, monkeypatch: pytest.MonkeyPatch, to: str
 ) -> None:
     files = SlideFiles(filled / "data")
@@ -175,7 +175,7 @@ def test_a_slide_that_is_moved_during_the_backup_is_where_its_record_says(
     assert not any(path.startswith(f"{to}/{moved}/") for path in paths)
 
 
-def test_a_lost_original_is_told_and_the_rest_backed_up(filled: Path) -> None:
+def test_backup_reports_a_missing_original_and_copies_all_other_files(filled: Path) -> None:
     (filled / "data/slides/1004486/slide.svs").unlink()
     result = vsv(filled, "backup", filled / "backup")
     assert result.exit_code == 1
@@ -184,7 +184,7 @@ def test_a_lost_original_is_told_and_the_rest_backed_up(filled: Path) -> None:
 
 
 @pytest.mark.parametrize("lost", ["slides/1004486/slide.svs", "slides/1004486", "slides"])
-def test_a_lost_original_is_not_lost_from_the_backup_too(
+def test_later_backups_keep_an_original_missing_from_the_data_folder(
     filled: Path, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
     """The next night's backup must not let go of what may be the only copy by now."""
@@ -204,7 +204,7 @@ def test_a_lost_original_is_not_lost_from_the_backup_too(
     assert (filled / "data/slides/1004486/pyramid.tif").exists()
 
 
-def test_a_lost_archive_is_not_lost_from_the_backup_too(
+def test_later_backups_keep_an_archived_original_missing_from_the_data_folder(
     filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -223,13 +223,13 @@ def test_a_lost_archive_is_not_lost_from_the_backup_too(
     assert (filled / "data/slides/1004486/slide.svs").read_bytes() == slide_bytes()
 
 
-def test_others_cannot_read_it_whatever_its_folder_lets_them(filled: Path) -> None:
+def test_backup_contents_are_readable_only_by_their_owner(filled: Path) -> None:
     (filled / "backup").mkdir(mode=0o755)
     backed_up(filled)
     assert (filled / "backup/contents").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_rotten_original_does_not_replace_the_good_one(
+def test_corrupted_original_does_not_replace_the_intact_backup_copy(
     filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -247,7 +247,7 @@ def test_a_rotten_original_does_not_replace_the_good_one(
     assert original.read_bytes() == slide_bytes()
 
 
-def test_verify_finds_what_is_damaged_and_a_restore_refuses_it(filled: Path) -> None:
+def test_verify_reports_damaged_content_and_restore_refuses_the_backup(filled: Path) -> None:
     backed_up(filled)
     path = BackupStore(filled / "backup").content(hashlib.sha256(slide_bytes()).hexdigest())
     path.unlink()
@@ -268,7 +268,7 @@ def test_verify_finds_what_is_damaged_and_a_restore_refuses_it(filled: Path) -> 
     ],
     ids=str,
 )  # fmt: skip
-def test_a_manifest_that_somebody_wrote_does_no_harm(filled: Path, change: dict[str, Any]) -> None:
+def test_restore_refuses_a_manipulated_manifest(filled: Path, change: dict[str, Any]) -> None:
     backed_up(filled)
     path = filled / "backup/manifest.json"
     manifest = json.loads(path.read_bytes())
@@ -281,7 +281,7 @@ def test_a_manifest_that_somebody_wrote_does_no_harm(filled: Path, change: dict[
     )  # fmt: skip
 
 
-def test_a_restore_wants_an_empty_folder(filled: Path) -> None:
+def test_restore_refuses_a_folder_with_data_and_a_missing_backup(filled: Path) -> None:
     backed_up(filled)
     result = vsv(filled, "restore", filled / "backup")
     assert result.exit_code == 1
@@ -292,12 +292,12 @@ def test_a_restore_wants_an_empty_folder(filled: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["data/backup", "data/slides/backup", "."])
-def test_a_backup_within_the_data_folder_is_refused(filled: Path, place: str) -> None:
+def test_backup_refuses_a_place_inside_or_around_the_data_folder(filled: Path, place: str) -> None:
     result = vsv(filled, "backup", filled / place)
     assert (result.exit_code, "must lie outside" in result.output) == (1, True)
 
 
-def test_a_full_disk_leaves_the_backup_before(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_leaves_the_previous_backup_intact(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backed_up(filled)
     before = (filled / "backup/manifest.json").read_bytes()
     with site(filled) as services:
@@ -321,7 +321,7 @@ def test_a_full_disk_leaves_the_backup_before(filled: Path, monkeypatch: pytest.
 @pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("mount") is None, reason="needs a file system of its own"
 )
-def test_a_small_disk_for_backup_and_for_restore(filled: Path, tmp_path: Path) -> None:
+def test_backup_and_restore_to_a_small_file_system_report_disk_full(filled: Path, tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
     if subprocess.run(
@@ -342,13 +342,13 @@ def test_a_small_disk_for_backup_and_for_restore(filled: Path, tmp_path: Path) -
         subprocess.run(["umount", small], check=True)
 
 
-def test_a_backup_folder_that_cannot_be_written_is_one_sentence(filled: Path) -> None:
+def test_unwritable_backup_folder_ends_with_an_error_message(filled: Path) -> None:
     (filled / "file").write_bytes(b"")
     result = vsv(filled, "backup", filled / "file/backup")
     assert (result.exit_code, result.output.startswith("Error: the backup could not be written")) == (1, True)
 
 
-def test_two_backups_at_once_are_refused(filled: Path) -> None:
+def test_backup_refuses_to_run_while_another_backup_runs(filled: Path) -> None:
     with BackupStore(filled / "backup").held():
         assert "another vsv is working" in vsv(filled, "backup", filled / "backup").output
 
@@ -376,7 +376,7 @@ def killed(folder: Path, command: str, at: int) -> bool:
     return status != 0
 
 
-def test_a_killed_backup_and_a_killed_restore_are_run_again(filled: Path) -> None:
+def test_killed_backup_and_killed_restore_complete_when_run_again(filled: Path) -> None:
     files, rows = contents(filled / "data"), records(filled)
     moments = (1, 3, 6)
     assert [killed(filled, "backup", at) for at in moments] == [True] * 3
@@ -390,7 +390,9 @@ def test_a_killed_backup_and_a_killed_restore_are_run_again(filled: Path) -> Non
     assert records(filled) == rows
 
 
-def test_a_restore_killed_between_its_moves_goes_on(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_restore_interrupted_between_folder_moves_completes_when_run_again(
+    filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     backed_up(filled)
     files = contents(filled / "data")
     shutil.rmtree(filled / "data")
@@ -409,7 +411,7 @@ def test_a_restore_killed_between_its_moves_goes_on(filled: Path, monkeypatch: p
     assert contents(filled / "data") == files
 
 
-def test_a_backup_made_while_slides_come_in_has_the_files_of_every_record(tmp_path: Path) -> None:
+def test_backup_during_imports_contains_the_files_of_every_record(tmp_path: Path) -> None:
     scanner = tmp_path / "scanner"
     for number in range(6):
         put(scanner, f"{number}.svs", slide_bytes(str(2000000 + number)))
@@ -429,7 +431,7 @@ def test_a_backup_made_while_slides_come_in_has_the_files_of_every_record(tmp_pa
             assert services.settle(f"{number}.svs", (scanner / f"{number}.svs").stat().st_size) == 200
 
 
-def test_unreadable_records_are_one_sentence(tmp_path: Path) -> None:
+def test_backup_reports_unreadable_records(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/records.sqlite").write_bytes(b"no database at all" * 100)
     result = vsv(tmp_path, "backup", tmp_path / "backup")

@@ -11,7 +11,7 @@ from tests.support.servers.running import Site
 from vsv_local.ingest import import_runner
 
 
-def test_step_is_counted_as_a_crash_until_it_has_returned(
+def test_step_counts_as_a_crash_until_the_step_has_returned(
     services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inspect, during = import_runner.inspect_file, []
@@ -26,7 +26,7 @@ def test_step_is_counted_as_a_crash_until_it_has_returned(
     assert services.services.imports.get("a.svs").consecutive_crashes == 0
 
 
-def test_file_that_crashed_the_process_too_often_is_left_alone_until_somebody_retries(
+def test_file_that_crashed_too_often_is_not_imported_until_a_retry(
     services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:

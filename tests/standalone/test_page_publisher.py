@@ -117,7 +117,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 ALL = ["vendor/lib-1.0.0.min.js", "login/signin.js", "main.js", "style/base.css", "index.html", "config.json"]
 
 
-def test_all_of_it_at_first_and_the_settings_last(cloud: Cloud, web: Path) -> None:
+def test_first_publication_uploads_every_file_and_the_settings_last(cloud: Cloud, web: Path) -> None:
     assert cloud.publish() == [f"uploaded {key}" for key in ALL]
     assert cloud.listed() == set(ALL)
     assert cloud.body("main.js") == b"start();"
@@ -129,7 +129,7 @@ def test_all_of_it_at_first_and_the_settings_last(cloud: Cloud, web: Path) -> No
     }
 
 
-def test_types_and_how_long_each_may_be_kept(cloud: Cloud, web: Path) -> None:
+def test_publication_sets_content_type_and_cache_control_of_each_file(cloud: Cloud, web: Path) -> None:
     cloud.publish()
     served = {key: (cloud.head(key)["ContentType"], cloud.head(key)["CacheControl"]) for key in ALL}
     javascript = "text/javascript; charset=utf-8"
@@ -143,14 +143,14 @@ def test_types_and_how_long_each_may_be_kept(cloud: Cloud, web: Path) -> None:
     }
 
 
-def test_the_second_time_nothing_is_done(cloud: Cloud, web: Path) -> None:
+def test_second_publication_without_changes_uploads_and_invalidates_no_file(cloud: Cloud, web: Path) -> None:
     cloud.publish()
     forgotten = cloud.forgotten()
     assert cloud.publish() == []
     assert cloud.forgotten() == forgotten
 
 
-def test_only_what_changed_is_uploaded_and_forgotten_at_the_edge(cloud: Cloud, web: Path) -> None:
+def test_publication_uploads_and_invalidates_only_changed_files(cloud: Cloud, web: Path) -> None:
     cloud.publish()
     before = cloud.forgotten()
     (web / "index.html").write_text("<!doctype html><p>")
@@ -161,7 +161,7 @@ def test_only_what_changed_is_uploaded_and_forgotten_at_the_edge(cloud: Cloud, w
     assert forgotten == {"/index.html", "/", "/login/signin.js"}
 
 
-def test_what_is_removed_can_be_brought_back(cloud: Cloud, web: Path) -> None:
+def test_removed_file_remains_as_an_older_version_in_the_bucket(cloud: Cloud, web: Path) -> None:
     cloud.publish()
     (web / "main.js").unlink()
     cloud.publish()
@@ -169,7 +169,7 @@ def test_what_is_removed_can_be_brought_back(cloud: Cloud, web: Path) -> None:
     assert len(versions["Versions"]) == len(versions["DeleteMarkers"]) == 1
 
 
-def test_a_library_is_never_forgotten_at_the_edge(
+def test_changed_library_is_replaced_without_invalidation(
     cloud: Cloud, web: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cloud.publish()
@@ -181,7 +181,7 @@ def test_a_library_is_never_forgotten_at_the_edge(
     assert not any(path.startswith("/vendor") for one in before for path in one)
 
 
-def test_an_interrupted_publication_is_finished_by_the_next(
+def test_next_publication_completes_an_interrupted_publication(
     cloud: Cloud, web: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put = page_publisher._put
@@ -199,38 +199,38 @@ def test_an_interrupted_publication_is_finished_by_the_next(
     assert cloud.publish() == ["uploaded index.html", "uploaded config.json"]
 
 
-def test_another_client_is_another_config_and_nothing_else(cloud: Cloud, web: Path) -> None:
+def test_changed_client_id_uploads_only_the_settings(cloud: Cloud, web: Path) -> None:
     cloud.publish()
     cloud.deploy({**OUTPUTS, "DistributionId": cloud.distribution, "PeopleClientId": "another"})
     assert cloud.publish() == ["uploaded config.json"]
 
 
 class TestRefusals:
-    def test_no_libraries(self, cloud: Cloud, web: Path) -> None:
+    def test_missing_libraries_are_refused_before_any_upload(self, cloud: Cloud, web: Path) -> None:
         (web / "node_modules/lib/lib.min.js").unlink()
         with pytest.raises(SettingsError, match="run scripts/web"):
             cloud.publish()
         assert cloud.listed() == set()
 
-    def test_no_stack(self, cloud: Cloud, web: Path) -> None:
+    def test_missing_stack_is_refused_by_name(self, cloud: Cloud, web: Path) -> None:
         cloud.client("cloudformation").delete_stack(StackName=STACK)
         with pytest.raises(SettingsError, match="no stack vsv-dev"):
             cloud.publish()
 
-    def test_outputs_that_are_missing_are_named(self, cloud: Cloud, web: Path) -> None:
+    def test_missing_stack_outputs_are_refused_by_name(self, cloud: Cloud, web: Path) -> None:
         cloud.deploy({"WebBucketName": BUCKET, "SiteUrl": OUTPUTS["SiteUrl"]})
         missing = [name for name in page_publisher.OUTPUTS if name not in {"WebBucketName", "SiteUrl"}]
         with pytest.raises(SettingsError, match=f"has no {', '.join(missing)}: deploy"):
             cloud.publish()
         assert cloud.listed() == set()
 
-    def test_a_login_that_is_not_encrypted(self, cloud: Cloud, web: Path) -> None:
+    def test_login_domain_without_https_is_refused(self, cloud: Cloud, web: Path) -> None:
         cloud.deploy({**OUTPUTS, "DistributionId": cloud.distribution, "LoginDomain": "http://login.example"})
         with pytest.raises(SettingsError, match="https"):
             cloud.publish()
 
     @pytest.mark.parametrize("status", ["UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_FAILED", "ROLLBACK_COMPLETE"])
-    def test_a_stack_that_is_not_whole(self, status: str) -> None:
+    def test_stack_with_unfinished_deployment_is_refused(self, status: str) -> None:
         class Deploying:
             def describe_stacks(self, **_: Any) -> Any:
                 return {"Stacks": [{"StackStatus": status}]}
@@ -238,7 +238,7 @@ class TestRefusals:
         with pytest.raises(SettingsError, match=status):
             page_publisher._outputs(Deploying(), STACK)
 
-    def test_a_bucket_that_is_not_the_pages(self, cloud: Cloud, web: Path) -> None:
+    def test_bucket_with_foreign_objects_is_refused_and_left_unchanged(self, cloud: Cloud, web: Path) -> None:
         s3 = cloud.client("s3")
         for number in range(page_publisher.MAX_FOREIGN + 1):
             s3.put_object(Bucket=BUCKET, Key=f"slides/{number}.svs", Body=b"")
@@ -247,7 +247,7 @@ class TestRefusals:
         assert len(cloud.listed()) == page_publisher.MAX_FOREIGN + 1
 
 
-def test_the_command_says_in_one_sentence_what_to_do(cloud: Cloud, web: Path) -> None:
+def test_command_reports_a_missing_stack_and_how_to_deploy(cloud: Cloud, web: Path) -> None:
     run = CliRunner().invoke(main, ["no-such-stack", "--region", REGION])
     assert run.exit_code == 1
     assert run.output == (
@@ -256,7 +256,7 @@ def test_the_command_says_in_one_sentence_what_to_do(cloud: Cloud, web: Path) ->
     assert CliRunner().invoke(main, [STACK, "--region", REGION]).exit_code == 0
 
 
-def test_the_real_page_with_its_libraries_is_published(cloud: Cloud) -> None:
+def test_publication_of_the_real_page_uploads_its_libraries_and_no_tool_files(cloud: Cloud) -> None:
     if not web_assets.libraries_installed():
         pytest.skip("the page's packages are not installed: scripts/web")
     cloud.publish()

@@ -51,7 +51,9 @@ def original(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("command", [["run-jobs"], ["delete", ID, "--purge", "--yes"]])
-def test_its_copy_purges_nothing_that_both_share(drill: Path, command: list[str]) -> None:
+def test_restored_folder_refuses_to_purge_shared_originals_until_taken_over(
+    drill: Path, command: list[str]
+) -> None:
     result = run(drill, *command)
     assert result.exit_code == 1
     assert RESTS in result.output
@@ -61,7 +63,7 @@ def test_its_copy_purges_nothing_that_both_share(drill: Path, command: list[str]
     assert not original(drill.parent).exists()
 
 
-def test_a_server_runs_no_jobs_of_it_and_says_so(
+def test_restored_folder_runs_no_waiting_jobs_until_taken_over(
     drill: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vsv_local.server.job_threads.POLL_SECONDS", 0.01)
@@ -85,21 +87,21 @@ def test_a_server_runs_no_jobs_of_it_and_says_so(
     assert [document["slide"]["ImageID"] for _p, _h, document in registry.asked] == [ID]
 
 
-def test_what_an_admin_asks_for_waits(drill: Path) -> None:
+def test_purge_requested_in_restored_folder_waits_as_a_job(drill: Path) -> None:
     with standalone(drill) as (services, _intake):
         requests.purge(services, ID, ID, ADMIN)
     assert run(drill, "jobs").output.startswith("PURGE")
     assert original(drill.parent).exists()
 
 
-def test_slides_are_looked_at(drill: Path) -> None:
+def test_server_serves_slides_of_a_restored_folder(drill: Path) -> None:
     with standalone(drill) as (services, _intake):
         change(services, ID, {"status": Status.NEW}, ADMIN)
     with server(drill) as running:
         assert running.ask(f"/DeepZoom/{ID}.dzi").status == 200
 
 
-def test_taking_over_asks_first_and_is_done_once(drill: Path) -> None:
+def test_take_over_asks_for_confirmation_and_is_idempotent(drill: Path) -> None:
     refused = CliRunner().invoke(main, ["take-over", "--data", str(drill)], input="n\n")
     assert refused.exit_code == 1
     assert run(drill, "run-jobs").exit_code == 1

@@ -18,7 +18,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written
 
 
-def test_openslide_opens_it_as_an_aperio_slide(path: Path) -> None:
+def test_sample_slide_opens_in_openslide_as_an_aperio_slide(path: Path) -> None:
     with openslide.OpenSlide(path) as slide:
         assert slide.properties["openslide.vendor"] == "aperio"
         assert slide.level_dimensions == ((4000, 3000), (1000, 750))
@@ -32,7 +32,7 @@ def test_openslide_opens_it_as_an_aperio_slide(path: Path) -> None:
         }
 
 
-def test_pages_are_laid_out_as_scanners_do(path: Path) -> None:
+def test_sample_pages_have_the_layout_of_aperio_scanners(path: Path) -> None:
     with tifffile.TiffFile(path) as tiff:
         assert [(page.is_tiled, page.tags["NewSubfileType"].value) for page in tiff.pages] == [
             (True, 0),
@@ -50,13 +50,13 @@ def test_pages_are_laid_out_as_scanners_do(path: Path) -> None:
             assert b"\xff\xdb" not in stream[:20]  # its tables are in JPEGTables
 
 
-def test_the_barcode_on_the_label_reads(path: Path) -> None:
+def test_sample_label_barcode_contains_the_slide_id(path: Path) -> None:
     with openslide.OpenSlide(path) as slide:
         label = slide.associated_images["label"].convert("RGB")
     assert [barcode.text for barcode in zxingcpp.read_barcodes(np.asarray(label))] == [SLIDE_ID]
 
 
-def test_levels_and_thumbnail_show_the_same_tissue(path: Path) -> None:
+def test_sample_levels_and_thumbnail_show_the_same_image(path: Path) -> None:
     with openslide.OpenSlide(path) as slide:
         level = slide.read_region((0, 0), 1, (1000, 750)).convert("RGB")
         for other in (slide.get_thumbnail((1000, 750)), slide.associated_images["thumbnail"].convert("RGB")):
@@ -64,7 +64,7 @@ def test_levels_and_thumbnail_show_the_same_tissue(path: Path) -> None:
             assert np.abs(difference).mean() < 3
 
 
-def test_there_is_tissue_and_glass_and_detail_in_full_resolution(path: Path) -> None:
+def test_sample_full_resolution_has_bright_glass_and_detailed_tissue(path: Path) -> None:
     with openslide.OpenSlide(path) as slide:
         glass = np.asarray(slide.read_region((0, 0), 0, (64, 64)).convert("RGB"))
         full = slide.read_region((1500, 1100), 0, (800, 800)).convert("L")
@@ -73,13 +73,13 @@ def test_there_is_tissue_and_glass_and_detail_in_full_resolution(path: Path) -> 
     assert np.abs(np.asarray(full, int) - np.asarray(enlarged, int)).max() > 60
 
 
-def test_it_is_the_same_file_every_time(path: Path, tmp_path: Path) -> None:
+def test_write_sample_slide_writes_identical_bytes_each_time(path: Path, tmp_path: Path) -> None:
     again = tmp_path / "again.svs"
     write_sample_slide(again)
     assert again.read_bytes() == path.read_bytes()
 
 
-def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_write_of_sample_slide_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError("disk full")
 

@@ -85,13 +85,13 @@ def ready(process: subprocess.Popen[str]) -> bool:
     return process.stdout.readline() == "ready\n"
 
 
-def test_commits_are_logged_ahead_and_flushed(database: Database) -> None:
+def test_database_uses_write_ahead_log_and_full_synchronous_mode(database: Database) -> None:
     with database.reading() as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
 
 
-def test_records_outlive_the_process(path: Path) -> None:
+def test_stores_keep_records_after_database_is_reopened(path: Path) -> None:
     with open_database(path) as database:
         SqliteSlideStore(database).put_new(FULL_SLIDE)
         SqliteImportStore(database).start(slide_import(), replaces=None)
@@ -100,7 +100,9 @@ def test_records_outlive_the_process(path: Path) -> None:
         assert SqliteImportStore(database).get("a.svs") == slide_import()
 
 
-def test_two_processes_lose_nothing(slides: SqliteSlideStore, other_process: Any) -> None:
+def test_slide_store_keeps_all_concurrent_changes_of_two_processes(
+    slides: SqliteSlideStore, other_process: Any
+) -> None:
     slides.put_new(slide())
     update = "for n in range(50): store.update('image-1', {'scanner_id': str(n)}, by='other')"
     process = other_process(update + "\nfor n in range(50): store.put_new(slide(f'other-{n}'))")
@@ -116,7 +118,9 @@ def test_two_processes_lose_nothing(slides: SqliteSlideStore, other_process: Any
     assert len(slides.list_all(limit=1000).items) == 101
 
 
-def test_of_two_processes_one_creates_a_record(slides: SqliteSlideStore, other_process: Any) -> None:
+def test_put_new_in_two_processes_creates_each_record_only_once(
+    slides: SqliteSlideStore, other_process: Any
+) -> None:
     task = """
 from vsv.errors import AlreadyExistsError
 won = 0
@@ -139,7 +143,7 @@ print(won)
     assert [r.scanner_id for r in slides.list_all(1000).items].count(None) == mine
 
 
-def test_processes_may_all_make_the_file(path: Path, other_process: Any) -> None:
+def test_several_processes_starting_together_create_the_same_database(path: Path, other_process: Any) -> None:
     processes = [other_process(f"store.put_new(slide('image-{number}'))") for number in range(4)]
     for process in processes:
         go(process)
@@ -148,7 +152,7 @@ def test_processes_may_all_make_the_file(path: Path, other_process: Any) -> None
         assert len(SqliteSlideStore(database).list_all().items) == 4
 
 
-def test_a_killed_process_loses_nothing_it_reported(path: Path, other_process: Any) -> None:
+def test_database_keeps_every_reported_record_of_a_killed_process(path: Path, other_process: Any) -> None:
     task = "for n in range(10**6): store.put_new(slide(f'image-{n}')); print(f'image-{n}', flush=True)"
     process = other_process(task)
     assert ready(process)
@@ -163,7 +167,7 @@ def test_a_killed_process_loses_nothing_it_reported(path: Path, other_process: A
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_every_list_is_read_by_index_from_its_place(database: Database) -> None:
+def test_slide_and_import_lists_are_read_by_index_search(database: Database) -> None:
     """A page then costs the same in a table of a million rows, at its beginning or its end."""
     slides, imports = SqliteSlideStore(database), SqliteImportStore(database)
     statements: list[str] = []
@@ -192,7 +196,9 @@ def test_every_list_is_read_by_index_from_its_place(database: Database) -> None:
     ]
 
 
-def test_threads_share_few_connections(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forty_reading_threads_share_a_bounded_number_of_connections(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened: list[sqlite3.Connection] = []
     connect = sqlite_database._connect
 
@@ -209,7 +215,9 @@ def test_threads_share_few_connections(path: Path, monkeypatch: pytest.MonkeyPat
         assert len(opened) <= sqlite_database.MAX_CONNECTIONS
 
 
-def test_no_connection_is_lent_without_end(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_raises_unavailable_when_all_connections_are_in_use(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sqlite_database, "BUSY_TIMEOUT_S", 0.01)
     lent = [database.reading() for _ in range(sqlite_database.MAX_CONNECTIONS)]
     for connection in lent:
@@ -223,7 +231,7 @@ def test_no_connection_is_lent_without_end(database: Database, monkeypatch: pyte
         connection.__exit__(None, None, None)
 
 
-def test_a_closed_database_stays_closed(path: Path) -> None:
+def test_closed_database_raises_unavailable_and_closes_lent_connections(path: Path) -> None:
     database = open_database(path)
     with database.reading() as connection:
         database.close()
@@ -235,7 +243,9 @@ def test_a_closed_database_stays_closed(path: Path) -> None:
         SqliteSlideStore(database).get("a")
 
 
-def test_a_failed_change_is_undone(database: Database, slides: SqliteSlideStore) -> None:
+def test_failed_write_is_rolled_back_and_releases_write_lock(
+    database: Database, slides: SqliteSlideStore
+) -> None:
     with pytest.raises(KeyError), database.writing() as connection:
         connection.execute("DELETE FROM imports")
         raise KeyError
@@ -244,7 +254,7 @@ def test_a_failed_change_is_undone(database: Database, slides: SqliteSlideStore)
     slides.put_new(slide())  # the write lock is free again
 
 
-def test_fields_of_a_newer_version_stay(database: Database, slides: SqliteSlideStore) -> None:
+def test_slide_update_keeps_fields_of_a_newer_version(database: Database, slides: SqliteSlideStore) -> None:
     slides.put_new(slide())
     with database.writing() as connection:
         item = json.dumps(slide().to_item() | {"Stain": [1.5]})
@@ -255,7 +265,9 @@ def test_fields_of_a_newer_version_stay(database: Database, slides: SqliteSlideS
     assert json.loads(stored)["Stain"] == [1.5]
 
 
-def test_a_lock_that_stays_is_told_in_plain_words(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_raises_unavailable_while_another_process_holds_the_lock(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sqlite_database, "BUSY_TIMEOUT_S", 0.01)
     with open_database(path) as database, closing(sqlite3.connect(path, isolation_level=None)) as other:
         store = SqliteSlideStore(database)
@@ -267,7 +279,9 @@ def test_a_lock_that_stays_is_told_in_plain_words(path: Path, monkeypatch: pytes
         store.put_new(slide())
 
 
-def test_a_full_disk_is_told_in_plain_words(database: Database, slides: SqliteSlideStore) -> None:
+def test_write_raises_unavailable_on_full_disk_and_works_again_with_space(
+    database: Database, slides: SqliteSlideStore
+) -> None:
     slides.put_new(slide())
     with database.reading() as connection:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
@@ -282,7 +296,7 @@ def test_a_full_disk_is_told_in_plain_words(database: Database, slides: SqliteSl
     assert slides.get("image-2") == big
 
 
-def test_a_file_of_another_kind_is_told_in_plain_words(path: Path) -> None:
+def test_open_database_refuses_unusable_path_without_naming_or_changing_the_file(path: Path) -> None:
     path.write_bytes(b"not a database" * 1000)
     for unusable in (path, path.parent, path.parent / "no such folder" / "records.db"):
         with pytest.raises(UnavailableError) as caught:
@@ -292,7 +306,7 @@ def test_a_file_of_another_kind_is_told_in_plain_words(path: Path) -> None:
     assert path.read_bytes() == b"not a database" * 1000
 
 
-def test_a_newer_file_is_left_alone(path: Path) -> None:
+def test_open_database_refuses_a_file_of_a_newer_version(path: Path) -> None:
     open_database(path).close()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA user_version = {len(sqlite_database.MIGRATIONS) + 1}")
@@ -300,7 +314,7 @@ def test_a_newer_file_is_left_alone(path: Path) -> None:
         open_database(path)
 
 
-def test_an_older_file_is_brought_up_to_date(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_database_migrates_an_older_file_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_database(path) as database:
         SqliteSlideStore(database).put_new(slide())
     step = ("ALTER TABLE slides ADD COLUMN stain TEXT", "UPDATE slides SET stain = 'H&E'")
@@ -311,7 +325,7 @@ def test_an_older_file_is_brought_up_to_date(path: Path, monkeypatch: pytest.Mon
             assert connection.execute("PRAGMA user_version").fetchone() == (len(sqlite_database.MIGRATIONS),)
 
 
-def test_a_failed_step_leaves_the_file_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_migration_leaves_the_file_unchanged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     open_database(path).close()
     step = ("ALTER TABLE slides ADD COLUMN stain TEXT", "UPDATE nothing SET stain = 'H&E'")
     with monkeypatch.context() as patch:
@@ -323,7 +337,7 @@ def test_a_failed_step_leaves_the_file_as_it_was(path: Path, monkeypatch: pytest
         assert "stain" not in [row[1] for row in connection.execute("PRAGMA table_info(slides)")]
 
 
-def test_every_list_of_the_review_index_is_read_from_its_place(database: Database) -> None:
+def test_review_index_lists_are_read_by_index_search(database: Database) -> None:
     slides = SqliteSlideStore(database)
     slides.put_new(FULL_SLIDE)
     statements: list[str] = []
@@ -348,7 +362,7 @@ def test_every_list_of_the_review_index_is_read_from_its_place(database: Databas
     }
 
 
-def test_a_file_without_review_index_gets_one(path: Path) -> None:
+def test_open_database_builds_the_review_index_for_an_older_file(path: Path) -> None:
     with open_database(path) as database:
         for number in range(3):
             SqliteSlideStore(database).put_new(slide(f"{number}", slide_id=f"S{number}", case_id="C"))
@@ -365,7 +379,9 @@ def test_a_file_without_review_index_gets_one(path: Path) -> None:
         assert [change.field for change in slides.history("1").items] == ["Status"]
 
 
-def test_the_feed_keeps_its_end_only(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_change_feed_keeps_only_its_newest_entries(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(review_index, "FEED_LENGTH", 5)
     slides, imports = SqliteSlideStore(database), SqliteImportStore(database)
     begin, _ = slides.changes_since(None)
@@ -384,7 +400,7 @@ def test_the_feed_keeps_its_end_only(database: Database, monkeypatch: pytest.Mon
     assert slides.changes_since(None) == (end, [])
 
 
-def test_a_later_page_costs_what_the_first_one_does(database: Database) -> None:
+def test_later_page_of_each_list_takes_as_many_sqlite_steps_as_the_first(database: Database) -> None:
     """In steps of SQLite's machine, which no clock disturbs; a plan can look right and still read its way there."""
     slides = SqliteSlideStore(database)
     with database.writing() as connection:

@@ -28,7 +28,7 @@ def vsv(data: Path, *arguments: str) -> Result:
     return CliRunner().invoke(main, [*arguments, "--data", str(data)])
 
 
-def test_there_and_back(data: Path, tmp_path: Path) -> None:
+def test_archive_and_unarchive_move_the_original_out_and_back(data: Path, tmp_path: Path) -> None:
     result = vsv(data, "archive", ID)
     assert (result.exit_code, result.output) == (0, f"Slide {ID} is archived (0.3 MB)\n")
     assert not (data / "slides" / ID / "slide.svs").exists()
@@ -40,7 +40,7 @@ def test_there_and_back(data: Path, tmp_path: Path) -> None:
         assert record(services.services, ID).modified_by == "vsv"
 
 
-def test_another_folder_is_the_archive_if_it_is_there(
+def test_archive_folder_setting_is_used_once_the_folder_exists(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VSV_ARCHIVE", str(tmp_path / "nas/archive"))
@@ -53,7 +53,7 @@ def test_another_folder_is_the_archive_if_it_is_there(
     assert (tmp_path / "nas/archive" / ID / "slide.svs").exists()
 
 
-def test_one_that_fails_does_not_stop_the_others(data: Path) -> None:
+def test_archive_continues_with_other_slides_after_a_failure(data: Path) -> None:
     result = vsv(data, "archive", "no-such-slide", ID)
     assert result.exit_code == 1
     assert "Slide not found" in result.output
@@ -63,7 +63,7 @@ def test_one_that_fails_does_not_stop_the_others(data: Path) -> None:
     assert (result.exit_code, "is not archived" in result.output) == (1, True)
 
 
-def test_the_idle_ones(data: Path) -> None:
+def test_archive_idle_archives_only_slides_not_opened_for_long(data: Path) -> None:
     opened = data / "slides" / ID / OPENED
     opened.touch()
     assert vsv(data, "archive", "--idle", "--dry-run").output == "0 to archive\n"
@@ -73,7 +73,7 @@ def test_the_idle_ones(data: Path) -> None:
     assert vsv(data, "archive", "--idle").output == ""
 
 
-def test_either_names_or_idle(data: Path) -> None:
+def test_archive_requires_either_slide_names_or_idle(data: Path) -> None:
     assert vsv(data, "archive").exit_code == 2
     assert vsv(data, "archive", ID, "--idle").exit_code == 2
 
@@ -85,7 +85,7 @@ def test_either_names_or_idle(data: Path) -> None:
         ("VSV_ARCHIVE", "s3://"),
     ],
 )  # fmt: skip
-def test_impossible_settings_are_named(
+def test_archive_refuses_invalid_settings_by_name(
     data: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)

@@ -58,8 +58,8 @@ def names(paths: Sequence[Path], data: Path) -> list[tuple[str, bool]]:
     return [(found.path.name, found.trouble is None) for found in slide_files(paths, data)]
 
 
-class TestFinding:
-    def test_folders_are_walked_and_what_is_no_slide_is_passed_over(self, tmp_path: Path) -> None:
+class TestFileDiscovery:
+    def test_slide_files_walks_folders_and_ignores_other_files(self, tmp_path: Path) -> None:
         for name in ("b/z.svs", "b/c/y.ndpi", "a.SVS", "x.txt", ".hidden.svs", ".hidden/q.svs", "CON.svs"):
             put(tmp_path / "in" / Path(name).parent, Path(name).name, b"x")
         os.mkfifo(tmp_path / "in/pipe.svs")
@@ -70,7 +70,7 @@ class TestFinding:
             ("link.svs", True),
         ]  # fmt: skip
 
-    def test_a_loop_of_links_ends_and_the_data_folder_is_left_out(self, tmp_path: Path) -> None:
+    def test_slide_files_follows_link_loops_once_and_excludes_the_data_folder(self, tmp_path: Path) -> None:
         put(tmp_path / "data/slides/1", "slide.svs", b"x")
         put(tmp_path, "a.svs", b"x")
         (tmp_path / "loop").symlink_to(tmp_path)
@@ -78,12 +78,14 @@ class TestFinding:
         assert names([tmp_path / "loop"], tmp_path / "loop/data") == [("a.svs", True)]
         assert names([tmp_path / "data"], tmp_path / "data") == []
 
-    def test_a_folder_too_deep_is_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_slide_files_reports_a_folder_that_is_too_deep(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(file_discovery, "MAX_DEPTH", 2)
         put(tmp_path / "in/1/2", "deep.svs", b"x")
         assert names([tmp_path / "in"], tmp_path / "data") == [("2", False)]
 
-    def test_names_of_any_bytes_are_told_and_shown_harmlessly(self, tmp_path: Path) -> None:
+    def test_unusable_file_names_are_reported_without_control_characters(self, tmp_path: Path) -> None:
         (tmp_path / "in").mkdir()
         (tmp_path / "in" / "\x1b[31mred.svs").write_bytes(b"x")
         (tmp_path / "in" / os.fsdecode(b"\xff.svs")).write_bytes(b"x")
@@ -94,8 +96,8 @@ class TestFinding:
         assert shown("a\x07\udcff") == "a��"
 
 
-class TestWork:
-    def test_the_order_is_kept_and_one_that_fails_stops_no_other(self) -> None:
+class TestParallelWork:
+    def test_outcomes_keep_task_order_and_failures_do_not_stop_other_tasks(self) -> None:
         def work(number: int) -> Outcome:
             time.sleep(0.02 * (5 - number))
             if number == 1:
@@ -110,7 +112,7 @@ class TestWork:
         reasons = [outcome.reason for outcome in outcomes if outcome.result is Ended.FAILED]
         assert reasons == ["the disk is full", "an unexpected error stopped it: see the log"]
 
-    def test_stopped_it_takes_up_no_more(self) -> None:
+    def test_stop_event_prevents_remaining_tasks(self) -> None:
         stopping = Event()
 
         def work() -> Outcome:
@@ -122,7 +124,7 @@ class TestWork:
         assert list(work_through(tasks, Silent(), 1, stopping)) == []
         assert done == []
 
-    def test_tasks_are_made_as_they_are_needed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_tasks_are_created_only_shortly_before_use(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("vsv_local.bulk.parallel_work.AHEAD", 10)
         made = 0
 
@@ -138,7 +140,7 @@ class TestWork:
         ("seconds", "text"),
         [(5, "5 s"), (89, "89 s"), (600, "10 min"), (9000, "2 h 30 min"), (360000, "4.2 days")],
     )
-    def test_a_duration_is_in_words(self, seconds: float, text: str) -> None:
+    def test_duration_returns_readable_units(self, seconds: float, text: str) -> None:
         assert duration(seconds) == text
 
 
@@ -150,8 +152,8 @@ class Silent:
     def drop(self, name: str) -> None: ...
 
 
-class TestRuns:
-    def test_the_estimate_goes_by_amount_and_by_what_was_worked_on(
+class TestRunRecords:
+    def test_remaining_time_is_estimated_from_amount_of_work_without_skipped_files(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         clock = [1000.0]
@@ -175,7 +177,7 @@ class TestRuns:
         (state,) = stored_runs(tmp_path)
         assert (state.ok, state.skipped, state.failed, state.left, state.now) == (1, 10, 1, 0, ())
 
-    def test_the_last_twenty_are_kept_and_what_is_no_run_is_passed_over(self, tmp_path: Path) -> None:
+    def test_stored_runs_keeps_the_newest_runs_and_ignores_invalid_files(self, tmp_path: Path) -> None:
         (tmp_path / "runs").mkdir()
         for text in ("", "[]", "{}", '{"end": null, "kind": "import", "now": []}', "\xff"):
             (tmp_path / "runs" / f"99999999-{len(text)}.json").write_text(text)
@@ -185,7 +187,7 @@ class TestRuns:
         assert len(list(stored_runs(tmp_path))) == run_records.KEPT
         assert len(list((tmp_path / "runs").glob("2*.lock"))) == run_records.KEPT
 
-    def test_a_run_is_alive_as_long_as_its_process_and_no_longer(self, tmp_path: Path) -> None:
+    def test_run_is_alive_only_until_its_record_is_closed(self, tmp_path: Path) -> None:
         with Run(tmp_path, Kind.RENDER, files=3, amount=0, threads=1) as run:
             (state,) = stored_runs(tmp_path)
             assert (state.run, is_alive(tmp_path, state), is_alive(tmp_path, state)) == (
@@ -195,7 +197,7 @@ class TestRuns:
             )
         assert not is_alive(tmp_path, state)
 
-    def test_a_journal_that_cannot_be_written_stops_nothing(
+    def test_unwritable_run_record_is_logged_once_and_work_continues(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         def full(*_arguments: object) -> None:
@@ -212,7 +214,7 @@ class TestRuns:
             assert run.state.ok == 1
         assert caplog.text.count("cannot be noted") == 1
 
-    def test_to_watch_ends_when_nothing_goes_on(self, tmp_path: Path) -> None:
+    def test_status_shows_running_work_and_watch_ends_with_the_run(self, tmp_path: Path) -> None:
         with Run(tmp_path / "data", Kind.RENDER, files=2, amount=9, threads=1) as run:
             run.begin("1004486", 9)
             run._write(immediately=True)
@@ -222,7 +224,9 @@ class TestRuns:
             run.close(End.STOPPED)
         assert "stopped at" in vsv(tmp_path, "status", "--watch").output
 
-    def test_status_where_there_is_nothing(self, tmp_path: Path) -> None:
+    def test_status_without_runs_reports_none_and_refuses_unknown_folder_and_run(
+        self, tmp_path: Path
+    ) -> None:
         assert vsv(tmp_path, "status").exit_code == 1
         (tmp_path / "data").mkdir()
         assert "No runs" in vsv(tmp_path, "status").output
@@ -230,8 +234,10 @@ class TestRuns:
         assert vsv(tmp_path, "status", "--run", "../x").exit_code == 1
 
 
-class TestImport:
-    def test_a_folder_with_bad_slides_in_it(self, tmp_path: Path) -> None:
+class TestImportCommand:
+    def test_folder_with_an_invalid_slide_imports_the_others_and_exits_with_failure(
+        self, tmp_path: Path
+    ) -> None:
         folder = fill(tmp_path, 5)
         put(folder / "1", "bad.svs", b"no slide")
         first = vsv(tmp_path, "import", folder, "--json")
@@ -254,14 +260,14 @@ class TestImport:
         (folder / "1/bad.svs").unlink()
         assert vsv(tmp_path, "import", folder).exit_code == 0
 
-    def test_a_deleted_slide_in_a_folder_is_skipped(self, tmp_path: Path) -> None:
+    def test_deleted_slide_in_a_folder_is_skipped_with_undo_advice(self, tmp_path: Path) -> None:
         folder = fill(tmp_path, 1)
         vsv(tmp_path, "import", folder)
         vsv(tmp_path, "delete", "3000000", "--yes")
         result = vsv(tmp_path, "import", folder)
         assert (result.exit_code, "delete --undo 3000000" in result.output) == (0, True)
 
-    def test_files_of_one_name_in_many_folders_become_as_many_slides(self, tmp_path: Path) -> None:
+    def test_files_of_the_same_name_in_several_folders_become_separate_slides(self, tmp_path: Path) -> None:
         days = (b"28", b"29", b"30", b"31")
         for day in days:
             put(tmp_path / "in" / day.decode(), "same.svs", other_scan(slide_bytes(), day))
@@ -272,7 +278,7 @@ class TestImport:
         assert dates == [day.decode() for day in days]
         assert "0 OK, 4 skipped" in vsv(tmp_path, "import", tmp_path / "in").output
 
-    def test_killed_it_is_seen_dead_and_goes_on(self, tmp_path: Path) -> None:
+    def test_killed_import_is_reported_as_ended_and_completes_when_run_again(self, tmp_path: Path) -> None:
         folder = fill(tmp_path, 8, side=2000)
         for _ in range(3):
             process = start(tmp_path, "import", folder)
@@ -293,7 +299,7 @@ class TestImport:
             ]
             check_whole(services)
 
-    def test_interrupted_it_ends_in_order_and_goes_on(self, tmp_path: Path) -> None:
+    def test_interrupted_import_stops_with_status_130_and_can_continue(self, tmp_path: Path) -> None:
         folder = fill(tmp_path, 40)
         process = start(tmp_path, "import", folder)
         wait_until(lambda: alive(tmp_path) and status(tmp_path)[0]["ok"], "some are done")
@@ -307,7 +313,7 @@ class TestImport:
         assert 0 < run["ok"] < 40
         assert "40" in vsv(tmp_path, "import", folder).output
 
-    def test_beside_a_server_and_another_command_nothing_fails_or_is_done_twice(self, tmp_path: Path) -> None:
+    def test_concurrent_server_and_import_commands_import_each_file_only_once(self, tmp_path: Path) -> None:
         folder = fill(tmp_path, 6)
         with server(tmp_path / "data", "--watch", str(folder / "0"), "--watch", str(folder / "1")):
             commands = [start(tmp_path, "import", folder, "--json") for _ in range(2)]
@@ -322,8 +328,8 @@ def alive(folder: Path) -> bool:
     return (folder / "data").is_dir() and any(run["alive"] for run in status(folder))
 
 
-class TestRender:
-    def test_what_another_process_works_on_is_left_to_it(self, tmp_path: Path) -> None:
+class TestRenderCommand:
+    def test_slide_locked_by_another_process_is_skipped(self, tmp_path: Path) -> None:
         vsv(tmp_path, "import", fill(tmp_path, 2))
         with site(tmp_path) as services:
             for pyramid in services.services.files.root.glob("slides/*/pyramid.tif"):
@@ -334,13 +340,13 @@ class TestRender:
         assert "1 OK, 1 skipped, 0 failed" in result.output
         assert status(tmp_path)[0]["kind"] == "render"
 
-    def test_slides_whose_original_is_away_are_left_out(self, tmp_path: Path) -> None:
+    def test_archived_slides_are_not_rendered(self, tmp_path: Path) -> None:
         vsv(tmp_path, "import", fill(tmp_path, 2))
         with site(tmp_path) as services:
             services.services.slides.update("3000000", {"original": "ARCHIVED"}, by="test")
         assert "0 OK, 1 skipped, 0 failed" in vsv(tmp_path, "render", "--all").output
 
-    def test_interrupted_it_stops_within_a_slide(
+    def test_interrupted_render_stops_within_a_slide_and_leaves_no_partial_file(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         vsv(tmp_path, "import", fill(tmp_path, 3))

@@ -71,13 +71,13 @@ def test_every_command_has_help(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_takes_data_and_every_option_is_explained(name: str) -> None:
+def test_every_command_accepts_data_and_every_option_has_help(name: str) -> None:
     options = [p for p in main.commands[name].params if isinstance(p, click.Option)]
     assert "--data" in {opt for option in options for opt in option.opts}
     assert all(option.help for option in options)
 
 
-def test_import_says_what_became_of_each_file(shell: Shell) -> None:
+def test_import_reports_the_outcome_of_each_file(shell: Shell) -> None:
     good, bad = put(shell.scanner, "a.svs"), put(shell.scanner, "b.svs", b"no slide")
     named = put(shell.scanner, "c.txt", b"no slide")
     result = shell.run("import", good, bad, named)
@@ -95,14 +95,12 @@ def test_import_says_what_became_of_each_file(shell: Shell) -> None:
         ("a\nb.svs", "its name cannot be kept: rename it"),
     ],
 )
-def test_import_says_what_is_wrong_with_a_name(shell: Shell, name: str, reason: str) -> None:
+def test_import_reports_why_a_file_name_is_refused(shell: Shell, name: str, reason: str) -> None:
     put(shell.scanner, name)
     assert reason in shell.run("import", shell.scanner).output
 
 
-def test_import_says_of_a_file_that_may_not_be_read_that_this_is_so(
-    shell: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_import_reports_a_file_without_read_permission(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     path = put(shell.scanner, "a.svs")
 
     def refuse(source: Path, *_rest: object) -> str:
@@ -112,7 +110,7 @@ def test_import_says_of_a_file_that_may_not_be_read_that_this_is_so(
     assert f"FAILED  {path}: the file may not be read: give the account" in shell.run("import", path).output
 
 
-def test_import_ends_where_not_even_its_trouble_can_be_noted(
+def test_import_reports_a_failure_that_the_records_cannot_store(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = put(shell.scanner, "a.svs")
@@ -124,7 +122,7 @@ def test_import_ends_where_not_even_its_trouble_can_be_noted(
     assert f"FAILED  {path}: the records' disk is full: make room" in shell.run("import", path).output
 
 
-def test_import_as_json_is_all_of_standard_output(shell: Shell) -> None:
+def test_import_as_json_writes_only_json_to_standard_output(shell: Shell) -> None:
     good = put(shell.scanner, "a.svs")
     result = shell.run("import", good, put(shell.scanner, "b.svs", b"no"), "--json")
     assert result.exit_code == 1
@@ -134,18 +132,18 @@ def test_import_as_json_is_all_of_standard_output(shell: Shell) -> None:
     assert "Not a supported slide file" in second["Error"]
 
 
-def test_import_again_does_nothing(filled: Shell) -> None:
+def test_repeated_import_changes_no_file(filled: Shell) -> None:
     before = {p: p.stat().st_mtime_ns for p in (filled.data / "slides").rglob("*")}
     assert filled.run("import", filled.scanner / "a.svs").exit_code == 0
     assert {p: p.stat().st_mtime_ns for p in (filled.data / "slides").rglob("*")} == before
 
 
-def test_import_leaves_the_original_as_it_was(filled: Shell) -> None:
+def test_import_leaves_the_original_unchanged(filled: Shell) -> None:
     original = filled.scanner / "a.svs"
     assert (original.read_bytes(), original.stat().st_mtime_ns) == (slide_bytes(), OLD)
 
 
-def test_import_again_tries_what_failed(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repeated_import_retries_a_failed_file(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     path = put(shell.scanner, "a.svs")
     with monkeypatch.context() as patched:
         patched.setattr("vsv.ingest.extraction.read_scan", lambda _path: 1 / 0)
@@ -153,7 +151,7 @@ def test_import_again_tries_what_failed(shell: Shell, monkeypatch: pytest.Monkey
     assert shell.run("import", path).exit_code == 0
 
 
-def test_import_of_one_name_from_two_folders_gives_two_slides(shell: Shell) -> None:
+def test_import_of_the_same_name_from_two_folders_creates_two_slides(shell: Shell) -> None:
     first = put(shell.scanner, "a.svs")
     second = put(shell.folder / "other", "a.svs", other_scan(slide_bytes()))
     outcomes = shell.json("import", first, second, first)
@@ -163,7 +161,7 @@ def test_import_of_one_name_from_two_folders_gives_two_slides(shell: Shell) -> N
     assert dates == {ids[0]: "2009-12-29T09:59:15", ids[1]: "2009-12-30T09:59:15"}
 
 
-def test_import_follows_a_link(shell: Shell) -> None:
+def test_import_of_a_link_copies_its_target(shell: Shell) -> None:
     original = put(shell.folder / "archive", "original.svs")
     shell.scanner.mkdir()
     (shell.scanner / "a.svs").symlink_to(original)
@@ -171,14 +169,14 @@ def test_import_follows_a_link(shell: Shell) -> None:
     assert not (shell.data / "slides/1004486/slide.svs").is_symlink()
 
 
-def test_import_of_a_deleted_slide_says_so(filled: Shell) -> None:
+def test_import_of_a_deleted_slide_fails_with_undo_advice(filled: Shell) -> None:
     filled.run("delete", "1004486", "--yes")
     result = filled.run("import", filled.scanner / "a.svs")
     assert result.exit_code == 1
     assert "delete --undo 1004486" in result.output
 
 
-def test_import_in_place_keeps_what_it_makes_in_the_data_folder(shell: Shell) -> None:
+def test_import_in_place_writes_derived_files_only_to_the_data_folder(shell: Shell) -> None:
     path = put(shell.scanner, "a.svs")
     assert shell.run("import", path, "--in-place").exit_code == 0
     assert (path.read_bytes(), path.stat().st_mtime_ns) == (slide_bytes(), OLD)
@@ -191,7 +189,7 @@ def test_import_in_place_keeps_what_it_makes_in_the_data_folder(shell: Shell) ->
     assert path.read_bytes() == slide_bytes()
 
 
-def test_import_in_place_does_not_destroy_a_file_of_the_data_folder(shell: Shell) -> None:
+def test_import_in_place_refuses_and_keeps_a_file_of_the_data_folder(shell: Shell) -> None:
     shell.run("import", put(shell.scanner, "a.svs", slide_bytes()[:-1]))
     (folder,) = (shell.data / "taken").iterdir()
     (kept,) = folder.iterdir()
@@ -199,7 +197,7 @@ def test_import_in_place_does_not_destroy_a_file_of_the_data_folder(shell: Shell
     assert kept.read_bytes() == slide_bytes()[:-1]
 
 
-def test_list_gives_the_records_with_the_fields_of_the_design(filled: Shell) -> None:
+def test_list_returns_records_with_their_documented_fields(filled: Shell) -> None:
     (record,) = filled.json("list")
     assert record.items() >= {
         "ImageID": "1004486", "SlideID": "1004486", "CaseID": "1004486", "Filename": "a.svs", "Status": "NEW",
@@ -210,13 +208,13 @@ def test_list_gives_the_records_with_the_fields_of_the_design(filled: Shell) -> 
     assert "1004486" in filled.run("list").output
 
 
-def test_list_by_status(filled: Shell) -> None:
+def test_list_filters_by_status_and_refuses_unknown_status(filled: Shell) -> None:
     assert filled.json("list", "--status", "bad") == []
     assert len(filled.json("list", "--status", "NEW")) == 1
     assert filled.run("list", "--status", "wrong").exit_code == 2
 
 
-def test_show(filled: Shell) -> None:
+def test_show_returns_a_record_and_refuses_an_unknown_slide(filled: Shell) -> None:
     assert filled.json("show", "1004486") == filled.json("list")[0]
     text = filled.run("show", "1004486").output
     assert "(not readable)" in text
@@ -225,7 +223,7 @@ def test_show(filled: Shell) -> None:
     assert (result.exit_code, result.output) == (1, "Error: Slide unknown not found\n")
 
 
-def test_render_counts_and_can_be_resumed(filled: Shell) -> None:
+def test_render_skips_complete_slides_and_renders_missing_pyramids(filled: Shell) -> None:
     assert filled.json("render", "--all") == [
         {"Filename": "1004486", "Outcome": "SKIPPED", "ImageID": "1004486", "Error": "it has all its levels"}
     ]
@@ -234,7 +232,7 @@ def test_render_counts_and_can_be_resumed(filled: Shell) -> None:
     assert "0 OK, 1 skipped, 0 failed" in filled.run("render", "--all").output
 
 
-def test_render_goes_on_after_one_that_fails_and_ends_non_zero(filled: Shell) -> None:
+def test_render_continues_after_a_failure_and_exits_with_failure(filled: Shell) -> None:
     filled.run("import", put(filled.scanner, "b.svs"))
     ids = [record["ImageID"] for record in filled.json("list")]
     broken, good = (filled.data / "slides" / image_id for image_id in ids)
@@ -248,7 +246,7 @@ def test_render_goes_on_after_one_that_fails_and_ends_non_zero(filled: Shell) ->
     assert (result.exit_code, outcomes) == (1, ["FAILED", "FAILED"])
 
 
-def test_render_of_a_damaged_pyramid_makes_it_anew(filled: Shell) -> None:
+def test_render_replaces_a_damaged_pyramid(filled: Shell) -> None:
     (filled.data / "slides/1004486/pyramid.tif").write_bytes(b"damaged")
     assert filled.json("render", "--all")[0]["Outcome"] == "OK"
     assert filled.json("render", "--all")[0]["Outcome"] == "SKIPPED"
@@ -257,11 +255,11 @@ def test_render_of_a_damaged_pyramid_makes_it_anew(filled: Shell) -> None:
 @pytest.mark.parametrize(
     "arguments", [["render"], ["render", "a", "--all"], ["delete", "a", "--undo", "--purge"]]
 )
-def test_commands_that_make_no_sense_are_2(filled: Shell, arguments: list[str]) -> None:
+def test_contradictory_arguments_exit_with_status_2(filled: Shell, arguments: list[str]) -> None:
     assert filled.run(*arguments).exit_code == 2
 
 
-def test_export_deepzoom_gives_the_served_tiles(filled: Shell) -> None:
+def test_export_deepzoom_writes_the_tiles_that_the_server_returns(filled: Shell) -> None:
     out = filled.folder / "out"
     assert filled.run("export-deepzoom", "1004486", out).exit_code == 0
     files = sorted(path for path in out.rglob("*") if path.is_file())
@@ -274,7 +272,7 @@ def test_export_deepzoom_gives_the_served_tiles(filled: Shell) -> None:
     assert filled.run("export-deepzoom", "unknown", out).exit_code == 1
 
 
-def test_export_deepzoom_goes_on_where_it_stopped(filled: Shell) -> None:
+def test_export_deepzoom_resumes_and_keeps_existing_tiles(filled: Shell) -> None:
     out = filled.folder / "out"
     filled.run("export-deepzoom", "1004486", out)
     kept, lost = out / "1004486_files/10/0_0.jpeg", out / "1004486_files/10/1_0.jpeg"
@@ -285,7 +283,7 @@ def test_export_deepzoom_goes_on_where_it_stopped(filled: Shell) -> None:
     assert (lost.read_bytes(), kept.stat().st_mtime_ns) == (before, kept_state)
 
 
-def test_delete_undo_and_purge(filled: Shell) -> None:
+def test_delete_asks_first_and_undo_restores_the_slide(filled: Shell) -> None:
     assert filled.run("delete", "1004486", answer="n\n").exit_code == 1
     assert len(filled.json("list")) == 1
     assert filled.run("delete", "1004486", answer="y\n").exit_code == 0
@@ -297,7 +295,7 @@ def test_delete_undo_and_purge(filled: Shell) -> None:
     assert (filled.data / "slides/1004486/slide.svs").exists()
 
 
-def test_purge_asks_for_the_id_and_leaves_no_pixel_and_no_way_back(filled: Shell) -> None:
+def test_purge_requires_the_typed_id_and_removes_all_image_files(filled: Shell) -> None:
     filled.run("delete", "1004486", "--yes")
     assert filled.run("delete", "1004486", "--purge", answer="1004487\n").exit_code == 1
     assert (filled.data / "deleted/1004486/slide.svs").exists()
@@ -312,20 +310,20 @@ def test_purge_asks_for_the_id_and_leaves_no_pixel_and_no_way_back(filled: Shell
     "arguments",
     [["list"], ["show", "x"], ["render", "--all"], ["export-deepzoom", "x", "y"], ["delete", "x"]],
 )
-def test_a_mistyped_data_folder_is_no_empty_one(shell: Shell, arguments: list[str]) -> None:
+def test_missing_data_folder_is_refused_and_not_created(shell: Shell, arguments: list[str]) -> None:
     result = shell.run(*arguments)
     assert result.exit_code == 1
     assert "not found: name the one that the server uses" in result.output
     assert not shell.data.exists()
 
 
-def test_the_environment_names_the_data_folder(filled: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_vsv_data_variable_sets_the_data_folder(filled: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VSV_DATA", str(filled.data))
     result = CliRunner().invoke(main, ["list", "--json"])
     assert [record["ImageID"] for record in json.loads(result.stdout)] == ["1004486"]
 
 
-def test_a_data_folder_that_cannot_be_made_is_one_sentence(shell: Shell) -> None:
+def test_data_folder_that_cannot_be_created_ends_with_an_error_message(shell: Shell) -> None:
     shell.data.write_text("a file")
     result = CliRunner().invoke(
         main, ["import", str(put(shell.scanner, "a.svs")), "--data", str(shell.data / "x")]

@@ -28,7 +28,7 @@ def run(data: Path, *arguments: str, answer: str | None = None) -> Result:
     return CliRunner().invoke(main, [*arguments, "--data", str(data)], input=answer)
 
 
-def test_a_slide_is_published_checked_and_withdrawn(data: Path) -> None:
+def test_publish_check_and_withdraw_succeed_and_keep_the_name_reserved(data: Path) -> None:
     result = run(data, "publish", ID, NAME)
     assert result.exit_code == 0, result.output
     assert f"Slide {ID} is published as {NAME}\nPages left out: label, macro\n" in result.output
@@ -44,7 +44,7 @@ def test_a_slide_is_published_checked_and_withdrawn(data: Path) -> None:
     assert "was the name of a slide" in run(data, "publish", ID, NAME).output
 
 
-def test_what_is_planted_is_found_and_the_exit_status_says_so(data: Path) -> None:
+def test_check_published_reports_planted_identifiers_and_exits_with_failure(data: Path) -> None:
     assert run(data, "publish", ID, NAME).exit_code == 0
     copy = data / "slides" / NAME / "slide.svs"
     copy.chmod(0o644)
@@ -58,7 +58,7 @@ def test_what_is_planted_is_found_and_the_exit_status_says_so(data: Path) -> Non
     assert {"record: note", "description key User", "bytes that belong to nothing"} <= set(as_json["leaks"])
 
 
-def test_two_files_are_compared_without_a_data_folder(tmp_path: Path) -> None:
+def test_check_published_compares_two_files_without_a_data_folder(tmp_path: Path) -> None:
     original, copy, nowhere = (
         write_identified(tmp_path / "a.svs"),
         tmp_path / "copy.svs",
@@ -73,7 +73,7 @@ def test_two_files_are_compared_without_a_data_folder(tmp_path: Path) -> None:
     assert run(nowhere, "check-published", str(original), str(original)).exit_code == 1
 
 
-def test_a_policy_is_followed_and_a_wrong_one_told_at_once(data: Path, tmp_path: Path) -> None:
+def test_publish_follows_a_policy_and_refuses_an_invalid_policy(data: Path, tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text('dates = "keep"')
     wrong = run(data, "publish", ID, NAME, "--policy", str(policy))
@@ -98,6 +98,6 @@ def test_a_policy_is_followed_and_a_wrong_one_told_at_once(data: Path, tmp_path:
         (("check-published", ID, "../x"), "ImageID is 1 to 64"),
     ],
 )
-def test_mistakes_are_told(data: Path, arguments: tuple[str, ...], says: str) -> None:
+def test_publish_commands_report_wrong_arguments(data: Path, arguments: tuple[str, ...], says: str) -> None:
     result = run(data, *arguments)
     assert (result.exit_code, says in result.output) == (1, True), result.output

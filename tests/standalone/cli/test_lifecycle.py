@@ -48,7 +48,9 @@ def found(data: Path, read: Callable[[Services], Any]) -> Any:
 
 
 class TestSend:
-    def test_a_slide_is_sent_and_said_to_be(self, data: Path, registry: Registry) -> None:
+    def test_send_delivers_slides_and_reports_those_already_sent(
+        self, data: Path, registry: Registry
+    ) -> None:
         result = run(data, "send", "1", "2")
         assert (result.exit_code, result.output) == (0, "Slide 1 is SENT\nSlide 2 is SENT\n")
         again = run(data, "send", "1")
@@ -59,7 +61,9 @@ class TestSend:
         assert [document["slide"]["ImageID"] for _p, _h, document in registry.asked] == ["1", "2"]
         assert found(data, lambda services: services.slides.get("1").status) is Status.SENT
 
-    def test_what_cannot_be_sent_now_waits(self, data: Path, registry: Registry) -> None:
+    def test_send_leaves_a_waiting_job_when_registry_is_unavailable(
+        self, data: Path, registry: Registry
+    ) -> None:
         registry.answers[:] = [status(503)]
         result = run(data, "send", "1")
         assert result.exit_code == 0
@@ -69,7 +73,7 @@ class TestSend:
         assert "SEND      1" in listed.output
         assert "status 503" in listed.output
 
-    def test_what_is_refused_is_told_and_does_not_stop_the_others(
+    def test_send_reports_rejected_slides_and_continues_with_the_others(
         self, data: Path, registry: Registry
     ) -> None:
         registry.answers[:] = [status(422), status(200)]
@@ -81,7 +85,7 @@ class TestSend:
         (failed,) = json.loads(run(data, "jobs", "--state", "failed", "--json").output)
         assert (failed["ImageID"], failed["Kind"]) == ("1", "SEND")
 
-    def test_destinations_that_are_wrong_are_told(self, data: Path) -> None:
+    def test_send_refuses_invalid_destinations(self, data: Path) -> None:
         (data / "destinations.json").write_text("[")
         result = run(data, "send", "1")
         assert result.exit_code == 1
@@ -102,7 +106,9 @@ class TestUndeleteAndPurge:
         assert (result.exit_code, result.output) == (1, "Error: Slide 1 is not deleted\n")
 
     @pytest.mark.parametrize("command", [("purge", "1"), ("delete", "1", "--purge")])
-    def test_purge_removes_files_once_the_id_is_typed(self, data: Path, command: tuple[str, ...]) -> None:
+    def test_purge_removes_files_only_after_the_id_is_typed(
+        self, data: Path, command: tuple[str, ...]
+    ) -> None:
         run(data, "delete", "1", "--yes")
         wrong = CliRunner().invoke(main, [*command, "--data", str(data)], input="2\n")
         assert (wrong.exit_code, "repeat its ImageID" in wrong.output) == (1, True)
@@ -138,7 +144,9 @@ def test_help_lists_each_command_with_a_summary_that_is_not_cut() -> None:
 
 
 class TestRunJobs:
-    def test_it_purges_what_is_due_and_reports_it(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_run_jobs_purges_due_slides_and_reports_them(
+        self, data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("VSV_GRACE_DAYS", "0")
         run(data, "delete", "1", "--yes")
         result = run(data, "run-jobs")
@@ -147,14 +155,14 @@ class TestRunJobs:
         assert "slide.svs, waited.json" in result.output
         assert found(data, lambda services: services.slides.get("1").original) == "PURGED"
 
-    def test_within_the_grace_nothing_goes(self, data: Path) -> None:
+    def test_run_jobs_purges_no_slide_within_the_grace_period(self, data: Path) -> None:
         deleted = run(data, "delete", "1", "--yes")
         assert "for 7 days vsv undelete 1 undoes this" in deleted.output
         assert "0 done" in run(data, "run-jobs").output
         assert run(data, "delete", "1", "--undo").exit_code == 0
         assert found(data, lambda services: services.files.slide("1").read_bytes()) == b"slide"
 
-    def test_a_setting_that_is_no_number_of_days_is_refused(
+    def test_run_jobs_refuses_grace_days_that_is_not_a_number(
         self, data: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("VSV_GRACE_DAYS", "a week")
@@ -163,7 +171,7 @@ class TestRunJobs:
         assert "VSV_GRACE_DAYS must be a number of days" in result.output
 
 
-class TestServer:
+class TestJobWorker:
     def eventually(self, services: Services, image_id: str, kind: JobKind) -> JobRecord:
         until = time.monotonic() + 20
         while time.monotonic() < until:
@@ -173,7 +181,7 @@ class TestServer:
             time.sleep(0.02)
         raise AssertionError("the job is not done")
 
-    def test_it_works_on_what_is_asked_for(
+    def test_worker_runs_requested_jobs_until_stopped(
         self, data: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("vsv_local.server.job_threads.POLL_SECONDS", 0.02)
@@ -195,7 +203,7 @@ class TestServer:
             assert stopped
             assert stopped.attempts == 0
 
-    def test_a_failing_look_does_not_end_it(
+    def test_worker_continues_after_a_failing_daily_look(
         self,
         data: Path,
         registry: Registry,
@@ -220,7 +228,7 @@ class TestServer:
         assert "broken" in caplog.text
 
 
-def test_a_list_of_jobs_does_not_repeat_a_policys_secret(data: Path) -> None:
+def test_jobs_command_omits_the_secret_of_a_policy(data: Path) -> None:
     detail = {"name": "STUDY-1", "policy": 'dates = "shift"\nshift_key = "0123456789abcdef"'}
     found(data, lambda services: job_queue.request(services, "1", JobKind.PUBLISH, "Eve", detail))
     result = run(data, "jobs", "--json")

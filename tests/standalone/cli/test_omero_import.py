@@ -61,7 +61,7 @@ def values(folder: Path) -> list[dict[str, str]]:
     return rows
 
 
-def test_the_bulk_file_has_the_keys_that_omero_knows(services: Site, tmp_path: Path) -> None:
+def test_bulk_file_has_the_keys_and_rows_that_omero_reads(services: Site, tmp_path: Path) -> None:
     write_import(services.services, tmp_path / "o", WANTED)
     assert yaml.safe_load((tmp_path / "o/bulk.yml").read_text()) == {
         "path": "slides.tsv", "columns": ["target", "name", "path"], "transfer": "ln_s", "exclude": "clientpath",
@@ -73,7 +73,7 @@ def test_the_bulk_file_has_the_keys_that_omero_knows(services: Site, tmp_path: P
     ]
 
 
-def test_the_table_names_images_and_says_what_is_known_but_no_notes(services: Site, tmp_path: Path) -> None:
+def test_table_lists_image_fields_and_notes_only_when_requested(services: Site, tmp_path: Path) -> None:
     write_import(services.services, tmp_path / "o", WANTED)
     first, second = values(tmp_path / "o")
     assert first.items() >= {
@@ -89,15 +89,15 @@ def test_the_table_names_images_and_says_what_is_known_but_no_notes(services: Si
     assert values(tmp_path / "o")[1]["Note"] == "call Mrs Miller"
 
 
-def test_a_file_with_a_label_gets_the_name_that_omero_gives_its_main_image(
-    services: Site, tmp_path: Path
-) -> None:
+def test_image_name_has_the_suffix_only_for_a_file_with_a_label(services: Site, tmp_path: Path) -> None:
     services.services.files.associated("1", "label").write_bytes(b"x")
     write_import(services.services, tmp_path / "o", replace(WANTED, suffix=" [main]"))
     assert [row["Image Name"] for row in values(tmp_path / "o")] == ["S26-7-A1 [main]", "S26-7-A2"]
 
 
-def test_what_cannot_be_seen_is_left_out_and_said(services: Site, tmp_path: Path) -> None:
+def test_deleted_archived_and_foreign_slides_are_left_out_and_reported(
+    services: Site, tmp_path: Path
+) -> None:
     write_import(services.services, tmp_path / "o", WANTED)
     services.bring("c.ndpi", slide_bytes("3"))
     change(services.services, "1", {"status": Status.DELETED}, OPERATOR)
@@ -113,14 +113,16 @@ def test_what_cannot_be_seen_is_left_out_and_said(services: Site, tmp_path: Path
     assert "1,S26-7,S26-7-A1,deleted" in gone
 
 
-def test_filters(services: Site, tmp_path: Path) -> None:
+def test_status_and_case_filters_select_slides(services: Site, tmp_path: Path) -> None:
     services.services.slides.update("2", {"status": Status.GOOD}, by="test")
     assert write_import(services.services, tmp_path / "o", replace(WANTED, status=Status.GOOD)).written == 1
     assert write_import(services.services, tmp_path / "o", replace(WANTED, case_id="S26-7")).written == 2
     assert write_import(services.services, tmp_path / "o", replace(WANTED, case_id="other")).written == 0
 
 
-def test_again_is_the_same_and_new_only_is_what_is_new(services: Site, tmp_path: Path) -> None:
+def test_repeated_export_is_identical_and_new_only_writes_only_new_slides(
+    services: Site, tmp_path: Path
+) -> None:
     write_import(services.services, tmp_path / "o", WANTED)
     before = {path.name: path.read_bytes() for path in (tmp_path / "o").iterdir()}
     write_import(services.services, tmp_path / "o", WANTED)
@@ -143,7 +145,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_names_arrive_as_they_are(services: Site, tmp_path: Path, text: str) -> None:
+def test_hostile_names_are_written_unchanged(services: Site, tmp_path: Path, text: str) -> None:
     name(services, "1", slide_id=text, case_id=text)
     write_import(services.services, tmp_path / "o", WANTED)
     assert imports(tmp_path / "o")[0] == (
@@ -159,9 +161,7 @@ def test_hostile_names_arrive_as_they_are(services: Site, tmp_path: Path, text: 
 @pytest.mark.parametrize(
     "text", ["a\tb", "a\nb", "a\r", "\x1b[2J", "a\u2028b", "x/Dataset:name:y", "x" * (MAX_NAME + 1)]
 )
-def test_names_that_cannot_be_written_leave_their_slide_out(
-    services: Site, tmp_path: Path, text: str
-) -> None:
+def test_slides_with_unwritable_names_are_left_out(services: Site, tmp_path: Path, text: str) -> None:
     name(services, "1", case_id=f"x{text}x")
     report = write_import(services.services, tmp_path / "o", WANTED)
     assert (report.written, sum(report.left_out.values())) == (1, 1)
@@ -169,7 +169,7 @@ def test_names_that_cannot_be_written_leave_their_slide_out(
 
 
 @given(st.text())
-def test_whatever_is_fit_is_one_field_of_one_line(text: str) -> None:
+def test_accepted_text_fits_a_single_field_and_line(text: str) -> None:
     if _unfit(text) is None:
         assert len(text.splitlines()) <= 1 and "\t" not in text
     assert len(_plain(text).splitlines()) <= 1
@@ -179,13 +179,15 @@ def test_whatever_is_fit_is_one_field_of_one_line(text: str) -> None:
     "wrong",
     [{"project": ""}, {"project": "a\nb"}, {"project": "x/Dataset:y"}, {"folder": "here"}, {"suffix": "\n"}],
 )
-def test_impossible_names_are_refused(services: Site, tmp_path: Path, wrong: dict[str, str]) -> None:
+def test_invalid_options_are_refused_before_any_file_is_written(
+    services: Site, tmp_path: Path, wrong: dict[str, str]
+) -> None:
     with pytest.raises(BadRequestError):
         write_import(services.services, tmp_path / "o", replace(WANTED, **wrong))  # type: ignore[arg-type]
     assert not (tmp_path / "o").exists()
 
 
-def test_the_command_and_an_original_in_place(tmp_path: Path) -> None:
+def test_command_skips_originals_in_place_and_reports_unwritable_files(tmp_path: Path) -> None:
     with site(tmp_path, in_place=True) as running:
         running.bring()
         record: SlideRecord | None = running.services.slides.get("1004486")
@@ -200,7 +202,7 @@ def test_the_command_and_an_original_in_place(tmp_path: Path) -> None:
     assert (result.exit_code, result.output.startswith("Error: the files could not be written")) == (1, True)
 
 
-def test_the_records_of_a_stack_do_as_well(
+def test_command_with_aws_option_reads_the_records_of_a_stack(
     services: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VSV_SLIDES_TABLE", "slides")

@@ -26,7 +26,7 @@ def start_import(data: Path, *files: Path) -> "subprocess.Popen[str]":
     )
 
 
-def test_a_server_and_two_commands_that_import_the_same_files_make_one_slide_of_each(tmp_path: Path) -> None:
+def test_server_and_two_import_commands_create_a_single_slide_per_file(tmp_path: Path) -> None:
     scanner = tmp_path / "scanner"
     files = [put(scanner, f"{number}.svs", slide_bytes() + bytes(number)) for number in range(4)]
     with server(tmp_path / "data", "--watch", str(scanner)) as running:
@@ -47,7 +47,7 @@ def test_a_server_and_two_commands_that_import_the_same_files_make_one_slide_of_
     assert all(path.stat().st_mtime_ns == OLD for path in files)
 
 
-def test_two_commands_that_import_two_slides_with_one_image_id_keep_both(tmp_path: Path) -> None:
+def test_two_commands_importing_different_slides_with_the_same_image_id_keep_both(tmp_path: Path) -> None:
     contents = [slide_bytes(), other_scan(slide_bytes())]
     files = [put(tmp_path / f"scanner{n}", f"{n}.svs", content) for n, content in enumerate(contents)]
     commands = [start_import(tmp_path / "data", path) for path in files]
@@ -58,7 +58,7 @@ def test_two_commands_that_import_two_slides_with_one_image_id_keep_both(tmp_pat
             assert services.services.files.slide(image_id).read_bytes() == content
 
 
-def test_a_run_that_another_process_left_is_taken_up(tmp_path: Path) -> None:
+def test_server_completes_an_import_that_another_process_left(tmp_path: Path) -> None:
     with site(tmp_path) as services:
         put(services.scanner, "a.svs")
         services.import_runner.close()

@@ -46,8 +46,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-class TestTheDeployedFrontend:
-    def test_it_lists_all_slides_page_by_page(self, server: Server) -> None:
+class TestDeployedFrontendQueries:
+    def test_list_slides_returns_every_slide_across_pages(self, server: Server) -> None:
         found: list[str] = []
         token = None
         while True:
@@ -58,12 +58,12 @@ class TestTheDeployedFrontend:
                 break
         assert sorted(found) == [f"i{number:02d}" for number in range(45)]
 
-    def test_it_filters(self, server: Server) -> None:
+    def test_list_slides_returns_only_slides_that_match_the_filter(self, server: Server) -> None:
         wanted = {"CaseID": {"eq": "C1"}, "SlideID": {"beginsWith": "S2"}, "MPP": None}
         items = server.data_of(LIST, filter=wanted)["listSlides"]["items"]
         assert {one["SlideID"] for one in items} == {f"S{number}" for number in range(20, 30)}
 
-    def test_it_reads_by_status_twenty_at_a_time(self, server: Server) -> None:
+    def test_query_slides_by_status_returns_twenty_slides_a_page_by_default(self, server: Server) -> None:
         first = server.data_of(BY_STATUS, Status="NEW", nextToken=None)["querySlidesByStatus"]
         assert len(first["items"]) == 20
         rest = server.data_of(BY_STATUS, Status="NEW", limit=100, nextToken=first["nextToken"])[
@@ -71,7 +71,7 @@ class TestTheDeployedFrontend:
         ]
         assert rest["nextToken"] is None
 
-    def test_it_reads_one_and_many(self, server: Server) -> None:
+    def test_get_slide_and_get_slides_return_only_slides_that_exist(self, server: Server) -> None:
         assert server.data_of(GET, ImageID="i07")["getSlide"]["SlideID"] == "S07"
         assert server.data_of(GET, ImageID="nowhere") == {"getSlide": None}
         many = server.data_of(GET_MANY, ImageIDs=["i03", "nowhere", "i01"])["getSlides"]
@@ -82,11 +82,13 @@ class TestTheDeployedFrontend:
             "query($ImageIDs: [String!]) { getSlides(ImageIDs: $ImageIDs) { ImageID } }"
         ) == {"getSlides": []}
 
-    def test_it_lists_cases(self, server: Server) -> None:
+    def test_list_case_ids_returns_cases_in_order(self, server: Server) -> None:
         items = server.data_of(CASES, nextToken=None)["listCaseIDs"]["items"]
         assert [one["CaseID"] for one in items][:3] == ["C0", "C1", "C2"]
 
-    def test_it_updates(self, server: Server) -> None:
+    def test_update_slide_returns_changed_fields_and_not_found_for_unknown_slide(
+        self, server: Server
+    ) -> None:
         changed = server.data_of(UPDATE, input={"ImageID": "i40", "CaseID": " C9 ", "SlideID": None})[
             "updateSlide"
         ]
@@ -96,7 +98,7 @@ class TestTheDeployedFrontend:
         assert answer["data"] == {"updateSlide": None}
         assert (error["errorType"], error["path"]) == ("NOT_FOUND", ["updateSlide"])
 
-    def test_it_uses_aliases_and_fragments(self, server: Server) -> None:
+    def test_query_with_aliases_and_fragments_returns_requested_fields(self, server: Server) -> None:
         query = """
           query Both($first: String!, $limit: Int) {
             a: getSlide(ImageID: $first) { ...Names }
@@ -111,8 +113,8 @@ class TestTheDeployedFrontend:
         assert len(data["page"]["items"]) == 3
 
 
-class TestBeyond:
-    def test_two_technicians_and_one_slide(self, server: Server) -> None:
+class TestQueriesBeyondTheDeployedFrontend:
+    def test_update_slide_with_outdated_version_answers_conflict(self, server: Server) -> None:
         mutation = "mutation($input: UpdateSlideInput!) { updateSlide(input: $input) { Version ModifiedBy } }"
         first = {"ImageID": "i41", "CaseID": "first", "expectedVersion": 1}
         assert server.data_of(mutation, input=first)["updateSlide"] == {"Version": 2, "ModifiedBy": "local"}
@@ -120,14 +122,14 @@ class TestBeyond:
         assert (error["errorType"], error["message"].split(" ")[0]) == ("CONFLICT", "local")
         assert server.data_of(GET, ImageID="i41")["getSlide"]["CaseID"] == "first"
 
-    def test_the_local_user_has_every_role(self, server: Server) -> None:
+    def test_update_slides_allows_the_local_user_every_status_change(self, server: Server) -> None:
         mutation = "mutation($input: [UpdateSlideInput!]!) { updateSlides(input: $input) { error slide { Status } } }"
         inputs = [{"ImageID": "i42", "Status": s} for s in ("GOOD", "SENT", "DELETED", "NEW")]
         found = server.data_of(mutation, input=inputs)["updateSlides"]
         assert [one["error"] for one in found[:3]] == [None] * 3
         assert "permanently deleted" in found[3]["error"]  # a record without files does not come back
 
-    def test_history_counts_search_and_imports(self, server: Server) -> None:
+    def test_history_counts_search_and_imports_return_expected_records(self, server: Server) -> None:
         data = server.data_of(
             """{ slideHistory(ImageID: "i42", limit: 3) { items { by field from to Version at } nextToken }
                  countSlides { Status count } searchSlides(text: "s4", limit: 2) { items { SlideID } nextToken }
@@ -141,7 +143,7 @@ class TestBeyond:
         assert [one["SlideID"] for one in data["searchSlides"]["items"]] == ["S41", "S43"]
         assert data["listImports"] == {"items": [], "nextToken": None}
 
-    def test_a_slides_life_is_asked_for_and_followed(self, server: Server) -> None:
+    def test_publish_request_appears_in_job_lists_and_withdraw_answers_conflict(self, server: Server) -> None:
         fields = "ImageID Kind State Name RequestedBy RequestedAt UpdatedAt ExpectedAt Attempts Error Result"
         update = "mutation($input: UpdateSlideInput!) { updateSlide(input: $input) { Status } }"
         server.data_of(update, input={"ImageID": "i43", "Status": "GOOD"})
@@ -158,7 +160,9 @@ class TestBeyond:
         (error,) = server.ask('mutation { withdrawSlide(ImageID: "i43") { State } }')["errors"]
         assert (error["errorType"], error["message"]) == ("CONFLICT", "This slide is not published.")
 
-    def test_labels_of_a_page_are_one_call(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_label_addresses_of_a_page_are_resolved_in_a_single_call(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         calls: list[Any] = []
         known = Request.call
 
@@ -173,14 +177,14 @@ class TestBeyond:
         assert len(calls) == 2
 
     @pytest.mark.parametrize("date", ["2026-11-21T00:00:00Z", "2026-11-21T00:00:00.123+01:00"])
-    def test_dates_have_an_offset(self, server: Server, date: str) -> None:
+    def test_scan_date_filter_refuses_dates_without_time_and_offset(self, server: Server, date: str) -> None:
         query = "query($from: AWSDateTime) { searchSlides(scanDateFrom: $from) { nextToken } }"
         server.data_of(query, **{"from": date})
         for wrong in (date[:-6], "2026-11-21", "yesterday", 5, "2026-11-21T00:00:00" + "0" * 100 + "Z"):
             assert "errors" in server.ask(query, **{"from": wrong})
 
 
-class TestDirectives:
+class TestSchemaAuthorization:
     def ask_as(self, server: Server, groups: set[str], query: str) -> dict[str, Any]:
         with ThreadPoolExecutor(1) as threads:
             request = Request(User("ann", frozenset(groups)), threads)
@@ -218,7 +222,7 @@ class TestDirectives:
             ),
         ],
     )
-    def test_the_schema_refuses_first(
+    def test_missing_group_is_refused_before_the_resolver_is_called(
         self, server: Server, monkeypatch: pytest.MonkeyPatch, query: str, groups: set[str]
     ) -> None:
         def never(*_: Any) -> None:
@@ -229,7 +233,7 @@ class TestDirectives:
         assert error["errorType"] == "Unauthorized"
         assert error["message"].startswith("Not Authorized to access ")
 
-    def test_readers_read_and_see_no_label(self, server: Server) -> None:
+    def test_pathologist_reads_slide_without_label_address(self, server: Server) -> None:
         path = server.services.files.associated("i01", "label")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
@@ -241,7 +245,7 @@ class TestDirectives:
         shown = self.ask_as(server, {"Technicians"}, query)["data"]["getSlide"]["LabelURL"]
         assert shown == "/DeepZoom/i01_files/label.jpeg"
 
-    def test_every_root_field_says_who_may_use_it(self) -> None:
+    def test_every_root_field_has_an_authorization_directive(self) -> None:
         schema = load_schema()
         for parent in (schema.query_type, schema.mutation_type, schema.subscription_type):
             assert parent
@@ -251,7 +255,7 @@ class TestDirectives:
                 assert directives & {"aws_cognito_user_pools", "aws_iam"}, name
 
 
-def test_records_have_the_fields_of_the_schema() -> None:
+def test_serializers_return_exactly_the_fields_of_the_schema() -> None:
     types = load_schema().type_map
     records = {
         "Slide": serializers.slide(FULL_SLIDE) | {"LabelURL": None},
@@ -263,7 +267,7 @@ def test_records_have_the_fields_of_the_schema() -> None:
         assert fields.keys() == types[name].fields.keys()
 
 
-class TestBounds:
+class TestRequestValidation:
     def refused(self, server: Server, query: str, **variables: Any) -> list[dict[str, Any]]:
         response = server.post({"query": query, "variables": variables})
         assert response.status_code == 400
@@ -271,7 +275,7 @@ class TestBounds:
         assert "secret" not in response.text
         return errors
 
-    def test_introspection_works(self, server: Server) -> None:
+    def test_introspection_query_returns_schema_types(self, server: Server) -> None:
         types = server.data_of(get_introspection_query())["__schema"]["types"]
         assert {"Slide", "AWSDateTime", "TableSlideFilterInput"} <= {one["name"] for one in types}
 
@@ -291,22 +295,22 @@ class TestBounds:
             "{ countSlides { count } } " + "#" * 10 + "\n" + "{ a } " * 3000,
         ],
     )
-    def test_what_is_no_query_is_told(self, server: Server, query: str) -> None:
+    def test_invalid_query_answers_400_with_errors(self, server: Server, query: str) -> None:
         assert self.refused(server, query)
 
-    def test_a_query_asks_for_so_many_things(self, server: Server) -> None:
+    def test_query_with_too_many_root_fields_is_refused(self, server: Server) -> None:
         many = " ".join(f"a{n}: countSlides {{ count }}" for n in range(limits.MAX_ROOT_FIELDS + 1))
         assert "top-level fields" in self.refused(server, f"{{ {many} }}")[0]["message"]
         hidden = f"{{ ...A }} fragment A on Query {{ {many} }}"
         assert "top-level fields" in self.refused(server, hidden)[0]["message"]
 
-    def test_fragments_do_not_multiply(self, server: Server) -> None:
+    def test_query_whose_fragments_multiply_fields_is_refused(self, server: Server) -> None:
         """Each fragment doubles the last: written out it would be two to the thirtieth fields."""
         doubled = "".join(f"fragment F{n} on Slide {{ ...F{n + 1} ...F{n + 1} }} " for n in range(30))
         query = f'{{ getSlide(ImageID: "i01") {{ ...F0 }} }} {doubled} fragment F30 on Slide {{ ImageID }}'
         assert "fields" in self.refused(server, query)[0]["message"]
 
-    def test_a_query_is_so_deep(self, server: Server) -> None:
+    def test_query_that_is_too_deep_is_refused(self, server: Server) -> None:
         query = "{ __schema { types { " + "fields { type { " * 10 + "name" + " } }" * 10 + " } } }"
         assert self.refused(server, query)
 
@@ -322,10 +326,10 @@ class TestBounds:
             {"query": "{__typename}", "operationName": 5},
         ],
     )
-    def test_what_is_no_request_is_told(self, server: Server, body: Any) -> None:
+    def test_json_body_that_is_not_a_graphql_request_answers_400(self, server: Server, body: Any) -> None:
         assert server.post(body).status_code == 400
 
-    def test_a_body_that_is_no_json_is_told(self, server: Server) -> None:
+    def test_body_that_is_not_json_answers_400(self, server: Server) -> None:
         for content in (b"", b"{", b"\xff", b"[" * 100_000, b'{"query": ' + b"[" * 50_000):
             response = httpx.post(
                 f"http://{server.address}/graphql",
@@ -334,7 +338,7 @@ class TestBounds:
             )
             assert response.status_code == 400
 
-    def test_a_body_is_so_long(self, server: Server) -> None:
+    def test_body_above_size_limit_answers_413(self, server: Server) -> None:
         response = server.post({"query": "{__typename}", "variables": {"x": "x" * limits.MAX_BODY_BYTES}})
         assert response.status_code == 413
 
@@ -351,18 +355,22 @@ class TestBounds:
             {},
         ],
     )
-    def test_variables_of_wrong_types_change_nothing(self, server: Server, variables: dict[str, Any]) -> None:
+    def test_variables_of_wrong_types_answer_errors_and_change_no_slide(
+        self, server: Server, variables: dict[str, Any]
+    ) -> None:
         answer = server.ask(UPDATE, **variables)
         assert answer["errors"]
         assert not (answer.get("data") or {}).get("updateSlide")
 
-    def test_huge_variables_are_refused_in_a_sentence(self, server: Server) -> None:
+    def test_huge_variables_are_refused_with_a_short_message(self, server: Server) -> None:
         (error,) = server.ask(UPDATE, input={"ImageID": "i01", "CaseID": "x" * 500_000})["errors"]
         assert (error["errorType"], len(error["message"]) < 200) == ("BAD_REQUEST", True)
         answer = server.ask(UPDATE, input={"ImageID": "x" * 500_000})
         assert len(json.dumps(answer)) < 1000
 
-    def test_a_field_that_fails_tells_nothing(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_failing_resolver_answers_internal_error_without_details(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         def fail(*_: Any) -> Any:
             raise RuntimeError(str(server.data))
 
@@ -373,8 +381,8 @@ class TestBounds:
         assert "secret" not in json.dumps(answer)
 
 
-class TestOtherSites:
-    def test_only_json_is_taken(self, server: Server) -> None:
+class TestCrossSiteRequests:
+    def test_content_type_other_than_json_answers_415(self, server: Server) -> None:
         """A form or a plain text needs no permission to be sent by another site's page."""
         for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
             assert server.post({"query": "{__typename}"}, {"content-type": kind}).status_code == 415
@@ -382,7 +390,7 @@ class TestOtherSites:
             {"query": "{__typename}"}, {"content-type": "application/json; charset=utf-8"}
         ).is_success
 
-    def test_a_foreign_origin_is_refused(self, server: Server) -> None:
+    def test_foreign_origin_answers_403(self, server: Server) -> None:
         for origin in (
             "https://evil.example",
             "null",
@@ -393,10 +401,10 @@ class TestOtherSites:
         own = server.post({"query": "{__typename}"}, {"origin": f"http://{server.address}"})
         assert own.json() == {"data": {"__typename": "Query"}}
 
-    def test_a_foreign_host_is_refused(self, server: Server) -> None:
+    def test_foreign_host_answers_421(self, server: Server) -> None:
         assert server.post({"query": "{__typename}"}, {"host": "evil.example"}).status_code == 421
 
-    def test_other_methods_are_refused_and_nothing_is_allowed_to_others(self, server: Server) -> None:
+    def test_methods_other_than_post_answer_405_without_cors_headers(self, server: Server) -> None:
         for method in ("GET", "OPTIONS", "PUT", "DELETE"):
             response = httpx.request(method, f"http://{server.address}/graphql")
             assert response.status_code == 405

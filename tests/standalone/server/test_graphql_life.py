@@ -65,9 +65,11 @@ def run_step(services: Services, monkeypatch: pytest.MonkeyPatch, outcome: Any) 
     assert job_runner.run_due(services, JobKind, lambda: True)
 
 
-class TestAsking:
+class TestLifecycleRequests:
     @pytest.mark.parametrize(("field", "arguments"), ALL)
-    def test_each_is_a_job(self, services: Services, field: str, arguments: dict[str, Any]) -> None:
+    def test_each_mutation_creates_a_waiting_job_only_once(
+        self, services: Services, field: str, arguments: dict[str, Any]
+    ) -> None:
         asked = change(field, ADMIN, **arguments)
         kind = JobKind(field.removesuffix("Slide").upper())
         assert (asked["ImageID"], asked["Kind"], asked["State"]) == (arguments["ImageID"], kind, "WAITING")
@@ -77,14 +79,16 @@ class TestAsking:
         assert ask("listJobs")["items"] == [asked]
 
     @pytest.mark.parametrize(("field", "arguments"), ALL)
-    def test_admins_alone_ask(self, services: Services, field: str, arguments: dict[str, Any]) -> None:
+    def test_only_admins_and_iam_create_jobs(
+        self, services: Services, field: str, arguments: dict[str, Any]
+    ) -> None:
         for identity in (TECHNICIAN, PATHOLOGIST, NOBODY, None, {}):
             with refused("Unauthorized"):
                 change(field, identity, **arguments)
         assert ask("listJobs")["items"] == []
         assert change(field, IAM, **arguments)["RequestedBy"] == "stream-function"
 
-    def test_the_name_is_told_with_the_job(self, services: Services) -> None:
+    def test_publish_job_returns_its_name_and_refuses_other_requests(self, services: Services) -> None:
         assert change(PUBLISH[0], ADMIN, **PUBLISH[1])["Name"] == "STUDY-7"
         with refused("CONFLICT", "with other options"):
             change("publishSlide", ADMIN, ImageID="good", name="STUDY-8")
@@ -121,7 +125,7 @@ class TestAsking:
             ("purgeSlide", {"ImageID": "good", "confirm": "good"}, "CONFLICT", "Only a deleted slide"),
         ],
     )
-    def test_what_cannot_be_is_told(
+    def test_impossible_request_is_refused_with_a_short_reason_and_no_job(
         self, services: Services, field: str, arguments: dict[str, Any], error_type: str, text: str
     ) -> None:
         with refused(error_type, text) as caught:
@@ -129,14 +133,16 @@ class TestAsking:
         assert len(str(caught.value)) < 300
         assert ask("listJobs")["items"] == []
 
-    def test_deleted_and_brought_back(self, services: Services) -> None:
+    def test_undelete_of_a_slide_without_files_is_refused(self, services: Services) -> None:
         assert update(ADMIN, ImageID="good", Status="DELETED")["DeletedAt"]
         with refused("NOT_FOUND", "permanently deleted"):  # this record never had files
             update(ADMIN, ImageID="good", Status="NEW")
 
 
-class TestWhatBecame:
-    def test_done_says_what_came_of_it(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+class TestJobOutcomes:
+    def test_completed_job_returns_its_result(
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         change(ARCHIVE[0], ADMIN, **ARCHIVE[1])
         run_step(services, monkeypatch, {"bytes": "1048576", "key": "good.svs"})
         (job,) = ask("slideJobs", ImageID="good")
@@ -144,7 +150,7 @@ class TestWhatBecame:
         assert ask("listJobs")["items"] == []
         assert ask("listJobs", state="DONE")["items"] == [job]
 
-    def test_failed_says_why_and_is_asked_for_again(
+    def test_failed_job_returns_its_error_and_can_be_requested_again(
         self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         change(PUBLISH[0], ADMIN, **PUBLISH[1])
@@ -155,7 +161,7 @@ class TestWhatBecame:
         assert (again["State"], again["Error"]) == ("WAITING", None)
         assert ask("listJobs", state="FAILED")["items"] == []
 
-    def test_a_restore_says_when_it_is_expected(
+    def test_waiting_restore_returns_its_expected_time(
         self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         change(RESTORE[0], ADMIN, **RESTORE[1])
@@ -164,13 +170,13 @@ class TestWhatBecame:
         assert (job["State"], job["Attempts"]) == ("WAITING", 0)
         assert job["ExpectedAt"] > job["UpdatedAt"]
 
-    def test_what_a_step_keeps_for_itself_is_not_told(self, services: Services) -> None:
+    def test_send_job_result_is_not_returned(self, services: Services) -> None:
         kept = slide_job("good", JobKind.SEND, result={"document": "{}"}, state=JobState.FAILED)
         services.jobs.start(kept, replaces=None)
         (job,) = ask("listJobs", state="FAILED")["items"]
         assert job["Result"] is None
 
-    def test_jobs_come_in_pages(self, services: Services) -> None:
+    def test_list_jobs_returns_every_job_across_pages(self, services: Services) -> None:
         for number in range(25):
             job_queue.request(services, f"i{number:02d}", JobKind.ARCHIVE, "eve")
         first = ask("listJobs")
@@ -185,18 +191,18 @@ class TestWhatBecame:
         "arguments",
         [{"state": "failed"}, {"state": ["x"]}, {"limit": 0}, {"limit": 1001}, {"nextToken": "x"}],
     )
-    def test_bounds_hold(self, services: Services, arguments: dict[str, Any]) -> None:
+    def test_list_jobs_refuses_invalid_arguments(self, services: Services, arguments: dict[str, Any]) -> None:
         with refused("BAD_REQUEST"):
             ask("listJobs", **arguments)
 
-    def test_who_looks_only_sees_no_jobs(self, services: Services) -> None:
+    def test_pathologists_and_users_without_group_read_no_jobs(self, services: Services) -> None:
         for identity in (PATHOLOGIST, NOBODY, None):
             for field, arguments in (("slideJobs", {"ImageID": "good"}), ("listJobs", {})):
                 with refused("Unauthorized"):
                     ask(field, identity, **arguments)
 
 
-class TestNames:
+class TestStudyNameVisibility:
     """A study's name beside a slide's tells whose tissue was published: not everybody may see that."""
 
     READS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -207,7 +213,7 @@ class TestNames:
     )
 
     @pytest.mark.parametrize(("field", "arguments"), READS)
-    def test_who_may_see_patients_sees_them(
+    def test_lists_show_study_names_only_to_technicians_and_admins(
         self, services: Services, field: str, arguments: dict[str, Any]
     ) -> None:
         for identity, names in (
@@ -220,12 +226,12 @@ class TestNames:
             (row,) = (one for one in rows if one["ImageID"] == "out")
             assert (row["PublishedAs"], row["Predecessor"]) == names
 
-    def test_one_slide_and_one_of_a_case(self, services: Services) -> None:
+    def test_get_slide_and_case_list_hide_study_names_from_pathologists(self, services: Services) -> None:
         assert ask("getSlide", PATHOLOGIST, ImageID="out")["PublishedAs"] is None
         assert ask("getSlide", TECHNICIAN, ImageID="out")["PublishedAs"] == "STUDY-1"
         assert all(row["PublishedAs"] is None for row in ask("listCaseIDs", PATHOLOGIST)["items"])
 
-    def test_subscribers_are_not_told(self, services: Services) -> None:
+    def test_mutations_that_reach_subscribers_omit_study_names(self, services: Services) -> None:
         """What these answer goes to all who follow: pathologists, too."""
         told = [
             update(ADMIN, ImageID="out", Note="a fold"),
@@ -234,23 +240,25 @@ class TestNames:
         ]
         assert [(one["PublishedAs"], one["Predecessor"]) for one in told] == [(None, None)] * 3
 
-    def test_who_changed_many_is_told(self, services: Services) -> None:
+    def test_update_slides_returns_study_names_to_the_caller(self, services: Services) -> None:
         (changed,) = change("updateSlides", input=[{"ImageID": "out", "Note": "a fold"}])
         assert changed["slide"]["PublishedAs"] == "STUDY-1"
 
 
-class TestGrace:
-    def test_a_deleted_slide_says_when_it_goes(self, services: Services) -> None:
+class TestGracePeriod:
+    def test_only_a_deleted_slide_returns_its_purge_time(self, services: Services) -> None:
         assert ask("getSlide", ImageID="gone")["GoesAt"] == "2026-11-28T06:10:58.000042Z"
         for image_id in ("good", "purged"):
             assert ask("getSlide", ImageID=image_id)["GoesAt"] is None
 
-    def test_the_period_is_a_setting(self, services: Services) -> None:
+    def test_purge_time_follows_the_grace_days_setting(self, services: Services) -> None:
         runtime.use(replace(services, settings=replace(services.settings, grace_days=0.5)))
         assert ask("getSlide", ImageID="gone")["GoesAt"] == "2026-11-21T18:10:58.000042Z"
 
 
-def test_with_a_registry_a_slide_waits_for_its_word(services: Services, tmp_path: Path) -> None:
+def test_sent_status_with_destinations_starts_a_send_job_and_waits(
+    services: Services, tmp_path: Path
+) -> None:
     settings = replace(services.settings, destinations=str(tmp_path / "destinations.json"))
     runtime.use(replace(services, settings=settings))
     asked = update(ImageID="good", Status="SENT")
@@ -259,7 +267,7 @@ def test_with_a_registry_a_slide_waits_for_its_word(services: Services, tmp_path
     assert (job["Kind"], job["State"], job["RequestedBy"]) == ("SEND", "WAITING", "ann")
 
 
-def test_nothing_is_asked_for_by_a_query(services: Services) -> None:
+def test_mutation_field_called_as_a_query_is_refused(services: Services) -> None:
     with refused("INTERNAL"):
         lambda_handler(event("Query", *PUBLISH, ADMIN), None)
     assert ask("listJobs")["items"] == []

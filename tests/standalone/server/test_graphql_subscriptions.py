@@ -61,18 +61,18 @@ def payload(client: Client, name: str = "1") -> Any:
     return value
 
 
-class TestChanges:
-    def test_a_change_over_http_arrives(self, server: Server, client: Client) -> None:
+class TestChangeDelivery:
+    def test_subscriber_receives_a_change_made_over_http(self, server: Server, client: Client) -> None:
         client.subscribe(ON_UPDATE)
         server.data_of(UPDATE, input={"ImageID": "a", "Status": "GOOD"})
         assert payload(client) == {"ImageID": "a", "CaseID": "Ca", "Status": "GOOD", "Version": 2}
 
-    def test_a_new_slide_arrives(self, server: Server, client: Client) -> None:
+    def test_subscriber_receives_a_new_slide(self, server: Server, client: Client) -> None:
         client.subscribe(ON_UPDATE)
         server.services.slides.put_new(slide("new"))
         assert payload(client)["ImageID"] == "new"
 
-    def test_arguments_are_filters(self, server: Server, client: Client) -> None:
+    def test_subscription_arguments_filter_changes(self, server: Server, client: Client) -> None:
         """As on AppSync: one left out asks for all, null for slides that have none."""
         client.subscribe(ON_UPDATE, CaseID="Cb")
         client.subscribe(ON_UPDATE, ImageID="a", ScanDate="2026-11-20T10:00:00Z")
@@ -84,7 +84,7 @@ class TestChanges:
         server.data_of(UPDATE, input={"ImageID": "b", "CaseID": None})
         assert payload(client, "3") == {"ImageID": "b", "CaseID": None, "Status": "BAD", "Version": 3}
 
-    def test_imports_tell_their_progress(self, server: Server, client: Client) -> None:
+    def test_import_subscriber_receives_progress_and_failure(self, server: Server, client: Client) -> None:
         client.subscribe(ON_IMPORT)
         client.subscribe(ON_IMPORT, name="other.svs")
         imports = server.services.imports
@@ -105,7 +105,9 @@ class TestChanges:
             "Error": "It is no slide.",
         }
 
-    def test_another_process_is_seen(self, server: Server, client: Client) -> None:
+    def test_subscriber_receives_a_change_made_by_another_process(
+        self, server: Server, client: Client
+    ) -> None:
         client.subscribe(ON_UPDATE, ImageID="b")
         path = server.services.files.slide("b")
         path.parent.mkdir(parents=True)
@@ -126,7 +128,9 @@ class TestChanges:
         )
         assert payload(client) == {"ImageID": "b", "CaseID": "Cb", "Status": "DELETED", "Version": 2}
 
-    def test_all_followers_get_it_and_those_who_left_do_not(self, server: Server, client: Client) -> None:
+    def test_change_reaches_every_active_subscription_and_no_completed_subscription(
+        self, server: Server, client: Client
+    ) -> None:
         first, second = client.subscribe(ON_UPDATE), client.subscribe(ON_UPDATE)
         client.send(type="complete", id=first)
         client.send(type="ping")
@@ -136,7 +140,7 @@ class TestChanges:
             server.data_of(UPDATE, input={"ImageID": "a", "Status": "GOOD"})
             assert payload(client, second) == payload(other)
 
-    def test_who_comes_back_is_told_from_then_on(self, server: Server) -> None:
+    def test_reconnected_subscriber_receives_only_later_changes(self, server: Server) -> None:
         for status in ("GOOD", "BAD"):
             server.services.slides.update("a", {"status": "NEW"}, by="nobody sees this")
             with server.socket() as client:
@@ -145,7 +149,7 @@ class TestChanges:
                 assert payload(client)["Status"] == status
 
 
-def test_an_import_is_seen_from_its_copy_to_its_slide(
+def test_import_sends_rising_progress_then_new_slide_then_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "EVERY_S", 0)
@@ -170,8 +174,8 @@ def test_an_import_is_seen_from_its_copy_to_its_slide(
     assert seen[-1]["Progress"] is None
 
 
-class TestProtocol:
-    def test_queries_and_mutations_work_as_well(self, client: Client) -> None:
+class TestWebSocketProtocol:
+    def test_query_over_websocket_returns_result_and_complete(self, client: Client) -> None:
         client.send(type="subscribe", id="q", payload={"query": '{ getSlide(ImageID: "a") { ImageID } }'})
         assert client.next()["payload"] == {"data": {"getSlide": {"ImageID": "a"}}}
         assert client.next() == {"id": "q", "type": "complete"}
@@ -189,7 +193,9 @@ class TestProtocol:
             None,
         ],
     )
-    def test_a_wrong_subscription_ends_in_an_error(self, client: Client, operation: Any) -> None:
+    def test_invalid_subscription_answers_error_and_keeps_connection_open(
+        self, client: Client, operation: Any
+    ) -> None:
         client.send(type="subscribe", id="x", payload=operation)
         message = client.next()
         assert (message["type"], message["id"]) == ("error", "x")
@@ -211,32 +217,34 @@ class TestProtocol:
             (b"\x00", 4400),
         ],
     )
-    def test_what_breaks_the_protocol_ends_the_connection(
+    def test_invalid_message_closes_the_connection_with_its_code(
         self, client: Client, message: Any, code: int
     ) -> None:
         client.connection.send(message)
         assert close_code(client) == code
 
-    def test_nothing_comes_before_the_beginning(self, server: Server) -> None:
+    def test_subscribe_before_connection_init_closes_with_4401(self, server: Server) -> None:
         with server.socket() as client:
             client.send(type="subscribe", id="1", payload={"query": ON_UPDATE})
             assert close_code(client) == 4401
 
-    def test_an_id_is_used_once_at_a_time(self, client: Client) -> None:
+    def test_subscription_id_already_in_use_closes_with_4409(self, client: Client) -> None:
         client.subscribe(ON_UPDATE)
         client.send(type="subscribe", id="1", payload={"query": ON_UPDATE})
         assert close_code(client) == 4409
 
-    def test_who_does_not_begin_is_sent_away(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_missing_connection_init_closes_with_4408(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(websocket, "INIT_S", 0.01)
         with server.socket() as client:
             assert close_code(client) == 4408
 
-    def test_another_protocol_is_refused(self, server: Server) -> None:
+    def test_unknown_subprotocol_closes_with_4406(self, server: Server) -> None:
         with server.socket(subprotocols=["graphql-ws"]) as client:
             assert close_code(client) == 4406
 
-    def test_other_sites_and_addresses_are_refused(self, server: Server) -> None:
+    def test_foreign_origin_host_and_path_are_refused(self, server: Server) -> None:
         with pytest.raises(InvalidStatus), server.socket(origin="https://evil.example"):
             pass
         straight = socket.create_connection(("127.0.0.1", server.port))
@@ -252,8 +260,8 @@ class TestProtocol:
             client.begin()
 
 
-class TestBounds:
-    def test_a_connection_has_so_many_subscriptions(
+class TestConnectionLimits:
+    def test_too_many_subscriptions_close_the_connection(
         self, client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(websocket, "MAX_OPERATIONS", 2)
@@ -262,14 +270,16 @@ class TestBounds:
         client.send(type="subscribe", id="3", payload={"query": ON_UPDATE})
         assert close_code(client) == 4400
 
-    def test_there_are_so_many_connections(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_connection_above_the_limit_is_closed_with_1013(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(sockets, "MAX_CONNECTIONS", 1)
         with server.socket() as first:
             first.begin()
             with server.socket() as second:
                 assert close_code(second) == 1013
 
-    def test_a_long_message_ends_the_connection(self, client: Client) -> None:
+    def test_message_that_is_too_long_closes_the_connection(self, client: Client) -> None:
         client.connection.send(json.dumps({"type": "ping", "payload": {"x": "x" * (17 << 20)}}))
         assert close_code(client) == 1009
 
@@ -281,11 +291,11 @@ def close_code(client: Client) -> int | None:
     return caught.value.rcvd.code if caught.value.rcvd else None
 
 
-class TestSlowFollowers:
+class TestSlowSubscribers:
     def changed(self, key: str, version: int = 1) -> Changed:
         return Changed("slide", key, {"ImageID": key, "Version": version})
 
-    def test_only_the_latest_state_waits(self) -> None:
+    def test_queue_keeps_only_the_latest_state_of_each_record(self) -> None:
         async def scenario() -> list[Any]:
             follower = Follower("slide", lambda _fields: True)
             for version in range(5000):
@@ -298,7 +308,7 @@ class TestSlowFollowers:
             {"ImageID": "b", "Version": 4999},
         ]
 
-    def test_who_misses_too_much_is_told(self) -> None:
+    def test_queue_overflow_raises_fell_behind(self) -> None:
         async def scenario() -> None:
             follower = Follower("slide", lambda _fields: True)
             for number in range(change_feed.MAX_WAITING + 1):
@@ -308,7 +318,7 @@ class TestSlowFollowers:
 
         run_apart(scenario())
 
-    def test_a_client_that_does_not_read_holds_up_nobody(self) -> None:
+    def test_client_that_does_not_read_does_not_delay_other_subscribers(self) -> None:
         """Its connection hangs in a send; changes go on arriving for the others, and its own stay few."""
 
         async def scenario() -> None:

@@ -57,7 +57,7 @@ def items(path: str, query: str = "") -> tuple[list[dict[str, Any]], str | None]
         "slides.example:8080",
     ],
 )
-def test_it_answers_to_its_own_names(host: str) -> None:
+def test_server_answers_its_own_host_names(host: str) -> None:
     assert ask("/", host=host)[0] == 200
 
 
@@ -66,12 +66,12 @@ def test_it_answers_to_its_own_names(host: str) -> None:
     ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8080", "evil.example:127.0.0.1",
      "localhost:80:evil.example", "2130706433", "0x7f.1", "[::1].evil.example", "evil@localhost"],
 )  # fmt: skip
-def test_it_answers_to_no_other_name_so_that_no_page_can_point_one_here(services: Site, host: str) -> None:
+def test_server_answers_421_to_foreign_host_names(services: Site, host: str) -> None:
     for path in ("/", "/slides", "/DeepZoom/1.dzi", "/ImportSlide"):
         assert ask(path, host=host)[0] == 421
 
 
-def test_the_page_runs_no_foreign_and_no_inline_code() -> None:
+def test_page_policy_allows_no_foreign_or_inline_scripts() -> None:
     status, headers, body = ask("/")
     assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "default-src 'none'; script-src 'self'" in headers["content-security-policy"]
@@ -82,7 +82,7 @@ def test_the_page_runs_no_foreign_and_no_inline_code() -> None:
     assert b"onclick" not in body
 
 
-def test_every_file_of_the_page_is_served_with_the_same_care() -> None:
+def test_page_files_are_served_with_content_security_policy() -> None:
     for name in ("index.html", "style/base.css", "slide/knownslides.js", "viewer/viewer.js"):
         status, headers, body = ask(f"/{name}")
         assert (status, body) == (200, (web_assets.WEB / name).read_bytes())
@@ -100,32 +100,32 @@ def test_every_file_of_the_page_is_served_with_the_same_care() -> None:
         "/" + "a" * 300 + ".js", "/ïndex.html", "/..;/index.html", "/%2e%2e/README.md",
     ],
 )  # fmt: skip
-def test_nothing_outside_the_pages_two_folders_is_found(path: str) -> None:
+def test_paths_outside_the_page_folders_answer_404(path: str) -> None:
     assert ask(path)[0] == 404
 
 
-def test_only_files_inside_the_two_folders_are_ever_found() -> None:
+def test_find_returns_only_files_inside_the_page_folder() -> None:
     for path in ("/index.html", *web_assets.LIBRARIES):
         found = web_assets.find(path)
         if found is not None:
             assert found.resolve().is_relative_to(web_assets.WEB)
 
 
-def test_the_page_asks_for_the_libraries_that_package_json_names() -> None:
+def test_page_loads_exactly_the_libraries_that_the_server_serves() -> None:
     modules = "".join(
         (web_assets.WEB / name).read_text() for name in ("image/openseadragon.js", "login/tokens.js")
     )
     assert set(re.findall(r'"(/vendor/[^"]+)"', modules)) == set(web_assets.LIBRARIES)
 
 
-def test_the_page_is_what_its_folder_holds_and_no_tool(services: Site) -> None:
+def test_page_addresses_include_page_files_and_exclude_tool_files(services: Site) -> None:
     found = web_assets.addresses()
     assert {"/index.html", "/main.js", "/login/signin.js", "/style/base.css", "/icon.svg"} <= set(found)
     assert not [one for one in found if "node_modules" in one or one.endswith((".json", ".d.ts"))]
     assert all(ask(one)[0] == 200 for one in found)
 
 
-def test_nobody_logs_in_on_one_machine() -> None:
+def test_config_json_answers_204_on_a_single_machine() -> None:
     assert ask("/config.json")[0] == 204
 
 
@@ -137,7 +137,7 @@ def listed(services: Site) -> Iterator[Site]:
     yield services
 
 
-def test_lists_show_no_path_and_nothing_internal(listed: Site) -> None:
+def test_lists_omit_paths_and_internal_fields(listed: Site) -> None:
     shown, _ = items("/slides")
     failed, _ = items("/imports")
     assert len(shown) == 5
@@ -147,7 +147,7 @@ def test_lists_show_no_path_and_nothing_internal(listed: Site) -> None:
         assert str(listed.scanner.parent) not in json.dumps(item)
 
 
-def test_lists_come_in_pages(listed: Site) -> None:
+def test_slide_list_returns_every_slide_across_pages(listed: Site) -> None:
     seen, token = [], None
     while True:
         page, token = items("/slides", f"limit=2{f'&nextToken={token}' if token else ''}")
@@ -159,11 +159,11 @@ def test_lists_come_in_pages(listed: Site) -> None:
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=-1", "limit=x", "limit=٣", "nextToken=x"])
-def test_wrong_pages_are_400(services: Site, query: str) -> None:
+def test_invalid_page_parameters_answer_400(services: Site, query: str) -> None:
     assert ask("/slides", query=query)[0] == 400
 
 
-def test_one_slide_is_shown_until_it_is_deleted(listed: Site) -> None:
+def test_slide_address_returns_a_slide_until_its_deletion(listed: Site) -> None:
     _, headers, body = ask("/slides/1004486")
     assert json.loads(body)["SlideID"] == "1004486"
     assert headers["cache-control"] == "no-store"
@@ -177,7 +177,7 @@ def test_one_slide_is_shown_until_it_is_deleted(listed: Site) -> None:
     assert ask("/slides/../x")[0] == 400
 
 
-def test_an_unexpected_error_becomes_500_with_a_request_id_and_no_more(
+def test_unexpected_error_answers_500_with_only_a_request_id(
     services: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vsv_local.server.json_api._unfinished", lambda *_: 1 / 0)
@@ -187,7 +187,7 @@ def test_an_unexpected_error_becomes_500_with_a_request_id_and_no_more(
     assert b"division" not in body
 
 
-def test_a_client_that_hangs_up_is_no_request(services: Site) -> None:
+def test_body_of_a_disconnected_client_is_none(services: Site) -> None:
     async def receive() -> dict[str, Any]:
         return {"type": "http.disconnect"}
 
@@ -196,5 +196,5 @@ def test_a_client_that_hangs_up_is_no_request(services: Site) -> None:
     assert asyncio.run(_body(receive)) is None
 
 
-def test_the_folders_of_the_page_are_those_of_the_repository() -> None:
+def test_page_folder_is_the_web_folder_of_the_repository() -> None:
     assert ROOT / "web" == web_assets.WEB

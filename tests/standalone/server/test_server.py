@@ -77,7 +77,7 @@ def by_server(event: Mapping[str, Any], served: Server) -> Answer:
 
 
 @pytest.mark.parametrize("path", RECORDED_EVENTS, ids=lambda path: path.stem)
-def test_handler_and_server_give_the_same_answer(both: Both, path: Path) -> None:
+def test_server_answers_recorded_events_as_the_handler_does(both: Both, path: Path) -> None:
     event = event_of(path)
     direct, served = by_handler(event, both.folder), by_server(event, both.running)
     assert direct.status == served.status == STATUSES[path.stem]
@@ -87,7 +87,7 @@ def test_handler_and_server_give_the_same_answer(both: Both, path: Path) -> None
     assert served.body == direct.body
 
 
-def test_a_tile_may_be_kept_for_ever_and_read_by_any_page(served: Server) -> None:
+def test_tile_is_immutable_and_readable_by_any_origin(served: Server) -> None:
     answer = served.ask(TILE)
     assert answer.headers["cache-control"] == "private, max-age=31536000, immutable"
     assert answer.headers["access-control-allow-origin"] == "*"
@@ -96,7 +96,7 @@ def test_a_tile_may_be_kept_for_ever_and_read_by_any_page(served: Server) -> Non
     assert answer.body.startswith(b"\xff\xd8")
 
 
-def test_a_descriptor_is_asked_for_again(served: Server) -> None:
+def test_descriptor_must_be_revalidated_and_has_the_slides_size(served: Server) -> None:
     answer = served.ask("/DeepZoom/1004486.dzi")
     assert answer.headers["cache-control"] == "private, no-cache"
     assert answer.headers["content-type"] == "application/xml"
@@ -105,7 +105,7 @@ def test_a_descriptor_is_asked_for_again(served: Server) -> None:
 
 
 @pytest.mark.parametrize("name", ["label", "macro"])
-def test_what_shows_a_name_is_neither_kept_nor_read_by_other_pages(served: Server, name: str) -> None:
+def test_label_and_macro_are_not_stored_and_not_readable_by_other_origins(served: Server, name: str) -> None:
     answer = served.ask(f"/DeepZoom/1004486_files/{name}.jpeg")
     assert answer.status == 200
     assert answer.headers["cache-control"] == "no-store"
@@ -116,7 +116,7 @@ def test_what_shows_a_name_is_neither_kept_nor_read_by_other_pages(served: Serve
 
 
 @pytest.mark.parametrize("address", ["1004486.dzi", "1004486_files/10/0_0.jpeg", "1004486_files/label.jpeg"])
-def test_etag_304_and_head_belong_together(served: Server, address: str) -> None:
+def test_head_and_conditional_requests_return_the_headers_of_get(served: Server, address: str) -> None:
     path = f"/DeepZoom/{address}"
     whole, head = served.ask(path), served.ask(path, "HEAD")
     assert (head.status, head.body) == (200, b"")
@@ -129,19 +129,19 @@ def test_etag_304_and_head_belong_together(served: Server, address: str) -> None
     assert served.ask(path, headers={"if-none-match": '"other"'}).status == 200
 
 
-def test_an_etag_names_all_that_changes_the_bytes(served: Server) -> None:
+def test_etag_differs_for_every_parameter_that_changes_the_bytes(served: Server) -> None:
     queries = ["", "?tilesize=128", "?overlap=1", "?fmt=png", "?tilesize=128&overlap=1"]
     assert len({served.ask(TILE + query).headers["etag"] for query in queries}) == len(queries)
     assert served.ask(TILE).body == served.ask(f"{TILE}?nonce=7").body == served.ask(f"{TILE}?fmt=jpg").body
 
 
-def test_a_304_is_not_given_for_a_tile_that_never_was(served: Server) -> None:
+def test_conditional_request_for_a_missing_tile_answers_404(served: Server) -> None:
     for address in ("10/99_0.jpeg", "99/0_0.jpeg"):
         path = f"/DeepZoom/1004486_files/{address}"
         assert served.ask(path, headers={"if-none-match": "*"}).status == 404
 
 
-def test_options_are_answered_for_images_only(served: Server) -> None:
+def test_options_request_is_answered_only_for_images(served: Server) -> None:
     answer = served.ask(TILE, "OPTIONS", {"origin": "https://other.example"})
     assert (answer.status, answer.headers["access-control-allow-origin"]) == (204, "*")
     for path in ("/ImportSlide", "/slides"):
@@ -165,7 +165,7 @@ def test_options_are_answered_for_images_only(served: Server) -> None:
         "1004486_files/10/0_0.jpeg?" + "a&" * 60,
     ],
 )  # fmt: skip
-def test_hostile_addresses_are_400_and_say_nothing_of_this_machine(both: Both, address: str) -> None:
+def test_hostile_addresses_answer_400_without_naming_a_path(both: Both, address: str) -> None:
     path = "/DeepZoom/" + quote(address, safe="%/?=&")
     answer = both.running.ask(path)
     assert answer.status == 400
@@ -175,20 +175,20 @@ def test_hostile_addresses_are_400_and_say_nothing_of_this_machine(both: Both, a
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 @pytest.mark.parametrize("path", [TILE, "/slides", "/imports", "/"])
-def test_only_reading_is_answered(served: Server, method: str, path: str) -> None:
+def test_writing_methods_on_tiles_lists_and_page_answer_405(served: Server, method: str, path: str) -> None:
     assert served.ask(path, method).status == 405
 
 
-def test_only_post_imports(served: Server) -> None:
+def test_import_address_answers_405_to_get(served: Server) -> None:
     answer = served.ask("/ImportSlide")
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
 
 
-def test_a_body_that_is_too_long_is_refused(served: Server) -> None:
+def test_import_body_above_size_limit_answers_413(served: Server) -> None:
     assert served.ask("/ImportSlide", "POST", body=b"x" * 70_000).status == 413
 
 
-def test_the_server_is_stopped_in_order(tmp_path: Path) -> None:
+def test_server_stops_with_status_zero_and_without_traceback(tmp_path: Path) -> None:
     with server(tmp_path / "data") as running:
         assert running.stop() == 0
     assert "Traceback" not in running.log.read_text()

@@ -50,7 +50,7 @@ def running(folder: Path) -> Iterator[Server]:
         yield found
 
 
-def test_every_worker_answers_alike(running: Server) -> None:
+def test_workers_all_return_identical_answers(running: Server) -> None:
     assert len(workers_of(running)) == 2
     answers = [running.ask(TILE) for _ in range(20)]  # each its own connection: the kernel spreads them
     assert {answer.status for answer in answers} == {200}
@@ -61,7 +61,7 @@ def test_every_worker_answers_alike(running: Server) -> None:
     assert {running.ask(path).status for path in ("/", "/slides", "/imports")} == {200}
 
 
-def test_an_import_asked_of_a_worker_is_done_by_the_main_process(folder: Path, tmp_path: Path) -> None:
+def test_import_requested_from_a_worker_runs_in_the_main_process(folder: Path, tmp_path: Path) -> None:
     scanner = tmp_path / "elsewhere"
     scanner.mkdir()
     with server(folder / "data", "--watch", str(scanner), "--workers", "2") as running:
@@ -73,7 +73,7 @@ def test_an_import_asked_of_a_worker_is_done_by_the_main_process(folder: Path, t
         wait_until(lambda: b"b.svs" in running.ask("/slides").body, "it was imported")
 
 
-def test_one_that_dies_is_replaced_and_nobody_is_turned_away(running: Server) -> None:
+def test_killed_workers_are_replaced_while_requests_are_still_answered(running: Server) -> None:
     before = workers_of(running)
     for pid in before:
         os.kill(pid, signal.SIGKILL)
@@ -83,7 +83,7 @@ def test_one_that_dies_is_replaced_and_nobody_is_turned_away(running: Server) ->
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_none_outlives_the_main_process_and_the_port_is_free(running: Server, end: signal.Signals) -> None:
+def test_end_of_main_process_stops_workers_and_frees_the_port(running: Server, end: signal.Signals) -> None:
     assert running.ask(TILE).status == 200
     pids = workers_of(running)
     idle = http.client.HTTPConnection("127.0.0.1", running.port)
@@ -100,7 +100,7 @@ def test_none_outlives_the_main_process_and_the_port_is_free(running: Server, en
     assert "leaked" not in running.log.read_text()
 
 
-def test_a_second_server_on_the_same_port_is_told_so(running: Server, tmp_path: Path) -> None:
+def test_second_server_on_a_used_port_exits_and_names_the_port(running: Server, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}"}
     command = [sys.executable, "-c", "from vsv_local.cli.main import main; main()", "serve", "--workers", "2"]
     told = subprocess.run(
@@ -111,7 +111,7 @@ def test_a_second_server_on_the_same_port_is_told_so(running: Server, tmp_path: 
     assert f"port {running.port} on 127.0.0.1 cannot be used" in told.stderr
 
 
-def test_requests_sent_together_are_answered_in_order(running: Server) -> None:
+def test_pipelined_requests_are_answered_in_order(running: Server) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", running.port)
     connection.connect()
     one = f"GET {TILE} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
@@ -124,7 +124,7 @@ def test_requests_sent_together_are_answered_in_order(running: Server) -> None:
     connection.close()
 
 
-def test_a_client_that_takes_nothing_gets_no_more_than_a_buffer(running: Server) -> None:
+def test_client_that_reads_no_answer_uses_bounded_worker_memory(running: Server) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=5)
     connection.connect()
     ask = f"GET {TILE} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
@@ -146,13 +146,13 @@ def memory_kib(pid: int) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
 
-def test_an_unknown_host_name_is_refused_for_tiles_as_for_all(running: Server) -> None:
+def test_unknown_host_name_is_refused_for_tiles_lists_and_page(running: Server) -> None:
     headers: dict[str, str] = {"host": "evil.example"}
     answers: list[Answer] = [running.ask(path, headers=headers) for path in (TILE, "/slides", "/")]
     assert [answer.status for answer in answers] == [421] * 3
 
 
-def test_several_need_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_workers_are_refused_outside_linux(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 1 <= default_count() <= 4
     monkeypatch.setattr(sys, "platform", "win32")
     assert default_count() == 1

@@ -54,7 +54,7 @@ def now_ns(clock: Clock) -> int:
     return int(clock.wall * 1e9)
 
 
-def test_a_slide_from_long_ago_is_posted_at_once_and_once(tmp_path: Path, clock: Clock) -> None:
+def test_watcher_posts_an_old_slide_immediately_and_only_once(tmp_path: Path, clock: Clock) -> None:
     put(tmp_path, "a.svs", b"12345")
     watched = Watched(tmp_path)
     for _ in range(3):
@@ -63,7 +63,7 @@ def test_a_slide_from_long_ago_is_posted_at_once_and_once(tmp_path: Path, clock:
     assert watched.posted == [("a.svs", 5)]
 
 
-def test_a_file_that_grows_is_not_posted_until_it_rests(tmp_path: Path, clock: Clock) -> None:
+def test_watcher_posts_a_growing_file_only_after_its_quiet_period(tmp_path: Path, clock: Clock) -> None:
     watched = Watched(tmp_path)
     for size in range(1, 8):
         put(tmp_path, "a.svs", bytes(size), modified=now_ns(clock))
@@ -77,7 +77,9 @@ def test_a_file_that_grows_is_not_posted_until_it_rests(tmp_path: Path, clock: C
 
 
 @pytest.mark.parametrize("hours_off", [-5, -1, 1, 20, 24 * 365])
-def test_nor_where_the_file_servers_clock_is_off(tmp_path: Path, clock: Clock, hours_off: float) -> None:
+def test_watcher_waits_for_quiet_period_when_the_file_servers_clock_is_wrong(
+    tmp_path: Path, clock: Clock, hours_off: float
+) -> None:
     watched = Watched(tmp_path)
     for size in range(1, 5):
         put(tmp_path, "a.svs", bytes(size), modified=now_ns(clock) + int(hours_off * 3600e9))
@@ -90,7 +92,7 @@ def test_nor_where_the_file_servers_clock_is_off(tmp_path: Path, clock: Clock, h
     assert watched.posted == [("a.svs", 4)]
 
 
-def test_a_jump_of_this_machines_clock_alone_finishes_nothing(tmp_path: Path, clock: Clock) -> None:
+def test_watcher_does_not_post_a_new_file_when_the_wall_clock_jumps(tmp_path: Path, clock: Clock) -> None:
     watched = Watched(tmp_path)
     put(tmp_path, "a.svs", b"1", modified=now_ns(clock))
     watched.poll()
@@ -99,7 +101,7 @@ def test_a_jump_of_this_machines_clock_alone_finishes_nothing(tmp_path: Path, cl
     assert watched.posted == []
 
 
-def test_an_answer_that_is_not_final_is_asked_for_again(tmp_path: Path, clock: Clock) -> None:
+def test_watcher_posts_again_after_an_answer_that_is_not_final(tmp_path: Path, clock: Clock) -> None:
     put(tmp_path, "a.svs", b"1")
     watched = Watched(tmp_path, final=False)
     watched.poll()
@@ -107,7 +109,7 @@ def test_an_answer_that_is_not_final_is_asked_for_again(tmp_path: Path, clock: C
     assert len(watched.posted) == 2
 
 
-def test_a_file_that_changed_is_posted_anew(tmp_path: Path, clock: Clock) -> None:
+def test_watcher_posts_a_changed_file_again(tmp_path: Path, clock: Clock) -> None:
     put(tmp_path, "a.svs", b"1")
     watched = Watched(tmp_path)
     watched.poll()
@@ -116,7 +118,7 @@ def test_a_file_that_changed_is_posted_anew(tmp_path: Path, clock: Clock) -> Non
     assert watched.posted == [("a.svs", 1)] * 2
 
 
-def test_other_files_folders_links_to_nowhere_and_temporary_names_are_passed_over(
+def test_watcher_ignores_other_files_folders_broken_links_pipes_and_temporary_names(
     tmp_path: Path, clock: Clock
 ) -> None:
     for name in (
@@ -138,7 +140,7 @@ def test_other_files_folders_links_to_nowhere_and_temporary_names_are_passed_ove
     assert watched.posted == []
 
 
-def test_a_name_that_cannot_be_taken_is_mentioned_once(
+def test_watcher_logs_an_unusable_file_name_only_once(
     tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(tmp_path, "what?.svs", b"1")
@@ -148,7 +150,7 @@ def test_a_name_that_cannot_be_taken_is_mentioned_once(
     assert len(caplog.records) == 1
 
 
-def test_a_folder_that_is_gone_does_not_hold_up_the_others(
+def test_watcher_continues_with_other_folders_while_a_folder_is_missing(
     tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(tmp_path / "here", "a.svs", b"1")
@@ -163,7 +165,7 @@ def test_a_folder_that_is_gone_does_not_hold_up_the_others(
     assert watched.posted[1:] == [("b.svs", 1)]
 
 
-def test_the_thread_goes_on_after_an_error_and_stops_when_told(
+def test_watcher_thread_continues_after_an_error_until_stop_is_called(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watcher, "POLL_SECONDS", 0.001)
@@ -181,7 +183,7 @@ def test_the_thread_goes_on_after_an_error_and_stops_when_told(
     assert not failing.is_alive()
 
 
-def test_a_served_folder_takes_what_appears_later(tmp_path: Path) -> None:
+def test_server_imports_a_slide_that_appears_later_in_a_watched_folder(tmp_path: Path) -> None:
     scanner = tmp_path / "scanner"
     scanner.mkdir()
     with server(tmp_path / "data", "--watch", str(scanner)) as running:
@@ -194,7 +196,7 @@ def test_a_served_folder_takes_what_appears_later(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("own", ["incoming", "taken", "slides", "deleted"])
-def test_the_data_folder_itself_is_not_watched(tmp_path: Path, own: str) -> None:
+def test_serve_refuses_to_watch_a_part_of_the_data_folder(tmp_path: Path, own: str) -> None:
     folder = tmp_path / "data" / own
     folder.mkdir(parents=True)
     with pytest.raises(SettingsError, match="part of the data folder"):

@@ -23,7 +23,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, 
         yield running, found
 
 
-def test_a_tile_is_the_deep_zoom_tile(records: tuple[Server, list[SlideRecord]]) -> None:
+def test_webgateway_tile_equals_the_deep_zoom_tile(records: tuple[Server, list[SlideRecord]]) -> None:
     """As QuPath asks for it."""
     running, (one, _) = records
     channels = quote("1|0:255$FF0000,2|0:255$00FF00,3|0:255$0000FF")
@@ -35,7 +35,7 @@ def test_a_tile_is_the_deep_zoom_tile(records: tuple[Server, list[SlideRecord]])
         assert found.headers["access-control-allow-origin"] == "*"
 
 
-def test_the_records_names_and_a_number_for_a_slide_without(
+def test_webgateway_returns_record_names_and_assigned_numbers(
     records: tuple[Server, list[SlideRecord]],
 ) -> None:
     running, found = records
@@ -54,7 +54,9 @@ def test_the_records_names_and_a_number_for_a_slide_without(
     }  # fmt: skip
 
 
-def test_methods(records: tuple[Server, list[SlideRecord]]) -> None:
+def test_webgateway_answers_options_and_head_and_refuses_post_and_root(
+    records: tuple[Server, list[SlideRecord]],
+) -> None:
     running, _ = records
     address = "/webgateway/imgData/1004486/"
     assert running.ask(address, "POST").status == 405
