@@ -3,8 +3,8 @@
     PYTHONPATH=functions .venv-peers/bin/python -m benchmarks.openjpeg_libraries [--rounds N] [--source SLIDE]
 
 Two tiles of 256×256 pixels are decoded: ``tests/data/tile_422.j2k`` (YCbCr, chroma of half the width) and one of a
-real slide's pixels, coded by Pillow as Aperio codes 33005 (RGB, transformed, 9/7); without ``--source``'s file, the first
-tile's light replaces those pixels. A library that is not installed is skipped: imagecodecs and PyAV need Python 3.12,
+real slide's pixels, coded by Pillow as Aperio codes 33005 (RGB, transformed, 9/7); without the file of ``--source``,
+the first tile's light replaces those pixels. A library that is not installed is skipped: imagecodecs and PyAV need Python 3.12,
 so make ``.venv-peers`` with 3.13, which Lambda has. Each library's abilities are tested, not looked up.
 
 ``apart``: the largest difference, at any resolution, from the product's result with Pillow's libopenjp2. ``ms``: the

@@ -79,7 +79,7 @@ def test_follow_starts_an_execution_and_ends_with_state_importing(
     assert stored(imports).state is ImportState.IMPORTING  # nobody else sends it any more
 
 
-def test_following_is_read_back_from_its_event() -> None:
+def test_transfer_progress_is_read_back_from_its_event() -> None:
     so_far = TransferProgress(True, "arn", 1, 2, 3, 40)
     assert TransferProgress.from_event(so_far.to_event()) == replace(so_far, wait_s=20)
     assert TransferProgress.from_event({}) == TransferProgress()

@@ -109,7 +109,7 @@ def test_wheel_has_exactly_the_expected_top_level_names(wheel: zipfile.ZipFile) 
     assert {name.partition("/")[0] for name in _packaged(wheel)} == TOP_LEVEL
 
 
-def test_wheel_holds_the_page_as_served_and_the_schema(wheel: zipfile.ZipFile) -> None:
+def test_wheel_contains_the_page_as_served_and_the_schema(wheel: zipfile.ZipFile) -> None:
     own = {web_assets.find(address) for address in web_assets.addresses()} - set(
         web_assets.LIBRARIES.values()
     )

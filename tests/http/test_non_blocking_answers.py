@@ -43,8 +43,8 @@ def put(files: SlideFiles) -> None:
 
 
 @pytest.mark.usefixtures("services")
-class TestOnTheLoop:
-    def test_a_stored_tile_is_answered(self) -> None:
+class TestEventLoopTiles:
+    def test_stored_tile_is_answered_on_the_event_loop(self) -> None:
         event_loop_tiles.answer_non_blocking(
             "GET", NATIVE, HOST
         )  # where the tiles lie may have to be read first
