@@ -4,14 +4,8 @@
 
 Two tiles of 256×256 pixels are decoded: ``tests/data/tile_422.j2k`` (YCbCr, chroma of half the width) and one of a
 real slide's pixels, coded by Pillow as Aperio codes 33005 (RGB, transformed, 9/7); without the file of ``--source``,
-the first tile's light replaces those pixels. A library that is not installed is skipped: imagecodecs and PyAV need Python 3.12,
-so make ``.venv-peers`` with 3.13, which Lambda has. Each library's abilities are tested, not looked up.
-
-``apart``: the largest difference, at any resolution, from the product's result with Pillow's libopenjp2. ``ms``: the
-process's CPU time for a tile, the best of the rounds, which is reliable on a busy machine too. ``turns``: how often a
-second Python thread runs while the first decodes a tile; with a library that holds the interpreter's lock, almost
-never. ``hostile``: damaged tiles whose headers pass the product's own check, in a separate process: how that process
-ends, and its peak memory.
+the first tile's light replaces those pixels. A library that is not installed is skipped: imagecodecs and PyAV need
+Python 3.12, so make ``.venv-peers`` with 3.13, which Lambda has. Each library's abilities are tested, not looked up.
 """
 
 import argparse
