@@ -8,7 +8,8 @@ from typing import Any
 
 from vsv import runtime
 from vsv.errors import SettingsError
-from vsv.services import ImportStarter, Services
+from vsv.records.stores import ImportStarter
+from vsv.services import Services
 from vsv.settings import DATA_FOLDER, Settings, one_machine_settings
 
 from vsv_local.ingest.handoff import Handoff

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vsv.errors import SettingsError
-from vsv.services import ImportStarter, Makers, Services
+from vsv.services import Services
 from vsv.settings import Settings, from_environment, required
 
 if TYPE_CHECKING:  # cold start: a tile needs no record
     from collections.abc import Callable
 
     from vsv.delivery.destinations import Destination
-    from vsv.records.stores import ImportStore, JobStore, SlideStore
+    from vsv.records.stores import ImportStarter, ImportStore, JobStore, SlideStore
     from vsv.slides.slide_cache import SlideCache
     from vsv.storage.numeric_ids import NumericIds
     from vsv.storage.object_store import ObjectStore
@@ -68,12 +68,18 @@ def assemble(
     jobs: Callable[[], JobStore],
 ) -> Services:
     """Return services with these stores and this starter; the other services are the same in every installation."""
-    return Services(settings, slides, imports, starter, jobs, _makers())
-
-
-def _makers() -> Makers:
-    return Makers(
-        make_files, make_slide_cache, make_numeric_ids, make_destinations, make_archive, make_published
+    return Services(
+        settings,
+        make_slides=slides,
+        make_imports=imports,
+        make_starter=starter,
+        make_jobs=jobs,
+        make_files=make_files,
+        make_slide_cache=make_slide_cache,
+        make_numeric_ids=make_numeric_ids,
+        make_destinations=make_destinations,
+        make_archive=make_archive,
+        make_published=make_published,
     )
 
 

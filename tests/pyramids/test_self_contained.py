@@ -14,7 +14,7 @@ from vsv.formats.random_access import OpenFile
 from vsv.pyramids import self_contained
 from vsv.pyramids.renderer import render_pyramid
 from vsv.pyramids.self_contained import check_complete, complete
-from vsv.slides.properties import COMPLETE
+from vsv.slides.levels import COMPLETE
 from vsv.slides.slide import tiled_pages
 from vsv.storage import atomic_write
 

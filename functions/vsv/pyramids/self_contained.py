@@ -22,8 +22,8 @@ from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, last_byte
 from vsv.formats.tiff_writer import Tags, TiffWriter
 from vsv.rendering.icc import stored_profile
-from vsv.slides.levels import JpegLevel
-from vsv.slides.properties import COMPLETE, Scan
+from vsv.slides.levels import COMPLETE, JpegLevel
+from vsv.slides.properties import Scan
 from vsv.slides.readers import read_scan
 from vsv.slides.slide import Slide, is_complete, tiled_pages
 from vsv.storage import atomic_write

@@ -7,7 +7,7 @@ may be shorter than ``limit``; only ``next_token`` says whether there is more.
 A store that cannot be reached raises UnavailableError.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -150,3 +150,25 @@ class JobStore(Protocol):
 
     def by_state(self, state: JobState, limit: int = 20, token: str | None = None) -> Page[JobRecord]:
         """Return a page of the jobs in this state, ordered by NextAt."""
+
+
+class ImportStarter(Protocol):
+    """Starts imports, and describes a file's source as far as this machine can see the source."""
+
+    def describe_source(self, filename: str, size: int) -> str | None:
+        """Return where the file comes from, for the record; raise FileMissingError if the file is clearly missing."""
+
+    def new_source(
+        self, filename: str, size: int, known: Collection[str], run: ImportRecord | None
+    ) -> str | None:
+        """Return the folder that holds a file of that name and size whose checksum is not among ``known``.
+
+        Return None where there is none or it cannot be seen. ``run`` is the latest run of that name and size.
+        Raise FileChangingError where the folders hold the file in other sizes only.
+        """
+
+    def start(self, run: ImportRecord) -> None:
+        """Start this run; idempotent."""
+
+    def has_ended(self, run: ImportRecord) -> bool:
+        """Return whether no process can still be working on this run, whatever the run's record says."""

@@ -8,7 +8,6 @@ positioned by tags.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vsv.formats.aperio_description import is_aperio
@@ -22,7 +21,7 @@ from vsv.slides.levels import (
     native_grid,
     tiled,
 )
-from vsv.slides.reader import Source
+from vsv.slides.source import Source
 
 if TYPE_CHECKING:  # cold start
     from PIL import Image
@@ -35,11 +34,11 @@ if TYPE_CHECKING:  # cold start
     from vsv.slides.reader import Box, Pixels
 
 
-@dataclass(frozen=True, eq=False)
 class AperioReader:
     """An Aperio slide with a tile coding that only OpenSlide decodes."""
 
-    source: Source
+    def __init__(self, source: Source) -> None:
+        self.source = source
 
     @classmethod
     def of(cls, source: Source) -> AperioReader | None:

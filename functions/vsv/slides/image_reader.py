@@ -25,7 +25,8 @@ from vsv.slides.deepzoom_grid import DEFAULT_TILE_SIZE, Grid
 from vsv.slides.levels import Level
 from vsv.slides.pixels import box_reduce
 from vsv.slides.properties import Scan
-from vsv.slides.reader import Box, Source
+from vsv.slides.reader import Box
+from vsv.slides.source import Source
 
 log = logging.getLogger(__name__)
 

@@ -32,6 +32,8 @@ MAX_DCT_SHIFT = 3
 # Aperio rounds level sizes down where Deep Zoom rounds up, so that its ratios are slightly off (4.0003).
 # A level within this tolerance is the Deep Zoom level: it deviates by at most this many pixels over the whole slide.
 LEVEL_TOLERANCE_PX = 2
+# Description of a complete pyramid's first page: the pyramid holds all levels and needs no original.
+COMPLETE = "vsv complete pyramid"
 # A JPEG tile many times larger than its raw pixels means a damaged directory.
 MAX_TILE_BYTES = 16 << 20
 # Beyond the largest files of file systems; the operating system accepts no offset much larger.

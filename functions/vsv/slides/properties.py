@@ -7,9 +7,6 @@ from vsv.formats.aperio_description import ScanTime, parse_tags, positive_number
 from vsv.formats.tiff import COMPRESSION_NAMES, Page
 from vsv.identifiers import is_image_id
 
-# Description of a complete pyramid's first page: the pyramid holds all levels and needs no original.
-COMPLETE = "vsv complete pyramid"
-
 
 @dataclass(frozen=True, slots=True)
 class Scan:

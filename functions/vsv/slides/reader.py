@@ -8,18 +8,13 @@ bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # cold start: a passed-through tile needs neither numpy nor Pillow
-    from pathlib import Path
-
     import numpy as np
     import numpy.typing as npt
     from PIL import Image
 
-    from vsv.formats.random_access import OpenFile
-    from vsv.formats.tiff import Page
     from vsv.slides.deepzoom_grid import Grid
     from vsv.slides.levels import Level
     from vsv.slides.properties import Scan
@@ -27,15 +22,6 @@ if TYPE_CHECKING:  # cold start: a passed-through tile needs neither numpy nor P
     Pixels = npt.NDArray[np.uint8]
 
 Box = tuple[int, int, int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A file as format detection sees it: its path, and its pages if it is a TIFF."""
-
-    path: Path
-    file: OpenFile
-    pages: tuple[Page, ...]
 
 
 class SlideReader(Protocol):

@@ -1,15 +1,23 @@
 """Choice of the reader of a slide file. A new format needs a module with its reader, and a line in ``KINDS``."""
 
-from collections.abc import Callable
-from pathlib import Path
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from vsv.errors import UnreadableSlideError
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import read_pages
 from vsv.formats.tiff_directories import is_tiff
 from vsv.slides.aperio_reader import AperioJpeg2000Reader, AperioJpegReader, AperioReader
-from vsv.slides.properties import COMPLETE, Scan, aperio_properties
-from vsv.slides.reader import SlideReader, Source
+from vsv.slides.levels import COMPLETE
+from vsv.slides.source import Source
+
+if TYPE_CHECKING:  # cold start
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from vsv.slides.properties import Scan
+    from vsv.slides.reader import SlideReader
 
 
 def _image(source: Source) -> SlideReader | None:
@@ -59,5 +67,7 @@ def read_scan(path: Path) -> Scan:
     """Return the properties of a slide, or of the slide of a complete pyramid; raise UnreadableSlideError."""
     pages = source_of(path, strict=False).pages
     if pages and pages[0].description.startswith(COMPLETE):
+        from vsv.slides.properties import aperio_properties  # noqa: PLC0415  cold start
+
         return aperio_properties(pages[0])
     return reader_of(path, strict=False).properties()

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vsv.errors import FileMissingError, UnreadableSlideError
 from vsv.formats.random_access import OpenFile
@@ -11,6 +12,7 @@ from vsv.formats.tiff import Page, read_pages
 from vsv.slides.aperio_reader import AperioJpegReader
 from vsv.slides.deepzoom_grid import Grid
 from vsv.slides.levels import (
+    COMPLETE,
     MAX_DCT_SHIFT,
     Jpeg2000Level,
     JpegLevel,
@@ -22,11 +24,13 @@ from vsv.slides.levels import (
     native_grid,
     tiled,
 )
-from vsv.slides.properties import COMPLETE
-from vsv.slides.reader import SlideReader, Source
 from vsv.slides.readers import reader_of
+from vsv.slides.source import Source
 from vsv.storage import nfs
 from vsv.storage.archive_marker import read_note
+
+if TYPE_CHECKING:  # cold start: the protocol is for type checkers alone
+    from vsv.slides.reader import SlideReader
 
 # The most stored tiles that are read for one tile: a coarse level of a slide with one level would need all tiles.
 MAX_SOURCE_TILES = 1024
@@ -49,7 +53,7 @@ class Slide:
     native: frozenset[int]
     stamp: str
     thumbnail: Path
-    reader: SlideReader
+    reader: "SlideReader"
     decoded: Mapping[int, Jpeg2000Level] = field(default_factory=dict)
     stored_ns: int = 0
 
@@ -158,7 +162,7 @@ def is_complete(pages: tuple[Page, ...]) -> bool:
     return stored.issuperset(range(grid.level_count))
 
 
-def _original_reader(slide: Path) -> SlideReader:
+def _original_reader(slide: Path) -> "SlideReader":
     try:
         return reader_of(slide)
     except FileMissingError as error:
