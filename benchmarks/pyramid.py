@@ -23,8 +23,8 @@ from benchmarks.measured import Cost, run
 RENDER = """
 import sys
 from pathlib import Path
-from vsv.pyramid import render_pyramid
-from vsv.slide import open_slide
+from vsv.pyramids.renderer import render_pyramid
+from vsv.slides.slide import open_slide
 nowhere = Path("nowhere")
 print(render_pyramid(open_slide(Path(sys.argv[1]), nowhere, nowhere), Path(sys.argv[2])))
 """

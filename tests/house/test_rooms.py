@@ -1,6 +1,7 @@
 """The rooms of the code: a package imports only from those below it, and modules stay small."""
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -202,3 +203,16 @@ def test_package_init_files_contain_a_docstring_alone() -> None:
         body = ast.parse(path.read_text(encoding="utf-8")).body
         assert len(body) == 1, path
         assert _is_docstring(body[0]), path
+
+
+def test_programs_in_strings_import_modules_that_exist() -> None:
+    """Benchmarks and tests run programs that are strings, which no type checker reads."""
+    wrong = []
+    for path in (*(ROOT / "benchmarks").rglob("*.py"), *(ROOT / "tests").rglob("*.py")):
+        for name in re.findall(
+            r"from ((?:vsv|vsv_local|tests)[\w.]*) import", path.read_text(encoding="utf-8")
+        ):
+            places = [base.joinpath(*name.split(".")) for base in (FUNCTIONS, ROOT)]
+            if not any(place.is_dir() or place.with_suffix(".py").is_file() for place in places):
+                wrong.append(f"{path.relative_to(ROOT)}: {name}")
+    assert wrong == []
