@@ -174,7 +174,7 @@ class Settings(Checked):
         "passthrough", BOTH, allows=lambda value: value in {"passthrough", "srgb"}, rule="be passthrough or srgb",
     ))  # fmt: skip
     grace_days: float = declare(Setting(
-        "VSV_GRACE_DAYS", "How many days a deleted slide can be brought back, before its files are removed.",
+        "VSV_GRACE_DAYS", "How many days a deleted slide can be undeleted, before its files are removed.",
         7.0, BOTH, parse=_days, form="be a number of days, such as 7",
     ))  # fmt: skip
     destinations: str = declare(Setting(

@@ -136,7 +136,7 @@ class FileImporter:
         if receipt.state is not ImportState.READY or receipt.image_id is None:
             return _failed(file, receipt.error or _UNFINISHED)
         if self._services.files.is_hidden(receipt.image_id):
-            reason = f"it was deleted: vsv delete --undo {receipt.image_id} brings it back"
+            reason = f"it was deleted: vsv undelete {receipt.image_id} undoes that"
             # A file named by the person is wanted; one in a folder may have been deleted on purpose.
             return Outcome(str(file.path), Result.FAILED if file.named else Result.SKIPPED, reason=reason)
         result = Result.SKIPPED if was_here else Result.OK

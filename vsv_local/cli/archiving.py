@@ -50,11 +50,11 @@ def archive(
     sys.exit(0 if all(done) else 1)
 
 
-@click.command(short_help="Bring originals back from the archive")
+@click.command(short_help="Retrieve originals from the archive")
 @click.argument("image_ids", nargs=-1, required=True)
 @data_option
 def unarchive(image_ids: tuple[str, ...], data: Path) -> None:
-    """Bring originals back from the archive. This may take hours: run it again, or let a server finish."""
+    """Retrieve originals from the archive. This may take hours: run it again, or let a server finish."""
     with existing(data) as services:
         done = [_run_one(services, image_id, requests.restore, "is unarchived") for image_id in image_ids]
     sys.exit(0 if all(done) else 1)

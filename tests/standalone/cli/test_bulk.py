@@ -260,12 +260,12 @@ class TestImportCommand:
         (folder / "1/bad.svs").unlink()
         assert vsv(tmp_path, "import", folder).exit_code == 0
 
-    def test_deleted_slide_in_a_folder_is_skipped_with_undo_advice(self, tmp_path: Path) -> None:
+    def test_deleted_slide_in_a_folder_is_skipped_with_the_command_that_undeletes_it(self, tmp_path: Path) -> None:
         folder = fill(tmp_path, 1)
         vsv(tmp_path, "import", folder)
         vsv(tmp_path, "delete", "3000000", "--yes")
         result = vsv(tmp_path, "import", folder)
-        assert (result.exit_code, "delete --undo 3000000" in result.output) == (0, True)
+        assert (result.exit_code, "vsv undelete 3000000" in result.output) == (0, True)
 
     def test_files_of_the_same_name_in_several_folders_become_separate_slides(self, tmp_path: Path) -> None:
         days = (b"28", b"29", b"30", b"31")
