@@ -7,8 +7,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from lambda_support.function_settings import distribution_from_environment
 from lambda_support.observability import observed
-from lambda_support.settings import distribution_from_environment
 
 from forget_deleted.deletions import Deletion, deletions
 

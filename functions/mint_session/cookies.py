@@ -12,7 +12,7 @@ from botocore.signers import CloudFrontSigner
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA1
-from lambda_support.settings import SessionSettings
+from lambda_support.function_settings import SessionSettings
 
 LIFETIME = timedelta(hours=1)
 NAMES = ("Policy", "Signature", "Key-Pair-Id")

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from lambda_support.function_settings import session_from_environment
 from lambda_support.http import Request, Response, answer, json_response
 from lambda_support.observability import observed
-from lambda_support.settings import session_from_environment
 from vsv.errors import ForbiddenError
 from vsv.roles import READERS
 

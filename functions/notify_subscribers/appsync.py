@@ -11,7 +11,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
 from botocore.httpsession import URLLib3Session
 from botocore.session import Session
-from lambda_support.settings import GraphQLSettings
+from lambda_support.function_settings import GraphQLSettings
 from urllib3.exceptions import HTTPError
 from vsv.errors import UnavailableError
 

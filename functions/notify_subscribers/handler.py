@@ -9,8 +9,8 @@ import logging
 from contextlib import closing
 from typing import Any
 
+from lambda_support.function_settings import graphql_from_environment
 from lambda_support.observability import observed
-from lambda_support.settings import graphql_from_environment
 from vsv.errors import UnavailableError
 
 from notify_subscribers.appsync import AppSync

@@ -88,14 +88,14 @@ def make_slides(settings: Settings) -> SlideStore:
     # The settings are read first: the tile function may have neither tables nor boto3.
     slides = required(settings.slides_table, "VSV_SLIDES_TABLE")
     review = required(settings.review_table, "VSV_REVIEW_TABLE")
-    from vsv.aws.dynamodb.records import DynamoSlideStore  # noqa: PLC0415  cold start: boto3
+    from vsv.aws.dynamodb.slides_and_imports import DynamoSlideStore  # noqa: PLC0415  cold start: boto3
 
     return DynamoSlideStore(slides, review_table=review)
 
 
 def make_imports(settings: Settings) -> ImportStore:
     """Return the import records in DynamoDB; raise SettingsError that names a missing table."""
-    from vsv.aws.dynamodb.records import DynamoImportStore  # noqa: PLC0415  cold start: boto3
+    from vsv.aws.dynamodb.slides_and_imports import DynamoImportStore  # noqa: PLC0415  cold start: boto3
 
     return DynamoImportStore(required(settings.imports_table, "VSV_IMPORTS_TABLE"))
 
@@ -166,7 +166,7 @@ def make_object_store(location: str, storage_class: str = "STANDARD") -> ObjectS
     prefix = (bucket[2] or "").strip("/") if bucket else ""
     if bucket is None or (prefix and not is_key(prefix)):
         raise SettingsError("a bucket for copies is named as s3://bucket or s3://bucket/prefix")
-    from vsv.aws.extra import require_boto3  # noqa: PLC0415  cold start
+    from vsv.aws.boto3_extra import require_boto3  # noqa: PLC0415  cold start
 
     require_boto3()
     from vsv.aws.s3_object_store import S3ObjectStore  # noqa: PLC0415  cold start: boto3

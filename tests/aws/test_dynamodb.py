@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from vsv.aws.dynamodb.records import DynamoImportStore, DynamoSlideStore
+from vsv.aws.dynamodb.slides_and_imports import DynamoImportStore, DynamoSlideStore
 from vsv.aws.dynamodb.table import BATCH_ATTEMPTS, BATCH_SIZE
 from vsv.errors import AlreadyExistsError, UnavailableError
 from vsv.records.models import ImportState, Status

@@ -475,15 +475,15 @@ class TestPublicationFailures:
     def test_slide_deleted_during_publication_is_withdrawn(
         self, services: Services, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from vsv.deidentification import steps  # noqa: PLC0415
+        from vsv.deidentification import publishing  # noqa: PLC0415
 
-        put = steps._put_in_place
+        put = publishing._put_in_place
 
         def deleted_then(*arguments: Any) -> None:
             put(*arguments)
             services.slides.update(ID, {"status": Status.DELETED}, by="Ann")
 
-        monkeypatch.setattr(steps, "_put_in_place", deleted_then)
+        monkeypatch.setattr(publishing, "_put_in_place", deleted_then)
         with pytest.raises(ConflictError, match="the copy was withdrawn"):
             publish(services, ID, NAME)
         assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
@@ -495,7 +495,7 @@ class TestInterruptedPublication:
 
     @pytest.fixture(autouse=True)
     def begun(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-        from vsv.deidentification import steps  # noqa: PLC0415
+        from vsv.deidentification import publishing  # noqa: PLC0415
 
         class KilledError(BaseException):
             pass
@@ -504,7 +504,7 @@ class TestInterruptedPublication:
             raise KilledError
 
         with monkeypatch.context() as patched:
-            patched.setattr(steps, "_record", killed)
+            patched.setattr(publishing, "_record", killed)
             with pytest.raises(KilledError):
                 publish(services, ID, NAME)
         assert get(f"/DeepZoom/{NAME}.dzi")[0] == 200

@@ -74,7 +74,7 @@ def test_package_of_serve_image_contains_records_and_no_import_modules() -> None
         "vsv.rendering.tiles",
         "vsv.slides.pixels",
         "vsv.slides.openslide_reader",
-        "vsv.aws.dynamodb.records",
+        "vsv.aws.dynamodb.slides_and_imports",
     } <= held
     of_jobs = {
         "vsv.lifecycle.job_runner",
@@ -100,7 +100,7 @@ def test_package_of_serve_image_contains_records_and_no_import_modules() -> None
 def test_package_of_serve_label_contains_no_records_and_no_readers() -> None:
     held = set(package_function.modules_of("serve_label"))
     assert not held & {
-        "vsv.aws.dynamodb.records",
+        "vsv.aws.dynamodb.slides_and_imports",
         "vsv.records.models",
         "vsv.slides.openslide_reader",
         "vsv.slides.image_reader",
@@ -112,7 +112,7 @@ def test_job_functions_contain_the_steps_of_their_own_jobs_alone() -> None:
     files, sending = (set(package_function.modules_of(one)) for one in ("manage_files", "send_slides"))
     assert {
         "vsv.lifecycle.archiving",
-        "vsv.deidentification.steps",
+        "vsv.deidentification.publishing",
         "vsv.lifecycle.purging",
         "vsv.aws.s3_object_store",
         "vsv.storage.slide_lock",
@@ -154,14 +154,19 @@ def test_package_contains_exactly_the_services_that_its_modules_use(tmp_path: Pa
 def test_package_of_forget_deleted_contains_no_slide_files() -> None:
     held = set(package_function.modules_of("forget_deleted"))
     assert "vsv.storage.numeric_id_hash" in held
-    assert not held & {"vsv.storage.slide_files", "vsv.storage.numeric_ids", "vsv.aws.dynamodb.records"}
+    assert not held & {
+        "vsv.storage.slide_files",
+        "vsv.storage.numeric_ids",
+        "vsv.aws.dynamodb.slides_and_imports",
+    }
 
 
 def test_tile_function_loads_no_records_and_no_boto3() -> None:
     code = (
         "import sys, importlib; importlib.import_module('serve_image.handler');"
         "importlib.import_module('serve_image.deepzoom.protocol');"
-        "never = {'boto3', 'botocore', 'vsv.aws.dynamodb.records', 'vsv.records.models', 'vsv.storage.numeric_ids'};"
+        "never = {'boto3', 'botocore', 'vsv.aws.dynamodb.slides_and_imports', 'vsv.records.models',"
+        "    'vsv.storage.numeric_ids'};"
         "print(sorted(sys.modules.keys() & never))"
     )
     command = [sys.executable, "-c", code]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from graphql import GraphQLInputObjectType, GraphQLObjectType, OperationDefinitionNode, parse, validate
 from graphql.execution.values import get_variable_values
-from lambda_support.settings import graphql_from_environment
+from lambda_support.function_settings import graphql_from_environment
 from notify_subscribers.handler import lambda_handler
 from notify_subscribers.notices import IMPORT_FIELDS, REPORT_IMPORT, REPORT_SLIDE
 from vsv.errors import SettingsError, UnavailableError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from lambda_support.settings import distribution_from_environment, session_from_environment
+from lambda_support.function_settings import distribution_from_environment, session_from_environment
 from vsv.errors import SettingsError
 from vsv.runtime import on_aws
 from vsv.services import Services
@@ -24,10 +24,10 @@ from vsv.settings import (
 
 from tests.support.aws.cloudformation import functions, root_template
 from tests.support.paths import ROOT
+from vsv_local.all_settings import BUILD_ONLY, MASK, MODELS, effective_settings, known_settings
 from vsv_local.cli.main import main
 from vsv_local.cli.settings_page import page
 from vsv_local.composition import standalone
-from vsv_local.settings import BUILD_ONLY, MASK, MODELS, effective_settings, known_settings
 
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-a1b2c3"
 SESSION = {
@@ -146,7 +146,9 @@ def test_each_variable_in_the_sources_is_declared() -> None:
 
 
 def test_build_only_variables_are_not_read_by_installations() -> None:
-    assert not set(BUILD_ONLY) & variables_in("functions", "vsv_local", but=ROOT / "vsv_local/settings.py")
+    assert not set(BUILD_ONLY) & variables_in(
+        "functions", "vsv_local", but=ROOT / "vsv_local/all_settings.py"
+    )
     assert set(BUILD_ONLY) <= variables_in("scripts", "layers", "benchmarks", "tests")
 
 

@@ -11,7 +11,7 @@ from tests.recorded.fixed_data import HERE
 Json = dict[str, Any]
 _CODES = {"errorType", "state", "State", "Status", "Kind"}  # for programs: no text of a table changes them
 _STORED = {"Error", "error"}  # a record holds the text with which an import failed
-TABLE = HERE.parent / "data/texts_changed.json"
+TABLE = HERE / "texts_changed.json"
 
 
 def texts_changed() -> list[tuple[str, str]]:

@@ -22,8 +22,14 @@ _NAMES = {
     ),
     "create_tables": ("tests.support.aws.dynamo_tables:create_tables", "tests.dynamo_tables:create_tables"),
     "dynamodb_client": ("vsv.aws.dynamodb.table:dynamodb_client", "vsv.dynamodb_table:dynamodb_client"),
-    "DynamoSlideStore": ("vsv.aws.dynamodb.records:DynamoSlideStore", "vsv.dynamodb:DynamoSlideStore"),
-    "DynamoImportStore": ("vsv.aws.dynamodb.records:DynamoImportStore", "vsv.dynamodb:DynamoImportStore"),
+    "DynamoSlideStore": (
+        "vsv.aws.dynamodb.slides_and_imports:DynamoSlideStore",
+        "vsv.dynamodb:DynamoSlideStore",
+    ),
+    "DynamoImportStore": (
+        "vsv.aws.dynamodb.slides_and_imports:DynamoImportStore",
+        "vsv.dynamodb:DynamoImportStore",
+    ),
 }
 
 

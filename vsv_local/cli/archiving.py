@@ -14,8 +14,8 @@ from vsv.services import Services
 from vsv.settings import Settings
 from vsv.workflow.transitions import Decider
 
-from vsv_local.cli.finishing import JobFailedError, finish
 from vsv_local.cli.options import OPERATOR, data_option, existing
+from vsv_local.cli.run_job import JobFailedError, finish
 
 Ask = Callable[[Services, str, Decider], JobRecord]
 

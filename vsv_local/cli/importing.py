@@ -11,6 +11,7 @@ from threading import Event
 import click
 from vsv.pyramids.renderer import cores
 
+from vsv_local.all_settings import is_log_level_set
 from vsv_local.bulk.file_discovery import slide_files
 from vsv_local.bulk.importing import FileImporter
 from vsv_local.bulk.parallel_work import Task, until_interrupted, work_through
@@ -20,7 +21,6 @@ from vsv_local.bulk.run_records import End, Kind, Run
 from vsv_local.cli import run_status
 from vsv_local.cli.options import data_option, existing, json_option, quiet
 from vsv_local.composition import standalone
-from vsv_local.settings import is_log_level_set
 
 # See docs/bulk.md for what was measured.
 DEFAULT_IMPORTS = 2

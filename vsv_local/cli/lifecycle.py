@@ -10,8 +10,8 @@ from vsv.records.models import JobKind, SlideRecord, Status
 from vsv.services import Services
 from vsv.workflow.transitions import change
 
-from vsv_local.cli.finishing import JobFailedError, finish
 from vsv_local.cli.options import OPERATOR, data_option, existing
+from vsv_local.cli.run_job import JobFailedError, finish
 
 _YES = click.option("--yes", is_flag=True, help="Do not ask.")
 

@@ -6,6 +6,7 @@ from typing import Any
 import click
 from vsv.errors import VsvError
 
+from vsv_local.all_settings import log_level
 from vsv_local.cli import (
     archiving,
     backup,
@@ -15,11 +16,10 @@ from vsv_local.cli import (
     omero,
     publishing,
     serving,
-    settings,
+    show_settings,
     slides,
 )
-from vsv_local.cli.finishing import JobFailedError
-from vsv_local.settings import log_level
+from vsv_local.cli.run_job import JobFailedError
 
 
 class _Commands(click.Group):
@@ -62,4 +62,4 @@ main.add_command(backup.backup)
 main.add_command(backup.restore)
 main.add_command(backup.take_over)
 main.add_command(omero.omero_import)
-main.add_command(settings.settings)
+main.add_command(show_settings.settings)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from vsv.aws.extra import require_boto3
+from vsv.aws.boto3_extra import require_boto3
 from vsv.records.models import Status
 from vsv.runtime import on_aws
 from vsv.services import Services

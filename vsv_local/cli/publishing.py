@@ -17,8 +17,8 @@ from vsv.records.models import JobState
 from vsv.services import Services
 from vsv.storage.slide_files import SlideFiles
 
-from vsv_local.cli.finishing import finish
 from vsv_local.cli.options import OPERATOR, data_option, existing, json_option, quiet
+from vsv_local.cli.run_job import finish
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 

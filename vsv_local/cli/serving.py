@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
+from vsv_local.all_settings import log_level
 from vsv_local.cli.options import data_option
 from vsv_local.server import supervisor
 from vsv_local.server.main import Address
 from vsv_local.server.main import serve as run_server
-from vsv_local.settings import log_level
 
 
 @click.command(short_help="Run the server")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import click
 from vsv.settings import AWS, BOTH, ONE_MACHINE, SCANNER, Setting, declared
 
-from vsv_local.settings import BUILD_ONLY, MODELS, known_settings, shown
+from vsv_local.all_settings import BUILD_ONLY, MODELS, known_settings, shown
 
 BEGINNING = """\
 # Settings

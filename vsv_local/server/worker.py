@@ -15,9 +15,9 @@ from threading import Thread
 
 import uvicorn
 
+from vsv_local.all_settings import log_level
 from vsv_local.composition import worker_installation
 from vsv_local.server.uvicorn_server import GRACE_SECONDS, make_server
-from vsv_local.settings import log_level
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from vsv.aws.extra import require_boto3
+from vsv.aws.boto3_extra import require_boto3
 from vsv.errors import SettingsError
 
 MOST, MAX_BYTES = 10, 64 * 1024

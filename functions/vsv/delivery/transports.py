@@ -10,7 +10,7 @@ from pathlib import Path
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from vsv.aws.extra import require_boto3
+from vsv.aws.boto3_extra import require_boto3
 from vsv.delivery.destinations import Destination
 from vsv.errors import BadRequestError, UnavailableError
 from vsv.storage import atomic_write

@@ -25,14 +25,14 @@ def step(kind: JobKind) -> Step:
 
 def step_publish() -> Step:
     """Return the step that makes a published copy."""
-    from vsv.deidentification.steps import publish_step  # noqa: PLC0415
+    from vsv.deidentification.publishing import publish_step  # noqa: PLC0415
 
     return publish_step
 
 
 def step_withdraw() -> Step:
     """Return the step that withdraws a published copy."""
-    from vsv.deidentification.steps import withdraw_step  # noqa: PLC0415
+    from vsv.deidentification.publishing import withdraw_step  # noqa: PLC0415
 
     return withdraw_step
 

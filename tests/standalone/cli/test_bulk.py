@@ -260,7 +260,9 @@ class TestImportCommand:
         (folder / "1/bad.svs").unlink()
         assert vsv(tmp_path, "import", folder).exit_code == 0
 
-    def test_deleted_slide_in_a_folder_is_skipped_with_the_command_that_undeletes_it(self, tmp_path: Path) -> None:
+    def test_deleted_slide_in_a_folder_is_skipped_with_the_command_that_undeletes_it(
+        self, tmp_path: Path
+    ) -> None:
         folder = fill(tmp_path, 1)
         vsv(tmp_path, "import", folder)
         vsv(tmp_path, "delete", "3000000", "--yes")

@@ -11,7 +11,7 @@ import yaml
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from vsv.aws.dynamodb.records import DynamoSlideStore
+from vsv.aws.dynamodb.slides_and_imports import DynamoSlideStore
 from vsv.errors import BadRequestError
 from vsv.records.models import SlideRecord, Status
 from vsv.workflow.transitions import change

@@ -34,7 +34,7 @@ from transfer_file import handler as transfer_file
 from vsv import runtime
 from vsv.aws.datasync import DataSyncTask
 from vsv.aws.dynamodb.jobs import DynamoJobStore
-from vsv.aws.dynamodb.records import DynamoImportStore, DynamoSlideStore
+from vsv.aws.dynamodb.slides_and_imports import DynamoImportStore, DynamoSlideStore
 from vsv.aws.step_functions import StateMachine
 from vsv.aws.stream_import_starter import StreamStarter
 from vsv.records.models import ImportRecord, SlideRecord

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vsv.deidentification.steps import publish_step, withdraw_step
+from vsv.deidentification.publishing import publish_step, withdraw_step
 from vsv.ingest.extraction import case_id
 from vsv.pyramids.renderer import render_pyramid
 from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status, job_id

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from vsv.aws.dynamodb.jobs import DynamoJobStore
-from vsv.aws.dynamodb.records import DynamoImportStore, DynamoSlideStore
+from vsv.aws.dynamodb.slides_and_imports import DynamoImportStore, DynamoSlideStore
 from vsv.records.stores import ImportStore, JobStore, SlideStore
 
 from tests.support.aws.dynamo_tables import create_tables, mocked_dynamodb

@@ -11,13 +11,8 @@ import click
 from click.core import ParameterSource
 from vsv.settings import DATA, DEFAULT, ENVIRONMENT
 
+from vsv_local.all_settings import effective_settings, shown, unknown_variables, unread_settings
 from vsv_local.cli.options import data_option, json_option, missing
-from vsv_local.settings import (
-    effective_settings,
-    shown,
-    unknown_variables,
-    unread_settings,
-)
 
 
 @click.command(short_help="Show the effective settings")

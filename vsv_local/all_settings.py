@@ -6,7 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lambda_support.settings import DistributionSettings, GraphQLSettings, LogSettings, SessionSettings
+from lambda_support.function_settings import (
+    DistributionSettings,
+    GraphQLSettings,
+    LogSettings,
+    SessionSettings,
+)
 from vsv.errors import SettingsError
 from vsv.settings import (
     DATA,
