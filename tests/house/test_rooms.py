@@ -36,7 +36,7 @@ VSV_LOCAL = (
     {"bulk", "backup"},
     {"composition"},
     {"ingest", "stores"},
-    {"settings", "web_assets"},
+    {"all_settings", "web_assets"},
     {"assets"},
 )
 # What may import what at the top: handlers and the standalone installation stand above the domain.

@@ -169,11 +169,11 @@ def test_import_of_a_link_copies_its_target(shell: Shell) -> None:
     assert not (shell.data / "slides/1004486/slide.svs").is_symlink()
 
 
-def test_import_of_a_deleted_slide_fails_with_undo_advice(filled: Shell) -> None:
+def test_import_of_a_deleted_slide_fails_with_the_command_that_undeletes_it(filled: Shell) -> None:
     filled.run("delete", "1004486", "--yes")
     result = filled.run("import", filled.scanner / "a.svs")
     assert result.exit_code == 1
-    assert "delete --undo 1004486" in result.output
+    assert "vsv undelete 1004486" in result.output
 
 
 def test_import_in_place_writes_derived_files_only_to_the_data_folder(shell: Shell) -> None:
