@@ -181,7 +181,9 @@ def run(command: str, running: Server) -> None:
 def run_vsv(arguments: list[str]) -> None:
     """Run `vsv`; parse the options of a server, which would not end."""
     if arguments[0] == "serve":
-        main.commands["serve"].make_context("serve", arguments[1:]).close()
+        # With its parent: click keeps a command's help option as its first context named it.
+        parent = click.Context(main, **main.context_settings)
+        main.commands["serve"].make_context("serve", arguments[1:], parent=parent).close()
         return
     result = CliRunner().invoke(main, arguments, input="y\n", catch_exceptions=False)
     assert result.exit_code == 0, (arguments, result.output)
