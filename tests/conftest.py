@@ -9,7 +9,7 @@ from hypothesis import settings
 
 from tests.support.paths import REAL_SLIDE
 from tests.support.servers.registry import Registry, serving
-from tests.support.servers.running import Site, site
+from tests.support.servers.running import Site, running_site
 
 # A busy machine is slow, and that is no failure; the same examples everywhere, so that a failure can be repeated.
 settings.register_profile("steady", deadline=None, derandomize=True)
@@ -29,10 +29,10 @@ def real_slide() -> Path:
 
 
 @pytest.fixture
-def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """Be an empty installation for one test; what fails is not tried again, which would only take time."""
     monkeypatch.setattr("vsv_local.ingest.import_runner.RETRY_DELAYS_S", ())
-    with site(tmp_path) as running:
+    with running_site(tmp_path) as running:
         yield running
 
 

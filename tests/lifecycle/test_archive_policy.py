@@ -18,7 +18,7 @@ from vsv.workflow import job_queue
 
 from tests.http.test_graphql_events import PATHOLOGIST, event
 from tests.support.servers.archive_site import archived, restored
-from tests.support.servers.running import site
+from tests.support.servers.running import running_site
 from tests.support.slides.small import slide_bytes
 from tests.support.stores.store_records import slide
 from vsv_local.composition import standalone
@@ -147,9 +147,9 @@ def test_idle_reads_all_pages(services: Services, monkeypatch: pytest.MonkeyPatc
 
 
 def test_slide_cache_notes_opening_at_most_hourly(tmp_path: Path) -> None:
-    with site(tmp_path) as services:
-        services.bring("a.svs", slide_bytes())
-        files, library = services.services.files, services.services.slide_cache
+    with running_site(tmp_path) as site:
+        site.bring("a.svs", slide_bytes())
+        files, library = site.services.files, site.services.slide_cache
         path = files.folder("1004486") / OPENED
         assert not path.exists()  # neither the import nor the scanner's questions are a look
         library.forget("1004486")
@@ -167,16 +167,16 @@ def test_slide_cache_notes_opening_at_most_hourly(tmp_path: Path) -> None:
 
 def test_slide_cache_notes_opening_once_per_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vsv.slides.slide_cache.RECHECK_SECONDS", 0.0)
-    with site(tmp_path) as services:
-        services.bring("a.svs", slide_bytes())
+    with running_site(tmp_path) as site:
+        site.bring("a.svs", slide_bytes())
         noted: list[str] = []
         monkeypatch.setattr(
-            type(services.services.files), "note_opened", lambda _files, image_id: noted.append(image_id)
+            type(site.services.files), "note_opened", lambda _files, image_id: noted.append(image_id)
         )
         for _ in range(5):
-            services.services.slide_cache.slide("1004486")
+            site.services.slide_cache.slide("1004486")
         assert noted == ["1004486"]
-        services.services.slide_cache.slide("1004486", is_seen=False)
+        site.services.slide_cache.slide("1004486", is_seen=False)
         assert noted == ["1004486"]
 
 
@@ -202,15 +202,15 @@ def test_note_opened_ignores_read_only_folder(services: Services, monkeypatch: p
 
 
 def test_restored_slide_is_not_idle(tmp_path: Path) -> None:
-    with site(tmp_path) as services:
-        services.bring("a.svs", slide_bytes())
-        services.services.slides.update("1004486", {"status": Status.GOOD}, by="test")
-        services.services.files.note_opened("1004486")
-        os.utime(services.services.files.folder("1004486") / OPENED, (1, 1))
-        services.services.slide_cache.forget("1004486")
+    with running_site(tmp_path) as site:
+        site.bring("a.svs", slide_bytes())
+        site.services.slides.update("1004486", {"status": Status.GOOD}, by="test")
+        site.services.files.note_opened("1004486")
+        os.utime(site.services.files.folder("1004486") / OPENED, (1, 1))
+        site.services.slide_cache.forget("1004486")
         now = datetime.now(UTC)
-        assert [record.image_id for record in idle(services.services, DAYS, now)] == ["1004486"]
-        archived(services.services, "1004486")
-        assert list(idle(services.services, DAYS, now)) == []
-        restored(services.services, "1004486")
-        assert list(idle(services.services, DAYS, now + timedelta(seconds=5))) == []
+        assert [record.image_id for record in idle(site.services, DAYS, now)] == ["1004486"]
+        archived(site.services, "1004486")
+        assert list(idle(site.services, DAYS, now)) == []
+        restored(site.services, "1004486")
+        assert list(idle(site.services, DAYS, now + timedelta(seconds=5))) == []

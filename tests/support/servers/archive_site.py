@@ -100,9 +100,9 @@ def _asked(address: str) -> Answer:
     return result["statusCode"], result["body"], kept
 
 
-def brought(services: Site, content: bytes, name: str = "a.svs") -> str:
+def brought(site: Site, content: bytes, name: str = "a.svs") -> str:
     """Import a file and give its ImageID."""
-    assert services.bring(name, content) == 200
-    image_id = next(found.image_id for found in services.records() if found.filename == name)
-    services.services.slide_cache.forget(image_id)  # its pyramid was finished a moment ago
+    assert site.bring(name, content) == 200
+    image_id = next(found.image_id for found in site.records() if found.filename == name)
+    site.services.slide_cache.forget(image_id)  # its pyramid was finished a moment ago
     return image_id

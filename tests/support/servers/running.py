@@ -82,7 +82,7 @@ class Site:
 
 
 @contextmanager
-def site(folder: Path, *scanners: str, in_place: bool = False) -> Iterator[Site]:
+def running_site(folder: Path, *scanners: str, in_place: bool = False) -> Iterator[Site]:
     """Be an installation whose data and scanners' folders lie under ``folder``."""
     folders = [folder / name for name in scanners or ("scanner",)]
     for path in folders:
