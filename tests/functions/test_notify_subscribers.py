@@ -106,7 +106,7 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
 
 
 def changed(record: Any = SLIDE, name: str = "ImageID", value: str = "i01", number: int = 1) -> Any:
-    """Give a recorded stream record for another key."""
+    """Return a recorded stream record for another key."""
     record = copy.deepcopy(record)
     stream = record["dynamodb"]
     stream["Keys"] = {name: {"S": value}}
@@ -120,7 +120,7 @@ def slides(*image_ids: str) -> list[Any]:
 
 
 def handle(*records: Any, context: Any = None) -> list[str]:
-    """Give the sequence numbers that failed."""
+    """Return the sequence numbers that failed."""
     answer = lambda_handler({"Records": list(records)}, context or Context())
     assert answer.keys() == {"batchItemFailures"}
     return [one["itemIdentifier"] for one in answer["batchItemFailures"]]

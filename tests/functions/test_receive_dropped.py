@@ -50,7 +50,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 def event(bucket: str = "drop-in", **fields: Any) -> dict[str, Any]:
-    """Give the recorded event with other fields of its object (None: without)."""
+    """Return the recorded event with other fields of its object (None removes a field)."""
     made: dict[str, Any] = copy.deepcopy(EVENT)
     made["detail"]["bucket"]["name"] = bucket
     found = made["detail"]["object"] | {name.replace("_", "-"): value for name, value in fields.items()}
@@ -137,7 +137,7 @@ def stored(site: Site) -> ImportRecord:
 
 
 def meanwhile(site: Site, patched: pytest.MonkeyPatch, *others: Any) -> None:
-    """Let each of these happen just before a run would be stored."""
+    """Patch the store so that each of these calls runs just before a run is stored."""
     start, left = type(site.services.imports).start, list(others)
 
     def later(store: Any, record: ImportRecord, **more: Any) -> None:

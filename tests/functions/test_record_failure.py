@@ -30,7 +30,7 @@ SECRET = "/var/task/secret.py"
 
 
 def caught(error: str, message: str = "", **more: Any) -> dict[str, Any]:
-    """Give the machine's event for an error of a function."""
+    """Return the machine's event for an error of a function."""
     cause = json.dumps({"errorMessage": message, "errorType": error, "stackTrace": [SECRET]})
     event = {"filename": "a.svs", "size": 5, "runId": "run-1", "source": None}
     return {**event, "error": {"Error": error, "Cause": cause}, **more}
