@@ -190,7 +190,7 @@ def test_request_behind_an_unfinished_request_waits_in_the_pipeline(here_is_busy
 
 @pytest.fixture
 def here_is_busy() -> TileProtocol:
-    """Give a connection that has answered a tile and works on something longer now."""
+    """Return a connection that has answered a tile and is now working on a longer request."""
     connection = connected(Clock(), Mock())
     connection._start_asgi_task = Mock()  # type: ignore[method-assign]
     connection.data_received(asked())
