@@ -48,7 +48,7 @@ def backed_up(folder: Path, *more: str) -> dict[str, Any]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Give every file of a data folder that a backup is to keep, but the records and what a restore notes."""
+    """Return the files of a data folder that a backup keeps, except the records and a restore's notes."""
     kept = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
     names = ((path.relative_to(folder).as_posix(), path) for path in kept)
     return {
@@ -67,7 +67,7 @@ def records(folder: Path) -> list[Any]:
 
 @pytest.fixture
 def filled(tmp_path: Path) -> Iterator[Path]:
-    """Give a folder with an installation of a shown and a deleted slide, with history."""
+    """Yield the data folder of an installation with a shown and a deleted slide, both with history."""
     with running_site(tmp_path) as site:
         site.bring("a.svs")
         site.bring("b.svs", other_scan(slide_bytes()))

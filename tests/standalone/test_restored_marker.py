@@ -23,7 +23,7 @@ RESTS = "This data folder was restored from a backup"
 
 @pytest.fixture
 def drill(tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the restored copy of an installation; both share an archive, which holds the deleted slide's original."""
+    """Return the restored copy of an installation; both share an archive with the deleted slide's original."""
     (tmp_path / "archive").mkdir()
     monkeypatch.setenv("VSV_ARCHIVE", str(tmp_path / "archive"))
     monkeypatch.setenv("VSV_GRACE_DAYS", "0")

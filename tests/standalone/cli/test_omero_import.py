@@ -37,7 +37,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 def name(running: Site, image_id: str, **fields: Any) -> None:
-    """Give a slide other values than its label had."""
+    """Store other values for a slide than its label has."""
     record = running.services.slides.get(image_id)
     assert record is not None
     running.services.slides.remove(image_id)

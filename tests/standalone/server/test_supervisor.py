@@ -23,7 +23,7 @@ SIZE = len(slide_bytes())
 
 
 def workers_of(running: Server) -> set[int]:
-    """Give the process IDs of the server's children."""
+    """Return the process IDs of the server's children."""
     found = subprocess.run(
         ["pgrep", "-P", str(running.process.pid)], check=False, capture_output=True, text=True
     )
