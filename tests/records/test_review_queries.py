@@ -20,7 +20,7 @@ quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], de
 
 
 def found(slides: SlideStore, limit: int = 7, **query: Any) -> list[str]:
-    """Give the IDs of all slides that a search finds, page by page."""
+    """Return the IDs of all slides that a search finds, read page by page."""
     image_ids: list[str] = []
     token = None
     while True:
