@@ -17,7 +17,7 @@ ADMIN = Decider("Eve", is_admin=True)
 
 @pytest.fixture(autouse=True)
 def label(monkeypatch: pytest.MonkeyPatch) -> list[Barcode | None]:
-    """Give what is read on the next labels."""
+    """Patch the barcode reader; return the list of results for the next labels."""
     read: list[Barcode | None] = [None]
     monkeypatch.setattr("vsv.ingest.extraction.read_label", lambda _image: read[0])
     return read

@@ -184,7 +184,7 @@ def test_render_without_extracted_slide_raises_file_missing(site: Site) -> None:
 
 
 def begun(site: Site, **fields: Any) -> ImportRecord:
-    """Let a run be under way that nothing works on."""
+    """Store a run that is in progress but that no process works on."""
     run = slide_import(**({"size": SIZE, "state": ImportState.IMPORTING} | fields))
     site.services.files.prepare()
     site.services.imports.start(run, replaces=None)

@@ -117,7 +117,7 @@ def test_complete_keeps_answers_for_damaged_tiles(
 
 @pytest.fixture
 def made(tmp_path: Path) -> tuple[Path, Path]:
-    """Give a slide and its complete pyramid."""
+    """Write a slide and its complete pyramid; return their paths."""
     slide, pyramid = write_slide(tmp_path / "slide.svs", Plan(1293, 1051)), tmp_path / "pyramid.tif"
     render_pyramid(opened(slide), pyramid, jobs=1)
     assert complete(opened(slide, pyramid), pyramid)
