@@ -132,7 +132,7 @@ class TestValues:
 
 
 class TestRules:
-    """What belongs together is asked for together: otherwise something is made anew, or the deployment fails late."""
+    """Rules that require parameters together; without them a resource is replaced or a deployment fails late."""
 
     @pytest.mark.parametrize(
         "names",

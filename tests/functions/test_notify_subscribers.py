@@ -42,7 +42,7 @@ class Context:
 
 @dataclass
 class Api:
-    """What was asked of the endpoint, and what it answers, by what is asked for."""
+    """A fake endpoint: the requests that it received, and its answers by requested key."""
 
     url: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)

@@ -263,7 +263,7 @@ class TestStreamFilters:
         assert woken_by("SendSlidesSource") == []
         assert call({}) == DONE  # not deleted: FAILED
         assert woken_by("ManageFilesSource") == ["PURGE.1"]
-        ask(on_aws)  # anew, in the place of the first
+        ask(on_aws)  # again, in place of the first
         ask(on_aws, kind=JobKind.SEND)
         assert woken_by("ManageFilesSource") == ["PURGE.1"] * 2
         assert woken_by("SendSlidesSource") == ["SEND.1"]

@@ -116,7 +116,7 @@ def test_complete_keeps_answers_for_damaged_tiles(
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> tuple[Path, Path]:
+def slide_and_pyramid(tmp_path: Path) -> tuple[Path, Path]:
     """Write a slide and its complete pyramid; return their paths."""
     slide, pyramid = write_slide(tmp_path / "slide.svs", Plan(1293, 1051)), tmp_path / "pyramid.tif"
     render_pyramid(opened(slide), pyramid, jobs=1)
@@ -124,8 +124,8 @@ def made(tmp_path: Path) -> tuple[Path, Path]:
     return slide, pyramid
 
 
-def test_complete_copies_native_tiles_and_tables_verbatim(made: tuple[Path, Path]) -> None:
-    slide, pyramid = made
+def test_complete_copies_native_tiles_and_tables_verbatim(slide_and_pyramid: tuple[Path, Path]) -> None:
+    slide, pyramid = slide_and_pyramid
     with tifffile.TiffFile(slide) as old, tifffile.TiffFile(pyramid) as new:
         pairs = {
             0: 0,
@@ -155,8 +155,8 @@ def test_complete_keeps_rendered_tiles_unchanged(tmp_path: Path) -> None:
             assert tile_bytes(pyramid, page.index, 0) == tile_bytes(tmp_path / "old.tif", old, 0)
 
 
-def test_complete_pyramid_has_original_pixels_in_openslide(made: tuple[Path, Path]) -> None:
-    slide, pyramid = made
+def test_complete_pyramid_has_original_pixels_in_openslide(slide_and_pyramid: tuple[Path, Path]) -> None:
+    slide, pyramid = slide_and_pyramid
     after = opened(slide, pyramid)
     assert after.path == pyramid
     with openslide.OpenSlide(pyramid) as reference:
@@ -173,8 +173,10 @@ def test_complete_pyramid_has_original_pixels_in_openslide(made: tuple[Path, Pat
     assert whole[0] == whole[1]
 
 
-def test_complete_pyramid_keeps_scale_and_magnification_without_identifiers(made: tuple[Path, Path]) -> None:
-    _, pyramid = made
+def test_complete_pyramid_keeps_scale_and_magnification_without_identifiers(
+    slide_and_pyramid: tuple[Path, Path],
+) -> None:
+    _, pyramid = slide_and_pyramid
     page = tiled_pages(OpenFile(pyramid))[0]
     assert page.description == f"{COMPLETE}|AppMag = 20|MPP = 0.499"
     data = pyramid.read_bytes()
@@ -188,8 +190,8 @@ def test_resolution_rational_keeps_scale_within_tiff_precision(mpp: float) -> No
         assert float(Fraction(top, bottom)) == pytest.approx(10_000 / mpp, rel=1e-4)
 
 
-def test_complete_leaves_complete_pyramid_unchanged(made: tuple[Path, Path]) -> None:
-    slide, pyramid = made
+def test_complete_leaves_complete_pyramid_unchanged(slide_and_pyramid: tuple[Path, Path]) -> None:
+    slide, pyramid = slide_and_pyramid
     before = pyramid.stat().st_mtime_ns, pyramid.read_bytes()
     assert not complete(opened(slide, pyramid), pyramid)
     assert (pyramid.stat().st_mtime_ns, pyramid.read_bytes()) == before
@@ -203,9 +205,9 @@ def test_complete_refuses_slide_without_rendered_pyramid(tmp_path: Path) -> None
 
 
 def test_check_complete_refuses_truncated_missing_and_partial_pyramids(
-    made: tuple[Path, Path], tmp_path: Path
+    slide_and_pyramid: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    slide, pyramid = made
+    slide, pyramid = slide_and_pyramid
     whole = pyramid.read_bytes()
     check_complete(pyramid)
     for length in (0, 100, len(whole) // 2, len(whole) - 1):

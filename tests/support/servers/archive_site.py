@@ -43,7 +43,7 @@ def history(services: Services, image_id: str) -> list[tuple[str, str | None, st
 
 def answers(services: Services, image_id: str) -> dict[str, Answer]:
     """Return the answers for all tiles and pictures of a slide, in every protocol, without what its files change."""
-    return {address: _asked(address) for address in _addresses(services, image_id)}
+    return {address: _answer(address) for address in _addresses(services, image_id)}
 
 
 def etags(services: Services, image_id: str) -> dict[str, str]:
@@ -94,7 +94,7 @@ def _headers(result: dict[str, Any]) -> list[tuple[str, str]]:
     return sorted((name.lower(), value) for name, value in result["headers"].items())
 
 
-def _asked(address: str) -> Answer:
+def _answer(address: str) -> Answer:
     result = _result(address)
     kept = tuple((name, value) for name, value in _headers(result) if name != "etag")
     return result["statusCode"], result["body"], kept
