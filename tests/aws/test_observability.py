@@ -37,7 +37,7 @@ except OSError as error:
 
 
 def outcome(*arguments: str, **settings: str) -> tuple[list[dict], str]:
-    """Give the JSON objects that a process writes, and its last line."""
+    """Return the JSON objects that a process logs, and its last line."""
     environment = {**os.environ, "POWERTOOLS_SERVICE_NAME": "vsv", **settings}
     command = [sys.executable, "-c", PROGRAM, *arguments]
     ran = subprocess.run(command, check=True, cwd=ROOT, env=environment, capture_output=True, text=True)

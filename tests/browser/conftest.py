@@ -1,4 +1,4 @@
-"""A browser, a server, and pages that fail their test when anything goes wrong in the console."""
+"""Fixtures: a browser, a server, and pages that fail their test when their console reports an error."""
 
 import itertools
 import re
@@ -53,7 +53,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The sample slide's bytes."""
+    """Return the sample slide's bytes."""
     path = tmp_path_factory.mktemp("sample") / "sample.svs"
     write_sample_slide(path)
     return path.read_bytes()
@@ -66,7 +66,7 @@ def server(
     small_slides: dict[str, bytes],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[StandaloneServer]:
-    """One server for all tests, with the sample and small slides; each test works on slides of its own."""
+    """Start one server for all tests, with the sample and small slides; each test uses slides of its own."""
     made = StandaloneServer(tmp_path_factory.mktemp("server"))
     contents = {**small_slides, SAMPLE_ID: with_image_id(sample, SAMPLE_ID)}
     for image_id, content in contents.items():
@@ -80,7 +80,7 @@ def server(
 
 @pytest.fixture(scope="session")
 def small_slides(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Slides that are imported in no time, by ImageID."""
+    """Return small slides, which are imported quickly, by ImageID."""
     content = write_slide(tmp_path_factory.mktemp("small") / "small.svs", SMALL).read_bytes()
     ids = [str(5_000_001 + number) for number in range(SMALL_SLIDES)]
     return {image_id: with_image_id(content, image_id) for image_id in ids}
@@ -88,13 +88,13 @@ def small_slides(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 @dataclass
 class Slides:
-    """Hands out imported slides that no other test knows of."""
+    """Imported slides; each is given to one test only."""
 
     server: StandaloneServer
     ids: Iterator[str]
 
     def take(self, count: int = 1, *, case: str | None = None) -> list[str]:
-        """Give the ImageIDs of NEW slides; slide 5000001 is called S5000001, of case C5000001."""
+        """Return the ImageIDs of NEW slides; slide 5000001 has the SlideID S5000001 and the CaseID C5000001."""
         taken = list(itertools.islice(self.ids, count))
         assert len(taken) == count, "raise SMALL_SLIDES"
         for image_id in taken:
@@ -109,7 +109,7 @@ def slides(server: StandaloneServer, small_slides: dict[str, bytes]) -> Slides:
 
 @dataclass
 class Pages:
-    """Opens pages, each as a person of its own; what their consoles complain of is kept."""
+    """Browser pages, each in a context of its own, and the errors that their consoles report."""
 
     browser: Browser
     url: str
@@ -118,7 +118,7 @@ class Pages:
     expected: list[str] = field(default_factory=list)
 
     def open(self, path: str = "", **options: Any) -> Page:
-        """Open the page and wait until changes arrive live."""
+        """Open the page and wait until it receives changes."""
         page = self.blank(**options)
         page.goto(self.url + path)
         expect(page.locator("#health")).to_have_attribute("data-health", "live")
@@ -134,7 +134,7 @@ class Pages:
         return page
 
     def expect_complaint(self, pattern: str) -> None:
-        """Say what this test provokes; violations of the security policy cannot be excused."""
+        """Accept console errors that match a pattern; violations of the security policy still fail the test."""
         self.expected.append(pattern)
 
     def check(self) -> None:
@@ -156,7 +156,7 @@ def pages(browser: Browser, server: StandaloneServer) -> Iterator[Pages]:
 
 @pytest.fixture
 def own_server(browser: Browser, tmp_path: Path) -> Iterator[StandaloneServer]:
-    """A server that a test has to itself: empty, and free to be stopped."""
+    """Start an empty server for one test, which may stop it."""
     made = StandaloneServer(tmp_path)
     made.start()
     yield made

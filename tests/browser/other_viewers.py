@@ -1,4 +1,4 @@
-"""Viewers that others have written: a site of another origin that shows them, and what they ask for."""
+"""Third-party viewers: a site of another origin that shows them, and the requests that they send."""
 
 import threading
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ SIZE = 1000, 700
 
 @contextmanager
 def other_site(script: Path) -> Iterator[str]:
-    """Serve a page with nothing but a viewer's script, and give its origin.
+    """Serve a page that contains only a viewer's script, and yield its origin.
 
     A server of its own and no intercepted address: Chromium lets only pages that came from this machine, or that the
     person allowed to, ask a server on this machine.
@@ -42,7 +42,7 @@ def other_site(script: Path) -> Iterator[str]:
             self.wfile.write(content)
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
@@ -58,7 +58,7 @@ def other_site(script: Path) -> Iterator[str]:
 
 @dataclass
 class Traffic:
-    """What a page asks a server for, and how that answers."""
+    """The requests that a page sends to a server, and the server's answers."""
 
     page: Page
     base: str
@@ -72,17 +72,17 @@ class Traffic:
         )
 
     def statuses(self) -> dict[str, int]:
-        """Give the status of each address that was answered, without the server's own name."""
+        """Return the status of each answered address; addresses are without the server's URL."""
         return {answer.url.removeprefix(self.base): answer.status for answer in self.answers}
 
     def of(self, start: str) -> dict[str, Response]:
-        """Give the answers whose addresses start so, by what follows."""
+        """Return the answers whose addresses start with ``start``, by the rest of the address."""
         whole = self.base + start
         return {one.url.removeprefix(whole): one for one in self.answers if one.url.startswith(whole)}
 
 
 def tiles_of(info: dict[str, Any]) -> dict[str, tuple[int, int, int]]:
-    """Give the addresses of the tiles that an ``info.json`` offers: scale factor, column and row by address.
+    """Return the tiles that an ``info.json`` offers: scale factor, column and row by address.
 
     Source: IIIF Image API 3.0 and 2.1, implementation notes on tile region parameter calculation. 2.1 has two ways
     to write a size, of which ``w,`` is the canonical one.

@@ -1,4 +1,4 @@
-"""What is seen on the screen, beside what the slide holds."""
+"""Pixels of the screen and of the slide, to be compared."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Pixels = NDArray[np.uint8]
 
 
 def middle(shown: Locator, width_px: int, height_px: int) -> Pixels:
-    """Give the middle of what lies on the screen, as the screen shows it."""
+    """Return a screenshot of the middle of an element."""
     box = shown.bounding_box()
     assert box is not None
     left = box["x"] + box["width"] / 2 - width_px / 2
@@ -30,16 +30,16 @@ def decoded(png: bytes) -> Pixels:
 
 
 def reduced(seen: Pixels, times: int) -> Pixels:
-    """Give the middle of each square that a pixel of the slide is enlarged to.
+    """Return one pixel, the middle one, of each square that a pixel of the slide is enlarged to.
 
-    OpenSeadragon's canvas stretches tiles by a pixel of the screen, lest gaps be seen between them: at full
-    resolution that blurs, and enlarged it leaves the middles alone.
+    OpenSeadragon's canvas stretches tiles by a pixel of the screen, so that no gaps are seen between
+    them: at full resolution that blurs, but in an enlarged picture the middles stay unchanged.
     """
     return seen[times // 2 :: times, times // 2 :: times]
 
 
 def stored(path: Path, x: float, y: float, width_px: int, height_px: int) -> Pixels:
-    """Give the slide's own pixels around a point."""
+    """Return the slide's own pixels around a point."""
     with openslide.OpenSlide(path) as slide:
         corner = round(x - width_px / 2), round(y - height_px / 2)
         return np.asarray(slide.read_region(corner, 0, (width_px, height_px)).convert("RGB"))
@@ -50,8 +50,8 @@ def difference(a: Pixels, b: Pixels) -> float:
 
 
 def settled(see: Callable[[], Pixels], wanted: Pixels, near: float = 1) -> float:
-    """Give how far the screen is from what is wanted, once it no longer comes nearer: tiles arrive one by one."""
+    """Return how far the screen differs from the expected pixels, once that is little or 10 s have passed."""
     deadline = time.monotonic() + 10
     while (off := difference(see(), wanted)) > near and time.monotonic() < deadline:
-        pass  # a look takes its time
+        pass  # taking a screenshot takes long enough
     return off

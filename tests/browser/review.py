@@ -1,4 +1,4 @@
-"""What a technician does on the page, in the words of the tests."""
+"""Actions of a technician on the page."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ def row(page: Page, image_id: str) -> Locator:
 
 
 def in_list_order(page: Page, ids: list[str]) -> list[str]:
-    """Give the ImageIDs in the order of their rows."""
+    """Return the ImageIDs in the order of their rows."""
     listed = [one.get_attribute("data-id") or "" for one in page.locator("tbody tr").all()]
     return sorted(ids, key=listed.index)
 
@@ -67,7 +67,7 @@ def wait_until_drawn(page: Page, panes: int = 1) -> None:
 
 
 def violations(page: Page, axe: str) -> list[dict[str, Any]]:
-    """Give what axe calls serious or critical, short enough to be read in a failure."""
+    """Return the serious and critical violations that axe finds, shortened so that a failure can be read."""
     page.evaluate(axe)
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [

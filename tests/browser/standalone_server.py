@@ -102,7 +102,7 @@ def _free_port() -> int:
 
 
 def with_image_id(slide: bytes, image_id: str) -> bytes:
-    """Give the sample slide another ImageID, of as many digits."""
+    """Return the sample slide with another ImageID of the same length."""
     changed, count = re.subn(rb"\|ImageID = \d{7}", f"|ImageID = {image_id:0>7}".encode(), slide)
     assert count > 0
     assert len(changed) == len(slide)

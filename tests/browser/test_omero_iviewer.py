@@ -48,7 +48,7 @@ def package() -> Path:
 
 
 def image_data(server: StandaloneServer) -> dict[str, Any]:
-    """Give what views.py's image_data does: OMERO.web's imgData, and six things that it adds."""
+    """Return what image_data in views.py returns: OMERO.web's imgData and six further values."""
     found: dict[str, Any] = httpx.get(f"{server.url}webgateway/imgData/{SAMPLE_ID}/").json()
     for axis in "xy":
         of_axis = {"unit": found["pixel_size"][axis], "symbol": "µm", "unit_id": "MICROMETER"}
@@ -79,14 +79,14 @@ def open_iviewer(pages: Pages, server: StandaloneServer, package: Path) -> tuple
 
 
 def tiles(traffic: Traffic) -> dict[tuple[str, str], Response]:
-    """Give the answers to requests for tiles, by tile and channels."""
+    """Return the answers to requests for tiles, by tile and channels."""
     found = traffic.of(f"webgateway/render_image_region/{SAMPLE_ID}/0/0/?")
     asked = {text: parse_qs(text) for text in found}
     return {(asked[text]["tile"][0], asked[text]["c"][0]): answer for text, answer in found.items()}
 
 
 def windowed(slide: Pixels, start: int, end: int) -> Pixels:
-    """Give a picture whose red values are spread from start to end."""
+    """Return a picture whose red values between start and end are stretched to 0 to 255."""
     red = np.clip((slide[..., 0].astype(float) - start) / (end - start) * 255, 0, 255)
     return np.dstack([np.rint(red).astype(np.uint8), slide[..., 1:]])
 

@@ -22,7 +22,7 @@ from tests.browser.test_accessibility import axe as axe  # noqa: PLC0414  a fixt
 from tests.support.aws_site.asgi import served
 from tests.support.aws_site.login import Login
 from tests.support.aws_site.site import EDGE_SECRET, LABELS, AwsSite
-from tests.support.servers.running import site
+from tests.support.servers.running import running_site
 
 SET = "mutation Set($input: UpdateSlideInput!) { updateSlide(input: $input) { ImageID } }"
 KEY_ID = "K2JCJMDEHXQW5F"
@@ -45,12 +45,16 @@ KEPT_LABELS = 120
 @pytest.fixture(scope="module")
 def aws(browser: Browser, sample: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsSite]:
     """The site with the sample slide and the handlers' own settings; no request leaves this machine."""
-    with pytest.MonkeyPatch.context() as patch, mock_aws(), site(tmp_path_factory.mktemp("aws")) as services:
-        assert services.bring("a.svs", with_image_id(sample, SAMPLE_ID)) == 200
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        mock_aws(),
+        running_site(tmp_path_factory.mktemp("aws")) as site,
+    ):
+        assert site.bring("a.svs", with_image_id(sample, SAMPLE_ID)) == 200
         settings = replace(
-            services.services.settings, edge_secret=EDGE_SECRET, tile_caching="public", allow_origin=""
+            site.services.settings, edge_secret=EDGE_SECRET, tile_caching="public", allow_origin=""
         )
-        runtime.use(replace(services.services, settings=settings))
+        runtime.use(replace(site.services, settings=settings))
         with served(Login) as login, served(lambda origin: _site(origin, login, patch)) as made:
             yield made
 

@@ -27,7 +27,7 @@ ENLARGE = """([x, y, times]) => {
 
 
 def canvas(page: Page) -> Pixels:
-    """Give the slide's pixels from the canvas, which browsers let be read only if all tiles were allowed to."""
+    """Return the slide's pixels from the canvas; browsers refuse this if any tile forbids cross-origin use."""
     address = page.evaluate("() => shown.drawer.canvas.toDataURL('image/png')")
     return reduced(decoded(base64.b64decode(address.split(",")[1])), ENLARGED)
 

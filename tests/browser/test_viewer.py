@@ -15,12 +15,12 @@ VIEW = re.compile(r"@([\d.-]+),([\d.-]+),([\d.]+),(\d+)")
 
 
 def shown(page: Page, width_px: int, height_px: int) -> Pixels:
-    """Give the middle of the canvas, as the screen shows it."""
+    """Return a screenshot of the middle of the canvas."""
     return middle(page.locator(".stage"), width_px, height_px)
 
 
 def view_in(page: Page) -> tuple[float, float, float, int]:
-    """Give centre, zoom and rotation as the address has them."""
+    """Return centre, zoom and rotation from the page's address."""
     found = VIEW.search(page.url)
     assert found is not None, page.url
     return float(found[1]), float(found[2]), float(found[3]), int(found[4])

@@ -158,7 +158,7 @@ def planted_tile(make: Callable[[bytes], bytes]) -> Callable[[Path], None]:
 
 
 def _rewritten(path: Path, **more: Any) -> None:
-    """Write the first level anew by another program, with something more."""
+    """Rewrite the first level with another program and further options."""
     with tifffile.TiffFile(path) as tiff:
         page = tiff.pages[0]
         blocks = [tile_bytes(path, 0, index) for index in range(len(page.dataoffsets))]

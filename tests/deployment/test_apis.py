@@ -138,7 +138,7 @@ class TestGraphql:
 
 
 def directives(node: FieldDefinitionNode | ObjectTypeDefinitionNode) -> dict[str, Any]:
-    """Give directives by name, with the groups that they ask for."""
+    """Return directives by name, with the groups that they require."""
     return {one.name.value: groups(one) for one in node.directives or ()}
 
 
@@ -148,7 +148,7 @@ def groups(directive: DirectiveNode) -> Any:
 
 
 def reached(field: FieldDefinitionNode) -> set[str]:
-    """Give the types of a field's answer, through and through."""
+    """Return the types that a field's answer may contain, at any depth."""
     found: set[str] = set()
     left = list(named(field.type))
     while left:
@@ -160,7 +160,7 @@ def reached(field: FieldDefinitionNode) -> set[str]:
 
 
 def named(node: Node) -> Iterator[str]:
-    """Give the name within a type's brackets and exclamation marks."""
+    """Yield the names in a type, without brackets and exclamation marks."""
     if isinstance(node, NamedTypeNode):
         yield node.name.value
     elif (inner := getattr(node, "type", None)) is not None:

@@ -22,7 +22,7 @@ ALWAYS: Mapping[str, Any] = {"Fn::Equals": ["", ""]}
 
 
 def ways(template: Template, direction: str) -> set[tuple[str, str, tuple[str, int, int]]]:
-    """Give every rule of a direction that leads somewhere: the group, what it names, protocol and ports."""
+    """Return every rule of a direction that allows traffic: the group, the peer, protocol and ports."""
     return {
         (group, str(other), (rule["IpProtocol"], rule["FromPort"], rule["ToPort"]))
         for group, rule in rules(template, direction)
@@ -31,7 +31,7 @@ def ways(template: Template, direction: str) -> set[tuple[str, str, tuple[str, i
 
 
 def rules(template: Template, direction: str) -> Iterator[tuple[str, Node]]:
-    """Give the rules within groups, and those that are resources of their own."""
+    """Yield the rules within groups, and those that are resources of their own."""
     kinds = ("AWS::EC2::SecurityGroup", f"AWS::EC2::SecurityGroup{direction}")
     for name, one in template.resources(*kinds).items():
         if template.holds(one.get("Condition", ALWAYS)):

@@ -76,7 +76,7 @@ ALARM, COMPOSITE = "AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"
 
 
 def own_metrics() -> dict[tuple[str, ...], set[str]]:
-    """Give what our functions count, and what is counted in their logs."""
+    """Return the metrics of our functions, and those that are derived from their logs, by dimensions."""
     for_all = {*metrics.COUNTS, *metrics.BYTES, *metrics.MINUTES, *metrics.BY_KIND}
     logged = {
         one["MetricName"]
@@ -88,14 +88,14 @@ def own_metrics() -> dict[tuple[str, ...], set[str]]:
 
 
 def is_published(metric: "Metric") -> bool:
-    """Tell whether somebody publishes the metric with just these dimensions."""
+    """Return whether the metric is published with exactly these dimensions."""
     known = AWS_METRICS | {"VSV": own_metrics()}
     return metric.name in known[metric.namespace].get(metric.dimensions, set())
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric that somebody names."""
+    """A metric that an alarm or the dashboard names."""
 
     namespace: str
     name: str
@@ -107,17 +107,17 @@ class Metric:
 
 
 def alarms() -> dict[str, dict[str, Any]]:
-    """Give the alarms on metrics, as deployed."""
+    """Return the alarms on metrics, as deployed."""
     return {name: OPERATIONS.value(OPERATIONS.properties(name)) for name in OPERATIONS.resources(ALARM)}
 
 
 def composites() -> dict[str, dict[str, Any]]:
-    """Give the alarms on alarms."""
+    """Return the composite alarms."""
     return {name: OPERATIONS.value(OPERATIONS.properties(name)) for name in OPERATIONS.resources(COMPOSITE)}
 
 
 def alarm_metrics() -> Iterator[Metric]:
-    """Give the metrics of all alarms."""
+    """Yield the metrics of all alarms."""
     for alarm in alarms().values():
         named = [one["MetricStat"]["Metric"] for one in alarm.get("Metrics", []) if "MetricStat" in one]
         for one in named or [alarm]:
@@ -126,14 +126,14 @@ def alarm_metrics() -> Iterator[Metric]:
 
 
 def dashboard() -> list[dict[str, Any]]:
-    """Give the dashboard's widgets, as deployed."""
+    """Return the dashboard's widgets, as deployed."""
     body = OPERATIONS.value(OPERATIONS.properties("Dashboard")["DashboardBody"])
     widgets: list[dict[str, Any]] = json.loads(body)["widgets"]
     return widgets
 
 
 def dashboard_metrics() -> Iterator[Metric]:
-    """Give the widgets' metrics; each expression must be made of identifiers of its own widget."""
+    """Yield the widgets' metrics; check that each expression uses only identifiers of its own widget."""
     for widget in dashboard():
         lines = widget["properties"].get("metrics", [])
         ids = {one["id"] for line in lines for one in line if isinstance(one, dict) and "id" in one}

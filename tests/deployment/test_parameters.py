@@ -46,7 +46,7 @@ FILE_SYSTEM = ("ExistingFileSystemId", "ExistingAccessPointArn", "ExistingFileSy
 
 
 def taken(declared: Node, value: str) -> bool:
-    """Tell whether a parameter takes a value."""
+    """Return whether a parameter accepts a value."""
     if value not in map(str, declared.get("AllowedValues", [value])):
         return False
     if declared["Type"] == "Number":
@@ -56,7 +56,7 @@ def taken(declared: Node, value: str) -> bool:
 
 
 def refused(values: Mapping[str, str]) -> list[str]:
-    """Give the rules of the root that refuse values; all other parameters have their defaults."""
+    """Return the root template's rules that refuse values; all other parameters have their defaults."""
     template = replace(ROOT_TEMPLATE, given={**KEY, **values})
     rules = ROOT_TEMPLATE.content["Rules"]
     return [
@@ -132,7 +132,7 @@ class TestValues:
 
 
 class TestRules:
-    """What belongs together is asked for together: otherwise something is made anew, or the deployment fails late."""
+    """Rules that require parameters together; without them a resource is replaced or a deployment fails late."""
 
     @pytest.mark.parametrize(
         "names",
@@ -203,7 +203,7 @@ def is_made(template: Template, part: Node) -> bool:
 
 
 def compared(template: Template) -> dict[str, list[Any]]:
-    """Give each parameter that conditions compare, with the values that make a difference."""
+    """Return each parameter that conditions compare, with the values that may make a difference."""
     found: dict[str, list[Any]] = {}
     for one in equalities(list((template.content.get("Conditions") or {}).values())):
         for name in named(template, one):
@@ -214,7 +214,7 @@ def compared(template: Template) -> dict[str, list[Any]]:
 
 
 def equalities(node: Any) -> Iterator[list[Any]]:
-    """Give the two sides of every comparison."""
+    """Yield the two sides of every comparison."""
     for key, of in (
         node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     ):
@@ -225,7 +225,7 @@ def equalities(node: Any) -> Iterator[list[Any]]:
 
 
 def named(template: Template, node: Any) -> Iterator[str]:
-    """Give what a node refers to, of the branches that are taken."""
+    """Yield the names that a node refers to, in the branches that are taken."""
     if isinstance(node, list):
         for one in node:
             yield from named(template, one)

@@ -34,7 +34,7 @@ STREAM_ACTIONS = ("DescribeStream", "GetRecords", "GetShardIterator", "ListStrea
 
 @pytest.fixture
 def aws() -> Iterator[None]:
-    """Be an account with the tables and the buckets."""
+    """Create an account with the tables and the buckets."""
     with mocked_dynamodb() as client:
         create_tables(client, GIVEN["SlidesTableName"], GIVEN["ImportsTableName"])
         s3 = boto3.client("s3", REGION)
@@ -86,7 +86,7 @@ def test_vpc_endpoints_allow_the_rights_of_functions_in_the_vpc(function: Functi
 
 
 def set_up(function: Function, *, changes_files: bool) -> Iterator[Right]:
-    """Give the rights that a function needs by its properties."""
+    """Yield the rights that a function needs because of its properties."""
     properties, value = function.properties, function.template.value
     if function.role is not None:  # SAM gives the roles that it makes logs, traces and interfaces
         group = value({"Fn::GetAtt": [properties["LoggingConfig"]["LogGroup"]["Ref"], "Arn"]})
@@ -107,7 +107,7 @@ def set_up(function: Function, *, changes_files: bool) -> Iterator[Right]:
 
 
 def sources(function: Function) -> Iterator[dict[str, object]]:
-    """Give the properties of a function's event sources."""
+    """Yield the properties of a function's event sources."""
     template = function.template
     for name in template.resources("AWS::Lambda::EventSourceMapping"):
         if (found := template.properties(name))["FunctionName"] == {"Ref": function.name}:
@@ -115,7 +115,7 @@ def sources(function: Function) -> Iterator[dict[str, object]]:
 
 
 def is_allowed(right: Right, statements: list[Statement]) -> bool:
-    """Tell whether a right is given and not refused; refusals on conditions are other tests' matter."""
+    """Return whether a right is allowed and not denied; conditional denials are checked by other tests."""
     given = [
         one.effect for one in statements if not (one.effect == "Deny" and one.condition) and gives(one, right)
     ]
@@ -123,19 +123,19 @@ def is_allowed(right: Right, statements: list[Statement]) -> bool:
 
 
 def gives(statement: Statement, right: Right) -> bool:
-    """Tell whether a statement is about a right."""
+    """Return whether a statement applies to a right."""
     return right.action in statement.actions and any(
         fnmatchcase(right.resource, resource) for resource in statement.resources
     )
 
 
 def allowed_by(statements: list[Statement]) -> Iterator[Right]:
-    """Give every action on every resource that statements allow."""
+    """Yield every action on every resource that statements allow."""
     for one in statements:
         if one.effect == "Allow":
             yield from (Right(action, resource) for action in one.actions for resource in one.resources)
 
 
 def covers(allowed: Right, needed: Right) -> bool:
-    """Tell whether an allowed right serves a need."""
+    """Return whether an allowed right includes a needed one."""
     return allowed.action == needed.action and fnmatchcase(needed.resource, allowed.resource)

@@ -33,7 +33,7 @@ MOST_SLIDES = 1000
 
 
 def schema_fields(type_name: str) -> dict[str, Any]:
-    """Give the definitions of a type's fields, as AppSync gets them."""
+    """Return the definitions of a type's fields, as AppSync gets them."""
     for one in parse(SCHEMA.read_text()).definitions:
         if isinstance(one, ObjectTypeDefinitionNode) and one.name.value == type_name:
             return {field.name.value: field for field in one.fields}
@@ -41,7 +41,7 @@ def schema_fields(type_name: str) -> dict[str, Any]:
 
 
 def resolvers() -> dict[tuple[str, str], dict[str, Any]]:
-    """Give the template's resolvers by type and field."""
+    """Return the template's resolvers by type and field."""
     found = {
         (r["Properties"]["TypeName"], r["Properties"]["FieldName"]): r["Properties"]
         for r in REVIEW.resources("AWS::AppSync::Resolver").values()
@@ -51,7 +51,7 @@ def resolvers() -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def context(parent: str, field: str, identity: Any, arguments: Any = None, **more: Any) -> dict[str, Any]:
-    """Give AppSync's context object ("Resolver context object reference", AppSync developer guide)."""
+    """Return AppSync's context object ("Resolver context object reference", AppSync developer guide)."""
     headers = {"host": "example.appsync-api.eu-central-1.amazonaws.com", "authorization": "a token"}
     return {
         "args": arguments or {},

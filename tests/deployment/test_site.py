@@ -34,24 +34,24 @@ NOT_CACHED, ALL_BUT_HOST = (
 
 
 def ref(name: str) -> Any:
-    """Give what Ref is for one of the web stack's resources."""
+    """Return the value of Ref for a resource of the web stack."""
     return WEB.value({"Ref": name})
 
 
 def distribution(of: Template = WEB) -> dict[str, Any]:
-    """Give the distribution's settings as they are deployed."""
+    """Return the distribution's settings as deployed."""
     found: dict[str, Any] = of.value(of.properties("Site")["DistributionConfig"])
     return found
 
 
 def request_policy(name: str) -> dict[str, Any]:
-    """Give an origin request policy's settings."""
+    """Return an origin request policy's settings."""
     found: dict[str, Any] = WEB.value(WEB.properties(name)["OriginRequestPolicyConfig"])
     return found
 
 
 def function_arn(name: str) -> str:
-    """Give the ARN of one of CloudFront's functions."""
+    """Return the ARN of a CloudFront function."""
     found: str = WEB.value({"Fn::GetAtt": [name, "FunctionMetadata.FunctionARN"]})
     return found
 
@@ -72,14 +72,14 @@ SITE_ARN = f"arn:aws:cloudfront::123456789012:distribution/{ref('Site')}"
 
 
 def behaviour(path: str) -> dict[str, Any]:
-    """Give the behaviour that CloudFront chooses: the first whose pattern fits, case and all."""
+    """Return the behaviour that CloudFront chooses: the first whose pattern matches, case-sensitively."""
     config = distribution()
     fitting = (one for one in config["CacheBehaviors"] if fnmatchcase(path, one["PathPattern"]))
     return next(fitting, config["DefaultCacheBehavior"])
 
 
 def origin(name: str) -> dict[str, Any]:
-    """Give an origin's settings."""
+    """Return an origin's settings."""
     (found,) = (one for one in distribution()["Origins"] if one["Id"] == name)
     return found
 

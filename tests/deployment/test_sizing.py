@@ -10,7 +10,7 @@ from tests.support.paths import ROOT
 
 
 def derived() -> dict[str, tuple[int, int]]:
-    """Give memory (MB) and timeout (s) of each function as the guide has them; a row may name several."""
+    """Return memory (MB) and timeout (s) of each function as in the guide; a row may name several."""
     text = (ROOT / "docs/sizing.md").read_text()
     table = text.partition("## Memory and timeouts")[2].partition("\n## ")[0]
     found = dict[str, tuple[int, int]]()

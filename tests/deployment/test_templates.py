@@ -108,12 +108,12 @@ LAYERS = {
 
 
 def with_code() -> list[Function]:
-    """Give the functions whose code is in a folder, not in the template."""
+    """Return the functions whose code is in a folder, not in the template."""
     return [function for function in FUNCTIONS if function.folder]
 
 
 def nested(name: str) -> Template:
-    """Give the template of a nested stack of the root."""
+    """Return the template of a nested stack of the root."""
     path = ROOT_TEMPLATE.properties(name)["TemplateURL"]
     return BY_NAME[path.removeprefix("stacks/").removesuffix(".yaml")]
 
@@ -167,7 +167,7 @@ class TestStacks:
 
 
 def attributes_taken(node: Any) -> Iterator[tuple[str, str]]:
-    """Give every GetAtt in a template, those within Sub too."""
+    """Yield every GetAtt in a template, including those within Sub."""
     if isinstance(node, list):
         for one in node:
             yield from attributes_taken(one)
@@ -289,7 +289,7 @@ class TestRights:
 
 
 def allowing_statements(template: Template) -> Iterator[tuple[str, Node]]:
-    """Give every statement of a role's policies that allows something, resolved; functions all have roles."""
+    """Yield every resolved Allow statement of the roles' policies; functions all have roles."""
     kinds = ("Role", "ManagedPolicy", "RolePolicy", "Policy")
     for name in template.resources(*(f"AWS::IAM::{kind}" for kind in kinds)):
         properties = template.value(template.properties(name))
@@ -425,7 +425,7 @@ class TestAccess:
 
 
 def policies(kind: str, key: str, name: str) -> list[Node]:
-    """Give the policies of a bucket, queue or topic, from any stack, where an output may be its name."""
+    """Return the policies of a bucket, queue or topic, from any stack, where its name may be an output."""
     return [
         template.properties(policy)["PolicyDocument"]
         for template in NESTED
@@ -435,7 +435,7 @@ def policies(kind: str, key: str, name: str) -> list[Node]:
 
 
 def refuses_plain(documents: list[Node], action: str) -> bool:
-    """Tell whether one of the policies refuses everybody who comes without TLS."""
+    """Return whether one of the policies denies every request without TLS."""
     return any(
         statement["Effect"] == "Deny"
         and statement["Principal"] in ("*", {"AWS": "*"})

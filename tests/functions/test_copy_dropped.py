@@ -69,12 +69,12 @@ def dropped(s3: Any, content: bytes = CONTENT, **more: Any) -> DroppedObject:
     return DroppedObject(BUCKET, "a ü.svs", answer["VersionId"])
 
 
-def begun(services: Site, wanted: DroppedObject, size: int = SIZE) -> ImportRecord:
+def begun(site: Site, wanted: DroppedObject, size: int = SIZE) -> ImportRecord:
     run = ImportRecord(
         filename="a ü.svs", size=size, state=ImportState.TRANSFERRING, run_id="run-1", source=wanted.source,
         started_at="2026-11-21T00:00:00.000000Z", updated_at="2026-11-21T00:00:00.000000Z",
     )  # fmt: skip
-    services.services.imports.start(run, replaces=None)
+    site.services.imports.start(run, replaces=None)
     return run
 
 
@@ -90,68 +90,68 @@ def starts(client: Counting) -> list[int]:
     return [int(request["Range"].removeprefix("bytes=").split("-")[0]) for request in client.asked]
 
 
-def check_copied(services: Site) -> None:
-    (path,) = (services.services.files.root / "taken/a ü.svs").iterdir()
+def check_copied(site: Site) -> None:
+    (path,) = (site.services.files.root / "taken/a ü.svs").iterdir()
     assert (path.name, path.read_bytes()) == ("run-1.svs", CONTENT)
-    run = services.services.imports.get("a ü.svs")
+    run = site.services.imports.get("a ü.svs")
     assert run is not None
     assert run.checksum == hashlib.sha256(CONTENT).hexdigest()
 
 
-def test_copy_reads_the_named_version_in_ranges_and_records_its_checksum(services: Site, s3: Any) -> None:
+def test_copy_reads_the_named_version_in_ranges_and_records_its_checksum(site: Site, s3: Any) -> None:
     wanted = dropped(s3)
     dropped(s3, b"a later version")
     client = Counting(s3)
-    assert copy_in(services.services, begun(services, wanted), wanted, client, always)
-    check_copied(services)
+    assert copy_in(site.services, begun(site, wanted), wanted, client, always)
+    check_copied(site)
     assert starts(client) == [number * RANGE for number in range(RANGES)]
     assert {request["VersionId"] for request in client.asked} == {wanted.version}
 
 
-def test_copy_without_time_left_copies_a_range_and_resumes_in_the_next_call(services: Site, s3: Any) -> None:
+def test_copy_without_time_left_copies_a_range_and_resumes_in_the_next_call(site: Site, s3: Any) -> None:
     wanted, client = dropped(s3), Counting(s3)
-    run = begun(services, wanted)
-    ends = [copy_in(services.services, run, wanted, client, never) for _ in range(RANGES)]
+    run = begun(site, wanted)
+    ends = [copy_in(site.services, run, wanted, client, never) for _ in range(RANGES)]
     assert ends == [False] * (RANGES - 1) + [True]
-    check_copied(services)
+    check_copied(site)
 
 
-def test_killed_copy_resumes_from_its_last_complete_range(services: Site, s3: Any) -> None:
+def test_killed_copy_resumes_from_its_last_complete_range(site: Site, s3: Any) -> None:
     wanted = dropped(s3)
     run, part = (
-        begun(services, wanted),
-        services.services.files.taken("a ü.svs", "run-1").with_name("run-1.svs.part"),
+        begun(site, wanted),
+        site.services.files.taken("a ü.svs", "run-1").with_name("run-1.svs.part"),
     )
     part.parent.mkdir(parents=True)
     holes = bytearray(CONTENT[: 3 * RANGE + 100])
     holes[2 * RANGE + 50 :] = bytes(RANGE + 50)  # written out of order, and the rest lost
     part.write_bytes(holes[: 3 * RANGE])
     client = Counting(s3)
-    assert copy_in(services.services, run, wanted, client, always)
-    check_copied(services)
+    assert copy_in(site.services, run, wanted, client, always)
+    check_copied(site)
     assert starts(client) == [number * RANGE for number in range(2, RANGES)]
 
 
-def test_finished_copy_is_not_copied_again(services: Site, s3: Any) -> None:
+def test_finished_copy_is_not_copied_again(site: Site, s3: Any) -> None:
     wanted = dropped(s3)
-    run = begun(services, wanted)
-    copy_in(services.services, run, wanted, s3, always)
-    noted, client = services.services.imports.get("a ü.svs"), Counting(s3)
+    run = begun(site, wanted)
+    copy_in(site.services, run, wanted, s3, always)
+    noted, client = site.services.imports.get("a ü.svs"), Counting(s3)
     assert noted is not None
-    assert copy_in(services.services, noted, wanted, client, never)
+    assert copy_in(site.services, noted, wanted, client, never)
     assert client.asked == []
 
 
 def test_copy_killed_before_its_rename_is_completed_by_the_next_call(
-    services: Site, s3: Any, monkeypatch: pytest.MonkeyPatch
+    site: Site, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = dropped(s3)
-    run = begun(services, wanted)
+    run = begun(site, wanted)
     with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
         killed.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        copy_in(services.services, run, wanted, s3, always)
-    assert copy_in(services.services, run, wanted, s3, always)
-    check_copied(services)
+        copy_in(site.services, run, wanted, s3, always)
+    assert copy_in(site.services, run, wanted, s3, always)
+    check_copied(site)
 
 
 @pytest.mark.parametrize(
@@ -167,12 +167,12 @@ def test_copy_killed_before_its_rename_is_completed_by_the_next_call(
     ],
     ids=lambda told: next(iter(told)),
 )
-def test_copy_that_differs_from_s3_checksum_is_removed(services: Site, s3: Any, told: dict[str, Any]) -> None:
+def test_copy_that_differs_from_s3_checksum_is_removed(site: Site, s3: Any, told: dict[str, Any]) -> None:
     wanted, client = dropped(s3), Counting(s3)
     client.told = told
     with pytest.raises(TransferError, match="differs"):
-        copy_in(services.services, begun(services, wanted), wanted, client, always)
-    assert list((services.services.files.root / "taken/a ü.svs").iterdir()) == []
+        copy_in(site.services, begun(site, wanted), wanted, client, always)
+    assert list((site.services.files.root / "taken/a ü.svs").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -185,26 +185,26 @@ def test_copy_that_differs_from_s3_checksum_is_removed(services: Site, s3: Any, 
     ],
     ids=["sha256", "crc32", "in parts", "kms"],
 )
-def test_copy_is_accepted_for_each_kind_of_s3_checksum(services: Site, s3: Any, told: dict[str, Any]) -> None:
+def test_copy_is_accepted_for_each_kind_of_s3_checksum(site: Site, s3: Any, told: dict[str, Any]) -> None:
     wanted, client = dropped(s3), Counting(s3)
     client.told = told
-    assert copy_in(services.services, begun(services, wanted), wanted, client, always)
-    check_copied(services)
+    assert copy_in(site.services, begun(site, wanted), wanted, client, always)
+    check_copied(site)
 
 
 @pytest.mark.parametrize("size", [SIZE - 1, SIZE + 1])
-def test_object_of_another_size_is_refused(services: Site, s3: Any, size: int) -> None:
+def test_object_of_another_size_is_refused(site: Site, s3: Any, size: int) -> None:
     wanted = dropped(s3)
     with pytest.raises(TransferError, match="another size"):
-        copy_in(services.services, begun(services, wanted, size), wanted, s3, always)
+        copy_in(site.services, begun(site, wanted, size), wanted, s3, always)
 
 
-def test_object_without_version_is_read_under_its_etag(services: Site, s3: Any) -> None:
+def test_object_without_version_is_read_under_its_etag(site: Site, s3: Any) -> None:
     etag = s3.put_object(Bucket=BUCKET, Key="a ü.svs", Body=CONTENT)["ETag"].strip('"')
     wanted = DroppedObject(BUCKET, "a ü.svs", None, etag)
     client = Counting(s3)
-    assert copy_in(services.services, begun(services, wanted), wanted, client, always)
-    check_copied(services)
+    assert copy_in(site.services, begun(site, wanted), wanted, client, always)
+    check_copied(site)
     assert {request["IfMatch"] for request in client.asked} == {f'"{etag}"'}
 
 
@@ -227,23 +227,23 @@ def failure(code: str) -> ClientError:
     ids=repr,
 )
 def test_s3_and_disk_errors_are_raised_without_details(
-    services: Site, s3: Any, error: Exception, kind: type[Exception]
+    site: Site, s3: Any, error: Exception, kind: type[Exception]
 ) -> None:
     wanted, client = dropped(s3), Counting(s3)
     client.broken = error
     with pytest.raises(kind) as told:
-        copy_in(services.services, begun(services, wanted), wanted, client, always)
+        copy_in(site.services, begun(site, wanted), wanted, client, always)
     assert type(told.value) is kind
     assert "secret" not in str(told.value)
 
 
 def test_copy_that_differs_on_disk_raises_transfer_error(
-    services: Site, s3: Any, monkeypatch: pytest.MonkeyPatch
+    site: Site, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = dropped(s3)
     monkeypatch.setattr(object_copy, "_checksum_from", lambda *_: b"")
     with pytest.raises(TransferError, match="copied again"):
-        copy_in(services.services, begun(services, wanted), wanted, s3, always)
+        copy_in(site.services, begun(site, wanted), wanted, s3, always)
 
 
 def test_copy_reports_progress_in_bytes(tmp_path: Path, s3: Any) -> None:
@@ -259,19 +259,19 @@ class Context:
 
 
 def test_handler_answers_whether_the_copy_is_done(
-    services: Site, s3: Any, monkeypatch: pytest.MonkeyPatch
+    site: Site, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(handler, "_client", lambda: s3)
-    begun(services, dropped(s3))
+    begun(site, dropped(s3))
     event = {"filename": "a ü.svs", "runId": "run-1", "transfer": {"completed": 0, "rounds": 7}}
     assert handler.lambda_handler(event, Context()) == {
         "done": False, "completed": 0, "rounds": 8, "waitSeconds": 1,
     }  # fmt: skip
 
 
-def test_handler_refuses_run_without_s3_source(services: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_handler_refuses_run_without_s3_source(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handler, "_client", lambda: None)
-    run = begun(services, DroppedObject(BUCKET, "a ü.svs", "1"))
-    services.services.imports.advance(run.filename, run.run_id, {"source": None})
+    run = begun(site, DroppedObject(BUCKET, "a ü.svs", "1"))
+    site.services.imports.advance(run.filename, run.run_id, {"source": None})
     with pytest.raises(BadRequestError):
         handler.lambda_handler({"filename": "a ü.svs", "runId": "run-1"}, Context())

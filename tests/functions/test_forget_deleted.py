@@ -33,7 +33,7 @@ def deleted(image_id: str = "i01", number: int = 1, status: Any = "DELETED") -> 
 
 
 def handle(*records: Any) -> list[str]:
-    """Give the sequence numbers that failed."""
+    """Return the sequence numbers that failed."""
     answer = lambda_handler({"Records": list(records)}, None)
     assert answer.keys() == {"batchItemFailures"}
     return [one["itemIdentifier"] for one in answer["batchItemFailures"]]
@@ -62,7 +62,7 @@ def cloudfront(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
 
 
 def paths_of(image_id: str) -> list[str]:
-    """Give what is forgotten; an ImageID's number is the hash that docs/protocols.md tells of, or the ID itself."""
+    """Return the invalidated paths; an ImageID's number is the hash of docs/protocols.md, or the ID itself."""
     digest = hashlib.sha256(f"0/{image_id}".encode()).digest()[:16]
     number = image_id if image_id == "1004486" else 10**15 + int.from_bytes(digest, "big") % (2**53 - 10**15)
     return [

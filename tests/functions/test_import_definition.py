@@ -20,7 +20,7 @@ RESERVED = ("States.", "Lambda.", "Sandbox.", "Runtime.")
 
 
 def followers(state: dict[str, Any]) -> Iterator[str]:
-    """Give the states that may come next."""
+    """Yield the states that may come next."""
     branches = [state, *state.get("Choices", ()), *state.get("Catch", ())]
     yield from (branch["Next"] for branch in branches if "Next" in branch)
     if "Default" in state:

@@ -35,7 +35,7 @@ def aws(tmp_path: Path) -> Iterator[Machine]:
 
 
 def attempts(state: str, error: str) -> int:
-    """Give how often the definition lets a state be tried for an error."""
+    """Return how often the definition tries a state that fails with an error."""
     retriers = definition()["States"][state]["Retry"]
     return 1 + next((one["MaxAttempts"] for one in retriers if error in one["ErrorEquals"]), 0)
 
@@ -49,7 +49,7 @@ def check_failed(aws: Machine, reason: str, name: str = "a.svs") -> None:
 
 
 def tags(aws: Machine, event: dict[str, Any]) -> dict[str, str]:
-    """Give the tags of an object's version."""
+    """Return the tags of an object's version."""
     found = event["detail"]["object"]
     told = aws.s3.get_object_tagging(Bucket="drop-in", Key=found["key"], VersionId=found["version-id"])
     return {tag["Key"]: tag["Value"] for tag in told["TagSet"]}

@@ -34,7 +34,7 @@ def secret_of(key: Any) -> str:
 
 @pytest.fixture(autouse=True)
 def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Give Secrets Manager with the signing key in the secret ``signing``."""
+    """Yield a client of a Secrets Manager whose secret ``signing`` holds the signing key."""
     for name, value in {"AWS_ACCESS_KEY_ID": "fake", "AWS_SECRET_ACCESS_KEY": "fake"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
@@ -75,7 +75,7 @@ def decoded(value: str) -> bytes:
 
 
 def verify(jar: SimpleCookie, key: rsa.RSAPrivateKey) -> bytes:
-    """Give the policy; raises InvalidSignature unless that key signed it."""
+    """Return the policy; raise InvalidSignature unless the key signed it."""
     policy = decoded(jar["CloudFront-Policy"].value)
     signature = decoded(jar["CloudFront-Signature"].value)
     key.public_key().verify(signature, policy, padding.PKCS1v15(), hashes.SHA1())

@@ -42,7 +42,7 @@ class Context:
 
 @dataclass
 class Api:
-    """What was asked of the endpoint, and what it answers, by what is asked for."""
+    """A fake endpoint: the requests that it received, and its answers by requested key."""
 
     url: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
@@ -106,7 +106,7 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
 
 
 def changed(record: Any = SLIDE, name: str = "ImageID", value: str = "i01", number: int = 1) -> Any:
-    """Give a recorded stream record for another key."""
+    """Return a recorded stream record for another key."""
     record = copy.deepcopy(record)
     stream = record["dynamodb"]
     stream["Keys"] = {name: {"S": value}}
@@ -120,7 +120,7 @@ def slides(*image_ids: str) -> list[Any]:
 
 
 def handle(*records: Any, context: Any = None) -> list[str]:
-    """Give the sequence numbers that failed."""
+    """Return the sequence numbers that failed."""
     answer = lambda_handler({"Records": list(records)}, context or Context())
     assert answer.keys() == {"batchItemFailures"}
     return [one["itemIdentifier"] for one in answer["batchItemFailures"]]

@@ -17,7 +17,7 @@ from vsv.ingest.drop_object import DroppedObject
 from vsv.records.models import ImportRecord, ImportState
 
 from tests.support.paths import EVENTS
-from tests.support.servers.running import Site, site
+from tests.support.servers.running import Site, running_site
 from tests.support.stores.store_records import slide_import
 
 EVENT = json.loads((EVENTS / "eventbridge/object_created.json").read_text())
@@ -40,8 +40,8 @@ class Waiting:
 
 
 @pytest.fixture
-def services(tmp_path: Path) -> Iterator[Site]:
-    with site(tmp_path) as running:
+def site(tmp_path: Path) -> Iterator[Site]:
+    with running_site(tmp_path) as running:
         starter = Waiting()
         settings = replace(running.services.settings, drop_bucket="drop-in")
         running.services = replace(running.services, settings=settings, make_starter=lambda: starter)  # type: ignore[arg-type,return-value]
@@ -50,7 +50,7 @@ def services(tmp_path: Path) -> Iterator[Site]:
 
 
 def event(bucket: str = "drop-in", **fields: Any) -> dict[str, Any]:
-    """Give the recorded event with other fields of its object (None: without)."""
+    """Return the recorded event with other fields of its object (None removes a field)."""
     made: dict[str, Any] = copy.deepcopy(EVENT)
     made["detail"]["bucket"]["name"] = bucket
     found = made["detail"]["object"] | {name.replace("_", "-"): value for name, value in fields.items()}
@@ -58,48 +58,48 @@ def event(bucket: str = "drop-in", **fields: Any) -> dict[str, Any]:
     return made
 
 
-def test_event_starts_an_import_with_the_version_of_the_object(services: Site) -> None:
+def test_event_starts_an_import_with_the_version_of_the_object(site: Site) -> None:
     assert lambda_handler(EVENT, None) == {"state": "TRANSFERRING"}
-    run = services.services.imports.get("a.svs")
+    run = site.services.imports.get("a.svs")
     assert run is not None
     assert (run.size, run.state) == (1938955, ImportState.TRANSFERRING)
     assert DroppedObject.from_source(run.source or "").version == "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e"
-    assert services.services.files.incoming("a.svs").parent.is_dir()
+    assert site.services.files.incoming("a.svs").parent.is_dir()
 
 
-def test_repeated_event_starts_no_second_import(services: Site) -> None:
+def test_repeated_event_starts_no_second_import(site: Site) -> None:
     lambda_handler(EVENT, None)
-    first = services.services.imports.get("a.svs")
+    first = site.services.imports.get("a.svs")
     assert lambda_handler(EVENT, None) == {"state": "TRANSFERRING"}
-    assert services.services.imports.get("a.svs") == first
+    assert site.services.imports.get("a.svs") == first
 
 
 @pytest.mark.parametrize("state", [ImportState.READY, ImportState.FAILED])
-def test_repeated_event_after_the_end_answers_the_state(services: Site, state: ImportState) -> None:
+def test_repeated_event_after_the_end_answers_the_state(site: Site, state: ImportState) -> None:
     lambda_handler(EVENT, None)
-    run = services.services.imports.get("a.svs")
+    run = site.services.imports.get("a.svs")
     assert run is not None
-    services.services.imports.advance("a.svs", run.run_id, {"state": state})
+    site.services.imports.advance("a.svs", run.run_id, {"state": state})
     assert lambda_handler(EVENT, None) == {"state": state}
 
 
-def test_later_version_replaces_an_earlier_version_and_not_the_reverse(services: Site) -> None:
+def test_later_version_replaces_an_earlier_version_and_not_the_reverse(site: Site) -> None:
     later = event(version_id="another", sequencer="0061")
     earlier = event(sequencer="00608F")
     lambda_handler(earlier, None)
     assert lambda_handler(later, None) == {"state": "TRANSFERRING"}
-    run = services.services.imports.get("a.svs")
+    run = site.services.imports.get("a.svs")
     assert lambda_handler(earlier, None) == {"state": None}
-    assert services.services.imports.get("a.svs") == run
+    assert site.services.imports.get("a.svs") == run
 
 
-def test_object_without_version_is_identified_by_its_etag(services: Site) -> None:
+def test_object_without_version_is_identified_by_its_etag(site: Site) -> None:
     lambda_handler(event(version_id=None), None)
-    first = services.services.imports.get("a.svs")
+    first = site.services.imports.get("a.svs")
     lambda_handler(event(version_id=None), None)
-    assert services.services.imports.get("a.svs") == first
+    assert site.services.imports.get("a.svs") == first
     lambda_handler(event(version_id=None, etag="0" * 32, sequencer="01"), None)
-    assert services.services.imports.get("a.svs") != first
+    assert site.services.imports.get("a.svs") != first
 
 
 HOSTILE: list[Any] = [
@@ -113,121 +113,119 @@ HOSTILE: list[Any] = [
 
 
 @pytest.mark.parametrize("hostile", HOSTILE, ids=repr)
-def test_malformed_event_raises_bad_request_without_import(services: Site, hostile: Any) -> None:
+def test_malformed_event_raises_bad_request_without_import(site: Site, hostile: Any) -> None:
     with pytest.raises(BadRequestError):
         lambda_handler(hostile, None)
-    assert services.services.imports.list_all().items == ()
+    assert site.services.imports.list_all().items == ()
 
 
-def test_folder_object_is_ignored(services: Site) -> None:
+def test_folder_object_is_ignored(site: Site) -> None:
     assert lambda_handler(event(key="2026/", size=0), None) == {"state": None}
-    assert services.services.imports.list_all().items == ()
+    assert site.services.imports.list_all().items == ()
 
 
 @pytest.mark.parametrize("key", ["2026/a.svs", "2026/11/a.svs", "../a.svs", "/a.svs", "o*d/a.svs"])
-def test_key_with_folders_is_imported_under_its_last_part(services: Site, key: str) -> None:
+def test_key_with_folders_is_imported_under_its_last_part(site: Site, key: str) -> None:
     assert lambda_handler(event(key=key), None) == {"state": "TRANSFERRING"}
-    assert DroppedObject.from_source(stored(services).source or "").key == key
+    assert DroppedObject.from_source(stored(site).source or "").key == key
 
 
-def stored(services: Site) -> ImportRecord:
-    found = services.services.imports.get("a.svs")
+def stored(site: Site) -> ImportRecord:
+    found = site.services.imports.get("a.svs")
     assert found is not None
     return found
 
 
-def meanwhile(services: Site, patched: pytest.MonkeyPatch, *others: Any) -> None:
-    """Let each of these happen just before a run would be stored."""
-    start, left = type(services.services.imports).start, list(others)
+def meanwhile(site: Site, patched: pytest.MonkeyPatch, *others: Any) -> None:
+    """Patch the store so that each of these calls runs just before a run is stored."""
+    start, left = type(site.services.imports).start, list(others)
 
     def later(store: Any, record: ImportRecord, **more: Any) -> None:
         if left:
             left.pop(0)()
         start(store, record, **more)
 
-    patched.setattr(type(services.services.imports), "start", later)
+    patched.setattr(type(site.services.imports), "start", later)
 
 
 EARLIER, LATER = event(sequencer="0060"), event(version_id="another", sequencer="0061")
 
 
 def test_later_version_wins_against_a_concurrent_earlier_version(
-    services: Site, monkeypatch: pytest.MonkeyPatch
+    site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    meanwhile(services, monkeypatch, lambda: lambda_handler(EARLIER, None))
+    meanwhile(site, monkeypatch, lambda: lambda_handler(EARLIER, None))
     assert lambda_handler(LATER, None) == {"state": "TRANSFERRING"}
-    assert DroppedObject.from_source(stored(services).source or "").version == "another"
+    assert DroppedObject.from_source(stored(site).source or "").version == "another"
 
 
 def test_earlier_version_loses_against_a_concurrent_later_version(
-    services: Site, monkeypatch: pytest.MonkeyPatch
+    site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    meanwhile(services, monkeypatch, lambda: lambda_handler(LATER, None))
+    meanwhile(site, monkeypatch, lambda: lambda_handler(LATER, None))
     assert lambda_handler(EARLIER, None) == {"state": None}
-    assert DroppedObject.from_source(stored(services).source or "").version == "another"
+    assert DroppedObject.from_source(stored(site).source or "").version == "another"
 
 
 def test_concurrent_scanner_import_raises_unavailable_until_it_ends(
-    services: Site, monkeypatch: pytest.MonkeyPatch
+    site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def post() -> None:
-        services.services.imports.start(slide_import(), replaces=None)
+        site.services.imports.start(slide_import(), replaces=None)
 
-    meanwhile(services, monkeypatch, post)
+    meanwhile(site, monkeypatch, post)
     with pytest.raises(UnavailableError):
         lambda_handler(EVENT, None)
-    services.services.imports.advance("a.svs", "run-1", {"state": ImportState.READY})
+    site.services.imports.advance("a.svs", "run-1", {"state": ImportState.READY})
     assert lambda_handler(EVENT, None) == {"state": "TRANSFERRING"}
 
 
-def test_conflicting_starts_are_tried_at_most_5_times(
-    services: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_conflicting_starts_are_tried_at_most_5_times(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
 
     def refuse(_store: object, record: ImportRecord, **_: object) -> None:
         tried.append(record.run_id)
         raise AlreadyExistsError("another import")
 
-    monkeypatch.setattr(type(services.services.imports), "start", refuse)
+    monkeypatch.setattr(type(site.services.imports), "start", refuse)
     with pytest.raises(UnavailableError):
         lambda_handler(EVENT, None)
     assert len(tried) == 5
 
 
 @pytest.mark.parametrize("source", [None, "s3://drop-in/2025/a.svs?versionId=1"])
-def test_running_import_of_another_file_is_not_replaced(services: Site, source: str | None) -> None:
-    services.services.imports.start(slide_import(source=source), replaces=None)
+def test_running_import_of_another_file_is_not_replaced(site: Site, source: str | None) -> None:
+    site.services.imports.start(slide_import(source=source), replaces=None)
     with pytest.raises(UnavailableError):
         lambda_handler(EVENT, None)
-    assert stored(services).run_id == "run-1"
+    assert stored(site).run_id == "run-1"
 
 
 @pytest.mark.parametrize("size", [1938955, 5])
 @pytest.mark.parametrize("more", [{}, {"sha256": "0" * 64}])
 def test_running_import_of_an_object_is_not_replaced_by_a_scanner(
-    services: Site, size: int, more: dict[str, str]
+    site: Site, size: int, more: dict[str, str]
 ) -> None:
     lambda_handler(EVENT, None)
-    before = stored(services)
-    assert services.post("a.svs", size, **more) == (202, {"state": "TRANSFERRING"})
-    assert stored(services) == before
+    before = stored(site)
+    assert site.post("a.svs", size, **more) == (202, {"state": "TRANSFERRING"})
+    assert stored(site) == before
 
 
-def test_key_with_percent_sign_is_not_decoded(services: Site) -> None:
+def test_key_with_percent_sign_is_not_decoded(site: Site) -> None:
     assert (
         lambda_handler(event(key="50%25.svs"), None)["state"] == "TRANSFERRING"
     )  # EventBridge encodes nothing
-    run = services.services.imports.get("50%25.svs")
+    run = site.services.imports.get("50%25.svs")
     assert run is not None
     assert DroppedObject.from_source(run.source or "").key == "50%25.svs"
 
 
-def test_unavailable_store_raises_unavailable_error(services: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_store_raises_unavailable_error(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise UnavailableError("the record store refuses")
 
-    monkeypatch.setattr(type(services.services.imports), "start", refuse)
+    monkeypatch.setattr(type(site.services.imports), "start", refuse)
     with pytest.raises(UnavailableError):
         lambda_handler(EVENT, None)
 

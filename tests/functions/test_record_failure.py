@@ -30,7 +30,7 @@ SECRET = "/var/task/secret.py"
 
 
 def caught(error: str, message: str = "", **more: Any) -> dict[str, Any]:
-    """Give the machine's event for an error of a function."""
+    """Return the machine's event for an error of a function."""
     cause = json.dumps({"errorMessage": message, "errorType": error, "stackTrace": [SECRET]})
     event = {"filename": "a.svs", "size": 5, "runId": "run-1", "source": None}
     return {**event, "error": {"Error": error, "Cause": cause}, **more}
@@ -90,41 +90,41 @@ HOSTILE: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("event", HOSTILE)
-def test_malformed_event_is_refused_and_not_recorded(event: dict[str, Any], services: Site) -> None:
+def test_malformed_event_is_refused_and_not_recorded(event: dict[str, Any], site: Site) -> None:
     with pytest.raises(BadRequestError):
         failure_of(event)
     assert lambda_handler(event, None) == {"recorded": False}
 
 
-def begun(services: Site, state: ImportState) -> ImportRecord:
-    put(services.scanner, "a.svs")
+def begun(site: Site, state: ImportState) -> ImportRecord:
+    put(site.scanner, "a.svs")
     run = ImportRecord(
         filename="a.svs", size=5, state=state, run_id="run-1",
         started_at="2026-11-21T00:00:00.000000Z", updated_at="2026-11-21T00:00:00.000000Z",
     )  # fmt: skip
-    services.services.imports.start(run, replaces=None)
+    site.services.imports.start(run, replaces=None)
     return run
 
 
 @pytest.mark.parametrize("state", [ImportState.TRANSFERRING, ImportState.IMPORTING])
-def test_running_import_is_failed_with_the_reason(services: Site, state: ImportState) -> None:
-    begun(services, state)
+def test_running_import_is_failed_with_the_reason(site: Site, state: ImportState) -> None:
+    begun(site, state)
     assert lambda_handler(caught("TransferError", "no agent"), None) == {"recorded": True}
-    run = services.services.imports.get("a.svs")
+    run = site.services.imports.get("a.svs")
     assert run is not None
     assert (run.state, run.error) == (ImportState.FAILED, "no agent")
 
 
 @pytest.mark.parametrize("state", [ImportState.READY, ImportState.FAILED])
-def test_ended_import_is_left_unchanged(services: Site, state: ImportState) -> None:
-    begun(services, state)
-    run = services.services.imports.get("a.svs")
+def test_ended_import_is_left_unchanged(site: Site, state: ImportState) -> None:
+    begun(site, state)
+    run = site.services.imports.get("a.svs")
     assert lambda_handler(caught("TransferError", "no agent"), None) == {"recorded": False}
-    assert services.services.imports.get("a.svs") == run
+    assert site.services.imports.get("a.svs") == run
 
 
 @pytest.mark.parametrize("change", [{"runId": "another"}, {"filename": "b.svs"}, {"filename": "../a.svs"}])
-def test_replaced_or_unknown_run_is_not_recorded(services: Site, change: dict[str, str]) -> None:
-    begun(services, ImportState.IMPORTING)
+def test_replaced_or_unknown_run_is_not_recorded(site: Site, change: dict[str, str]) -> None:
+    begun(site, ImportState.IMPORTING)
     assert lambda_handler(caught("TransferError", "no agent") | change, None) == {"recorded": False}
-    assert services.state() is ImportState.IMPORTING
+    assert site.state() is ImportState.IMPORTING

@@ -53,7 +53,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
 
 
 def record(number: int = 1, event: str = "INSERT", **fields: Any) -> dict[str, Any]:
-    """Give the recorded record with another number and other fields (None: without)."""
+    """Return the recorded record with another number and other fields (None removes a field)."""
     made: dict[str, Any] = copy.deepcopy(RECORD)
     made["eventName"] = event
     made["dynamodb"]["SequenceNumber"] = str(number)
@@ -63,7 +63,7 @@ def record(number: int = 1, event: str = "INSERT", **fields: Any) -> dict[str, A
 
 
 def modified(**fields: Any) -> dict[str, Any]:
-    """Give the record of a change that left these fields as they are now."""
+    """Return the record of a change after which these fields have these values."""
     made = record(event="MODIFY", **fields)
     made["dynamodb"]["OldImage"] = RECORD["dynamodb"]["NewImage"]
     return made

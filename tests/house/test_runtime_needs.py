@@ -15,7 +15,7 @@ from vsv.errors import SettingsError
 from vsv.records.models import Status
 
 from tests.support.paths import ROOT
-from tests.support.servers.running import site
+from tests.support.servers.running import running_site
 from tests.support.slides.small import slide_bytes
 from vsv_local.cli.main import main
 
@@ -98,7 +98,7 @@ def test_omero_import_from_aws_without_boto3_says_what_to_install(
 def test_archive_to_a_bucket_without_boto3_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with site(tmp_path) as running:
+    with running_site(tmp_path) as running:
         running.bring("a.svs", slide_bytes())
         (record,) = running.records()
         running.services.slides.update(record.image_id, {"status": Status.GOOD}, by="test")

@@ -30,7 +30,7 @@ IAM = {
 
 
 def user(*groups: str, name: str = "ann") -> dict[str, Any]:
-    """Give an identity as AppSync gives it for a Cognito user."""
+    """Return an identity as AppSync passes it for a Cognito user."""
     return {
         "sub": "11111111-2222-3333-4444-555555555555",
         "issuer": "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_example",
@@ -51,7 +51,7 @@ NOBODY = user(name="new hire")
 
 
 def event(parent: str, field: str, arguments: Any, identity: Any, source: Any = None) -> dict[str, Any]:
-    """Give a direct resolver's event."""
+    """Return a direct resolver's event."""
     return {
         "arguments": arguments,
         "identity": identity,

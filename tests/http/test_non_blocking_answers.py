@@ -30,7 +30,7 @@ ASKED = f"GET {NATIVE} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[Services]:
-    """Give an installation whose slide A is open; it has a profile that is not sRGB."""
+    """Yield an installation whose slide A is open; the slide has a profile that is not sRGB."""
     with standalone(tmp_path / "data") as (services, _intake):
         put(services.files)
         services.slide_cache.slide("A")

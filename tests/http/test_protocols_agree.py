@@ -42,7 +42,7 @@ def omero(query: str) -> bytes:
 
 @cache
 def openslides(shift: int) -> Pixels:
-    """Give a level's pixels as OpenSlide's full resolution gives them."""
+    """Return a level's pixels, reduced from the full resolution that OpenSlide reads."""
     return box_mean(stored_level(runtime.current().files.slide(NUMBER), 0), shift)
 
 

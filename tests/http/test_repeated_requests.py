@@ -38,33 +38,33 @@ def _slide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-def asked(path: str = TILE, headers: bytes = HOST, line: bytes = b"GET %b HTTP/1.1\r\n") -> bytes:
+def request_bytes(path: str = TILE, headers: bytes = HOST, line: bytes = b"GET %b HTTP/1.1\r\n") -> bytes:
     return line % path.encode() + headers + b"\r\n"
 
 
 REQUESTS = (
-    asked(),
-    asked(OTHER),
-    asked(TILE, HOST + b'If-None-Match: "x"\r\n'),
-    asked(TILE, HOST + b"If-None-Match: *\r\n"),
-    asked(OTHER, HOST + b"If-None-Match: *\r\n"),
-    asked(TILE, b"Host: elsewhere.example\r\n"),
-    asked(TILE, HOST + b"Connection: close\r\n"),
-    asked(TILE, HOST + b"Host: elsewhere.example\r\n"),
-    asked(TILE, HOST + b'If-None-Match: *\r\nIf-None-Match: "x"\r\n'),
-    asked(TILE, HOST + b"Content-Length: 0\r\n"),
-    asked(TILE, HOST + b"Content-Length: 5\r\n") + b"GET /",
-    asked(TILE, HOST + b"Transfer-Encoding: chunked\r\n") + b"0\r\n\r\n",
-    asked(TILE, HOST, b"HEAD %b HTTP/1.1\r\n"),
-    asked(TILE, HOST, b"GET %b HTTP/1.0\r\n"),
-    asked(TILE, HOST, b"GET http://localhost%b HTTP/1.1\r\n"),
-    asked(TILE, HOST, b"POST %b HTTP/1.1\r\n"),
-    asked(f"/DeepZoom/A_files/{FULL}/0_0.jpeg?icc=srgb"),
-    asked(f"/DeepZoom/A_files/{FULL}/0%5F0.jpeg"),
-    asked(f"/DeepZoom/A_files/{FULL}/9_9.jpeg"),
-    asked("/slides"),
-    asked("/DeepZoom/A.dzi#.jpeg"),
-    b"\r\n" + asked(),
+    request_bytes(),
+    request_bytes(OTHER),
+    request_bytes(TILE, HOST + b'If-None-Match: "x"\r\n'),
+    request_bytes(TILE, HOST + b"If-None-Match: *\r\n"),
+    request_bytes(OTHER, HOST + b"If-None-Match: *\r\n"),
+    request_bytes(TILE, b"Host: elsewhere.example\r\n"),
+    request_bytes(TILE, HOST + b"Connection: close\r\n"),
+    request_bytes(TILE, HOST + b"Host: elsewhere.example\r\n"),
+    request_bytes(TILE, HOST + b'If-None-Match: *\r\nIf-None-Match: "x"\r\n'),
+    request_bytes(TILE, HOST + b"Content-Length: 0\r\n"),
+    request_bytes(TILE, HOST + b"Content-Length: 5\r\n") + b"GET /",
+    request_bytes(TILE, HOST + b"Transfer-Encoding: chunked\r\n") + b"0\r\n\r\n",
+    request_bytes(TILE, HOST, b"HEAD %b HTTP/1.1\r\n"),
+    request_bytes(TILE, HOST, b"GET %b HTTP/1.0\r\n"),
+    request_bytes(TILE, HOST, b"GET http://localhost%b HTTP/1.1\r\n"),
+    request_bytes(TILE, HOST, b"POST %b HTTP/1.1\r\n"),
+    request_bytes(f"/DeepZoom/A_files/{FULL}/0_0.jpeg?icc=srgb"),
+    request_bytes(f"/DeepZoom/A_files/{FULL}/0%5F0.jpeg"),
+    request_bytes(f"/DeepZoom/A_files/{FULL}/9_9.jpeg"),
+    request_bytes("/slides"),
+    request_bytes("/DeepZoom/A.dzi#.jpeg"),
+    b"\r\n" + request_bytes(),
 )
 
 
@@ -107,19 +107,19 @@ def test_connection_answers_tiles_and_passes_other_requests_to_uvicorn() -> None
 def test_request_similar_to_the_last_is_answered_without_parsing() -> None:
     answers = Answers()
     connection = answers.connection()
-    connection.data_received(asked())
+    connection.data_received(request_bytes())
     connection.parser = None  # type: ignore[assignment]  # who parsed now would fail
-    connection.data_received(asked(OTHER))
-    connection.data_received(asked())
-    assert answers == each_alone([asked(), asked(OTHER), asked()])
+    connection.data_received(request_bytes(OTHER))
+    connection.data_received(request_bytes())
+    assert answers == each_alone([request_bytes(), request_bytes(OTHER), request_bytes()])
     with pytest.raises(AttributeError):
-        connection.data_received(asked(TILE, HOST + b"If-None-Match: *\r\n"))
+        connection.data_received(request_bytes(TILE, HOST + b"If-None-Match: *\r\n"))
 
 
 def test_request_with_large_headers_is_not_remembered() -> None:
     connection = Answers().connection()
     for headers, is_kept in ((b"X: %b\r\n" % (b"a" * 9000), False), (b"X: a\r\n", True)):
-        connection.data_received(asked(TILE, HOST + headers))
+        connection.data_received(request_bytes(TILE, HOST + headers))
         assert bool(connection._last_rest) == is_kept
 
 
@@ -145,7 +145,7 @@ def test_single_connection_answers_like_separate_connections(
 )
 def test_invalid_address_is_parsed_like_a_first_request(address: bytes) -> None:
     line = b"GET " + address + b".jpeg HTTP/1.1\r\n" + HOST + b"\r\n"
-    assert on_one_connection([asked(), line])[1:] == each_alone([line])
+    assert on_one_connection([request_bytes(), line])[1:] == each_alone([line])
 
 
 def test_each_pair_of_requests_is_answered_like_separate_connections() -> None:
@@ -157,7 +157,7 @@ def test_each_pair_of_requests_is_answered_like_separate_connections() -> None:
 
 def test_piece_that_ends_a_request_is_not_read_as_a_new_request() -> None:
     # The second piece looks like a whole request and is the value of the first one's header.
-    first, second = asked(TILE, b"If-None-Match: *\r\nX: ")[: -len(b"\r\n")], asked()
+    first, second = request_bytes(TILE, b"If-None-Match: *\r\nX: ")[: -len(b"\r\n")], request_bytes()
     expected = each_alone([first + second, second])
     assert expected[0][1].startswith(b"HTTP/1.1 304")  # type: ignore[attr-defined]
     assert on_one_connection([first, second, second]) == expected
@@ -165,34 +165,36 @@ def test_piece_that_ends_a_request_is_not_read_as_a_new_request() -> None:
 
 
 def test_body_is_not_read_as_a_request() -> None:
-    request = asked(TILE, HOST + b"Content-Length: %d\r\n" % len(asked()))
-    assert on_one_connection([request, asked(), asked(OTHER)]) == each_alone([request, asked(OTHER)])
-    its_like = asked(TILE, HOST + b"Content-Length: 5\r\n")
+    request = request_bytes(TILE, HOST + b"Content-Length: %d\r\n" % len(request_bytes()))
+    assert on_one_connection([request, request_bytes(), request_bytes(OTHER)]) == each_alone(
+        [request, request_bytes(OTHER)]
+    )
+    its_like = request_bytes(TILE, HOST + b"Content-Length: 5\r\n")
     assert on_one_connection([its_like, its_like]) == each_alone([its_like + its_like])
 
 
 def test_paused_connection_passes_the_request_to_uvicorn() -> None:
     answers = Answers()
     connection = answers.connection()
-    connection.data_received(asked())
+    connection.data_received(request_bytes())
     connection.pause_writing()
-    connection.data_received(asked())
+    connection.data_received(request_bytes())
     assert [answer[0] for answer in answers] == ["answered", "given on"]
 
 
 def test_request_behind_an_unfinished_request_waits_in_the_pipeline(here_is_busy: TileProtocol) -> None:
     answered = here_is_busy.transport.write  # type: ignore[attr-defined]
     before = answered.call_count
-    here_is_busy.data_received(asked(OTHER))
+    here_is_busy.data_received(request_bytes(OTHER))
     assert answered.call_count == before
     assert len(here_is_busy.pipeline) == 1
 
 
 @pytest.fixture
 def here_is_busy() -> TileProtocol:
-    """Give a connection that has answered a tile and works on something longer now."""
+    """Return a connection that has answered a tile and is now working on a longer request."""
     connection = connected(Clock(), Mock())
     connection._start_asgi_task = Mock()  # type: ignore[method-assign]
-    connection.data_received(asked())
-    connection.data_received(asked("/slides"))
+    connection.data_received(request_bytes())
+    connection.data_received(request_bytes("/slides"))
     return connection

@@ -14,7 +14,7 @@ from vsv.ingest.extraction import MAX_TAGS_BYTES, candidate_ids, case_id
 from vsv.records.models import SlideRecord
 from vsv.storage.slide_files import Claim
 
-from tests.support.servers.running import Site, site
+from tests.support.servers.running import Site, running_site
 from tests.support.slides.aperio import LIBRARY, Plan, label_image, write_slide
 from tests.support.slides.small import OLD, put, slide_bytes
 
@@ -39,9 +39,9 @@ def write_label(path: Path, pixels: NDArray[np.uint8], description: str | None, 
         )
 
 
-def imported(services: Site, path: Path) -> SlideRecord:
-    assert services.bring("a.svs", path.read_bytes()) == 200
-    (record,) = services.records()
+def imported(site: Site, path: Path) -> SlideRecord:
+    assert site.bring("a.svs", path.read_bytes()) == 200
+    (record,) = site.records()
     return record
 
 
@@ -50,37 +50,35 @@ def described(tmp_path: Path, tags: str) -> Path:
     return write_slide(tmp_path / "x.svs", Plan(600, 500, 240, description=description, associated="none"))
 
 
-def picture(services: Site, image_id: str, name: str) -> Image.Image:
-    return Image.open(io.BytesIO(services.services.files.associated(image_id, name).read_bytes())).convert(
-        "RGB"
-    )
+def picture(site: Site, image_id: str, name: str) -> Image.Image:
+    return Image.open(io.BytesIO(site.services.files.associated(image_id, name).read_bytes())).convert("RGB")
 
 
 @pytest.mark.parametrize("description", [f"{LIBRARY}label 120x150", None, f"{LIBRARY}macro 120x150"])
 @pytest.mark.parametrize("kind", [0, 1, 9])
 def test_label_in_place_of_thumbnail_is_not_stored_as_thumbnail(
-    services: Site, tmp_path: Path, description: str | None, kind: int
+    site: Site, tmp_path: Path, description: str | None, kind: int
 ) -> None:
     plan = Plan(600, 500, 240, thumbnail=False, associated="none", downsamples=(1,))
     path = write_slide(tmp_path / "x.svs", plan)
     write_label(path, RED, description, kind)
-    record = imported(services, path)
-    red, green, _ = np.asarray(picture(services, record.image_id, "thumbnail")).reshape(-1, 3).mean(axis=0)
+    record = imported(site, path)
+    red, green, _ = np.asarray(picture(site, record.image_id, "thumbnail")).reshape(-1, 3).mean(axis=0)
     assert red - green < 100
 
 
-def test_thumbnail_of_the_scanner_is_kept(services: Site, tmp_path: Path) -> None:
-    record = imported(services, write_slide(tmp_path / "x.svs", Plan(1024, 768, 256, associated="none")))
-    assert picture(services, record.image_id, "thumbnail").size == (256, 192)
+def test_thumbnail_of_the_scanner_is_kept(site: Site, tmp_path: Path) -> None:
+    record = imported(site, write_slide(tmp_path / "x.svs", Plan(1024, 768, 256, associated="none")))
+    assert picture(site, record.image_id, "thumbnail").size == (256, 192)
 
 
 @pytest.mark.parametrize("associated", ["aperio", "undescribed"])
 def test_label_and_macro_are_written_with_or_without_description(
-    services: Site, tmp_path: Path, associated: str
+    site: Site, tmp_path: Path, associated: str
 ) -> None:
     plan = Plan(600, 500, 240, associated=associated)  # type: ignore[arg-type]
-    record = imported(services, write_slide(tmp_path / "x.svs", plan))
-    shown = np.asarray(picture(services, record.image_id, "label"), float)
+    record = imported(site, write_slide(tmp_path / "x.svs", plan))
+    shown = np.asarray(picture(site, record.image_id, "label"), float)
     assert np.abs(shown - np.asarray(label_image(), float)).mean() < 10
     assert (record.barcode, record.slide_id, record.case_id) == (None, record.image_id, record.image_id)
 
@@ -90,9 +88,9 @@ def test_slide_without_tags_is_imported_under_a_stable_id(tmp_path: Path) -> Non
     ids = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        with site(tmp_path / name) as services:
-            assert services.bring("a.svs", content) == 200
-            (record,) = services.records()
+        with running_site(tmp_path / name) as site:
+            assert site.bring("a.svs", content) == 200
+            (record,) = site.records()
         assert (record.scan_date, record.mpp, record.app_mag, record.time_zone) == (None, None, None, None)
         ids.append(record.image_id)
     assert ids[0] == ids[1]
@@ -100,8 +98,8 @@ def test_slide_without_tags_is_imported_under_a_stable_id(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("image_id", ["../../x", "a/b", "", "NUL", "x" * 65, "a b", "..", "."])
-def test_image_id_that_is_not_a_valid_name_is_not_used(services: Site, tmp_path: Path, image_id: str) -> None:
-    record = imported(services, described(tmp_path, f"|ImageID = {image_id}|AppMag = 20"))
+def test_image_id_that_is_not_a_valid_name_is_not_used(site: Site, tmp_path: Path, image_id: str) -> None:
+    record = imported(site, described(tmp_path, f"|ImageID = {image_id}|AppMag = 20"))
     assert record.image_id.startswith("S")
     assert checked_image_id(record.image_id)
 
@@ -115,37 +113,37 @@ def test_image_id_that_is_not_a_valid_name_is_not_used(services: Site, tmp_path:
         "|MPP = x|AppMag = 1e999",
     ],
 )
-def test_invalid_numbers_are_left_out_of_the_record(services: Site, tmp_path: Path, tags: str) -> None:
-    record = imported(services, described(tmp_path, tags))
+def test_invalid_numbers_are_left_out_of_the_record(site: Site, tmp_path: Path, tags: str) -> None:
+    record = imported(site, described(tmp_path, tags))
     assert (record.mpp, record.app_mag) == (None, None)
 
 
-def test_oversized_tags_are_truncated(services: Site, tmp_path: Path) -> None:
+def test_oversized_tags_are_truncated(site: Site, tmp_path: Path) -> None:
     tags = "".join(f"|Key {number} = {'x' * 1900}" for number in range(190))
-    record = imported(services, described(tmp_path, f"|ImageID = 7|AppMag = 40{tags}"))
+    record = imported(site, described(tmp_path, f"|ImageID = 7|AppMag = 40{tags}"))
     assert (record.image_id, record.app_mag) == ("7", "40")
     assert record.tags is not None
     assert 30 < len(record.tags) < MAX_TAGS_BYTES / 1900
 
 
-def test_scan_time_has_its_zone_or_is_local_without_zone(services: Site, tmp_path: Path) -> None:
-    record = imported(services, described(tmp_path, "|Date = 12/29/09|Time = 09:59:15|Time Zone = GMT-05:00"))
+def test_scan_time_has_its_zone_or_is_local_without_zone(site: Site, tmp_path: Path) -> None:
+    record = imported(site, described(tmp_path, "|Date = 12/29/09|Time = 09:59:15|Time Zone = GMT-05:00"))
     assert (record.scan_date, record.time_zone) == ("2009-12-29T09:59:15-05:00", "-05:00")
-    assert services.bring("b.svs") == 200
-    local = next(r for r in services.records() if r.filename == "b.svs")
+    assert site.bring("b.svs") == 200
+    local = next(r for r in site.records() if r.filename == "b.svs")
     assert (local.scan_date, local.time_zone) == ("2009-12-29T09:59:15", "local")
 
 
 def test_label_belongs_to_slide_despite_equal_name_size_and_time(tmp_path: Path) -> None:
-    with site(tmp_path, "one", "two", in_place=True) as services:
+    with running_site(tmp_path, "one", "two", in_place=True) as site:
         for folder, color, thumbnail in (("one", RED, True), ("two", RED[..., ::-1], False)):
             plan = Plan(600, 500, 240, associated="none", thumbnail=thumbnail)
             path = write_slide(tmp_path / folder / "a.svs", plan)
             write_label(path, color, f"{LIBRARY}label 120x150", 1)
             write_label(path, RED // 2, f"{LIBRARY}macro 120x150", 9)
             put(path.parent, "a.svs", path.read_bytes().ljust(700_000), modified=OLD)
-        services.settle("a.svs", 700_000)
-        labels = [np.asarray(picture(services, r.image_id, "label")) for r in services.records()]
+        site.settle("a.svs", 700_000)
+        labels = [np.asarray(picture(site, r.image_id, "label")) for r in site.records()]
     assert [[round(float(c) / 255) for c in label.mean(axis=(0, 1))] for label in labels] == [
         [1, 0, 0],
         [0, 0, 1],

@@ -51,16 +51,16 @@ class Function:
 
     @property
     def x86_64(self) -> Path:
-        """The twin that can be run here."""
+        """The x86_64 build, which can be run here."""
         return BUILT / "x86_64" / self.logical_id
 
     def layers_of(self, architecture: str) -> list[Path]:
-        """Give the folders of its layers."""
+        """Return the folders of the function's layers."""
         return [layer_folder(layer, architecture) for layer in self.layers]
 
 
 def layer_folder(layer: str, architecture: str) -> Path:
-    """Give where a built layer lies."""
+    """Return the folder of a built layer."""
     if architecture == "x86_64":
         return BUILT / "x86_64" / layer
     (found,) = (BUILT / "build").glob(f"**/{layer}/python")
@@ -68,7 +68,7 @@ def layer_folder(layer: str, architecture: str) -> Path:
 
 
 def functions() -> list[Function]:
-    """Give every function of the built templates, but for code that stands in the template itself."""
+    """Return every function of the built templates, except those whose code is in the template itself."""
     found = [
         Function(name, properties["Handler"], tuple(map(_layer, properties.get("Layers", []))), folder / name)
         for folder, name, properties in _resources("AWS::Serverless::Function")
@@ -86,13 +86,13 @@ def _resources(kind: str) -> Iterator[tuple[Path, str, dict[str, Any]]]:
 
 
 def function(logical_id: str) -> Function:
-    """Give one function; fails where there is none."""
+    """Return one function; raise ValueError if there is none."""
     (found,) = (each for each in functions() if each.logical_id == logical_id)
     return found
 
 
 def _layer(reference: Mapping[str, str]) -> str:
-    """Tell which layer a parameter hands over: ImagingLayerArn is ImagingLayer."""
+    """Return the layer that a parameter stands for: ImagingLayerArn is ImagingLayer."""
     name = reference["Ref"].removesuffix("Arn")
     assert name.removesuffix("Layer") in LAYERS, f"{reference} is no layer of ours"
     return name
@@ -106,7 +106,7 @@ class Running:
     log: Path
 
     def invoke(self, event: object) -> Any:
-        """Give the handler's answer; for one that raised, what Lambda says then."""
+        """Return the handler's answer or, if it raised, Lambda's error document."""
         request = urllib.request.Request(self.url, json.dumps(event).encode())
         with urllib.request.urlopen(request, timeout=120) as answer:
             return json.loads(answer.read())

@@ -1,7 +1,7 @@
 """The built functions, run as Lambda runs them. ``scripts/aws-build`` builds them and runs these tests.
 
-They run without any network, so that nothing is fetched and AWS is nowhere: only the loopback of a network
-namespace of their own is there, and moto's DynamoDB on it.
+They run without any network, so that nothing is fetched and AWS is out of reach: their network namespace has only
+a loopback interface, on which moto's server listens.
 """
 
 import fcntl
@@ -34,7 +34,7 @@ def _bring_loopback_up() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_network() -> None:
-    """Refuse to run where anything but this process's own loopback could be reached."""
+    """Fail the tests if there is a network interface besides loopback."""
     others = [name for _, name in socket.if_nameindex() if name != "lo"]
     assert not others, f"there is a network here ({', '.join(others)}): run scripts/aws-build"
     _bring_loopback_up()
@@ -42,7 +42,7 @@ def no_network() -> None:
 
 @pytest.fixture(scope="session")
 def aws_endpoint(no_network: None) -> Iterator[str]:
-    """Be AWS on loopback, with our tables."""
+    """Start moto's server on loopback and yield its address."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -52,7 +52,7 @@ def aws_endpoint(no_network: None) -> Iterator[str]:
 
 @pytest.fixture
 def mounted(tmp_path: Path) -> Path:
-    """Be the file system as a deployment finds it: its folders are made by the first import."""
+    """Create an empty folder as the file system; the first import makes its folders."""
     folder = tmp_path / "slides"
     folder.mkdir()
     return folder

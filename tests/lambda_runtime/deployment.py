@@ -18,7 +18,7 @@ EDGE_SECRET = "what only the edge knows, and long enough"
 
 
 def bucket_name(name: str) -> str:
-    """Give the name of a deployment's bucket."""
+    """Return the name of a deployment's bucket."""
     return name.lower().replace("_", "-")[:63].strip("-")
 
 
@@ -67,7 +67,7 @@ class Deployment:
         self._settings["VSV_SIGNING_SECRET"] = kept["ARN"]
 
     def start(self, filename: str) -> dict[str, Any]:
-        """Have the table's stream tell of a record that waits; give what the import machine was started with."""
+        """Deliver the stream record of a waiting import; return the input of the import machine's execution."""
         assert self("StartImportFunction", {"Records": [self._told(filename)]}) == {"batchItemFailures": []}
         machine = self._settings["VSV_IMPORT_MACHINE"]
         found = self._machines.list_executions(stateMachineArn=machine)["executions"]
@@ -84,14 +84,14 @@ class Deployment:
         return {"eventName": "INSERT", "eventSource": "aws:dynamodb", "dynamodb": told}
 
     def running(self, name: str) -> Running:
-        """Give a function that is up."""
+        """Return a running function; start it if necessary."""
         if name not in self._running:
             started = run(function(name), self.mounted.parent, **self._settings)
             self._running[name] = self._stack.enter_context(started)
         return self._running[name]
 
     def __call__(self, name: str, event: object) -> Any:
-        """Give a function's answer to an event."""
+        """Return a function's answer to an event."""
         return self.running(name).invoke(event)
 
     def post(self, filename: str, size: int) -> tuple[int, dict[str, Any]]:

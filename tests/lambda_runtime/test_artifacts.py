@@ -117,7 +117,7 @@ def test_layers_have_no_file_in_common() -> None:
 
 @cache
 def imports_of(path: Path) -> frozenset[str]:
-    """Give the top-level names that a module of ours imports, wherever in it."""
+    """Return the top-level names that a module of ours imports, anywhere in its code."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):

@@ -117,7 +117,7 @@ def test_label_and_session_are_answered_by_group(deployment: Deployment, tmp_pat
 
 
 def asked_by(group: str, method: str, path: str) -> dict[str, Any]:
-    """Give the event of a person of a group, who came through the edge."""
+    """Return the event of a request through the edge by a user in a group."""
     event = http_event(method, path, "", [(b"x-vsv-edge", EDGE_SECRET.encode())])
     claims = {"cognito:groups": f"[{group}]"}
     event["requestContext"]["authorizer"] = {"jwt": {"claims": claims, "scopes": None}}

@@ -18,7 +18,7 @@ from vsv.workflow import job_queue
 
 from tests.http.test_graphql_events import PATHOLOGIST, event
 from tests.support.servers.archive_site import archived, restored
-from tests.support.servers.running import site
+from tests.support.servers.running import running_site
 from tests.support.slides.small import slide_bytes
 from tests.support.stores.store_records import slide
 from vsv_local.composition import standalone
@@ -49,7 +49,7 @@ def mark(services: Services, image_id: str, moment: datetime) -> None:
     os.utime(services.files.folder(image_id) / OPENED, (moment.timestamp(), moment.timestamp()))
 
 
-def found(services: Services, now: datetime = NOW, days: float = DAYS) -> set[str]:
+def idle_ids(services: Services, now: datetime = NOW, days: float = DAYS) -> set[str]:
     return {record.image_id for record in idle(services, days, now)}
 
 
@@ -59,15 +59,15 @@ def test_idle_returns_slides_not_opened_for_the_given_days(services: Services) -
     put(services, "not-yet", 179.99)
     put(services, "never-old", None, last_modified="2026-01-01T00:00:00.000000Z")
     put(services, "never-new", None)
-    assert found(services) == {"long", "just", "never-old"}
-    assert found(services, days=200) == {"never-old"}
+    assert idle_ids(services) == {"long", "just", "never-old"}
+    assert idle_ids(services, days=200) == {"never-old"}
 
 
 @pytest.mark.parametrize("status", list(Status))
 def test_idle_excludes_statuses_with_work_left_or_files_elsewhere(services: Services, status: Status) -> None:
     put(services, "1", 1000, status=status)
     may_go = status in {Status.GOOD, Status.BAD, Status.SENT, Status.PUBLISHED}
-    assert found(services) == ({"1"} if may_go else set())
+    assert idle_ids(services) == ({"1"} if may_go else set())
 
 
 def test_idle_excludes_running_jobs_links_and_missing_originals(services: Services, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_idle_excludes_running_jobs_links_and_missing_originals(services: Servic
     path.symlink_to(tmp_path / "theirs.svs")
     put(services, "gone", 1000)
     services.files.slide("gone").unlink()
-    assert found(services) == set()
+    assert idle_ids(services) == set()
 
 
 def test_idle_treats_future_dates_as_opened_now(services: Services) -> None:
@@ -87,28 +87,28 @@ def test_idle_treats_future_dates_as_opened_now(services: Services) -> None:
     put(services, "changed-tomorrow", 1000, last_modified="2027-01-01T00:00:00.000000Z")
     put(services, "changed-when", 1000, last_modified="yesterday")
     put(services, "never", None, last_modified="9999-12-31T23:59:59.999999Z")
-    assert found(services) <= {"changed-when"}
+    assert idle_ids(services) <= {"changed-when"}
     later = NOW - timedelta(days=400)  # the clock was set back: all of it lies in the future
     put(services, "long", 181)
-    assert found(services, later) <= {"changed-when"}
+    assert idle_ids(services, later) <= {"changed-when"}
 
 
 def test_idle_excludes_recently_opened_slides_when_clock_jumps_ahead(services: Services) -> None:
     put(services, "lately", 10)
     put(services, "long", 181)
-    assert found(services) == {"long"}
+    assert idle_ids(services) == {"long"}
     for _ in range(1):
-        assert found(services, NOW + timedelta(days=5000)) == {"long"}
-    assert found(services, NOW + timedelta(days=1)) == {"long"}  # it was put right
+        assert idle_ids(services, NOW + timedelta(days=5000)) == {"long"}
+    assert idle_ids(services, NOW + timedelta(days=1)) == {"long"}  # it was put right
     put(services, "new", 0)
-    assert found(services, NOW + timedelta(days=2)) == {"long"}
+    assert idle_ids(services, NOW + timedelta(days=2)) == {"long"}
 
 
 def test_idle_returns_slide_on_second_look_after_a_long_gap(services: Services) -> None:
     put(services, "1", 10)
-    found(services)
-    assert found(services, NOW + timedelta(days=400)) == set()
-    assert found(services, NOW + timedelta(days=400)) == {"1"}
+    idle_ids(services)
+    assert idle_ids(services, NOW + timedelta(days=400)) == set()
+    assert idle_ids(services, NOW + timedelta(days=400)) == {"1"}
 
 
 def test_idle_without_noting_writes_no_file(services: Services) -> None:
@@ -140,16 +140,16 @@ def test_idle_reads_all_pages(services: Services, monkeypatch: pytest.MonkeyPatc
         put(services, f"s{number}", 200)
     whole = services.slides.by_status
     monkeypatch.setattr(services.slides, "by_status", lambda status, _limit, token: whole(status, 2, token))
-    assert len(found(services)) == 7
+    assert len(idle_ids(services)) == 7
 
 
 # The marker
 
 
 def test_slide_cache_notes_opening_at_most_hourly(tmp_path: Path) -> None:
-    with site(tmp_path) as services:
-        services.bring("a.svs", slide_bytes())
-        files, library = services.services.files, services.services.slide_cache
+    with running_site(tmp_path) as site:
+        site.bring("a.svs", slide_bytes())
+        files, library = site.services.files, site.services.slide_cache
         path = files.folder("1004486") / OPENED
         assert not path.exists()  # neither the import nor the scanner's questions are a look
         library.forget("1004486")
@@ -167,16 +167,16 @@ def test_slide_cache_notes_opening_at_most_hourly(tmp_path: Path) -> None:
 
 def test_slide_cache_notes_opening_once_per_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vsv.slides.slide_cache.RECHECK_SECONDS", 0.0)
-    with site(tmp_path) as services:
-        services.bring("a.svs", slide_bytes())
+    with running_site(tmp_path) as site:
+        site.bring("a.svs", slide_bytes())
         noted: list[str] = []
         monkeypatch.setattr(
-            type(services.services.files), "note_opened", lambda _files, image_id: noted.append(image_id)
+            type(site.services.files), "note_opened", lambda _files, image_id: noted.append(image_id)
         )
         for _ in range(5):
-            services.services.slide_cache.slide("1004486")
+            site.services.slide_cache.slide("1004486")
         assert noted == ["1004486"]
-        services.services.slide_cache.slide("1004486", is_seen=False)
+        site.services.slide_cache.slide("1004486", is_seen=False)
         assert noted == ["1004486"]
 
 
@@ -184,7 +184,7 @@ def test_get_slide_query_notes_opening(services: Services) -> None:
     put(services, "1", 1000)
     for image_id in ("1", "no-such-slide"):
         lambda_handler(event("Query", "getSlide", {"ImageID": image_id}, PATHOLOGIST), None)
-    assert found(services) == set()
+    assert idle_ids(services) == set()
     assert not services.files.folder("no-such-slide").exists()
 
 
@@ -202,15 +202,15 @@ def test_note_opened_ignores_read_only_folder(services: Services, monkeypatch: p
 
 
 def test_restored_slide_is_not_idle(tmp_path: Path) -> None:
-    with site(tmp_path) as services:
-        services.bring("a.svs", slide_bytes())
-        services.services.slides.update("1004486", {"status": Status.GOOD}, by="test")
-        services.services.files.note_opened("1004486")
-        os.utime(services.services.files.folder("1004486") / OPENED, (1, 1))
-        services.services.slide_cache.forget("1004486")
+    with running_site(tmp_path) as site:
+        site.bring("a.svs", slide_bytes())
+        site.services.slides.update("1004486", {"status": Status.GOOD}, by="test")
+        site.services.files.note_opened("1004486")
+        os.utime(site.services.files.folder("1004486") / OPENED, (1, 1))
+        site.services.slide_cache.forget("1004486")
         now = datetime.now(UTC)
-        assert [record.image_id for record in idle(services.services, DAYS, now)] == ["1004486"]
-        archived(services.services, "1004486")
-        assert list(idle(services.services, DAYS, now)) == []
-        restored(services.services, "1004486")
-        assert list(idle(services.services, DAYS, now + timedelta(seconds=5))) == []
+        assert [record.image_id for record in idle(site.services, DAYS, now)] == ["1004486"]
+        archived(site.services, "1004486")
+        assert list(idle(site.services, DAYS, now)) == []
+        restored(site.services, "1004486")
+        assert list(idle(site.services, DAYS, now + timedelta(seconds=5))) == []

@@ -180,7 +180,7 @@ class TestDailyLooks:
 
 
 def with_nothing(data: Path) -> Services:
-    """Be an installation on AWS without a slide."""
+    """Create an installation on AWS without a slide."""
     names = {"slides_table": "slides", "review_table": "slides-review", "imports_table": "imports"}
     services = runtime.on_aws(Settings(data=data, jobs_table="slides-jobs", **names))
     runtime.use(services)
@@ -263,7 +263,7 @@ class TestStreamFilters:
         assert woken_by("SendSlidesSource") == []
         assert call({}) == DONE  # not deleted: FAILED
         assert woken_by("ManageFilesSource") == ["PURGE.1"]
-        ask(on_aws)  # anew, in the place of the first
+        ask(on_aws)  # again, in place of the first
         ask(on_aws, kind=JobKind.SEND)
         assert woken_by("ManageFilesSource") == ["PURGE.1"] * 2
         assert woken_by("SendSlidesSource") == ["SEND.1"]
@@ -288,14 +288,14 @@ class TestStreamFilters:
 
 
 def woken_by(source: str, life: Template = LIFE) -> list[str]:
-    """Give the jobs of the stream's records that pass a source's filter."""
+    """Return the IDs of the jobs whose stream records pass a source's filter."""
     (pattern,) = life.properties(source)["FilterCriteria"]["Filters"]
     passes = EventPattern.load(pattern["Pattern"]).matches_event
     return [record["dynamodb"]["NewImage"]["JobID"]["S"] for record in stream_records() if passes(record)]
 
 
 def stream_records() -> list[dict[str, Any]]:
-    """Give what moto has written to the stream; it answers no DescribeStream."""
+    """Return the records of the jobs table's stream, from moto itself, which has no DescribeStream for it."""
     table = dynamodb_backends[ACCOUNT][REGION].tables["slides-jobs"]
     return [
         {**item.record, "dynamodb": {"NewImage": item.record["dynamodb"]["NewImage"]}}

@@ -19,7 +19,7 @@ from vsv.slides.slide import tiled_pages
 from vsv.storage import atomic_write
 
 from tests.support.servers.archive_site import answers, archived, brought, etags, restored
-from tests.support.servers.running import Site, site
+from tests.support.servers.running import Site, running_site
 from tests.support.slides.aperio import (
     JPEG2000_RGB,
     JPEG2000_YCBCR,
@@ -49,41 +49,39 @@ PLANS = {
 }
 
 
-def check_the_same(services: Site, image_id: str) -> None:
+def check_the_same(site: Site, image_id: str) -> None:
     """Archive and restore a slide; nothing that is answered about it may change."""
-    original = services.services.files.slide(image_id)
-    content, before = original.read_bytes(), answers(services.services, image_id)
+    original = site.services.files.slide(image_id)
+    content, before = original.read_bytes(), answers(site.services, image_id)
     assert {200, 400, 404} >= {status for status, _, _ in before.values()}
-    assert archived(services.services, image_id).error is None
+    assert archived(site.services, image_id).error is None
     assert not original.exists()
-    services.services.slide_cache.forget(image_id)
-    assert answers(services.services, image_id) == before
-    tags = etags(services.services, image_id)
-    assert restored(services.services, image_id).error is None
+    site.services.slide_cache.forget(image_id)
+    assert answers(site.services, image_id) == before
+    tags = etags(site.services, image_id)
+    assert restored(site.services, image_id).error is None
     assert original.read_bytes() == content
-    services.services.slide_cache.forget(image_id)
-    assert answers(services.services, image_id) == before
-    assert etags(services.services, image_id) == tags
+    site.services.slide_cache.forget(image_id)
+    assert answers(site.services, image_id) == before
+    assert etags(site.services, image_id) == tags
 
 
 @pytest.mark.parametrize("name", PLANS)
-def test_archived_slide_answers_every_request_unchanged(tmp_path: Path, services: Site, name: str) -> None:
+def test_archived_slide_answers_every_request_unchanged(tmp_path: Path, site: Site, name: str) -> None:
     slide = write_slide(tmp_path / "slide.svs", PLANS[name])
-    check_the_same(services, brought(services, slide.read_bytes()))
+    check_the_same(site, brought(site, slide.read_bytes()))
 
 
-def test_archived_real_slide_answers_every_request_unchanged(services: Site, real_slide: Path) -> None:
-    check_the_same(services, brought(services, real_slide.read_bytes()))
+def test_archived_real_slide_answers_every_request_unchanged(site: Site, real_slide: Path) -> None:
+    check_the_same(site, brought(site, real_slide.read_bytes()))
 
 
-def test_archived_ordinary_image_answers_every_request_unchanged(services: Site) -> None:
+def test_archived_ordinary_image_answers_every_request_unchanged(site: Site) -> None:
     picture = Image.fromarray(texture(700, 500))
-    check_the_same(services, brought(services, encoded(picture, "PNG"), "picture.png"))
+    check_the_same(site, brought(site, encoded(picture, "PNG"), "picture.png"))
 
 
-def test_archived_slide_of_other_vendor_answers_every_request_unchanged(
-    services: Site, tmp_path: Path
-) -> None:
+def test_archived_slide_of_other_vendor_answers_every_request_unchanged(site: Site, tmp_path: Path) -> None:
     path = tmp_path / "generic.tif"
     with tifffile.TiffWriter(path) as tiff:
         tiff.write(
@@ -95,7 +93,7 @@ def test_archived_slide_of_other_vendor_answers_every_request_unchanged(
             resolution=(20_000, 20_000),
             resolutionunit="CENTIMETER",
         )
-    check_the_same(services, brought(services, path.read_bytes(), "generic.tif"))
+    check_the_same(site, brought(site, path.read_bytes(), "generic.tif"))
 
 
 @pytest.mark.parametrize(
@@ -103,31 +101,31 @@ def test_archived_slide_of_other_vendor_answers_every_request_unchanged(
     [("TileByteCounts", 0), ("TileByteCounts", 3), ("TileByteCounts", 1 << 25), ("TileOffsets", 1 << 31)],
 )
 def test_complete_keeps_answers_for_damaged_tiles(
-    services: Site, tmp_path: Path, damage: tuple[str, int]
+    site: Site, tmp_path: Path, damage: tuple[str, int]
 ) -> None:
-    image_id = brought(services, write_slide(tmp_path / "slide.svs", Plan(1293, 1051)).read_bytes())
-    original = services.services.files.slide(image_id)
+    image_id = brought(site, write_slide(tmp_path / "slide.svs", Plan(1293, 1051)).read_bytes())
+    original = site.services.files.slide(image_id)
     original.chmod(0o644)
     patch_item(original, 0, damage[0], 7, damage[1])
-    services.services.slide_cache.forget(image_id)
-    before, pyramid = answers(services.services, image_id), services.services.files.pyramid(image_id)
-    assert complete(services.services.slide_cache.slide(image_id), pyramid)
-    services.services.slide_cache.forget(image_id)
-    assert services.services.slide_cache.slide(image_id).path == pyramid
-    assert answers(services.services, image_id) == before
+    site.services.slide_cache.forget(image_id)
+    before, pyramid = answers(site.services, image_id), site.services.files.pyramid(image_id)
+    assert complete(site.services.slide_cache.slide(image_id), pyramid)
+    site.services.slide_cache.forget(image_id)
+    assert site.services.slide_cache.slide(image_id).path == pyramid
+    assert answers(site.services, image_id) == before
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> tuple[Path, Path]:
-    """Give a slide and its complete pyramid."""
+def slide_and_pyramid(tmp_path: Path) -> tuple[Path, Path]:
+    """Write a slide and its complete pyramid; return their paths."""
     slide, pyramid = write_slide(tmp_path / "slide.svs", Plan(1293, 1051)), tmp_path / "pyramid.tif"
     render_pyramid(opened(slide), pyramid, jobs=1)
     assert complete(opened(slide, pyramid), pyramid)
     return slide, pyramid
 
 
-def test_complete_copies_native_tiles_and_tables_verbatim(made: tuple[Path, Path]) -> None:
-    slide, pyramid = made
+def test_complete_copies_native_tiles_and_tables_verbatim(slide_and_pyramid: tuple[Path, Path]) -> None:
+    slide, pyramid = slide_and_pyramid
     with tifffile.TiffFile(slide) as old, tifffile.TiffFile(pyramid) as new:
         pairs = {
             0: 0,
@@ -157,8 +155,8 @@ def test_complete_keeps_rendered_tiles_unchanged(tmp_path: Path) -> None:
             assert tile_bytes(pyramid, page.index, 0) == tile_bytes(tmp_path / "old.tif", old, 0)
 
 
-def test_complete_pyramid_has_original_pixels_in_openslide(made: tuple[Path, Path]) -> None:
-    slide, pyramid = made
+def test_complete_pyramid_has_original_pixels_in_openslide(slide_and_pyramid: tuple[Path, Path]) -> None:
+    slide, pyramid = slide_and_pyramid
     after = opened(slide, pyramid)
     assert after.path == pyramid
     with openslide.OpenSlide(pyramid) as reference:
@@ -175,8 +173,10 @@ def test_complete_pyramid_has_original_pixels_in_openslide(made: tuple[Path, Pat
     assert whole[0] == whole[1]
 
 
-def test_complete_pyramid_keeps_scale_and_magnification_without_identifiers(made: tuple[Path, Path]) -> None:
-    _, pyramid = made
+def test_complete_pyramid_keeps_scale_and_magnification_without_identifiers(
+    slide_and_pyramid: tuple[Path, Path],
+) -> None:
+    _, pyramid = slide_and_pyramid
     page = tiled_pages(OpenFile(pyramid))[0]
     assert page.description == f"{COMPLETE}|AppMag = 20|MPP = 0.499"
     data = pyramid.read_bytes()
@@ -190,8 +190,8 @@ def test_resolution_rational_keeps_scale_within_tiff_precision(mpp: float) -> No
         assert float(Fraction(top, bottom)) == pytest.approx(10_000 / mpp, rel=1e-4)
 
 
-def test_complete_leaves_complete_pyramid_unchanged(made: tuple[Path, Path]) -> None:
-    slide, pyramid = made
+def test_complete_leaves_complete_pyramid_unchanged(slide_and_pyramid: tuple[Path, Path]) -> None:
+    slide, pyramid = slide_and_pyramid
     before = pyramid.stat().st_mtime_ns, pyramid.read_bytes()
     assert not complete(opened(slide, pyramid), pyramid)
     assert (pyramid.stat().st_mtime_ns, pyramid.read_bytes()) == before
@@ -205,9 +205,9 @@ def test_complete_refuses_slide_without_rendered_pyramid(tmp_path: Path) -> None
 
 
 def test_check_complete_refuses_truncated_missing_and_partial_pyramids(
-    made: tuple[Path, Path], tmp_path: Path
+    slide_and_pyramid: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    slide, pyramid = made
+    slide, pyramid = slide_and_pyramid
     whole = pyramid.read_bytes()
     check_complete(pyramid)
     for length in (0, 100, len(whole) // 2, len(whole) - 1):
@@ -242,8 +242,8 @@ def test_complete_on_full_disk_keeps_the_pyramid_unchanged(
 
 
 def test_archived_slide_is_opened_without_its_original(tmp_path: Path) -> None:
-    with site(tmp_path) as services:
-        image_id = brought(services, slide_bytes())
-        archived(services.services, image_id)
-        assert services.services.slide_cache.slide(image_id).path == services.services.files.pyramid(image_id)
-        assert not services.services.files.slide(image_id).exists()
+    with running_site(tmp_path) as site:
+        image_id = brought(site, slide_bytes())
+        archived(site.services, image_id)
+        assert site.services.slide_cache.slide(image_id).path == site.services.files.pyramid(image_id)
+        assert not site.services.files.slide(image_id).exists()

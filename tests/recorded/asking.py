@@ -114,7 +114,7 @@ def _of_review(data: Path, requests: Sequence[Json]) -> list[Json]:
 
 @contextmanager
 def stored_tables(data: Path) -> Iterator[Any]:
-    """Be an installation on AWS whose DynamoDB holds the stored items, and whose files are in a folder."""
+    """Set up an installation on AWS whose DynamoDB holds the stored items and whose files are in a folder."""
     with empty_tables(data) as client:
         for table, stored in items().items():
             for item in stored:
@@ -124,7 +124,7 @@ def stored_tables(data: Path) -> Iterator[Any]:
 
 @contextmanager
 def empty_tables(data: Path) -> Iterator[Any]:
-    """Be an installation on AWS whose tables are empty."""
+    """Set up an installation on AWS whose tables are empty."""
     with door("mocked_dynamodb")() as client, patch.dict(os.environ, TABLES | {"VSV_DATA": str(data)}):
         door("create_tables")(client, TABLES["VSV_SLIDES_TABLE"], TABLES["VSV_IMPORTS_TABLE"])
         door("use")(None)

@@ -19,8 +19,8 @@ pytest_plugins = ["tests.support.stores.store_fixtures"]
 quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
 
 
-def found(slides: SlideStore, limit: int = 7, **query: Any) -> list[str]:
-    """Give the IDs of all slides that a search finds, page by page."""
+def searched_ids(slides: SlideStore, limit: int = 7, **query: Any) -> list[str]:
+    """Return the IDs of all slides that a search finds, read page by page."""
     image_ids: list[str] = []
     token = None
     while True:
@@ -36,17 +36,22 @@ class TestSearch:
         slides.put_new(slide("1", slide_id="S26-1;A", case_id="S26-1", filename="scan one.svs"))
         slides.put_new(slide("2", slide_id="S26-2;A", case_id="S26-2", filename="SCAN two.svs"))
         slides.put_new(slide("3", filename="S26.svs"))
-        assert found(slides, text="s26-") == ["1", "2"]
-        assert found(slides, text=" S26 ") == ["1", "2", "3"]
-        assert found(slides, text="Scan  T") == ["2"]
-        assert found(slides, text="s26-1;a ") == ["1"]
-        assert found(slides, text="26") == found(slides, text="%") == found(slides, text="s26_") == []
+        assert searched_ids(slides, text="s26-") == ["1", "2"]
+        assert searched_ids(slides, text=" S26 ") == ["1", "2", "3"]
+        assert searched_ids(slides, text="Scan  T") == ["2"]
+        assert searched_ids(slides, text="s26-1;a ") == ["1"]
+        assert (
+            searched_ids(slides, text="26")
+            == searched_ids(slides, text="%")
+            == searched_ids(slides, text="s26_")
+            == []
+        )
 
     @pytest.mark.parametrize("text", ["straße", "STRASSE", "\uff33trasse", "stra"])
     def test_text_matches_regardless_of_case_and_unicode_form(self, slides: SlideStore, text: str) -> None:
         slides.put_new(slide("1", slide_id="Straße 病理\x1d🔬"))
-        assert found(slides, text=text) == ["1"]
-        assert found(slides, text="strasse 病理 🔬") == ["1"]
+        assert searched_ids(slides, text=text) == ["1"]
+        assert searched_ids(slides, text="strasse 病理 🔬") == ["1"]
 
     @pytest.mark.parametrize("limit", [1, 2, 3, 100])
     def test_slide_that_matches_by_all_texts_is_listed_once(self, slides: SlideStore, limit: int) -> None:
@@ -55,7 +60,7 @@ class TestSearch:
             slides.put_new(
                 slide(f"i{8 - number}", slide_id=f"{name}-A", case_id=name, filename=f"{name}-A.svs")
             )
-        assert found(slides, limit, text="S26") == [f"i{8 - number}" for number in range(9)]
+        assert searched_ids(slides, limit, text="S26") == [f"i{8 - number}" for number in range(9)]
 
     def test_empty_text_lists_newest_scans_first(self, slides: SlideStore) -> None:
         dates = {
@@ -67,35 +72,40 @@ class TestSearch:
         }
         for image_id, date in dates.items():
             slides.put_new(slide(image_id, scan_date=date))
-        assert found(slides, limit=2) == ["b", "c", "e", "d", "a"]
+        assert searched_ids(slides, limit=2) == ["b", "c", "e", "d", "a"]
 
     def test_status_and_time_filters_limit_the_results(self, slides: SlideStore) -> None:
         for number in range(28):
             status = list(Status)[number % 7]
             date = f"2026-11-{number + 1:02d}T12:00:00"
             slides.put_new(slide(f"{number:02d}", slide_id=f"S{number}", status=status, scan_date=date))
-        assert found(slides, status=Status.BAD) == ["23", "16", "09", "02"]
-        assert found(slides, status=Status.DELETED) == ["27", "20", "13", "06"]
-        assert len(found(slides)) == len(found(slides, text="s")) == 24  # all but the deleted ones
+        assert searched_ids(slides, status=Status.BAD) == ["23", "16", "09", "02"]
+        assert searched_ids(slides, status=Status.DELETED) == ["27", "20", "13", "06"]
+        assert (
+            len(searched_ids(slides)) == len(searched_ids(slides, text="s")) == 24
+        )  # all but the deleted ones
         some = {"since": "2026-11-03T12:00:00Z", "until": "2026-11-06T12:00:00Z"}
-        assert found(slides, **some) == ["05", "04", "03", "02"]
-        assert found(slides, text="s", **some) == ["02", "03", "04", "05"]
-        assert found(slides, text="s", status=Status.BAD, **some) == ["02"]
-        assert found(slides, until="2026-11-02T12:00:00Z") == ["01", "00"]
-        assert found(slides, since="2026-11-27T12:00:00Z") == ["26"]
+        assert searched_ids(slides, **some) == ["05", "04", "03", "02"]
+        assert searched_ids(slides, text="s", **some) == ["02", "03", "04", "05"]
+        assert searched_ids(slides, text="s", status=Status.BAD, **some) == ["02"]
+        assert searched_ids(slides, until="2026-11-02T12:00:00Z") == ["01", "00"]
+        assert searched_ids(slides, since="2026-11-27T12:00:00Z") == ["26"]
 
     def test_time_filter_excludes_slide_without_scan_date(self, slides: SlideStore) -> None:
         slides.put_new(slide("1", slide_id="S"))
-        assert found(slides, until="2099-01-01T00:00:00Z") == []
-        assert found(slides, text="s", since="1970-01-01T00:00:00Z") == []
+        assert searched_ids(slides, until="2099-01-01T00:00:00Z") == []
+        assert searched_ids(slides, text="s", since="1970-01-01T00:00:00Z") == []
 
     def test_results_follow_updates_and_removals(self, slides: SlideStore) -> None:
         slides.put_new(slide("1", slide_id="Old", case_id="C"))
         slides.update("1", {"slide_id": "New", "status": "GOOD"}, by="me")
-        assert (found(slides, text="old"), found(slides, text="new")) == ([], ["1"])
-        assert (found(slides, status=Status.NEW), found(slides, status=Status.GOOD)) == ([], ["1"])
+        assert (searched_ids(slides, text="old"), searched_ids(slides, text="new")) == ([], ["1"])
+        assert (searched_ids(slides, status=Status.NEW), searched_ids(slides, status=Status.GOOD)) == (
+            [],
+            ["1"],
+        )
         slides.remove("1")
-        assert found(slides) == found(slides, text="new") == []
+        assert searched_ids(slides) == searched_ids(slides, text="new") == []
 
     def test_rows_added_or_removed_between_pages_do_not_displace_others(self, slides: SlideStore) -> None:
         names = [f"{number:02d}" for number in range(30)]
@@ -133,7 +143,7 @@ class TestSearch:
         for number, text in enumerate(longest):
             slides.put_new(slide(f"{number}", slide_id=text, case_id=text))
             slides.put_new(slide(f"{number}b", slide_id=text))
-            assert found(slides, limit=1, text=text) == [f"{number}", f"{number}b"]
+            assert searched_ids(slides, limit=1, text=text) == [f"{number}", f"{number}b"]
 
     @pytest.mark.parametrize("limit", [0, 1001, True, "5"])
     def test_wrong_limit_is_refused(self, slides: SlideStore, limit: Any) -> None:
@@ -193,7 +203,7 @@ class TestSearch:
             data.draw(st.none() | st.just("2026-11-02T00:00:00Z")),
         )
         every = [r for r in slides.list_all(1000).items if is_found(query, r)]
-        seen = found(slides, data.draw(st.integers(1, 5)), **vars(query))
+        seen = searched_ids(slides, data.draw(st.integers(1, 5)), **vars(query))
         assert sorted(seen) == sorted(record.image_id for record in every)
         assert len(seen) == len(set(seen))
 
@@ -322,4 +332,4 @@ def test_search_finds_full_record_by_each_of_its_texts(slides: SlideStore) -> No
     slides.put_new(FULL_SLIDE)
     for text in (FULL_SLIDE.slide_id, FULL_SLIDE.case_id, FULL_SLIDE.filename):
         assert text
-        assert Counter(found(slides, text=text)) == {FULL_SLIDE.image_id: 1}
+        assert Counter(searched_ids(slides, text=text)) == {FULL_SLIDE.image_id: 1}

@@ -22,7 +22,7 @@ quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], de
 def traverse(
     read: Callable[..., Page[Any]], limit: int, between: Callable[[], None] | None = None
 ) -> list[Any]:
-    """Give all items of a list, page by page; ``between`` runs after each page."""
+    """Return all items of a list, read page by page; ``between`` runs after each page."""
     found: list[Any] = []
     token = None
     while True:
@@ -48,7 +48,7 @@ every_list = pytest.mark.parametrize("list_name", SLIDE_LISTS)
 
 
 def listed_slide(number: int, prefix: str = "old") -> SlideRecord:
-    """Give a slide of every list; a third have no SlideID, the others come in ties."""
+    """Return a record that every list contains; a third have no SlideID, of the others several share one."""
     slide_id = None if number % 3 == 0 else f"S-{number // 7:02d}"
     name = f"{prefix}-{number * 37 % 100:02d}"
     return slide(name, slide_id=slide_id, case_id="case", filename="same.svs")

@@ -22,7 +22,7 @@ from vsv.workflow.transitions import change
 
 from tests.support.paths import ROOT
 from tests.support.servers.archive_site import ADMIN, answers, brought, record
-from tests.support.servers.running import Site, site
+from tests.support.servers.running import Site, running_site
 from tests.support.slides.small import slide_bytes
 
 ROUNDS = int(os.environ.get("VSV_KILL_ROUNDS", "6"))
@@ -77,24 +77,24 @@ def check_ended(services: Services) -> None:
         check_complete(services.files.pyramid(ID))
 
 
-def prepared(services: Site) -> None:
-    brought(services, CONTENT)
-    change(services.services, ID, {"status": Status.GOOD}, ADMIN)
+def prepared(site: Site) -> None:
+    brought(site, CONTENT)
+    change(site.services, ID, {"status": Status.GOOD}, ADMIN)
 
 
 def test_archiving_killed_at_random_moments_completes_and_keeps_the_original_whole(tmp_path: Path) -> None:
     chance = random.Random(20261121)
-    with site(tmp_path) as services:
-        prepared(services)
-        before = answers(services.services, ID)
+    with running_site(tmp_path) as site:
+        prepared(site)
+        before = answers(site.services, ID)
     for _ in range(ROUNDS):
         _killed(tmp_path / "data", chance.uniform(0, 0.6))
-        with site(tmp_path) as services:
-            check_safe(services.services)
-            check_ended(services.services)
-            check_safe(services.services)
-    with site(tmp_path) as services:
-        assert answers(services.services, ID) == before
+        with running_site(tmp_path) as site:
+            check_safe(site.services)
+            check_ended(site.services)
+            check_safe(site.services)
+    with running_site(tmp_path) as site:
+        assert answers(site.services, ID) == before
         assert list((tmp_path / "data/slides" / ID).glob("*.svs.*")) == []
 
 
@@ -116,18 +116,18 @@ class KilledError(BaseException):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_archiving_and_restore_killed_before_each_flush_complete_when_run_again(
-    services: Site, monkeypatch: pytest.MonkeyPatch, kind: JobKind
+    site: Site, monkeypatch: pytest.MonkeyPatch, kind: JobKind
 ) -> None:
-    prepared(services)
+    prepared(site)
     moments = 0
-    while _is_killed(services.services, monkeypatch, kind, moments):
-        check_safe(services.services)
-        check_ended(services.services)
+    while _is_killed(site.services, monkeypatch, kind, moments):
+        check_safe(site.services)
+        check_ended(site.services)
         moments += 1
-        services.services.files.pyramid(ID).unlink(missing_ok=True)  # so that it is completed each time
-        _begin_again(services.services, kind)
-    check_safe(services.services)
-    check_ended(services.services)
+        site.services.files.pyramid(ID).unlink(missing_ok=True)  # so that it is completed each time
+        _begin_again(site.services, kind)
+    check_safe(site.services)
+    check_ended(site.services)
     assert moments >= (2 if kind is JobKind.RESTORE else 4)
 
 

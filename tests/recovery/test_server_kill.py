@@ -11,7 +11,7 @@ import openslide
 from PIL import Image
 from vsv.records.models import ImportState
 
-from tests.support.servers.running import Server, check_whole, site, wait_until
+from tests.support.servers.running import Server, check_whole, running_site, wait_until
 from tests.support.slides.small import OLD, put, slide_bytes
 
 ROUNDS = int(os.environ.get("VSV_KILL_ROUNDS", "8"))
@@ -26,8 +26,8 @@ def test_server_killed_at_random_moments_imports_every_slide_once_and_whole(tmp_
         if number == 0 or _is_ready(tmp_path, originals[-1].name):
             originals.append(put(tmp_path / "scanner", f"{number}.svs", content))
         _killed(tmp_path, originals[-1].name, chance.uniform(0, LONGEST_S))
-        with site(tmp_path) as services:
-            check_whole(services)
+        with running_site(tmp_path) as site:
+            check_whole(site)
     with_end = Server(tmp_path / "data", "--watch", str(tmp_path / "scanner"))
     try:
         wait_until(lambda: all(_is_listed(with_end, path.name) for path in originals), "all were imported")
@@ -41,16 +41,16 @@ def _killed(folder: Path, name: str, after_s: float) -> None:
     """Run the server until it has begun this file's import, and a while longer."""
     running = Server(folder / "data", "--watch", str(folder / "scanner"))
     try:
-        with site(folder) as services:
-            wait_until(lambda: services.services.imports.get(name), "its import began", pause_s=0.001)
+        with running_site(folder) as site:
+            wait_until(lambda: site.services.imports.get(name), "its import began", pause_s=0.001)
         time.sleep(after_s)  # the moment that is tested, not a wait for something
     finally:
         running.kill()
 
 
 def _is_ready(folder: Path, name: str) -> bool:
-    with site(folder) as services:
-        return services.state(name) is ImportState.READY
+    with running_site(folder) as site:
+        return site.state(name) is ImportState.READY
 
 
 def _is_listed(running: Server, name: str) -> bool:
@@ -79,15 +79,13 @@ def _pixels(png: bytes) -> bytes:
 
 
 def _check_end(folder: Path, originals: list[Path], content: bytes) -> None:
-    with site(folder) as services:
-        check_whole(services)
-        assert sorted(record.filename for record in services.records()) == sorted(
-            path.name for path in originals
-        )
-        for record in services.records():
-            assert services.services.files.slide(record.image_id).read_bytes() == content
-            assert services.services.files.pyramid(record.image_id).exists()
-            assert services.post(record.filename, len(content))[0] == 200
+    with running_site(folder) as site:
+        check_whole(site)
+        assert sorted(record.filename for record in site.records()) == sorted(path.name for path in originals)
+        for record in site.records():
+            assert site.services.files.slide(record.image_id).read_bytes() == content
+            assert site.services.files.pyramid(record.image_id).exists()
+            assert site.post(record.filename, len(content))[0] == 200
     assert list((folder / "data" / "incoming").glob("*.svs")) == []
     for path in originals:
         assert (path.read_bytes(), path.stat().st_mtime_ns) == (content, OLD)

@@ -330,26 +330,26 @@ def body(answer: dict[str, Any]) -> bytes:
 DESCRIPTION = Plan().description
 
 
-def bring(services: Site, icc: bytes | None, image_id: str) -> None:
+def bring(site: Site, icc: bytes | None, image_id: str) -> None:
     """Import a slide whose own thumbnail is in other colours than the slide."""
-    path = services.scanner / f"{image_id}.svs"
+    path = site.scanner / f"{image_id}.svs"
     description = DESCRIPTION.replace("ImageID = 1004486", f"ImageID = {image_id}")
     write_slide(path, Plan(*SIZE, icc=icc, description=description, associated="none"))
-    assert services.bring(path.name, path.read_bytes()) == 200
-    services.services.slide_cache.forget(image_id)  # it was opened before its pyramid was there
+    assert site.bring(path.name, path.read_bytes()) == 200
+    site.services.slide_cache.forget(image_id)  # it was opened before its pyramid was there
 
 
 class TestColourOverDeepZoom:
     @pytest.fixture
-    def site(self, services: Site) -> Iterator[Site]:
-        bring(services, matrix_profile(name='Test "scanner" <1>'), "A")
-        bring(services, None, "B")
-        yield services
+    def coloured_site(self, site: Site) -> Iterator[Site]:
+        bring(site, matrix_profile(name='Test "scanner" <1>'), "A")
+        bring(site, None, "B")
+        yield site
 
     @pytest.mark.parametrize("query", ["", "icc=srgb", "icc=srgb&intent=absolute"])
-    def test_all_protocols_return_the_same_tile(self, site: Site, query: str) -> None:
-        slide = site.services.slide_cache.slide("A")
-        size, number = slide.grid.tile_size, assign_number(site.services.files, "A")
+    def test_all_protocols_return_the_same_tile(self, coloured_site: Site, query: str) -> None:
+        slide = coloured_site.services.slide_cache.slide("A")
+        size, number = slide.grid.tile_size, assign_number(coloured_site.services.files, "A")
         tile = ask(f"A_files/{slide.max_level}/1_0.jpeg", query)["body"]
         region = f"/iiif/A/{size},0,{size},{size}/max/0/default.jpg"
         mine = lambda_handler(http_event("GET", region, query, [(b"host", b"x")]), None)
@@ -362,7 +362,7 @@ class TestColourOverDeepZoom:
         }
         assert len(tags) == 3
 
-    def test_descriptors_declare_the_served_colour(self, site: Site) -> None:
+    def test_descriptors_declare_the_served_colour(self, coloured_site: Site) -> None:
         said = {
             (name, query): ask(f"{name}.dzi", query)["headers"]["x-vsv-icc"]
             for name in "AB"
@@ -393,18 +393,18 @@ class TestColourOverDeepZoom:
         assert "vsv" not in body(ask("B.dzi", "icc=srgb")).decode()
         assert ask("A.dzi")["headers"]["access-control-expose-headers"] == "x-vsv-icc"
 
-    def test_tiles_and_thumbnail_have_the_same_colours(self, site: Site) -> None:
+    def test_tiles_and_thumbnail_have_the_same_colours(self, coloured_site: Site) -> None:
         stored, found = (ask("A_files/thumbnail.jpeg", query) for query in ("", "icc=srgb"))
         assert apart(adobe_to_srgb(decoded(body(stored))), decoded(body(found))) < 30
         assert grey_levels_apart(adobe_to_srgb(decoded(body(stored))), decoded(body(found))) < 1
         first = decoded(body(ask("A_files/10/0_0.jpeg", "icc=srgb")))
         assert grey_levels_apart(first, decoded(body(found))[:256, :256]) < 2.5
 
-    def test_thumbnail_of_slide_with_profile_is_made_from_its_pixels(self, site: Site) -> None:
+    def test_thumbnail_of_slide_with_profile_is_made_from_its_pixels(self, coloured_site: Site) -> None:
         assert decoded(body(ask("A_files/thumbnail.jpeg"))).shape == (SIZE[1], SIZE[0], 3)
         assert decoded(body(ask("B_files/thumbnail.jpeg"))).shape[1] == 256
 
-    def test_etags_differ_exactly_where_bytes_differ(self, site: Site) -> None:
+    def test_etags_differ_exactly_where_bytes_differ(self, coloured_site: Site) -> None:
         queries = [
             "",
             "icc=srgb",
@@ -436,7 +436,7 @@ class TestColourOverDeepZoom:
                 304 if tags[0] == tags[1] else 200
             )
 
-    def test_profile_icc_returns_profile_of_the_file_or_404(self, site: Site) -> None:
+    def test_profile_icc_returns_profile_of_the_file_or_404(self, coloured_site: Site) -> None:
         answer = ask("A_files/profile.icc")
         assert body(answer) == matrix_profile(name='Test "scanner" <1>')
         assert answer["headers"]["content-type"] == "application/vnd.iccprofile"
@@ -446,22 +446,22 @@ class TestColourOverDeepZoom:
 
     @pytest.mark.parametrize("query", ["icc=x", "icc=srgb&intent=x", "intent=%00"])
     @pytest.mark.parametrize("path", ["A.dzi", "A_files/10/0_0.jpeg", "A_files/thumbnail.jpeg"])
-    def test_impossible_queries_answer_400(self, site: Site, path: str, query: str) -> None:
+    def test_impossible_queries_answer_400(self, coloured_site: Site, path: str, query: str) -> None:
         assert ask(path, query)["statusCode"] == 400
 
     def test_default_colour_follows_the_vsv_icc_setting(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site: Site
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, coloured_site: Site
     ) -> None:
         asked = {query: body(ask("A_files/10/0_0.jpeg", query)) for query in ("", "icc=srgb")}
-        data = site.services.files.root
+        data = coloured_site.services.files.root
         monkeypatch.setenv("VSV_ICC", "srgb")
         with standalone(data):
             assert body(ask("A_files/10/0_0.jpeg")) == asked["icc=srgb"]
             assert body(ask("A_files/10/0_0.jpeg", "icc=passthrough")) == asked[""]
             assert ask("A.dzi")["headers"]["x-vsv-icc"] == "srgb; intent=perceptual"
 
-    def test_damaged_profile_does_not_stop_the_import(self, services: Site) -> None:
-        bring(services, b"damaged" * 100, "D")
+    def test_damaged_profile_does_not_stop_the_import(self, site: Site) -> None:
+        bring(site, b"damaged" * 100, "D")
         assert ask("D_files/10/0_0.jpeg", "icc=srgb")["statusCode"] == 200
         assert ask("D.dzi", "icc=srgb")["headers"]["x-vsv-icc"] == "none"
 

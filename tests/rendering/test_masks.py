@@ -39,7 +39,7 @@ def painted(bits: np.ndarray, color: tuple[int, ...]) -> np.ndarray:
     return np.where(bits[..., None], np.array(color), np.array(CLEAR)).astype(np.uint8)
 
 
-def asked(query: str = "", shape: int = 5) -> np.ndarray:
+def decoded_mask(query: str = "", shape: int = 5) -> np.ndarray:
     answer = ask(f"render_shape_mask/{shape}/", query)
     assert (answer["statusCode"], answer["headers"]["content-type"]) == (200, "image/png")
     return rgba(body(answer))
@@ -47,8 +47,8 @@ def asked(query: str = "", shape: int = 5) -> np.ndarray:
 
 class TestShapeMaskRequests:
     def test_mask_is_transparent_outside_the_shape(self, services: Services) -> None:
-        assert np.array_equal(asked(), painted(BITS, YELLOW))
-        assert np.array_equal(asked(shape=6), painted(BITS, (16, 32, 48, 128)))
+        assert np.array_equal(decoded_mask(), painted(BITS, YELLOW))
+        assert np.array_equal(decoded_mask(shape=6), painted(BITS, (16, 32, 48, 128)))
 
     def test_mask_is_sent_with_its_stored_bytes(self, services: Services) -> None:
         stored = services.files.mask(NUMBER, 5).read_bytes()
@@ -68,14 +68,14 @@ class TestShapeMaskRequests:
     def test_color_query_sets_the_mask_colour(
         self, services: Services, color: str, rgba: tuple[int, ...]
     ) -> None:
-        assert np.array_equal(asked(f"color={color}"), painted(BITS, rgba))
+        assert np.array_equal(decoded_mask(f"color={color}"), painted(BITS, rgba))
 
     @pytest.mark.parametrize("flip", ["h", "v", "hv", "VH"])
     def test_flip_query_mirrors_the_mask(self, services: Services, flip: str) -> None:
         bits = BITS[:: -1 if "v" in flip.lower() else 1, :: -1 if "h" in flip.lower() else 1]
-        assert np.array_equal(asked(f"flip={flip}"), painted(bits, YELLOW))
-        assert np.array_equal(asked(f"flip={flip}", 6), painted(bits, (16, 32, 48, 128)))
-        assert np.array_equal(asked(f"flip={flip}&color=F00"), painted(bits, (255, 0, 0, 255)))
+        assert np.array_equal(decoded_mask(f"flip={flip}"), painted(bits, YELLOW))
+        assert np.array_equal(decoded_mask(f"flip={flip}", 6), painted(bits, (16, 32, 48, 128)))
+        assert np.array_equal(decoded_mask(f"flip={flip}&color=F00"), painted(bits, (255, 0, 0, 255)))
 
     def test_flip_keeps_opacity_that_equals_a_line_feed_byte(self, services: Services) -> None:
         store_mask(services.files, NUMBER, 14, BITS[:1], (1, 2, 3, 10))
@@ -140,14 +140,14 @@ class TestMaskStorage:
     ) -> None:
         bits = np.random.default_rng(seed).random((height, width)) < 0.5
         store_mask(services.files, NUMBER, 8, bits, color)
-        found = asked(shape=8)
+        found = decoded_mask(shape=8)
         assert np.array_equal(found[bits], painted(bits, color)[bits])
         assert not found[~bits][:, 3].any()
 
     def test_shape_id_of_another_slide_is_refused(self, services: Services) -> None:
         store_mask(services.files, NUMBER, 9, BITS)
         store_mask(services.files, NUMBER, 9, ~BITS)
-        assert np.array_equal(asked(shape=9), painted(~BITS, YELLOW))
+        assert np.array_equal(decoded_mask(shape=9), painted(~BITS, YELLOW))
         with pytest.raises(AlreadyExistsError):
             store_mask(services.files, NAMED, 9, BITS)
 
@@ -189,7 +189,7 @@ class TestMaskStorage:
         path = tmp_path / "mask.png"
         image.save(path)
         import_mask(services.files, NUMBER, 12, path)
-        assert np.array_equal(asked(shape=12), painted(BITS, YELLOW))
+        assert np.array_equal(decoded_mask(shape=12), painted(BITS, YELLOW))
 
     def test_import_mask_refuses_unreadable_and_oversized_files(
         self, services: Services, tmp_path: Path

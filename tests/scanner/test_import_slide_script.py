@@ -47,7 +47,7 @@ def station(tmp_path: Path) -> Workstation:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Workstation]]:
-    """Be the standalone server and the workstation whose folder it reads."""
+    """Start the standalone server; yield it and the workstation whose folder it reads."""
     base = tmp_path_factory.mktemp("real")
     folder = base / "scans"
     folder.mkdir()
@@ -56,7 +56,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Wor
 
 
 def stored(base: Path) -> set[bytes]:
-    """Give the contents of the originals that a server has stored."""
+    """Return the contents of the originals that a server has stored."""
     return {path.read_bytes() for path in (base / "data" / "slides").glob("*/slide.svs")}
 
 

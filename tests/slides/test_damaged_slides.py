@@ -34,7 +34,7 @@ BAD = 7  # column 1, row 1 of the 6 columns
 
 
 def huge(path: Path) -> bytes:
-    """Let a good tile claim 65000×65000 pixels."""
+    """Return a good tile whose header declares 65000×65000 pixels."""
     out = b"\xff\xd8"
     for marker, part in segments(tile_bytes(path, 0, BAD)):
         out += part if marker != 0xC0 else part[:5] + (65000).to_bytes(2) * 2 + part[9:]
@@ -62,7 +62,7 @@ def picture(side_px: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, Pixels]:
-    """Give an undamaged slide's bytes and pixels."""
+    """Return an undamaged slide's bytes and pixels."""
     path = write_slide(tmp_path_factory.mktemp("whole") / "slide.svs", PLAN)
     return path.read_bytes(), stored_level(path, 0)
 
@@ -71,7 +71,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, Pixels]:
 def damaged(
     request: pytest.FixtureRequest, tmp_path: Path, whole: tuple[bytes, Pixels]
 ) -> tuple[Path, Pixels]:
-    """Give a slide with one damaged tile, and its pixels before."""
+    """Return a slide with one damaged tile, and the pixels of the undamaged slide."""
     path, before = tmp_path / "slide.svs", whole[1]
     path.write_bytes(whole[0])
     DAMAGE[request.param](path)
@@ -210,7 +210,7 @@ def test_slide_with_flipped_bytes_opens_or_raises_only_vsv_errors(
 
 @cache
 def directory_bytes(data: bytes) -> list[int]:
-    """Give the positions of the bytes around the tables and tags, where damage matters."""
+    """Return the positions of the bytes in and around the tables and tags, where damage matters."""
     marks = [at for at in range(len(data) - 4) if data[at : at + 4] in {b"Aper", b"\x00\x01\x03\x00"}]
     return sorted({near for at in [0, *marks] for near in range(max(0, at - 60), min(len(data), at + 200))})
 

@@ -24,7 +24,7 @@ from vsv.slides import image_reader
 from vsv.slides.aperio_reader import AperioJpegReader
 from vsv.slides.openslide_reader import OpenSlideReader
 
-from tests.support.servers.running import Site, check_whole, site
+from tests.support.servers.running import Site, check_whole, running_site
 from tests.support.slides.aperio import Plan, texture, write_slide
 from tests.support.slides.images import PICTURE, RGB, encoded, exif, kinds, png_of_size, tiff
 from tests.support.slides.opened import decibels, decoded, grey_levels_apart, opened, whole_level
@@ -205,43 +205,43 @@ def pixels_of(answer: dict[str, Any]) -> Any:
 
 class TestImportedImages:
     @pytest.mark.parametrize("kind", ["PNG", "PNG with alpha", "JPEG turned 6", "TIFF"])
-    def test_imported_image_is_stored_recorded_and_served(self, services: Site, kind: str) -> None:
+    def test_imported_image_is_stored_recorded_and_served(self, site: Site, kind: str) -> None:
         data, expected = KINDS[kind]
         name = f"67352ccc-d1b0-11e1{SUFFIXES[kind[:3]]}"
-        assert services.bring(name, data) == 200
-        (record,) = services.records()
+        assert site.bring(name, data) == 200
+        (record,) = site.records()
         assert (record.image_id, record.filename) == ("67352ccc-d1b0-11e1", name)
         assert (record.height, record.width) == expected.shape[:2]
         assert (record.barcode, record.slide_id) == (None, "67352ccc-d1b0-11e1")
-        assert services.services.files.slide(record.image_id).read_bytes() == data
-        check_whole(services)
+        assert site.services.files.slide(record.image_id).read_bytes() == data
+        check_whole(site)
         level = (max(expected.shape) - 1).bit_length()
         found = pixels_of(ask(f"/DeepZoom/{record.image_id}_files/{level}/1_0.png"))
         assert decibels(found, expected[:256, 256:512]) > 36
         small = pixels_of(ask(f"/DeepZoom/{record.image_id}_files/thumbnail.jpeg"))
         assert small.shape == expected.shape
-        assert not services.services.files.associated(record.image_id, "label").exists()
-        assert not services.services.files.associated(record.image_id, "macro").exists()
+        assert not site.services.files.associated(record.image_id, "label").exists()
+        assert not site.services.files.associated(record.image_id, "macro").exists()
 
-    def test_filename_that_is_not_an_image_id_gets_id_from_content(self, services: Site) -> None:
-        assert services.bring("holiday in the hills.png", KINDS["PNG"][0]) == 200
-        (record,) = services.records()
+    def test_filename_that_is_not_an_image_id_gets_id_from_content(self, site: Site) -> None:
+        assert site.bring("holiday in the hills.png", KINDS["PNG"][0]) == 200
+        (record,) = site.records()
         assert record.image_id.startswith("S")
 
-    def test_id_in_use_gets_a_suffix_for_second_image(self, services: Site) -> None:
-        assert services.bring("chart.png", KINDS["PNG"][0]) == 200
-        assert services.bring("chart.jpg", KINDS["JPEG"][0]) == 200
-        ids = {record.filename: record.image_id for record in services.records()}
+    def test_id_in_use_gets_a_suffix_for_second_image(self, site: Site) -> None:
+        assert site.bring("chart.png", KINDS["PNG"][0]) == 200
+        assert site.bring("chart.jpg", KINDS["JPEG"][0]) == 200
+        ids = {record.filename: record.image_id for record in site.records()}
         assert ids["chart.png"] == "chart"
         assert ids["chart.jpg"].startswith("chart-")
 
-    def test_refused_image_answers_422_with_a_reason(self, services: Site) -> None:
-        assert services.bring("a.png", SVG) == 422
-        assert services.state("a.png") is ImportState.FAILED
-        assert "Not a supported image file" in services.post("a.png", len(SVG))[1]["error"]
+    def test_refused_image_answers_422_with_a_reason(self, site: Site) -> None:
+        assert site.bring("a.png", SVG) == 422
+        assert site.state("a.png") is ImportState.FAILED
+        assert "Not a supported image file" in site.post("a.png", len(SVG))[1]["error"]
 
     def test_image_in_place_is_registered_and_served(self, tmp_path: Path) -> None:
-        with site(tmp_path, in_place=True) as running:
+        with running_site(tmp_path, in_place=True) as running:
             assert running.bring("chart.png", KINDS["PNG"][0]) == 202
             assert running.services.imports.get("chart.png").image_id == "chart"  # type: ignore[union-attr]
             assert ask("/DeepZoom/chart_files/10/0_0.jpeg")["statusCode"] == 200

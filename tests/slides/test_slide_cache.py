@@ -30,7 +30,7 @@ def files(tmp_path: Path) -> SlideFiles:
 
 @pytest.fixture
 def slides(files: SlideFiles, monkeypatch: pytest.MonkeyPatch) -> SlideCache:
-    """Give a library of the slide A that looks at the files each time."""
+    """Return a cache with the slide A that checks the files at every access."""
     monkeypatch.setattr(slide_cache, "RECHECK_SECONDS", 0)
     put(files, "A", write_slide(files.root / "written.svs", SMALL).read_bytes())
     return SlideCache(files)
@@ -118,7 +118,7 @@ def test_file_that_is_not_a_slide_raises_unreadable(slides: SlideCache, files: S
 
 
 def in_place(files: SlideFiles) -> Path:
-    """Let slide B stay where its scanner wrote it."""
+    """Link slide B to the file that its scanner wrote; return that file."""
     original = write_slide(files.root / "original.svs", SMALL)
     files.folder("B").mkdir()
     files.slide("B").symlink_to(original)

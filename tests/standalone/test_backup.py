@@ -21,7 +21,7 @@ from vsv.storage.slide_files import SlideFiles
 from vsv.workflow.transitions import change
 
 from tests.support.paths import ROOT
-from tests.support.servers.running import Site, server, site, wait_until
+from tests.support.servers.running import Site, running_site, server, wait_until
 from tests.support.slides.small import other_scan, put, slide_bytes
 from vsv_local.backup import backup as backup_module
 from vsv_local.backup.backup_folder import BackupStore
@@ -48,7 +48,7 @@ def backed_up(folder: Path, *more: str) -> dict[str, Any]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Give every file of a data folder that a backup is to keep, but the records and what a restore notes."""
+    """Return the files of a data folder that a backup keeps, except the records and a restore's notes."""
     kept = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
     names = ((path.relative_to(folder).as_posix(), path) for path in kept)
     return {
@@ -67,17 +67,17 @@ def records(folder: Path) -> list[Any]:
 
 @pytest.fixture
 def filled(tmp_path: Path) -> Iterator[Path]:
-    """Give a folder with an installation of a shown and a deleted slide, with history."""
-    with site(tmp_path) as services:
-        services.bring("a.svs")
-        services.bring("b.svs", other_scan(slide_bytes()))
-        services.services.slides.update("1004486", {"status": Status.GOOD, "note": "looks fine"}, by="ada")
-        change(services.services, second(services), {"status": Status.DELETED}, OPERATOR)
+    """Yield the data folder of an installation with a shown and a deleted slide, both with history."""
+    with running_site(tmp_path) as site:
+        site.bring("a.svs")
+        site.bring("b.svs", other_scan(slide_bytes()))
+        site.services.slides.update("1004486", {"status": Status.GOOD, "note": "looks fine"}, by="ada")
+        change(site.services, second(site), {"status": Status.DELETED}, OPERATOR)
     yield tmp_path
 
 
-def second(services: Site) -> str:
-    return next(record.image_id for record in services.records() if record.image_id != "1004486")
+def second(site: Site) -> str:
+    return next(record.image_id for record in site.records() if record.image_id != "1004486")
 
 
 def test_restore_brings_back_records_files_and_answers_of_a_lost_data_folder(filled: Path) -> None:
@@ -93,11 +93,11 @@ def test_restore_brings_back_records_files_and_answers_of_a_lost_data_folder(fil
         for address, was in zip(ADDRESSES, before, strict=True):
             answer = running.ask(address)
             assert (answer.status, answer.body) == (was.status, was.body) and answer.status == 200
-    with site(filled) as services:
-        assert services.services.slides.history("1004486").items[0].by == "ada"
-        deleted = next(r for r in services.records() if r.status is Status.DELETED)
-        change(services.services, deleted.image_id, {"status": Status.NEW}, OPERATOR)
-        assert services.services.files.slide(deleted.image_id).read_bytes() == other_scan(slide_bytes())
+    with running_site(filled) as site:
+        assert site.services.slides.history("1004486").items[0].by == "ada"
+        deleted = next(r for r in site.records() if r.status is Status.DELETED)
+        change(site.services, deleted.image_id, {"status": Status.NEW}, OPERATOR)
+        assert site.services.files.slide(deleted.image_id).read_bytes() == other_scan(slide_bytes())
 
 
 def test_first_backup_counts_each_file_only_once(filled: Path) -> None:
@@ -111,11 +111,11 @@ def test_next_backup_copies_new_files_and_removes_purged_ones(filled: Path) -> N
     second_one = backed_up(filled)
     assert (first["copied"], second_one["copied"]) == (first["files"], 1)  # the records, always
     before = set((filled / "backup/contents").glob("??/*"))
-    with site(filled) as services:
-        services.bring("c.svs", other_scan(slide_bytes(), b"28"))
-        gone = next(r.image_id for r in services.records() if r.status is Status.DELETED)
-        services.services.files.purge(gone)
-        services.services.slides.update(gone, {"original": "PURGED"}, by="test")
+    with running_site(filled) as site:
+        site.bring("c.svs", other_scan(slide_bytes(), b"28"))
+        gone = next(r.image_id for r in site.records() if r.status is Status.DELETED)
+        site.services.files.purge(gone)
+        site.services.slides.update(gone, {"original": "PURGED"}, by="test")
     third = backed_up(filled)
     assert 0 < third["copied"] < third["files"]
     digest = hashlib.sha256(other_scan(slide_bytes())).hexdigest()
@@ -140,8 +140,8 @@ def test_backup_excludes_unfinished_imports_and_temporary_files(filled: Path) ->
 
 
 def test_backup_copies_originals_in_place_only_with_originals_option(tmp_path: Path) -> None:
-    with site(tmp_path, in_place=True) as services:
-        services.bring()
+    with running_site(tmp_path, in_place=True) as site:
+        site.bring()
     assert backed_up(tmp_path)["in_place"] == 1
     shutil.rmtree(tmp_path / "data")
     assert vsv(tmp_path, "restore", tmp_path / "backup").exit_code == 0
@@ -300,8 +300,8 @@ def test_backup_refuses_a_place_inside_or_around_the_data_folder(filled: Path, p
 def test_full_disk_leaves_the_previous_backup_intact(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backed_up(filled)
     before = (filled / "backup/manifest.json").read_bytes()
-    with site(filled) as services:
-        services.bring("c.svs", other_scan(slide_bytes(), b"28"))
+    with running_site(filled) as site:
+        site.bring("c.svs", other_scan(slide_bytes(), b"28"))
 
     def full(*_arguments: object) -> None:
         raise OSError(28, "No space left on device")
@@ -421,14 +421,14 @@ def test_backup_during_imports_contains_the_files_of_every_record(tmp_path: Path
             assert backed_up(tmp_path)["troubles"] == {}
     shutil.rmtree(tmp_path / "data")
     assert vsv(tmp_path, "restore", tmp_path / "backup").exit_code == 0
-    with site(tmp_path) as services:
-        assert services.records()
-        for record in services.records():
-            assert services.services.files.slide(record.image_id).read_bytes() == slide_bytes(record.image_id)
-        services.import_runner.resume()  # what had begun goes on with the scanner's files
-        services.finish()
+    with running_site(tmp_path) as site:
+        assert site.records()
+        for record in site.records():
+            assert site.services.files.slide(record.image_id).read_bytes() == slide_bytes(record.image_id)
+        site.import_runner.resume()  # what had begun goes on with the scanner's files
+        site.finish()
         for number in range(6):
-            assert services.settle(f"{number}.svs", (scanner / f"{number}.svs").stat().st_size) == 200
+            assert site.settle(f"{number}.svs", (scanner / f"{number}.svs").stat().st_size) == 200
 
 
 def test_backup_reports_unreadable_records(tmp_path: Path) -> None:

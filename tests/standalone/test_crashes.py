@@ -12,34 +12,34 @@ from vsv_local.ingest import import_runner
 
 
 def test_step_counts_as_a_crash_until_the_step_has_returned(
-    services: Site, monkeypatch: pytest.MonkeyPatch
+    site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inspect, during = import_runner.inspect_file, []
 
     def look(event: dict[str, Any], context: Any) -> dict[str, Any]:
-        during.append(services.services.imports.get("a.svs").consecutive_crashes)
+        during.append(site.services.imports.get("a.svs").consecutive_crashes)
         return inspect(event, context)
 
     monkeypatch.setattr(import_runner, "inspect_file", look)
-    assert services.bring("a.svs") == 200
+    assert site.bring("a.svs") == 200
     assert during == [1]
-    assert services.services.imports.get("a.svs").consecutive_crashes == 0
+    assert site.services.imports.get("a.svs").consecutive_crashes == 0
 
 
 def test_file_that_crashed_too_often_is_not_imported_until_a_retry(
-    services: Site, monkeypatch: pytest.MonkeyPatch
+    site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(import_runner, "inspect_file", _refuse)
-        assert services.bring("a.svs") == 202
+        assert site.bring("a.svs") == 202
         patched.setattr(import_runner, "MAX_CONSECUTIVE_CRASHES", 0)
-        assert services.bring("a.svs") == 422
-    run = services.services.imports.get("a.svs")
+        assert site.bring("a.svs") == 422
+    run = site.services.imports.get("a.svs")
     assert run.state is ImportState.FAILED
     assert "not tried again" in run.error
-    retry(services.services, "a.svs")
-    services.finish()
-    assert services.state("a.svs") is ImportState.READY
+    retry(site.services, "a.svs")
+    site.finish()
+    assert site.state("a.svs") is ImportState.READY
 
 
 def _refuse(_event: dict[str, Any], _context: Any) -> None:

@@ -58,7 +58,7 @@ class Cloud:
         return {one["Key"] for one in self.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", ())}
 
     def forgotten(self) -> list[set[str]]:
-        """Give the paths of each invalidation."""
+        """Return the paths of each invalidation."""
         client, where = self.client("cloudfront"), {"DistributionId": self.distribution}
         listed = client.list_invalidations(**where)["InvalidationList"].get("Items", ())
         found = [client.get_invalidation(Id=one["Id"], **where)["Invalidation"] for one in listed]

@@ -11,7 +11,7 @@ from vsv.records.models import JobKind, JobState, Status
 from vsv.workflow.transitions import Decider, change
 
 from tests.support.servers.registry import Registry
-from tests.support.servers.running import server, site
+from tests.support.servers.running import running_site, server
 from vsv_local.cli.main import main
 from vsv_local.composition import standalone
 from vsv_local.server.job_threads import JobWorker
@@ -23,11 +23,11 @@ RESTS = "This data folder was restored from a backup"
 
 @pytest.fixture
 def drill(tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the restored copy of an installation; both share an archive, which holds the deleted slide's original."""
+    """Return the restored copy of an installation; both share an archive with the deleted slide's original."""
     (tmp_path / "archive").mkdir()
     monkeypatch.setenv("VSV_ARCHIVE", str(tmp_path / "archive"))
     monkeypatch.setenv("VSV_GRACE_DAYS", "0")
-    with site(tmp_path) as used:
+    with running_site(tmp_path) as used:
         used.bring("a.svs")
         (tmp_path / "data/destinations.json").write_text(
             json.dumps([{"name": "registry", "url": registry.url}])

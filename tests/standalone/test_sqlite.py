@@ -427,7 +427,7 @@ def test_later_page_of_each_list_takes_as_many_sqlite_steps_as_the_first(databas
 
 
 def steps(database: Database, read: Callable[[], Page[Any]]) -> tuple[int, str | None]:
-    """Give how many steps of SQLite's machine a page takes, and its token."""
+    """Return the number of steps of SQLite's virtual machine for a page, and the page's token."""
     counted = 0
 
     def count() -> None:

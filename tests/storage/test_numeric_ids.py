@@ -134,11 +134,11 @@ def test_parse_number_refuses_texts_that_are_not_canonical_numbers(text: str) ->
         parse_number(text)
 
 
-def test_import_stores_the_number_of_the_slide(services: Site) -> None:
+def test_import_stores_the_number_of_the_slide(site: Site) -> None:
     content = slide_bytes("")
-    services.bring("a.svs", content)
-    services.finish()
-    (record,) = services.services.slides.list_all().items
+    site.bring("a.svs", content)
+    site.finish()
+    (record,) = site.services.slides.list_all().items
     number = next(candidates(record.image_id))
     assert number >= FIRST_GIVEN
-    assert services.services.files.number(number).read_text() == f"{record.image_id}\n"
+    assert site.services.files.number(number).read_text() == f"{record.image_id}\n"

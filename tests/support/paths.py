@@ -1,4 +1,4 @@
-"""Where things lie in the checkout."""
+"""Paths of files and folders in the checkout."""
 
 from pathlib import Path
 

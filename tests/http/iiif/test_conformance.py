@@ -63,10 +63,11 @@ def is_there(server: Server, name: str) -> bool:
 def test_server_passes_each_test_of_the_iiif_validator(
     server: Server, version: str, name: str, image: str
 ) -> None:
-    assert found(server, version, name, image) is None
+    assert validator_error(server, version, name, image) is None
 
 
-def found(server: Server, version: str, name: str, image: str) -> Any:
+def validator_error(server: Server, version: str, name: str, image: str) -> Any:
+    """Return the exception of one test of the validator, or None."""
     prefix = "iiif/2" if version == "2.0" else "iiif/3"
     address = f"127.0.0.1:{server.port}"
     result = validator.ImageAPI(image, address, prefix, "http", "", version, debug=False)

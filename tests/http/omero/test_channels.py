@@ -32,7 +32,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
 
 @pytest.fixture(scope="module")
 def box(services: Services) -> Pixels:
-    """Give the region's pixels as OpenSlide reads them."""
+    """Return the region's pixels as OpenSlide reads them."""
     return stored_level(services.files.slide(NUMBER), 0)[100:300, 200:500]
 
 

@@ -104,7 +104,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
 
 @pytest.fixture
 def records(services: Services) -> Iterator[Records]:
-    """Let the tile function have the slides' records, as in the standalone server."""
+    """Yield records that the tile function can read, as in the standalone server."""
     found = Records(RECORD)
     services.__dict__["slides"] = found
     yield found

@@ -28,7 +28,7 @@ from vsv.records.models import SlideRecord
 from vsv.slides.deepzoom_grid import Grid
 from vsv.storage.numeric_ids import candidates
 
-from tests.support.servers.running import Answer, Server, server, site
+from tests.support.servers.running import Answer, Server, running_site, server
 from tests.support.slides.small import slide_bytes
 
 JSON_LINKS = ["experimenters", "experimentergroups", "projects", "datasets", "images", "screens", "plates"]
@@ -41,10 +41,10 @@ NOT_INVERTED = ",".join(["{%22inverted%22:{%22enabled%22:false}}"] * 3)
 def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, list[SlideRecord]]]:
     """A slide with a number of its own, and one without."""
     folder = tmp_path_factory.mktemp("served")
-    with site(folder) as services:
+    with running_site(folder) as site:
         for name, image_id in (("a.svs", "1004486"), ("b.svs", "S17-a")):
-            assert services.bring(name, slide_bytes(image_id)) == 200
-        found = sorted(services.records(), key=lambda record: record.filename)
+            assert site.bring(name, slide_bytes(image_id)) == 200
+        found = sorted(site.records(), key=lambda record: record.filename)
     with server(folder / "data") as running:
         yield running, found
 

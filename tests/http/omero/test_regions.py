@@ -45,7 +45,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
 
 @pytest.fixture(scope="module")
 def full(services: Services) -> Pixels:
-    """Give the slide's pixels as OpenSlide reads them."""
+    """Return the slide's pixels as OpenSlide reads them."""
     return stored_level(services.files.slide(NUMBER), 0)
 
 
@@ -120,7 +120,7 @@ class TestTiles:
 
 @cache
 def whole_level(level_dz: int) -> Pixels:
-    """Give a level's pixels, put together of Deep Zoom's tiles."""
+    """Return a level's pixels, assembled from Deep Zoom tiles."""
     columns, rows = Grid(WIDTH, HEIGHT, TILE).tile_counts(level_dz)
     return np.vstack(
         [

@@ -9,7 +9,7 @@ from vsv.records.models import Status
 from vsv.storage.slide_files import OPENED
 
 from tests.support.servers.archive_site import record
-from tests.support.servers.running import site
+from tests.support.servers.running import running_site
 from tests.support.slides.small import slide_bytes
 from vsv_local.cli.main import main
 
@@ -18,9 +18,9 @@ ID = "1004486"
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    with site(tmp_path) as services:
-        services.bring("a.svs", slide_bytes())
-        services.services.slides.update(ID, {"status": Status.GOOD}, by="test")
+    with running_site(tmp_path) as site:
+        site.bring("a.svs", slide_bytes())
+        site.services.slides.update(ID, {"status": Status.GOOD}, by="test")
     return tmp_path / "data"
 
 
@@ -35,9 +35,9 @@ def test_archive_and_unarchive_move_the_original_out_and_back(data: Path, tmp_pa
     assert (data / "archive" / ID / "slide.svs").read_bytes() == slide_bytes()
     result = vsv(data, "unarchive", ID)
     assert (result.exit_code, result.output) == (0, f"Slide {ID} is unarchived (0.3 MB)\n")
-    with site(tmp_path) as services:
-        assert services.services.files.slide(ID).read_bytes() == slide_bytes()
-        assert record(services.services, ID).modified_by == "vsv"
+    with running_site(tmp_path) as site:
+        assert site.services.files.slide(ID).read_bytes() == slide_bytes()
+        assert record(site.services, ID).modified_by == "vsv"
 
 
 def test_archive_folder_setting_is_used_once_the_folder_exists(

@@ -17,7 +17,7 @@ from vsv.errors import UnavailableError
 from vsv.storage import atomic_write
 
 from tests.support.paths import ROOT
-from tests.support.servers.running import DEADLINE_S, check_whole, server, site, wait_until
+from tests.support.servers.running import DEADLINE_S, check_whole, running_site, server, wait_until
 from tests.support.slides.small import other_scan, put, slide_bytes
 from vsv_local.bulk import file_discovery, run_records
 from vsv_local.bulk.file_discovery import slide_files
@@ -275,8 +275,8 @@ class TestImportCommand:
             put(tmp_path / "in" / day.decode(), "same.svs", other_scan(slide_bytes(), day))
         result = vsv(tmp_path, "import", tmp_path / "in", "--jobs", "4")
         assert (result.exit_code, "4 OK" in result.output) == (0, True)
-        with site(tmp_path) as services:
-            dates = sorted(str(record.scan_date)[8:10] for record in services.records())
+        with running_site(tmp_path) as site:
+            dates = sorted(str(record.scan_date)[8:10] for record in site.records())
         assert dates == [day.decode() for day in days]
         assert "0 OK, 4 skipped" in vsv(tmp_path, "import", tmp_path / "in").output
 
@@ -289,17 +289,17 @@ class TestImportCommand:
             process.kill()
             process.communicate()
             assert not alive(tmp_path)
-            with site(tmp_path) as services:
-                check_whole(services)
+            with running_site(tmp_path) as site:
+                check_whole(site)
         text = vsv(tmp_path, "status").output
         assert "crashed" in text or "done" in text
         result = vsv(tmp_path, "import", folder)
         assert (result.exit_code, "0 failed" in result.output) == (0, True)
-        with site(tmp_path) as services:
-            assert sorted(record.image_id for record in services.records()) == [
+        with running_site(tmp_path) as site:
+            assert sorted(record.image_id for record in site.records()) == [
                 str(3000000 + n) for n in range(8)
             ]
-            check_whole(services)
+            check_whole(site)
 
     def test_interrupted_import_stops_with_status_130_and_can_continue(self, tmp_path: Path) -> None:
         folder = fill(tmp_path, 40)
@@ -322,8 +322,8 @@ class TestImportCommand:
             told = [json.loads(command.communicate(timeout=DEADLINE_S)[0]) for command in commands]
         assert {outcome["Outcome"] for outcomes in told for outcome in outcomes} <= {"OK", "SKIPPED"}
         assert [len(outcomes) for outcomes in told] == [6, 6]
-        with site(tmp_path) as services:
-            assert [record.version for record in services.records()] == [1] * 6
+        with running_site(tmp_path) as site:
+            assert [record.version for record in site.records()] == [1] * 6
 
 
 def alive(folder: Path) -> bool:
@@ -333,10 +333,10 @@ def alive(folder: Path) -> bool:
 class TestRenderCommand:
     def test_slide_locked_by_another_process_is_skipped(self, tmp_path: Path) -> None:
         vsv(tmp_path, "import", fill(tmp_path, 2))
-        with site(tmp_path) as services:
-            for pyramid in services.services.files.root.glob("slides/*/pyramid.tif"):
+        with running_site(tmp_path) as site:
+            for pyramid in site.services.files.root.glob("slides/*/pyramid.tif"):
                 pyramid.unlink()
-            with import_lock(services.services.files, "0.svs"):
+            with import_lock(site.services.files, "0.svs"):
                 result = vsv(tmp_path, "render", "--all")
         assert "[1/2] skipped 3000000: another process is at work on it" in result.output
         assert "1 OK, 1 skipped, 0 failed" in result.output
@@ -344,8 +344,8 @@ class TestRenderCommand:
 
     def test_archived_slides_are_not_rendered(self, tmp_path: Path) -> None:
         vsv(tmp_path, "import", fill(tmp_path, 2))
-        with site(tmp_path) as services:
-            services.services.slides.update("3000000", {"original": "ARCHIVED"}, by="test")
+        with running_site(tmp_path) as site:
+            site.services.slides.update("3000000", {"original": "ARCHIVED"}, by="test")
         assert "0 OK, 1 skipped, 0 failed" in vsv(tmp_path, "render", "--all").output
 
     def test_interrupted_render_stops_within_a_slide_and_leaves_no_partial_file(

@@ -42,7 +42,7 @@ def run(data: Path, *arguments: str) -> Result:
     return CliRunner().invoke(main, [*arguments, "--data", str(data)])
 
 
-def found(data: Path, read: Callable[[Services], Any]) -> Any:
+def read_stored(data: Path, read: Callable[[Services], Any]) -> Any:
     with standalone(data) as (services, _intake):
         return read(services)
 
@@ -59,7 +59,7 @@ class TestSend:
             "Slide 1 is SENT already: to send it again, mark it" in again.output,
         ) == (0, True)
         assert [document["slide"]["ImageID"] for _p, _h, document in registry.asked] == ["1", "2"]
-        assert found(data, lambda services: services.slides.get("1").status) is Status.SENT
+        assert read_stored(data, lambda services: services.slides.get("1").status) is Status.SENT
 
     def test_send_leaves_a_waiting_job_when_registry_is_unavailable(
         self, data: Path, registry: Registry
@@ -97,8 +97,8 @@ class TestUndeleteAndPurge:
         run(data, "delete", "1", "--yes")
         result = run(data, "undelete", "1")
         assert (result.exit_code, result.output) == (0, "Slide 1 is undeleted\n")
-        assert found(data, lambda services: services.slides.get("1").status) is Status.NEW
-        assert found(data, lambda services: services.files.slide("1").read_bytes()) == b"slide"
+        assert read_stored(data, lambda services: services.slides.get("1").status) is Status.NEW
+        assert read_stored(data, lambda services: services.files.slide("1").read_bytes()) == b"slide"
 
     @pytest.mark.parametrize("command", [("undelete", "1"), ("delete", "1", "--undo")])
     def test_undelete_refuses_a_slide_that_is_not_deleted(self, data: Path, command: tuple[str, ...]) -> None:
@@ -115,7 +115,7 @@ class TestUndeleteAndPurge:
         result = CliRunner().invoke(main, [*command, "--data", str(data)], input="1\n")
         assert result.exit_code == 0
         assert "Slide 1 is purged: slide.svs" in result.output
-        assert found(data, lambda services: services.slides.get("1").original) == "PURGED"
+        assert read_stored(data, lambda services: services.slides.get("1").original) == "PURGED"
         again = run(data, "undelete", "1")
         assert again.exit_code == 1
         assert "This slide's files were permanently deleted: it cannot be undeleted." in again.output
@@ -123,7 +123,7 @@ class TestUndeleteAndPurge:
     def test_purge_refuses_a_slide_that_is_not_deleted(self, data: Path) -> None:
         result = run(data, "purge", "1", "--yes")
         assert (result.exit_code, "Only a deleted slide can be purged." in result.output) == (1, True)
-        assert found(data, lambda services: services.files.slide("1").read_bytes()) == b"slide"
+        assert read_stored(data, lambda services: services.files.slide("1").read_bytes()) == b"slide"
 
     @pytest.mark.parametrize("command", ["delete", "undelete", "purge", "show"])
     def test_command_names_a_slide_that_is_not_found(self, data: Path, command: str) -> None:
@@ -153,14 +153,14 @@ class TestRunJobs:
         assert result.exit_code == 0
         assert "PURGE     1" in result.output
         assert "slide.svs, waited.json" in result.output
-        assert found(data, lambda services: services.slides.get("1").original) == "PURGED"
+        assert read_stored(data, lambda services: services.slides.get("1").original) == "PURGED"
 
     def test_run_jobs_purges_no_slide_within_the_grace_period(self, data: Path) -> None:
         deleted = run(data, "delete", "1", "--yes")
         assert "for 7 days vsv undelete 1 undoes this" in deleted.output
         assert "0 done" in run(data, "run-jobs").output
         assert run(data, "delete", "1", "--undo").exit_code == 0
-        assert found(data, lambda services: services.files.slide("1").read_bytes()) == b"slide"
+        assert read_stored(data, lambda services: services.files.slide("1").read_bytes()) == b"slide"
 
     def test_run_jobs_refuses_grace_days_that_is_not_a_number(
         self, data: Path, monkeypatch: pytest.MonkeyPatch
@@ -230,7 +230,7 @@ class TestJobWorker:
 
 def test_jobs_command_omits_the_secret_of_a_policy(data: Path) -> None:
     detail = {"name": "STUDY-1", "policy": 'dates = "shift"\nshift_key = "0123456789abcdef"'}
-    found(data, lambda services: job_queue.request(services, "1", JobKind.PUBLISH, "Eve", detail))
+    read_stored(data, lambda services: job_queue.request(services, "1", JobKind.PUBLISH, "Eve", detail))
     result = run(data, "jobs", "--json")
     (listed,) = json.loads(result.stdout)
     assert listed["Detail"] == {"name": "STUDY-1"}

@@ -17,7 +17,7 @@ from vsv.records.models import SlideRecord, Status
 from vsv.workflow.transitions import change
 
 from tests.support.aws.dynamo_tables import create_tables, mocked_dynamodb
-from tests.support.servers.running import Site, site
+from tests.support.servers.running import Site, running_site
 from tests.support.slides.small import other_scan, slide_bytes
 from vsv_local.cli.main import main
 from vsv_local.cli.options import OPERATOR
@@ -27,8 +27,8 @@ WANTED = ImportOptions(folder="/OMERO/vsv", project="Slides")
 
 
 @pytest.fixture
-def services(tmp_path: Path) -> Iterator[Site]:
-    with site(tmp_path) as running:
+def site(tmp_path: Path) -> Iterator[Site]:
+    with running_site(tmp_path) as running:
         running.bring("a.svs", slide_bytes("1"))
         running.bring("b.svs", slide_bytes("2"))
         name(running, "1", slide_id="S26-7-A1", case_id="S26-7")
@@ -37,7 +37,7 @@ def services(tmp_path: Path) -> Iterator[Site]:
 
 
 def name(running: Site, image_id: str, **fields: Any) -> None:
-    """Give a slide other values than its label had."""
+    """Store other values for a slide than its label has."""
     record = running.services.slides.get(image_id)
     assert record is not None
     running.services.slides.remove(image_id)
@@ -61,8 +61,8 @@ def values(folder: Path) -> list[dict[str, str]]:
     return rows
 
 
-def test_bulk_file_has_the_keys_and_rows_that_omero_reads(services: Site, tmp_path: Path) -> None:
-    write_import(services.services, tmp_path / "o", WANTED)
+def test_bulk_file_has_the_keys_and_rows_that_omero_reads(site: Site, tmp_path: Path) -> None:
+    write_import(site.services, tmp_path / "o", WANTED)
     assert yaml.safe_load((tmp_path / "o/bulk.yml").read_text()) == {
         "path": "slides.tsv", "columns": ["target", "name", "path"], "transfer": "ln_s", "exclude": "clientpath",
         "checksum_algorithm": "File-Size-64", "continue": True,
@@ -73,8 +73,8 @@ def test_bulk_file_has_the_keys_and_rows_that_omero_reads(services: Site, tmp_pa
     ]
 
 
-def test_table_lists_image_fields_and_notes_only_when_requested(services: Site, tmp_path: Path) -> None:
-    write_import(services.services, tmp_path / "o", WANTED)
+def test_table_lists_image_fields_and_notes_only_when_requested(site: Site, tmp_path: Path) -> None:
+    write_import(site.services, tmp_path / "o", WANTED)
     first, second = values(tmp_path / "o")
     assert first.items() >= {
         "Image Name": "S26-7-A1", "Dataset Name": "S26-7", "ImageID": "1", "CaseID": "S26-7", "AppMag": "20",
@@ -85,24 +85,22 @@ def test_table_lists_image_fields_and_notes_only_when_requested(services: Site, 
     keys = yaml.safe_load((tmp_path / "o/keys.yml").read_text())
     assert [column["name"] for column in keys["columns"]] == list(first)[2:]
     assert all(column["include"] is True for column in keys["columns"])
-    write_import(services.services, tmp_path / "o", replace(WANTED, with_notes=True))
+    write_import(site.services, tmp_path / "o", replace(WANTED, with_notes=True))
     assert values(tmp_path / "o")[1]["Note"] == "call Mrs Miller"
 
 
-def test_image_name_has_the_suffix_only_for_a_file_with_a_label(services: Site, tmp_path: Path) -> None:
-    services.services.files.associated("1", "label").write_bytes(b"x")
-    write_import(services.services, tmp_path / "o", replace(WANTED, suffix=" [main]"))
+def test_image_name_has_the_suffix_only_for_a_file_with_a_label(site: Site, tmp_path: Path) -> None:
+    site.services.files.associated("1", "label").write_bytes(b"x")
+    write_import(site.services, tmp_path / "o", replace(WANTED, suffix=" [main]"))
     assert [row["Image Name"] for row in values(tmp_path / "o")] == ["S26-7-A1 [main]", "S26-7-A2"]
 
 
-def test_deleted_archived_and_foreign_slides_are_left_out_and_reported(
-    services: Site, tmp_path: Path
-) -> None:
-    write_import(services.services, tmp_path / "o", WANTED)
-    services.bring("c.ndpi", slide_bytes("3"))
-    change(services.services, "1", {"status": Status.DELETED}, OPERATOR)
-    services.services.slides.update("2", {"original": "ARCHIVED"}, by="test")
-    report = write_import(services.services, tmp_path / "o", WANTED)
+def test_deleted_archived_and_foreign_slides_are_left_out_and_reported(site: Site, tmp_path: Path) -> None:
+    write_import(site.services, tmp_path / "o", WANTED)
+    site.bring("c.ndpi", slide_bytes("3"))
+    change(site.services, "1", {"status": Status.DELETED}, OPERATOR)
+    site.services.slides.update("2", {"original": "ARCHIVED"}, by="test")
+    report = write_import(site.services, tmp_path / "o", WANTED)
     assert (report.written, report.gone, imports(tmp_path / "o")) == (0, 2, [])
     assert {why.split(",")[0].split(":")[0] for why in report.left_out} == {
         "deleted",
@@ -113,28 +111,26 @@ def test_deleted_archived_and_foreign_slides_are_left_out_and_reported(
     assert "1,S26-7,S26-7-A1,deleted" in gone
 
 
-def test_status_and_case_filters_select_slides(services: Site, tmp_path: Path) -> None:
-    services.services.slides.update("2", {"status": Status.GOOD}, by="test")
-    assert write_import(services.services, tmp_path / "o", replace(WANTED, status=Status.GOOD)).written == 1
-    assert write_import(services.services, tmp_path / "o", replace(WANTED, case_id="S26-7")).written == 2
-    assert write_import(services.services, tmp_path / "o", replace(WANTED, case_id="other")).written == 0
+def test_status_and_case_filters_select_slides(site: Site, tmp_path: Path) -> None:
+    site.services.slides.update("2", {"status": Status.GOOD}, by="test")
+    assert write_import(site.services, tmp_path / "o", replace(WANTED, status=Status.GOOD)).written == 1
+    assert write_import(site.services, tmp_path / "o", replace(WANTED, case_id="S26-7")).written == 2
+    assert write_import(site.services, tmp_path / "o", replace(WANTED, case_id="other")).written == 0
 
 
-def test_repeated_export_is_identical_and_new_only_writes_only_new_slides(
-    services: Site, tmp_path: Path
-) -> None:
-    write_import(services.services, tmp_path / "o", WANTED)
+def test_repeated_export_is_identical_and_new_only_writes_only_new_slides(site: Site, tmp_path: Path) -> None:
+    write_import(site.services, tmp_path / "o", WANTED)
     before = {path.name: path.read_bytes() for path in (tmp_path / "o").iterdir()}
-    write_import(services.services, tmp_path / "o", WANTED)
+    write_import(site.services, tmp_path / "o", WANTED)
     assert {path.name: path.read_bytes() for path in (tmp_path / "o").iterdir()} == before
-    services.bring("c.svs", other_scan(slide_bytes("0")))
-    name(services, "0", slide_id="S26-7-A1", case_id="S26-7")
+    site.bring("c.svs", other_scan(slide_bytes("0")))
+    name(site, "0", slide_id="S26-7-A1", case_id="S26-7")
     new_only = replace(WANTED, new_only=True)
-    report = write_import(services.services, tmp_path / "o", new_only)
+    report = write_import(site.services, tmp_path / "o", new_only)
     assert (report.written, report.known) == (1, 2)
     assert imports(tmp_path / "o")[0][1] == "S26-7-A1 (0)"  # the name is taken, though this slide comes first
-    assert write_import(services.services, tmp_path / "o", new_only).written == 0
-    write_import(services.services, tmp_path / "o", WANTED)
+    assert write_import(site.services, tmp_path / "o", new_only).written == 0
+    write_import(site.services, tmp_path / "o", WANTED)
     assert [row[1] for row in imports(tmp_path / "o")] == ["S26-7-A1 (0)", "S26-7-A1", "S26-7-A2"]
 
 
@@ -145,9 +141,9 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_names_are_written_unchanged(services: Site, tmp_path: Path, text: str) -> None:
-    name(services, "1", slide_id=text, case_id=text)
-    write_import(services.services, tmp_path / "o", WANTED)
+def test_hostile_names_are_written_unchanged(site: Site, tmp_path: Path, text: str) -> None:
+    name(site, "1", slide_id=text, case_id=text)
+    write_import(site.services, tmp_path / "o", WANTED)
     assert imports(tmp_path / "o")[0] == (
         f"Project:name:Slides/Dataset:name:{text}", text, "/OMERO/vsv/slides/1/slide.svs",
     )  # fmt: skip
@@ -161,9 +157,9 @@ def test_hostile_names_are_written_unchanged(services: Site, tmp_path: Path, tex
 @pytest.mark.parametrize(
     "text", ["a\tb", "a\nb", "a\r", "\x1b[2J", "a\u2028b", "x/Dataset:name:y", "x" * (MAX_NAME + 1)]
 )
-def test_slides_with_unwritable_names_are_left_out(services: Site, tmp_path: Path, text: str) -> None:
-    name(services, "1", case_id=f"x{text}x")
-    report = write_import(services.services, tmp_path / "o", WANTED)
+def test_slides_with_unwritable_names_are_left_out(site: Site, tmp_path: Path, text: str) -> None:
+    name(site, "1", case_id=f"x{text}x")
+    report = write_import(site.services, tmp_path / "o", WANTED)
     assert (report.written, sum(report.left_out.values())) == (1, 1)
     assert [row[1] for row in imports(tmp_path / "o")] == ["S26-7-A2"]
 
@@ -180,15 +176,15 @@ def test_accepted_text_fits_a_single_field_and_line(text: str) -> None:
     [{"project": ""}, {"project": "a\nb"}, {"project": "x/Dataset:y"}, {"folder": "here"}, {"suffix": "\n"}],
 )
 def test_invalid_options_are_refused_before_any_file_is_written(
-    services: Site, tmp_path: Path, wrong: dict[str, str]
+    site: Site, tmp_path: Path, wrong: dict[str, str]
 ) -> None:
     with pytest.raises(BadRequestError):
-        write_import(services.services, tmp_path / "o", replace(WANTED, **wrong))  # type: ignore[arg-type]
+        write_import(site.services, tmp_path / "o", replace(WANTED, **wrong))  # type: ignore[arg-type]
     assert not (tmp_path / "o").exists()
 
 
 def test_command_skips_originals_in_place_and_reports_unwritable_files(tmp_path: Path) -> None:
-    with site(tmp_path, in_place=True) as running:
+    with running_site(tmp_path, in_place=True) as running:
         running.bring()
         record: SlideRecord | None = running.services.slides.get("1004486")
         assert record is not None
@@ -203,7 +199,7 @@ def test_command_skips_originals_in_place_and_reports_unwritable_files(tmp_path:
 
 
 def test_command_with_aws_option_reads_the_records_of_a_stack(
-    services: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VSV_SLIDES_TABLE", "slides")
     monkeypatch.setenv("VSV_REVIEW_TABLE", "slides-review")
@@ -211,7 +207,7 @@ def test_command_with_aws_option_reads_the_records_of_a_stack(
     arguments = ["omero-import", str(tmp_path / "o"), "--aws", "--data", str(tmp_path / "data")]
     with mocked_dynamodb() as client:
         create_tables(client, "slides", "imports")
-        for record in services.records():
+        for record in site.records():
             DynamoSlideStore("slides", client).put_new(replace(record, case_id="of the table"))
         result = CliRunner().invoke(main, [*arguments, "--omero-data", "/vsv"])
     assert (result.exit_code, result.output) == (0, "2 slides to register\n")

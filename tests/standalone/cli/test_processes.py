@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.support.paths import ROOT
-from tests.support.servers.running import DEADLINE_S, check_whole, server, site, wait_until
+from tests.support.servers.running import DEADLINE_S, check_whole, running_site, server, wait_until
 from tests.support.slides.small import OLD, other_scan, put, slide_bytes
 from vsv_local.bulk import importing
 
@@ -39,11 +39,11 @@ def test_server_and_two_import_commands_create_a_single_slide_per_file(tmp_path:
             told = json.loads(command.communicate(timeout=DEADLINE_S)[0])
             assert {outcome["Error"] for outcome in told} <= {None, importing._UNFINISHED}
         wait_until(lambda: b'"items": []' in running.ask("/imports").body, "all imports ended")
-    with site(tmp_path) as services:
-        assert sorted(record.filename for record in services.records()) == [path.name for path in files]
-        assert [record.version for record in services.records()] == [1] * 4
-        assert {services.settle(path.name, path.stat().st_size) for path in files} == {200}
-        check_whole(services)
+    with running_site(tmp_path) as site:
+        assert sorted(record.filename for record in site.records()) == [path.name for path in files]
+        assert [record.version for record in site.records()] == [1] * 4
+        assert {site.settle(path.name, path.stat().st_size) for path in files} == {200}
+        check_whole(site)
     assert all(path.stat().st_mtime_ns == OLD for path in files)
 
 
@@ -53,15 +53,15 @@ def test_two_commands_importing_different_slides_with_the_same_image_id_keep_bot
     commands = [start_import(tmp_path / "data", path) for path in files]
     ids = [json.loads(command.communicate(timeout=DEADLINE_S)[0])[0]["ImageID"] for command in commands]
     assert "1004486" in ids
-    with site(tmp_path) as services:
+    with running_site(tmp_path) as site:
         for image_id, content in zip(ids, contents, strict=True):
-            assert services.services.files.slide(image_id).read_bytes() == content
+            assert site.services.files.slide(image_id).read_bytes() == content
 
 
 def test_server_completes_an_import_that_another_process_left(tmp_path: Path) -> None:
-    with site(tmp_path) as services:
-        put(services.scanner, "a.svs")
-        services.import_runner.close()
-        assert services.post("a.svs", SIZE)[0] == 202
+    with running_site(tmp_path) as site:
+        put(site.scanner, "a.svs")
+        site.import_runner.close()
+        assert site.post("a.svs", SIZE)[0] == 202
     with server(tmp_path / "data") as running:
         wait_until(lambda: b"a.svs" in running.ask("/slides").body, "it was imported")

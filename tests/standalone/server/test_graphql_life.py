@@ -54,7 +54,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
 
 
 def run_step(services: Services, monkeypatch: pytest.MonkeyPatch, outcome: Any) -> None:
-    """Let everything that is due come out in one way."""
+    """Run all due jobs with one outcome."""
 
     def step(_services: Services, _job: Any) -> Any:
         if isinstance(outcome, Exception):

@@ -66,7 +66,7 @@ def test_server_answers_its_own_host_names(host: str) -> None:
     ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8080", "evil.example:127.0.0.1",
      "localhost:80:evil.example", "2130706433", "0x7f.1", "[::1].evil.example", "evil@localhost"],
 )  # fmt: skip
-def test_server_answers_421_to_foreign_host_names(services: Site, host: str) -> None:
+def test_server_answers_421_to_foreign_host_names(site: Site, host: str) -> None:
     for path in ("/", "/slides", "/DeepZoom/1.dzi", "/ImportSlide"):
         assert ask(path, host=host)[0] == 421
 
@@ -118,7 +118,7 @@ def test_page_loads_exactly_the_libraries_that_the_server_serves() -> None:
     assert set(re.findall(r'"(/vendor/[^"]+)"', modules)) == set(web_assets.LIBRARIES)
 
 
-def test_page_addresses_include_page_files_and_exclude_tool_files(services: Site) -> None:
+def test_page_addresses_include_page_files_and_exclude_tool_files(site: Site) -> None:
     found = web_assets.addresses()
     assert {"/index.html", "/main.js", "/login/signin.js", "/style/base.css", "/icon.svg"} <= set(found)
     assert not [one for one in found if "node_modules" in one or one.endswith((".json", ".d.ts"))]
@@ -130,11 +130,11 @@ def test_config_json_answers_204_on_a_single_machine() -> None:
 
 
 @pytest.fixture
-def listed(services: Site) -> Iterator[Site]:
+def listed(site: Site) -> Iterator[Site]:
     for number in range(5):
-        assert services.bring(f"{number}.svs", slide_bytes() + bytes(number)) == 200
-    assert services.bring("broken.svs", b"no slide at all") == 422
-    yield services
+        assert site.bring(f"{number}.svs", slide_bytes() + bytes(number)) == 200
+    assert site.bring("broken.svs", b"no slide at all") == 422
+    yield site
 
 
 def test_lists_omit_paths_and_internal_fields(listed: Site) -> None:
@@ -159,7 +159,7 @@ def test_slide_list_returns_every_slide_across_pages(listed: Site) -> None:
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=-1", "limit=x", "limit=٣", "nextToken=x"])
-def test_invalid_page_parameters_answer_400(services: Site, query: str) -> None:
+def test_invalid_page_parameters_answer_400(site: Site, query: str) -> None:
     assert ask("/slides", query=query)[0] == 400
 
 
@@ -178,7 +178,7 @@ def test_slide_address_returns_a_slide_until_its_deletion(listed: Site) -> None:
 
 
 def test_unexpected_error_answers_500_with_only_a_request_id(
-    services: Site, monkeypatch: pytest.MonkeyPatch
+    site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vsv_local.server.json_api._unfinished", lambda *_: 1 / 0)
     status, _, body = ask("/imports")
@@ -187,7 +187,7 @@ def test_unexpected_error_answers_500_with_only_a_request_id(
     assert b"division" not in body
 
 
-def test_body_of_a_disconnected_client_is_none(services: Site) -> None:
+def test_body_of_a_disconnected_client_is_none(site: Site) -> None:
     async def receive() -> dict[str, Any]:
         return {"type": "http.disconnect"}
 

@@ -14,7 +14,7 @@ from serve_image.handler import lambda_handler as serve_image
 from serve_label.handler import lambda_handler as serve_label
 
 from tests.support.paths import EVENTS
-from tests.support.servers.running import Answer, Server, server, site
+from tests.support.servers.running import Answer, Server, running_site, server
 from tests.support.slides.small import slide_bytes
 
 RECORDED_EVENTS = sorted(EVENTS.glob("*.json"))
@@ -38,9 +38,9 @@ class Both(NamedTuple):
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     folder = tmp_path_factory.mktemp("served")
-    with site(folder) as services:
-        assert services.bring("a.svs", slide_bytes(label=True)) == 200
-        assert services.bring("broken.svs", b"no slide") == 422
+    with running_site(folder) as site:
+        assert site.bring("a.svs", slide_bytes(label=True)) == 200
+        assert site.bring("broken.svs", b"no slide") == 422
     several = str(2 if sys.platform == "linux" else 1)
     with server(folder / "data", "--watch", str(folder / "scanner"), "--workers", several) as running:
         yield Both(running, folder)
@@ -62,7 +62,7 @@ def _size() -> int:
 
 def by_handler(event: Mapping[str, Any], folder: Path) -> Answer:
     handlers = {"/ImportSlide": import_slide, **dict.fromkeys(LABELS, serve_label)}
-    with site(folder):
+    with running_site(folder):
         result = handlers.get(event["rawPath"], serve_image)(dict(event), None)
     body = result["body"]
     content = base64.b64decode(body) if result["isBase64Encoded"] else body.encode()

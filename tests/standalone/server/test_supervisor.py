@@ -13,7 +13,7 @@ import pytest
 from vsv.errors import SettingsError
 
 from tests.support.paths import ROOT
-from tests.support.servers.running import Answer, Server, server, site, wait_until
+from tests.support.servers.running import Answer, Server, running_site, server, wait_until
 from tests.support.slides.small import put, slide_bytes
 from vsv_local.server.supervisor import check_count, default_count
 
@@ -23,7 +23,7 @@ SIZE = len(slide_bytes())
 
 
 def workers_of(running: Server) -> set[int]:
-    """Give the process IDs of the server's children."""
+    """Return the process IDs of the server's children."""
     found = subprocess.run(
         ["pgrep", "-P", str(running.process.pid)], check=False, capture_output=True, text=True
     )
@@ -39,8 +39,8 @@ def is_alive(pid: int) -> bool:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    with site(tmp_path) as services:
-        assert services.bring("a.svs", slide_bytes(label=True)) == 200
+    with running_site(tmp_path) as site:
+        assert site.bring("a.svs", slide_bytes(label=True)) == 200
     return tmp_path
 
 

@@ -8,17 +8,17 @@ import pytest
 from vsv.records.models import SlideRecord
 from vsv.storage.numeric_ids import candidates
 
-from tests.support.servers.running import Server, server, site
+from tests.support.servers.running import Server, running_site, server
 from tests.support.slides.small import slide_bytes
 
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, list[SlideRecord]]]:
     folder = tmp_path_factory.mktemp("served")
-    with site(folder) as services:
-        assert services.bring("a.svs", slide_bytes()) == 200
-        assert services.bring("b.svs", slide_bytes("")) == 200
-        found = sorted(services.records(), key=lambda record: record.filename)
+    with running_site(folder) as site:
+        assert site.bring("a.svs", slide_bytes()) == 200
+        assert site.bring("b.svs", slide_bytes("")) == 200
+        found = sorted(site.records(), key=lambda record: record.filename)
     with server(folder / "data") as running:
         yield running, found
 

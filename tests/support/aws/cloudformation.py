@@ -29,11 +29,11 @@ Node = dict[str, Any]
 
 
 def arn(service: str, resource: str) -> str:
-    """Give the ARN of something in the tests' account and region."""
+    """Return the ARN of a resource in the tests' account and region."""
     return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
 
 
-# What Ref and GetAtt give, where it is not simply the name.
+# The values of Ref and GetAtt, where they are not simply the name.
 ARNS = {
     "AWS::AppSync::GraphQLApi": "appsync:apis/{}",
     "AWS::DataSync::Task": "datasync:task/{}",
@@ -97,12 +97,12 @@ class Template:
         return dict(self.content.get("Outputs") or {})
 
     def resources(self, *types: str) -> dict[str, Node]:
-        """Give the resources of these types, or all."""
+        """Return the resources of these types, or all."""
         found = self.content["Resources"]
         return {name: r for name, r in found.items() if not types or r["Type"] in types}
 
     def properties(self, name: str) -> Node:
-        """Give a resource's properties, SAM's globals included."""
+        """Return a resource's properties, SAM's globals included."""
         resource = self.content["Resources"][name]
         own = dict(resource.get("Properties") or {})
         if resource["Type"] != "AWS::Serverless::Function":
@@ -110,7 +110,7 @@ class Template:
         return _merged((self.content.get("Globals") or {}).get("Function") or {}, own)
 
     def holds(self, condition: Any) -> bool:
-        """Tell whether a condition holds: by name, or as written."""
+        """Return whether a condition holds, given its name or its expression."""
         if isinstance(condition, str):
             return self.holds(self.content["Conditions"][condition])
         ((function, of),) = condition.items()
@@ -123,7 +123,7 @@ class Template:
         return {"Fn::And": all, "Fn::Or": any}[function](map(self.holds, of))
 
     def value(self, node: Any) -> Any:
-        """Give what a node is when deployed; lists and mappings without what is ``AWS::NoValue``."""
+        """Return a node's value when deployed; ``AWS::NoValue`` is left out of lists and mappings."""
         if isinstance(node, list):
             return [found for one in node if (found := self.value(one)) is not NO_VALUE]
         if not isinstance(node, dict):
@@ -196,7 +196,7 @@ def _cloudfront_id(name: str) -> str:
 
 
 def _merged(below: Node, above: Node) -> Node:
-    """Lay one mapping over another as SAM does with its globals: mappings merge, lists add up."""
+    """Merge two mappings as SAM does with its globals: mappings are merged, lists are concatenated."""
     found = dict(below)
     for key, value in above.items():
         lower = found.get(key)
@@ -211,7 +211,7 @@ def _merged(below: Node, above: Node) -> Node:
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement of a policy, resolved; lists where IAM allows one thing alone."""
+    """One resolved statement of a policy; always with lists, where IAM also allows single values."""
 
     effect: str
     actions: tuple[str, ...]
@@ -231,29 +231,29 @@ class Function:
 
     @property
     def properties(self) -> Node:
-        """Its properties, SAM's globals included; not resolved."""
+        """The function's properties, SAM's globals included; not resolved."""
         return self.template.properties(self.name)
 
     @property
     def folder(self) -> str:
-        """The folder of its code; empty where the code is in the template."""
+        """The folder of the function's code; empty if the code is in the template."""
         handler = str(self.properties["Handler"])
         return handler.partition(".")[0] if "CodeUri" in self.properties else ""
 
     @property
     def environment(self) -> dict[str, str]:
-        """Its variables, resolved."""
+        """The function's environment variables, resolved."""
         variables = self.properties.get("Environment", {}).get("Variables", {})
         return {name: str(value) for name, value in self.template.value(variables).items()}
 
     @property
     def role(self) -> str | None:
-        """The logical id of its role, None where SAM makes one of its policies."""
+        """The logical id of the function's role; None if SAM makes one from its policies."""
         role = self.properties.get("Role")
         return str(role["Fn::GetAtt"][0]) if role else None
 
     def statements(self) -> list[Statement]:
-        """Give what the function may do by its own policies: inline, shared in the template, or SAM's."""
+        """Return the statements of the function's policies: inline, shared in the template, or SAM's."""
         return [_statement(one) for policy in self._policies() for one in _list(policy["Statement"])]
 
     def _policies(self) -> Iterator[Node]:
@@ -281,7 +281,7 @@ def _list(found: Any) -> list[Any]:
     return found if isinstance(found, list) else [found]
 
 
-# Values for what one stack hands to another; real in form, so that moto and the code take them.
+# Values of the parameters that one stack passes to another, in a form that moto and the code accept.
 GIVEN: dict[str, str] = {
     "AccessPointArn": arn("elasticfilesystem", "access-point/fsap-0123456789abcdef0"),
     "AgentArns": arn("datasync", "agent/agent-0123456789abcdef0"),
@@ -314,16 +314,16 @@ def template(path: Path) -> Template:
 
 
 def root_template() -> Template:
-    """Give the template that is deployed."""
+    """Return the template that is deployed."""
     return template(ROOT / "template.yaml")
 
 
 def nested_templates() -> list[Template]:
-    """Give the templates of ``stacks/``."""
+    """Return the templates of ``stacks/``."""
     return [template(path) for path in sorted((ROOT / "stacks").glob("*.yaml"))]
 
 
 def functions() -> list[Function]:
-    """Give every Lambda function of the stack."""
+    """Return every Lambda function of the stack."""
     kinds = ("AWS::Serverless::Function", "AWS::Lambda::Function")
     return [Function(one, name) for one in nested_templates() for name in one.resources(*kinds)]

@@ -54,7 +54,7 @@ def _key_schema(*keys: str) -> list[dict[str, str]]:
 class OneRequestAtATime:
     """A client whose requests exclude each other: moto's conditional writes are not atomic, DynamoDB's are.
 
-    What threads do between two requests still mixes in any order, and that is what the tests are about.
+    What threads do between two requests is still interleaved in any order, which is what the tests check.
     """
 
     def __init__(self, client: Any) -> None:
@@ -71,7 +71,7 @@ class OneRequestAtATime:
 
 @contextmanager
 def mocked_dynamodb() -> Iterator[Any]:
-    """Give a client of an empty DynamoDB in memory; no request leaves this machine."""
+    """Yield a client of an empty DynamoDB in memory; no request leaves this machine."""
     fake = {
         "AWS_ACCESS_KEY_ID": "fake",
         "AWS_SECRET_ACCESS_KEY": "fake",

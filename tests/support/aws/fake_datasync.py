@@ -1,4 +1,4 @@
-"""A stand-in for DataSync that really copies: one task from a folder, the scanner's share, to ``incoming/``.
+"""A fake of DataSync that really copies: one task from a folder, the scanner's share, to ``incoming/``.
 
 It answers as the service does where that is written down: one execution at a time, include filters, phases, sending
 only what differs in size or time from what lies at the destination, verification of what was sent. Each request and
@@ -57,7 +57,7 @@ class FakeExecution:
 
 
 class FakeDataSync:
-    """The boto3 client of a service with one task. Whoever looks at a running execution moves it one phase on."""
+    """A boto3 client of a service with one task. Each look at a running execution moves it one phase on."""
 
     def __init__(self, source: Path, destination: Path) -> None:
         self.source, self.destination = source, destination
@@ -107,14 +107,14 @@ class FakeDataSync:
                 details = {"Error": {"Code": "InvalidRequestException", "Message": message}}
                 raise ClientError(details, "StartTaskExecution")  # type: ignore[arg-type]
             includes = request.get("Includes", ())
-            # What botocore does not count, the service does: FilterList and FilterValue in its model.
+            # Limits that the service checks but botocore does not: FilterList and FilterValue in the model.
             assert len(includes) <= 1
             assert all(len(rule["Value"]) <= 102_400 for rule in includes)
             started = self.begin(includes)
         return self._answered("StartTaskExecution", {"TaskExecutionArn": started.arn})
 
     def begin(self, includes: Sequence[dict[str, str]] = ()) -> FakeExecution:
-        """Start an execution as somebody else would."""
+        """Start an execution as another client of the service would."""
         with self._lock:
             arn = f"{TASK_ARN}/execution/exec-{len(self.executions):017x}"
             self.executions.append(FakeExecution(arn, list(includes), datetime.now(UTC)))

@@ -60,9 +60,9 @@ RECORDED = EVENTS / "eventbridge"
 
 @cache
 def client_of(service: str) -> Any:
-    """Give a client for all tests: making one takes as long as a whole test."""
+    """Return a client that all tests share: creating one takes as long as a whole test."""
     session = boto3.Session("fake", "fake", region_name=REGION)
-    # With an endpoint of its own: moto does not know the one that botocore makes of the account's number.
+    # The endpoint is given, since moto does not know the one that botocore derives from the account's number.
     return session.client(service, endpoint_url=STREAMS if service == "dynamodbstreams" else None)
 
 
@@ -71,7 +71,7 @@ def arn_of(step: str) -> str:
 
 
 def definition() -> dict[str, Any]:
-    """Give the machine's definition with its substitutions, as CloudFormation fills them in."""
+    """Return the machine's definition with its substitutions filled in as CloudFormation does."""
     names = {"".join(part.title() for part in step.split("_")) + "Arn": arn_of(step) for step in STEPS}
     text = re.sub(r"\$\{(\w+)\}", lambda found: names[found[1]], DEFINITION.read_text())
     filled: dict[str, Any] = yaml.safe_load(text)
@@ -89,18 +89,18 @@ class Context:
 
 @dataclass
 class Functions:
-    """The handlers as Lambda runs them; ``fail`` lets the next calls of one end otherwise."""
+    """The handlers as Lambda runs them; ``fail`` makes the next calls of one fail."""
 
     calls: list[str] = field(default_factory=list)
     failures: dict[str, list[Any]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def fail(self, step: str, *failures: Any) -> None:
-        """Let the next calls raise these errors, or end with these of Lambda's own (a dict)."""
+        """Make the next calls raise these exceptions, or answer these error documents of Lambda (a dict)."""
         self.failures.setdefault(step, []).extend(failures)
 
     def invoke(self, name: str, body: str | bytes, headers: dict[str, str]) -> bytes:
-        """Run a handler; an error becomes what Lambda tells of it."""
+        """Run a handler; return Lambda's error document if it raises."""
         step = name.rpartition(":")[2]
         try:
             with self.lock:
@@ -137,7 +137,7 @@ class Machine:
     _seen: int = 0
 
     def post(self, filename: str, size: int, **more: object) -> tuple[int, dict[str, Any]]:
-        """Ask as the scanner's script does; what the stream tells of it is delivered at once."""
+        """Post a request as the scanner's script does; deliver its stream records at once."""
         body = json.dumps({"filename": filename, "size": size, **more}).encode()
         result = import_slide(http_event("POST", "/ImportSlide", "", (), body), None)
         self.deliver()
@@ -146,14 +146,14 @@ class Machine:
     def bring(
         self, name: str = "a.svs", content: bytes | None = None, **more: object
     ) -> tuple[int, dict[str, Any]]:
-        """Let the scanner write a file, post it, and wait for its import's end; give the next answer."""
+        """Write a file as the scanner does, post it, wait for its import's end; return the next answer."""
         size = put(self.scanner, name, content).stat().st_size
         self.post(name, size, **more)
         self.finish()
         return self.post(name, size, **more)
 
     def drop(self, key: str, content: bytes) -> dict[str, Any]:
-        """Put an object into the drop-in bucket; give the event that EventBridge makes of it."""
+        """Put an object into the drop-in bucket; return EventBridge's event for it."""
         answer = self.s3.put_object(Bucket=BUCKET, Key=key, Body=content)
         event: dict[str, Any] = json.loads((RECORDED / "object_created.json").read_text())
         event["detail"]["object"] = {
@@ -166,7 +166,7 @@ class Machine:
         return event
 
     def hear(self, event: dict[str, Any]) -> Any:
-        """Deliver an event of the drop-in bucket, and what the stream tells of it."""
+        """Deliver an event of the drop-in bucket, and the stream records that result."""
         answer = receive_dropped(event, Context())
         self.deliver()
         return answer
@@ -188,18 +188,18 @@ class Machine:
         return records
 
     def executions(self) -> list[dict[str, Any]]:
-        """Give all executions, the oldest first."""
+        """Return all executions, the oldest first."""
         found = self.sfn.list_executions(stateMachineArn=self.arn)["executions"]
         return sorted(found, key=lambda one: one["startDate"])
 
     def finish(self) -> None:
-        """Wait until no execution is under way."""
+        """Wait until no execution is running."""
         wait_until(
             lambda: all(one["status"] != "RUNNING" for one in self.executions()), "the machine ended", 0.03
         )
 
     def status(self, run: ImportRecord | None = None) -> str:
-        """Give how the execution of a run, by default of the only one, ended."""
+        """Return the status of a run's execution; by default of the only one."""
         if run is None:
             (only,) = self.executions()
             return str(only["status"])
@@ -207,7 +207,7 @@ class Machine:
         return str(next(one["status"] for one in self.executions() if one["name"] == name))
 
     def states(self, number: int = -1) -> list[str]:
-        """Give the states that an execution went through."""
+        """Return the states that an execution went through."""
         arn = self.executions()[number]["executionArn"]
         events = self.sfn.get_execution_history(executionArn=arn, maxResults=1000)["events"]
         return [
@@ -223,24 +223,24 @@ class Machine:
         return record_failure(event, Context())
 
     def run(self, name: str = "a.svs") -> ImportRecord:
-        """Give the import's record."""
+        """Return the record of a file's import."""
         found = self.services.imports.get(name)
         assert found is not None
         return found
 
     def records(self) -> list[SlideRecord]:
-        """Give every slide's record."""
+        """Return every slide's record."""
         return list(self.services.slides.list_all(1000).items)
 
     def files(self) -> list[str]:
-        """Give every file in the data folder, by its path there."""
+        """Return the relative paths of all files in the data folder."""
         root = self.services.files.root
         return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
 @contextmanager
 def machine(folder: Path) -> Iterator[Machine]:
-    """Be a deployment whose EFS and scanner's share lie under ``folder``."""
+    """Set up a deployment whose EFS and scanner's share are under ``folder``."""
     settings = {"lambda": {"use_docker": False}, "stepfunctions": {"execute_state_machine": True}}
     with pytest.MonkeyPatch.context() as patch, mock_aws(config=settings):  # type: ignore[arg-type]
         _patch_environment(patch)

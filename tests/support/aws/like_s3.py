@@ -1,4 +1,4 @@
-"""An S3 for tests that does what moto leaves out, and files to put there."""
+"""An S3 for tests that also does what moto omits, and files to upload."""
 
 import base64
 import hashlib
@@ -16,14 +16,14 @@ KEY = "1004486/slide.svs"
 
 
 def written(path: Path, size: int = 5 * PART + 17, seed: int = 1) -> tuple[Path, str]:
-    """Write a file, and give its SHA-256 with it."""
+    """Write a file; return its path and its SHA-256."""
     data = random.Random(seed).randbytes(size)
     path.write_bytes(data)
     return path, hashlib.sha256(data).hexdigest()
 
 
 def refused(code: str, operation: str, status: int = 400) -> ClientError:
-    """Make the error that S3 answers with."""
+    """Return the error that S3 answers with."""
     answer: Any = {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(answer, operation)
 
@@ -31,7 +31,7 @@ def refused(code: str, operation: str, status: int = 400) -> ClientError:
 class LikeS3:
     """moto's client; parts are compared with their checksums, and listed with them, as S3 does.
 
-    ``calls`` counts requests; ``dies_after`` parts the process is "killed".
+    ``calls`` counts requests; after ``dies_after`` parts the process is "killed".
     """
 
     def __init__(self, client: Any) -> None:
@@ -64,7 +64,7 @@ class LikeS3:
 
 
 class KilledError(BaseException):
-    """Nothing is done after this, not even what an error would do."""
+    """The process is "killed": code that handles errors does not run either."""
 
 
 class _Pages:

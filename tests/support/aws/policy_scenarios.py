@@ -1,6 +1,6 @@
-"""What each function does in its life, so that its calls can be recorded: one scenario a function, the real handler.
+"""Everything that each function does, so that its calls can be recorded: one scenario for each real handler.
 
-A scenario takes every path of its function that calls something of its own; what comes before is done unrecorded.
+A scenario takes every path of its function that calls AWS differently; its preparations are not recorded.
 """
 
 import hashlib
@@ -42,10 +42,10 @@ from vsv_local.server.api_gateway_events import http_event
 
 NAME, SIZE, IMAGE_ID = "a.svs", len(slide_bytes()), "1004486"
 ADMIN = Decider("eve", is_admin=True)
-# What wakes a function that runs jobs; what it holds does not matter.
+# An event that wakes a function that runs jobs; its content does not matter.
 WOKEN: dict[str, Any] = {"Records": [{"eventName": "INSERT"}]}
 LONG_AGO = "2000-01-01T00:00:00.000000Z"
-# What unrecorded work may use, whatever the function's own settings are.
+# The settings of unrecorded work, whatever the function's own settings are.
 ALL_SETTINGS = {
     "VSV_SLIDES_TABLE": GIVEN["SlidesTableName"],
     "VSV_REVIEW_TABLE": GIVEN["ReviewTableName"],
@@ -56,7 +56,7 @@ ALL_SETTINGS = {
 
 
 class Context:
-    """Lambda's context, with time enough."""
+    """Lambda's context, with enough time left."""
 
     aws_request_id = "00000000-0000-0000-0000-000000000000"
     function_name = "function"
@@ -78,7 +78,7 @@ class World:
     changes_files: bool = False
 
     def call(self, event: Any, answers: Answers | None = None) -> Any:
-        """Call the handler in its own environment and record what it needs."""
+        """Call the handler in its own environment and record the rights that it needs."""
         before = self._files()
         with self._environment(self.function.environment), recording(answers or {}) as needed:
             module = importlib.import_module(f"{self.function.folder}.handler")
@@ -88,7 +88,7 @@ class World:
         return result
 
     def ask(self, method: str, path: str, body: Any = None, answers: Answers | None = None) -> int:
-        """Call as API Gateway does, for a technician who comes through the edge; give the status."""
+        """Call the handler as API Gateway does for a technician behind the edge; return the status."""
         edge = (b"x-vsv-edge", self.function.environment.get("VSV_EDGE_SECRET", "").encode())
         site = (b"x-vsv-host", b"slides.example.org")
         event = http_event(method, path, "", [edge, site], b"" if body is None else json.dumps(body).encode())
@@ -97,7 +97,7 @@ class World:
 
     @contextmanager
     def unrecorded(self) -> Iterator[Services]:
-        """Be the whole installation, unrecorded."""
+        """Yield the whole installation; its calls are not recorded."""
         with self._environment(ALL_SETTINGS | {"VSV_DATA": "/mnt/slides"}):
             yield runtime.current()
 
@@ -113,12 +113,12 @@ class World:
         runtime.use(None)
 
     def _files(self) -> dict[Path, tuple[int, int]]:
-        # Who only shows slides may not write, and notes nothing then.
+        # A function that only shows slides may not write, and then does not note when slides are opened.
         found = ((path, path.stat()) for path in self.data.rglob("*") if path.name != OPENED)
         return {path: (stat.st_size, 0 if path.is_dir() else stat.st_mtime_ns) for path, stat in found}
 
     def waiting(self, name: str = NAME, **fields: Any) -> dict[str, Any]:
-        """Let a run wait for its transfer; give its event."""
+        """Store a run that waits for its transfer; return its event."""
         run = slide_import(
             name,
             f"run-of-{name}",
@@ -135,7 +135,7 @@ class World:
                 step(services, runs.current_run(services, event["filename"], event["runId"]))
 
     def transferred(self, name: str = NAME, content: bytes | None = None) -> dict[str, Any]:
-        """Let a run's file be in ``incoming/``; give the inspection's event."""
+        """Put a run's file into ``incoming/``; return the inspection's event."""
         event = self.waiting(name, **({} if content is None else {"size": len(content)}))
         put(self.data / "incoming", name, content, OLD)
         transfer = {
@@ -149,37 +149,37 @@ class World:
         return event | {"transfer": transfer}
 
     def inspected(self, name: str = NAME, content: bytes | None = None) -> dict[str, Any]:
-        """Let a run be inspected; give the extraction's event."""
+        """Inspect a run's file; return the extraction's event."""
         event = self.transferred(name, content)
         self._after(event, steps.inspect_run)
         return event
 
     def extracted(self, name: str = NAME) -> dict[str, Any]:
-        """Let a run have its record; give the rendering's event."""
+        """Extract a slide's record; return the rendering's event."""
         event = self.inspected(name)
         self._after(event, steps.extract_run)
         return event | {"imageId": "1004486"}
 
     def imported(self, name: str = NAME) -> None:
-        """Let a slide be ready."""
+        """Import a slide to the end."""
         self._after(
             self.extracted(name), lambda services, run: steps.render_run(services, run, lambda *_: None)
         )
 
     def decided(self, status: Status) -> None:
-        """Let an Admin have given the slide this status."""
+        """Set the slide's status as an Admin."""
         with self.unrecorded() as services:
             change(services, IMAGE_ID, {"status": status}, ADMIN)
 
     def become(self, changes: Mapping[str, Any]) -> None:
-        """Let the slide's record say this, and let no job of it wait."""
+        """Change the slide's record, and end all of its jobs."""
         with self.unrecorded() as services:
             for job in job_queue.slide_jobs(services, IMAGE_ID):
                 services.jobs.advance(job, {"state": JobState.DONE})
             services.slides.update(IMAGE_ID, changes, by="eve")
 
     def job(self, kind: JobKind) -> JobRecord:
-        """Give the slide's job of a kind, as it is stored."""
+        """Return the slide's stored job of a kind."""
         with self.unrecorded() as services:
             found = services.jobs.get(IMAGE_ID, kind)
         assert found is not None
@@ -190,7 +190,7 @@ SCENARIOS: dict[str, Callable[[World], None]] = {}
 
 
 def scenario(function: str) -> Callable[[Callable[[World], None]], Callable[[World], None]]:
-    """Make a function's scenario known under the function's logical id."""
+    """Register a scenario under its function's logical id."""
 
     def known(run: Callable[[World], None]) -> Callable[[World], None]:
         SCENARIOS[function] = run
@@ -267,7 +267,7 @@ def receive_dropped(world: World) -> None:
         UpdateExpression="SET UpdatedAt = :then",
         ExpressionAttributeValues={":then": {"S": LONG_AGO}},
     )
-    assert world.call(event) == {"state": "TRANSFERRING"}  # told twice: touched, since its start may be lost
+    assert world.call(event) == {"state": "TRANSFERRING"}  # twice: touched, since its start may be lost
 
 
 @scenario("InspectFileFunction")
@@ -374,7 +374,7 @@ def manage_files(world: World) -> None:
 
 
 def archive_and_restore(world: World) -> None:
-    """Archive in parts, after two uploads that were killed; restore, as from a class that has to be asked first."""
+    """Archive in parts, after two killed uploads; restore, as from a storage class that needs a restore request."""
     sha256 = hashlib.sha256(slide_bytes()).hexdigest()
     bucket, place = unfinished_uploads("ArchiveBucketName", f"originals/{IMAGE_ID}/slide.svs", sha256)
     with world.unrecorded() as services:
@@ -401,7 +401,7 @@ def archive_and_restore(world: World) -> None:
 
 
 def unfinished_uploads(bucket: str, key: str, sha256: str = "") -> tuple[Any, dict[str, str]]:
-    """Be where two uploads of a file were killed; give the client, and the file's bucket and key."""
+    """Begin two uploads of a file and leave them unfinished; return the client, and the file's bucket and key."""
     client, place = boto3.client("s3", REGION), {"Bucket": GIVEN[bucket], "Key": key}
     made = {"ChecksumAlgorithm": "SHA256", "Metadata": {"sha256": sha256}}
     for _ in range(2):
@@ -410,7 +410,7 @@ def unfinished_uploads(bucket: str, key: str, sha256: str = "") -> tuple[Any, di
 
 
 def publish_and_withdraw(world: World) -> None:
-    """Publish in parts; withdraw what is there, and what was not put there wholly."""
+    """Publish in parts; withdraw the published file and unfinished uploads of it."""
     with world.unrecorded() as services:
         requests.publish(services, IMAGE_ID, "STUDY-1", ADMIN)
     with small_parts():
@@ -425,7 +425,7 @@ def publish_and_withdraw(world: World) -> None:
 
 @contextmanager
 def small_parts() -> Iterator[None]:
-    """Let small slides be uploaded in parts."""
+    """Patch the limits so that small slides are uploaded in parts."""
     with (
         patch("vsv.aws.s3_multipart.SMALLEST_PART", SIZE // 3),
         patch("vsv.aws.s3_multipart.MIB", 1),
@@ -449,7 +449,7 @@ def send_slides(world: World) -> None:
     assert world.job(JobKind.SEND).state is JobState.DONE
 
 
-# Every field of the schema that the review function resolves, with arguments that make it work.
+# Every field of the schema that the review function resolves, with arguments that it accepts.
 REVIEWS: list[tuple[str, str, dict[str, Any]]] = [
     ("Query", "getSlide", {"ImageID": "1004486"}),
     ("Query", "getSlides", {"ImageIDs": ["1004486"]}),
@@ -481,7 +481,7 @@ REVIEWS: list[tuple[str, str, dict[str, Any]]] = [
     ("Mutation", "reportImportProgress", {"input": {"Filename": NAME}}),
     ("Mutation", "reportSlideUpdate", {"ImageID": "1004486"}),
 ]
-# What a slide must be for some of them.
+# The values that a slide's record needs for some of them.
 READY_FOR: dict[str, dict[str, Any]] = {
     "publishSlide": {"status": Status.GOOD},
     "withdrawSlide": {"status": Status.PUBLISHED, "published_as": "STUDY-1"},
@@ -492,7 +492,7 @@ READY_FOR: dict[str, dict[str, Any]] = {
 
 
 def review_event(kind: str, name: str, arguments: Mapping[str, Any], source: Any = None) -> dict[str, Any]:
-    """Give a direct resolver's event, asked by an Admin or, for reports, by the system."""
+    """Return a direct resolver's event of an Admin or, for reports, of the system."""
     user = {"username": "eve", "groups": ["Admins"], "claims": {"cognito:groups": ["Admins"]}}
     system = {"accountId": "123456789012", "userArn": "arn:aws:sts::123456789012:assumed-role/role/function"}
     return {

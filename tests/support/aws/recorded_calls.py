@@ -1,4 +1,4 @@
-"""What code asks of AWS, recorded while it runs, as the rights that a policy must give: an action on a resource.
+"""Calls to AWS, recorded while code runs, as the rights that a policy must allow: an action on a resource.
 
 Sources: "Actions, resources, and condition keys" of each service, Service authorization reference; "Using IAM with
 DynamoDB transactions", Amazon DynamoDB developer guide.
@@ -41,7 +41,7 @@ _IN_A_TRANSACTION = {
 
 
 def rights_of(service: str, operation: str, parameters: Parameters) -> Iterator[Right]:
-    """Give the rights that a call needs; raises NotImplementedError for one that is not known here yet."""
+    """Yield the rights that a call needs; raise NotImplementedError if the call is not known here yet."""
     known = _SERVICES.get(service)
     if known is None:
         raise NotImplementedError(
@@ -63,7 +63,7 @@ def _dynamodb(operation: str, parameters: Parameters) -> Iterator[Right]:
         yield Right(f"dynamodb:{operation}", arn("dynamodb", f"table/{parameters['TableName']}{index}"))
 
 
-# What is not called as the right that it needs.
+# Operations whose name differs from that of the right that they need.
 _S3 = {
     "CompleteMultipartUpload": "PutObject",
     "CreateMultipartUpload": "PutObject",
@@ -93,7 +93,7 @@ def _s3(operation: str, parameters: Parameters) -> Iterator[Right]:
 
 
 def _rights_to_be_told(service: str, parameters: Parameters, error: ClientError) -> Iterator[Right]:
-    """Give the rights without which S3 does not say that an object is missing, but refuses ("HeadObject")."""
+    """Yield the rights without which S3 answers 403, not 404, for a missing object ("HeadObject")."""
     if service == "s3" and error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
         yield Right("s3:ListBucket", f"arn:aws:s3:::{parameters['Bucket']}")
 
@@ -104,7 +104,7 @@ def _cloudfront(operation: str, parameters: Parameters) -> Iterator[Right]:
 
 
 def _on(service: str, *names: str) -> Callable[[str, Parameters], Iterator[Right]]:
-    """Give the reader of a service whose calls name the resource's ARN in one of these parameters."""
+    """Return a function that yields the rights of a service whose calls have the resource's ARN in a parameter."""
 
     def rights(operation: str, parameters: Parameters) -> Iterator[Right]:
         yield Right(f"{service}:{operation}", next(parameters[name] for name in names if name in parameters))
@@ -123,7 +123,7 @@ _SERVICES: Mapping[str, Callable[[str, Parameters], Iterator[Right]]] = {
 
 
 def _graphql(request: AWSRequest) -> Iterator[Right]:
-    """Give the rights for a signed GraphQL request; the tests' API is named by the first part of its host."""
+    """Yield the rights for a signed GraphQL request; the first part of the host is the ID of the tests' API."""
     document = parse(json.loads(request.data)["query"])
     api = urlsplit(request.url).netloc.partition(".")[0]
     for operation in document.definitions:

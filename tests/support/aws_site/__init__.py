@@ -1,1 +1,1 @@
-"""The site on AWS, on this machine: the project's own handlers behind stand-ins for what only AWS has."""
+"""The site on AWS, on this machine: the project's own handlers behind fakes of the services that only AWS has."""

@@ -1,4 +1,4 @@
-"""Answers and servers for the stand-ins."""
+"""HTTP answers and servers for the fakes of AWS services."""
 
 import asyncio
 import json
@@ -55,7 +55,7 @@ async def lifespan(receive: Receive, send: Send) -> None:
 
 @contextmanager
 def served(make: Callable[[str], Any]) -> Iterator[Any]:
-    """Serve what ``make`` gives for an origin, on a free port, until the block ends."""
+    """Serve the application that ``make`` returns for an origin, on a free port, until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         app = make(f"http://127.0.0.1:{listening.getsockname()[1]}")
         config = uvicorn.Config(app, log_config=None, ws="websockets-sansio", timeout_graceful_shutdown=1)

@@ -1,4 +1,4 @@
-"""A stand-in for CloudFront's behaviours and the HTTP API's authoriser: who may pass, and with what added."""
+"""A fake of CloudFront's behaviours and the HTTP API's authoriser: which requests pass, and what is added."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 
 def opens(cookies: str, address: str, keys: dict[str, rsa.RSAPublicKey]) -> bool:
-    """Tell whether signed cookies open an address: known key, right signature, not over, this resource."""
+    """Return whether signed cookies open an address: known key, valid signature, not expired, this resource."""
     jar = {name: morsel.value for name, morsel in SimpleCookie(cookies).items()}
     try:
         policy = _decoded(jar["CloudFront-Policy"])
@@ -32,7 +32,7 @@ def _decoded(value: str) -> bytes:
 
 
 def authorizer(claims: dict[str, Any]) -> dict[str, Any]:
-    """Give claims as the HTTP API's JWT authoriser hands them on: every one a text, lists in brackets."""
+    """Return claims as the HTTP API's JWT authoriser passes them on: all as text, lists in brackets."""
     texts = {
         name: f"[{' '.join(value)}]" if isinstance(value, list) else str(value)
         for name, value in claims.items()

@@ -1,6 +1,6 @@
-"""A stand-in for a Cognito user pool's login: authorization code with PKCE, refresh tokens, logout.
+"""A fake of a Cognito user pool's login: authorization code with PKCE, refresh tokens, logout.
 
-Who sits at a browser is told by the cookie ``user``, as Cognito's own session cookie would.
+The cookie ``user`` names the user of a browser, as Cognito's own session cookie does.
 Source: "Authorize endpoint", "Token endpoint", "Logout endpoint", "Revoke endpoint", Amazon Cognito developer guide.
 """
 
@@ -62,7 +62,7 @@ class Login:
         await respond(send, route(scope, dict(parse_qsl(sent))) if route else answer(404))
 
     def tokens(self, user: str, since: int | None = None) -> dict[str, Any]:
-        """Give an access and an ID token, as the token endpoint does."""
+        """Return an access and an ID token, as the token endpoint does."""
         now = int(time.time())
         common = {
             "sub": f"sub-of-{user}", "iss": ISSUER, "cognito:groups": GROUPS[user], "auth_time": since or now,
@@ -76,7 +76,7 @@ class Login:
         }  # fmt: skip
 
     def claims(self, token: str) -> dict[str, Any] | None:
-        """Give the claims of an access token, None where an authoriser would refuse it."""
+        """Return the claims of an access token, or None if an authoriser would refuse it."""
         try:
             found: dict[str, Any] = jwt.decode(
                 token, self.key.public_key(), ["RS256"], {"require": ["exp", "sub"]}, issuer=ISSUER

@@ -1,4 +1,4 @@
-"""A stand-in for AppSync's realtime endpoint: its protocol ``graphql-ws`` over the local feed of changes.
+"""A fake of AppSync's realtime endpoint: its protocol ``graphql-ws`` over the local feed of changes.
 
 Source: "Building a real-time WebSocket client in AWS AppSync", AWS AppSync GraphQL developer guide.
 """
@@ -22,7 +22,7 @@ UNAUTHORIZED = {"errors": [{"errorType": "UnauthorizedException", "message": "Pe
 
 
 class Realtime:
-    """The endpoint; ``user_of`` gives who a token belongs to."""
+    """The endpoint; ``user_of`` returns the user that a token belongs to."""
 
     def __init__(self, host: str, user_of: Callable[[str], User | None], threads: Executor) -> None:
         self.host, self.user_of, self.threads = host, user_of, threads
@@ -70,7 +70,7 @@ class Realtime:
             await _say(send, id=name, type="error", payload=UNAUTHORIZED)
             return []
         task = asyncio.create_task(self._follow(name, json.loads(payload["data"]), user, live, send))
-        await asyncio.sleep(0)  # it follows from here on
+        await asyncio.sleep(0)  # the task begins to follow the feed
         if not task.done():
             await _say(send, id=name, type="start_ack")
         return [task]
@@ -80,7 +80,7 @@ class Realtime:
             async for answer in follow(prepare(body), Request(user, self.threads), live):
                 slide = answer["data"].get("onUpdateSlide")
                 if slide is not None:
-                    slide["LabelURL"] = None  # what goes to all subscribers names no label
+                    slide["LabelURL"] = None  # notifications contain no address of a label
                 await _say(send, id=name, type="data", payload=answer)
         except RefusedError as refused:
             await _say(send, id=name, type="error", payload={"errors": refused.answer["errors"]})
@@ -90,7 +90,7 @@ class Realtime:
 
 
 def _header(scope: Scope) -> dict[str, str]:
-    """Read the header that travels as a subprotocol: base64url without padding."""
+    """Return the header that is sent as a subprotocol: base64url without padding."""
     sent = next((one[7:] for one in scope["subprotocols"] if one.startswith("header-")), "")
     with suppress(ValueError):
         found: dict[str, str] = json.loads(base64.urlsafe_b64decode(sent + "=" * (-len(sent) % 4)))

@@ -1,4 +1,4 @@
-"""The site as a browser finds it on AWS: one origin, behind it the handlers of the stack."""
+"""The site as a browser sees it on AWS: one origin for all handlers of the stack."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ from vsv_local.server.api_gateway_events import http_answer, http_event
 EDGE_SECRET = "a-secret-of-the-edge"
 GRAPHQL_HOST = "abcdefghij.appsync-api.eu-central-1.amazonaws.com"
 LABELS = re.compile(r"/DeepZoom/[^/]*_files/(label|macro)\.[^/]*")
-# What stacks/web.yaml has CloudFront send with the page.
+# The policy that CloudFront sends with the page, from stacks/web.yaml.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self' {login};"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -134,11 +134,11 @@ class AwsSite:
         return {**settings, "graphqlHost": GRAPHQL_HOST}
 
     def tiles(self) -> list[int]:
-        """Give the statuses of all tiles that were asked for."""
+        """Return the statuses of all requested tiles."""
         return [status for _, path, status in self.asked if path.endswith("_0.jpeg")]
 
     def ask(self, user: str, query: str, **variables: Any) -> Any:
-        """Ask GraphQL as another person would, around the browser."""
+        """Send a GraphQL request of another user, not through the browser."""
         token = self.login.tokens(user)["access_token"]
         body = json.dumps({"query": query, "variables": variables}).encode()
         headers = [(b"authorization", token.encode()), (b"content-type", b"application/json")]

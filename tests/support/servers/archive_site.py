@@ -1,4 +1,4 @@
-"""Slides that are archived and restored in tests, and everything that is answered about one."""
+"""Slides that tests archive and restore, and all answers about one."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,35 +19,35 @@ Answer = tuple[int, str, tuple[tuple[str, str], ...]]
 
 
 def archived(services: Services, image_id: str) -> JobRecord:
-    """Archive a slide as an Admin does, and give the job."""
+    """Archive a slide as an Admin does; return the job."""
     return job_runner.run(services, requests.archive(services, image_id, ADMIN))
 
 
 def restored(services: Services, image_id: str) -> JobRecord:
-    """Restore a slide as an Admin does, and give the job."""
+    """Restore a slide as an Admin does; return the job."""
     return job_runner.run(services, requests.restore(services, image_id, ADMIN))
 
 
 def record(services: Services, image_id: str) -> SlideRecord:
-    """Give a slide's record, which must be there."""
+    """Return a slide's record; fail if there is none."""
     found = services.slides.get(image_id)
     assert found is not None
     return found
 
 
 def history(services: Services, image_id: str) -> list[tuple[str, str | None, str | None]]:
-    """Give what was changed about a slide, oldest first."""
+    """Return the changes of a slide's record, oldest first."""
     found = reversed(services.slides.history(image_id, 100).items)
     return [(change.field, change.old, change.new) for change in found]
 
 
 def answers(services: Services, image_id: str) -> dict[str, Answer]:
-    """Ask for all tiles and pictures of a slide, in every protocol; all but what a change of the files changes."""
-    return {address: _asked(address) for address in _addresses(services, image_id)}
+    """Return the answers for all tiles and pictures of a slide, in every protocol, without what its files change."""
+    return {address: _answer(address) for address in _addresses(services, image_id)}
 
 
 def etags(services: Services, image_id: str) -> dict[str, str]:
-    """Give the tags of all tiles."""
+    """Return the ETags of all tiles."""
     return {
         address: dict(_headers(_result(address)))["etag"]
         for address in _addresses(services, image_id)
@@ -94,15 +94,15 @@ def _headers(result: dict[str, Any]) -> list[tuple[str, str]]:
     return sorted((name.lower(), value) for name, value in result["headers"].items())
 
 
-def _asked(address: str) -> Answer:
+def _answer(address: str) -> Answer:
     result = _result(address)
     kept = tuple((name, value) for name, value in _headers(result) if name != "etag")
     return result["statusCode"], result["body"], kept
 
 
-def brought(services: Site, content: bytes, name: str = "a.svs") -> str:
-    """Import a file and give its ImageID."""
-    assert services.bring(name, content) == 200
-    image_id = next(found.image_id for found in services.records() if found.filename == name)
-    services.services.slide_cache.forget(image_id)  # its pyramid was finished a moment ago
+def brought(site: Site, content: bytes, name: str = "a.svs") -> str:
+    """Import a file; return its ImageID."""
+    assert site.bring(name, content) == 200
+    image_id = next(found.image_id for found in site.records() if found.filename == name)
+    site.services.slide_cache.forget(image_id)  # it was opened before its pyramid was finished
     return image_id

@@ -1,4 +1,4 @@
-"""A connection of the standalone server without a socket: what it is sent, and when, is the test's to say."""
+"""A connection of the standalone server without a socket: the test decides what it receives, and when."""
 
 from collections.abc import Callable
 from unittest.mock import Mock
@@ -11,7 +11,7 @@ from vsv_local.server.tile_fast_path import TileProtocol
 
 
 class Clock:
-    """An event loop as far as a connection's timers see it."""
+    """An event loop with only what a connection's timers use."""
 
     def __init__(self) -> None:
         self.now, self.timers = 0.0, list[tuple[float, Callable[[], None]]]()

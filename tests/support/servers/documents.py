@@ -44,7 +44,7 @@ class Page:
 
     @cached_property
     def text(self) -> str:
-        """What the page says."""
+        """The page's text."""
         return self.path.read_text()
 
     @cached_property
@@ -83,7 +83,7 @@ class Page:
 
 
 def _without_comment(line: str) -> str:
-    """Return a shell line without its comment; `#` within quotes or words is none."""
+    """Return a shell line without its comment; `#` within quotes or words begins none."""
     lexer = shlex.shlex(line, posix=False, punctuation_chars=False)
     lexer.whitespace_split, lexer.commenters = True, ""
     words: list[str] = []

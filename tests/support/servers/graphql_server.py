@@ -22,11 +22,11 @@ from vsv_local.graphql.websocket import SUBPROTOCOL
 from vsv_local.server.app import App
 
 T = TypeVar("T")
-WAIT_S = 20  # for what must come; a test that passes never waits this long
+WAIT_S = 20  # for messages that must arrive; a test that passes never waits this long
 
 
 def run_apart(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on a thread of its own: in this one a browser's event loop may be at work."""
+    """Run a coroutine on a thread of its own: a browser's event loop may be running in this one."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()
 
@@ -47,14 +47,14 @@ class Server:
         return httpx.post(f"http://{self.address}/graphql", json=content, headers=headers, timeout=WAIT_S)
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        """Give a query's whole answer."""
+        """Return a query's whole answer."""
         response = self.post({"query": query, "variables": variables})
         assert response.status_code == 200, response.text
         answer: dict[str, Any] = response.json()
         return answer
 
     def data_of(self, query: str, **variables: Any) -> Any:
-        """Give a query's data; there may be no errors."""
+        """Return a query's data; fail if the answer has errors."""
         answer = self.ask(query, **variables)
         assert "errors" not in answer, answer
         return answer["data"]
@@ -67,7 +67,7 @@ class Server:
 
 
 class Client:
-    """A WebSocket client that speaks in messages."""
+    """A WebSocket client that sends and receives JSON messages."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection

@@ -10,7 +10,7 @@ import pytest
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
 
-# As much of @aws-appsync/utils as our resolvers use: both end the resolver.
+# The part of @aws-appsync/utils that our resolvers use: both functions end the resolver.
 UTILS = """
 class Refused extends Error {
   constructor(message, type) { super(message); this.type = type; }
@@ -36,7 +36,7 @@ process.stdout.write(JSON.stringify(answers));
 
 
 def run(code: str, folder: Path, *calls: tuple[str, Any]) -> list[dict[str, Any]]:
-    """Call functions that ``code`` exports; give of each its ``value``, or its ``error`` and ``errorType``."""
+    """Call functions that ``code`` exports; return each one's ``value``, or its ``error`` and ``errorType``."""
     library = folder / "node_modules/@aws-appsync/utils"
     library.mkdir(parents=True, exist_ok=True)
     (library / "package.json").write_text('{"type": "module", "exports": "./index.js"}')

@@ -27,7 +27,7 @@ _PROGRAM = "import sys; from tests.support.servers.killed import main; main(*sys
 
 @dataclass(frozen=True)
 class Transition:
-    """One step: how it is begun, its job if it has one, and what the record and the files say when it is complete."""
+    """One step: how it is begun, its job if it has one, and whether record and files show that it is complete."""
 
     begin: Callable[[Services, str, str], JobRecord | SlideRecord]
     kind: JobKind | None
@@ -38,7 +38,7 @@ def _is_here(services: Services, record: SlideRecord) -> bool:
     return record.original is None and services.files.slide(record.image_id).exists()
 
 
-# A published name is never given twice, so it is an argument.
+# A published name is never used twice, so it is an argument.
 TRANSITIONS: Mapping[str, Transition] = {
     "publish": Transition(
         lambda services, image_id, name: requests.publish(services, image_id, name, ADMIN),
@@ -98,12 +98,12 @@ TRANSITIONS: Mapping[str, Transition] = {
         lambda _services, record: record.status is Status.GOOD,
     ),
 }
-# From one scan to the next: each step finds the slide as the one before has left it.
+# The steps in their order: each begins with the slide as the one before has left it.
 LIFE = ("mark", "publish", "withdraw", "archive", "restore", "send", "delete", "undelete")
 
 
 def main(data: str, image_id: str, step: str, name: str) -> None:
-    """Do one step: what is killed."""
+    """Do one step; run as the process that is killed."""
     with standalone(Path(data)) as (services, _intake):
         _begin(services, image_id, step, name)
 
@@ -119,13 +119,13 @@ def _begin(services: Services, image_id: str, step: str, name: str) -> None:
 
 @dataclass
 class Drill:
-    """One slide of a data folder, and the checksum that its original must have wherever it is."""
+    """One slide of a data folder, with the checksum of its original."""
 
     data: Path
     image_id: str
     sha256: str
     chance: random.Random
-    # How long each step takes when nobody kills it, in seconds: the moments lie within.
+    # Duration of each step when it is not killed, in seconds: it is killed at a moment within.
     lengths: dict[str, float] = field(default_factory=dict)
     killed: int = 0
 
@@ -143,7 +143,7 @@ class Drill:
         self.check()
 
     def kill(self, step: str, name: str) -> bool:
-        """Begin a step in a process of its own and kill it; tell whether it was killed before its end."""
+        """Begin a step in a process of its own and kill it; return whether it was killed before its end."""
         process = subprocess.Popen(
             [sys.executable, "-P", "-c", _PROGRAM, str(self.data), self.image_id, step, name],
             env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "functions")])},
@@ -152,13 +152,13 @@ class Drill:
             stderr=subprocess.DEVNULL,
         )
         _wait_for_records(process, self.data)
-        # The moment that is tested, not a wait for something.
+        # The random moment of the kill, not a wait for something.
         time.sleep(self.chance.uniform(0, self.lengths.get(step, 0.3)))
         process.send_signal(signal.SIGKILL)
         return process.wait(60) == -signal.SIGKILL
 
     def check(self) -> None:
-        """Check what holds at any moment: the original is whole somewhere, and where the record says."""
+        """Check that the original is complete somewhere, and where the record says."""
         with self.opened() as services:
             record, places = self._record(services), self._places(services)
             assert places, "the original is whole nowhere"
@@ -184,7 +184,7 @@ class Drill:
         return found
 
     def _complete(self, step: str, name: str) -> None:
-        """Do as a restarted server and its user do: what waits goes on; what was never asked for is asked again."""
+        """Complete a step as a restarted server and its user do: run the waiting job, or request the step again."""
         transition, began = TRANSITIONS[step], time.monotonic()
         with self.opened() as services:
             job = services.jobs.get(self.image_id, transition.kind) if transition.kind is not None else None
@@ -205,7 +205,7 @@ class Drill:
 
 
 def _wait_for_records(process: subprocess.Popen[bytes], data: Path) -> None:
-    """Wait until a process has opened the records: before that there is nothing to kill."""
+    """Wait until a process has opened the records: before that a kill tests nothing."""
     database, until = str((data / "records.sqlite").resolve()), time.monotonic() + 30
     folder = Path(f"/proc/{process.pid}/fd")
     while time.monotonic() < until and process.poll() is None:
@@ -213,7 +213,7 @@ def _wait_for_records(process: subprocess.Popen[bytes], data: Path) -> None:
             if any(str(one.readlink()) == database for one in folder.iterdir()):
                 return
         except OSError:
-            continue  # a file that was closed at this moment
+            continue  # the file was closed in the meantime
         time.sleep(0.001)
 
 

@@ -20,14 +20,14 @@ from vsv.timestamps import now_utc
 
 from vsv_local.composition import standalone
 
-# What changes the disk; reading is no moment of its own.
+# Audit events of changes to the disk, at which a process may die.
 _CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.chmod", "os.truncate"}
 BARCODE = "S12-34567-A1-B"
 
 
 @contextmanager
 def publishing(data: Path) -> Iterator[Services]:
-    """Be an installation; it publishes into a folder of its data folder."""
+    """Yield an installation that publishes into a folder of its data folder."""
     with standalone(data) as (services, _intake):
         yield services
 
@@ -57,7 +57,7 @@ def store(services: Services, image_id: str, content: bytes, **fields: Any) -> S
 
 
 def job(image_id: str, kind: JobKind, **detail: str) -> JobRecord:
-    """Give a job as a step gets it."""
+    """Return a job as a step gets it."""
     now = now_utc()
     return JobRecord(
         job_id=job_id(image_id, kind),
@@ -85,7 +85,7 @@ def withdraw(services: Services, image_id: str) -> Any:
 
 
 def _die_at(event: int) -> None:
-    """End this process, with nothing cleaned up, just before it changes the disk for the n-th time."""
+    """Make this process kill itself, without cleaning up, just before its n-th change to the disk."""
     left = event
 
     def hook(name: str, arguments: tuple[Any, ...]) -> None:

@@ -1,4 +1,4 @@
-"""A registry for tests: an HTTP server on this machine that takes, refuses, breaks, hangs or drips."""
+"""A registry for tests: an HTTP server that accepts, refuses, breaks off, hangs or answers slowly."""
 
 import json
 import threading
@@ -58,7 +58,7 @@ class Registry:
 
 @contextmanager
 def serving() -> Iterator[Registry]:
-    """Serve on a free port for the length of a block; answers are given in turn, the last for ever."""
+    """Serve on a free port for the length of a block; answers are sent in turn, the last one repeatedly."""
     registry = Registry(answers=[status(200)])
 
     class Handler(BaseHTTPRequestHandler):
@@ -73,7 +73,7 @@ def serving() -> Iterator[Registry]:
             try:
                 answer(self)
             except OSError:
-                return  # whoever asked has gone
+                return  # the client has disconnected
 
         def log_message(self, *_: object) -> None:
             pass

@@ -27,7 +27,7 @@ DEADLINE_S = 60.0
 
 
 def wait_until(is_so: Callable[[], Any], what: str, pause_s: float = 0.01) -> Any:
-    """Poll until something is true and give it; fails after a deadline."""
+    """Poll until a result is true and return it; fail after a deadline."""
     deadline = time.monotonic() + DEADLINE_S
     while time.monotonic() < deadline:
         if found := is_so():
@@ -38,32 +38,32 @@ def wait_until(is_so: Callable[[], Any], what: str, pause_s: float = 0.01) -> An
 
 @dataclass
 class Site:
-    """One installation inside the test: its parts, and the folder that the scanner writes to."""
+    """One installation inside the test process: its services, and the folder that the scanner writes to."""
 
     services: Services
     import_runner: ImportRunner
     scanner: Path
 
     def post(self, filename: object, size: object, **more: object) -> tuple[int, dict[str, Any]]:
-        """Ask as the scanner's script does; give status and body."""
+        """Post a request as the scanner's script does; return status and body."""
         return self.post_body(json.dumps({"filename": filename, "size": size, **more}).encode())
 
     def post_body(self, body: bytes) -> tuple[int, dict[str, Any]]:
-        """Post any bytes; give status and body."""
+        """Post any bytes; return status and body."""
         result = import_slide(http_event("POST", "/ImportSlide", "", (), body), None)
         return result["statusCode"], json.loads(result["body"])
 
     def finish(self) -> None:
-        """Wait until nothing is under way."""
+        """Wait until no import is running."""
         wait_until(lambda: not self.import_runner.is_busy(), "the import ended")
 
     def bring(self, name: str = "a.svs", content: bytes | None = None, **more: object) -> int:
-        """Let the scanner write a file and post it to the end; give the last status."""
+        """Write a file as the scanner does and post it until its import has ended; return the last status."""
         path = put(self.scanner, name, content)
         return self.settle(name, path.stat().st_size, **more)
 
     def settle(self, name: str, size: int, **more: object) -> int:
-        """Post until nothing changes any more; give the last status."""
+        """Post until the status is not 202, at most four times; return the last status."""
         for _ in range(4):
             status, _body = self.post(name, size, **more)
             self.finish()
@@ -72,18 +72,18 @@ class Site:
         return status
 
     def records(self) -> list[SlideRecord]:
-        """Give every slide's record."""
+        """Return every slide's record."""
         return list(self.services.slides.list_all(1000).items)
 
     def state(self, name: str = "a.svs") -> ImportState | None:
-        """Give how far the latest import of that name is."""
+        """Return the state of a file's latest import."""
         run = self.services.imports.get(name)
         return run.state if run else None
 
 
 @contextmanager
-def site(folder: Path, *scanners: str, in_place: bool = False) -> Iterator[Site]:
-    """Be an installation whose data and scanners' folders lie under ``folder``."""
+def running_site(folder: Path, *scanners: str, in_place: bool = False) -> Iterator[Site]:
+    """Run an installation whose data and scanners' folders are under ``folder``."""
     folders = [folder / name for name in scanners or ("scanner",)]
     for path in folders:
         path.mkdir(exist_ok=True)
@@ -92,7 +92,7 @@ def site(folder: Path, *scanners: str, in_place: bool = False) -> Iterator[Site]
 
 
 def check_whole(running: Site) -> None:
-    """Check what must be true at every moment: a record has its file, and a pyramid that is there is whole."""
+    """Check what must hold at every moment: each record has its file, and each pyramid is complete."""
     for record in running.records():
         assert running.services.files.stored_size(record.image_id) == record.file_size
     for pyramid in running.services.files.root.glob("slides/*/pyramid.tif"):
@@ -123,7 +123,7 @@ class Server:
             "0",
         ]
         environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}"}
-        # One process where it does not matter: starting is quicker.
+        # One process unless a test needs more: it starts faster.
         if "--workers" not in arguments:
             arguments = (*arguments, "--workers", "1")
         with self.log.open("ab") as log:
@@ -147,7 +147,7 @@ class Server:
     def ask(
         self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes = b""
     ) -> Answer:
-        """Ask for exactly this path; raises OSError while the server does not answer."""
+        """Request exactly this path; raise OSError while the server does not answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
         try:
             connection.request(method, path, body or None, dict(headers or {}))
@@ -157,19 +157,19 @@ class Server:
             connection.close()
 
     def answers(self) -> bool:
-        """Tell whether it answers yet."""
+        """Return whether the server answers yet."""
         try:
             return self.ask("/slides").status == 200
         except OSError:
             return False
 
     def kill(self) -> None:
-        """End it as a power cut does."""
+        """Kill the server without warning, as a power cut does."""
         self.process.kill()
         self._ended()
 
     def stop(self) -> int:
-        """End it as Ctrl+C or a service manager does; give its exit status."""
+        """Stop the server as Ctrl+C or a service manager does; return its exit status."""
         self.process.terminate()
         return self._ended()
 

@@ -1,6 +1,6 @@
-"""One question of a scanner, asked of the real handler over stores, files and a scanner's folder that are made up.
+"""One request of a scanner to the real handler, over fake stores, files and a fake scanner's folder.
 
-Each part notes what it is asked for, so that a test sees which stores and files an answer costs.
+Each part records its calls, so that a test sees which stores and files an answer needs.
 """
 
 import json
@@ -26,7 +26,7 @@ FOLDER, OBJECT = "/scans", "s3://drop-in/a.svs?versionId=1"
 
 @dataclass(frozen=True)
 class Stored:
-    """A slide's record and its files; by default all is as a 200 demands."""
+    """A slide's record and its files; by default as an answer 200 requires."""
 
     image_id: str = "i1"
     filename: str = NAME
@@ -47,7 +47,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class World:
-    """What a question finds; ``content`` is what the scanner's folder holds, where it can be seen from here."""
+    """The state behind a request; ``content`` is the file in the scanner's folder, None if it cannot be read."""
 
     slides: tuple[Stored, ...] = (Stored(),)
     run: ImportRecord | None = None
@@ -67,7 +67,7 @@ def run_of(state: ImportState = ImportState.READY, **more: Any) -> ImportRecord:
 
 @dataclass
 class Parts:
-    """An installation's parts, all in one, over a world; ``calls`` are the questions that they were asked."""
+    """All parts of an installation in one object, over a world; ``calls`` are the calls that they received."""
 
     world: World
     calls: list[str] = field(default_factory=list)
@@ -157,7 +157,7 @@ def _is_of(content: str, checksum: str) -> bool:
 
 @contextmanager
 def installed(world: World) -> Iterator[Parts]:
-    """Let the handlers of this process answer from a made-up world for the length of a block."""
+    """Make the handlers of this process use a fake world for the length of a block."""
     parts = Parts(world)
     runtime.use(parts.installation())
     try:

@@ -1,4 +1,4 @@
-"""The scanner's script as its timer starts it, and servers that answer as no honest one does."""
+"""The scanner's script as its timer starts it, and servers that answer wrongly."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ class Workstation:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def start(self, *options: str, url: str | None = None) -> subprocess.Popen[str]:
-        """Start one run."""
+        """Start one run of the script."""
         command = [sys.executable, str(SCRIPT), "--folder", str(self.folder), "--state", str(self.state)]
         inherited = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         return subprocess.Popen(
@@ -47,11 +47,11 @@ class Workstation:
         )
 
     def run(self, *options: str, url: str | None = None) -> dict[str, str]:
-        """Run once; give each file's word."""
+        """Run the script once; return each file's word."""
         return {name: word for name, (word, _text) in self.tell(*options, url=url).items()}
 
     def tell(self, *options: str, url: str | None = None) -> dict[str, tuple[str, str]]:
-        """Run once; give each file's word and text."""
+        """Run the script once; return each file's word and text."""
         running = self.start(*options, url=url)
         output, _ = running.communicate(timeout=DEADLINE_S)
         assert running.returncode == 0, output
@@ -60,11 +60,11 @@ class Workstation:
         return {line["name"]: (line["word"], line["text"]) for line in found if line}
 
     def names(self) -> list[str]:
-        """Give what the scanner's folder holds."""
+        """Return the file names in the scanner's folder."""
         return sorted(path.name for path in self.folder.iterdir())
 
     def log(self) -> str:
-        """Give the log's text."""
+        """Return the log's text."""
         return (self.state / "import_slide.log").read_text()
 
 
@@ -77,7 +77,7 @@ class Asked:
     body: bytes
 
     def json(self) -> dict[str, Any]:
-        """Give the body's object."""
+        """Return the JSON object in the body."""
         return dict(json.loads(self.body))
 
 
@@ -85,7 +85,7 @@ Reply = Callable[["Conversation"], None]
 
 
 class Conversation(BaseHTTPRequestHandler):
-    """One request, to be answered in any way."""
+    """One request, which a reply answers in any way."""
 
     asked: Asked
 
@@ -109,11 +109,11 @@ class Conversation(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class ErraticServer(ThreadingHTTPServer):
-    """A server that gives the replies in turn, the last one for ever."""
+    """A server that sends the replies in turn, the last one repeatedly."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -126,16 +126,16 @@ class ErraticServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The server's address."""
         return f"http://127.0.0.1:{self.server_port}/ImportSlide"
 
     def handle_error(self, *_: object) -> None:
-        """A client that went away is what is tested."""
+        """Ignore clients that disconnect, which some tests do on purpose."""
 
 
 @contextmanager
 def erratic(*replies: Reply) -> Iterator[ErraticServer]:
-    """Run such a server for the length of a block."""
+    """Run an erratic server for the length of a block."""
     with ErraticServer(*replies) as running:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -148,15 +148,15 @@ def erratic(*replies: Reply) -> Iterator[ErraticServer]:
 
 
 def echo(conversation: Conversation) -> None:
-    """Confirm the file."""
+    """Answer as a server that has stored the file."""
     conversation.answer(200, conversation.asked.body)
 
 
 def always(status: int, body: bytes | object, **headers: str) -> Reply:
-    """Give one answer to everything."""
+    """Return a reply that is the same for every request."""
     return lambda conversation: conversation.answer(status, body, **headers)
 
 
 def sha256(content: bytes) -> str:
-    """Give the checksum that the script should send."""
+    """Return the checksum that the script should send."""
     return hashlib.sha256(content).hexdigest()

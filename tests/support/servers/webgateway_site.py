@@ -1,4 +1,4 @@
-"""Slides that tests of OMERO's webgateway ask for, and how they ask."""
+"""Slides for tests of OMERO's webgateway, and functions that request them."""
 
 import base64
 import io
@@ -66,7 +66,7 @@ def ask(
     headers: dict[str, str] | None = None,
     prefix: str = "/webgateway/",
 ) -> dict[str, Any]:
-    """Ask as API Gateway does; ``query`` as text is put in parts."""
+    """Call the handler as API Gateway does; a ``query`` that is a text is split into parts."""
     pairs = dict(parse_qsl(query, keep_blank_values=True)) if isinstance(query, str) else query
     path = prefix + address
     event = {
@@ -85,19 +85,19 @@ def body(answer: dict[str, Any]) -> bytes:
 
 
 def picture(address: str, query: str | dict[str, str] = "", **more: Any) -> Pixels:
-    """Ask for a picture and decode it."""
+    """Request a picture and decode it."""
     answer = ask(address, query, **more)
     assert answer["statusCode"] == 200, answer["body"]
     return decoded(body(answer))
 
 
 def region(query: str, *, z: str = "0/0", number: str = NUMBER) -> Pixels:
-    """Ask for a region as PNG, whose pixels are exact."""
+    """Request a region as PNG, whose pixels are exact."""
     return picture(f"render_image_region/{number}/{z}/", f"format=png&{query}")
 
 
 def document(address: str, query: str | dict[str, str] = "", **more: Any) -> Any:
-    """Ask for a document and read it."""
+    """Request a JSON document and decode it."""
     answer = ask(address, query, **more)
     assert answer["statusCode"] == 200, answer["body"]
     assert answer["headers"]["content-type"] == "application/json"

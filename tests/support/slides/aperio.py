@@ -1,4 +1,4 @@
-"""Small slides that tests write themselves: Aperio's layout with whatever real archives hold and the sample lacks.
+"""Small slides that tests write: Aperio's layout with what real archives contain and the sample does not.
 
 Everything is written with tifffile, imagecodecs, simplejpeg and Pillow, never with the code under test.
 """
@@ -51,7 +51,7 @@ class Plan:
 
 @lru_cache(maxsize=16)
 def texture(width_px: int, height_px: int, seed: int = 7) -> Pixels:
-    """Paint clouds of three sizes on a slope of colour: no two places are alike, and JPEG likes it."""
+    """Paint clouds of three sizes on a gradient: no two places are equal, and JPEG compresses it well."""
     rng = np.random.default_rng(seed)
     slope = np.linspace(-30, 30, width_px)[None, :, None] - np.linspace(-30, 30, height_px)[:, None, None]
     out = np.full((height_px, width_px, 3), 150.0) + slope * (1, -1, 0.5)
@@ -91,7 +91,7 @@ def _slide(plan: Plan, pixels: Pixels) -> bytes:
 
 
 def floor_reduced(pixels: Pixels, downsample: int) -> Pixels:
-    """Average blocks; what does not fill a block at the right and bottom is dropped."""
+    """Average blocks; incomplete blocks at the right and bottom are dropped."""
     height, width = (side // downsample for side in pixels.shape[:2])
     whole = pixels[: height * downsample, : width * downsample]
     blocks = whole.reshape(height, downsample, width, downsample, 3)
@@ -114,12 +114,12 @@ def thumbnail_image(pixels: Pixels) -> Image.Image:
 
 
 def label_image() -> Image.Image:
-    """Paint a label that no other picture resembles."""
+    """Paint a label unlike every other picture."""
     return Image.fromarray(texture(120, 150, seed=1))
 
 
 def macro_image() -> Image.Image:
-    """Paint a macro that no other picture resembles."""
+    """Paint a macro unlike every other picture."""
     return Image.fromarray(texture(300, 100, seed=2))
 
 
@@ -144,7 +144,7 @@ def _write_level(tiff: tifffile.TiffWriter, plan: Plan, level: Pixels, descripti
         ]
         blocks = [rest for _, rest in coded]
         extra: dict[str, Any] = {"jpegtables": coded[0][0]}
-        if plan.chroma == "rgb":  # else tifffile writes photometric YCbCr, whatever it is told
+        if plan.chroma == "rgb":  # else tifffile writes photometric YCbCr, whatever the argument
             extra["compressionargs"] = {"outcolorspace": "rgb"}
     else:
         blocks = [_encode_jpeg2000(tile, plan) for tile in tiles(level, plan.tile)]
@@ -169,7 +169,7 @@ def _write_level(tiff: tifffile.TiffWriter, plan: Plan, level: Pixels, descripti
 
 
 def tiles(level: Pixels, size: int) -> Iterator[Pixels]:
-    """Cut a level into whole tiles; the padding is grey, to show where it bleeds in."""
+    """Cut a level into whole tiles; the padding is grey, so that it is noticed in a picture."""
     height, width = level.shape[:2]
     padded = np.full((height + -height % size, width + -width % size, 3), 128, np.uint8)
     padded[:height, :width] = level
@@ -179,7 +179,7 @@ def tiles(level: Pixels, size: int) -> Iterator[Pixels]:
 
 
 def encode_tile(tile: Pixels, chroma: Chroma, quality: int = 85) -> bytes:
-    """Encode a complete JPEG; "rgb" as Aperio does it: component ids 0, 1, 2 and no marker that says RGB."""
+    """Encode a complete JPEG; "rgb" as Aperio does: component ids 0, 1, 2 and no marker that declares RGB."""
     if chroma == "rgb":
         coded = imagecodecs.jpeg8_encode(
             tile, quality, colorspace="rgb", outcolorspace="rgb", subsampling="444"
@@ -195,7 +195,7 @@ def encode_tile(tile: Pixels, chroma: Chroma, quality: int = 85) -> bytes:
 
 
 def segments(jpeg: bytes) -> list[tuple[int, bytes]]:
-    """Give a JPEG's header segments as (marker, whole segment), its scan as the last one."""
+    """Return a JPEG's header segments as (marker, whole segment), its scan as the last one."""
     found, at = [], 2
     while jpeg[at + 1] != 0xDA:
         end = at + 2 + int.from_bytes(jpeg[at + 2 : at + 4])
@@ -205,7 +205,7 @@ def segments(jpeg: bytes) -> list[tuple[int, bytes]]:
 
 
 def joined(parts: list[tuple[int, bytes]]) -> bytes:
-    """Put header segments back together."""
+    """Join header segments to a JPEG."""
     return b"\xff\xd8" + b"".join(part for _, part in parts)
 
 
@@ -242,7 +242,7 @@ def _encode_jpeg2000(tile: Pixels, plan: Plan) -> bytes:
 
 
 def tile_bytes(path: Path, page: int, index: int) -> bytes:
-    """Give the stored bytes of a tile."""
+    """Return the stored bytes of a tile."""
     with tifffile.TiffFile(path) as tiff:
         found = tiff.pages[page]
         start, length = found.dataoffsets[index], found.databytecounts[index]
@@ -266,7 +266,7 @@ def patch(path: Path, at: int, data: bytes) -> None:
 
 
 def replace_tile(path: Path, page: int, index: int, data: bytes) -> None:
-    """Put other bytes in a tile's place, at the end of the file."""
+    """Replace a tile by other bytes, at the end of the file."""
     end = path.stat().st_size
     with path.open("ab") as file:
         file.write(data)

@@ -1,4 +1,4 @@
-"""Slides that are full of secrets, in every place where one may stand; written without the code under test."""
+"""Slides with secrets in every place that can hold one; written without the code under test."""
 
 import io
 import struct
@@ -26,7 +26,7 @@ from tests.support.slides.aperio import (
 LIBRARY = "Aperio Image Library v11.2.1"
 GT450 = "Aperio Leica Biosystems GT450 v1.0.1"
 SIDE_X, SIDE_Y, TILE = 1100, 800, 256
-# Every secret by where it stands. Each is its own word, so that a test tells where a leak comes from.
+# Every secret by its place. Each is a different word, so that a test shows where a leak comes from.
 SECRETS = {
     "User": "mustermann-user",
     "Filename": "S12-34567-A1",
@@ -64,7 +64,7 @@ class Secret:
 
 
 def description(plan: Secret) -> str:
-    """Give a first page's description, with a secret under every key that tells something."""
+    """Return a first page's description, with a secret under every key that may identify somebody."""
     told = "".join(f"|{key} = {text}" for key, text in SECRETS.items() if not key.startswith("tag "))
     library, how = (GT450, "JPEG/YCC Q=91") if plan.gt450 else (LIBRARY, "JPEG/RGB Q=70")
     return (
@@ -86,7 +86,7 @@ def write_identified(path: Path, plan: Secret = Secret()) -> Path:
         described = not plan.gt450
         label = np.full(
             (150, 120, 3), 255, np.uint8
-        )  # mostly white: noise costs the barcode reader its whole time
+        )  # mostly white: in noise the barcode reader searches until its time limit
         label[:20] = texture(120, 20, seed=1)
         _write_lzw(tiff, label, f"{LIBRARY} \r\nlabel 120x150" if described else None, 1)
         _write_strips(tiff, np.asarray(macro), f"{LIBRARY} \r\nmacro 300x100" if described else None, 9, plan)
@@ -175,7 +175,7 @@ def _write_lzw(tiff: tifffile.TiffWriter, image: Pixels, text: str | None, kind:
 
 
 def icc_profile() -> bytes:
-    """Give sRGB as littlecms writes it, with a secret in the place of its name."""
+    """Return sRGB as littlecms writes it, with a secret in place of its name."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     at = profile.index("sRGB built-in".encode("utf-16-be"))
     coded = ICC_SECRET[:13].encode("utf-16-be")
@@ -183,13 +183,13 @@ def icc_profile() -> bytes:
 
 
 def all_secrets() -> Iterator[str]:
-    """Give every secret of such a slide."""
+    """Yield every secret of such a slide."""
     yield from SECRETS.values()
     yield ICC_SECRET[:13]
 
 
 def contains(data: bytes, secret: str) -> bool:
-    """Tell whether bytes hold a text, in any of the ways of writing it, whatever its case; the plain way."""
+    """Return whether bytes contain a text, in any of its encodings and any case, by a plain search."""
     low = data.lower()
     ways = (secret.lower().encode(code) for code in ("utf-8", "utf-16-le", "utf-16-be"))
     return any(way in low for way in ways)
@@ -213,7 +213,7 @@ def with_codestream_comment(tile: bytes, text: bytes) -> bytes:
 
 
 def picture(size: tuple[int, int] = (64, 64)) -> bytes:
-    """Give a complete small JPEG."""
+    """Return a complete small JPEG."""
     out = io.BytesIO()
     Image.fromarray(texture(*size)).save(out, "JPEG", quality=80)
     return out.getvalue()

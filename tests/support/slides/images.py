@@ -1,4 +1,4 @@
-"""Ordinary images of every kind that is accepted, written by Pillow and tifffile, and what each is to look like."""
+"""Ordinary images of every accepted kind, written by Pillow and tifffile, and the pixels expected of each."""
 
 import io
 import struct
@@ -30,7 +30,7 @@ def tiff(pixels: Any, **more: Any) -> bytes:
 
 
 def exif(orientation: int) -> Image.Exif:
-    """Give EXIF data that says how a picture is to be turned."""
+    """Return EXIF data with an orientation."""
     found = Image.Exif()
     found[0x0112] = orientation
     return found
@@ -48,14 +48,14 @@ GREY_RGB: Pixels = np.asarray(GREY.convert("RGB"))
 
 
 def palette_with_a_clear_colour() -> tuple[bytes, Pixels]:
-    """Give a palette image whose colour 3 is transparent."""
+    """Return a palette image whose colour 3 is transparent, and its expected pixels."""
     expected = np.asarray(PALETTE.convert("RGB")).copy()
     expected[np.asarray(PALETTE) == 3] = 255
     return encoded(PALETTE, "PNG", transparency=3), expected
 
 
 def kinds() -> dict[str, tuple[bytes, Pixels]]:
-    """Give files by what is special about them, each with the pixels that it is to have."""
+    """Return files by what is special about them, each with its expected pixels."""
     jpeg, cmyk = encoded(RGB, "JPEG", quality=92), encoded(RGB.convert("CMYK"), "JPEG", quality=92)
     made = {
         "PNG": (encoded(RGB, "PNG"), PICTURE),
@@ -97,7 +97,7 @@ def kinds() -> dict[str, tuple[bytes, Pixels]]:
 
 
 def turned_by_exif(orientation: int) -> Pixels:
-    """Turn the picture as EXIF 2.32, table 6 says: where the stored 0th row and column are to be seen."""
+    """Turn the picture as in EXIF 2.32, table 6: where the stored 0th row and column are displayed."""
     swapped = PICTURE.swapaxes(0, 1)
     return {
         1: PICTURE, 2: PICTURE[:, ::-1], 3: PICTURE[::-1, ::-1], 4: PICTURE[::-1],
@@ -116,7 +116,7 @@ def _over_white(image: Image.Image) -> Pixels:
 
 
 def png_of_size(width_px: int, height_px: int) -> bytes:
-    """Write a PNG that claims a size and holds a few bytes of deflated nothing: a bomb."""
+    """Write a PNG that declares a size but contains a few bytes of compressed data: a decompression bomb."""
     head = struct.pack(">IIBBBBB", width_px, height_px, 8, 2, 0, 0, 0)
     data = zlib.compress(bytes(1 << 20), 9)
     chunks = [(b"IHDR", head), (b"IDAT", data), (b"IEND", b"")]
@@ -129,5 +129,5 @@ def png_of_size(width_px: int, height_px: int) -> bytes:
 
 
 def srgb_of_littlecms() -> bytes:
-    """Give littlecms's own profile of sRGB."""
+    """Return littlecms's own profile of sRGB."""
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

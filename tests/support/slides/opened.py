@@ -1,4 +1,4 @@
-"""How tests open slides and look at tiles: with OpenSlide and Pillow beside the code under test."""
+"""Slides and tiles as tests read them: with OpenSlide and Pillow, and with the code under test."""
 
 import io
 from pathlib import Path
@@ -31,7 +31,7 @@ def tile(
 
 
 def stored_level(path: Path, level: int) -> Pixels:
-    """Give all pixels of one of OpenSlide's levels."""
+    """Return all pixels of one of OpenSlide's levels."""
     with openslide.OpenSlide(path) as slide:
         width_px, height_px = slide.level_dimensions[level]
         image = slide.read_region((0, 0), level, (width_px, height_px))
@@ -40,7 +40,7 @@ def stored_level(path: Path, level: int) -> Pixels:
 
 
 def whole_level(slide: Slide, level_dz: int, fmt: str = "png", tiling: Tiling = OWN_TILING) -> Pixels:
-    """Put a level together of its tiles; without overlap."""
+    """Return a level's pixels, assembled from its tiles without overlap."""
     grid = tiling.grid(slide)
     columns, rows = grid.tile_counts(level_dz)
     return np.vstack(
@@ -52,7 +52,7 @@ def whole_level(slide: Slide, level_dz: int, fmt: str = "png", tiling: Tiling = 
 
 
 def box_mean(pixels: Pixels, shift: int) -> Pixels:
-    """Halve ``shift`` times at once; an incomplete block at the right or bottom is the mean of what it has."""
+    """Halve ``shift`` times at once; an incomplete block at the right or bottom is the mean of its pixels."""
     step = 1 << shift
     height, width = pixels.shape[:2]
     down, across = np.arange(0, height, step), np.arange(0, width, step)
@@ -62,13 +62,13 @@ def box_mean(pixels: Pixels, shift: int) -> Pixels:
 
 
 def grey_levels_apart(one: Pixels, other: Pixels) -> float:
-    """Give the mean absolute difference."""
+    """Return the mean absolute difference."""
     assert one.shape == other.shape
     return float(np.abs(one.astype(float) - other).mean())
 
 
 def decibels(one: Pixels, other: Pixels) -> float:
-    """Give the peak signal-to-noise ratio."""
+    """Return the peak signal-to-noise ratio."""
     assert one.shape == other.shape
     error = float(((one.astype(float) - other) ** 2).mean())
     return 99.0 if error == 0 else float(10 * np.log10(255**2 / error))

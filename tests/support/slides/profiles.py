@@ -1,4 +1,4 @@
-"""ICC profiles that tests write themselves, and what they mean, computed without any colour management.
+"""ICC profiles that tests write, and the colours that they stand for, computed without colour management.
 
 Sources: ICC.1:2001-04 (version 2 profiles: header, tags, curveType, lut16Type); IEC 61966-2-1 (sRGB).
 """
@@ -27,7 +27,7 @@ def _xyz(x: float, y: float) -> Floats:
 
 
 def to_d50(primaries: tuple[tuple[float, float], ...]) -> Floats:
-    """Give the matrix from linear RGB with white D65 to XYZ, adapted to D50 by Bradford's cones."""
+    """Return the matrix from linear RGB with white D65 to XYZ, adapted to D50 by the Bradford transform."""
     columns = np.stack([_xyz(*primary) for primary in primaries], axis=1)
     white = _xyz(*D65_XY)
     matrix = columns * np.linalg.solve(columns, white)
@@ -37,7 +37,7 @@ def to_d50(primaries: tuple[tuple[float, float], ...]) -> Floats:
 
 
 def srgb_from_d50(xyz: Floats) -> Pixels:
-    """Give the sRGB grey levels of colours relative to D50, those out of gamut clipped."""
+    """Return the sRGB grey levels of colours relative to D50, clipped to the gamut."""
     linear = (xyz @ np.linalg.inv(to_d50(SRGB_PRIMARIES)).T).clip(0, 1)
     coded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     return np.round(coded * 255).astype(np.uint8)
@@ -62,7 +62,7 @@ def _colour(xyz: Floats) -> bytes:
 
 
 def _profile(pcs: bytes, tags: dict[bytes, bytes], intent: int = 0, space: bytes = b"RGB ") -> bytes:
-    """Put a version 2 profile of a scanner together."""
+    """Return a version 2 profile of a scanner."""
     at, table, data = 128 + 4 + 12 * len(tags), b"", b""
     for name, value in tags.items():
         padded = value + bytes(-len(value) % 4)
@@ -83,7 +83,7 @@ def matrix_profile(
     padding: int = 0,
     white: Floats = D50,
 ) -> bytes:
-    """Write a profile of three colorants and a power law; as AdobeRGB unless told otherwise."""
+    """Return a profile of three colorants and a power law; AdobeRGB by default."""
     red, green, blue = to_d50(primaries).T
     curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256))
     tags = {
@@ -103,7 +103,7 @@ def matrix_profile(
 
 
 def srgb_profile(name: str = "Something else") -> bytes:
-    """Write a profile that is sRGB by its numbers, whatever its name: the curve sampled at 1,024 places."""
+    """Return a profile that is sRGB by its numbers, whatever its name: the curve sampled at 1,024 places."""
     red, green, blue = to_d50(SRGB_PRIMARIES).T
     coded = np.linspace(0, 1, 1024)
     linear = np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4)
@@ -113,9 +113,9 @@ def srgb_profile(name: str = "Something else") -> bytes:
     return _profile(b"XYZ ", tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve))
 
 
-# What each table of ``lut_profile`` makes of red, green and blue between 0 and 1: CIELAB colours relative to D50.
+# What each table of ``lut_profile`` maps red, green and blue of 0 to 1 to: CIELAB colours relative to D50.
 def lut_lab(rgb: Floats, which: str) -> Floats:
-    """Give the Lab colours that ``lut_profile`` means, linear in RGB so that interpolation is exact."""
+    """Return the Lab colours that ``lut_profile`` stands for, linear in RGB so that interpolation is exact."""
     lightness, chroma = {"perceptual": (90, 60), "relative": (100, 40), "saturation": (80, 80)}[which]
     red, green, blue = np.moveaxis(rgb, -1, 0)
     mean = (red + green + blue) / 3
@@ -140,7 +140,7 @@ def _lut16(colours: Callable[[Floats], Floats], grid: int = 9) -> bytes:
 
 
 def lut_profile(intent: int = 0) -> bytes:
-    """Write a profile with a table of its own for each intent."""
+    """Return a profile with a different table for each intent."""
     tags = {b"desc": _text("Test tables"), b"cprt": b"text\0\0\0\0nobody's\0", b"wtpt": _colour(D50)}
     for i, which in enumerate(INTENTS[:3]):
         tags[b"A2B%d" % i] = _lut16(lambda rgb, which=which: lut_lab(rgb, which))  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""The smallest slides that go through an import, and damaged ones, for the tests of the way in."""
+"""The smallest slides that can be imported, and damaged ones, for the tests of imports."""
 
 import os
 from functools import cache
@@ -7,14 +7,12 @@ from tempfile import TemporaryDirectory
 
 from tests.support.slides.aperio import Plan, write_slide
 
-OLD = (
-    1_700_000_000_000_000_000  # ns: long before any test, so that nothing waits for the file to come to rest
-)
+OLD = 1_700_000_000_000_000_000  # ns: long before any test, so that no import waits for the file to be old enough
 
 
 @cache
 def slide_bytes(image_id: str = "1004486", *, label: bool = False, side: int = 600) -> bytes:
-    """Give a slide with two levels and a thumbnail. A label of noise costs the barcode reader its whole time."""
+    """Return a slide with two levels and a thumbnail; a label of noise takes the barcode reader long."""
     description = (
         f"Aperio Image Library v11.2.1 \r\n{side}x500 (240x240) JPEG/RGB Q=85|AppMag = 20|ScanScope ID = SS1302"
         f"|Date = 12/29/09|Time = 09:59:15|MPP = 0.4990|ImageID = {image_id}|Filename = CMU-1"
@@ -25,12 +23,12 @@ def slide_bytes(image_id: str = "1004486", *, label: bool = False, side: int = 6
 
 
 def other_scan(content: bytes, day: bytes = b"30") -> bytes:
-    """Give another scan of the same size and ImageID: taken on another day."""
+    """Return another scan of the same size and ImageID, from another day."""
     return content.replace(b"Date = 12/29/09", b"Date = 12/" + day + b"/09")
 
 
 def put(folder: Path, name: str, content: bytes | None = None, modified: int = OLD) -> Path:
-    """Write a file as a scanner leaves it, whole and at rest."""
+    """Write a file as a scanner leaves it: complete, and last changed long ago."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     path.write_bytes(slide_bytes() if content is None else content)

@@ -37,7 +37,7 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
             DynamoImportStore(imports_name, client),
             DynamoJobStore(f"{slides_name}-jobs", client),
         )
-        # moto copies all tables for each transaction: what is left here would slow every later test.
+        # moto copies all tables for each transaction: tables left here would slow down every later test.
         for name in (slides_name, f"{slides_name}-review", f"{slides_name}-jobs", imports_name):
             client.delete_table(TableName=name)
 

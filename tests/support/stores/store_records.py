@@ -7,7 +7,7 @@ from vsv.records.models import ImportRecord, ImportState, JobKind, JobRecord, Jo
 from vsv.records.pagination import MAX_KEY_BYTES
 from vsv.records.stores import ImportStore, JobStore, SlideStore
 
-# What no store can hold as a key. Readers give nothing for it, writers refuse it.
+# Texts that no store accepts as a key: readers return nothing for them, writers refuse them.
 NOT_KEYS = ["", "half a pair \ud83d", "x" * (MAX_KEY_BYTES + 1)]
 
 
@@ -19,7 +19,7 @@ class Stores:
 
 
 def slide(image_id: str = "image-1", **fields: Any) -> SlideRecord:
-    """Give a slide's record with just what it must have."""
+    """Return a slide's record with only the required fields."""
     required: dict[str, Any] = {
         "filename": f"{image_id}.svs",
         "width": 46000,
@@ -31,7 +31,7 @@ def slide(image_id: str = "image-1", **fields: Any) -> SlideRecord:
 
 
 def slide_import(filename: str = "a.svs", run_id: str = "run-1", **fields: Any) -> ImportRecord:
-    """Give an import's record with just what it must have."""
+    """Return an import's record with only the required fields."""
     required: dict[str, Any] = {
         "size": 2**40,
         "state": ImportState.TRANSFERRING,
@@ -42,7 +42,7 @@ def slide_import(filename: str = "a.svs", run_id: str = "run-1", **fields: Any) 
 
 
 def slide_job(image_id: str = "image-1", kind: JobKind = JobKind.ARCHIVE, **fields: Any) -> JobRecord:
-    """Give a job's record with just what it must have."""
+    """Return a job's record with only the required fields."""
     required: dict[str, Any] = {
         "run_id": "run-1",
         "state": JobState.WAITING,
