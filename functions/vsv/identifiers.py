@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import re
 from functools import lru_cache
-from math import prod
 
 from vsv.errors import InvalidNameError
 
@@ -24,10 +23,10 @@ ORDINARY_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 MAX_FILENAME = 200
 MAX_ID_TEXT = 200  # characters of a text in which IDs are looked for
 MAX_ID_PATTERN = 1000  # characters of a laboratory's own pattern
-# ``re`` tries every way in which a pattern can divide a text before the text is refused: ``(a+)+`` and ``a?a?…aa``
-# have exponentially many. A pattern is refused where an upper bound of these ways is higher.
-_MAX_WAYS = 1_000_000
-_SINGLE = frozenset({"LITERAL", "NOT_LITERAL", "ANY", "IN", "AT"})
+# Before a text is refused, ``re`` tries every way in which a pattern can divide it: ``(a+)+`` and ``a?a?…aa`` have
+# exponentially many. A pattern that can need more steps is refused; as many take less than a second.
+_MAX_STEPS = 10_000_000
+_SINGLE = frozenset({"LITERAL", "NOT_LITERAL", "ANY", "IN"})
 # \Z and not $: a trailing newline is not part of a name.
 _IMAGE_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?\Z")
 _FILENAME = re.compile(r'[^\x00-\x1f\x7f/\\:*?"<>|.~\s-][^\x00-\x1f\x7f/\\:*?"<>|]*\Z')
@@ -90,42 +89,56 @@ def compile_id_pattern(pattern: str) -> re.Pattern[str]:
         compiled = re.compile(pattern) if 0 < len(pattern) <= MAX_ID_PATTERN else None
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(pattern) from error
-    if compiled is None or "case" not in compiled.groupindex or _ways_of(pattern) > _MAX_WAYS:
+    if compiled is None or "case" not in compiled.groupindex:
         raise ValueError(pattern)
+    # The parser has no public name since sre_parse was deprecated; only the tree's operations are read.
+    _Steps().take(importlib.import_module("re._parser").parse(pattern), [1] + [0] * MAX_ID_TEXT)
     return compiled
 
 
-def _ways_of(pattern: str) -> int:
-    """Return in how many ways, at most, a pattern can divide a text of MAX_ID_TEXT characters."""
-    # The parser has no public name since sre_parse was deprecated; only the tree's operations are read.
-    tree = importlib.import_module("re._parser").parse(pattern)
-    return _ways(tree)
+class _Steps:
+    """Count the steps that ``re`` can need at most; ``ways[n]`` says in how many ways n characters are matched."""
 
+    def __init__(self) -> None:
+        self._count = 0
 
-def _ways(tree: Iterable[tuple[Any, Any]]) -> int:
-    return min(prod(_ways_of_part(str(operation), value) for operation, value in tree), _MAX_WAYS + 1)
+    def take(self, parts: Iterable[tuple[Any, Any]], ways: list[int]) -> list[int]:
+        """Return the ways after a sequence of parts; raise ValueError for too many steps or a part unknown here."""
+        for operation, value in parts:
+            ways = self._take_part(str(operation), value, ways)
+        return ways
 
+    def _take_part(self, operation: str, value: Any, ways: list[int]) -> list[int]:
+        self._count += sum(ways)
+        if self._count > _MAX_STEPS:
+            raise ValueError(operation)
+        if operation in _SINGLE:
+            return [0, *ways[:-1]]
+        if operation == "AT":
+            return ways
+        if operation == "SUBPATTERN":
+            return self.take(value[3], ways)
+        if operation == "BRANCH":
+            return [sum(each) for each in zip(*(self.take(parts, ways) for parts in value[1]), strict=True)]
+        if operation in {"MAX_REPEAT", "MIN_REPEAT"}:
+            least, most, parts = value
+            return self._repeat(int(least), int(most), parts, ways)
+        raise ValueError(
+            operation
+        )  # back-references and look-around: their steps are not counted by characters
 
-def _ways_of_part(operation: str, value: Any) -> int:
-    if operation in _SINGLE:
-        return 1
-    if operation == "SUBPATTERN":
-        return _ways(value[3])
-    if operation == "BRANCH":
-        return sum(map(_ways, value[1]))
-    if operation in {"MAX_REPEAT", "MIN_REPEAT"}:
-        return _ways_of_repeat(*value)
-    # Back-references and look-around: their cost is not bounded by what they match.
-    return _MAX_WAYS + 1
-
-
-def _ways_of_repeat(least: int, most: int, part: Iterable[tuple[Any, Any]]) -> int:
-    each, total = _ways(part), 0
-    for times in range(int(least), min(int(most), max(MAX_ID_TEXT, int(least))) + 1):
-        total += each ** min(times, MAX_ID_TEXT)
-        if total > _MAX_WAYS:
-            return _MAX_WAYS + 1
-    return total
+    def _repeat(self, least: int, most: int, parts: Iterable[tuple[Any, Any]], ways: list[int]) -> list[int]:
+        ended = [0] * len(ways)
+        for times in range(most + 1):
+            if times >= least:
+                ended = [sum(each) for each in zip(ended, ways, strict=True)]
+            if times == most or not any(ways):
+                break
+            following = self.take(parts, ways)
+            if following == ways:
+                raise ValueError("a repetition of nothing")  # its steps are not counted by characters either
+            ways = following
+        return ended
 
 
 def is_id_pattern(pattern: str) -> bool:

@@ -115,7 +115,17 @@ def test_text_beyond_the_limit_is_not_matched() -> None:
     assert not parse_ids("a" * (MAX_ID_TEXT + 1), pattern).confirmed
 
 
-@pytest.mark.parametrize("pattern", ["", LAB, "(?P<case>.+)-.+", "(?i)(?P<case>(?:s|sp)[0-9]{2}-[0-9]+);.*"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "",
+        LAB,
+        "(?P<case>.+)-.+",
+        "(?i)(?P<case>(?:s|sp)[0-9]{2}-[0-9]+);.*",
+        r"(?P<case>\w+/\d+)-[A-Z](?: .*)?",
+        "(?P<case>a){300}",
+    ],
+)
 def test_pattern_with_case_and_few_choices_is_accepted(pattern: str) -> None:
     assert is_id_pattern(pattern)
 
@@ -125,8 +135,10 @@ def test_pattern_with_case_and_few_choices_is_accepted(pattern: str) -> None:
     [
         "S.*", "(", "(?P<slide>.*)", "(?P<case>(a+)+)b", "(?P<case>(a*)*)b", "(?P<case>(a|aa)+)b",
         "(?P<case>a{1,9}{1,9})",
-        "(?P<case>" + "a?" * 30 + "a" * 30 + ")", r"(?P<case>a)\1", "(?P<case>a)(?=b)", "(?P<case>.*.*.*)x",
+        "(?P<case>" + "a?" * 30 + "a" * 30 + ")", r"(?P<case>a)\1", "(?P<case>a)(?=b)", "(?P<case>.*.*.*.*)x",
+        "(?P<case>.*(?:.*.*(?:.*.*a{199})))",
         "(?P<case>" + "a" * 1000 + ")", "(?P<case>(?:a?){5000})", "(?P<case>" + "(" * 2000,
+        "(?P<case>(?:(?:(?:){200}){200}){200})a",
     ],
 )  # fmt: skip
 def test_pattern_without_case_or_with_too_many_choices_is_refused(pattern: str) -> None:
