@@ -16,7 +16,7 @@ from PIL import Image
 from vsv.barcodes.reader import Barcode, read_label
 from vsv.errors import AlreadyExistsError, FileChangingError, FileMissingError
 from vsv.identifiers import is_image_id
-from vsv.ingest.id_pattern import SlideIds, find_ids
+from vsv.ingest.id_pattern import SlideIds, find_ids, texts_of
 from vsv.ingest.rescans import predecessor
 from vsv.records.models import ImportRecord, SlideRecord
 from vsv.rendering.associated_images import encode, make_thumbnail, read_associated
@@ -132,11 +132,7 @@ def _read_barcode(label: Image.Image | None) -> Barcode | None:
 
 
 def _find_ids(services: Services, run: ImportRecord, scan: Scan, barcode: Barcode | None) -> SlideIds | None:
-    texts = {
-        "barcode": barcode.text if barcode else None,
-        "tag": scan.tags.get("Barcode"),
-        "filename": PurePath(run.filename).stem,
-    }
+    texts = texts_of(barcode.text if barcode else None, scan.tags, run.filename)
     return find_ids(texts, services.settings.id_order, services.settings.id_pattern)
 
 

@@ -7,6 +7,7 @@ case and is not confirmed. The default pattern is one grammar of accession numbe
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from vsv.identifiers import MAX_ID_TEXT, compile_id_pattern
 
@@ -67,6 +68,11 @@ def parse_ids(text: str, pattern: str = "") -> SlideIds:
         parts.get("stain") or None,
         True,
     )
+
+
+def texts_of(barcode: str | None, tags: Mapping[str, str] | None, filename: str) -> dict[str, str | None]:
+    """Return the texts that may name a slide, by the names that VSV_ID_ORDER has for them."""
+    return {"barcode": barcode, "tag": (tags or {}).get("Barcode"), "filename": PurePath(filename).stem}
 
 
 def find_ids(texts: Mapping[str, str | None], order: Iterable[str], pattern: str) -> SlideIds | None:
