@@ -129,6 +129,8 @@ def shown(setting: Setting, value: object) -> str:
         return ""
     if setting.secret:
         return MASK
+    if isinstance(value, tuple):
+        return ",".join(value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -1,18 +1,32 @@
-"""Validation of file names and slide IDs from outside, before they become a path component.
+"""Validation of file names, slide IDs and patterns of IDs from outside, before they are used.
 
 A name that is not safe on every supported file system is refused. Each check costs one regular expression match.
 """
 
+from __future__ import annotations
+
+import importlib
 import re
 from functools import lru_cache
 
 from vsv.errors import InvalidNameError
+
+TYPE_CHECKING = False  # as in typing, whose import takes long
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
 
 # Single-file formats that OpenSlide opens; the system is made for Aperio's .svs.
 # PNG and JPEG files are ordinary images; a TIFF file may be one too.
 SLIDE_SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".scn", ".bif", ".svslide", ".png", ".jpg", ".jpeg")
 ORDINARY_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 MAX_FILENAME = 200
+MAX_ID_TEXT = 200  # characters of a text in which IDs are looked for
+MAX_ID_PATTERN = 1000  # characters of a laboratory's own pattern
+# Before a text is refused, ``re`` tries every way in which a pattern can divide it: ``(a+)+`` and ``a?a?…aa`` have
+# exponentially many. A pattern that can need more steps is refused; as many take less than a second.
+_MAX_STEPS = 10_000_000
+_SINGLE = frozenset({"LITERAL", "NOT_LITERAL", "ANY", "IN"})
 # \Z and not $: a trailing newline is not part of a name.
 _IMAGE_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?\Z")
 _FILENAME = re.compile(r'[^\x00-\x1f\x7f/\\:*?"<>|.~\s-][^\x00-\x1f\x7f/\\:*?"<>|]*\Z')
@@ -66,3 +80,70 @@ def checked_filename(text: object) -> str:
 def _is_unicode(text: str) -> bool:
     """Return whether a text has no lone surrogates, which can be neither stored nor sent."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+@lru_cache(maxsize=8)
+def compile_id_pattern(pattern: str) -> re.Pattern[str]:
+    """Return the compiled pattern; raise ValueError for one without the group ``case``, or that can take long."""
+    try:
+        compiled = re.compile(pattern) if 0 < len(pattern) <= MAX_ID_PATTERN else None
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(pattern) from error
+    if compiled is None or "case" not in compiled.groupindex:
+        raise ValueError(pattern)
+    # The parser has no public name since sre_parse was deprecated; only the tree's operations are read.
+    _Steps().take(importlib.import_module("re._parser").parse(pattern), [1] + [0] * MAX_ID_TEXT)
+    return compiled
+
+
+class _Steps:
+    """Count the steps that ``re`` can need at most; ``ways[n]`` says in how many ways n characters are matched."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def take(self, parts: Iterable[tuple[Any, Any]], ways: list[int]) -> list[int]:
+        """Return the ways after a sequence of parts; raise ValueError for too many steps or a part unknown here."""
+        for operation, value in parts:
+            ways = self._take_part(str(operation), value, ways)
+        return ways
+
+    def _take_part(self, operation: str, value: Any, ways: list[int]) -> list[int]:
+        self._count += sum(ways)
+        if self._count > _MAX_STEPS:
+            raise ValueError(operation)
+        if operation in _SINGLE:
+            return [0, *ways[:-1]]
+        if operation == "AT":
+            return ways
+        if operation == "SUBPATTERN":
+            return self.take(value[3], ways)
+        if operation == "BRANCH":
+            return [sum(each) for each in zip(*(self.take(parts, ways) for parts in value[1]), strict=True)]
+        if operation in {"MAX_REPEAT", "MIN_REPEAT"}:
+            least, most, parts = value
+            return self._repeat(int(least), int(most), parts, ways)
+        raise ValueError(
+            operation
+        )  # back-references and look-around: their steps are not counted by characters
+
+    def _repeat(self, least: int, most: int, parts: Iterable[tuple[Any, Any]], ways: list[int]) -> list[int]:
+        ended = [0] * len(ways)
+        for times in range(most + 1):
+            if times >= least:
+                ended = [sum(each) for each in zip(ended, ways, strict=True)]
+            if times == most or not any(ways):
+                break
+            following = self.take(parts, ways)
+            if following == ways:
+                raise ValueError("a repetition of nothing")  # its steps are not counted by characters either
+            ways = following
+        return ended
+
+
+def is_id_pattern(pattern: str) -> bool:
+    """Return whether a laboratory's pattern of IDs can be used; an empty one stands for none."""
+    try:
+        return not pattern or compile_id_pattern(pattern) is not None
+    except ValueError:
+        return False

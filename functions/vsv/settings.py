@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from vsv.errors import SettingsError
+from vsv.identifiers import is_id_pattern
 
 TYPE_CHECKING = False  # as in typing, whose import takes longer than this module's
 if TYPE_CHECKING:
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 MIN_SECRET = 16  # characters: fewer could be guessed
 # S3 storage classes for archived originals; GLACIER and DEEP_ARCHIVE take hours to restore one.
 ARCHIVE_CLASSES = ("STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")
+ID_SOURCES = (
+    "barcode",
+    "tag",
+    "filename",
+)  # of a slide's IDs: the label, the scanner's Barcode tag, the name
 # Where a setting applies.
 ONE_MACHINE, AWS, BOTH, SCANNER = "one machine", "AWS", "one machine and AWS", "the scanner's computer"
 # Where a value comes from.
@@ -122,6 +128,14 @@ def _days(text: str) -> float:
     return float(text)
 
 
+def _id_order(text: str) -> tuple[str, ...]:
+    """Return the sources of IDs in their order, each at most once; raise ValueError for another source."""
+    sources = tuple(part.strip() for part in text.split(","))
+    if len(set(sources)) < len(sources) or not {*sources} <= {*ID_SOURCES}:
+        raise ValueError(text)
+    return sources
+
+
 def _storage_location(text: str) -> str:
     """Return where copies are stored: a bucket as it is written, a folder as an absolute path."""
     return text if text.startswith("s3:") else str(Path(text).expanduser().absolute())
@@ -201,6 +215,17 @@ class Settings(Checked):
         "VSV_ARCHIVE_AFTER_DAYS", "How many days nobody must have opened a slide for its original to be archived.",
         180.0, BOTH, parse=_days, form="be a number of days, such as 180",
         allows=lambda value: value >= 1, rule="be at least 1",
+    ))  # fmt: skip
+    id_pattern: str = declare(Setting(
+        "VSV_ID_PATTERN",
+        "The laboratory's own pattern of slide IDs; empty: the grammar of [IDs](ids.md).",
+        applies=BOTH, allows=is_id_pattern,
+        rule="be a regular expression with the group `case`, of at most 1,000 characters, and with few choices",
+    ))  # fmt: skip
+    id_order: tuple[str, ...] = declare(Setting(
+        "VSV_ID_ORDER", "Where a slide's IDs are looked for: the first text that matches the pattern is taken.",
+        ID_SOURCES, BOTH, "`barcode,tag,filename`", _id_order,
+        "be some of barcode, tag and filename, each once, with commas between them",
     ))  # fmt: skip
     edge_secret: str | None = declare(Setting(
         "VSV_EDGE_SECRET", "What CloudFront adds to each request for a label, to show that it has passed there.",

@@ -1,5 +1,7 @@
+import io
 import re
 
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.conftest import SAMPLE_ID, Pages, Slides
@@ -37,6 +39,23 @@ def test_slide_id_can_be_edited_cancelled_and_undone_by_keyboard(
 
     page.keyboard.press("Control+z")
     expect(field(page, image_id, "SlideID")).to_have_text(f"S{image_id}")
+
+
+def test_case_without_confirmed_id_says_so_until_it_is_set(
+    own_pages: Pages, own_server: StandaloneServer, sample: bytes
+) -> None:
+    photo = io.BytesIO()
+    Image.new("RGB", (600, 400), "red").save(photo, "PNG")
+    own_server.drop("photo.png", photo.getvalue())  # neither barcode nor tag, and a name that does not fit
+    own_server.drop("first.svs", with_image_id(sample, "4000001"))
+    page = own_pages.open()
+    mark = row(page, "photo").get_by_text("ID not confirmed")
+    expect(mark).to_be_visible()
+    expect(row(page, "4000001")).to_be_visible()
+    expect(row(page, "4000001").get_by_text("ID not confirmed")).to_be_hidden()
+    edit(page, "photo", "c", "S26-04171")
+    page.keyboard.press("Enter")
+    expect(mark).to_be_hidden()
 
 
 def test_tab_and_arrow_save_an_id_and_edit_the_next_cell(

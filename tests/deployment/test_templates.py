@@ -32,7 +32,7 @@ TABLES = {"VSV_IMPORTS_TABLE", "VSV_REVIEW_TABLE", "VSV_SLIDES_TABLE"}
 # The settings of each function, and so what it can reach by name.
 SETTINGS: dict[str, set[str]] = {
     "CopyDroppedFunction": {"VSV_DATA", "VSV_IMPORTS_TABLE"},
-    "ExtractMetadataFunction": {"VSV_DATA", *TABLES},
+    "ExtractMetadataFunction": {"VSV_DATA", "VSV_ID_ORDER", "VSV_ID_PATTERN", *TABLES},
     "ForgetDeletedFunction": {"VSV_DISTRIBUTION"},
     "ImportSlideFunction": {"VSV_DATA", *TABLES},
     "InspectFileFunction": {"VSV_DATA", "VSV_IMPORTS_TABLE"},

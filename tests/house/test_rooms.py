@@ -26,7 +26,8 @@ VSV = (
     {"storage"},
     {"records"},
     {"formats", "barcodes"},
-    {"services", "settings", "identifiers", "timestamps", "nonblocking", "roles", "metrics"},
+    {"services", "settings", "timestamps", "nonblocking", "roles", "metrics"},
+    {"identifiers"},
     {"errors"},
 )
 VSV_LOCAL = (

@@ -53,6 +53,9 @@ def test_omitted_settings_have_defaults_of_a_single_machine() -> None:
         ("VSV_ALLOW_ORIGIN", "https://slides.example.org"),
         ("VSV_ALLOW_ORIGIN", "http://127.0.0.1:8080"),
         ("VSV_EDGE_SECRET", "0123456789abcdef"),
+        ("VSV_ID_PATTERN", ""),
+        ("VSV_ID_PATTERN", r"(?P<case>S\d{2}-\d+)-(?P<block>[A-Z]\d)"),
+        ("VSV_ID_ORDER", "filename, barcode"),
     ],
 )
 def test_valid_value_is_accepted(name: str, value: str) -> None:
@@ -71,6 +74,11 @@ def test_valid_value_is_accepted(name: str, value: str) -> None:
         ("VSV_ALLOW_ORIGIN", "https://a.example, https://b.example"),
         ("VSV_ALLOW_ORIGIN", "*\n"),
         ("VSV_EDGE_SECRET", ""),
+        ("VSV_ID_PATTERN", "(?P<slide>.*)"),
+        ("VSV_ID_PATTERN", "(?P<case>(a+)+)b"),
+        ("VSV_ID_PATTERN", "("),
+        ("VSV_ID_ORDER", "label"),
+        ("VSV_ID_ORDER", "barcode,barcode"),
         ("VSV_EDGE_SECRET", "guess me"),
     ],
 )
@@ -173,6 +181,8 @@ def test_defaults_of_the_template_equal_those_of_the_model() -> None:
     assert parameters["ArchiveClass"]["Default"] == default.archive_class
     assert tuple(parameters["ArchiveClass"]["AllowedValues"]) == ARCHIVE_CLASSES
     assert parameters["TileColours"]["Default"] == default.icc
+    assert parameters["IdPattern"]["Default"] == default.id_pattern
+    assert tuple(parameters["IdOrder"]["Default"].split(",")) == default.id_order
 
 
 def test_settings_page_equals_the_generated_page() -> None:
@@ -246,6 +256,8 @@ def test_settings_command_shows_defaults_and_paths_of_the_data_folder(data: Path
         "VSV_PUBLISHED": (f"{data}/published", "data folder"),
         "VSV_ARCHIVE_CLASS": ("INTELLIGENT_TIERING", "default"),
         "VSV_ARCHIVE_AFTER_DAYS": ("180", "default"),
+        "VSV_ID_PATTERN": ("", "default"),
+        "VSV_ID_ORDER": ("barcode,tag,filename", "default"),
         "VSV_LOG": ("INFO for vsv serve, else WARNING", "default"),
     }
     assert [path.name for path in data.iterdir()] == ["destinations.json"]
@@ -259,6 +271,7 @@ def test_settings_command_shows_values_of_the_environment(
         "VSV_ALLOW_ORIGIN": "", "VSV_SITE": "https://a.example", "VSV_ICC": "srgb", "VSV_GRACE_DAYS": "0.5",
         "VSV_ARCHIVE": "s3://bucket/originals", "VSV_PUBLISHED": "copies", "VSV_ARCHIVE_CLASS": "GLACIER",
         "VSV_ARCHIVE_AFTER_DAYS": "30", "VSV_DESTINATIONS": "arn:x", "VSV_LOG": "ERROR", "VSV_DATA": str(data),
+        "VSV_ID_PATTERN": "(?P<case>.+)-.+", "VSV_ID_ORDER": "filename,tag",
     }  # fmt: skip
     for name, value in said.items():
         monkeypatch.setenv(name, value)
@@ -288,9 +301,8 @@ def test_settings_command_shows_the_settings_of_the_installation(
         for name, setting in declared(Settings):
             value = getattr(services.settings, name)
             if setting.applies in {BOTH, ONE_MACHINE}:
-                assert before[setting.variable][0] == (
-                    f"{value:g}" if isinstance(value, float) else str(value)
-                )
+                text = ",".join(value) if isinstance(value, tuple) else str(value)
+                assert before[setting.variable][0] == (f"{value:g}" if isinstance(value, float) else text)
             else:
                 assert value == setting.default
     assert (data / "archive").is_dir()
@@ -299,7 +311,7 @@ def test_settings_command_shows_the_settings_of_the_installation(
 
 def test_settings_command_without_json_prints_a_table(data: Path) -> None:
     lines = run("--data", data).output.splitlines()
-    assert len(lines) == 11
+    assert len(lines) == 13
     assert lines[0].split() == ["VSV_DATA", str(data), "--data"]
     assert lines[2].split() == ["VSV_SITE", "(none)", "default"]
 
@@ -351,7 +363,7 @@ def test_settings_command_shows_invalid_values_and_exits_with_1(
     assert result.exit_code == 1
     assert "Error: the setting VSV_GRACE_DAYS must be a number of days, such as 7\n" in result.stderr
     assert "Error: the setting VSV_ICC must be passthrough or srgb\n" in result.stderr
-    assert len(result.stdout.splitlines()) == 11
+    assert len(result.stdout.splitlines()) == 13
     rows = {row["variable"]: row for row in json.loads(run("--data", data, "--json").stdout)["settings"]}
     assert (rows["VSV_GRACE_DAYS"]["value"], rows["VSV_GRACE_DAYS"]["source"]) == ("week", "environment")
     assert rows["VSV_SITE"]["problem"] is None

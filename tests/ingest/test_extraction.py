@@ -8,9 +8,10 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
+from vsv.barcodes.reader import Barcode
 from vsv.errors import InvalidNameError
 from vsv.identifiers import checked_image_id
-from vsv.ingest.extraction import MAX_TAGS_BYTES, candidate_ids, case_id
+from vsv.ingest.extraction import MAX_TAGS_BYTES, candidate_ids
 from vsv.records.models import SlideRecord
 from vsv.storage.slide_files import Claim
 
@@ -150,12 +151,80 @@ def test_label_belongs_to_slide_despite_equal_name_size_and_time(tmp_path: Path)
     ]
 
 
+def ids(record: SlideRecord) -> tuple[str | None, str | None, bool | None]:
+    return record.slide_id, record.case_id, record.id_not_confirmed
+
+
+def labelled(services: Site, name: str, barcode: str | None, tag: str = "") -> SlideRecord:
+    """Import a slide of this name with this barcode and this tag of the scanner."""
+    with pytest.MonkeyPatch.context() as patch:
+        read = Barcode(barcode, "Data Matrix", "test") if barcode else None
+        patch.setattr("vsv.ingest.extraction.read_label", lambda _image: read)
+        description = f"{LIBRARY}600x500 (240x240) JPEG/RGB Q=85|ImageID = {len(services.records()) + 1}{tag}"
+        path = write_slide(services.scanner.parent / "x.svs", Plan(600, 500, 240, description=description))
+        assert services.bring(name, path.read_bytes()) == 200
+    (record,) = (record for record in services.records() if record.filename == name)
+    return record
+
+
 @pytest.mark.parametrize(
-    ("slide_id", "case"),
-    [("S26-000123-A1", "S26-000123"), ("S26", "S26"), ("-x", "-x"), ("a-", "a"), ("-", "-"), ("a--b", "a-")],
+    ("barcodes", "cases"),
+    [
+        (("S23-12345;A1;1", "S23-99999;B2;1"), ("S23-12345", "S23-99999")),
+        (("S26-04170-C1-CD3", "S26-04170-C2-HE"), ("S26-04170", "S26-04170")),
+    ],
 )
-def test_case_id_is_the_part_before_the_last_dash(slide_id: str, case: str) -> None:
-    assert case_id(slide_id) == case
+def test_slides_share_a_case_where_their_accession_number_is_one(
+    services: Site, barcodes: tuple[str, str], cases: tuple[str, str]
+) -> None:
+    for name, barcode, case in zip(("a.svs", "b.svs"), barcodes, cases, strict=True):
+        assert ids(labelled(services, name, barcode)) == (barcode, case, None)
+
+
+@pytest.mark.parametrize(
+    "barcode", ["01234567890128", "LOT24-00123", "https://a.example/1-2", "20240102", None]
+)
+def test_slide_whose_texts_do_not_fit_is_its_own_case_and_not_confirmed(
+    services: Site, barcode: str | None
+) -> None:
+    for name in ("a.svs", "b.svs"):
+        record = labelled(services, name, barcode)
+        assert ids(record) == (record.image_id, record.image_id, True)
+        assert record.barcode == barcode
+
+
+def test_scanner_tag_then_filename_name_a_slide_whose_barcode_does_not_fit(services: Site) -> None:
+    tag = "|Barcode = S12-34567-A1"
+    assert ids(labelled(services, "S12-34567-B2.svs", "LOT24-00123", tag)) == (
+        "S12-34567-A1",
+        "S12-34567",
+        None,
+    )
+    assert ids(labelled(services, "S12-34567-B3.svs", "LOT24-00123")) == ("S12-34567-B3", "S12-34567", None)
+    assert ids(labelled(services, "S12-34567-B4.svs", "S12-34568-C1", tag)) == (
+        "S12-34568-C1",
+        "S12-34568",
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("order", "slide_id"), [("filename,barcode", "S12-34567-B2"), ("tag", "S12-34567-A1")]
+)
+def test_order_of_sources_follows_its_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str, slide_id: str
+) -> None:
+    monkeypatch.setenv("VSV_ID_ORDER", order)
+    with site(tmp_path) as services:
+        record = labelled(services, "S12-34567-B2.svs", "S12-34568-C1", "|Barcode = S12-34567-A1")
+        assert (record.slide_id, record.barcode) == (slide_id, "S12-34568-C1")
+
+
+def test_own_pattern_names_slide_and_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VSV_ID_PATTERN", "(?P<slide>(?P<case>P[0-9]+/[0-9]+)-[A-Z])(?: .*)?")
+    with site(tmp_path) as services:
+        assert ids(labelled(services, "a.svs", "P21/77-A HE")) == ("P21/77-A", "P21/77", None)
+        assert ids(labelled(services, "b.svs", "S23-12345;A1;1")) == ("2", "2", True)
 
 
 @pytest.mark.parametrize("own", [None, "1004486", "a" * 64, "a." + "b" * 28 + "." * 30 + "c", "CON-1"])

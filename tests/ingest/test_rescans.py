@@ -48,18 +48,20 @@ def test_rescan_with_same_filename_records_deleted_predecessor(site: Site) -> No
 def test_rescan_with_same_barcode_records_latest_deleted_predecessor(
     site: Site, label: list[Barcode | None], tmp_path: Path
 ) -> None:
-    code = Barcode("S26-7-A1", "DataMatrix", "zxing")
+    code = Barcode("S26-0007-A1", "DataMatrix", "zxing")
     for image_id, fields in {
         "gone": {"status": Status.DELETED, "deleted_at": "2026-11-20T00:00:00.000000Z"},
         "gone-since": {"status": Status.DELETED, "deleted_at": "2026-11-21T00:00:00.000000Z"},
         "kept": {},
         "other": {
             "status": Status.DELETED,
-            "barcode": "S26-7-B1",
+            "barcode": "S26-0007-B1",
             "deleted_at": "2026-11-22T00:00:00.000000Z",
         },
     }.items():
-        site.services.slides.put_new(slide(image_id, **{"case_id": "S26-7", "barcode": code.text, **fields}))
+        site.services.slides.put_new(
+            slide(image_id, **{"case_id": "S26-0007", "barcode": code.text, **fields})
+        )
     label[0] = code
     path = write_slide(tmp_path / "x.svs", Plan(600, 500, 240))
     assert site.bring("b.svs", path.read_bytes()) == 200

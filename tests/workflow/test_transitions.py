@@ -71,6 +71,16 @@ class TestChange:
         assert (changed.version, changed.note, changed.modified_by) == (2, "folded", "Ann")
         assert [c.field for c in services.slides.history("1").items] == ["Note", "Status"]
 
+    @pytest.mark.parametrize("case", ["1", "S26-04170"])
+    def test_case_that_a_person_sets_confirms_the_id(self, services: Services, case: str) -> None:
+        services.slides.put_new(slide("1", slide_id="1", case_id="1", id_not_confirmed=True))
+        for changes in ({"note": "folded"}, {"slide_id": "S26-04170-A1"}, {"case_id": None}):
+            assert change(services, "1", changes, TECHNICIAN).id_not_confirmed is True
+        changed = change(services, "1", {"case_id": case}, TECHNICIAN)
+        assert (changed.case_id, changed.id_not_confirmed) == (case, None)
+        confirmed = [c for c in services.slides.history("1").items if c.field == "IDNotConfirmed"]
+        assert [(c.by, c.old, c.new) for c in confirmed] == [("Ann", "true", None)]
+
     def test_concurrent_change_raises_conflict_that_names_the_first_user(self, services: Services) -> None:
         services.slides.put_new(slide("1"))
         change(services, "1", {"case_id": "C"}, TECHNICIAN, expected_version=1)

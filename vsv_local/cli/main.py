@@ -10,6 +10,7 @@ from vsv_local.all_settings import log_level
 from vsv_local.cli import (
     archiving,
     backup,
+    ids,
     importing,
     jobs,
     lifecycle,
@@ -56,6 +57,7 @@ main.add_command(publishing.withdraw)
 main.add_command(publishing.check_published)
 main.add_command(jobs.jobs)
 main.add_command(jobs.run_jobs)
+main.add_command(ids.ids)
 main.add_command(slides.export_deepzoom)
 main.add_command(slides.add_mask)
 main.add_command(backup.backup)

@@ -49,8 +49,8 @@ export const COLUMNS = [
     title: "Case ID",
     className: "case-id",
     sort: "CaseID",
-    shows: ({ CaseID }) => CaseID,
-    make: (slide, acts) => [editable(slide, "CaseID", acts)],
+    shows: ({ CaseID, IDNotConfirmed }) => [CaseID, IDNotConfirmed],
+    make: (slide, acts) => [editable(slide, "CaseID", acts), element("small", { className: "problem" }, slide.IDNotConfirmed ? "ID not confirmed" : "")],
   },
   {
     title: "Status",

@@ -10,7 +10,7 @@ import { transportWs } from "./transportws.js";
 
 // The fields that all users may see, and that live updates contain.
 const NEWS = `ImageID SlideID CaseID ScanDate TimeZone AppMag MPP width height Status Filename FileSize Barcode
-  Reviewer Note Version lastModified ModifiedBy Original DeletedAt Delivery`;
+  Reviewer Note Version lastModified ModifiedBy Original DeletedAt Delivery IDNotConfirmed`;
 const SLIDE = `${NEWS} LabelURL PublishedAs Predecessor GoesAt`;
 const JOB = "ImageID Kind State Name RequestedAt UpdatedAt ExpectedAt Error";
 const OPEN = ["FAILED", "WAITING"];

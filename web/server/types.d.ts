@@ -22,6 +22,7 @@ export interface Slide {
   Original: string | null;
   DeletedAt: string | null;
   Delivery: string | null;
+  IDNotConfirmed: boolean | null;
   LabelURL: string | null;
   PublishedAs: string | null;
   Predecessor: string | null;

@@ -16,6 +16,7 @@ from PIL import Image
 from vsv.barcodes.reader import Barcode, read_label
 from vsv.errors import AlreadyExistsError, FileChangingError, FileMissingError
 from vsv.identifiers import is_image_id
+from vsv.ingest.id_pattern import SlideIds, find_ids, texts_of
 from vsv.ingest.rescans import predecessor
 from vsv.records.models import ImportRecord, SlideRecord
 from vsv.rendering.associated_images import encode, make_thumbnail, read_associated
@@ -58,7 +59,7 @@ def extract(services: Services, run: ImportRecord) -> ImportRecord:
         store_original(path, services.files.slide(image_id))
     services.files.remove_taken_folder(run.filename)
     # A record that a killed run has stored stays: a technician may have changed it since.
-    record = _record(run, image_id, scan, barcode)
+    record = _record(run, image_id, scan, barcode, _find_ids(services, run, scan, barcode))
     with suppress(AlreadyExistsError):
         services.slides.put_new(replace(record, predecessor=predecessor(services, record)))
     return run
@@ -130,16 +131,20 @@ def _read_barcode(label: Image.Image | None) -> Barcode | None:
     return None if label is None else read_label(label)
 
 
-def case_id(slide_id: str) -> str:
-    """Return the case of a slide ID: the part before its last dash; the whole slide ID if it has no dash."""
-    return slide_id.rpartition("-")[0] or slide_id
+def _find_ids(services: Services, run: ImportRecord, scan: Scan, barcode: Barcode | None) -> SlideIds | None:
+    texts = texts_of(barcode.text if barcode else None, scan.tags, run.filename)
+    return find_ids(texts, services.settings.id_order, services.settings.id_pattern)
 
 
-def _record(run: ImportRecord, image_id: str, scan: Scan, barcode: Barcode | None) -> SlideRecord:
+def _record(
+    run: ImportRecord, image_id: str, scan: Scan, barcode: Barcode | None, ids: SlideIds | None
+) -> SlideRecord:
+    """Return the record; a slide without IDs is its own slide and case, which no other slide can share."""
     return SlideRecord(
         image_id=image_id,
-        slide_id=barcode.text if barcode else image_id,
-        case_id=case_id(barcode.text) if barcode else image_id,
+        slide_id=ids.slide if ids else image_id,
+        case_id=ids.case if ids else image_id,
+        id_not_confirmed=None if ids else True,
         filename=run.filename,
         scan_date=scan.time.text if scan.time else None,
         time_zone=scan.time.zone if scan.time else None,

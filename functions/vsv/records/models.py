@@ -80,7 +80,8 @@ class SlideRecord(_Record):
 
     ``scan_date`` is ISO 8601; ``time_zone`` is its offset as the scanner wrote it, or "local" where the slide
     names none (then ``scan_date`` has no offset: it is the scanner's wall clock). ``mpp`` is µm per pixel at full
-    resolution. ``barcode`` is None when no barcode could be read; slide and case ID are then the ImageID.
+    resolution. ``barcode`` is None when no barcode could be read. ``id_not_confirmed`` is True where no text of the
+    slide fitted the pattern of IDs, and no person has set the case: slide and case ID are then the ImageID.
     ``last_modified`` is UTC. ``version`` goes up by one with every change: the optimistic lock.
     ``original`` says where the original is: None in the data folder, else ARCHIVING, ARCHIVED, RESTORING or PURGED.
     ``status_before`` is the status that an archived or published slide returns to, ``published_as`` the name of the
@@ -115,6 +116,7 @@ class SlideRecord(_Record):
     predecessor: str | None = _wire("Predecessor", None)
     deleted_at: str | None = _wire("DeletedAt", None)
     delivery: str | None = _wire("Delivery", None)
+    id_not_confirmed: bool | None = _wire("IDNotConfirmed", None)
     last_modified: str = _wire("lastModified")
     modified_by: str | None = _wire("ModifiedBy", None)
     version: int = _wire("Version", 1)

@@ -86,6 +86,8 @@ def change(
     no longer at ``expected_version``.
     """
     wanted = {**changes, "status": changes["status"] or NEW} if "status" in changes else changes
+    if wanted.get("case_id") is not None:
+        wanted = {**wanted, "id_not_confirmed": None}  # a person has said whose slide it is
     for _ in range(ATTEMPTS):
         stored = _read_record(services, image_id, expected_version)
         different = {name: value for name, value in wanted.items() if getattr(stored, name) != value}

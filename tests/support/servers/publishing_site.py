@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vsv.deidentification.publishing import publish_step, withdraw_step
-from vsv.ingest.extraction import case_id
+from vsv.ingest.id_pattern import parse_ids
 from vsv.pyramids.renderer import render_pyramid
 from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status, job_id
 from vsv.services import Services
@@ -40,8 +40,9 @@ def store(services: Services, image_id: str, content: bytes, **fields: Any) -> S
     render_pyramid(slide, services.files.pyramid(image_id), jobs=1)
     services.slide_cache.forget(image_id)
     told: dict[str, Any] = {
-        "slide_id": BARCODE, "case_id": case_id(BARCODE), "barcode": BARCODE, "scan_date": "2009-12-29T09:59:15",
-        "reviewer": "Dr. Quincy", "note": "seen by Dr. Kildare", "status": Status.GOOD,
+        "slide_id": BARCODE, "case_id": parse_ids(BARCODE).case, "barcode": BARCODE,
+        "scan_date": "2009-12-29T09:59:15", "reviewer": "Dr. Quincy", "note": "seen by Dr. Kildare",
+        "status": Status.GOOD,
     }  # fmt: skip
     record = SlideRecord(
         image_id=image_id,

@@ -77,6 +77,7 @@ FULL_SLIDE = slide(
     predecessor="4711",
     deleted_at="2026-11-21T06:10:58.000042Z",
     delivery="DELIVERED",
+    id_not_confirmed=True,
     tags={"aperio.Title": "Übersicht 🔬", "openslide.mpp-x": "0.2498", "empty": ""},
     modified_by="extract_metadata",
     version=7,
