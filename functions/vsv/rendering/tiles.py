@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from functools import lru_cache
 
-from vsv.errors import CorruptTileError, InvalidQueryError
+from vsv.errors import CorruptTileError, EmptyTileError, InvalidQueryError
 from vsv.rendering.colour_management import effective_intent
 from vsv.rendering.colour_request import AS_STORED, Colour
 from vsv.rendering.tile_cache import DrawnTiles
@@ -72,7 +72,10 @@ def render_tile(
 
 
 def _read_verbatim(slide: Slide, level_dz: int, col: int, row: int) -> bytes | None:
-    """Return the stored bytes of a tile that is wholly inside its level, None for all other tiles."""
+    """Return the stored bytes of a tile that is wholly inside its level, None for all other tiles.
+
+    An empty tile of a reduced level is rendered from a finer level; full resolution has none.
+    """
     level = slide.levels.get(level_dz)
     if level is None or col < 0 or row < 0:
         return None
@@ -84,6 +87,8 @@ def _read_verbatim(slide: Slide, level_dz: int, col: int, row: int) -> bytes | N
     try:
         return level.jpeg(col, row)
     except CorruptTileError as error:
+        if isinstance(error, EmptyTileError) and level_dz < slide.max_level:
+            return None
         log.warning("background for tile %d/%d_%d: %s", level_dz, col, row, error)
         return background_tile(size)
 
