@@ -123,6 +123,14 @@ class CorruptTileError(UnreadableSlideError):
     """One tile's bytes are not the JPEG tile that the file's directory promises."""
 
 
+class EmptyTileError(CorruptTileError):
+    """A tile is stored with zero bytes: a converter has left it out of a reduced level."""
+
+
+class MissingTablesError(CorruptTileError):
+    """A tile's JPEG needs quantization tables that the file does not hold: no decoder can show it."""
+
+
 class UnavailableError(VsvError):
     """An external resource (disk, network, store) does not work at present: retry later."""
 

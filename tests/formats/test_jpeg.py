@@ -8,7 +8,7 @@ import simplejpeg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from vsv.errors import CorruptTileError
+from vsv.errors import CorruptTileError, MissingTablesError
 from vsv.formats.jpeg import ADOBE_RGB, ADOBE_YCBCR, Completer, abbreviate, adobe_marker, tables_prefix
 
 from tests.support.slides.aperio import Pixels, encode_tile, joined, segments, split_tables, texture
@@ -98,6 +98,50 @@ def test_abbreviate_refuses_bytes_that_are_not_a_whole_jpeg(data: bytes) -> None
 
 
 GOOD_TABLES, GOOD_TILE = split_tables(encode_tile(TILE, "420"))
+
+
+def before_each_segment(tile: bytes, between: bytes) -> bytes:
+    return b"\xff\xd8" + b"".join(between + part for _, part in segments(tile))
+
+
+@pytest.mark.parametrize("padding", [b"\0", bytes(15), bytes(5000), b"\xff" * 20, b"\xff\x00" * 20])
+def test_completer_accepts_padding_of_any_length_after_end_marker(padding: bytes) -> None:
+    whole = made_whole(GOOD_TABLES, GOOD_TILE + padding, rgb=False)
+    assert np.array_equal(decoded(whole), decoded(encode_tile(TILE, "420")))
+    assert len(whole) <= len(made_whole(GOOD_TABLES, GOOD_TILE, rgb=False)) + 14
+
+
+@pytest.mark.parametrize("between", [b"\xff", b"\xff" * 9, b"\x00\x00", b"\x12\xff\x00\xff"])
+@pytest.mark.parametrize("where", ["tile", "tables"])
+def test_completer_drops_fill_and_stray_bytes_before_markers(between: bytes, where: str) -> None:
+    parts = {"tables": GOOD_TABLES, "tile": GOOD_TILE}
+    if where == "tile":
+        parts["tile"] = before_each_segment(GOOD_TILE, between)
+    else:
+        parts["tables"] = before_each_segment(GOOD_TABLES[:-2] + GOOD_TILE[2:], between)
+        parts["tables"] = parts["tables"][: parts["tables"].index(b"\xff\xc0") - len(between)] + b"\xff\xd9"
+    plain = made_whole(GOOD_TABLES, GOOD_TILE, rgb=False)
+    assert made_whole(parts["tables"], parts["tile"], rgb=False) == plain
+
+
+def test_completer_accepts_hundreds_of_header_segments() -> None:
+    tile = with_segment(GOOD_TILE, b"\xff\xfe\x00\x04ab" * 300)
+    assert np.array_equal(
+        decoded(made_whole(GOOD_TABLES, tile, rgb=False)), decoded(encode_tile(TILE, "420"))
+    )
+
+
+def test_completer_refuses_tile_whose_only_end_marker_is_in_its_header() -> None:
+    tile = with_segment(GOOD_TILE[:-40], b"\xff\xfe\x00\x04\xff\xd9")
+    with pytest.raises(CorruptTileError, match="cut off"):
+        made_whole(GOOD_TABLES, tile, rgb=False)
+
+
+def test_completer_refuses_tile_without_its_quantization_tables() -> None:
+    huffman_only = joined([part for part in segments(GOOD_TABLES[:-2] + GOOD_TILE[2:]) if part[0] == 0xC4])
+    for tables in (b"", huffman_only + b"\xff\xd9"):
+        with pytest.raises(MissingTablesError):
+            made_whole(tables, GOOD_TILE, rgb=False)
 
 
 def with_frame(

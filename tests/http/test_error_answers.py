@@ -34,6 +34,8 @@ ANSWERS = {
     "VersionConflictError": (409, "CONFLICT"),
     "UnreadableSlideError": (422, "UNREADABLE"),
     "CorruptTileError": (422, "UNREADABLE"),
+    "EmptyTileError": (422, "UNREADABLE"),
+    "MissingTablesError": (422, "UNREADABLE"),
     "LeakError": (422, "UNREADABLE"),
     "UnavailableError": (503, "UNAVAILABLE"),
     "TransferError": (503, "UNAVAILABLE"),

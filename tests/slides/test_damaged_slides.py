@@ -1,6 +1,7 @@
 """Damage costs a tile, never the slide; hostile files cost an error of ours, never more."""
 
 import io
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openslide import OpenSlideError
 from PIL import Image
-from vsv.errors import VsvError
+from vsv.errors import MissingTablesError, VsvError
 from vsv.ingest.validation import inspect
 from vsv.rendering.tiles import Tiling, render_tile
 from vsv.slides import openslide_handles
@@ -21,6 +22,7 @@ from tests.support.slides.aperio import (
     Pixels,
     Plan,
     damage_tables,
+    joined,
     patch_item,
     replace_tile,
     segments,
@@ -242,3 +244,42 @@ def test_inspect_refuses_every_truncation(small: bytes, tmp_path: Path) -> None:
             inspect(path, length)
     path.write_bytes(small)
     inspect(path, len(small))
+
+
+def filled(data: bytes) -> bytes:
+    """Put fill bytes before each marker of a tile's header."""
+    return b"\xff\xd8" + b"".join(b"\xff\xff" + part for _, part in segments(data))
+
+
+def commented(data: bytes) -> bytes:
+    """Give a tile more header segments than any encoder writes."""
+    return data[:2] + b"\xff\xfe\x00\x04ab" * 200 + data[2:]
+
+
+LEGAL = {"padded": lambda data: data + bytes(15), "filled": filled, "commented": commented}
+
+
+@pytest.mark.parametrize("change", LEGAL.values(), ids=LEGAL)
+def test_unusual_but_legal_tiles_have_openslides_pixels(
+    tmp_path: Path, change: Callable[[bytes], bytes]
+) -> None:
+    path = write_slide(tmp_path / "a.svs", PLAN)
+    replace_tile(path, 0, BAD, change(tile_bytes(path, 0, BAD)))
+    slide = opened(path)
+    expected = stored_level(path, 0)[256:512, 256:512]
+    assert np.array_equal(tile(slide, slide.max_level, 1, 1), expected)
+    assert np.array_equal(tile(slide, slide.max_level, 1, 1, "png"), expected)
+
+
+def test_tile_without_its_quantization_table_is_refused_and_not_sent_as_an_image(tmp_path: Path) -> None:
+    path = write_slide(tmp_path / "a.svs", PLAN)
+    parts = []
+    for marker, part in segments(tile_bytes(path, 0, BAD)):
+        parts.append((marker, part[:12] + b"\x03" + part[13:] if marker == 0xC0 else part))
+    replace_tile(path, 0, BAD, joined(parts))
+    slide = opened(path)
+    with pytest.raises(OpenSlideError, match="Quantization table 0x03"):
+        stored_level(path, 0)
+    with pytest.raises(MissingTablesError):
+        render_tile(slide, slide.max_level, 1, 1, "jpeg")
+    assert render_tile(slide, slide.max_level, 2, 1, "jpeg")

@@ -28,7 +28,8 @@ Tags = dict[int, tuple[int, Value]]  # field type and value by tag
 class PageLayout:
     """The description of a page: 8-bit YCbCr in square tiles, or in strips of ``strip_rows`` without tiles.
 
-    ``subsampling`` is how many pixels one chroma sample spans, across and down.
+    ``subsampling`` is how many pixels one chroma sample spans, across and down. ``chroma_position`` is TIFF's
+    YCbCrPositioning; 0: the page does not have this tag.
     """
 
     width_px: int
@@ -39,6 +40,7 @@ class PageLayout:
     strip_rows: int = 0
     subfile_type: int = 0
     description: str = ""
+    chroma_position: int = 0
 
     @property
     def blocks(self) -> int:
@@ -141,6 +143,8 @@ def _tags(layout: PageLayout, offsets: Value, counts: Value) -> Tags:
     }
     if layout.description:
         tags[270] = (_ASCII, layout.description.encode() + b"\0")
+    if layout.chroma_position:
+        tags[531] = (_SHORT, (layout.chroma_position,))
     if layout.tile_size:
         tags[322] = tags[323] = (_LONG, (layout.tile_size,))
         return tags | {324: (_LONG8, offsets), 325: (_LONG8, counts)}

@@ -12,6 +12,7 @@ from vsv.ingest.extraction import extract
 from vsv.ingest.runs import NOT_THE_ONE, UNDER_WAY, is_object, record_failure
 from vsv.ingest.stored_slides import is_sha256
 from vsv.ingest.validation import checksum, inspect
+from vsv.pyramids.empty_tiles import is_outdated
 from vsv.pyramids.renderer import Progress, render_pyramid
 from vsv.records.models import ImportRecord, ImportState
 from vsv.services import Services
@@ -71,11 +72,16 @@ def render_stored(services: Services, image_id: str, progress: Progress, jobs: i
 
 
 def render(services: Services, image_id: str, progress: Progress, jobs: int | None = None) -> bool:
-    """Render a slide's pyramid unless all levels exist; return whether rendering was needed."""
+    """Render a slide's pyramid unless all levels exist; return whether rendering was needed.
+
+    Render it again where an earlier version rendered white from empty tiles: the tiles then have other addresses.
+    """
     slide = services.slide_cache.slide(image_id, is_seen=False)
-    if all(dz in slide.levels for dz in range(slide.grid.level_count)):
+    pyramid = services.files.pyramid(image_id)
+    is_whole = all(dz in slide.levels for dz in range(slide.grid.level_count))
+    if is_whole and not is_outdated(slide, pyramid):
         return False
-    render_pyramid(slide, services.files.pyramid(image_id), jobs, progress)
+    render_pyramid(slide, pyramid, jobs, progress)
     return True
 
 

@@ -13,12 +13,13 @@ from functools import lru_cache, partial
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
+from PIL import Image
 
-from vsv.errors import CorruptTileError
+from vsv.errors import CorruptTileError, EmptyTileError
 from vsv.formats.jpeg import abbreviate
 from vsv.formats.jpeg2000 import Codestream
 from vsv.formats.openjpeg import Plane, Planes
-from vsv.rendering import encoding
+from vsv.rendering import encoding, regions
 from vsv.rendering.encoding import Coding
 from vsv.slides import jpeg2000_reader, pixels
 from vsv.slides.deepzoom_grid import Grid
@@ -49,6 +50,7 @@ class Tree:
     of the source spans.
     """
 
+    slide: Slide
     grid: Grid
     level: Jpeg2000Level
     levels_dz: tuple[int, ...]
@@ -64,7 +66,7 @@ class Tree:
         header = _first_header(level)
         ycbcr = level.ycbcr or (header is not None and header.transformed)
         chroma = header.chroma if header is not None and level.ycbcr else (1, 1)
-        return cls(slide.grid, level, levels_dz, codings, ycbcr, chroma)
+        return cls(slide, slide.grid, level, levels_dz, codings, ycbcr, chroma)
 
     @property
     def subsampling(self) -> tuple[int, int]:
@@ -114,7 +116,7 @@ class Tree:
         level, size = self.level, self.grid.tile_size
         inside = min(col, level.page.columns - 1), min(row, level.page.rows - 1)
         try:
-            tile = jpeg2000_reader.planes(level, *inside, ycbcr=self.ycbcr)
+            tile = self._planes(*inside)
             if self._is_whole(tile, col, row):
                 return tile
             return [self._fit(part, index > 0, inside, (col, row)) for index, part in enumerate(tile)]
@@ -125,6 +127,17 @@ class Tree:
         light = np.full((size, size), pixels.BACKGROUND, np.uint8)
         colour = np.full(self._shape(is_chroma=True), NEUTRAL if self.ycbcr else pixels.BACKGROUND, np.uint8)
         return [light, colour, colour]
+
+    def _planes(self, col: int, row: int) -> Tile:
+        """Return a stored tile's components; those of the next finer level where the tile is stored empty."""
+        try:
+            return jpeg2000_reader.planes(self.level, col, row, ycbcr=self.ycbcr)
+        except EmptyTileError:
+            filled = regions.filled_tile(self.slide, self.levels_dz[0], col, row)
+        size = self.grid.tile_size
+        image = Image.fromarray(pixels.extend(filled, size, size))
+        luma, *chroma = image.convert("YCbCr" if self.ycbcr else "RGB").split()
+        return [np.asarray(luma), *(np.asarray(band.reduce(self.chroma)) for band in chroma)]
 
     def _is_whole(self, tile: Tile, col: int, row: int) -> bool:
         """Return whether a tile has the page's subsampling and is wholly inside the level."""

@@ -76,7 +76,10 @@ def _write(slide: Slide, tiff: TiffWriter) -> None:
 
 
 def _stored_tiles(level: JpegLevel) -> Iterator[bytes]:
-    """Yield a level's tiles as they are stored; an unreadable tile is stored empty, and served as background."""
+    """Yield a level's tiles as they are stored; an unreadable tile is stored empty.
+
+    Full resolution is then served as background, a reduced level as the next finer level shows the place.
+    """
     for index in range(level.page.columns * level.page.rows):
         try:
             yield level.stored(index)

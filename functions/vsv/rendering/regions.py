@@ -1,6 +1,9 @@
 """Pixels of any box of any Deep Zoom level, from the nearest stored level; only tiles that the box touches are read.
 
 Pixels are (height, width, 3) RGB arrays of bytes; a box is left, top, right and bottom in its level's pixels.
+
+Converters leave tiles out of reduced levels, with zero bytes in the directory: as in OpenSlide, such a tile shows the
+pixels of the next finer level that has pixels, and is white only where full resolution has none.
 """
 
 import logging
@@ -8,12 +11,13 @@ import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from PIL import Image
 
-from vsv.errors import CorruptTileError
+from vsv.errors import CorruptTileError, EmptyTileError
 from vsv.nonblocking import check_may_wait
 from vsv.slides.deepzoom_grid import shrunk
 from vsv.slides.levels import MAX_DCT_SHIFT, Level
@@ -26,6 +30,29 @@ Box = tuple[int, int, int, int]
 # More stored tiles than these are decoded by several threads; pyramid rendering, which has its own threads, asks
 # for fewer at once.
 MANY_TILES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A stored level that is read for level ``requested_dz``; ``is_fill``: in place of another level's empty tile."""
+
+    slide: Slide
+    level_dz: int
+    requested_dz: int
+    is_fill: bool = False
+
+    @property
+    def level(self) -> Level:
+        return self.slide.source(self.level_dz)
+
+    def finer_level(self) -> int | None:
+        """Return the level that fills this level's empty tiles.
+
+        Where several levels of the original are empty at the same place, rendered levels limit the tiles to decode.
+        """
+        if self.is_fill:
+            return self.slide.next_finer_level(self.level_dz)
+        return self.slide.finer_level(self.level_dz)
 
 
 def level_tile(slide: Slide, level_dz: int, col: int, row: int) -> Pixels:
@@ -41,7 +68,7 @@ def region(slide: Slide, level_dz: int, box: Box) -> Pixels:
     check_may_wait()
     source_dz = slide.source_level(level_dz)
     if source_dz is not None and source_dz - level_dz <= MAX_DCT_SHIFT:
-        return level_region(slide.source(source_dz), source_dz - level_dz, box)
+        return _level_region(_Source(slide, source_dz, level_dz), source_dz - level_dz, box)
     left, top, right, bottom = box
     out = np.empty((bottom - top, right - left, 3), np.uint8)
     for x0, y0, x1, y1 in _grid_parts(box, slide.grid.tile_size):
@@ -102,28 +129,29 @@ def _scale_thumbnail(slide: Slide, level_dz: int, box: Box) -> Pixels | None:
     return np.asarray(Image.fromarray(whole).resize(size, Image.Resampling.BOX, place))
 
 
-def level_region(level: Level, shift: int, box: Box) -> Pixels:
+def _level_region(source: _Source, shift: int, box: Box) -> Pixels:
     """Return a box of the Deep Zoom level that is ``shift`` halvings, at most three, above a stored level.
 
     The box counts in Deep Zoom pixels. A stored level that was rounded down is a pixel or two short at the right
     and bottom: its last pixels are repeated there.
     """
+    level = source.level
     stored = shrunk(level.width_px, shift), shrunk(level.height_px, shift)
     left, top = min(box[0], stored[0] - 1), min(box[1], stored[1] - 1)
     right, bottom = max(left + 1, min(box[2], stored[0])), max(top + 1, min(box[3], stored[1]))
     out = np.empty((bottom - top, right - left, 3), np.uint8)
-    _decode_into(out, level, shift, (left, top, right, bottom))
+    _decode_into(out, source, shift, (left, top, right, bottom))
     return extend(out, box[2] - box[0], box[3] - box[1])
 
 
-def _decode_into(out: Pixels, level: Level, shift: int, box: Box) -> None:
+def _decode_into(out: Pixels, source: _Source, shift: int, box: Box) -> None:
     """Write the pixels of the stored tiles under a box into ``out``."""
     left, top, right, bottom = box
-    side = level.tile_size >> shift
+    side = source.level.tile_size >> shift
 
     def decode_tile(col_row: tuple[int, int]) -> None:
         col, row = col_row
-        part = _pixels_or_background(level, col, row, shift)
+        part = _pixels_or_background(source, col, row, shift)
         x0, y0 = max(left, col * side), max(top, row * side)
         x1, y1 = min(right, col * side + part.shape[1]), min(bottom, row * side + part.shape[0])
         inner = part[y0 - row * side : y1 - row * side, x0 - col * side : x1 - col * side]
@@ -144,11 +172,53 @@ def _decoders() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(os.cpu_count(), "decode")
 
 
-def _pixels_or_background(level: Level, col: int, row: int, shift: int) -> Pixels:
+def _pixels_or_background(source: _Source, col: int, row: int, shift: int) -> Pixels:
+    level = source.level
     try:
-        return tile_pixels(level, col, row, shift)
+        try:
+            return tile_pixels(level, col, row, shift)
+        except EmptyTileError:
+            return box_reduce(_fill(source, col, row), shift)
     except CorruptTileError as error:
         log.warning("background for tile %d,%d of a %d px wide level: %s", col, row, level.width_px, error)
         side = level.tile_size
         width_px, height_px = min(side, level.width_px - col * side), min(side, level.height_px - row * side)
         return blank(shrunk(width_px, shift), shrunk(height_px, shift))
+
+
+def filled_tile(slide: Slide, level_dz: int, col: int, row: int) -> Pixels:
+    """Return the pixels, within its level, of a tile that is stored empty, from the next finer level that has pixels.
+
+    Raise CorruptTileError where there is no finer level.
+    """
+    return _fill(_Source(slide, level_dz, level_dz), col, row)
+
+
+def _fill(source: _Source, col: int, row: int) -> Pixels:
+    """Return an empty tile's pixels within its level; raise CorruptTileError at full resolution."""
+    slide, level, size = source.slide, source.level, source.level.tile_size
+    if source.level_dz >= slide.max_level:
+        raise EmptyTileError("the tile is empty at full resolution")
+    left, top = col * size, row * size
+    right, bottom = min(left + size, level.width_px), min(top + size, level.height_px)
+    # A stored level may be a pixel or two larger than the Deep Zoom level.
+    width_px, height_px = slide.grid.level_size(source.level_dz)
+    pixels = _read_finer(source, (left, top, min(right, width_px), min(bottom, height_px)))
+    return extend(pixels, right - left, bottom - top)
+
+
+def _read_finer(source: _Source, box: Box) -> Pixels:
+    """Return a box of a stored level as the finer levels show it."""
+    slide, finer_dz = source.slide, source.finer_level()
+    if finer_dz is None:
+        return slide.reader.region(slide.max_level - source.level_dz, box)
+    if slide.is_expensive(source.requested_dz, finer_dz - source.requested_dz):
+        part = _scale_thumbnail(slide, source.level_dz, box)
+        if part is not None:
+            return part
+    near_dz = max(source.level_dz, finer_dz - MAX_DCT_SHIFT)
+    shift, (width_px, height_px) = near_dz - source.level_dz, slide.grid.level_size(near_dz)
+    left, top, right, bottom = (edge << shift for edge in box)
+    finer = _Source(slide, finer_dz, source.requested_dz, is_fill=True)
+    near = left, top, min(right, width_px), min(bottom, height_px)
+    return box_reduce(_level_region(finer, finer_dz - near_dz, near), shift)

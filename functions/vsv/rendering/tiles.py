@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from functools import lru_cache
 
-from vsv.errors import CorruptTileError, InvalidQueryError
+from vsv.errors import CorruptTileError, EmptyTileError, InvalidQueryError, MissingTablesError
 from vsv.rendering.colour_management import effective_intent
 from vsv.rendering.colour_request import AS_STORED, Colour
 from vsv.rendering.tile_cache import DrawnTiles
@@ -55,7 +55,8 @@ def render_tile(
 ) -> bytes:
     """Return a tile as an encoded image; raise TileNotFoundError outside the pyramid.
 
-    ``fmt`` is the encoding: jpeg, jpg or png. Damaged tiles are served as background and logged.
+    ``fmt`` is the encoding: jpeg, jpg or png. Damaged tiles are served as background and logged; raise
+    MissingTablesError for a stored tile whose JPEG tables are nowhere in the file.
     """
     grid, intent = tiling.grid(slide), effective_intent(slide, tiling.colour)
     if grid is slide.grid and intent is None and fmt != "png":
@@ -72,7 +73,10 @@ def render_tile(
 
 
 def _read_verbatim(slide: Slide, level_dz: int, col: int, row: int) -> bytes | None:
-    """Return the stored bytes of a tile that is wholly inside its level, None for all other tiles."""
+    """Return the stored bytes of a tile that is wholly inside its level, None for all other tiles.
+
+    An empty tile of a reduced level is rendered from a finer level; full resolution has none.
+    """
     level = slide.levels.get(level_dz)
     if level is None or col < 0 or row < 0:
         return None
@@ -83,7 +87,11 @@ def _read_verbatim(slide: Slide, level_dz: int, col: int, row: int) -> bytes | N
         return None
     try:
         return level.jpeg(col, row)
+    except MissingTablesError:
+        raise
     except CorruptTileError as error:
+        if isinstance(error, EmptyTileError) and level_dz < slide.max_level:
+            return None
         log.warning("background for tile %d/%d_%d: %s", level_dz, col, row, error)
         return background_tile(size)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from vsv.errors import CorruptTileError
+from vsv.errors import CorruptTileError, EmptyTileError
 from vsv.formats.jpeg import Completer, tables_prefix
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import (
@@ -132,8 +132,10 @@ Kind = TypeVar("Kind", JpegLevel, Jpeg2000Level)
 
 def _stored(file: OpenFile, spans: TileSpans, index: int) -> bytes:
     offset, length = spans.span(index)
-    if not 0 < length <= MAX_TILE_BYTES:
-        raise CorruptTileError("the tile is empty" if length == 0 else "the tile's length is impossible")
+    if length == 0:
+        raise EmptyTileError("the tile is empty")
+    if length > MAX_TILE_BYTES:
+        raise CorruptTileError("the tile's length is impossible")
     data = file.read(offset, length) if offset < MAX_OFFSET else b""
     if len(data) != length:
         raise CorruptTileError("the tile lies beyond the end of the file")

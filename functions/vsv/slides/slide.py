@@ -69,17 +69,25 @@ class Slide:
         return self.grid.max_level
 
     def source_level(self, level_dz: int) -> int | None:
-        """Return the stored level to render from: the level itself, else the nearest finer level of the original.
-
-        A rendered level has lost some quality already, so it is used only where the original's levels are beyond the
-        range of DCT scaling and resolution levels. None: the reader reads the pixels.
-        """
+        """Return the stored level to render from: the level itself, else a finer one; None: the reader must read."""
         if level_dz in self.levels or level_dz in self.decoded:
             return level_dz
+        return self.finer_level(level_dz)
+
+    def finer_level(self, level_dz: int) -> int | None:
+        """Return the nearest finer stored level of the original, None where there is none.
+
+        A rendered level has lost some quality already, so it is used only where the original's levels are beyond the
+        range of DCT scaling and resolution levels.
+        """
         original = self.native | self.decoded.keys()
         finer = sorted(level for level in self.levels.keys() | original if level > level_dz)
         near = [level for level in finer if level in original and level - level_dz <= MAX_DCT_SHIFT]
         return next(iter(near or finer), None)
+
+    def next_finer_level(self, level_dz: int) -> int | None:
+        """Return the nearest finer stored level, rendered or of the original; None where there is none."""
+        return min((dz for dz in self.levels.keys() | self.decoded.keys() if dz > level_dz), default=None)
 
     def source(self, level_dz: int) -> Level:
         """Return a stored level: its JPEG level where there is one, else its JPEG 2000 level."""
