@@ -155,15 +155,15 @@ def ids(record: SlideRecord) -> tuple[str | None, str | None, bool | None]:
     return record.slide_id, record.case_id, record.id_not_confirmed
 
 
-def labelled(services: Site, name: str, barcode: str | None, tag: str = "") -> SlideRecord:
+def labelled(site: Site, name: str, barcode: str | None, tag: str = "") -> SlideRecord:
     """Import a slide of this name with this barcode and this tag of the scanner."""
     with pytest.MonkeyPatch.context() as patch:
         read = Barcode(barcode, "Data Matrix", "test") if barcode else None
         patch.setattr("vsv.ingest.extraction.read_label", lambda _image: read)
-        description = f"{LIBRARY}600x500 (240x240) JPEG/RGB Q=85|ImageID = {len(services.records()) + 1}{tag}"
-        path = write_slide(services.scanner.parent / "x.svs", Plan(600, 500, 240, description=description))
-        assert services.bring(name, path.read_bytes()) == 200
-    (record,) = (record for record in services.records() if record.filename == name)
+        description = f"{LIBRARY}600x500 (240x240) JPEG/RGB Q=85|ImageID = {len(site.records()) + 1}{tag}"
+        path = write_slide(site.scanner.parent / "x.svs", Plan(600, 500, 240, description=description))
+        assert site.bring(name, path.read_bytes()) == 200
+    (record,) = (record for record in site.records() if record.filename == name)
     return record
 
 
@@ -175,33 +175,33 @@ def labelled(services: Site, name: str, barcode: str | None, tag: str = "") -> S
     ],
 )
 def test_slides_share_a_case_where_their_accession_number_is_one(
-    services: Site, barcodes: tuple[str, str], cases: tuple[str, str]
+    site: Site, barcodes: tuple[str, str], cases: tuple[str, str]
 ) -> None:
     for name, barcode, case in zip(("a.svs", "b.svs"), barcodes, cases, strict=True):
-        assert ids(labelled(services, name, barcode)) == (barcode, case, None)
+        assert ids(labelled(site, name, barcode)) == (barcode, case, None)
 
 
 @pytest.mark.parametrize(
     "barcode", ["01234567890128", "LOT24-00123", "https://a.example/1-2", "20240102", None]
 )
 def test_slide_whose_texts_do_not_fit_is_its_own_case_and_not_confirmed(
-    services: Site, barcode: str | None
+    site: Site, barcode: str | None
 ) -> None:
     for name in ("a.svs", "b.svs"):
-        record = labelled(services, name, barcode)
+        record = labelled(site, name, barcode)
         assert ids(record) == (record.image_id, record.image_id, True)
         assert record.barcode == barcode
 
 
-def test_scanner_tag_then_filename_name_a_slide_whose_barcode_does_not_fit(services: Site) -> None:
+def test_scanner_tag_then_filename_name_a_slide_whose_barcode_does_not_fit(site: Site) -> None:
     tag = "|Barcode = S12-34567-A1"
-    assert ids(labelled(services, "S12-34567-B2.svs", "LOT24-00123", tag)) == (
+    assert ids(labelled(site, "S12-34567-B2.svs", "LOT24-00123", tag)) == (
         "S12-34567-A1",
         "S12-34567",
         None,
     )
-    assert ids(labelled(services, "S12-34567-B3.svs", "LOT24-00123")) == ("S12-34567-B3", "S12-34567", None)
-    assert ids(labelled(services, "S12-34567-B4.svs", "S12-34568-C1", tag)) == (
+    assert ids(labelled(site, "S12-34567-B3.svs", "LOT24-00123")) == ("S12-34567-B3", "S12-34567", None)
+    assert ids(labelled(site, "S12-34567-B4.svs", "S12-34568-C1", tag)) == (
         "S12-34568-C1",
         "S12-34568",
         None,
@@ -215,16 +215,16 @@ def test_order_of_sources_follows_its_setting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str, slide_id: str
 ) -> None:
     monkeypatch.setenv("VSV_ID_ORDER", order)
-    with site(tmp_path) as services:
-        record = labelled(services, "S12-34567-B2.svs", "S12-34568-C1", "|Barcode = S12-34567-A1")
+    with running_site(tmp_path) as site:
+        record = labelled(site, "S12-34567-B2.svs", "S12-34568-C1", "|Barcode = S12-34567-A1")
         assert (record.slide_id, record.barcode) == (slide_id, "S12-34568-C1")
 
 
 def test_own_pattern_names_slide_and_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VSV_ID_PATTERN", "(?P<slide>(?P<case>P[0-9]+/[0-9]+)-[A-Z])(?: .*)?")
-    with site(tmp_path) as services:
-        assert ids(labelled(services, "a.svs", "P21/77-A HE")) == ("P21/77-A", "P21/77", None)
-        assert ids(labelled(services, "b.svs", "S23-12345;A1;1")) == ("2", "2", True)
+    with running_site(tmp_path) as site:
+        assert ids(labelled(site, "a.svs", "P21/77-A HE")) == ("P21/77-A", "P21/77", None)
+        assert ids(labelled(site, "b.svs", "S23-12345;A1;1")) == ("2", "2", True)
 
 
 @pytest.mark.parametrize("own", [None, "1004486", "a" * 64, "a." + "b" * 28 + "." * 30 + "c", "CON-1"])
