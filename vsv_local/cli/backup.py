@@ -10,8 +10,10 @@ from pathlib import Path
 import click
 
 from vsv_local.backup.backup import Report, back_up
-from vsv_local.backup.backup_folder import BackupStore
+from vsv_local.backup.backup_folder import BackupStore, Manifest
+from vsv_local.backup.content_checks import verify
 from vsv_local.backup.restore import restore as restore_backup
+from vsv_local.backup.restored import Restored
 from vsv_local.backup.restored_marker import is_paused
 from vsv_local.backup.restored_marker import take_over as take_over_data
 from vsv_local.cli.options import data_option, existing, json_option
@@ -26,7 +28,10 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--verify", is_flag=True, help="Only read the whole backup, and list what is damaged.")
 @json_option
 def backup(folder: Path, data: Path, with_originals: bool, verify: bool, as_json: bool) -> None:
-    """Back up the data folder into FOLDER, while it is in use. Only what is new or changed is copied."""
+    """Back up the data folder into FOLDER, while it is in use. Only what is new or changed is copied.
+
+    Each backup also reads a part of what is stored, all of it within four weeks, and writes what is damaged again.
+    """
     if verify:
         _verify(folder, as_json=as_json)
         return
@@ -39,17 +44,21 @@ def backup(folder: Path, data: Path, with_originals: bool, verify: bool, as_json
 @click.command(short_help="Restore a backup")
 @click.argument("folder", type=_FOLDER)
 @data_option
-def restore(folder: Path, data: Path) -> None:
+@click.option("--only", metavar="IMAGEID", help="Restore the files of this slide alone.")
+def restore(folder: Path, data: Path, only: str | None) -> None:
     """Restore the backup in FOLDER into an empty data folder.
 
-    For archived originals, use vsv unarchive; for deleted slides, vsv undelete.
+    With --only also into the one in use: what the slide lacks there is written. For archived originals, use
+    vsv unarchive; for deleted slides, vsv undelete.
     """
     with _bar("Restoring", folder) as progress:
-        manifest = restore_backup(folder, data, progress)
-    click.echo(
-        f"{len(manifest.entries)} files are restored as they were on {manifest.made_at[:16].replace('T', ' ')} UTC\n"
-        "Nothing is sent, published, archived or purged until vsv take-over activates this data folder"
-    )
+        restored = restore_backup(folder, data, progress, only)
+    click.echo(_restored_text(restored))
+    if is_paused(data):
+        click.echo(
+            "Nothing is sent, published, archived or purged until vsv take-over activates this data folder"
+        )
+    sys.exit(1 if restored.lost else 0)
 
 
 @click.command("take-over", short_help="Activate a restored data folder")
@@ -70,16 +79,35 @@ def _verify(folder: Path, *, as_json: bool) -> None:
     store = BackupStore(folder)
     manifest = store.required()
     with _bar("Reading", folder) as progress:
-        damaged = {entry.path: reason for entry, reason in store.damaged(manifest, progress)}
+        damaged = verify(store, manifest, progress)
     if as_json:
         click.echo(json.dumps({"files": len(manifest.entries), "damaged": damaged}, indent=2))
     for path, reason in () if as_json else damaged.items():
         click.echo(f"{path}: {reason}")
     if not as_json:
         click.echo(
-            f"{len(manifest.entries)} files of {manifest.made_at[:16].replace('T', ' ')} UTC, {len(damaged)} damaged"
+            f"{len(manifest.entries)} files of {_minute(manifest)} UTC, {len(damaged)} damaged"
+            f"{': the next backup writes them again' if damaged else ''}"
         )
     sys.exit(1 if damaged else 0)
+
+
+def _minute(manifest: Manifest) -> str:
+    return manifest.made_at[:16].replace("T", " ")
+
+
+def _restored_text(restored: Restored) -> str:
+    lines = [f"{restored.files} files are restored as they were on {_minute(restored.manifest)} UTC"]
+    if restored.missing:
+        lines.append(f"the backup is damaged: {len(restored.missing)} of its files could not be restored")
+    lines += [f"{path} is missing: {reason}" for path, reason in restored.lost.items()]
+    if not restored.has_records:
+        lines.append(
+            "The records are missing: start no server here before they are restored from another backup"
+        )
+    if restored.to_render:
+        lines.append(f"Levels are missing and can be rendered: vsv render {' '.join(restored.to_render)}")
+    return "\n".join(lines)
 
 
 def _told(report: Report) -> str:
@@ -92,6 +120,7 @@ def _told(report: Report) -> str:
         told.append(
             f"{report.in_place} originals stay in place elsewhere and are not in the backup (--with-originals)"
         )
+    told += [f"{name}: its copy in the backup was damaged and is written again" for name in report.healed]
     told += [f"{name} is a link to a folder: back it up separately" for name in report.elsewhere]
     told += [f"slide {image_id}: {trouble}" for image_id, trouble in report.troubles.items()]
     return "\n".join(told)
