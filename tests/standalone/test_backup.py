@@ -365,12 +365,17 @@ def test_backup_refuses_to_run_while_another_backup_runs(filled: Path) -> None:
         assert "another vsv is working" in vsv(filled, "backup", filled / "backup").output
 
 
-def killed(folder: Path, command: str, at: int, *more: str) -> bool:
-    """Run a command in a process that kills itself at the nth file that it writes; tell whether it got that far."""
+def killed(folder: Path, command: str, at: int, *more: str, method: str = "replace") -> bool:
+    """Run a command in a process that kills itself at the nth file that it writes; tell whether it got that far.
+
+    With ``method`` "unlink", at the nth file that it removes.
+    """
     program = (
-        "import os, signal, sys\nfrom pathlib import Path\nn, replace = [int(sys.argv.pop(1))], Path.replace\n"
-        "def counted(self, target):\n    n[0] -= 1\n    if n[0] == 0: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return replace(self, target)\nPath.replace = counted\nfrom vsv_local.cli.main import main\nmain()"
+        f"import os, signal, sys\nfrom pathlib import Path\nn, method = [int(sys.argv.pop(1))], Path.{method}\n"
+        "def counted(self, *target, **options):\n    n[0] -= self.exists()\n"
+        "    if n[0] == 0 and self.exists(): os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"    return method(self, *target, **options)\nPath.{method} = counted\n"
+        "from vsv_local.cli.main import main\nmain()"
     )
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}"}
     arguments = [

@@ -11,7 +11,7 @@ import sqlite3
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from vsv.timestamps import now_utc
 from vsv_local.backup.backup_folder import BackupStore, Entry, Manifest
 from vsv_local.backup.content_checks import ContentChecks
 from vsv_local.backup.data_source import files_of, recorded, records_snapshot
+from vsv_local.backup.report import Report
+from vsv_local.backup.rolling import Kept, OlderBackups, all_backups, with_older
 from vsv_local.stores.sqlite_database import DATABASE_NAME
 
 # Files in these folders are written once and replaced by rename: a hard link is as good as a copy.
@@ -36,29 +38,12 @@ NO_DISK = "the backup could not be written: is its disk full, read only or gone?
 Progress = Callable[[int], None]
 
 
-@dataclass(slots=True)
-class Report:
-    """The result of a backup.
-
-    ``troubles`` names slides or files with their problems, ``in_place`` counts originals that lie elsewhere and are
-    not in the backup, ``elsewhere`` names folders that are links. ``same_disk``: a backup on the file system of the
-    data folder takes no room, and does not outlive that disk. ``verified`` counts the stored contents that were read
-    again, ``healed`` names the files whose damaged content was written again.
-    """
-
-    files: int = 0
-    copied: int = 0
-    bytes_copied: int = 0
-    in_place: int = 0
-    verified: int = 0
-    same_disk: bool = False
-    elsewhere: list[str] = field(default_factory=list)
-    healed: list[str] = field(default_factory=list)
-    troubles: dict[str, str] = field(default_factory=dict)
-
-
-def back_up(data: Path, target: Path, *, with_originals: bool, progress: Progress) -> Report:
+def back_up(
+    data: Path, target: Path, *, with_originals: bool, progress: Progress, kept: Kept | None = None
+) -> Report:
     """Bring the backup in ``target`` up to date; ``progress`` receives the bytes of each finished file.
+
+    ``kept`` says how many older backups to keep; without it, none is added and none is removed.
 
     Raises NotFoundError, BadRequestError where one folder lies in the other, ConflictError while another backup is
     being made, UnavailableError where the backup cannot be written: the previous backup then stays unchanged.
@@ -70,23 +55,49 @@ def back_up(data: Path, target: Path, *, with_originals: bool, progress: Progres
         raise BadRequestError("a backup must lie outside the data folder, best on another disk")
     with _domain_errors(), store.held():
         store.sweep()
-        return _back_up(source, store, with_originals=with_originals, progress=progress)
+        return _back_up(source, store, kept, with_originals=with_originals, progress=progress)
 
 
-def _back_up(data: Path, store: BackupStore, *, with_originals: bool, progress: Progress) -> Report:
+def _back_up(
+    data: Path, store: BackupStore, kept: Kept | None, *, with_originals: bool, progress: Progress
+) -> Report:
     checks, healed = ContentChecks(store), []
+    older = OlderBackups(store)
     if (previous := store.manifest()) is not None:
-        checks.read_part(previous)
+        checks.read_part(with_older(previous, older.manifests()))
     for _ in range(ATTEMPTS):
         backup = _Backup(data, store, checks, with_originals, progress)
         manifest = backup.make()
         healed += backup.report.healed
         if not backup.is_missing_any:
             break
-    store.finish(manifest)
-    checks.save({entry.sha256 for entry in manifest.entries if entry.sha256})
     backup.report.verified, backup.report.healed = checks.read_contents, healed
+    _finish(store, manifest, kept, backup.report)
+    _remove_unneeded(store, manifest, checks, backup.report)
     return backup.report
+
+
+def _finish(store: BackupStore, manifest: Manifest, kept: Kept | None, report: Report) -> None:
+    """Make ``manifest`` the backup; keep the one before, and prune those before, if this one is whole."""
+    older = OlderBackups(store)
+    if kept is not None:
+        older.add_last()
+    store.finish(manifest)
+    if kept is not None and not report.troubles:
+        older.prune(manifest, kept)
+    report.backups = len(all_backups(store))
+
+
+def _remove_unneeded(store: BackupStore, manifest: Manifest, checks: ContentChecks, report: Report) -> None:
+    """Remove the contents that no backup needs, unless it is unknown what one needs."""
+    older = OlderBackups(store)
+    needed = with_older(manifest, older.manifests())
+    report.troubles |= checks.damaged_of(needed.entries[len(manifest.entries) :])
+    if unreadable := older.unreadable():
+        report.troubles |= unreadable
+    else:
+        store.remove_all_but(needed.sha256s)
+    checks.save(needed.sha256s)
 
 
 class _Backup:
@@ -118,7 +129,7 @@ class _Backup:
                 self._add(path)
             for record in recorded(snapshot):
                 self._check(record)
-        self._report_damaged()
+        self.report.troubles |= self._checks.damaged_of(self._entries.values())
         self.report.files = len(self._entries)
         self.report.same_disk = self._data.stat().st_dev == self._store.root.stat().st_dev
         return Manifest(made_at, tuple(self._entries[path] for path in sorted(self._entries)))
@@ -181,14 +192,6 @@ class _Backup:
             self.report.troubles[name] = (
                 "it is not what was backed up any more, and the backup's copy was damaged"
             )
-
-    def _report_damaged(self) -> None:
-        """Report the files of which the backup has only a damaged copy, and the data folder none to replace it."""
-        for name, entry in self._entries.items():
-            if self._checks.is_damaged(entry.sha256):
-                self.report.troubles[name] = (
-                    "the backup's copy is damaged, and no intact one is in the data folder"
-                )
 
     def _check(self, record: SlideRecord) -> None:
         """Check that this backup has a record's claim and original, and that the original is the imported one."""

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -55,6 +56,11 @@ class Manifest:
         """Bytes of all files."""
         return sum(entry.size for entry in self.entries if entry.sha256)
 
+    @property
+    def sha256s(self) -> set[str]:
+        """The contents of all files."""
+        return {entry.sha256 for entry in self.entries if entry.sha256}
+
 
 class BackupStore:
     """The folder of a backup."""
@@ -74,13 +80,7 @@ class BackupStore:
 
     def manifest(self) -> Manifest | None:
         """Return the backup's manifest, None where none was finished; raises UnreadableSlideError if damaged."""
-        try:
-            item = json.loads((self.root / MANIFEST).read_bytes())
-        except FileNotFoundError:
-            return None
-        except ValueError as error:
-            raise UnreadableSlideError(_DAMAGED) from error
-        return _read_manifest(item)
+        return read_manifest(self.root / MANIFEST)
 
     def required(self) -> Manifest:
         """Return the backup's manifest; raises NotFoundError where none was finished."""
@@ -130,18 +130,18 @@ class BackupStore:
         return digest
 
     def finish(self, manifest: Manifest) -> None:
-        """Make ``manifest`` the backup, then remove the contents that only the previous manifest needed."""
+        """Make ``manifest`` the backup."""
         item = {"version": VERSION, "made_at": manifest.made_at}
         entries = [{k: v for k, v in asdict(entry).items() if v is not None} for entry in manifest.entries]
         atomic_write.write(self.root / MANIFEST, json.dumps(item | {"entries": entries}).encode())
-        self._remove_all_but({entry.sha256 for entry in manifest.entries})
 
     def sweep(self) -> None:
         """Remove partial files of a killed backup; only for the process that holds the backup."""
         for part in (self.root / "contents").rglob(f"*{atomic_write.PART_SUFFIX}"):
             part.unlink(missing_ok=True)
 
-    def _remove_all_but(self, needed: set[str | None]) -> None:
+    def remove_all_but(self, needed: set[str]) -> None:
+        """Remove the contents that are not needed any more."""
         for path in (self.root / "contents").glob("??/*"):
             if path.name.removesuffix(_SPARE) not in needed:
                 path.unlink(missing_ok=True)
@@ -183,12 +183,24 @@ def write_summed(blocks: Iterable[bytes], target: Path) -> str:
     return digest.hexdigest()
 
 
-def _read_manifest(item: Any) -> Manifest:
+def read_manifest(path: Path) -> Manifest | None:
+    """Return the manifest in a file, None without the file; raises UnreadableSlideError for a damaged one."""
+    try:
+        item = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise UnreadableSlideError(_DAMAGED) from error
+    return _manifest_of(item)
+
+
+def _manifest_of(item: Any) -> Manifest:
     """Return the manifest in a JSON object that anybody may have written; raises UnreadableSlideError."""
     try:
         if item["version"] != VERSION:
             raise UnreadableSlideError("the backup was made by a newer version: update this program")
-        manifest = Manifest(str(item["made_at"]), tuple(_entries(item["entries"])))
+        datetime.fromisoformat(item["made_at"])
+        manifest = Manifest(item["made_at"], tuple(_entries(item["entries"])))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableSlideError(_DAMAGED) from error
     return manifest

@@ -7,7 +7,7 @@ verified one replaces it.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from vsv.ingest.validation import checksum
 from vsv.storage import atomic_write
 from vsv.timestamps import now_utc
 
-from vsv_local.backup.backup_folder import BackupStore, Manifest
+from vsv_local.backup.backup_folder import BackupStore, Entry, Manifest
 
 CHECKS = "checks.json"
 PERIOD = timedelta(days=28)
@@ -100,9 +100,10 @@ class ContentChecks:
         with suppress(OSError):
             self._note(sha256, self._store.content(sha256).stat().st_mtime_ns)
 
-    def is_damaged(self, sha256: str | None) -> bool:
-        """Return whether a content was found damaged and was not written again since."""
-        return sha256 in self._damaged
+    def damaged_of(self, entries: Iterable[Entry]) -> dict[str, str]:
+        """Return, by path, the files of which the backup has only a damaged copy, and nothing to replace it."""
+        trouble = "the backup's copy is damaged, and no intact one is in the data folder"
+        return {entry.path: trouble for entry in entries if entry.sha256 in self._damaged}
 
     def save(self, needed: set[str]) -> None:
         """Store the checks of the contents that the backup needs."""
@@ -135,7 +136,7 @@ def verify(store: BackupStore, manifest: Manifest, progress: Callable[[int], Non
         progress(entry.size)
     # Not while a backup is being made, and not on a disk that is read only: the result is the same.
     with suppress(ConflictError, OSError), store.held():
-        checks.save({entry.sha256 for entry in manifest.entries if entry.sha256})
+        checks.save(manifest.sha256s)
     return damages
 
 

@@ -21,6 +21,7 @@ from vsv_local.backup.restore_slide import check_has_slide, restore_slide, with_
 from vsv_local.backup.restored import Restored
 from vsv_local.backup.restored_file import write_file
 from vsv_local.backup.restored_marker import MARKER, write_marker
+from vsv_local.backup.rolling import backup_at
 from vsv_local.stores.sqlite_database import DATABASE_NAME
 
 _NO_DISK = "the data folder could not be written: is its disk full, read only or gone?"
@@ -29,8 +30,16 @@ _NOT_EMPTY = "a backup is restored into an empty folder only: name another with 
 _MISSING = ".missing.json"
 
 
-def restore(source: Path, data: Path, progress: Callable[[int], None], only: str | None = None) -> Restored:
+def restore(
+    source: Path,
+    data: Path,
+    progress: Callable[[int], None],
+    only: str | None = None,
+    at: str | None = None,
+) -> Restored:
     """Restore the backup in ``source`` into ``data``, which must be empty or missing.
+
+    ``at`` is the beginning of the time of an older backup; without it, the last one is restored.
 
     ``only`` names the one slide whose files to restore; ``data`` may then be a data folder in use: what the slide's
     folder lacks is written there, and nothing else is changed.
@@ -39,7 +48,7 @@ def restore(source: Path, data: Path, progress: Callable[[int], None], only: str
     empty, UnavailableError where ``data`` cannot be written.
     """
     store = BackupStore(source)
-    manifest = store.required()
+    manifest = backup_at(store, at)
     if only is not None:
         check_has_slide(manifest, only)
     # One folder per backup: files that a killed restore of another backup left are not used.

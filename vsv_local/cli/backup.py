@@ -9,13 +9,16 @@ from pathlib import Path
 
 import click
 
-from vsv_local.backup.backup import Report, back_up
+from vsv_local.all_settings import backups_kept
+from vsv_local.backup.backup import back_up
 from vsv_local.backup.backup_folder import BackupStore, Manifest
-from vsv_local.backup.content_checks import verify
+from vsv_local.backup.content_checks import verify as verify_contents
+from vsv_local.backup.report import Report
 from vsv_local.backup.restore import restore as restore_backup
 from vsv_local.backup.restored import Restored
 from vsv_local.backup.restored_marker import is_paused
 from vsv_local.backup.restored_marker import take_over as take_over_data
+from vsv_local.backup.rolling import Kept, OlderBackups, all_backups, with_older
 from vsv_local.cli.options import data_option, existing, json_option
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -26,17 +29,20 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @data_option
 @click.option("--with-originals", is_flag=True, help="Back up originals that stay in place, too.")
 @click.option("--verify", is_flag=True, help="Only read the whole backup, and list what is damaged.")
+@click.option("--list", "lists", is_flag=True, help="Only list the backups in FOLDER.")
 @json_option
-def backup(folder: Path, data: Path, with_originals: bool, verify: bool, as_json: bool) -> None:
+def backup(folder: Path, data: Path, with_originals: bool, verify: bool, lists: bool, as_json: bool) -> None:
     """Back up the data folder into FOLDER, while it is in use. Only what is new or changed is copied.
 
     Each backup also reads a part of what is stored, all of it within four weeks, and writes what is damaged again.
+    VSV_BACKUPS_KEPT, such as 7d,4w,12m, says how many older backups stay beside the last one.
     """
-    if verify:
-        _verify(folder, as_json=as_json)
+    if verify or lists:
+        (_verify if verify else _list)(folder, as_json=as_json)
         return
+    kept = Kept.parse(backups_kept())
     with _bar("Backing up", None) as progress:
-        report = back_up(data, folder, with_originals=with_originals, progress=progress)
+        report = back_up(data, folder, with_originals=with_originals, progress=progress, kept=kept)
     click.echo(json.dumps(dataclasses.asdict(report), indent=2) if as_json else _told(report))
     sys.exit(1 if report.troubles else 0)
 
@@ -44,15 +50,18 @@ def backup(folder: Path, data: Path, with_originals: bool, verify: bool, as_json
 @click.command(short_help="Restore a backup")
 @click.argument("folder", type=_FOLDER)
 @data_option
+@click.option(
+    "--at", metavar="TIME", help="Restore the newest backup of this day or time, such as 2026-11-30."
+)
 @click.option("--only", metavar="IMAGEID", help="Restore the files of this slide alone.")
-def restore(folder: Path, data: Path, only: str | None) -> None:
+def restore(folder: Path, data: Path, at: str | None, only: str | None) -> None:
     """Restore the backup in FOLDER into an empty data folder.
 
     With --only also into the one in use: what the slide lacks there is written. For archived originals, use
     vsv unarchive; for deleted slides, vsv undelete.
     """
     with _bar("Restoring", folder) as progress:
-        restored = restore_backup(folder, data, progress, only)
+        restored = restore_backup(folder, data, progress, only, at)
     click.echo(_restored_text(restored))
     if is_paused(data):
         click.echo(
@@ -79,7 +88,8 @@ def _verify(folder: Path, *, as_json: bool) -> None:
     store = BackupStore(folder)
     manifest = store.required()
     with _bar("Reading", folder) as progress:
-        damaged = verify(store, manifest, progress)
+        contents = with_older(manifest, OlderBackups(store).manifests())
+        damaged = verify_contents(store, contents, progress)
     if as_json:
         click.echo(json.dumps({"files": len(manifest.entries), "damaged": damaged}, indent=2))
     for path, reason in () if as_json else damaged.items():
@@ -90,6 +100,17 @@ def _verify(folder: Path, *, as_json: bool) -> None:
             f"{': the next backup writes them again' if damaged else ''}"
         )
     sys.exit(1 if damaged else 0)
+
+
+def _list(folder: Path, *, as_json: bool) -> None:
+    rows = [
+        {"madeAt": manifest.made_at, "files": len(manifest.entries), "bytes": manifest.size}
+        for manifest in all_backups(BackupStore(folder))
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    for row in () if as_json else rows:
+        click.echo("{madeAt}  {files} files, {bytes} bytes".format(**row))
 
 
 def _minute(manifest: Manifest) -> str:
@@ -114,6 +135,8 @@ def _told(report: Report) -> str:
     told = [
         f"{report.files} files are backed up, {report.copied} of them new or changed ({report.bytes_copied} bytes)"
     ]
+    if report.backups > 1:
+        told.append(f"{report.backups} backups are kept")
     if report.same_disk:
         told.append("This backup is on the same file system as the data: a broken disk would destroy both")
     if report.in_place:
