@@ -164,6 +164,54 @@ def test_damaged_manifest_of_an_older_backup_is_reported_and_nothing_is_removed(
     assert vsv(filled, "backup", filled / "backup").exit_code == 0
 
 
+@pytest.mark.parametrize("damaged", [b"", b"{", b'{"version": 1}'])
+def test_backup_over_a_damaged_last_manifest_writes_everything_again_and_removes_nothing(
+    filled: Path, on: Callable[[str], None], damaged: bytes
+) -> None:
+    on("2026-11-02")
+    backed_up(filled)
+    files = contents(filled / "data")
+    (filled / "backup/manifest.json").write_bytes(damaged)
+    purge_second(filled)
+    on("2026-11-03")
+    result = vsv(filled, "backup", filled / "backup")
+    assert (result.exit_code, "no content is removed" in result.output) == (1, True)
+    assert BackupStore(filled / "backup").content(OTHER).exists()
+    files = contents(filled / "data")
+    shutil.rmtree(filled / "data")
+    assert vsv(filled, "restore", filled / "backup").exit_code == 0
+    assert contents(filled / "data") == files
+    for path in (filled / "backup/manifests").glob("damaged-*"):
+        path.unlink()
+    (filled / "data/restored.json").unlink()
+    assert vsv(filled, "backup", filled / "backup").exit_code == 0
+    assert not BackupStore(filled / "backup").content(OTHER).exists()
+
+
+def test_older_backup_is_restored_where_the_last_manifest_is_damaged(
+    filled: Path, on: Callable[[str], None]
+) -> None:
+    for day in ("2026-11-02", "2026-11-03"):
+        on(day)
+        backed_up(filled)
+    files = contents(filled / "data")
+    (filled / "backup/manifest.json").write_bytes(b"{")
+    shutil.rmtree(filled / "data")
+    assert vsv(filled, "restore", filled / "backup").exit_code == 1
+    assert days(filled) == ["2026-11-02"]
+    assert vsv(filled, "restore", filled / "backup", "--at", "2026-11-02").exit_code == 0
+    assert contents(filled / "data") == files
+
+
+def test_backup_of_a_newer_version_is_left_as_it_is(filled: Path) -> None:
+    backed_up(filled)
+    path = filled / "backup/manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"version": 2}))
+    before = path.read_bytes()
+    result = vsv(filled, "backup", filled / "backup")
+    assert (result.exit_code, "newer version" in result.output, path.read_bytes()) == (1, True, before)
+
+
 def whole(folder: Path) -> None:
     """Check that every content of every backup is there and intact."""
     for manifest in all_backups(BackupStore(folder / "backup")):

@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from vsv.errors import BadRequestError, NotFoundError, UnavailableError
+from vsv.errors import BadRequestError, NotFoundError, UnavailableError, UnreadableSlideError
 from vsv.ingest.stored_slides import is_sha256
 from vsv.records.models import SlideRecord, Status
 from vsv.storage.slide_files import CLAIM, SLIDE
@@ -62,9 +62,8 @@ def _back_up(
     data: Path, store: BackupStore, kept: Kept | None, *, with_originals: bool, progress: Progress
 ) -> Report:
     checks, healed = ContentChecks(store), []
-    older = OlderBackups(store)
-    if (previous := store.manifest()) is not None:
-        checks.read_part(with_older(previous, older.manifests()))
+    if (previous := _previous(store)) is not None:
+        checks.read_part(with_older(previous, OlderBackups(store).manifests()))
     for _ in range(ATTEMPTS):
         backup = _Backup(data, store, checks, with_originals, progress)
         manifest = backup.make()
@@ -77,6 +76,15 @@ def _back_up(
     return backup.report
 
 
+def _previous(store: BackupStore) -> Manifest | None:
+    """Return the last backup's manifest; a damaged one is set aside, so that this backup writes everything again."""
+    try:
+        return store.manifest()
+    except UnreadableSlideError:
+        OlderBackups(store).set_aside_last()
+        return None
+
+
 def _finish(store: BackupStore, manifest: Manifest, kept: Kept | None, report: Report) -> None:
     """Make ``manifest`` the backup; keep the one before, and prune those before, if this one is whole."""
     older = OlderBackups(store)
@@ -85,7 +93,7 @@ def _finish(store: BackupStore, manifest: Manifest, kept: Kept | None, report: R
     store.finish(manifest)
     if kept is not None and not report.troubles:
         older.prune(manifest, kept)
-    report.backups = len(all_backups(store))
+    report.backups = sum(1 for _ in all_backups(store))
 
 
 def _remove_unneeded(store: BackupStore, manifest: Manifest, checks: ContentChecks, report: Report) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from filelock import FileLock, Timeout
-from vsv.errors import ConflictError, NotFoundError, TransferError, UnreadableSlideError
+from vsv.errors import ConflictError, NotFoundError, TransferError, UnreadableSlideError, UnsupportedError
 from vsv.ingest.validation import checksum
 from vsv.storage import atomic_write
 
@@ -184,7 +184,10 @@ def write_summed(blocks: Iterable[bytes], target: Path) -> str:
 
 
 def read_manifest(path: Path) -> Manifest | None:
-    """Return the manifest in a file, None without the file; raises UnreadableSlideError for a damaged one."""
+    """Return the manifest in a file, None without the file.
+
+    Raises UnreadableSlideError for a damaged manifest, UnsupportedError for one that a newer version wrote.
+    """
     try:
         item = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -198,7 +201,7 @@ def _manifest_of(item: Any) -> Manifest:
     """Return the manifest in a JSON object that anybody may have written; raises UnreadableSlideError."""
     try:
         if item["version"] != VERSION:
-            raise UnreadableSlideError("the backup was made by a newer version: update this program")
+            raise UnsupportedError("the backup was made by a newer version: update this program")
         datetime.fromisoformat(item["made_at"])
         manifest = Manifest(item["made_at"], tuple(_entries(item["entries"])))
     except (KeyError, TypeError, ValueError, AttributeError) as error:

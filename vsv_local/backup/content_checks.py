@@ -57,7 +57,7 @@ class ContentChecks:
         for sha256 in sorted(sizes, key=lambda sha256: (self._checked_at(sha256, now), sha256)):
             is_overdue = "" < self._checked_at(sha256, now) < _before(now, PERIOD)
             if left <= 0 and not is_overdue:
-                break
+                continue
             self.read(sha256, sizes[sha256])
             left, unsaved = left - sizes[sha256], unsaved + sizes[sha256]
             if unsaved >= _SAVED_EVERY:

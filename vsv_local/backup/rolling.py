@@ -15,6 +15,7 @@ from typing import Self
 
 from vsv.errors import NotFoundError, UnreadableSlideError
 from vsv.storage import atomic_write
+from vsv.timestamps import now_utc
 
 from vsv_local.backup.backup_folder import MANIFEST, BackupStore, Entry, Manifest, read_manifest
 
@@ -56,9 +57,9 @@ class OlderBackups:
     def __init__(self, store: BackupStore) -> None:
         self._store, self._folder = store, store.root / _FOLDER
 
-    def manifests(self) -> Iterator[Manifest]:
-        """Yield the manifests that can be read, oldest first."""
-        for path in self._paths():
+    def manifests(self, *, is_newest_first: bool = False) -> Iterator[Manifest]:
+        """Yield the manifests that can be read, one at a time: they may be large."""
+        for path in sorted(self._paths(), reverse=is_newest_first):
             with suppress(UnreadableSlideError, OSError):
                 if (manifest := read_manifest(path)) is not None:
                     yield manifest
@@ -77,13 +78,19 @@ class OlderBackups:
 
     def prune(self, last: Manifest, kept: Kept) -> None:
         """Remove the manifests of the backups that are not to be kept."""
-        older = list(self.manifests())
-        chosen = kept.chosen([last.made_at, *(manifest.made_at for manifest in older)])
-        for manifest in older:
-            if manifest.made_at not in chosen:
-                self._path(manifest).unlink(missing_ok=True)
+        paths = {manifest.made_at: self._path(manifest) for manifest in self.manifests()}
+        for time in paths.keys() - kept.chosen([last.made_at, *paths]):
+            paths[time].unlink(missing_ok=True)
         if self._folder.is_dir():
             atomic_write.flush(self._folder)
+
+    def set_aside_last(self) -> None:
+        """Move a damaged manifest of the last backup here: until a person removes it, its contents stay."""
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        name = re.sub(r"[^0-9TZ.-]", "", now_utc())
+        (self._store.root / MANIFEST).replace(self._folder / f"damaged-{name}.json")
+        atomic_write.flush(self._folder)
+        atomic_write.flush(self._store.root)
 
     def _paths(self) -> list[Path]:
         return sorted(self._folder.glob("*.json"))
@@ -92,11 +99,22 @@ class OlderBackups:
         return self._folder / f"{re.sub(r'[^0-9TZ.-]', '', manifest.made_at)}.json"
 
 
-def all_backups(store: BackupStore) -> list[Manifest]:
-    """Return the manifests of all backups in a folder, newest first; raises NotFoundError where there is none."""
-    backups = (store.required(), *OlderBackups(store).manifests())
-    by_time = {manifest.made_at: manifest for manifest in backups}
-    return [by_time[time] for time in sorted(by_time, reverse=True)]
+def all_backups(store: BackupStore) -> Iterator[Manifest]:
+    """Yield the manifests of all backups in a folder that can be read, newest first.
+
+    Raises NotFoundError where there is none, UnreadableSlideError where there is none that can be read.
+    """
+    older = OlderBackups(store)
+    last = None
+    try:
+        last = store.required()
+        yield last
+    except (NotFoundError, UnreadableSlideError):
+        if next(older.manifests(), None) is None:
+            raise
+    for manifest in older.manifests(is_newest_first=True):
+        if last is None or manifest.made_at != last.made_at:
+            yield manifest
 
 
 def backup_at(store: BackupStore, time: str | None) -> Manifest:

@@ -18,7 +18,7 @@ from vsv_local.backup.restore import restore as restore_backup
 from vsv_local.backup.restored import Restored
 from vsv_local.backup.restored_marker import is_paused
 from vsv_local.backup.restored_marker import take_over as take_over_data
-from vsv_local.backup.rolling import Kept, OlderBackups, all_backups, with_older
+from vsv_local.backup.rolling import Kept, OlderBackups, all_backups, backup_at, with_older
 from vsv_local.cli.options import data_option, existing, json_option
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -60,7 +60,7 @@ def restore(folder: Path, data: Path, at: str | None, only: str | None) -> None:
     With --only also into the one in use: what the slide lacks there is written. For archived originals, use
     vsv unarchive; for deleted slides, vsv undelete.
     """
-    with _bar("Restoring", folder) as progress:
+    with _bar("Restoring", backup_at(BackupStore(folder), at)) as progress:
         restored = restore_backup(folder, data, progress, only, at)
     click.echo(_restored_text(restored))
     if is_paused(data):
@@ -87,7 +87,7 @@ def take_over(data: Path, yes: bool) -> None:
 def _verify(folder: Path, *, as_json: bool) -> None:
     store = BackupStore(folder)
     manifest = store.required()
-    with _bar("Reading", folder) as progress:
+    with _bar("Reading", manifest) as progress:
         contents = with_older(manifest, OlderBackups(store).manifests())
         damaged = verify_contents(store, contents, progress)
     if as_json:
@@ -145,14 +145,14 @@ def _told(report: Report) -> str:
         )
     told += [f"{name}: its copy in the backup was damaged and is written again" for name in report.healed]
     told += [f"{name} is a link to a folder: back it up separately" for name in report.elsewhere]
-    told += [f"slide {image_id}: {trouble}" for image_id, trouble in report.troubles.items()]
+    for name, trouble in report.troubles.items():
+        told.append(f"{name if '/' in name else f'slide {name}'}: {trouble}")
     return "\n".join(told)
 
 
 @contextmanager
-def _bar(label: str, folder: Path | None) -> Iterator[Callable[[int], None]]:
+def _bar(label: str, manifest: Manifest | None) -> Iterator[Callable[[int], None]]:
     """Count bytes: as a bar on a terminal where it is known how many there are."""
-    manifest = BackupStore(folder).manifest() if folder is not None else None
     if manifest is None or not sys.stderr.isatty():
         yield lambda _size: None
         return
