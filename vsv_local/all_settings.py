@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,9 +28,24 @@ from vsv.settings import (
 )
 
 MASK = "********"
+
+
+def _counts(text: str) -> str:
+    if not re.fullmatch(r"\d{1,4}[dwm](,\d{1,4}[dwm]){0,2}", text, re.ASCII):
+        raise ValueError(text)
+    if len({part[-1] for part in text.split(",")}) < len(text.split(",")):
+        raise ValueError(text)
+    return text
+
+
 LOG = Setting(
     "VSV_LOG", "How much is logged: `DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`.",
     None, ONE_MACHINE, "`INFO` for `vsv serve`, else `WARNING`", blank=True,
+)  # fmt: skip
+BACKUPS_KEPT = Setting(
+    "VSV_BACKUPS_KEPT", "How many backups `vsv backup` keeps: the last one of so many days, weeks and months.",
+    "", ONE_MACHINE, "none: the last backup, and older ones stay", _counts,
+    "be counts of days, weeks or months, such as 7d,4w,12m",
 )  # fmt: skip
 # Variables that only builds, tests and benchmarks read.
 BUILD_ONLY = {
@@ -51,6 +67,7 @@ class CommandSettings(Checked):
     """The settings that the command line and the server read beside those of an installation."""
 
     log: str | None = declare(LOG)
+    backups_kept: str = declare(BACKUPS_KEPT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +115,11 @@ def is_log_level_set() -> bool:
     return LOG.read(os.environ)[1] == ENVIRONMENT
 
 
+def backups_kept() -> str:
+    """Return the value of VSV_BACKUPS_KEPT; raise SettingsError for one that has not its form."""
+    return str(BACKUPS_KEPT.read(os.environ)[0])
+
+
 def effective_settings(environment: Mapping[str, str], data: Path, source: str) -> Iterator[Effective]:
     """Yield the settings that one machine reads; ``source`` is that of the data folder. Nothing is created."""
     yield Effective(DATA.variable, str(data), source)
@@ -105,11 +127,12 @@ def effective_settings(environment: Mapping[str, str], data: Path, source: str) 
         yield _effective(setting, environment, data)
     log = _effective(LOG, environment, data)
     yield log if log.value else replace(log, value=LOG.default_text.replace("`", ""))
+    yield _effective(BACKUPS_KEPT, environment, data)
 
 
 def unread_settings(environment: Mapping[str, str]) -> Iterator[Setting]:
     """Yield the settings in the environment that only AWS or the scanner's computer reads."""
-    read_here = {DATA, LOG, *(setting for _, setting in one_machine_settings())}
+    read_here = {DATA, LOG, BACKUPS_KEPT, *(setting for _, setting in one_machine_settings())}
     for variable, setting in known_settings().items():
         if variable in environment and variable.startswith("VSV_") and setting not in read_here:
             yield setting

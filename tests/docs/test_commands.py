@@ -40,6 +40,7 @@ NOT_RUN = {
     "sudo": ADMINISTRATOR,
     "sudoedit": ADMINISTRATOR,
     "journalctl": ADMINISTRATOR,
+    "systemctl": ADMINISTRATOR,
     "omero": OMERO,
     "scripts/serve": CHECKOUT,
     "scripts/setup": CHECKOUT,
@@ -56,7 +57,8 @@ PLACEHOLDERS = (
     (r"\bIMAGEID\b", SLIDES[1]),
     (r"\bNAME\b", "STUDY-1"),
     (r"\b(DIR|FOLDER)\b", "folder"),
-    (r"(?<= )/(scans|archive/2025|mnt/other-disk/vsv|tmp/drill|somewhere/omero)\b", r"\1"),
+    (r"(?<= )/(scans|archive/2025|mnt/other-disk/vsv|tmp/drill|tmp/november|somewhere/omero)\b", r"\1"),
+    (r"--at 2026-11-29\b", "--at 2"),
 )
 
 

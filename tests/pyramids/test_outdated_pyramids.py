@@ -21,40 +21,40 @@ PLANS = {"jpeg": Plan(1280, 1040), "jpeg 2000": Plan(1280, 1040, codec=JPEG2000_
 REDUCED = 2  # full resolution, the thumbnail, a quarter
 
 
-def rendered(services: Site, image_id: str) -> bool:
-    services.services.slide_cache.forget(image_id)
-    result = render(services.services, image_id, lambda _done, _total: None, jobs=1)
-    services.services.slide_cache.forget(image_id)
+def rendered(site: Site, image_id: str) -> bool:
+    site.services.slide_cache.forget(image_id)
+    result = render(site.services, image_id, lambda _done, _total: None, jobs=1)
+    site.services.slide_cache.forget(image_id)
     return result
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 def test_render_replaces_a_white_pyramid_of_an_earlier_version_once(
-    services: Site, tmp_path: Path, plan: Plan
+    site: Site, tmp_path: Path, plan: Plan
 ) -> None:
     path = write_slide(tmp_path / "a.svs", plan)
     patch_item(path, REDUCED, "TileByteCounts", 0, 0)
-    image_id = brought(services, path.read_bytes())
-    pyramid = services.services.files.pyramid(image_id)
+    image_id = brought(site, path.read_bytes())
+    pyramid = site.services.files.pyramid(image_id)
     # An earlier version's pyramid: white, and without the mark.
     white = np.full((plan.height_px, plan.width_px, 3), 255, np.uint8)
     render_pyramid(opened(write_slide(tmp_path / "white.svs", plan, white)), pyramid, jobs=1)
-    services.services.slide_cache.forget(image_id)
-    before = services.services.slide_cache.slide(image_id)
+    site.services.slide_cache.forget(image_id)
+    before = site.services.slide_cache.slide(image_id)
     level_dz = before.max_level - 3
     assert tile(before, level_dz, 0, 0).min() == 255
-    assert rendered(services, image_id)
-    after = services.services.slide_cache.slide(image_id)
+    assert rendered(site, image_id)
+    after = site.services.slide_cache.slide(image_id)
     assert tile(after, level_dz, 0, 0).mean() < 200
     assert after.stamp != before.stamp
-    assert not rendered(services, image_id)
+    assert not rendered(site, image_id)
 
 
-def test_render_leaves_pyramids_of_slides_without_empty_tiles(services: Site, tmp_path: Path) -> None:
+def test_render_leaves_pyramids_of_slides_without_empty_tiles(site: Site, tmp_path: Path) -> None:
     path = write_slide(tmp_path / "a.svs", PLANS["jpeg"])
-    image_id = brought(services, path.read_bytes())
-    assert not rendered(services, image_id)
-    with tifffile.TiffFile(services.services.files.pyramid(image_id)) as tiff:
+    image_id = brought(site, path.read_bytes())
+    assert not rendered(site, image_id)
+    with tifffile.TiffFile(site.services.files.pyramid(image_id)) as tiff:
         assert all(CHROMA_POSITION not in page.tags for page in tiff.pages)
 
 

@@ -76,6 +76,15 @@ def filled(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
 
 
+def damage(folder: Path, digest: str) -> None:
+    """Change one byte of a stored content, as a disk does: size and time stay."""
+    path = BackupStore(folder / "backup").content(digest)
+    data, state = path.read_bytes(), path.stat()
+    path.unlink()  # the data folder's file may be the same one
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    os.utime(path, ns=(state.st_mtime_ns, state.st_mtime_ns))
+
+
 def second(site: Site) -> str:
     return next(record.image_id for record in site.records() if record.image_id != "1004486")
 
@@ -247,17 +256,20 @@ def test_corrupted_original_does_not_replace_the_intact_backup_copy(
     assert original.read_bytes() == slide_bytes()
 
 
-def test_verify_reports_damaged_content_and_restore_refuses_the_backup(filled: Path) -> None:
+def test_verify_reports_damaged_content_and_restore_leaves_only_that_file_out(filled: Path) -> None:
     backed_up(filled)
-    path = BackupStore(filled / "backup").content(hashlib.sha256(slide_bytes()).hexdigest())
-    path.unlink()
-    path.write_bytes(slide_bytes()[:-1] + b"?")
+    damage(filled, hashlib.sha256(slide_bytes()).hexdigest())
     result = vsv(filled, "backup", filled / "backup", "--verify")
     assert result.exit_code == 1
     assert "slides/1004486/slide.svs: its content is not what was backed up" in result.output
+    expected = contents(filled / "data")
+    del expected["slides/1004486/slide.svs"]
     shutil.rmtree(filled / "data")
-    assert "the backup is damaged" in vsv(filled, "restore", filled / "backup").output
-    assert not (filled / "data/records.sqlite").exists()
+    result = vsv(filled, "restore", filled / "backup")
+    assert "the backup is damaged" in result.output
+    assert "slides/1004486/slide.svs is missing" in result.output
+    assert (result.exit_code, contents(filled / "data")) == (1, expected)
+    assert vsv(filled, "list").exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -353,12 +365,17 @@ def test_backup_refuses_to_run_while_another_backup_runs(filled: Path) -> None:
         assert "another vsv is working" in vsv(filled, "backup", filled / "backup").output
 
 
-def killed(folder: Path, command: str, at: int) -> bool:
-    """Run a command in a process that kills itself at the nth file that it writes; tell whether it got that far."""
+def killed(folder: Path, command: str, at: int, *more: str, method: str = "replace") -> bool:
+    """Run a command in a process that kills itself at the nth file that it writes; tell whether it got that far.
+
+    With ``method`` "unlink", at the nth file that it removes.
+    """
     program = (
-        "import os, signal, sys\nfrom pathlib import Path\nn, replace = [int(sys.argv.pop(1))], Path.replace\n"
-        "def counted(self, target):\n    n[0] -= 1\n    if n[0] == 0: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return replace(self, target)\nPath.replace = counted\nfrom vsv_local.cli.main import main\nmain()"
+        f"import os, signal, sys\nfrom pathlib import Path\nn, method = [int(sys.argv.pop(1))], Path.{method}\n"
+        "def counted(self, *target, **options):\n    n[0] -= self.exists()\n"
+        "    if n[0] == 0 and self.exists(): os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"    return method(self, *target, **options)\nPath.{method} = counted\n"
+        "from vsv_local.cli.main import main\nmain()"
     )
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}"}
     arguments = [
@@ -370,6 +387,7 @@ def killed(folder: Path, command: str, at: int) -> bool:
         str(folder / "backup"),
         "--data",
         str(folder / "data"),
+        *more,
     ]
     status = subprocess.run(arguments, env=environment, capture_output=True, check=False).returncode
     assert status in {0, -signal.SIGKILL}

@@ -7,41 +7,29 @@ which copies next to nothing. Slides that were hidden or brought back meanwhile 
 """
 
 import errno
-import json
-import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from vsv.errors import BadRequestError, NotFoundError, UnavailableError
+from vsv.errors import BadRequestError, NotFoundError, UnavailableError, UnreadableSlideError
 from vsv.ingest.stored_slides import is_sha256
 from vsv.records.models import SlideRecord, Status
-from vsv.storage import atomic_write
 from vsv.storage.slide_files import CLAIM, SLIDE
 from vsv.timestamps import now_utc
 
 from vsv_local.backup.backup_folder import BackupStore, Entry, Manifest
+from vsv_local.backup.content_checks import ContentChecks
+from vsv_local.backup.data_source import files_of, recorded, records_snapshot
+from vsv_local.backup.report import Report
+from vsv_local.backup.rolling import Kept, OlderBackups, all_backups, with_older
 from vsv_local.stores.sqlite_database import DATABASE_NAME
 
-# Needed by a running import, a lock or the status of a run, but not by a restored folder: files that were not
-# imported yet are still at their source. The database is copied separately.
-LEFT_OUT = (
-    "incoming",
-    "taken",
-    "locks",
-    "runs",
-    DATABASE_NAME,
-    f"{DATABASE_NAME}-wal",
-    f"{DATABASE_NAME}-shm",
-)
 # Files in these folders are written once and replaced by rename: a hard link is as good as a copy.
 LINKED = ("slides", "deleted", "archive", "published")
-# An original is copied to these folders before it leaves its slide's folder: scanned last, it is found in either.
-_LAST = ("archive", "published")
 # Errors of the backup's disk; any other error concerns a single file.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 ATTEMPTS = 3
@@ -50,26 +38,12 @@ NO_DISK = "the backup could not be written: is its disk full, read only or gone?
 Progress = Callable[[int], None]
 
 
-@dataclass(slots=True)
-class Report:
-    """The result of a backup.
-
-    ``troubles`` names slides or files with their problems, ``in_place`` counts originals that lie elsewhere and are
-    not in the backup, ``elsewhere`` names folders that are links. ``same_disk``: a backup on the file system of the
-    data folder takes no room, and does not outlive that disk.
-    """
-
-    files: int = 0
-    copied: int = 0
-    bytes_copied: int = 0
-    in_place: int = 0
-    same_disk: bool = False
-    elsewhere: list[str] = field(default_factory=list)
-    troubles: dict[str, str] = field(default_factory=dict)
-
-
-def back_up(data: Path, target: Path, *, with_originals: bool, progress: Progress) -> Report:
+def back_up(
+    data: Path, target: Path, *, with_originals: bool, progress: Progress, kept: Kept | None = None
+) -> Report:
     """Bring the backup in ``target`` up to date; ``progress`` receives the bytes of each finished file.
+
+    ``kept`` says how many older backups to keep; without it, none is added and none is removed.
 
     Raises NotFoundError, BadRequestError where one folder lies in the other, ConflictError while another backup is
     being made, UnavailableError where the backup cannot be written: the previous backup then stays unchanged.
@@ -81,21 +55,72 @@ def back_up(data: Path, target: Path, *, with_originals: bool, progress: Progres
         raise BadRequestError("a backup must lie outside the data folder, best on another disk")
     with _domain_errors(), store.held():
         store.sweep()
-        for _ in range(ATTEMPTS):
-            backup = _Backup(source, store, with_originals, progress)
-            manifest = backup.make()
-            if not backup.is_missing_any:
-                break
-        store.finish(manifest)
+        return _back_up(source, store, kept, with_originals=with_originals, progress=progress)
+
+
+def _back_up(
+    data: Path, store: BackupStore, kept: Kept | None, *, with_originals: bool, progress: Progress
+) -> Report:
+    checks, healed = ContentChecks(store), []
+    if (previous := _previous(store)) is not None:
+        checks.read_part(with_older(previous, OlderBackups(store).manifests()))
+    for _ in range(ATTEMPTS):
+        backup = _Backup(data, store, checks, with_originals, progress)
+        manifest = backup.make()
+        healed += backup.report.healed
+        if not backup.is_missing_any:
+            break
+    backup.report.verified, backup.report.healed = checks.read_contents, healed
+    _finish(store, manifest, kept, backup.report)
+    _remove_unneeded(store, manifest, checks, backup.report)
     return backup.report
+
+
+def _previous(store: BackupStore) -> Manifest | None:
+    """Return the last backup's manifest; a damaged one is set aside, so that this backup writes everything again."""
+    try:
+        return store.manifest()
+    except UnreadableSlideError:
+        OlderBackups(store).set_aside_last()
+        return None
+
+
+def _finish(store: BackupStore, manifest: Manifest, kept: Kept | None, report: Report) -> None:
+    """Make ``manifest`` the backup; keep the one before, and prune those before, if this one is whole."""
+    older = OlderBackups(store)
+    if kept is not None:
+        older.add_last()
+    store.finish(manifest)
+    if kept is not None and not report.troubles:
+        older.prune(manifest, kept)
+    report.backups = sum(1 for _ in all_backups(store))
+
+
+def _remove_unneeded(store: BackupStore, manifest: Manifest, checks: ContentChecks, report: Report) -> None:
+    """Remove the contents that no backup needs, unless it is unknown what one needs."""
+    older = OlderBackups(store)
+    needed = with_older(manifest, older.manifests())
+    report.troubles |= checks.damaged_of(needed.entries[len(manifest.entries) :])
+    if unreadable := older.unreadable():
+        report.troubles |= unreadable
+    else:
+        store.remove_all_but(needed.sha256s)
+    checks.save(needed.sha256s)
 
 
 class _Backup:
     """One attempt to bring the backup up to date."""
 
-    def __init__(self, data: Path, store: BackupStore, with_originals: bool, progress: Progress) -> None:
+    def __init__(
+        self,
+        data: Path,
+        store: BackupStore,
+        checks: ContentChecks,
+        with_originals: bool,
+        progress: Progress,
+    ) -> None:
         self._data, self._store, self._with_originals = data, store, with_originals
-        self._progress = progress
+        self._checks, self._progress = checks, progress
         previous = store.manifest()
         self._previous = {entry.path: entry for entry in previous.entries} if previous else {}
         self._entries: dict[str, Entry] = {}
@@ -104,55 +129,18 @@ class _Backup:
 
     def make(self) -> Manifest:
         made_at = now_utc()
-        with self._records() as snapshot:
-            self._entries[DATABASE_NAME] = self._store_file(snapshot, DATABASE_NAME, may_link=False)
-            for path in self._paths(self._data):
+        with records_snapshot(self._data, self._store.root) as snapshot:
+            records = self._store_file(snapshot, DATABASE_NAME, may_link=False)
+            self._entries[DATABASE_NAME] = records
+            self._store.keep_spare(str(records.sha256))
+            for path in files_of(self._data):
                 self._add(path)
-            for record in _recorded(snapshot):
+            for record in recorded(snapshot):
                 self._check(record)
+        self.report.troubles |= self._checks.damaged_of(self._entries.values())
         self.report.files = len(self._entries)
         self.report.same_disk = self._data.stat().st_dev == self._store.root.stat().st_dev
         return Manifest(made_at, tuple(self._entries[path] for path in sorted(self._entries)))
-
-    @contextmanager
-    def _records(self) -> Iterator[Path]:
-        """Copy the records of one moment, while other processes write; yield the copy's path."""
-        path = self._store.root / f"records{atomic_write.PART_SUFFIX}"
-        try:
-            path.unlink(missing_ok=True)
-            with (
-                closing(
-                    sqlite3.connect(f"{(self._data / DATABASE_NAME).as_uri()}?mode=rw", uri=True)
-                ) as source,
-                closing(sqlite3.connect(path)) as copy,
-            ):
-                source.backup(copy)
-                copy.execute("PRAGMA journal_mode = DELETE")  # one file, no log beside it
-                if copy.execute("PRAGMA quick_check").fetchone() != ("ok",):
-                    raise UnavailableError(
-                        "the records are damaged: restore them from the backup before this one"
-                    )
-            yield path
-        finally:
-            path.unlink(missing_ok=True)
-
-    def _paths(self, folder: Path) -> Iterator[Path]:
-        """Yield all files and links, without those left out and those half written."""
-        with os.scandir(folder) as entries:
-            sorted_entries = sorted(entries, key=lambda entry: (entry.name in _LAST, entry.name))
-        for entry in sorted_entries:
-            path = folder / entry.name
-            if entry.name.endswith(atomic_write.PART_SUFFIX) or (
-                folder == self._data and entry.name in LEFT_OUT
-            ):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                try:
-                    yield from self._paths(path)
-                except FileNotFoundError:
-                    continue  # moved meanwhile
-            else:
-                yield path
 
     def _add(self, path: Path) -> None:
         name = path.relative_to(self._data).as_posix()
@@ -188,14 +176,30 @@ class _Backup:
         state, previous = path.stat(), self._entries.get(name) or self._previous.get(name)
         entry = Entry(name, state.st_size, state.st_mtime_ns, stat.S_IMODE(state.st_mode))
         is_known = previous is not None and (previous.size, previous.modified) == (entry.size, entry.modified)
-        if previous is not None and is_known and self._store.has(previous.sha256, entry.size):
+        if previous is not None and is_known and self._checks.is_intact(previous.sha256, entry.size):
             digest = previous.sha256
         else:
-            digest = self._store.keep(path, may_link=may_link)
+            digest = self._keep(path, may_link=may_link)
             self.report.copied += 1
             self.report.bytes_copied += entry.size
+            if previous is not None and is_known:
+                self._report_kept_again(name, is_same=digest == previous.sha256)
         self._progress(entry.size)
         return replace(entry, sha256=digest)
+
+    def _keep(self, path: Path, *, may_link: bool) -> str:
+        digest = self._store.keep(path, may_link=may_link)
+        self._checks.note_kept(digest)
+        return digest
+
+    def _report_kept_again(self, name: str, *, is_same: bool) -> None:
+        """Report an unchanged file that was stored again because its stored content was damaged."""
+        if is_same:
+            self.report.healed.append(name)
+        else:
+            self.report.troubles[name] = (
+                "it is not what was backed up any more, and the backup's copy was damaged"
+            )
 
     def _check(self, record: SlideRecord) -> None:
         """Check that this backup has a record's claim and original, and that the original is the imported one."""
@@ -220,7 +224,7 @@ class _Backup:
     def _scan_again(self, *folders: str) -> None:
         for folder in folders:
             with suppress(FileNotFoundError):
-                for path in self._paths(self._data / folder):
+                for path in files_of(self._data, folder):
                     self._add(path)
 
     def _rename(self, old: str, new: str) -> None:
@@ -245,10 +249,15 @@ class _Backup:
         for place in (folder, other):
             for entry in self._previous_by_folder.get(place, ()):
                 name = folder + entry.path.removeprefix(place)
-                if entry.link is not None or self._store.has(entry.sha256, entry.size):
+                if entry.sha256 is None or self._store.content(entry.sha256).exists():
                     self._entries.setdefault(name, replace(entry, path=name))
-        if f"{folder}/{SLIDE}" in self._entries:
-            self.report.troubles[image_id] += "; the backup keeps the one that it has"
+        if (original := self._entries.get(f"{folder}/{SLIDE}")) is not None:
+            self.report.troubles[image_id] += self._kept(original)
+
+    def _kept(self, original: Entry) -> str:
+        if original.sha256 is None or self._checks.is_intact(original.sha256, original.size):
+            return "; the backup keeps the one that it has"
+        return "; the backup's copy is damaged"
 
     @cached_property
     def _previous_by_folder(self) -> Mapping[str, list[Entry]]:
@@ -259,19 +268,21 @@ class _Backup:
         return by_folder
 
     def _compare(self, record: SlideRecord, original: Entry) -> None:
-        assert record.checksum is not None
-        if original.sha256 == record.checksum:
+        """Keep the backup's copy of an original that is not the imported one any more."""
+        checksum, size = record.checksum, record.file_size
+        if original.sha256 == checksum or checksum is None:
             return
         self.report.troubles[record.image_id] = "its original is not what was imported any more"
-        if self._store.has(record.checksum, record.file_size):  # an earlier backup has the good one
-            self._entries[original.path] = replace(original, sha256=record.checksum, size=record.file_size)
-            self.report.troubles[record.image_id] += "; the backup keeps the good one that it has"
-
-
-def _recorded(database: Path) -> Iterator[SlideRecord]:
-    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
-        for (item,) in connection.execute("SELECT item FROM slides"):
-            yield SlideRecord.from_item(json.loads(item))
+        if not self._store.content(checksum).exists():
+            return
+        is_intact = self._checks.read(checksum, size)  # an earlier backup has it
+        self.report.troubles[record.image_id] += (
+            "; the backup keeps the good one that it has" if is_intact else "; the backup's copy is damaged"
+        )
+        # With the time of the good one, so that the next backup compares again and reports it, too.
+        previous = self._previous.get(original.path)
+        good = previous if previous is not None and previous.sha256 == checksum else original
+        self._entries[original.path] = replace(good, sha256=checksum, size=size)
 
 
 @contextmanager

@@ -1,28 +1,30 @@
 """Read and write a backup folder: contents named by their SHA-256, and one manifest that lists each file's content.
 
 ``contents/{first two digits}/{sha256}`` appear whole or not at all, and stay until a new manifest no longer needs
-them. ``manifest.json`` is replaced in one step: before it, the folder holds the previous backup; after it, the new
-one.
+them; the records have a second copy, ``{sha256}.spare``. ``manifest.json`` is replaced in one step: before it, the
+folder holds the previous backup; after it, the new one.
 """
 
 import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from filelock import FileLock, Timeout
-from vsv.errors import ConflictError, NotFoundError, TransferError, UnreadableSlideError
+from vsv.errors import ConflictError, NotFoundError, TransferError, UnreadableSlideError, UnsupportedError
 from vsv.ingest.validation import checksum
 from vsv.storage import atomic_write
 
 MANIFEST = "manifest.json"
 VERSION = 1
 _BLOCK = 4 << 20
+_SPARE = ".spare"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DAMAGED = "the backup's manifest is damaged: use another backup"
 
@@ -54,6 +56,11 @@ class Manifest:
         """Bytes of all files."""
         return sum(entry.size for entry in self.entries if entry.sha256)
 
+    @property
+    def sha256s(self) -> set[str]:
+        """The contents of all files."""
+        return {entry.sha256 for entry in self.entries if entry.sha256}
+
 
 class BackupStore:
     """The folder of a backup."""
@@ -73,13 +80,7 @@ class BackupStore:
 
     def manifest(self) -> Manifest | None:
         """Return the backup's manifest, None where none was finished; raises UnreadableSlideError if damaged."""
-        try:
-            item = json.loads((self.root / MANIFEST).read_bytes())
-        except FileNotFoundError:
-            return None
-        except ValueError as error:
-            raise UnreadableSlideError(_DAMAGED) from error
-        return _read_manifest(item)
+        return read_manifest(self.root / MANIFEST)
 
     def required(self) -> Manifest:
         """Return the backup's manifest; raises NotFoundError where none was finished."""
@@ -91,11 +92,21 @@ class BackupStore:
         """Return the path of a content."""
         return self.root / "contents" / sha256[:2] / sha256
 
+    def spare(self, sha256: str) -> Path:
+        """Return the path of a content's second copy; only the records have one."""
+        return self.root / "contents" / sha256[:2] / f"{sha256}{_SPARE}"
+
+    def keep_spare(self, sha256: str) -> None:
+        """Store a second copy of a content that nothing could replace; raises TransferError where it differs."""
+        with atomic_write.replacing(self.spare(sha256)) as part:
+            if write_summed(read_blocks(self.content(sha256)), part) != sha256:
+                raise TransferError("a copy differs from its original: check the disks")
+
     def has(self, sha256: str | None, size: int) -> bool:
         """Return whether a content is stored, complete as far as its size shows."""
         try:
             return sha256 is not None and self.content(sha256).stat().st_size == size
-        except FileNotFoundError:
+        except OSError:
             return False
 
     def keep(self, source: Path, *, may_link: bool) -> str:
@@ -119,33 +130,20 @@ class BackupStore:
         return digest
 
     def finish(self, manifest: Manifest) -> None:
-        """Make ``manifest`` the backup, then remove the contents that only the previous manifest needed."""
+        """Make ``manifest`` the backup."""
         item = {"version": VERSION, "made_at": manifest.made_at}
         entries = [{k: v for k, v in asdict(entry).items() if v is not None} for entry in manifest.entries]
         atomic_write.write(self.root / MANIFEST, json.dumps(item | {"entries": entries}).encode())
-        self._remove_all_but({entry.sha256 for entry in manifest.entries})
 
     def sweep(self) -> None:
         """Remove partial files of a killed backup; only for the process that holds the backup."""
-        for part in (self.root / "contents").glob(f"*{atomic_write.PART_SUFFIX}"):
+        for part in (self.root / "contents").rglob(f"*{atomic_write.PART_SUFFIX}"):
             part.unlink(missing_ok=True)
 
-    def damaged(self, manifest: Manifest, progress: Callable[[int], None]) -> Iterator[tuple[Entry, str]]:
-        """Read all contents, and yield each file whose content is missing or has changed, with the reason."""
-        for entry in manifest.entries:
-            if entry.sha256 is None:
-                continue
-            path = self.content(entry.sha256)
-            try:
-                if checksum(path) != entry.sha256:
-                    yield entry, "its content is not what was backed up"
-            except OSError:
-                yield entry, "its content is missing or cannot be read"
-            progress(entry.size)
-
-    def _remove_all_but(self, needed: set[str | None]) -> None:
+    def remove_all_but(self, needed: set[str]) -> None:
+        """Remove the contents that are not needed any more."""
         for path in (self.root / "contents").glob("??/*"):
-            if path.name not in needed:
+            if path.name.removesuffix(_SPARE) not in needed:
                 path.unlink(missing_ok=True)
 
 
@@ -161,29 +159,51 @@ def _linked(source: Path, part: Path) -> str | None:
 
 
 def _copied(source: Path, part: Path) -> str:
-    digest = copy_summed(source, part)
+    digest = write_summed(read_blocks(source), part)
     if checksum(part) != digest:
         raise TransferError("a copy differs from its original: check the disks")
     return digest
 
 
-def copy_summed(source: Path, target: Path) -> str:
-    """Copy a file, flush it, and return the SHA-256 of the bytes read."""
+def read_blocks(path: Path) -> Iterator[bytes]:
+    """Yield a file's bytes in blocks."""
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            yield block
+
+
+def write_summed(blocks: Iterable[bytes], target: Path) -> str:
+    """Write blocks to a file, flush the file, and return the SHA-256 of the blocks."""
     digest = hashlib.sha256()
-    with source.open("rb") as reading, target.open("wb") as writing:
-        while block := reading.read(_BLOCK):
+    with target.open("wb") as writing:
+        for block in blocks:
             digest.update(block)
             writing.write(block)
     atomic_write.flush(target)
     return digest.hexdigest()
 
 
-def _read_manifest(item: Any) -> Manifest:
+def read_manifest(path: Path) -> Manifest | None:
+    """Return the manifest in a file, None without the file.
+
+    Raises UnreadableSlideError for a damaged manifest, UnsupportedError for one that a newer version wrote.
+    """
+    try:
+        item = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise UnreadableSlideError(_DAMAGED) from error
+    return _manifest_of(item)
+
+
+def _manifest_of(item: Any) -> Manifest:
     """Return the manifest in a JSON object that anybody may have written; raises UnreadableSlideError."""
     try:
         if item["version"] != VERSION:
-            raise UnreadableSlideError("the backup was made by a newer version: update this program")
-        manifest = Manifest(str(item["made_at"]), tuple(_entries(item["entries"])))
+            raise UnsupportedError("the backup was made by a newer version: update this program")
+        datetime.fromisoformat(item["made_at"])
+        manifest = Manifest(item["made_at"], tuple(_entries(item["entries"])))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableSlideError(_DAMAGED) from error
     return manifest

@@ -2,54 +2,97 @@
 
 All files are written into a working folder within the new data folder, each verified, and moved to their places at
 the end, the records last: until then no server accepts the folder as an installation. A restore that was killed
-resumes. The restored folder is paused (restored_marker.py) until a person confirms that it is the one in use.
+resumes. A file whose content is damaged in the backup is left out and reported: it is no reason to restore nothing.
+The restored folder is paused (restored_marker.py) until a person confirms that it is the one in use.
 """
 
 import hashlib
-import os
+import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from vsv.errors import ConflictError, TransferError, UnavailableError
 from vsv.storage import atomic_write
 
-from vsv_local.backup.backup_folder import BackupStore, Entry, Manifest, copy_summed
+from vsv_local.backup.backup_folder import BackupStore, Entry, Manifest
+from vsv_local.backup.restore_slide import check_has_slide, restore_slide, with_slide_only
+from vsv_local.backup.restored import Restored
+from vsv_local.backup.restored_file import write_file
 from vsv_local.backup.restored_marker import MARKER, write_marker
+from vsv_local.backup.rolling import backup_at
 from vsv_local.stores.sqlite_database import DATABASE_NAME
 
 _NO_DISK = "the data folder could not be written: is its disk full, read only or gone?"
 _NOT_EMPTY = "a backup is restored into an empty folder only: name another with --data, or move this one away"
+# In the working folder: the files that could not be restored, for an attempt that finds the rest moved already.
+_MISSING = ".missing.json"
 
 
-def restore(source: Path, data: Path, progress: Callable[[int], None]) -> Manifest:
-    """Restore the backup in ``source`` into ``data``, which must be empty or missing; return the backup's manifest.
+def restore(
+    source: Path,
+    data: Path,
+    progress: Callable[[int], None],
+    only: str | None = None,
+    at: str | None = None,
+) -> Restored:
+    """Restore the backup in ``source`` into ``data``, which must be empty or missing.
 
-    Raises NotFoundError without a finished backup, ConflictError for a folder that is not empty, TransferError where
-    the backup is damaged, UnavailableError where ``data`` cannot be written.
+    ``at`` is the beginning of the time of an older backup; without it, the last one is restored.
+
+    ``only`` names the one slide whose files to restore; ``data`` may then be a data folder in use: what the slide's
+    folder lacks is written there, and nothing else is changed.
+
+    Raises NotFoundError without a finished backup or without the slide in it, ConflictError for a folder that is not
+    empty, UnavailableError where ``data`` cannot be written.
     """
-    manifest = BackupStore(source).required()
+    store = BackupStore(source)
+    manifest = backup_at(store, at)
+    if only is not None:
+        check_has_slide(manifest, only)
     # One folder per backup: files that a killed restore of another backup left are not used.
-    work = data / f".restoring-{hashlib.sha256(manifest.made_at.encode()).hexdigest()[:12]}"
+    name = hashlib.sha256(f"{manifest.made_at}{only or ''}".encode()).hexdigest()[:12]
+    work = data / f".restoring-{name}"
     try:
-        data.mkdir(parents=True, exist_ok=True)
-        if not _is_moved(data, work):
-            _check_empty(data, work, manifest)
-            work.mkdir(exist_ok=True)
-            for part in work.rglob(f"*{atomic_write.PART_SUFFIX}"):
-                part.unlink()
-            _write(BackupStore(source), manifest, work, data, progress)
-            write_marker(data, manifest.made_at)
-            _move(manifest, work, data)
-        shutil.rmtree(work, ignore_errors=True)
+        if only is not None and (data / DATABASE_NAME).exists() and not work.is_dir():
+            return restore_slide(store, manifest, data, only, progress)
+        kept = manifest if only is None else with_slide_only(manifest, only)
+        return Restored(kept, _restore_all(store, kept, data, work, progress))
     except OSError as error:
         raise UnavailableError(_NO_DISK) from error
-    return manifest
+
+
+def _restore_all(
+    store: BackupStore, manifest: Manifest, data: Path, work: Path, progress: Callable[[int], None]
+) -> Mapping[str, str]:
+    """Restore all files of a manifest; return the reasons why some are missing, by path."""
+    data.mkdir(parents=True, exist_ok=True)
+    if not _is_moved(data, work):
+        _check_empty(data, work, manifest)
+        work.mkdir(exist_ok=True)
+        for part in work.rglob(f"*{atomic_write.PART_SUFFIX}"):
+            part.unlink()
+        missing = _write(store, manifest, work, data, progress)
+        atomic_write.write(work / _MISSING, json.dumps(missing).encode())
+        write_marker(data, manifest.made_at)
+        _move(manifest, work, data)
+    else:
+        missing = _noted_missing(work)
+    shutil.rmtree(work, ignore_errors=True)
+    return missing
 
 
 def _is_moved(data: Path, work: Path) -> bool:
     """Return whether an attempt was killed after its last move: the records may be in use since."""
     return work.is_dir() and (data / DATABASE_NAME).exists()
+
+
+def _noted_missing(work: Path) -> dict[str, str]:
+    with suppress(OSError, ValueError):
+        missing: dict[str, str] = json.loads((work / _MISSING).read_bytes())
+        return missing
+    return {}
 
 
 def _check_empty(data: Path, work: Path, manifest: Manifest) -> None:
@@ -66,14 +109,20 @@ def _top_folders(entries: Iterable[Entry]) -> set[str]:
 
 def _write(
     store: BackupStore, manifest: Manifest, work: Path, data: Path, progress: Callable[[int], None]
-) -> None:
+) -> dict[str, str]:
+    """Write all files whose content is intact; return the reasons why others are missing, by path."""
+    missing: dict[str, str] = {}
     # Links last, so that no file is written through a link.
     for entry in sorted(manifest.entries, key=lambda entry: entry.link is not None):
         moved, path = data / entry.path, work / entry.path
         if not (_is_written(moved, entry) or _is_written(path, entry)):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_file(store, entry, path)
+            try:
+                write_file(store, entry, path)
+            except TransferError as error:
+                missing[entry.path] = str(error)
         progress(entry.size)
+    return missing
 
 
 def _is_written(path: Path, entry: Entry) -> bool:
@@ -83,26 +132,6 @@ def _is_written(path: Path, entry: Entry) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     return entry.link is not None or (state.st_size, state.st_mtime_ns) == (entry.size, entry.modified)
-
-
-def _write_file(store: BackupStore, entry: Entry, path: Path) -> None:
-    if entry.link is not None:
-        path.symlink_to(entry.link)
-        return
-    assert entry.sha256 is not None
-    with atomic_write.replacing(path) as part:
-        try:
-            digest = copy_summed(store.content(entry.sha256), part)
-        except FileNotFoundError as error:
-            raise TransferError(
-                "the backup is damaged: contents are missing. vsv backup --verify lists them"
-            ) from error
-        if digest != entry.sha256:
-            raise TransferError(
-                "the backup is damaged: contents have changed. vsv backup --verify lists them"
-            )
-        part.chmod(entry.mode)
-        os.utime(part, ns=(entry.modified, entry.modified))
 
 
 def _move(manifest: Manifest, work: Path, data: Path) -> None:
