@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,11 @@ def slides(services: Services) -> Any:
             )
         )
     return services.slides
+
+
+def as_utc(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def refused(error_type: str, text: str = "") -> Any:
@@ -231,6 +237,37 @@ class TestFilters:
             if (token := page["nextToken"]) is None:
                 break
         assert len(found) == len(set(found)) == count
+
+    @pytest.mark.parametrize(
+        ("since", "until"),
+        [
+            ("2026-11-20T10:00:00+02:00", "2026-11-20T09:00:00Z"),
+            ("2026-11-20T08:30:00Z", "2026-11-20T12:00:00+01:00"),
+            ("2026-11-20T09:00:00Z", "2026-11-20T09:00:00+00:00"),
+            ("2026-11-20", "2026-11-20T08:30:00Z"),
+        ],
+    )
+    def test_list_slides_and_search_slides_compare_scan_dates_as_the_same_moments(
+        self, services: Services, since: str, until: str
+    ) -> None:
+        moments = ("2026-11-20T10:00:00+02:00", "2026-11-20T09:00:00", "2026-11-20T05:30:00-05:00", None)
+        for number, moment in enumerate(moments):
+            services.slides.put_new(slide(f"i{number}", scan_date=moment))
+        found = ask("searchSlides", scanDateFrom=since, scanDateTo=until, limit=10)["items"]
+        listed = ask("listSlides", filter={"ScanDate": {"between": [since, until]}}, limit=10)["items"]
+        bounds = ask("listSlides", filter={"ScanDate": {"ge": since, "le": until}}, limit=10)["items"]
+        low, high = (as_utc(text) for text in (since, until))
+        expected = {f"i{n}" for n, text in enumerate(moments) if text and low <= as_utc(text) <= high}
+        assert {s["ImageID"] for s in found} == expected
+        assert {s["ImageID"] for s in listed} == {s["ImageID"] for s in bounds} == expected
+
+    @pytest.mark.parametrize("scanned", ["2024-01-02T03:00:00+24:00", "2024-01-02T03:00:00+99:99"])
+    def test_scan_date_with_impossible_zone_is_not_given_out(self, services: Services, scanned: str) -> None:
+        services.slides.put_new(slide("i1", scan_date=scanned, time_zone=scanned[-6:]))
+        found = ask("getSlide", ImageID="i1")
+        assert (found["ScanDate"], found["TimeZone"]) == (None, None)
+        assert [s["ImageID"] for s in ask("searchSlides")["items"]] == ["i1"]
+        assert update(ImageID="i1", Note="x")["ScanDate"] is None
 
     @pytest.mark.parametrize(
         "wanted",

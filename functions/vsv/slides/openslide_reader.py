@@ -18,7 +18,7 @@ from vsv.slides.associated_images import openslide_images
 from vsv.slides.deepzoom_grid import DEFAULT_TILE_SIZE, Grid
 from vsv.slides.levels import Level
 from vsv.slides.openslide_handles import open_shared, read_with_retry
-from vsv.slides.properties import Scan, compression_name
+from vsv.slides.properties import Scan, compression_name, magnification, with_description
 from vsv.slides.reader import Box
 
 Pixels = npt.NDArray[np.uint8]
@@ -69,8 +69,7 @@ class OpenSlideReader:
         slide = open_shared(self.path)
         width_px, height_px = slide.dimensions
         properties = dict(sorted(slide.properties.items())[:MAX_PROPERTIES])
-        power = positive_number(properties.get("openslide.objective-power"))
-        return Scan(
+        scan = Scan(
             width_px=width_px,
             height_px=height_px,
             tile_size=self.page.tile_width_px or None if self.page else None,
@@ -78,10 +77,11 @@ class OpenSlideReader:
             tags={key[:MAX_KEY]: value[:MAX_VALUE] for key, value in properties.items()},
             image_id=None,
             time=None,
-            app_mag=None if power is None else f"{power:g}",
+            app_mag=magnification(properties.get("openslide.objective-power")),
             mpp=positive_number(properties.get("openslide.mpp-x")),
             scanner_id=None,
         )
+        return with_description(scan, self.page.description) if self.page else scan
 
     def check(self) -> tuple[int, int]:
         """Return width and height; raise UnreadableSlideError where OpenSlide cannot open the file."""
