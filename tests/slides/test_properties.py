@@ -192,7 +192,7 @@ def test_positive_number_returns_none_for_other_texts(text: str | None) -> None:
     assert positive_number(text) is None
 
 
-@pytest.mark.parametrize("text", ["1,234.5", "1_000", "٤٠", "40y", "0,5,0", ",", "1e"])
+@pytest.mark.parametrize("text", ["1,234.5", "1_000", "٤٠", "40X", "0,5,0", ",", "1e"])
 def test_positive_number_refuses_texts_that_might_mean_another_number(text: str) -> None:
     assert positive_number(text) is None
 
@@ -201,7 +201,6 @@ def test_positive_number_refuses_texts_that_might_mean_another_number(text: str)
     ("text", "value"),
     [
         ("20", 20), (" 0.2528 ", 0.2528), ("4e1", 40), ("0,500000", 0.5), ("40,0", 40), (".25", 0.25),
-        ("40x", 40), ("40 X", 40), ("0,25 µm/px", 0.25), ("0.25um", 0.25),
     ],
 )  # fmt: skip
 def test_positive_number_parses_decimal_and_exponent(text: str, value: float) -> None:

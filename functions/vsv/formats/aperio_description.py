@@ -7,11 +7,8 @@ Source: Aperio, "Digital Slides and Third-Party Data Interchange", and slides se
 import re
 
 MAX_TAGS, MAX_KEY, MAX_VALUE = 200, 100, 2000
-# A number with a decimal point or, from scanners in other languages, a decimal comma; its unit may follow.
-_NUMBER = re.compile(
-    r"\s*(\+?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?)\s*(?:[xX×]|[uµμ]m(?:/(?:px|pixel))?)?\s*\Z",
-    re.ASCII,
-)
+# A number with a decimal point or, from scanners in other languages, a decimal comma.
+_NUMBER = re.compile(r"\s*(\+?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?)\s*\Z", re.ASCII)
 
 
 def is_aperio(description: str) -> bool:
@@ -42,7 +39,7 @@ def _clean(text: str, limit: int) -> str:
 def positive_number(text: str | None) -> float | None:
     """Return the positive, finite number that a text spells, None for any other text.
 
-    A decimal comma counts as a point, as in OpenSlide; a unit of magnification or length may follow.
+    A decimal comma counts as a point, as in OpenSlide.
     """
     match = _NUMBER.match(text or "")
     value = float(match[1].replace(",", ".")) if match else 0.0
