@@ -108,6 +108,53 @@ def slides(services: Services) -> Any:
     return services.slides
 
 
+UNSUPPORTED = [
+    "a\0b",
+    "a\x1b[2Jb",
+    "a\x85b",
+    "a\u202eb",
+    "a\u2066b",
+    "a\u200fb",
+    "a\u061cb",
+    "a\u2028b",
+    "a\ud800b",
+]
+
+
+class TestUnsupportedCharacters:
+    @pytest.mark.parametrize("text", UNSUPPORTED)
+    @pytest.mark.parametrize("name", ["SlideID", "CaseID", "Reviewer", "Note"])
+    def test_update_slide_refuses_text_that_may_change_how_others_are_shown(
+        self, slides: Any, name: str, text: str
+    ) -> None:
+        with refused("BAD_REQUEST", rf"{name} has a character that is not supported \(U\+[0-9A-F]{{4}}\)"):
+            update(ImageID="i01", **{name: text})
+        with refused("BAD_REQUEST"):
+            change("assignSlide", ImageID="i01", reviewer=text)
+        assert ask("getSlide", ImageID="i01")["Version"] == 1
+
+    @pytest.mark.parametrize("text", ["S1\n2", "S1\t2", "S1\u200b2", "S1\u200d2", "S1\ufeff2", "S\u00ad1"])
+    def test_update_slide_refuses_id_that_looks_like_another(self, slides: Any, text: str) -> None:
+        for name in ("SlideID", "CaseID"):
+            with refused("BAD_REQUEST", name):
+                update(ImageID="i01", **{name: text})
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("SlideID", "Fall 26/1 – Ü@^~|"), ("CaseID", "病理 26-1"),
+            ("Reviewer", "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627"),
+            ("Note", "first line\r\n\tsecond"), ("Note", "👩\u200d🔬"), ("SlideID", "x" * 200),
+        ],
+    )  # fmt: skip
+    def test_update_slide_accepts_texts_of_every_language(self, slides: Any, name: str, text: str) -> None:
+        assert update(ImageID="i01", **{name: text})[name] == text
+
+    def test_update_slide_refuses_id_of_more_than_200_characters(self, slides: Any) -> None:
+        with refused("BAD_REQUEST", "at most 200 characters"):
+            update(ImageID="i01", SlideID="x" * 201)
+
+
 def as_utc(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

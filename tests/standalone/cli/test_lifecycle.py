@@ -89,6 +89,16 @@ class TestMark:
         assert run(data, "mark", "1", "sent").exit_code == 2
 
 
+def test_list_and_show_mark_characters_that_move_the_cursor_or_reorder_text(data: Path) -> None:
+    hostile = slide("4", slide_id="a\x1b[2J\u202eb", filename="c\u202ed.svs", note="e\x07f")
+    found(data, lambda services: services.slides.put_new(hostile))
+    for result in (run(data, "list"), run(data, "show", "4")):
+        assert not {"\x1b", "\u202e", "\x07"} & set(result.output)
+        assert "a\ufffd[2J\ufffdb" in result.output
+    (listed,) = (item for item in json.loads(run(data, "list", "--json").output) if item["ImageID"] == "4")
+    assert listed["SlideID"] == hostile.slide_id
+
+
 class TestSend:
     def test_send_delivers_slides_and_reports_those_already_sent(
         self, data: Path, registry: Registry
