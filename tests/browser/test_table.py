@@ -280,6 +280,19 @@ def test_names_with_markup_are_shown_as_text(pages: Pages, slides: Slides, serve
     server.set(image_id, SlideID="harmless", CaseID=None, Note=None)
 
 
+def test_scan_dates_of_different_zones_are_sorted_as_moments(pages: Pages) -> None:
+    dates = ["2026-11-20T10:00:00+02:00", "2026-11-20T09:00:00Z", None, "2026-11-20T03:30:00-05:00"]
+    found = pages.open().evaluate(
+        """async (dates) => {
+          const { comparator } = await import("/list/sorting.js");
+          const slides = dates.map((ScanDate) => ({ ScanDate }));
+          return slides.sort(comparator({ field: "ScanDate", down: false })).map(({ ScanDate }) => ScanDate);
+        }""",
+        dates,
+    )
+    assert found == [dates[0], dates[3], dates[1], None]
+
+
 def test_row_with_longest_texts_has_at_most_three_lines(
     pages: Pages, slides: Slides, server: StandaloneServer
 ) -> None:
