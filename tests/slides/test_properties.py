@@ -251,6 +251,16 @@ def test_read_scan_decodes_description_in_code_page_of_scanner(
     assert (scan.tags["User"], scan.mpp) == (user, 0.5)
 
 
+def test_read_scan_decodes_description_that_openslide_cannot(tmp_path: Path) -> None:
+    plan = Plan(
+        645, 523, downsamples=(1,), thumbnail=False, associated="none", description="Motic a#b|MPP = 0.5"
+    )
+    path = write_slide(tmp_path / "a.tif", plan)
+    path.write_bytes(path.read_bytes().replace(b"Motic a#b", b"Motic a\xfcb"))
+    tags = read_scan(path).tags
+    assert tags["tiff.ImageDescription"] == tags["openslide.comment"] == "Motic aüb|MPP = 0.5"
+
+
 def test_read_scan_keeps_bytes_that_fit_no_code_page(tmp_path: Path) -> None:
     path = described(tmp_path, "|User = a####b|MPP = 0.5")
     path.write_bytes(path.read_bytes().replace(b"a####b", b"a\x81\x8d\xfc\xffb"))

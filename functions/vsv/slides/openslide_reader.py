@@ -26,6 +26,7 @@ Pixels = npt.NDArray[np.uint8]
 # Level ratios are slightly off (4.0003): a level within this factor is the right one, not the next finer level.
 LEVEL_SLACK = 1.01
 PROPERTY_NAME_ICC_SIZE = "openslide.icc-size"
+DESCRIPTIONS = ("openslide.comment", "tiff.ImageDescription")  # both hold the first page's description
 MAX_PROPERTIES, MAX_KEY, MAX_VALUE = 200, 100, 2000
 
 
@@ -69,6 +70,9 @@ class OpenSlideReader:
         slide = open_shared(self.path)
         width_px, height_px = slide.dimensions
         properties = dict(sorted(slide.properties.items())[:MAX_PROPERTIES])
+        if self.page:  # OpenSlide expects UTF-8: bytes of another code page are lost
+            lost = {name for name in DESCRIPTIONS if "\ufffd" in properties.get(name, "")}
+            properties |= dict.fromkeys(lost, self.page.description)
         scan = Scan(
             width_px=width_px,
             height_px=height_px,
