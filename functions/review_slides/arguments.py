@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vsv.errors import InvalidQueryError
-from vsv.identifiers import checked_image_id
+from vsv.identifiers import checked_image_id, unsupported_character
 from vsv.records.models import Status
 from vsv.records.review_index import moment
 
@@ -16,6 +16,7 @@ MAX_UPDATES = 100
 MAX_IDS = 1000
 # In characters; IDs and names also have to fit an index.
 MAX_TEXT = {"CaseID": 200, "SlideID": 200, "Reviewer": 100, "Note": 2000}
+_IDS = frozenset({"CaseID", "SlideID"})
 _ATTRIBUTES = {"CaseID": "case_id", "SlideID": "slide_id", "Reviewer": "reviewer", "Note": "note"}
 
 
@@ -89,9 +90,16 @@ def slide_changes(args: Arguments) -> dict[str, Any]:
 
 
 def text(value: object, name: str) -> str | None:
-    """Return a trimmed text, None for an empty one; raises InvalidQueryError where the text is too long."""
+    """Return a trimmed text, None for an empty one.
+
+    Raises InvalidQueryError where the text is too long, or has a control character, or one that reorders text.
+    """
     if value is None:
         return None
     if not isinstance(value, str) or len(value) > MAX_TEXT[name]:
         raise InvalidQueryError(f"{name} must be text of at most {MAX_TEXT[name]} characters.")
-    return value.strip() or None
+    trimmed = value.strip()
+    character = unsupported_character(trimmed, lines=name == "Note", joiners=name not in _IDS)
+    if character is not None:
+        raise InvalidQueryError(f"{name} has a character that is not supported ({character}): remove it.")
+    return trimmed or None

@@ -1,12 +1,14 @@
 """Apply ``TableSlideFilterInput`` as DynamoDB's filter expressions work, to slides as clients see them.
 
-As in DynamoDB, an attribute that a slide does not have equals nothing and contains nothing.
+As in DynamoDB, an attribute that a slide does not have equals nothing and contains nothing. Unlike there, scan dates
+are compared as moments, as the review index orders them: ``10:00+02:00`` is before ``09:00Z``.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from vsv.errors import InvalidQueryError
+from vsv.records.review_index import moment
 
 from review_slides.serializers import Fields
 
@@ -26,6 +28,8 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "between": lambda value, operand: value is not None and operand[0] <= value <= operand[1],
     "beginsWith": lambda value, operand: isinstance(value, str) and value.startswith(operand),
 }
+
+_ORDERING = frozenset({"ne", "eq", "le", "lt", "ge", "gt", "between"})
 
 Test = Callable[[Fields], bool]
 
@@ -64,7 +68,15 @@ def _test(name: str, operator: str, operand: Any) -> Test:
         return lambda _fields: True
     _check_operand(operator, operand, (int, float) if name in _NUMBERS else (str,))
     holds = _OPERATORS[operator]
+    if name == "ScanDate" and operator in _ORDERING:
+        operands = [_sortable(part) for part in operand] if operator == "between" else _sortable(operand)
+        return lambda fields: holds(_sortable(fields.get(name)), operands)
     return lambda fields: holds(fields.get(name), operand)
+
+
+def _sortable(text: str | None) -> str | None:
+    """Return a moment as the review index orders it; a text that is no moment, such as ``2026-11``, as it is."""
+    return moment(text) or text
 
 
 def _check_operand(operator: str, operand: Any, kinds: tuple[type, ...]) -> None:

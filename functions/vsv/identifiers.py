@@ -33,6 +33,15 @@ _FILENAME = re.compile(r'[^\x00-\x1f\x7f/\\:*?"<>|.~\s-][^\x00-\x1f\x7f/\\:*?"<>
 # Names that Windows reserves for devices, with any suffix, and with blanks before the suffix.
 _DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|COM[\d¹²³]|LPT[\d¹²³])\s*(?:\.|\Z)", re.IGNORECASE)
 
+# Bidirectional controls make a text look like another one: "Trojan Source", CVE-2021-42574. Unicode, UAX #9.
+_BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_UNSHOWABLE = re.compile(
+    rf"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{_BIDI}\u2028\u2029\ud800-\udfff\ufffe\uffff]"
+)
+_LINE_ENDS = re.compile(r"[\t\n\r]")
+# Characters without width, by which two IDs look the same; words of some languages need the joiners among them.
+_INVISIBLE = re.compile(r"[\u00ad\u200b-\u200d\u2060\ufeff]")
+
 
 def is_image_id(text: str) -> bool:
     """Return whether ``text`` is a valid ImageID."""
@@ -42,6 +51,21 @@ def is_image_id(text: str) -> bool:
 @lru_cache(maxsize=1024)  # a viewer requests hundreds of tiles of one slide
 def _is_name(text: str) -> bool:
     return _IMAGE_ID.match(text) is not None and _DEVICE.match(text) is None
+
+
+def unsupported_character(text: str, *, lines: bool = False, joiners: bool = False) -> str | None:
+    """Return the first character that a text may not have, such as ``U+202E``; None where it may be stored.
+
+    ``lines``: the text may have several lines. ``joiners``: the text is not an ID.
+    """
+    refused = (_UNSHOWABLE, *(() if lines else (_LINE_ENDS,)), *(() if joiners else (_INVISIBLE,)))
+    found = next((match for pattern in refused if (match := pattern.search(text))), None)
+    return None if found is None else f"U+{ord(found[0]):04X}"
+
+
+def shown(text: str) -> str:
+    """Return a text with a mark in place of characters that may change how other text is shown."""
+    return _UNSHOWABLE.sub("\ufffd", text)
 
 
 def checked_image_id(text: object) -> str:

@@ -299,6 +299,49 @@ def test_names_with_markup_are_shown_as_text(pages: Pages, slides: Slides, serve
     server.set(image_id, SlideID="harmless", CaseID=None, Note=None)
 
 
+def test_scan_dates_of_different_zones_are_sorted_as_moments(pages: Pages) -> None:
+    dates = ["2026-11-20T10:00:00+02:00", "2026-11-20T09:00:00Z", None, "2026-11-20T03:30:00-05:00"]
+    found = pages.open().evaluate(
+        """async (dates) => {
+          const { comparator } = await import("/list/sorting.js");
+          const slides = dates.map((ScanDate) => ({ ScanDate }));
+          return slides.sort(comparator({ field: "ScanDate", down: false })).map(({ ScanDate }) => ScanDate);
+        }""",
+        dates,
+    )
+    assert found == [dates[0], dates[3], dates[1], None]
+
+
+def test_row_with_longest_texts_has_at_most_three_lines(
+    pages: Pages, slides: Slides, server: StandaloneServer
+) -> None:
+    image_id, other = slides.take(2)
+    page = pages.open()
+    longest = "S26 " + "0123456789" * 19 + "012345"
+    server.set(image_id, SlideID=longest, CaseID=longest, Reviewer=longest[:100], Note=longest * 10)
+    expect(field(page, image_id, "SlideID")).to_have_text(longest)
+    boxes = [row(page, one).bounding_box() for one in (image_id, other)]
+    assert boxes[0] is not None and boxes[1] is not None
+    lines = page.evaluate(
+        """(id) => [...document.querySelectorAll(`tr[data-id="${id}"] td:not(.choose, .label, .thumbnail)`)]
+          .map((td) => [...td.querySelectorAll(".clamped, small")].reduce((sum, { offsetHeight }, at, all) =>
+            sum + Math.round(offsetHeight / parseFloat(getComputedStyle(all[at]).lineHeight)), 0))""",
+        image_id,
+    )
+    assert max(lines) <= 3
+    assert boxes[0]["height"] <= boxes[1]["height"] + 8
+    expect(field(page, image_id, "SlideID").locator(".clamped")).to_have_attribute("title", longest)
+    server.set(image_id, SlideID="harmless", CaseID=None, Reviewer=None, Note=None)
+
+
+def test_characters_that_reorder_text_are_marked_in_view(
+    own_pages: Pages, own_server: StandaloneServer, sample: bytes
+) -> None:
+    page = own_pages.open()
+    own_server.drop("cod\u202egvs.svs", with_image_id(sample, "4000001"))
+    expect(row(page, "4000001").locator("td.file .clamped")).to_have_text("cod\ufffdgvs.svs")
+
+
 def test_editing_a_cell_shows_the_label_and_barcode(pages: Pages) -> None:
     page = pages.open()
     edit(page, SAMPLE_ID, "c", "")

@@ -343,6 +343,15 @@ def test_identifying_values_include_values_of_sub_directories(tmp_path: Path) ->
     assert found["Erikas"] == "UserComment"
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("Müller", "cp1252"), ("Иван Петров", "cp1251"), ("病理切片", "gb18030"), ("スライド", "cp932")],
+)
+def test_needles_find_text_in_code_page_of_scanner(text: str, code: str) -> None:
+    needles = Needles(dict.fromkeys(filter(lambda p: len(p) >= 3, patterns_of(text)), "it"))
+    assert set(needles.found_in(bare(b"x" + text.encode(code) + b"y"))) == {"it"}
+
+
 @given(
     st.text(min_size=4, max_size=40),
     st.binary(max_size=100),

@@ -79,10 +79,12 @@ def test_read_pages_returns_empty_description_for_page_without_description(tmp_p
     assert [page.description for page in read_pages(OpenFile(path))][-2:] == ["", ""]
 
 
-def test_read_pages_keeps_line_ends_and_replaces_invalid_bytes_in_descriptions(tmp_path: Path) -> None:
+def test_read_pages_keeps_line_ends_and_decodes_code_page_in_descriptions(tmp_path: Path) -> None:
     path = write_slide(tmp_path / "a.svs", Plan(description=f"{LIBRARY}a\r\nb|X = 1"))
     patch(path, path.read_bytes().index(b"a\r\nb|X"), b"\xe9")
-    assert read_pages(OpenFile(path))[0].description == f"{LIBRARY}\ufffd\r\nb|X = 1"
+    assert read_pages(OpenFile(path))[0].description == f"{LIBRARY}é\r\nb|X = 1"
+    with tifffile.TiffFile(path) as file:
+        assert file.pages[0].tags["ImageDescription"].value == f"{LIBRARY}é\r\nb|X = 1"
 
 
 def test_read_pages_truncates_oversized_description(tmp_path: Path) -> None:

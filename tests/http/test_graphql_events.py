@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,58 @@ def slides(services: Services) -> Any:
             )
         )
     return services.slides
+
+
+UNSUPPORTED = [
+    "a\0b",
+    "a\x1b[2Jb",
+    "a\x85b",
+    "a\u202eb",
+    "a\u2066b",
+    "a\u200fb",
+    "a\u061cb",
+    "a\u2028b",
+    "a\ud800b",
+]
+
+
+class TestUnsupportedCharacters:
+    @pytest.mark.parametrize("text", UNSUPPORTED)
+    @pytest.mark.parametrize("name", ["SlideID", "CaseID", "Reviewer", "Note"])
+    def test_update_slide_refuses_text_that_may_change_how_others_are_shown(
+        self, slides: Any, name: str, text: str
+    ) -> None:
+        with refused("BAD_REQUEST", rf"{name} has a character that is not supported \(U\+[0-9A-F]{{4}}\)"):
+            update(ImageID="i01", **{name: text})
+        with refused("BAD_REQUEST"):
+            change("assignSlide", ImageID="i01", reviewer=text)
+        assert ask("getSlide", ImageID="i01")["Version"] == 1
+
+    @pytest.mark.parametrize("text", ["S1\n2", "S1\t2", "S1\u200b2", "S1\u200d2", "S1\ufeff2", "S\u00ad1"])
+    def test_update_slide_refuses_id_that_looks_like_another(self, slides: Any, text: str) -> None:
+        for name in ("SlideID", "CaseID"):
+            with refused("BAD_REQUEST", name):
+                update(ImageID="i01", **{name: text})
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("SlideID", "Fall 26/1 – Ü@^~|"), ("CaseID", "病理 26-1"),
+            ("Reviewer", "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627"),
+            ("Note", "first line\r\n\tsecond"), ("Note", "👩\u200d🔬"), ("SlideID", "x" * 200),
+        ],
+    )  # fmt: skip
+    def test_update_slide_accepts_texts_of_every_language(self, slides: Any, name: str, text: str) -> None:
+        assert update(ImageID="i01", **{name: text})[name] == text
+
+    def test_update_slide_refuses_id_of_more_than_200_characters(self, slides: Any) -> None:
+        with refused("BAD_REQUEST", "at most 200 characters"):
+            update(ImageID="i01", SlideID="x" * 201)
+
+
+def as_utc(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def refused(error_type: str, text: str = "") -> Any:
@@ -231,6 +284,37 @@ class TestFilters:
             if (token := page["nextToken"]) is None:
                 break
         assert len(found) == len(set(found)) == count
+
+    @pytest.mark.parametrize(
+        ("since", "until"),
+        [
+            ("2026-11-20T10:00:00+02:00", "2026-11-20T09:00:00Z"),
+            ("2026-11-20T08:30:00Z", "2026-11-20T12:00:00+01:00"),
+            ("2026-11-20T09:00:00Z", "2026-11-20T09:00:00+00:00"),
+            ("2026-11-20", "2026-11-20T08:30:00Z"),
+        ],
+    )
+    def test_list_slides_and_search_slides_compare_scan_dates_as_the_same_moments(
+        self, services: Services, since: str, until: str
+    ) -> None:
+        moments = ("2026-11-20T10:00:00+02:00", "2026-11-20T09:00:00", "2026-11-20T05:30:00-05:00", None)
+        for number, moment in enumerate(moments):
+            services.slides.put_new(slide(f"i{number}", scan_date=moment))
+        found = ask("searchSlides", scanDateFrom=since, scanDateTo=until, limit=10)["items"]
+        listed = ask("listSlides", filter={"ScanDate": {"between": [since, until]}}, limit=10)["items"]
+        bounds = ask("listSlides", filter={"ScanDate": {"ge": since, "le": until}}, limit=10)["items"]
+        low, high = (as_utc(text) for text in (since, until))
+        expected = {f"i{n}" for n, text in enumerate(moments) if text and low <= as_utc(text) <= high}
+        assert {s["ImageID"] for s in found} == expected
+        assert {s["ImageID"] for s in listed} == {s["ImageID"] for s in bounds} == expected
+
+    @pytest.mark.parametrize("scanned", ["2024-01-02T03:00:00+24:00", "2024-01-02T03:00:00+99:99"])
+    def test_scan_date_with_impossible_zone_is_not_given_out(self, services: Services, scanned: str) -> None:
+        services.slides.put_new(slide("i1", scan_date=scanned, time_zone=scanned[-6:]))
+        found = ask("getSlide", ImageID="i1")
+        assert (found["ScanDate"], found["TimeZone"]) == (None, None)
+        assert [s["ImageID"] for s in ask("searchSlides")["items"]] == ["i1"]
+        assert update(ImageID="i1", Note="x")["ScanDate"] is None
 
     @pytest.mark.parametrize(
         "wanted",

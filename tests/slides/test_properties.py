@@ -1,5 +1,7 @@
 """What slides say about themselves, and the small pictures they bring, with all that real slides leave out."""
 
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from vsv.errors import UnreadableSlideError
-from vsv.formats.aperio_description import ScanTime, parse_tags, positive_number, scan_time
+from vsv.formats.aperio_description import parse_tags, positive_number
+from vsv.formats.scan_time import ScanTime, scan_time
 from vsv.rendering.associated_images import encode, make_thumbnail, read_associated
 from vsv.slides import associated_images as slides_associated_images
 from vsv.slides.readers import read_scan
@@ -101,6 +104,37 @@ def test_read_scan_ignores_image_id_that_is_not_a_valid_name(tmp_path: Path, val
         ("|Date = 02/29/20", ScanTime("2020-02-29T00:00:00", "local")),
         ("|Date = 02/28/20|Time = morning", ScanTime("2020-02-28T00:00:00", "local")),
         ("|Date = 02/28/20|Time = 10:00:00|Time Zone = summer", ScanTime("2020-02-28T10:00:00", "local")),
+        ("|Date = 01/02/24|Time = 02:59:15 PM", ScanTime("2024-01-02T14:59:15", "local")),
+        ("|Date = 01/02/24|Time = 12:00:01 a.m.", ScanTime("2024-01-02T00:00:01", "local")),
+        ("|Date = 01/02/24|Time = 12:30 pm", ScanTime("2024-01-02T12:30:00", "local")),
+        ("|Date = 01/02/24|Time = 14:59:15 PM", ScanTime("2024-01-02T14:59:15", "local")),
+        ("|Date = 01/02/24|Time = 12:21:45.123", ScanTime("2024-01-02T12:21:45", "local")),
+        ("|Date = 01/02/24|Time = 12:21:45,9", ScanTime("2024-01-02T12:21:45", "local")),
+        ("|Date = 01/02/24|Time = 09:00:00-0500", ScanTime("2024-01-02T09:00:00-05:00", "-05:00")),
+        ("|Date = 23.07.2014|Time = 16:33:58", ScanTime("2014-07-23T16:33:58", "local")),
+        ("|Date = 3.7.14", ScanTime("2014-07-03T00:00:00", "local")),
+        ("|Date = 2014/07/23|Time = 16:33", ScanTime("2014-07-23T16:33:00", "local")),
+        ("|Date = 20140723", ScanTime("2014-07-23T00:00:00", "local")),
+        ("|Date = 2014-07-23T16:33:58.37Z", ScanTime("2014-07-23T16:33:58+00:00", "+00:00")),
+        ("|Date = 2014-07-23T16:33:58.1234567+02:00", ScanTime("2014-07-23T16:33:58+02:00", "+02:00")),
+        ("|Date = 2014-07-23 16:33:58|Time Zone = GMT", ScanTime("2014-07-23T16:33:58+00:00", "+00:00")),
+        (
+            "|Date = 07/23/2014 02:59:15 PM|Time Zone = GMT-05:00",
+            ScanTime("2014-07-23T14:59:15-05:00", "-05:00"),
+        ),
+        (
+            "|Date = 01/02/24|Time = 03:00|Time Zone = GMT+14:00",
+            ScanTime("2024-01-02T03:00:00+14:00", "+14:00"),
+        ),
+        ("|Date = 01/02/24|Time = 03:00|Time Zone = UTC-5", ScanTime("2024-01-02T03:00:00-05:00", "-05:00")),
+        ("|Date = 01/02/24|Time = 03:00|Time Zone = GMT+24:00", ScanTime("2024-01-02T03:00:00", "local")),
+        ("|Date = 01/02/24|Time = 03:00|Time Zone = GMT+99:99", ScanTime("2024-01-02T03:00:00", "local")),
+        ("|Date = 01/02/24|Time = 03:00|Time Zone = GMT+05:75", ScanTime("2024-01-02T03:00:00", "local")),
+        ("|Date = 01/02/24|Time = 03:00|Time Zone = GMT-12:30", ScanTime("2024-01-02T03:00:00", "local")),
+        ("|Date = 2014-07-23T16:33:58+24:00", ScanTime("2014-07-23T16:33:58", "local")),
+        ("|Date = 2014-13-23T16:33:58Z", None),
+        ("|Date = 31.02.2014", None),
+        ("|Date = 1.2.840.10008.5", None),
         ("|Date = 02/30/20|Time = 10:00:00", None),
         ("|Date = |Time = 10:00:00", None),
         ("|Time = 10:00:00", None),
@@ -124,6 +158,19 @@ def test_parse_tags_normalizes_line_ends_and_removes_control_characters() -> Non
     assert tags == {"Description": "Aperio\n10x10", "Title": "a\nbc[31m", "MPP": "0.5"}
 
 
+@given(
+    st.from_regex(r"[0-9./:TZ+ -]{0,20}", fullmatch=True),
+    st.from_regex(r"[0-9:., APM]{0,14}", fullmatch=True),
+    st.from_regex(r"(GMT|UTC)?[+-][0-9]{2}:?[0-9]{2}", fullmatch=True),
+)
+def test_scan_time_is_always_a_moment_of_whole_seconds(day: str, time: str, zone: str) -> None:
+    found = scan_time({"Date": day, "Time": time, "Time Zone": zone})
+    if found is not None:
+        moment = datetime.fromisoformat(found.text)
+        assert moment.isoformat() == found.text
+        assert found.zone == ("local" if moment.tzinfo is None else found.text[-6:])
+
+
 @given(st.text(max_size=300))
 def test_parse_tags_returns_bounded_printable_tags_for_any_text(text: str) -> None:
     tags = parse_tags("Aperio |" + text)
@@ -145,7 +192,17 @@ def test_positive_number_returns_none_for_other_texts(text: str | None) -> None:
     assert positive_number(text) is None
 
 
-@pytest.mark.parametrize(("text", "value"), [("20", 20), (" 0.2528 ", 0.2528), ("4e1", 40)])
+@pytest.mark.parametrize("text", ["1,234.5", "1_000", "٤٠", "40X", "0,5,0", ",", "1e"])
+def test_positive_number_refuses_texts_that_might_mean_another_number(text: str) -> None:
+    assert positive_number(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("20", 20), (" 0.2528 ", 0.2528), ("4e1", 40), ("0,500000", 0.5), ("40,0", 40), (".25", 0.25),
+    ],
+)  # fmt: skip
 def test_positive_number_parses_decimal_and_exponent(text: str, value: float) -> None:
     assert positive_number(text) == value
 
@@ -155,6 +212,59 @@ def test_read_scan_uses_openslide_properties_for_other_vendors(tmp_path: Path) -
     scan = read_scan(write_slide(tmp_path / "a.tif", plan))
     assert (scan.width_px, scan.height_px, scan.image_id, scan.time) == (645, 523, None, None)
     assert scan.tags["openslide.vendor"] == "generic-tiff"
+
+
+@pytest.mark.parametrize("tags", ["|AppMag = 40,0|MPP = 0,252800", "|AppMag = 40.000000|MPP = 0.2528"])
+def test_read_scan_reads_decimal_commas_as_openslide_does(tmp_path: Path, tags: str) -> None:
+    path = described(tmp_path, tags)
+    with openslide.OpenSlide(path) as slide:
+        expected = tuple(
+            float(slide.properties[f"openslide.{name}"]) for name in ("objective-power", "mpp-x")
+        )
+    scan = read_scan(path)
+    assert (float(scan.app_mag or 0), scan.mpp) == expected == (40, 0.2528)
+
+
+def test_read_scan_reads_motic_description_like_aperio_one(tmp_path: Path) -> None:
+    tags = "|AppMag = 40|MPP = 0.257290|ImageID = c11-motic|Date = 2024-01-02|Time = 10:11:12"
+    plan = Plan(645, 523, downsamples=(1,), thumbnail=False, associated="none")
+    head = "Motic V1.0.0 645x523 [0,0 645x523] [256x256] JPEG/RGB Q = 75"
+    scan = read_scan(write_slide(tmp_path / "a.tif", replace(plan, description=head + tags)))
+    assert (scan.app_mag, scan.mpp) == ("40", 0.25729)
+    assert scan.time == ScanTime("2024-01-02T10:11:12", "local")
+    assert (scan.image_id, scan.tags["openslide.vendor"]) == (None, "generic-tiff")
+
+
+@pytest.mark.parametrize(
+    ("user", "code_page"),
+    [
+        ("Jürgen Müller µm", "utf-8"), ("Jürgen Müller µm", "cp1252"), ("ÄÖÜ äöü ß – “é”", "cp1252"),
+        ("Иван Петров", "cp1251"), ("病理切片", "gb18030"), ("スライド", "cp932"),
+    ],
+)  # fmt: skip
+def test_read_scan_decodes_description_in_code_page_of_scanner(
+    tmp_path: Path, user: str, code_page: str
+) -> None:
+    path = described(tmp_path, f"|User = {'#' * len(user.encode(code_page))}|MPP = 0.5")
+    path.write_bytes(path.read_bytes().replace(b"#" * len(user.encode(code_page)), user.encode(code_page)))
+    scan = read_scan(path)
+    assert (scan.tags["User"], scan.mpp) == (user, 0.5)
+
+
+def test_read_scan_decodes_description_that_openslide_cannot(tmp_path: Path) -> None:
+    plan = Plan(
+        645, 523, downsamples=(1,), thumbnail=False, associated="none", description="Motic a#b|MPP = 0.5"
+    )
+    path = write_slide(tmp_path / "a.tif", plan)
+    path.write_bytes(path.read_bytes().replace(b"Motic a#b", b"Motic a\xfcb"))
+    tags = read_scan(path).tags
+    assert tags["tiff.ImageDescription"] == tags["openslide.comment"] == "Motic aüb|MPP = 0.5"
+
+
+def test_read_scan_keeps_bytes_that_fit_no_code_page(tmp_path: Path) -> None:
+    path = described(tmp_path, "|User = a####b|MPP = 0.5")
+    path.write_bytes(path.read_bytes().replace(b"a####b", b"a\x81\x8d\xfc\xffb"))
+    assert read_scan(path).tags["User"] == r"a\x81\x8d\xfc\xffb"
 
 
 def test_read_scan_refuses_file_that_is_not_a_slide(tmp_path: Path) -> None:

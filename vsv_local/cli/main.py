@@ -16,6 +16,7 @@ from vsv_local.cli import (
     lifecycle,
     omero,
     publishing,
+    review,
     serving,
     show_settings,
     slides,
@@ -46,6 +47,7 @@ main.add_command(importing.render)
 main.add_command(importing.status)
 main.add_command(slides.list_slides)
 main.add_command(slides.show)
+main.add_command(review.mark)
 main.add_command(lifecycle.delete)
 main.add_command(lifecycle.undelete)
 main.add_command(lifecycle.purge)

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 from serve_image.omero.channels import read_color
 from vsv.errors import SlideNotFoundError
+from vsv.identifiers import shown
 from vsv.records.models import Status
 from vsv.rendering.masks import import_mask
 from vsv.storage.numeric_ids import assign_number
@@ -32,9 +33,10 @@ def list_slides(data: Path, status: str | None, as_json: bool) -> None:
         return
     for record in records:
         size = f"{record.width}×{record.height}"
+        slide_id, filename = shown(record.slide_id or ""), shown(record.filename)
         click.echo(
-            f"{record.image_id:<20} {record.slide_id or '':<24} {record.status:<9} {record.scan_date or '':<25}"
-            f" {size:>14}  {record.filename}"
+            f"{record.image_id:<20} {slide_id:<24} {record.status:<9} {record.scan_date or '':<25}"
+            f" {size:>14}  {filename}"
         )
     click.echo(f"{len(records)} slide{'' if len(records) == 1 else 's'}", err=True)
 
@@ -56,12 +58,12 @@ def show(image_id: str, data: Path, as_json: bool) -> None:
         return
     for name, value in item.items():
         if name != "Tags":
-            click.echo(f"{name:<15} {value}")
+            click.echo(f"{name:<15} {shown(str(value))}")
     click.echo(f"{'OMERO number':<15} {number}")
     if record.barcode is None:
         click.echo(f"{'Barcode':<15} (not readable)")
     for name, value in item.get("Tags", {}).items():
-        click.echo(f"  {name:<22} {value.splitlines()[0] if value else ''}")
+        click.echo(f"  {name:<22} {shown(value.splitlines()[0]) if value else ''}")
 
 
 @click.command("export-deepzoom", short_help="Export a slide as Deep Zoom files")

@@ -2,7 +2,7 @@
 import { listUnfinished, retryImport } from "../server/api.js";
 import { button, byId, element, setText } from "../shared/element.js";
 import { RefusedError, SessionExpiredError } from "../shared/failures.js";
-import { sizeOf } from "../shared/format.js";
+import { plain, sizeOf } from "../shared/format.js";
 import { watched } from "../shared/health.js";
 import { notifyFailure } from "../shared/notices.js";
 import { statusPill } from "../slide/statuses.js";
@@ -96,7 +96,7 @@ function makeItem() {
       const failed = run.State === "FAILED";
       item.className = failed ? "failed" : "";
       state.replaceChildren(statusPill(run.State, stateOf(run)));
-      setText(name, filename);
+      setText(name, plain(filename));
       setText(about, failed ? run.Error ?? "no reason given" : run.Error ? `waiting: ${run.Error}` : sizeOf(run.Size));
       bar.hidden = failed;
       bar.ariaLabel = `${stateOf(run)} ${filename}`;

@@ -2,7 +2,7 @@
 import { jobsOf } from "../jobs/openjobs.js";
 import { mayChange } from "../login/currentuser.js";
 import { button, element } from "../shared/element.js";
-import { sizeOf } from "../shared/format.js";
+import { plain, sizeOf } from "../shared/format.js";
 import { activityOf } from "../slide/activity.js";
 import { FIELD_NAMES, barcodeNote, magnification, scanTime } from "../slide/display.js";
 import { slideImage } from "../slide/images.js";
@@ -24,6 +24,8 @@ import { statusPill } from "../slide/statuses.js";
  * @property {(slide: Slide, acts: RowActs) => (Node | string)[]} make
  */
 
+const SHORT = 16; // characters; a longer text may be cut off, and then its tooltip has it in full
+
 /** @type {Column[]} */
 export const COLUMNS = [
   {
@@ -43,7 +45,7 @@ export const COLUMNS = [
     className: "slide-id",
     sort: "SlideID",
     shows: ({ SlideID, Barcode }) => [SlideID, Barcode],
-    make: (slide, acts) => [editable(slide, "SlideID", acts), element("small", {}, barcodeNote(slide))],
+    make: (slide, acts) => [editable(slide, "SlideID", acts), noteBelow(barcodeNote(slide))],
   },
   {
     title: "Case ID",
@@ -81,14 +83,14 @@ export const COLUMNS = [
     className: "file",
     sort: "Filename",
     shows: ({ Filename, FileSize }) => [Filename, FileSize],
-    make: ({ Filename, FileSize }) => [Filename ?? "–", element("small", {}, sizeOf(FileSize))],
+    make: ({ Filename, FileSize }) => [clamped(Filename ?? "–"), element("small", {}, sizeOf(FileSize))],
   },
   {
     title: "Image ID",
     className: "image-id",
     sort: "ImageID",
     shows: ({ Predecessor }) => Predecessor,
-    make: ({ ImageID, Predecessor }) => [ImageID, element("small", {}, Predecessor ? `Rescan of ${Predecessor}` : "")],
+    make: ({ ImageID, Predecessor }) => [clamped(ImageID), noteBelow(Predecessor ? `Rescan of ${Predecessor}` : "")],
   },
   {
     title: "Reviewer, note",
@@ -107,6 +109,16 @@ function activityNotes(slide) {
   return [element("small", { className: "activity", title: lines.map(({ text }) => text).join(" · ") }, ...parts)];
 }
 
+/** @param {string} text which is cut off where it would make its row higher than three lines */
+function clamped(text) {
+  return element("span", { className: "clamped", title: text.length > SHORT ? plain(text) : "" }, plain(text));
+}
+
+/** @param {string} text */
+function noteBelow(text) {
+  return element("small", { className: "note", title: text.length > SHORT ? plain(text) : "" }, plain(text));
+}
+
 /**
  * @param {Slide} slide
  * @param {Field} field
@@ -114,11 +126,16 @@ function activityNotes(slide) {
  * @returns {HTMLElement} the container of the text or its editor
  */
 function editable(slide, field, acts) {
-  const value = slide[field];
+  const value = slide[field] === null ? null : plain(slide[field]);
   const className = value ? "field" : "field missing";
   const ariaLabel = `${value ?? `No ${FIELD_NAMES[field]}`}: edit ${FIELD_NAMES[field]}`;
-  const text = !mayChange() ? element("span", {}, value ?? "") : button(value ?? FIELD_NAMES[field], () => acts.edit(slide.ImageID, field), { className, ariaLabel, tabIndex: -1 });
+  const text = clamped(value ?? (mayChange() ? FIELD_NAMES[field] : ""));
   const host = element("div", { className: "host" }, text);
+  if (mayChange()) {
+    const opener = button("", () => acts.edit(slide.ImageID, field), { className, ariaLabel, tabIndex: -1 });
+    opener.append(text);
+    host.append(opener);
+  }
   host.dataset.field = field;
   return host;
 }

@@ -14,10 +14,19 @@ const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" })
 export function comparator({ field, down }) {
   const sign = down ? -1 : 1;
   return (a, b) => {
-    const [left, right] = [a[field], b[field]];
+    const [left, right] = [valueOf(a, field), valueOf(b, field)];
     if (left === null || right === null) return Number(left === null) - Number(right === null); // missing values last
     return sign * collator.compare(left, right);
   };
+}
+
+/**
+ * @param {Slide} slide
+ * @param {SortField} field
+ */
+function valueOf(slide, field) {
+  const at = field === "ScanDate" ? Date.parse(slide.ScanDate ?? "") : NaN;
+  return Number.isNaN(at) ? slide[field] : new Date(at).toISOString(); // moments, as the server orders them
 }
 
 /**

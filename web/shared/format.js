@@ -1,4 +1,15 @@
-// Formats sizes, times and counts.
+// Formats texts, sizes, times and counts.
+
+// Bidirectional controls make a text, and what stands beside it, look like another one (Unicode, UAX #9).
+const UNSHOWABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+/**
+ * @param {string} text as stored
+ * @returns {string} with a mark in place of characters that may change how other text is shown
+ */
+export function plain(text) {
+  return text.replace(/[\t\n\r]+/g, " ").replace(UNSHOWABLE, "\ufffd");
+}
 
 /**
  * @param {number | null} bytes

@@ -1,4 +1,5 @@
 // Formats a slide's fields.
+import { plain } from "../shared/format.js";
 
 /** @import {Slide} from "../server/types.js" */
 
@@ -21,7 +22,7 @@ export function scanTime({ ScanDate, TimeZone }) {
  * @returns {string} its display name
  */
 export function nameOf({ SlideID, ImageID }) {
-  return SlideID ?? ImageID;
+  return plain(SlideID ?? ImageID);
 }
 
 /**

@@ -3,6 +3,7 @@ import { MAGNIFICATIONS, nativeMagnification, zoomAt } from "../image/magnificat
 import { jobsOf } from "../jobs/openjobs.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { button, element, setText } from "../shared/element.js";
+import { plain } from "../shared/format.js";
 import { flip, setting } from "../shared/settings.js";
 import { activityOf } from "../slide/activity.js";
 import { FIELD_NAMES, magnification, scanTime } from "../slide/display.js";
@@ -88,7 +89,7 @@ export function makeTitleBar(acts) {
 function fieldText(slide, id, host, acts) {
   const field = /** @type {Field} */ (host.dataset.field);
   if (slide === null) return field === "SlideID" ? [new Text(id)] : [];
-  const value = slide[field];
+  const value = slide[field] === null ? null : plain(slide[field]);
   if (!mayChange()) return [new Text(value ?? "")];
   const ariaLabel = `${value ?? `No ${FIELD_NAMES[field]}`}: edit ${FIELD_NAMES[field]}`;
   const className = value ? "field" : "field missing";
@@ -99,7 +100,7 @@ function fieldText(slide, id, host, acts) {
 function facts(slide) {
   const { date, time } = scanTime(slide);
   const activity = activityOf(slide, jobsOf(slide.ImageID)).map(({ text }) => text);
-  return [...activity, slide.Note, date, time, magnification(slide.AppMag), slide.Filename].filter(Boolean).join(" · ");
+  return [...activity, slide.Note, date, time, magnification(slide.AppMag), slide.Filename].filter(Boolean).map((text) => plain(text ?? "")).join(" · ");
 }
 
 function makeAutoAdvance() {

@@ -279,6 +279,10 @@ _ENDPOINTS: dict[str, _Endpoint] = {
     "render_birds_eye_view": _birds_eye_view,
     "get_thumbnail": _thumbnail_json,
     "get_thumbnails": _thumbnails_json,
+    # The microservice's names for pictures of OME-NGFF images; the pixels are the same wherever they are stored.
+    "render_thumbnail_ngff": _thumbnail,
+    "render_birds_eye_view_ngff": _birds_eye_view,
+    "get_thumbnails_ngff": _thumbnails_json,
     "imgData": _image_data,
     "histogram_json": _histogram,
     "render_shape_mask": _shape_mask,

@@ -15,8 +15,10 @@ from vsv.deidentification.policy import Policy
 from vsv.deidentification.pseudonyms import written_days
 from vsv.deidentification.tag_allowlist import DESCRIPTION, PLACES, PROFILE, TABLES, is_text, tag_name, value
 from vsv.errors import UnreadableSlideError
-from vsv.formats.aperio_description import parse_tags, scan_time
+from vsv.formats.aperio_description import parse_tags
 from vsv.formats.random_access import OpenFile
+from vsv.formats.scan_time import scan_time
+from vsv.formats.text_encoding import decode_text
 from vsv.formats.tiff import read_pages
 from vsv.formats.tiff_directories import Entry, Reader, directories
 from vsv.records.models import SlideRecord
@@ -121,7 +123,7 @@ def _tag_texts(reader: Reader, entry: Entry) -> Iterator[str]:
     data = value(reader, entry, _MAX_TEXT)
     if entry.type != _ASCII:
         return _extract_texts(data)
-    return (text.decode("utf-8", "replace") for text in data.split(b"\0"))
+    return (decode_text(text) for text in data.split(b"\0"))
 
 
 def _field_value(field: Field) -> Value:

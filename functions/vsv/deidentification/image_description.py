@@ -26,7 +26,7 @@ _GEOMETRY = re.compile(
     re.ASCII,
 )
 _WORD = re.compile(r"\[[^\]\n]{0,60}\]|\S+")
-_NUMBER = re.compile(r"\d{1,7}(?:\.\d{1,9})?\Z", re.ASCII)
+_NUMBER = re.compile(r"\d{1,7}(?:[.,]\d{1,9})?\Z", re.ASCII)  # a decimal comma, as OpenSlide reads one
 _SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}\Z", re.ASCII)
 _TEXT = re.compile(r"[ -{}~]{1,200}\Z", re.ASCII)  # no bar: it ends a value
 _TIME = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?\Z", re.ASCII)

@@ -2,8 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 import numpy as np
+
+from vsv.formats.text_encoding import CODE_PAGES
 
 _ANCHOR = 3
 _LOWER = bytes(range(256)).lower()
@@ -22,7 +25,15 @@ def patterns_of(text: str) -> frozenset[bytes]:
         for encoding in ("utf-8", "latin-1", "utf-16-le", "utf-16-be"):
             coded.add(bare(variant.encode(encoding, "ignore")))
     longest = max(map(len, coded))
-    return frozenset(pattern for pattern in coded if 2 * len(pattern) > longest)
+    return frozenset(pattern for pattern in coded if 2 * len(pattern) > longest).union(_in_code_pages(text))
+
+
+def _in_code_pages(text: str) -> Iterator[bytes]:
+    """Yield a text in the code pages that have all its characters: a scanner may have written that one."""
+    for code_page in CODE_PAGES:
+        for variant in {text, text.lower(), text.upper()}:
+            with suppress(UnicodeEncodeError):
+                yield bare(variant.encode(code_page))
 
 
 class Needles:

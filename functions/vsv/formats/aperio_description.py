@@ -5,20 +5,10 @@ Source: Aperio, "Digital Slides and Third-Party Data Interchange", and slides se
 """
 
 import re
-from dataclasses import dataclass
-from datetime import datetime
 
 MAX_TAGS, MAX_KEY, MAX_VALUE = 200, 100, 2000
-_DATE_FORMATS = ("%m/%d/%y", "%m/%d/%Y", "%Y-%m-%d")
-_ZONE = re.compile(r"(?:GMT|UTC)?\s*([+-])(\d{2}):?(\d{2})\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class ScanTime:
-    """The time of a scan in ISO 8601, and its time zone: "local" where the slide names none."""
-
-    text: str
-    zone: str
+# A number with a decimal point or, from scanners in other languages, a decimal comma.
+_NUMBER = re.compile(r"\s*(\+?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?)\s*\Z", re.ASCII)
 
 
 def is_aperio(description: str) -> bool:
@@ -46,33 +36,19 @@ def _clean(text: str, limit: int) -> str:
     return printable.strip()[:limit]
 
 
-def scan_time(tags: dict[str, str]) -> ScanTime | None:
-    """Return the scan's date and time, None where the slide has no readable date."""
-    day = _parse(tags.get("Date", ""), _DATE_FORMATS)
-    if day is None:
-        return None
-    time = _parse(tags.get("Time", ""), ("%H:%M:%S", "%H:%M")) or day.replace(hour=0, minute=0)
-    moment = day.replace(hour=time.hour, minute=time.minute, second=time.second).isoformat()
-    zone = _ZONE.match(tags.get("Time Zone", ""))
-    if zone is None:
-        return ScanTime(moment, "local")
-    offset = f"{zone[1]}{zone[2]}:{zone[3]}"
-    return ScanTime(moment + offset, offset)
-
-
-def _parse(text: str, formats: tuple[str, ...]) -> datetime | None:
-    for fmt in formats:
-        try:
-            return datetime.strptime(text.strip(), fmt)
-        except ValueError:
-            continue
-    return None
-
-
 def positive_number(text: str | None) -> float | None:
-    """Return the positive, finite number that a text spells, None for any other text."""
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
+    """Return the positive, finite number that a text spells, None for any other text.
+
+    A decimal comma counts as a point, as in OpenSlide.
+    """
+    match = _NUMBER.match(text or "")
+    value = float(match[1].replace(",", ".")) if match else 0.0
     return value if 1e-9 < value < 1e9 else None  # stores accept no extreme values
+
+
+def is_like_aperio(description: str) -> bool:
+    """Return whether a description has Aperio's form: words, then magnification or pixel size between bars.
+
+    Motic's scanners and programs that cut slides write such descriptions without Aperio's name.
+    """
+    return not {"AppMag", "MPP"}.isdisjoint(parse_tags(description))

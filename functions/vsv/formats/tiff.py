@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from vsv.errors import UnreadableSlideError
 from vsv.formats.random_access import OpenFile
+from vsv.formats.text_encoding import decode_text
 from vsv.formats.tiff_directories import INTEGER_CODES, TYPE_BYTES, Entry, Reader, directories
 
 # Limits of the values that a page may have. Real slides stay far below each of them.
@@ -136,7 +137,7 @@ def _description(reader: Reader, tags: dict[int, Entry]) -> str:
     if entry is None:
         return ""
     text = reader.read(entry.at, min(entry.count, DESCRIPTION_BYTES))
-    return text.rstrip(b"\0").decode("utf-8", "replace")
+    return decode_text(text.rstrip(b"\0"), cut=entry.count > DESCRIPTION_BYTES)
 
 
 def _bytes(reader: Reader, tags: dict[int, Entry], tag: int) -> bytes:

@@ -5,10 +5,14 @@ Only this module maps a record's Python attributes to stored fields: stores, Gra
 """
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
+
+# No moment in ISO 8601: clients and AppSync's AWSDateTime refuse such a text, and the review index has it as undated.
+_IMPOSSIBLE_ZONE = re.compile(r"[+-](?:2[4-9]|[3-9]\d):?\d\d\Z|[+-]\d\d:?[6-9]\d\Z", re.ASCII)
 
 
 class Status(StrEnum):
@@ -120,6 +124,13 @@ class SlideRecord(_Record):
     last_modified: str = _wire("lastModified")
     modified_by: str | None = _wire("ModifiedBy", None)
     version: int = _wire("Version", 1)
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> Self:
+        """Build the record; a scan date with an impossible zone, which earlier versions stored, counts as unknown."""
+        if _IMPOSSIBLE_ZONE.search(item.get("ScanDate") or ""):
+            item = {name: value for name, value in item.items() if name not in {"ScanDate", "TimeZone"}}
+        return super().from_item(item)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", Status(self.status))

@@ -18,7 +18,7 @@ from vsv.slides.associated_images import openslide_images
 from vsv.slides.deepzoom_grid import DEFAULT_TILE_SIZE, Grid
 from vsv.slides.levels import Level
 from vsv.slides.openslide_handles import open_shared, read_with_retry
-from vsv.slides.properties import Scan, compression_name
+from vsv.slides.properties import Scan, compression_name, magnification, with_description
 from vsv.slides.reader import Box
 
 Pixels = npt.NDArray[np.uint8]
@@ -26,6 +26,7 @@ Pixels = npt.NDArray[np.uint8]
 # Level ratios are slightly off (4.0003): a level within this factor is the right one, not the next finer level.
 LEVEL_SLACK = 1.01
 PROPERTY_NAME_ICC_SIZE = "openslide.icc-size"
+DESCRIPTIONS = ("openslide.comment", "tiff.ImageDescription")  # both hold the first page's description
 MAX_PROPERTIES, MAX_KEY, MAX_VALUE = 200, 100, 2000
 
 
@@ -69,8 +70,10 @@ class OpenSlideReader:
         slide = open_shared(self.path)
         width_px, height_px = slide.dimensions
         properties = dict(sorted(slide.properties.items())[:MAX_PROPERTIES])
-        power = positive_number(properties.get("openslide.objective-power"))
-        return Scan(
+        if self.page:  # OpenSlide expects UTF-8: bytes of another code page are lost
+            lost = {name for name in DESCRIPTIONS if "\ufffd" in properties.get(name, "")}
+            properties |= dict.fromkeys(lost, self.page.description)
+        scan = Scan(
             width_px=width_px,
             height_px=height_px,
             tile_size=self.page.tile_width_px or None if self.page else None,
@@ -78,10 +81,11 @@ class OpenSlideReader:
             tags={key[:MAX_KEY]: value[:MAX_VALUE] for key, value in properties.items()},
             image_id=None,
             time=None,
-            app_mag=None if power is None else f"{power:g}",
+            app_mag=magnification(properties.get("openslide.objective-power")),
             mpp=positive_number(properties.get("openslide.mpp-x")),
             scanner_id=None,
         )
+        return with_description(scan, self.page.description) if self.page else scan
 
     def check(self) -> tuple[int, int]:
         """Return width and height; raise UnreadableSlideError where OpenSlide cannot open the file."""

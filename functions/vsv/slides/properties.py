@@ -1,9 +1,10 @@
 """Properties of a slide file, independent of its format."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from vsv.formats.aperio_description import ScanTime, parse_tags, positive_number, scan_time
+from vsv.formats.aperio_description import is_like_aperio, parse_tags, positive_number
+from vsv.formats.scan_time import ScanTime, scan_time
 from vsv.formats.tiff import COMPRESSION_NAMES, Page
 from vsv.identifiers import is_image_id
 
@@ -27,7 +28,7 @@ class Scan:
 def aperio_properties(page: Page) -> Scan:
     """Return the properties in the first page's description, of an Aperio slide or of a complete pyramid."""
     tags = parse_tags(page.description)
-    image_id, power = tags.get("ImageID", ""), positive_number(tags.get("AppMag"))
+    image_id = tags.get("ImageID", "")
     return Scan(
         width_px=page.width_px,
         height_px=page.height_px,
@@ -36,9 +37,31 @@ def aperio_properties(page: Page) -> Scan:
         tags=tags,
         image_id=image_id if is_image_id(image_id) else None,
         time=scan_time(tags),
-        app_mag=None if power is None else f"{power:g}",
+        app_mag=magnification(tags.get("AppMag")),
         mpp=positive_number(tags.get("MPP")),
         scanner_id=tags.get("ScanScope ID") or None,
+    )
+
+
+def magnification(text: str | None) -> str | None:
+    """Return a magnification as records hold it, such as ``20``; None for a text that is no positive number."""
+    power = positive_number(text)
+    return None if power is None else f"{power:g}"
+
+
+def with_description(scan: Scan, description: str) -> Scan:
+    """Return the properties with magnification, pixel size and time of a description that has Aperio's form.
+
+    The description is the scanner's; a pixel size from TIFF's resolution is often a printer's. The slide's ID stays.
+    """
+    if not is_like_aperio(description):
+        return scan
+    tags = parse_tags(description)
+    return replace(
+        scan,
+        app_mag=magnification(tags.get("AppMag")) or scan.app_mag,
+        mpp=positive_number(tags.get("MPP")) or scan.mpp,
+        time=scan_time(tags) or scan.time,
     )
 
 

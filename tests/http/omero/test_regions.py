@@ -361,7 +361,8 @@ class TestCaching:
 
 NAMES = st.sampled_from(
     ["render_image_region", "render_image_region_rdef", "render_image", "render_thumbnail", "imgData",
-     "histogram_json", "render_shape_mask", "get_thumbnails", "get_thumbnail", "render_birds_eye_view"]
+     "histogram_json", "render_shape_mask", "get_thumbnails", "get_thumbnail", "render_birds_eye_view",
+     "render_thumbnail_ngff", "get_thumbnails_ngff", "render_birds_eye_view_ngff"]
 )  # fmt: skip
 PART = st.sampled_from([NUMBER, SMALL, "0", "1", "96", "channel", "size", "rdefs", "x", "-1", "", "9" * 20])
 VALUE = st.text(max_size=20) | st.text('0123456789,.|:$rR-{}[]"nulltruefasenbdivhcgm', max_size=40)

@@ -21,7 +21,7 @@ from vsv_local.server.api_gateway_events import http_answer, http_event
 COMMANDS = (
     "add-mask", "serve", "import", "list", "show", "render", "status", "export-deepzoom", "delete", "send", "jobs",
     "run-jobs", "backup", "restore", "take-over", "omero-import", "archive", "unarchive", "publish", "withdraw",
-    "check-published", "settings", "undelete", "purge", "ids",
+    "check-published", "settings", "undelete", "purge", "ids", "mark",
 )  # fmt: skip
 
 

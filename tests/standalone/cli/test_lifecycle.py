@@ -47,6 +47,58 @@ def read_stored(data: Path, read: Callable[[Services], Any]) -> Any:
         return read(services)
 
 
+class TestMark:
+    @pytest.mark.parametrize(
+        ("mark", "expected"), [("bad", Status.BAD), ("NEW", Status.NEW), ("good", Status.GOOD)]
+    )
+    def test_mark_sets_status_and_notes_it_in_the_history(
+        self, data: Path, mark: str, expected: Status
+    ) -> None:
+        result = run(data, "mark", "1", mark)
+        assert (result.exit_code, result.output) == (0, f"Slide 1 is {expected}\n")
+        assert read_stored(data, lambda services: services.slides.get("1").status) is expected
+        history = read_stored(data, lambda services: services.slides.history("1").items)
+        marked = [(change.by, change.old, change.new) for change in history if change.field == "Status"]
+        assert marked == [("vsv", "GOOD", str(expected))] * (expected is not Status.GOOD) + marked[-1:]
+        assert run(data, "mark", "1", mark).output == result.output
+
+    @pytest.mark.parametrize(
+        ("status", "message"),
+        [
+            (Status.DELETED, "Slide 3 is deleted: vsv undelete 3 undoes that"),
+            (Status.ARCHIVED, "Use Archive or Unarchive instead"),
+            (Status.PUBLISHED, "Use Publish or Withdraw instead"),
+        ],
+    )
+    def test_mark_refuses_slide_that_another_command_changes(
+        self, data: Path, status: Status, message: str
+    ) -> None:
+        read_stored(data, lambda services: services.slides.put_new(slide("3", status=status)))
+        result = run(data, "mark", "3", "good")
+        assert (result.exit_code, message in result.output) == (1, True), result.output
+        assert read_stored(data, lambda services: services.slides.get("3").status) is status
+
+    def test_mark_refuses_sent_slide_to_become_new(self, data: Path) -> None:
+        read_stored(data, lambda services: services.slides.put_new(slide("3", status=Status.SENT)))
+        result = run(data, "mark", "3", "new")
+        assert result.exit_code == 1
+        assert "The status cannot change from SENT to NEW." in result.output
+
+    def test_mark_names_missing_slide_and_unknown_mark(self, data: Path) -> None:
+        assert "Slide 9 not found" in run(data, "mark", "9", "good").output
+        assert run(data, "mark", "1", "sent").exit_code == 2
+
+
+def test_list_and_show_mark_characters_that_move_the_cursor_or_reorder_text(data: Path) -> None:
+    hostile = slide("4", slide_id="a\x1b[2J\u202eb", filename="c\u202ed.svs", note="e\x07f")
+    read_stored(data, lambda services: services.slides.put_new(hostile))
+    for result in (run(data, "list"), run(data, "show", "4")):
+        assert not {"\x1b", "\u202e", "\x07"} & set(result.output)
+        assert "a\ufffd[2J\ufffdb" in result.output
+    (listed,) = (item for item in json.loads(run(data, "list", "--json").output) if item["ImageID"] == "4")
+    assert listed["SlideID"] == hostile.slide_id
+
+
 class TestSend:
     def test_send_delivers_slides_and_reports_those_already_sent(
         self, data: Path, registry: Registry
