@@ -34,7 +34,7 @@ EDGE: Empty = ((1, (8,)),)
 
 
 def leave_out(path: Path, empty: Empty) -> Path:
-    """Let tiles of OpenSlide's levels have no bytes, as converters write them."""
+    """Set the byte counts of tiles of OpenSlide's levels to zero, as converters write them."""
     with tifffile.TiffFile(path) as tiff:
         tiled = [index for index, page in enumerate(tiff.pages) if page.is_tiled]
     for level, tiles in empty:

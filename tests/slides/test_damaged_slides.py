@@ -252,7 +252,7 @@ def filled(data: bytes) -> bytes:
 
 
 def commented(data: bytes) -> bytes:
-    """Give a tile more header segments than any encoder writes."""
+    """Write a tile with more header segments than any encoder writes."""
     return data[:2] + b"\xff\xfe\x00\x04ab" * 200 + data[2:]
 
 

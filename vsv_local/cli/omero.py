@@ -67,7 +67,7 @@ def omero_import(  # noqa: PLR0913  one parameter an option
 
 @contextmanager
 def _on_aws(data: Path) -> Iterator[Services]:
-    """Be the installation whose tables the environment names; raises SettingsError where it does not."""
+    """Use the services whose tables the environment names; raises SettingsError where it names none."""
     require_boto3()
     yield on_aws(from_environment(os.environ | {"VSV_DATA": str(data)}))
 
