@@ -35,12 +35,11 @@ _DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|COM[\d¹²³]|LPT[\d¹²³])\s*(?:\.|\
 
 # Bidirectional controls make a text look like another one: "Trojan Source", CVE-2021-42574. Unicode, UAX #9.
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-_UNSHOWABLE = re.compile(
-    rf"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{_BIDI}\u2028\u2029\ud800-\udfff\ufffe\uffff]"
-)
-_LINE_ENDS = re.compile(r"[\t\n\r]")
+# Texts and not compiled: ``re`` compiles each at its first use, which is in no tile's cold start.
+_UNSHOWABLE = rf"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{_BIDI}\u2028\u2029\ud800-\udfff\ufffe\uffff]"
+_LINE_ENDS = r"[\t\n\r]"
 # Characters without width, by which two IDs look the same; words of some languages need the joiners among them.
-_INVISIBLE = re.compile(r"[\u00ad\u200b-\u200d\u2060\ufeff]")
+_INVISIBLE = r"[\u00ad\u200b-\u200d\u2060\ufeff]"
 
 
 def is_image_id(text: str) -> bool:
@@ -59,13 +58,13 @@ def unsupported_character(text: str, *, lines: bool = False, joiners: bool = Fal
     ``lines``: the text may have several lines. ``joiners``: the text is not an ID.
     """
     refused = (_UNSHOWABLE, *(() if lines else (_LINE_ENDS,)), *(() if joiners else (_INVISIBLE,)))
-    found = next((match for pattern in refused if (match := pattern.search(text))), None)
+    found = next((match for pattern in refused if (match := re.search(pattern, text))), None)
     return None if found is None else f"U+{ord(found[0]):04X}"
 
 
 def shown(text: str) -> str:
     """Return a text with a mark in place of characters that may change how other text is shown."""
-    return _UNSHOWABLE.sub("\ufffd", text)
+    return re.sub(_UNSHOWABLE, "\ufffd", text)
 
 
 def checked_image_id(text: object) -> str:
