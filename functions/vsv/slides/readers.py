@@ -48,11 +48,14 @@ def reader_of(path: Path, *, strict: bool = True) -> SlideReader:
     ``strict``: raise UnreadableSlideError where a TIFF is damaged, because OpenSlide would trust such a file and
     allocate gigabytes. Otherwise OpenSlide reads the file.
     """
-    source = source_of(path, strict=strict)
+    return _reader(_source(path, strict=strict))
+
+
+def _reader(source: Source) -> SlideReader:
     return next(reader for kind in KINDS if (reader := kind(source)) is not None)
 
 
-def source_of(path: Path, *, strict: bool) -> Source:
+def _source(path: Path, *, strict: bool) -> Source:
     """Return a file as format detection sees it; raise the errors of ``reader_of``."""
     file = OpenFile(path)
     try:
@@ -65,9 +68,9 @@ def source_of(path: Path, *, strict: bool) -> Source:
 
 def read_scan(path: Path) -> Scan:
     """Return the properties of a slide, or of the slide of a complete pyramid; raise UnreadableSlideError."""
-    pages = source_of(path, strict=False).pages
-    if pages and pages[0].description.startswith(COMPLETE):
+    source = _source(path, strict=False)
+    if source.pages and source.pages[0].description.startswith(COMPLETE):
         from vsv.slides.properties import aperio_properties  # noqa: PLC0415  cold start
 
-        return aperio_properties(pages[0])
-    return reader_of(path, strict=False).properties()
+        return aperio_properties(source.pages[0])
+    return _reader(source).properties()

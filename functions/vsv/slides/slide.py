@@ -141,7 +141,8 @@ def open_slide(slide: Path, pyramid: Path, thumbnail: Path) -> Slide:
     stamp, (_, stored_ns) = stamp_of(slide, pyramid), _original(slide)
     rendered, pages = _rendered(pyramid)
     if rendered is not None and is_complete(pages):
-        grid, levels = native_grid(pages), _match(native_grid(pages), rendered, pages)
+        grid = native_grid(pages)
+        levels = _match(grid, rendered, pages)
         reader: SlideReader = AperioJpegReader(Source(pyramid, rendered, pages))
         return Slide(pyramid, grid, levels, frozenset(levels), stamp, thumbnail, reader, stored_ns=stored_ns)
     reader = _original_reader(slide)
