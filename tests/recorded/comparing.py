@@ -38,6 +38,11 @@ def expected(answer: Json, changed: Sequence[tuple[str, str]], found: str | None
     new = _with_texts(old, changed, found)
     if new == old:
         return answer
+    return _with_body(answer, old, new)
+
+
+def _with_body(answer: Json, old: str, new: str) -> Json:
+    """Return an answer with another body, and with the headers that are computed from the body."""
     headers = [[name, _computed(name, value, old, new)] for name, value in answer.get("headers", [])]
     return (
         answer
@@ -57,8 +62,7 @@ def _with_texts(text: str, changed: Sequence[tuple[str, str]], found: str | None
     new = _in_strings(content, changed, _parsed(found))
     if new == content:
         return text
-    way = next((way for way in _WAYS if json.dumps(content, **way) == text), {})
-    return json.dumps(new, **way)
+    return _written_alike(text, content, new)
 
 
 # How the product writes JSON: as json.dumps does, and without spaces, or with letters of all scripts.
@@ -69,6 +73,11 @@ _WAYS: tuple[dict[str, Any], ...] = (
     {"ensure_ascii": False, "sort_keys": True},
     {"ensure_ascii": False, "separators": (",", ":")},
 )
+
+
+def _written_alike(text: str, content: Any, other: Any) -> str:
+    """Return other JSON, written as ``text`` writes its content."""
+    return json.dumps(other, **next((way for way in _WAYS if json.dumps(content, **way) == text), {}))
 
 
 def _parsed(text: str | None) -> Any:
@@ -130,14 +139,8 @@ def _without_added(answer: Json) -> Json:
     rest = _cut(content, added)
     if text is None or rest == content:
         return answer
-    way = next((way for way in _WAYS if json.dumps(content, **way) == text), {})
-    left = json.dumps(rest, **way)
-    headers = [[name, _computed(name, value, text, left)] for name, value in answer.get("headers", [])]
-    return (
-        answer
-        | ({"headers": headers} if "headers" in answer else {})
-        | {"text": left, "sha256": hashlib.sha256(left.encode()).hexdigest()}
-    )
+    left = _written_alike(text, content, rest)
+    return _with_body(answer, text, left)
 
 
 def _cut(content: Any, added: set[str]) -> Any:
