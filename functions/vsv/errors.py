@@ -153,6 +153,10 @@ class FileChangingError(UnavailableError):
     """The file is still being written."""
 
 
+class IncompleteSetError(FileChangingError):
+    """A file of a slide of several files is missing: it is still being copied, or was left behind."""
+
+
 class SettingsError(VsvError):
     """A setting of the deployment is missing or has an impossible value."""
 

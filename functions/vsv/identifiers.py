@@ -16,9 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-# Single-file formats that OpenSlide opens; the system is made for Aperio's .svs.
+# The index files of slides of several files, see ``formats.file_set``.
+SET_SUFFIXES = (".mrxs", ".vms", ".vmu")
+# Formats that OpenSlide opens; the system is made for Aperio's .svs.
 # PNG and JPEG files are ordinary images; a TIFF file may be one too.
-SLIDE_SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".scn", ".bif", ".svslide", ".png", ".jpg", ".jpeg")
+SLIDE_SUFFIXES = (
+    *(".svs", ".tif", ".tiff", ".ndpi", ".scn", ".bif", ".svslide", ".czi", ".png", ".jpg", ".jpeg"),
+    *SET_SUFFIXES,
+)
 ORDINARY_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 MAX_FILENAME = 200
 MAX_ID_TEXT = 200  # characters of a text in which IDs are looked for
@@ -83,11 +88,29 @@ def checked_run_id(text: object) -> str:
 
 def is_slide_filename(text: str) -> bool:
     """Return whether ``text`` is one plain file name of a slide."""
+    return is_plain_filename(text) and text.lower().endswith(SLIDE_SUFFIXES)
+
+
+def is_set_filename(text: str) -> bool:
+    """Return whether ``text`` is the name of the index file of a slide of several files."""
+    return text.lower().endswith(SET_SUFFIXES)
+
+
+def check_is_one_file(filename: str) -> None:
+    """Raise InvalidNameError for an index file: where files come one by one, its slide cannot come whole."""
+    if is_set_filename(filename):
+        raise InvalidNameError(
+            f"a slide of several files ({' '.join(SET_SUFFIXES)}) cannot be imported on AWS:"
+            " convert it to one file, for example to .svs or OME-TIFF"
+        )
+
+
+def is_plain_filename(text: str) -> bool:
+    """Return whether ``text`` is one plain file name, safe on every supported file system."""
     return (
         len(text) <= MAX_FILENAME
         and len(text.encode("utf-8", "surrogatepass")) <= MAX_FILENAME
         and _is_unicode(text)
-        and text.lower().endswith(SLIDE_SUFFIXES)
         and _FILENAME.match(text) is not None
         and _DEVICE.match(text) is None
     )

@@ -214,6 +214,10 @@ function Send-Slide([IO.FileInfo] $File) {
     if ($status -ge 400 -and $status -lt 500 -and @(401, 403, 408, 429) -notcontains $status) { return Write-Line 'refused' $about "${status}: $said" }
     if ($status -ne 200) { return Write-Line 'later' $about "${status}: $said" }
     if (-not (Test-Confirmed $answer $File $sha256)) { return Write-Line 'later' $about '200, but the answer does not name this file and its size' }
+    if ($null -ne (Get-Value $answer.Body 'files')) {
+        # All of its files would have to go, and none that has changed: that is left to a person.
+        return Write-Line 'kept' $about 'stored by the server; it has several files, which are not deleted here'
+    }
     if ($Keep) {
         Set-Entry $File $sha256 $true
         return Write-Line 'kept' $about 'stored by the server; not deleted, as asked'

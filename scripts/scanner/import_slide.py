@@ -31,7 +31,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-MAX_ANSWER_BYTES = 64 * 1024
+MAX_ANSWER_BYTES = 4 * 1024 * 1024  # of a slide of several files, with a name and a checksum for each
 MAX_STATE_BYTES = 64 * 1024 * 1024
 LOG_BYTES, OLD_LOGS = 1_000_000, 4
 # The suffix of a file's name from the server's confirmation until its deletion.
@@ -92,6 +92,14 @@ def look(path: Path) -> Seen:
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "no plain file")
     return Seen(found.st_size, found.st_mtime_ns, found.st_dev, found.st_ino)
+
+
+def newest(path: Path, seen: Seen) -> int:
+    """Return when a file, or one of those in a folder of its name (MRXS), was last written to, in nanoseconds."""
+    times = [seen.modified]
+    with suppress(OSError):
+        times += [companion.lstat().st_mtime_ns for companion in path.with_suffix("").iterdir()]
+    return max(times)
 
 
 def is_written_to(path: Path) -> bool:
@@ -320,7 +328,7 @@ class Run:
 
     def one_file(self, path: Path, seen: Seen) -> Outcome:
         """Offer a file that is no longer written to; delete it when the server has it."""
-        age_s = time.time() - seen.modified / 1e9
+        age_s = time.time() - newest(path, seen) / 1e9
         if abs(age_s) < self.options.minimum_age:
             return Outcome("young", f"written to {age_s:.0f} s ago")
         if is_written_to(path):
@@ -335,7 +343,7 @@ class Run:
             return refusal(answer)
         if not is_confirmed(answer, body):
             return Outcome("later", "200, but the answer does not name this file and its size")
-        return self._confirmed(path, seen, body.get("sha256"))
+        return self._confirmed(path, seen, body.get("sha256"), json_object(answer.body).get("files"))
 
     def _checksum(self, path: Path, seen: Seen) -> str:
         known = self.state.entry(path.name, seen)
@@ -345,7 +353,7 @@ class Run:
             self.state.save()
         return str(known.sha256)
 
-    def _confirmed(self, path: Path, seen: Seen, sha256: str | None) -> Outcome:
+    def _confirmed(self, path: Path, seen: Seen, sha256: str | None, files: object) -> Outcome:
         if self.options.keep:
             known = self.state.entry(path.name, seen) or Entry(
                 path.name, seen.size, str(seen.modified), sha256
@@ -356,7 +364,12 @@ class Run:
         if look(path) != seen or (sha256 is not None and sha256_of(path) != sha256):
             self.state.entries.pop(path.name, None)
             return Outcome("changed", "since it was offered")
-        return delete(path, seen)
+        if files is None:
+            return delete(path, seen)
+        companions = confirmed_companions(path, sha256, files)
+        if companions is None:
+            return Outcome("changed", "a file of the slide is not the one that the server has")
+        return delete_set(path, seen, companions)
 
     def put_back(self) -> None:
         """Undo the unfinished work of a run that was killed."""
@@ -397,6 +410,48 @@ def delete(path: Path, seen: Seen) -> Outcome:
         return Outcome("changed", "since it was offered")
     aside.unlink()
     return Outcome("deleted", "stored by the server")
+
+
+def confirmed_companions(path: Path, sha256: str | None, files: object) -> list[Path] | None:
+    """Return the companions of an index file that are to be deleted: present ones that the server lists as they are.
+
+    None if the answer is not a list of such files, or one of them is not what the server has.
+    """
+    listed = (
+        {file.get("name"): file for file in files if isinstance(file, dict)}
+        if isinstance(files, list)
+        else {}
+    )
+    own = listed.pop(path.stem + path.suffix.lower(), None)
+    if own is None or sha256 is None or own.get("sha256") != sha256 or not all(map(_is_beside, listed)):
+        return None
+    present = [path.parent / name for name in sorted(listed) if os.path.lexists(path.parent / name)]
+    for companion in present:
+        file = listed[companion.relative_to(path.parent).as_posix()]
+        if look(companion).size != file.get("size") or sha256_of(companion) != file.get("sha256"):
+            return None
+    return present
+
+
+def _is_beside(name: object) -> bool:
+    """Return whether a name is that of a file in the folder, or in a folder in it."""
+    parts = name.split("/") if isinstance(name, str) and "\\" not in name and "\0" not in name else []
+    return 1 <= len(parts) <= 2 and not {"", ".", ".."} & set(parts)
+
+
+def delete_set(path: Path, seen: Seen, companions: Sequence[Path]) -> Outcome:
+    """Delete an index file and its companions, the index last: a run that is stopped is continued by its name."""
+    folders = {companion.parent for companion in companions} - {path.parent}
+    if any(folder.is_symlink() for folder in folders):
+        return Outcome("changed", "the slide's folder is a link: nothing was deleted")
+    if look(path) != seen:
+        return Outcome("changed", "since it was offered")
+    for companion in companions:
+        companion.unlink()
+    for folder in folders:
+        with suppress(OSError):  # it holds what the server does not have
+            folder.rmdir()
+    return delete(path, seen)
 
 
 def give_back(aside: Path, path: Path) -> Outcome:

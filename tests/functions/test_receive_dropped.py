@@ -104,7 +104,8 @@ def test_object_without_version_is_identified_by_its_etag(site: Site) -> None:
 
 HOSTILE: list[Any] = [
     event(bucket="another"), event(key="folder/a*.svs"), event(key="../.svs"), event(key="a%2Fb"), event(key=""),
-    event(key="a.txt"), event(key="folder/"), event(key="a.svs\n"), event(key=5), event(key="a" * 2000),
+    event(key="a.txt"), event(key="folder/a.mrxs"), event(key="folder/"), event(key="a.svs\n"), event(key=5),
+    event(key="a" * 2000),
     event(key=None), event(size=None), event(size=-1), event(size="5"), event(size=1 << 60), event(size=True),
     event(version_id=None, etag=None), event(version_id=["1"]), event(sequencer=5),
     {}, {"detail": None}, {"detail": []}, {"detail": {}}, {"detail": {"bucket": None}},

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from start_import import handler
 from vsv.aws.stream_import_starter import StreamStarter
-from vsv.errors import SettingsError, UnavailableError, VersionConflictError
+from vsv.errors import InvalidNameError, SettingsError, UnavailableError, VersionConflictError
 from vsv.records.models import ImportRecord, ImportState
 from vsv.timestamps import now_utc
 
@@ -172,6 +172,14 @@ def started(minutes_ago: int, state: ImportState = ImportState.TRANSFERRING) -> 
     text = then.isoformat(timespec="microseconds").replace("+00:00", "Z")
     assert len(text) == len(now_utc())
     return slide_import(state=state, updated_at=text)
+
+
+@pytest.mark.parametrize("name", ["a.mrxs", "a.VMS", "a.vmu"])
+def test_stream_starter_refuses_slides_of_several_files_by_name(name: str) -> None:
+    starter = StreamStarter(Touched())  # type: ignore[arg-type]
+    with pytest.raises(InvalidNameError, match=r"several files \(\.mrxs \.vms \.vmu\).* on AWS"):
+        starter.describe_source(name, 5)
+    assert starter.describe_source("a.svs", 5) is None
 
 
 def test_stream_starter_updates_only_runs_that_waited_for_minutes() -> None:

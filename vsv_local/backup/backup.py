@@ -26,6 +26,7 @@ from vsv_local.backup.content_checks import ContentChecks
 from vsv_local.backup.data_source import files_of, recorded, records_snapshot
 from vsv_local.backup.report import Report
 from vsv_local.backup.rolling import Kept, OlderBackups, all_backups, with_older
+from vsv_local.backup.set_check import check_set
 from vsv_local.stores.sqlite_database import DATABASE_NAME
 
 # Files in these folders are written once and replaced by rename: a hard link is as good as a copy.
@@ -218,6 +219,8 @@ class _Backup:
             self._keep_previous(record.image_id, folder, other)
         elif original is not None and original.sha256 and is_sha256(record.checksum or ""):
             self._compare(record, original)
+        elif original is not None:
+            check_set(self._data / folder, self._entries, self._previous, self._checks, self.report)
         elif original is None and record.original != "PURGED":
             self._check_archived(record.image_id)
 

@@ -19,6 +19,7 @@ from vsv.storage import atomic_write
 from vsv.storage.archive_marker import NOTE
 from vsv.storage.slide_files import SLIDE, SlideFiles
 from vsv.storage.slide_lock import locked
+from vsv.storage.stored_set import LISTING, SET, read_listing
 
 from vsv_local.backup.backup_folder import BackupStore, Entry, Manifest
 from vsv_local.backup.restored import Restored
@@ -101,16 +102,27 @@ def _placed(manifest: Manifest, record: SlideRecord) -> Iterator[Entry]:
 
 def _is_wanted(path: Path, entry: Entry, record: SlideRecord) -> bool:
     """Return whether to write a file: it is missing, or it is an original that is not the imported one."""
-    is_in_archive = entry.path.startswith("archive/")
-    if path.name == SLIDE and not is_in_archive and _is_there(path.with_name(NOTE)):
+    top, _, name = entry.path.split("/", 2)
+    is_original = top != "archive" and (name == SLIDE or name.startswith(f"{SET}/"))
+    folder = path.parents[name.count("/")]
+    if is_original and name != f"{SET}/{LISTING}" and _is_there(folder / NOTE):
         return False  # archived: vsv unarchive brings it back
     if path.name == NOTE and _is_there(path.with_name(SLIDE)):
         return False
     if not _is_there(path):
         return True
-    if path.name != SLIDE or entry.sha256 is None or entry.sha256 != record.checksum:
+    if not is_original or entry.sha256 is None or entry.sha256 != _imported(folder, name, record):
         return False
     return not path.is_symlink() and checksum(path) != entry.sha256
+
+
+def _imported(folder: Path, name: str, record: SlideRecord) -> str | None:
+    """Return the SHA-256 with which a file was imported; of a slide of several files, its listing has them."""
+    listing = read_listing(folder / SET)
+    if listing is None:
+        return record.checksum if name == SLIDE else None
+    file = listing.files.get(listing.index if name == SLIDE else name.removeprefix(f"{SET}/"))
+    return None if file is None else file.sha256
 
 
 def _is_there(path: Path) -> bool:

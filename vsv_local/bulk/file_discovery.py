@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 
+from vsv.formats.dicom_files import NOT_YET, has_dicom
+from vsv.formats.file_set import companions_in
 from vsv.identifiers import MAX_FILENAME, SLIDE_SUFFIXES, is_slide_filename
 
 MAX_DEPTH = 64
@@ -40,6 +42,8 @@ def slide_files(paths: Sequence[Path], data: Path) -> Iterator[FoundFile]:
 
 def name_problem(filename: str) -> str:
     """Return what is wrong with the name of a file that cannot be imported under it."""
+    if filename.lower().endswith(".dcm"):
+        return NOT_YET
     if not filename.lower().endswith(SLIDE_SUFFIXES):
         return f"its name is not that of a slide file: those end in {' '.join(SLIDE_SUFFIXES)}"
     if len(filename.encode("utf-8", "surrogatepass")) > MAX_FILENAME:
@@ -66,7 +70,10 @@ def _walk(folder: Path, data: tuple[int, int] | None, depth: int) -> Iterator[Fo
     except OSError:
         yield _unreadable(folder)
         return
-    for name, is_folder in names:
+    if has_dicom(folder, (name for name, is_folder in names if not is_folder)):
+        yield FoundFile(folder, trouble=NOT_YET)
+    companions = companions_in(folder, (name for name, _ in names))
+    for name, is_folder in ((name, is_folder) for name, is_folder in names if name not in companions):
         if is_folder:
             yield from _walk(folder / name, data, depth - 1)
         elif (file := _file_in_folder(folder / name)) is not None:

@@ -26,6 +26,7 @@ from vsv.errors import (
     VersionConflictError,
     VsvError,
 )
+from vsv.identifiers import is_set_filename
 from vsv.ingest.progress import NotedProgress
 from vsv.ingest.runs import NOT_THE_ONE, current_run, record_failure
 from vsv.records.models import ImportRecord, ImportState
@@ -34,6 +35,8 @@ from vsv.storage.slide_files import SlideFiles
 
 from vsv_local.ingest import transfer
 from vsv_local.ingest.handoff import FolderSource
+from vsv_local.ingest.set_transfer import copy_set, unreadable_set
+from vsv_local.ingest.transfer import Transferred
 
 log = logging.getLogger(__name__)
 
@@ -203,17 +206,29 @@ class ImportRunner(FolderSource):
             raise FileMissingError(
                 "the file left the scanner's folder before it was copied: scan the slide again"
             )
-        copy = partial(transfer.copy, progress=NotedProgress(services, run))
-        transfer_file = transfer.link if self.in_place else copy
-        transferred = transfer_file(source, services.files, run.filename, run.size)
-        if not self.in_place and run.expected not in {None, transferred.checksum}:
-            record_failure(services, run, NOT_THE_ONE)
-            raise UnreadableSlideError(NOT_THE_ONE)
+        transferred = self._bring(services, run, source)
         services.imports.advance(
             run.filename,
             run.run_id,
             {"checksum": transferred.checksum, "source_modified": transferred.modified},
         )
+
+    def _bring(self, services: Services, run: ImportRecord, source: Path) -> Transferred:
+        """Copy or link a run's file; record why the run failed where the file is not a slide that was asked for."""
+        is_set = is_set_filename(run.filename)
+        copy = partial(copy_set if is_set else transfer.copy, progress=NotedProgress(services, run))
+        # A set is copied even where other originals stay in place: each of its files could be changed there.
+        is_copied = is_set or not self.in_place
+        transfer_file = copy if is_copied else transfer.link
+        try:
+            transferred = transfer_file(source, services.files, run.filename, run.size)
+        except UnreadableSlideError as error:
+            record_failure(services, run, str(error), unreadable_set(source))
+            raise
+        if is_copied and run.expected not in {None, transferred.named or transferred.checksum}:
+            record_failure(services, run, NOT_THE_ONE)
+            raise UnreadableSlideError(NOT_THE_ONE)
+        return transferred
 
 
 def import_lock(files: SlideFiles, filename: str) -> FileLock:

@@ -1,14 +1,21 @@
 """Find files by name in the folders that scanners write to, and whether their content is stored already."""
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from vsv.errors import FileChangingError, UnavailableError
+from vsv.errors import BadRequestError, FileChangingError, UnavailableError, UnreadableSlideError
+from vsv.formats.file_set import owner_of
+from vsv.identifiers import is_set_filename
 from vsv.records.models import ImportRecord
+from vsv.storage.stored_set import is_set_checksum
 
 from vsv_local.ingest import transfer
+from vsv_local.ingest.set_transfer import set_checksum, set_state
 
-_State = tuple[int, int]  # size in bytes, modification time in ns
+_State = tuple[
+    int, int
+]  # size in bytes, modification time in ns; of a set a number that changes with any file
 
 
 class ScannerFolders:
@@ -21,7 +28,8 @@ class ScannerFolders:
     def folder_of(self, filename: str, size: int) -> str | None:
         """Return the folder with a file of that name and size, None without a file of that name.
 
-        Raises FileChangingError where the file has other sizes only: it is being written, or was replaced.
+        Raises FileChangingError where the file has other sizes only: it is being written, or was replaced; where a
+        file of its set is missing; BadRequestError for a companion of another file, with which it is imported.
         """
         return self.unknown(filename, size, (), None)
 
@@ -30,6 +38,8 @@ class ScannerFolders:
     ) -> str | None:
         """Return the first folder whose file of that name and size has content of none of the known checksums."""
         paths = self._named(filename, run)
+        if owner := next(filter(None, map(owner_of, paths)), None):
+            raise BadRequestError(f"this file is a part of the slide {owner}, and is imported with it")
         sizes = [state[0] if (state := _state(path)) else None for path in paths]
         if any(found_size is not None for found_size in sizes) and size not in sizes:
             raise FileChangingError("the file in the scanner's folder has another size now")
@@ -77,8 +87,13 @@ def _is_as_recorded(path: Path, state: _State, run: ImportRecord) -> bool:
 
 
 def _state(path: Path) -> _State | None:
+    """Return a file's state, of an index file with that of its whole set; None without the file."""
     try:
         status = path.stat()
+        if is_set_filename(path.name):
+            with suppress(UnreadableSlideError):  # its import says why
+                state = set_state(path)
+                return state.size, state.fingerprint
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -88,6 +103,10 @@ def _state(path: Path) -> _State | None:
 
 def _has_content(path: Path, checksum: str) -> bool:
     try:
+        if is_set_checksum(checksum):
+            return is_set_filename(path.name) and set_checksum(path) == checksum
         return transfer.same_content(path, checksum)
+    except UnreadableSlideError:
+        return False
     except OSError as error:
         raise UnavailableError("the file in the scanner's folder cannot be read now") from error

@@ -25,10 +25,14 @@ NOT_COPIED = "the file could not be copied: is the disk full or the folder gone?
 
 @dataclass(frozen=True, slots=True)
 class Transferred:
-    """The result of a transfer: the content's checksum and the source's modification time in ns."""
+    """The result of a transfer: the content's checksum and the source's modification time in ns.
+
+    ``named`` is, for a set of files, the checksum of its index, which is the file that was named.
+    """
 
     checksum: str
     modified: int
+    named: str | None = None
 
 
 def copy(
@@ -49,7 +53,7 @@ def copy(
     if before[0] != size:
         raise FileChangingError("the file in the scanner's folder has another size now")
     target = files.incoming(filename)
-    with _disk_errors(source), atomic_write.replacing(target) as part:
+    with disk_errors(source), atomic_write.replacing(target) as part:
         digest = _copy_bytes(source, part, progress)
         if _state(source) != before:
             raise FileChangingError("the file changed while it was copied: it is still being written")
@@ -59,7 +63,7 @@ def copy(
 
 
 @contextmanager
-def _disk_errors(source: Path) -> Iterator[None]:
+def disk_errors(source: Path) -> Iterator[None]:
     """Raise UnavailableError, which names the cause, for errors of reading the source or writing the copy."""
     try:
         yield
@@ -111,7 +115,7 @@ def _copy_bytes(source: Path, part: Path, progress: Progress) -> str:
     digest = hashlib.sha256()
     with source.open("rb") as reading, part.open("wb") as writing:
         total = os.fstat(reading.fileno()).st_size
-        _check_free_space(part, total)
+        check_free_space(part, total)
         while block := reading.read(_BLOCK):
             digest.update(block)
             writing.write(block)
@@ -120,7 +124,7 @@ def _copy_bytes(source: Path, part: Path, progress: Progress) -> str:
     return digest.hexdigest()
 
 
-def _check_free_space(part: Path, size: int) -> None:
+def check_free_space(part: Path, size: int) -> None:
     """Raise UnavailableError before gigabytes are written to a disk that cannot hold them."""
     if shutil.disk_usage(part.parent).free < size:
         raise UnavailableError("the disk has no room for this slide: free some space")

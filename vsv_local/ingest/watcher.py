@@ -10,8 +10,12 @@ from pathlib import Path
 from stat import S_ISREG
 from threading import Event, Thread
 
-from vsv.errors import VsvError
-from vsv.identifiers import is_slide_filename
+from vsv.errors import FileChangingError, UnreadableSlideError, VsvError
+from vsv.formats.file_set import companions_in
+from vsv.identifiers import is_set_filename, is_slide_filename
+
+from vsv_local.ingest.dicom_folders import DicomFolders
+from vsv_local.ingest.set_transfer import set_state
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +25,9 @@ QUIET_SECONDS = 4.0
 OLD_SECONDS = 24 * 3600.0
 RESUME_EVERY = 15  # polls
 
-_State = tuple[int, int]  # size in bytes, modification time in ns
+_State = tuple[
+    int, int
+]  # size in bytes, of a set a number that changes with any file; modification time in ns
 
 
 class Watcher(Thread):
@@ -36,6 +42,7 @@ class Watcher(Thread):
         self._settled: dict[Path, _State] = {}
         self._seen: dict[Path, tuple[_State, float]] = {}
         self._logged: set[str] = set()
+        self._dicom = DicomFolders()
 
     def run(self) -> None:
         """Poll until ``stop``."""
@@ -66,8 +73,12 @@ class Watcher(Thread):
                 self._log_once(str(folder), f"{folder} cannot be read now: {error.strerror}")
                 continue
             self._logged.discard(str(folder))
+            names = [path.name for path in paths]
+            companions = companions_in(folder, names)
+            self._dicom.name_in(folder, (name for name in names if name not in companions))
             for path in paths:
-                self._post_finished(path)
+                if path.name not in companions:
+                    self._post_finished(path)
 
     def _post_finished(self, path: Path) -> None:
         if not is_slide_filename(path.name):
@@ -81,10 +92,27 @@ class Watcher(Thread):
         except OSError:
             return
         state = status.st_size, status.st_mtime_ns
-        if not S_ISREG(status.st_mode) or self._settled.get(path) == state or not self._is_quiet(path, state):
+        if not S_ISREG(status.st_mode) or self._settled.get(path) == state:
+            return
+        whole = self._whole_state(path, state)
+        if whole is None or not self._is_quiet(path, whole):
             return
         if self.post(path.name, status.st_size):
             self._settled[path] = state
+
+    def _whole_state(self, path: Path, state: _State) -> _State | None:
+        """Return a file's state, of an index file that of its whole set; None while a file of the set is missing."""
+        if not is_set_filename(path.name):
+            return state
+        try:
+            whole = set_state(path)
+        except FileChangingError as error:
+            self._seen.pop(path, None)  # quiet only counts from when the set is whole
+            self._log_once(f"{path} {error}", f"{path.name} waits: {error}")
+            return None
+        except (UnreadableSlideError, OSError):
+            return state  # its import fails, and says why
+        return whole.fingerprint, whole.newest
 
     def _is_quiet(self, path: Path, state: _State) -> bool:
         """Return whether a file is finished: written long ago, or unchanged for a while by this machine's clock.

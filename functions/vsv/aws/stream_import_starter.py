@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from vsv.errors import VersionConflictError
+from vsv.identifiers import check_is_one_file
 from vsv.records.models import ImportRecord, ImportState
 from vsv.records.stores import ImportStore
 
@@ -24,7 +25,11 @@ class StreamStarter:
         self._imports = imports
 
     def describe_source(self, filename: str, size: int) -> str | None:  # noqa: ARG002
-        """Return None: a function cannot see the scanner's share."""
+        """Return None: a function cannot see the scanner's share.
+
+        Raise InvalidNameError for the index file of a slide of several files: DataSync would bring it alone.
+        """
+        check_is_one_file(filename)
         return None
 
     def new_source(

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from vsv.deidentification.policy import MAX_BYTES
-from vsv.errors import AlreadyExistsError, BadRequestError, UnavailableError
+from vsv.errors import AlreadyExistsError, BadRequestError, ConflictError, UnavailableError
+from vsv.records.models import SlideRecord
 from vsv.services import Services
 from vsv.storage import atomic_write, nfs
 from vsv.storage.slide_files import CLAIM, Claim, SlideFiles
+from vsv.storage.stored_set import is_set_checksum
 from vsv.timestamps import now_utc
 
 NOTE, POLICY_FILE = "publishing.json", "publishing.toml"
@@ -93,6 +95,14 @@ def check_free(services: Services, name: str) -> None:
         )
     if nfs.exists_uncached(services.files.folder(name)) or services.slides.get(name) is not None:
         raise AlreadyExistsError(f"{name} is the name of another slide: choose another")
+
+
+def check_is_one_file(record: SlideRecord) -> None:
+    """Raise ConflictError for a slide of several files: their texts and pictures cannot be de-identified."""
+    if is_set_checksum(record.checksum):
+        raise ConflictError(
+            "This slide has several files (MRXS, VMS or VMU): they cannot be de-identified, nor be published."
+        )
 
 
 def policy_text(services: Services, requested: str | None) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from vsv.deidentification.plan import (
     Plan,
     check_free,
+    check_is_one_file,
     is_ours,
     new_plan,
     note_path,
@@ -133,6 +134,7 @@ def _read_publishable(services: Services, image_id: str, name: str) -> SlideReco
         raise ConflictError("This slide is published under another name: withdraw that first.")
     if record.original is not None:
         raise ConflictError("This slide's original is archived: unarchive it first.")
+    check_is_one_file(record)
     if record.published_as is None and not _may_be_published(record.status):
         raise ConflictError(f"A slide with status {record.status} cannot be published.")
     if revealed := find_revealed(name, record):

@@ -16,6 +16,7 @@ from vsv.formats.tiff_directories import INTEGER_CODES, TYPE_BYTES, Entry, Reade
 
 # Limits of the values that a page may have. Real slides stay far below each of them.
 MAX_TABLES_BYTES = 1 << 16
+MAX_TEXTS_BYTES = 1 << 25  # descriptions and JPEG tables of all pages
 MAX_SIDE_PX = 1 << 22
 MAX_TILE_SIDE_PX = 4096
 MAX_TILES = 1 << 25
@@ -88,12 +89,18 @@ class Page:
 
 def read_pages(file: OpenFile) -> tuple[Page, ...]:
     """Return every page of an open TIFF file; raise UnreadableSlideError, with a reason for people."""
-    reader = Reader(file)
-    pages = tuple(_page(reader, i, entries) for i, entries in enumerate(directories(reader)))
+    reader, texts = Reader(file), 0
+    pages: list[Page] = []
+    for index, entries in enumerate(directories(reader)):
+        pages.append(_page(reader, index, entries))
+        texts += len(pages[-1].description) + len(pages[-1].jpeg_tables)
+        # Many directories may point at the same long text, too, of which each would be kept.
+        if texts > MAX_TEXTS_BYTES:
+            raise UnreadableSlideError("damaged TIFF: its directories have longer texts than any slide has")
     # Many directories may point at the same long list: reading a small file must not take hours.
     if sum(page.offsets.count for page in pages) > MAX_TILES:
         raise UnreadableSlideError("damaged TIFF: its directories claim more tiles than any slide has")
-    return pages
+    return tuple(pages)
 
 
 def _page(reader: Reader, index: int, tags: dict[int, Entry]) -> Page:

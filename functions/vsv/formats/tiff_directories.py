@@ -11,8 +11,10 @@ from vsv.errors import UnreadableSlideError
 from vsv.formats.random_access import OpenFile
 
 # Limits of the directories that a file may have. Real slides stay far below each of them.
-MAX_PAGES = 256
+# A Leica slide has a directory for each level of each plane and each area: hundreds.
+MAX_PAGES = 4096
 MAX_TAGS = 512
+MAX_TAGS_IN_ALL = 256 * MAX_TAGS
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -106,7 +108,7 @@ def is_tiff(file: OpenFile) -> bool:
 
 def directories(reader: Reader) -> Iterator[dict[int, Entry]]:
     """Yield each page's entries by tag; raise UnreadableSlideError where the chain of directories is damaged."""
-    at, seen = reader.first_page, set[int]()
+    at, seen, tags = reader.first_page, set[int](), 0
     if at == 0:
         raise UnreadableSlideError("the file holds no image: the scan was not finished")
     while at:
@@ -114,4 +116,7 @@ def directories(reader: Reader) -> Iterator[dict[int, Entry]]:
             raise UnreadableSlideError("damaged TIFF: its directories run in a circle or never end")
         seen.add(at)
         entries, at = reader.directory(at)
+        tags += len(entries)
+        if tags > MAX_TAGS_IN_ALL:
+            raise UnreadableSlideError("damaged TIFF: its directories have more tags than any slide has")
         yield entries

@@ -22,6 +22,7 @@ from typing import NamedTuple
 from vsv.ingest.runs import UNDER_WAY, is_object
 from vsv.ingest.stored_slides import is_summed_in_part
 from vsv.records.models import ImportRecord, ImportState, SlideRecord
+from vsv.storage.stored_set import is_set_checksum
 
 
 class Safety(Enum):
@@ -117,7 +118,9 @@ def _cannot_be_this_content(facts: Facts) -> bool:
 def _may_bring(run: ImportRecord | None, checksum: str) -> bool:
     if run is None or run.state is ImportState.READY:
         return False
-    return run.checksum in {None, checksum} and run.expected in {None, checksum}
+    # The checksum of a slide of several files is of all of them, and the scanner names that of the index.
+    is_possible = run.checksum in {None, checksum} or is_set_checksum(run.checksum)
+    return is_possible and run.expected in {None, checksum}
 
 
 def _is_being_read(facts: Facts) -> bool:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from vsv.barcodes.reader import Barcode, read_label
 from vsv.errors import AlreadyExistsError, FileChangingError, FileMissingError
-from vsv.identifiers import is_image_id
+from vsv.identifiers import is_image_id, is_set_filename
 from vsv.ingest.id_pattern import SlideIds, find_ids, texts_of
 from vsv.ingest.rescans import predecessor
 from vsv.records.models import ImportRecord, SlideRecord
@@ -31,6 +31,7 @@ from vsv.storage.archive_marker import read_note
 from vsv.storage.numeric_ids import assign_number
 from vsv.storage.originals import note_original, store_original
 from vsv.storage.slide_files import Claim
+from vsv.storage.stored_set import opened, store_set
 from vsv.timestamps import now_utc
 
 MAX_TAGS_BYTES = 100_000  # half of the largest record that a store takes
@@ -48,14 +49,17 @@ def extract(services: Services, run: ImportRecord) -> ImportRecord:
     if run.image_id is not None and read_note(services.files.folder(run.image_id)) is not None:
         return run  # stored, and archived since
     path = _find_file(services, run)
-    scan = read_scan(path)
-    image_id = run.image_id or _claim_id(services, run, scan.image_id or _id_from_filename(path, run))
+    slide = opened(path)
+    scan = read_scan(slide)
+    image_id = run.image_id or _claim_id(services, run, scan.image_id or _id_from_filename(slide, run))
     run = services.imports.advance(run.filename, run.run_id, {"image_id": image_id})
     assign_number(services.files, image_id)
-    barcode = _write_pictures(services, image_id, path)
+    barcode = _write_pictures(services, image_id, slide)
     if path.is_symlink():
         _note_in_place(services, run, image_id, path)
-    if path != services.files.slide(image_id):
+    if path.is_dir():
+        store_set(path, services.files.slide(image_id))
+    elif path != services.files.slide(image_id):
         store_original(path, services.files.slide(image_id))
     services.files.remove_taken_folder(run.filename)
     # A record that a killed run has stored stays: a technician may have changed it since.
@@ -86,7 +90,10 @@ def _note_in_place(services: Services, run: ImportRecord, image_id: str, path: P
 def _id_from_filename(path: Path, run: ImportRecord) -> str | None:
     """Return the stem of an ordinary image's filename, if that can be an ImageID; None for slides."""
     name = PurePath(run.filename).stem
-    return name if is_plain(path) and is_image_id(name) else None
+    is_image = is_plain(path) and not is_set_filename(
+        run.filename
+    )  # an MRXS's index is a picture of the slide
+    return name if is_image and is_image_id(name) else None
 
 
 def _claim_id(services: Services, run: ImportRecord, own_id: str | None) -> str:

@@ -5,24 +5,27 @@ no pixels.
 """
 
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vsv.errors import (
     AlreadyExistsError,
     BadRequestError,
+    IncompleteSetError,
     NotFoundError,
     UnavailableError,
 )
-from vsv.identifiers import checked_filename
+from vsv.identifiers import check_is_one_file, checked_filename
 from vsv.ingest.deletion_rule import Decision, Facts, Safety, decide, decide_run, safety
 from vsv.ingest.drop_object import DroppedObject
 from vsv.ingest.runs import MAX_FILE_SIZE, UNDER_WAY, is_object
-from vsv.ingest.stored_slides import is_sha256, is_whole, slide_of, slides_named
+from vsv.ingest.stored_slides import is_sha256, is_whole, may_be_named, slide_of, slides_named
 from vsv.records.models import ImportRecord, ImportState, SlideRecord
 from vsv.services import Services
 from vsv.storage.slide_files import DISK
+from vsv.storage.stored_set import StoredFile, is_set_checksum, listing_of
 from vsv.timestamps import now_utc
 
 ATTEMPTS = 5  # to start an object's import while imports of the same filename start concurrently
@@ -30,12 +33,16 @@ ATTEMPTS = 5  # to start an object's import while imports of the same filename s
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Answer to the scanner's question whether a file is safely stored here."""
+    """Answer to the scanner's question whether a file is safely stored here.
+
+    ``files`` holds, for a stored slide of several files, all of them by name, with their sizes and checksums.
+    """
 
     safety: Safety
     state: ImportState
     error: str | None = None
     image_id: str | None = None
+    files: Mapping[str, StoredFile] = field(default_factory=dict)
 
 
 def receive(services: Services, filename: object, size: object, sha256: object = None) -> Receipt:
@@ -46,7 +53,8 @@ def receive(services: Services, filename: object, size: object, sha256: object =
     """
     filename, size, digest = checked_filename(filename), _check_size(size), _check_digest(sha256)
     latest = services.imports.get(filename)
-    slides = tuple(slide for slide in slides_named(services, filename) if is_whole(services, slide, size))
+    named = (slide for slide in slides_named(services, filename) if is_whole(services, slide, size))
+    slides = tuple(slide for slide in named if may_be_named(services, slide, digest))
     return _answer(services, Facts(filename, size, digest, latest, slides))
 
 
@@ -65,7 +73,13 @@ def _answer(services: Services, facts: Facts) -> Receipt:
 
 
 def _look_at_source(services: Services, facts: Facts) -> Facts:
-    source = services.starter.new_source(facts.filename, facts.size, facts.known_checksums, facts.run)
+    try:
+        source = services.starter.new_source(facts.filename, facts.size, facts.known_checksums, facts.run)
+    except IncompleteSetError:
+        # A scanner that was stopped while it deleted what had been confirmed asks again, with the index's checksum.
+        if facts.checksum is None or not facts.candidates:
+            raise
+        source = None
     return replace(facts, is_source_seen=True, new_source=source)
 
 
@@ -91,6 +105,7 @@ def receive_object(services: Services, dropped: DroppedObject, size: object) -> 
     Otherwise raises as ``receive`` does.
     """
     filename, size = checked_filename(dropped.filename), _check_size(size)
+    check_is_one_file(filename)
     for _ in range(ATTEMPTS):
         # AlreadyExistsError: an import started concurrently, perhaps of a later version, perhaps of this one.
         with suppress(AlreadyExistsError):
@@ -178,7 +193,8 @@ def _receipt_for(run: ImportRecord) -> Receipt:
 
 def _safe_receipt(services: Services, slide: SlideRecord, state: ImportState = ImportState.READY) -> Receipt:
     copy_safety = safety(is_in_place=services.files.in_place(slide.image_id))
-    return Receipt(copy_safety, state, image_id=slide.image_id)
+    stored = listing_of(services.files, slide.image_id) if is_set_checksum(slide.checksum) else None
+    return Receipt(copy_safety, state, image_id=slide.image_id, files=stored.files if stored else {})
 
 
 def begin(

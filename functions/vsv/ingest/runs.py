@@ -1,5 +1,8 @@
 """Runs of imports, by their records: the current run of a file, whether a run is under way, its failure."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from vsv.errors import NotFoundError, VersionConflictError
 from vsv.identifiers import checked_filename
 from vsv.records.models import ImportRecord, ImportState
@@ -26,9 +29,12 @@ def current_run(services: Services, filename: str, run_id: str) -> ImportRecord:
     return run
 
 
-def record_failure(services: Services, run: ImportRecord, message: str) -> None:
+def record_failure(
+    services: Services, run: ImportRecord, message: str, more: Mapping[str, Any] | None = None
+) -> None:
     """Record why a run failed, for a technician to read; a run that was replaced is left unchanged."""
+    changes = {"state": ImportState.FAILED, "error": message, **(more or {})}
     try:
-        services.imports.advance(run.filename, run.run_id, {"state": ImportState.FAILED, "error": message})
+        services.imports.advance(run.filename, run.run_id, changes)
     except VersionConflictError:
         return

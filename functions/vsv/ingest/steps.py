@@ -6,6 +6,7 @@ a step can be run again, and skips work that is done. A step acts only for the r
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from vsv.errors import FileMissingError, TransferError, UnavailableError, UnreadableSlideError
 from vsv.ingest.extraction import extract
@@ -16,6 +17,7 @@ from vsv.pyramids.empty_tiles import is_outdated
 from vsv.pyramids.renderer import Progress, render_pyramid
 from vsv.records.models import ImportRecord, ImportState
 from vsv.services import Services
+from vsv.storage import stored_set
 from vsv.storage.slide_files import DISK
 
 
@@ -33,11 +35,23 @@ def inspect_run(services: Services, run: ImportRecord, *, arrived: bool = True) 
             raise FileMissingError("the file has not been transferred yet")
         path = services.files.take(run.filename, run.run_id, run.size)
         inspect(path, run.size)
-        digest = run.checksum or checksum(path)
-        if run.expected not in {None, digest} and is_sha256(digest):
-            path.unlink()  # the next transfer must copy the whole file, not compare it with this one
+        digest, named = _checksums(run, path)
+        if run.expected not in {None, named} and is_sha256(named):
+            stored_set.remove(
+                path
+            )  # the next transfer must copy the whole file, not compare it with this one
             raise TransferError(NOT_THE_ONE)
         return _record_inspection(services, run, checksum=digest)
+
+
+def _checksums(run: ImportRecord, path: Path) -> tuple[str, str]:
+    """Return the checksums of a slide's content and of the file that was named: of a set, its index."""
+    if not path.is_dir():
+        digest = run.checksum or checksum(path)
+        return digest, digest
+    stored = stored_set.read_listing(path) if run.checksum is not None else stored_set.verify(path)
+    assert stored is not None
+    return stored.checksum, stored.files[stored.index].sha256
 
 
 def _record_inspection(services: Services, run: ImportRecord, **attributes: str) -> ImportRecord:

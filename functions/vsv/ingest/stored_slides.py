@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from vsv.errors import ConflictError, NotFoundError, UnreadableSlideError
 from vsv.records.models import ImportRecord, SlideRecord
 from vsv.services import Services
+from vsv.storage.stored_set import is_set_checksum, listing_of
+from vsv.storage.stored_set import is_whole as is_set_whole
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -24,6 +26,8 @@ def is_whole(services: Services, slide: SlideRecord, size: int) -> bool:
         return False
     if services.files.is_hidden(slide.image_id) or not services.files.slide(slide.image_id).exists():
         return True
+    if is_set_checksum(slide.checksum) and not is_set_whole(services.files, slide.image_id):
+        return False
     try:
         services.slide_cache.slide(slide.image_id, is_seen=False)
     except (UnreadableSlideError, ConflictError, NotFoundError):
@@ -31,8 +35,19 @@ def is_whole(services: Services, slide: SlideRecord, size: int) -> bool:
     return True
 
 
+def may_be_named(services: Services, slide: SlideRecord, sha256: str | None) -> bool:
+    """Return whether a slide may be of the file with this SHA-256; of several files, one names the index."""
+    if sha256 is None or not is_set_checksum(slide.checksum):
+        return True
+    stored = listing_of(services.files, slide.image_id)
+    return stored is not None and stored.files[stored.index].sha256 == sha256
+
+
 def is_summed_in_part(slide: SlideRecord) -> bool:
-    """Return whether a slide's checksum is not of the whole content: only the ends of originals in place are read."""
+    """Return whether a slide's checksum is not that of the named file: only the ends of originals in place are read.
+
+    The checksum of a slide of several files is of all of them.
+    """
     return slide.checksum is not None and not is_sha256(slide.checksum)
 
 

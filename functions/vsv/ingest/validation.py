@@ -12,6 +12,7 @@ from vsv.slides.image_reader import ImageReader, is_plain
 from vsv.slides.openslide_reader import OpenSlideReader
 from vsv.slides.reader import SlideReader
 from vsv.slides.readers import reader_of
+from vsv.storage.stored_set import opened, read_listing
 
 # A hundred times a large slide. More is a damaged or hostile header, whose rendering would take days.
 MAX_PIXELS = 1 << 40
@@ -19,11 +20,16 @@ _BLOCK = 1 << 20
 
 
 def inspect(path: Path, size: int) -> None:
-    """Check that a file is complete and opens as a slide.
+    """Check that a file, or the set in a folder, is complete and opens as a slide; ``size`` is that of its index.
 
     Raises UnreadableSlideError, with a reason that a technician understands, where the same bytes can never open;
     TransferError where bytes are missing that may still arrive; FileChangingError where the file is being written to.
     """
+    if path.is_dir():
+        stored = read_listing(path)
+        if stored is None or not stored.is_whole(path):
+            raise UnreadableSlideError("this is not a file")
+        path = opened(path)
     before = _size_and_time(path)
     if before[0] != size:
         raise TransferError(f"{before[0]} of {size} bytes are here: the transfer is not complete")

@@ -24,6 +24,7 @@ from vsv.errors import (
 from vsv.ingest.runs import UNDER_WAY
 from vsv.ingest.stored_slides import is_sha256
 from vsv.ingest.validation import checksum
+from vsv.lifecycle import archived_set
 from vsv.pyramids.self_contained import check_complete, complete
 from vsv.records.models import JobRecord, SlideRecord, Status
 from vsv.services import Services
@@ -59,6 +60,7 @@ def archive_step(services: Services, job: JobRecord) -> Mapping[str, str]:
         record = _update_record(services, job, lambda _: {"original": "ARCHIVING"})
         _complete_pyramid(services, image_id)
         copy = _store_verified(services, record)
+        archived_set.store(services, image_id, folder)
         check_complete(services.files.pyramid(image_id))
         write_note(folder, copy)
         (folder / SLIDE).unlink()
@@ -66,6 +68,7 @@ def archive_step(services: Services, job: JobRecord) -> Mapping[str, str]:
         services.slide_cache.forget(image_id)
     if (note := read_note(folder)) is None:
         raise SlideNotFoundError("no original is stored for this slide")
+    archived_set.remove_originals(folder)
     _update_record(services, job, _archived_changes)
     log.info("the original of slide %s is archived: %d bytes", image_id, note.size)
     return {"bytes": str(note.size), "sha256": note.sha256}
@@ -152,6 +155,7 @@ def _fetch_original(services: Services, job: JobRecord, record: SlideRecord) -> 
     if stored.size != record.file_size or (is_sha256(known) and stored.sha256 != known):
         raise ConflictError("The archive holds a different file in place of this slide's original.")
     try:
+        archived_set.fetch(services, record.image_id, services.files.folder(record.image_id))
         services.archive.fetch(key, services.files.slide(record.image_id))
     except NotYetError as error:
         raise NotYetError(str(error), _remaining_s(job, error.seconds)) from error
@@ -178,6 +182,7 @@ def forget(services: Services, image_id: str) -> None:
     """Remove a purged slide's original from the archive, if an archive is configured."""
     if services.settings.archive:
         services.archive.remove(key_of(image_id))
+        archived_set.forget(services, image_id)
 
 
 def _read_record(services: Services, image_id: str) -> SlideRecord:

@@ -4,7 +4,7 @@ Each request is a job: checked and queued here, run by ``job_runner``. Sending i
 (``workflow.transitions``).
 """
 
-from vsv.deidentification.plan import is_ours, read_plan
+from vsv.deidentification.plan import check_is_one_file, is_ours, read_plan
 from vsv.deidentification.pseudonyms import find_revealed, refusal
 from vsv.errors import BadRequestError, ConflictError, ForbiddenError, InvalidNameError, SlideNotFoundError
 from vsv.identifiers import is_image_id
@@ -30,6 +30,7 @@ def publish(services: Services, image_id: str, name: object, decider: Decider, p
     if record.published_as not in {None, published_as}:
         raise ConflictError("This slide is published under another name: withdraw that first.")
     _check_not_archived(record)
+    check_is_one_file(record)
     if record.status is not Status.PUBLISHED:
         check_transition(record.status, Status.PUBLISHED, decider)
     detail = {"name": published_as} | ({"policy": policy} if policy else {})

@@ -8,6 +8,7 @@ from vsv.errors import UnreadableSlideError
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import read_pages
 from vsv.formats.tiff_directories import is_tiff
+from vsv.identifiers import is_set_filename
 from vsv.slides.aperio_reader import AperioJpeg2000Reader, AperioJpegReader, AperioReader
 from vsv.slides.levels import COMPLETE
 from vsv.slides.source import Source
@@ -20,7 +21,18 @@ if TYPE_CHECKING:  # cold start
     from vsv.slides.reader import SlideReader
 
 
+def _opened(source: Source) -> Path:
+    """Return the file that is read: of a slide of several files its index, which may be a JPEG image itself."""
+    if source.pages:
+        return source.path
+    from vsv.storage.stored_set import opened  # noqa: PLC0415  cold start: most slides are one TIFF
+
+    return opened(source.path)
+
+
 def _image(source: Source) -> SlideReader | None:
+    if is_set_filename(_opened(source).name):
+        return None
     from vsv.slides.image_reader import ImageReader  # noqa: PLC0415  cold start: most slides are Aperio slides
 
     return ImageReader.of(source)
@@ -29,7 +41,7 @@ def _image(source: Source) -> SlideReader | None:
 def _openslide(source: Source) -> SlideReader:
     from vsv.slides.openslide_reader import OpenSlideReader  # noqa: PLC0415  a fifth of a cold start
 
-    return OpenSlideReader(source.path, source.pages[0] if source.pages else None)
+    return OpenSlideReader(_opened(source), source.pages[0] if source.pages else None)
 
 
 # The first that returns a reader is used; OpenSlide is last and raises an error itself for files it cannot open.

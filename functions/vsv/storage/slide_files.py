@@ -66,16 +66,18 @@ class SlideFiles:
         return nfs.exists_uncached(self.taken(filename, run_id))
 
     def take(self, filename: str, run_id: str, size: int) -> Path:
-        """Move an incoming file of that size to the run's own path, and return that path; idempotent.
+        """Move an incoming file of that size, or the folder of its set, to the run's own path; return that path.
 
         A transfer may write to an incoming file again at any time, but not to a taken file. Files that earlier runs
-        of this filename have left are removed. Raise FileMissingError; raise TransferError for another size: then the
-        file stays in place, where the next transfer compares it with the scanner's file.
+        of this filename have left are removed. Idempotent. Raise FileMissingError; raise TransferError for another
+        size: then the file stays in place, where the next transfer compares it with the scanner's file.
         """
+        from vsv.storage import stored_set  # noqa: PLC0415  cold start
+
         path, incoming = self.taken(filename, run_id), self.incoming(filename)
         if not path.is_symlink() and not nfs.exists_uncached(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _check_size(incoming, size)
+            _check_size(stored_set.opened(incoming) if incoming.is_dir() else incoming, size)
             try:
                 incoming.rename(path)
             except FileNotFoundError as error:
@@ -84,7 +86,7 @@ class SlideFiles:
             atomic_write.flush(incoming.parent)
         for other in path.parent.iterdir():
             if other != path:
-                other.unlink(missing_ok=True)
+                stored_set.remove(other)
         return path
 
     def remove_taken_folder(self, filename: str) -> None:
@@ -234,6 +236,8 @@ class SlideFiles:
 
         The claim stays, so that no other slide gets the ID.
         """
+        from vsv.storage import stored_set  # noqa: PLC0415  cold start
+
         folder = self.deleted_folder(image_id)
         if not folder.exists():
             raise SlideNotFoundError("only a deleted slide can be purged")
@@ -242,9 +246,12 @@ class SlideFiles:
         files = sorted(
             (p for p in folder.iterdir() if p.name != CLAIM), key=lambda p: p.name not in removed_first
         )
-        removed = {path.name: path.lstat().st_size for path in files}
+        removed = {path.name: stored_set.size_of(path) for path in files}
         for path in files:
-            path.unlink(missing_ok=True)
+            if path.name == stored_set.SET:
+                stored_set.remove_files(path)
+            else:
+                path.unlink(missing_ok=True)
         atomic_write.flush(folder)
         return removed
 
@@ -259,8 +266,9 @@ class SlideFiles:
         for folder in taken.iterdir():
             if atomic_write.is_stale(folder):  # a run may be about to move a file into the folder
                 self.remove_taken_folder(folder.name)
-        for unfinished in slides.glob(f".*{atomic_write.PART_SUFFIX}"):
-            if atomic_write.is_stale(unfinished):  # another process may be writing this claim
+        sets = (self.root / "incoming").glob(f"*{atomic_write.PART_SUFFIX}")
+        for unfinished in (*slides.glob(f".*{atomic_write.PART_SUFFIX}"), *filter(Path.is_dir, sets)):
+            if atomic_write.is_stale(unfinished):  # another process may be writing this claim or set
                 _remove(unfinished, ignore_errors=True)
 
 
