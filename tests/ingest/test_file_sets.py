@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -151,6 +152,22 @@ def test_index_that_names_a_file_of_others_fails_with_its_reason(site: Site, nam
         "error": "the file names one that cannot be a part of its slide",
     }
     assert list((site.services.files.root / "incoming").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [(4, 1 << 30), (8, 0), (8, -64), (12, 1 << 30), (12, 0), (24, -1), (24, 0), (8, 1 << 20), (0, 0)],
+)
+def test_vmu_with_impossible_sizes_is_refused_before_openslide_reads_it(
+    site: Site, at: int, value: int
+) -> None:
+    path = write_vmu(site.scanner / "c.vmu", picture())
+    ngr = site.scanner / "c_x.ngr"
+    content = bytearray(ngr.read_bytes())
+    struct.pack_into("<i", content, at, value)
+    ngr.write_bytes(content)
+    assert settle(site, path) == 422
+    assert "c_x.ngr" in site.post("c.vmu", path.stat().st_size)[1]["error"]
 
 
 def test_companion_posted_by_itself_is_refused(site: Site) -> None:

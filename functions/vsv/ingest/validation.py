@@ -4,6 +4,8 @@ import hashlib
 from pathlib import Path
 
 from vsv.errors import FileChangingError, FileMissingError, TransferError, UnreadableSlideError
+from vsv.formats.czi import check_tiles, is_czi
+from vsv.formats.ngr import check_ngr
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import last_byte, read_pages
 from vsv.formats.tiff_directories import is_tiff
@@ -29,6 +31,9 @@ def inspect(path: Path, size: int) -> None:
         stored = read_listing(path)
         if stored is None or not stored.is_whole(path):
             raise UnreadableSlideError("this is not a file")
+        for name in stored.files:
+            if name.lower().endswith(".ngr"):
+                check_ngr(path / name)
         path = opened(path)
     before = _size_and_time(path)
     if before[0] != size:
@@ -68,6 +73,8 @@ def _check_whole(path: Path, size: int) -> None:
             raise UnreadableSlideError("Not a supported slide file (no TIFF header)")
         if path.suffix.lower() in ORDINARY_SUFFIXES and not is_plain(path):
             raise UnreadableSlideError("Not a supported image file (no PNG or JPEG header)")
+        if is_czi(file):
+            check_tiles(file)
         return
     for page in read_pages(file):
         end = last_byte(file, page)
