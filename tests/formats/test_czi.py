@@ -15,8 +15,8 @@ from vsv.formats.czi import check_tiles, is_czi
 from vsv.formats.random_access import OpenFile
 from vsv.slides.openslide_reader import OpenSlideReader
 
-from tests.ingest.test_file_sets import picture, settle
-from tests.support.servers.running import Site, running_site
+from tests.support.servers.running import Site, running_site, settle
+from tests.support.slides.squares import squares
 from tests.support.slides.zeiss import czi_bytes, write_czi
 
 TILE = np.zeros((16, 16, 3), np.uint8)
@@ -36,7 +36,7 @@ def checked(path: Path, content: bytes) -> None:
 
 
 def test_czi_is_imported_with_its_label_and_openslides_pixels(site: Site) -> None:
-    path = write_czi(site.scanner / "a.czi", picture(), label=picture(2)[:100, :200])
+    path = write_czi(site.scanner / "a.czi", squares(), label=squares(2)[:100, :200])
     assert settle(site, path) == 200
     (record,) = site.records()
     assert (record.width, record.height, record.mpp) == (1024, 1024, 0.25)
@@ -45,7 +45,7 @@ def test_czi_is_imported_with_its_label_and_openslides_pixels(site: Site) -> Non
     with OpenSlide(path) as slide:
         expected = np.asarray(slide.read_region((256, 512), 0, (300, 200)).convert("RGB"))
     assert np.array_equal(reader.region(0, (256, 512, 556, 712)), expected)
-    assert np.array_equal(expected, picture()[512:712, 256:556])
+    assert np.array_equal(expected, squares()[512:712, 256:556])
     with Image.open(site.services.files.associated(record.image_id, "label")) as label:
         assert label.size == (200, 100)
 

@@ -11,9 +11,9 @@ from vsv.formats import file_set
 from vsv.formats.file_set import companions_in, find_set, is_companion, owner_of
 from vsv.formats.key_file import MAX_BYTES, parse_key_file, whole_number
 
-from tests.ingest.test_file_sets import picture
 from tests.support.slides.hamamatsu import vms_text, write_vms
 from tests.support.slides.mrxs import write_mrxs
+from tests.support.slides.squares import squares
 
 MRXS_FILES = ["Data0000.dat", "Data0001.dat", "Data0002.dat", "Index.dat", "Slidedat.ini"]
 HOSTILE = [
@@ -44,7 +44,7 @@ def changed(index: Path, old: str, new: str) -> Path:
 
 @pytest.fixture
 def mrxs(tmp_path: Path) -> Path:
-    return write_mrxs(tmp_path / "a.mrxs", picture())
+    return write_mrxs(tmp_path / "a.mrxs", squares())
 
 
 def test_mrxs_has_all_files_of_its_folder(mrxs: Path) -> None:
@@ -60,7 +60,7 @@ def test_index_is_stored_with_the_suffix_that_openslide_knows(mrxs: Path) -> Non
 
 
 def test_vms_has_the_files_that_it_names_without_a_missing_optimisation_file(tmp_path: Path) -> None:
-    index = write_vms(tmp_path / "b.vms", picture())
+    index = write_vms(tmp_path / "b.vms", squares())
     names = ["b(1,0).jpg", "b.jpg", "b.opt", "b.vms", "b_map2.jpg"]
     assert list(find_set(index).paths) == names
     (tmp_path / "b.opt").unlink()
@@ -138,7 +138,7 @@ def test_links_are_refused_wherever_a_file_of_the_slide_lies(tmp_path: Path, mrx
     os.mkfifo(tmp_path / "b2.jpg")
     with pytest.raises(UnreadableSlideError, match="is a link or no file"):
         find_set(index)
-    folder = write_mrxs(tmp_path / "d.mrxs", picture()).with_suffix("")
+    folder = write_mrxs(tmp_path / "d.mrxs", squares()).with_suffix("")
     folder.rename(tmp_path / "elsewhere")
     folder.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UnreadableSlideError, match=r"^d is a link"):

@@ -14,12 +14,12 @@ from vsv.ingest.validation import inspect
 from vsv.slides.openslide_reader import OpenSlideReader
 from vsv.slides.readers import reader_of
 
-from tests.ingest.test_file_sets import picture
 from tests.support.slides.leica import write_scn
+from tests.support.slides.squares import squares
 
 
 def test_leica_slide_of_hundreds_of_directories_shows_openslides_pixels(tmp_path: Path) -> None:
-    path = write_scn(tmp_path / "a.scn", picture(), planes=200)
+    path = write_scn(tmp_path / "a.scn", squares(), planes=200)
     inspect(path, path.stat().st_size)
     reader = reader_of(path)
     assert isinstance(reader, OpenSlideReader)
@@ -28,7 +28,7 @@ def test_leica_slide_of_hundreds_of_directories_shows_openslides_pixels(tmp_path
         assert reader.check() == slide.dimensions
         expected = np.asarray(slide.read_region((256, 512), 0, (300, 200)).convert("RGB"))
     assert np.array_equal(reader.region(0, (256, 512, 556, 712)), expected)
-    assert np.array_equal(expected, picture()[512:712, 256:556])
+    assert np.array_equal(expected, squares()[512:712, 256:556])
 
 
 def chain(path: Path, count: int, tags: int, text: int = 0) -> Path:

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+import os
 import shutil
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,20 +23,14 @@ from vsv.workflow.transitions import change
 
 from tests.ingest.test_steps import Killed, Killer
 from tests.support.servers.archive_site import ADMIN
-from tests.support.servers.running import Site, running_site, wait_until
+from tests.support.servers.running import Site, files_below, running_site, settle, wait_until
 from tests.support.slides.hamamatsu import write_vms, write_vmu
 from tests.support.slides.mrxs import write_mrxs
+from tests.support.slides.squares import squares
 from vsv_local.server.api_gateway_events import http_event
 
 Pixels = npt.NDArray[np.uint8]
-Write = Callable[[Path, Pixels], Path]
 WRITERS = {"a.mrxs": write_mrxs, "b.vms": write_vms, "c.vmu": write_vmu}
-
-
-def picture(seed: int = 1) -> Pixels:
-    """Return coloured squares of 16 pixels, which JPEG and Deep Zoom's halvings keep apart."""
-    squares = np.random.default_rng(seed).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    return np.kron(squares, np.ones((16, 16, 1), np.uint8))
 
 
 @pytest.fixture
@@ -45,17 +40,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         yield running
 
 
-def files_below(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def settle(site: Site, path: Path, **more: object) -> int:
-    return site.settle(path.name, path.stat().st_size, **more)
-
-
 @pytest.mark.parametrize("name", WRITERS)
 def test_set_is_stored_whole_and_confirmed_with_the_names_of_all_its_files(site: Site, name: str) -> None:
-    path = WRITERS[name](site.scanner / name, picture())
+    path = WRITERS[name](site.scanner / name, squares())
     sent = files_below(site.scanner)
     assert settle(site, path) == 200
     status, answer = site.post(name, path.stat().st_size)
@@ -77,7 +64,7 @@ def test_set_is_stored_whole_and_confirmed_with_the_names_of_all_its_files(site:
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_tiles_of_a_set_are_openslides_pixels(site: Site, name: str) -> None:
-    path = WRITERS[name](site.scanner / name, picture())
+    path = WRITERS[name](site.scanner / name, squares())
     settle(site, path)
     (record,) = site.records()
     with OpenSlide(path) as slide:
@@ -94,7 +81,7 @@ def test_tiles_of_a_set_are_openslides_pixels(site: Site, name: str) -> None:
 
 def test_label_of_an_mrxs_is_stored_and_no_id_comes_from_the_picture_in_its_index(site: Site) -> None:
     path = write_mrxs(
-        site.scanner / "S23-12345.mrxs", picture(), label=Image.new("RGB", (400, 400), "#FFEE00")
+        site.scanner / "S23-12345.mrxs", squares(), label=Image.new("RGB", (400, 400), "#FFEE00")
     )
     assert settle(site, path) == 200
     (record,) = site.records()
@@ -105,7 +92,7 @@ def test_label_of_an_mrxs_is_stored_and_no_id_comes_from_the_picture_in_its_inde
 
 
 def test_named_checksum_is_that_of_the_index_and_another_is_another_slide(site: Site) -> None:
-    path = write_mrxs(site.scanner / "a.mrxs", picture())
+    path = write_mrxs(site.scanner / "a.mrxs", squares())
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     assert settle(site, path, sha256=sha256) == 200
     run = site.services.imports.get("a.mrxs")
@@ -117,11 +104,11 @@ def test_named_checksum_is_that_of_the_index_and_another_is_another_slide(site: 
 
 
 def test_other_data_beside_the_same_index_are_another_scan(site: Site) -> None:
-    path = write_mrxs(site.scanner / "a.mrxs", picture())
+    path = write_mrxs(site.scanner / "a.mrxs", squares())
     index = path.read_bytes()
     settle(site, path)
     shutil.rmtree(path.with_suffix(""))
-    write_mrxs(path, picture(2)).write_bytes(index)
+    write_mrxs(path, squares(2)).write_bytes(index)
     assert settle(site, path) == 200
     first, second = sorted(site.records(), key=lambda record: record.last_modified)
     assert first.checksum != second.checksum
@@ -131,7 +118,7 @@ def test_other_data_beside_the_same_index_are_another_scan(site: Site) -> None:
 
 
 def test_set_of_which_a_file_is_missing_waits_and_names_it(site: Site) -> None:
-    path = write_mrxs(site.scanner / "a.mrxs", picture())
+    path = write_mrxs(site.scanner / "a.mrxs", squares())
     data = path.with_suffix("") / "Data0002.dat"
     data.rename(site.scanner / "still-copying")
     status, answer = site.post("a.mrxs", path.stat().st_size)
@@ -144,7 +131,7 @@ def test_set_of_which_a_file_is_missing_waits_and_names_it(site: Site) -> None:
 
 @pytest.mark.parametrize("name", ["../elsewhere.jpg", "other.svs"])
 def test_index_that_names_a_file_of_others_fails_with_its_reason(site: Site, name: str) -> None:
-    path = write_vms(site.scanner / "b.vms", picture())
+    path = write_vms(site.scanner / "b.vms", squares())
     path.write_text(path.read_text().replace("b_map2.jpg", name))
     assert settle(site, path) == 422
     assert site.post("b.vms", path.stat().st_size)[1] == {
@@ -161,7 +148,7 @@ def test_index_that_names_a_file_of_others_fails_with_its_reason(site: Site, nam
 def test_vmu_with_impossible_sizes_is_refused_before_openslide_reads_it(
     site: Site, at: int, value: int
 ) -> None:
-    path = write_vmu(site.scanner / "c.vmu", picture())
+    path = write_vmu(site.scanner / "c.vmu", squares())
     ngr = site.scanner / "c_x.ngr"
     content = bytearray(ngr.read_bytes())
     struct.pack_into("<i", content, at, value)
@@ -170,8 +157,31 @@ def test_vmu_with_impossible_sizes_is_refused_before_openslide_reads_it(
     assert "c_x.ngr" in site.post("c.vmu", path.stat().st_size)[1]["error"]
 
 
+def test_set_that_was_refused_is_imported_once_its_files_are_right(site: Site) -> None:
+    path = write_mrxs(site.scanner / "a.mrxs", squares())
+    data, elsewhere = path.with_suffix("") / "Data0001.dat", site.scanner / "elsewhere"
+    data.rename(elsewhere)
+    data.symlink_to(elsewhere)
+    assert settle(site, path) == 422
+    assert site.post("a.mrxs", path.stat().st_size)[1]["error"].startswith("a/Data0001.dat is a link")
+    data.unlink()
+    elsewhere.rename(data)
+    assert settle(site, path) == 200
+
+
+def test_half_copied_sets_of_killed_runs_are_swept_and_those_in_use_stay(site: Site) -> None:
+    site.services.files.prepare()
+    incoming = site.services.files.root / "incoming"
+    for name in ("old.mrxs.0a.part", "new.mrxs.0b.part"):
+        (incoming / name / "a").mkdir(parents=True)
+        (incoming / name / "a/Data0000.dat").write_bytes(b"x")
+    os.utime(incoming / "old.mrxs.0a.part", (0, 0))
+    site.services.files.sweep()
+    assert [path.name for path in incoming.iterdir()] == ["new.mrxs.0b.part"]
+
+
 def test_companion_posted_by_itself_is_refused(site: Site) -> None:
-    write_vms(site.scanner / "b.vms", picture(), macro=Image.new("RGB", (64, 64)))
+    write_vms(site.scanner / "b.vms", squares(), macro=Image.new("RGB", (64, 64)))
     macro = site.scanner / "b_macro.jpg"
     status, answer = site.post(macro.name, macro.stat().st_size)
     assert (status, answer["error"]) == (
@@ -182,7 +192,7 @@ def test_companion_posted_by_itself_is_refused(site: Site) -> None:
 
 def test_set_is_copied_where_other_originals_stay_in_place(tmp_path: Path) -> None:
     with running_site(tmp_path, in_place=True) as site:
-        path = write_vms(site.scanner / "b.vms", picture())
+        path = write_vms(site.scanner / "b.vms", squares())
         assert settle(site, path) == 200
         (record,) = site.records()
         shutil.rmtree(site.scanner)
@@ -192,7 +202,7 @@ def test_set_is_copied_where_other_originals_stay_in_place(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("fault", ["missing", "shorter"])
 def test_stored_set_with_a_fault_is_never_confirmed(site: Site, fault: str) -> None:
-    path = write_mrxs(site.scanner / "a.mrxs", picture())
+    path = write_mrxs(site.scanner / "a.mrxs", squares())
     settle(site, path)
     (record,) = site.records()
     stored = site.services.files.folder(record.image_id) / "set/a/Data0001.dat"
@@ -205,7 +215,7 @@ def test_stored_set_with_a_fault_is_never_confirmed(site: Site, fault: str) -> N
 
 
 def test_deleted_set_is_hidden_and_purged_whole_and_keeps_only_its_claim_and_listing(site: Site) -> None:
-    path = write_mrxs(site.scanner / "a.mrxs", picture())
+    path = write_mrxs(site.scanner / "a.mrxs", squares())
     settle(site, path)
     (record,) = site.records()
     change(site.services, record.image_id, {"status": Status.DELETED}, ADMIN)
@@ -219,7 +229,7 @@ def test_deleted_set_is_hidden_and_purged_whole_and_keeps_only_its_claim_and_lis
 
 
 def test_set_is_not_published_and_its_refusal_says_why(site: Site) -> None:
-    path = write_mrxs(site.scanner / "a.mrxs", picture())
+    path = write_mrxs(site.scanner / "a.mrxs", squares())
     settle(site, path)
     (record,) = site.records()
     change(site.services, record.image_id, {"status": Status.GOOD}, ADMIN)
@@ -231,7 +241,7 @@ def import_killed_at(nth: int, folder: Path) -> bool:
     """Import until the n-th trace on the disk; return whether it came that far."""
     killer = Killer(nth)
     with running_site(folder) as site:
-        path = write_mrxs(site.scanner / "a.mrxs", picture())
+        path = write_mrxs(site.scanner / "a.mrxs", squares())
         with pytest.MonkeyPatch.context() as patched:
             killer.patch(patched)
             with suppress(Killed):

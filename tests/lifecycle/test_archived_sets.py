@@ -12,17 +12,17 @@ from vsv.storage import atomic_write
 from vsv.storage.folder_object_store import FolderObjectStore
 from vsv.workflow.transitions import change
 
-from tests.ingest.test_file_sets import files_below, picture, settle
 from tests.support.servers.archive_site import ADMIN, answers, archived, restored
-from tests.support.servers.running import Site, running_site
+from tests.support.servers.running import Site, files_below, running_site, settle
 from tests.support.slides.mrxs import write_mrxs
+from tests.support.slides.squares import squares
 
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setattr("vsv.slides.slide_cache.RECHECK_SECONDS", 0.0)
     with running_site(tmp_path) as running:
-        assert settle(running, write_mrxs(running.scanner / "a.mrxs", picture())) == 200
+        assert settle(running, write_mrxs(running.scanner / "a.mrxs", squares())) == 200
         change(running.services, image_id(running), {"status": Status.GOOD}, ADMIN)
         running.services.slide_cache.forget(image_id(running))
         yield running

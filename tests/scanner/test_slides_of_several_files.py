@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.ingest.test_file_sets import files_below, picture
 from tests.scanner.test_import_slide_script import run_until
 from tests.standalone.server.test_watched_sets import settled
-from tests.support.servers.running import server, wait_until
+from tests.support.servers.running import files_below, server, wait_until
 from tests.support.servers.scanner_script import Conversation, Reply, Workstation, erratic, sha256
 from tests.support.slides.hamamatsu import write_vms
 from tests.support.slides.mrxs import write_mrxs
+from tests.support.slides.squares import squares
 
 OPTIONS = ("--extension", "mrxs", "vms")
 
@@ -52,7 +52,7 @@ def confirms(files: object) -> Reply:
 
 @pytest.mark.parametrize("write", [write_mrxs, write_vms])
 def test_all_files_go_once_the_server_has_them(real: Workstation, tmp_path: Path, write: Any) -> None:
-    index = write(real.folder / ("a.mrxs" if write is write_mrxs else "b.vms"), picture())
+    index = write(real.folder / ("a.mrxs" if write is write_mrxs else "b.vms"), squares())
     settled(real.folder)
     sent = files_below(real.folder)
     run_until(real, "deleted", index.name)
@@ -64,7 +64,7 @@ def test_all_files_go_once_the_server_has_them(real: Workstation, tmp_path: Path
 
 
 def test_deletion_that_was_stopped_is_continued(real: Workstation, tmp_path: Path) -> None:
-    index = write_mrxs(real.folder / "a.mrxs", picture())
+    index = write_mrxs(real.folder / "a.mrxs", squares())
     settled(real.folder)
     wait_until(lambda: list((tmp_path / "data").glob("slides/*/pyramid.tif")), "the server has it")
     for name in ("Data0000.dat", "Slidedat.ini"):
@@ -74,7 +74,7 @@ def test_deletion_that_was_stopped_is_continued(real: Workstation, tmp_path: Pat
 
 
 def test_file_that_differs_from_the_servers_keeps_all(station: Workstation) -> None:
-    index = write_mrxs(station.folder / "a.mrxs", picture())
+    index = write_mrxs(station.folder / "a.mrxs", squares())
     files = listing(index, index.with_suffix(""))
     data = index.with_suffix("") / "Data0001.dat"
     data.write_bytes(data.read_bytes()[:-1] + b"x")
@@ -89,7 +89,7 @@ def test_file_that_differs_from_the_servers_keeps_all(station: Workstation) -> N
     "name", ["../o.svs", "/o.svs", "a/../../o.svs", "..", "a//o", "a/b/o", "a\\o", "", None, 5, "x.svs\0"]
 )
 def test_hostile_list_deletes_nothing(station: Workstation, tmp_path: Path, name: object) -> None:
-    index = write_mrxs(station.folder / "a.mrxs", picture())
+    index = write_mrxs(station.folder / "a.mrxs", squares())
     outside = tmp_path / "o.svs"
     outside.write_bytes(b"another")
     settled(tmp_path)
@@ -102,7 +102,7 @@ def test_hostile_list_deletes_nothing(station: Workstation, tmp_path: Path, name
 
 @pytest.mark.parametrize("files", [[], {}, 5, "a.mrxs", [None], [["a.mrxs"]], [{"name": "a.mrxs"}]])
 def test_malformed_list_deletes_nothing(station: Workstation, files: object) -> None:
-    write_mrxs(station.folder / "a.mrxs", picture())
+    write_mrxs(station.folder / "a.mrxs", squares())
     before = files_below(settled(station.folder))
     with erratic(confirms(files)) as running:
         assert station.run(url=running.url) == {"a.mrxs": "changed"}
@@ -110,7 +110,7 @@ def test_malformed_list_deletes_nothing(station: Workstation, files: object) -> 
 
 
 def test_folder_with_a_file_of_others_stays_with_it(station: Workstation) -> None:
-    index = write_mrxs(station.folder / "a.mrxs", picture())
+    index = write_mrxs(station.folder / "a.mrxs", squares())
     files = listing(index, index.with_suffix(""))
     (index.with_suffix("") / "notes.txt").write_text("mine")
     settled(station.folder)
@@ -120,7 +120,7 @@ def test_folder_with_a_file_of_others_stays_with_it(station: Workstation) -> Non
 
 
 def test_linked_folder_is_left_alone(station: Workstation, tmp_path: Path) -> None:
-    index = write_mrxs(station.folder / "a.mrxs", picture())
+    index = write_mrxs(station.folder / "a.mrxs", squares())
     files = listing(index, index.with_suffix(""))
     shutil.move(index.with_suffix(""), tmp_path / "elsewhere")
     index.with_suffix("").symlink_to(tmp_path / "elsewhere")

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.ingest.test_file_sets import files_below, picture, settle
 from tests.standalone.test_backup import backed_up, contents, vsv
-from tests.support.servers.running import running_site
+from tests.support.servers.running import files_below, running_site, settle
 from tests.support.slides.mrxs import write_mrxs
+from tests.support.slides.squares import squares
 
 
 @pytest.fixture
 def filled(tmp_path: Path) -> Iterator[Path]:
     with running_site(tmp_path) as site:
-        assert settle(site, write_mrxs(site.scanner / "a.mrxs", picture())) == 200
+        assert settle(site, write_mrxs(site.scanner / "a.mrxs", squares())) == 200
     yield tmp_path
 
 

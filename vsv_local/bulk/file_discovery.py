@@ -10,7 +10,7 @@ from pathlib import Path
 from stat import S_ISREG
 
 from vsv.formats.dicom_files import NOT_YET, has_dicom
-from vsv.formats.file_set import companions_in
+from vsv.formats.file_set import companions_in, index_of_folder
 from vsv.identifiers import MAX_FILENAME, SLIDE_SUFFIXES, is_slide_filename
 
 MAX_DEPTH = 64
@@ -34,7 +34,9 @@ def slide_files(paths: Sequence[Path], data: Path) -> Iterator[FoundFile]:
     data folder is left out.
     """
     for path in paths:
-        if path.is_dir():
+        if (index := index_of_folder(path)) is not None:
+            yield _named_file(index)
+        elif path.is_dir():
             yield from _walk(path, _identity(data), MAX_DEPTH)
         else:
             yield _named_file(path)
@@ -70,14 +72,23 @@ def _walk(folder: Path, data: tuple[int, int] | None, depth: int) -> Iterator[Fo
     except OSError:
         yield _unreadable(folder)
         return
-    if has_dicom(folder, (name for name, is_folder in names if not is_folder)):
-        yield FoundFile(folder, trouble=NOT_YET)
-    companions = companions_in(folder, (name for name, _ in names))
+    files = {name for name, is_folder in names if not is_folder}
+    trouble, skipped = _whole_folder(folder, files)
+    if trouble is not None:
+        yield FoundFile(folder, trouble=trouble)
+    companions = skipped | companions_in(folder, (name for name, _ in names))
     for name, is_folder in ((name, is_folder) for name, is_folder in names if name not in companions):
         if is_folder:
             yield from _walk(folder / name, data, depth - 1)
         elif (file := _file_in_folder(folder / name)) is not None:
             yield file
+
+
+def _whole_folder(folder: Path, files: set[str]) -> tuple[str | None, set[str]]:
+    """Return why a folder's files are not imported as one slide, and which of them are no slides of their own."""
+    if (index := index_of_folder(folder)) is not None:
+        return f"its files belong to {index.name}, which is missing beside it", files
+    return (NOT_YET if has_dicom(folder, files) else None), set()
 
 
 def _file_in_folder(path: Path) -> FoundFile | None:

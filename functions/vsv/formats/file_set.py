@@ -72,6 +72,14 @@ def companions_in(folder: Path, names: Iterable[str]) -> frozenset[str]:
     return frozenset((owners.keys() | folders) & found)
 
 
+def index_of_folder(folder: Path) -> Path | None:
+    """Return the index file that a folder of an MRXS's files needs beside it; None for any other folder."""
+    if not (folder / SLIDEDAT).is_file():
+        return None
+    named = (folder.with_name(folder.name + suffix) for suffix in (".mrxs", ".MRXS"))
+    return next((path for path in named if path.exists()), folder.with_name(f"{folder.name}.mrxs"))
+
+
 def owner_of(path: Path) -> str | None:
     """Return the name of the index file beside a file that names the file as its companion; None without one."""
     if not path.name.lower().endswith(_HAMAMATSU):

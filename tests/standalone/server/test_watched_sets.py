@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 from vsv.records.models import ImportState
 
-from tests.ingest.test_file_sets import picture
 from tests.standalone.cli.test_bulk import names, vsv
 from tests.standalone.server.test_watcher import Clock, Watched
 from tests.support.servers.running import running_site, server, wait_until
 from tests.support.slides.hamamatsu import write_vms
 from tests.support.slides.mrxs import write_mrxs
 from tests.support.slides.small import OLD
+from tests.support.slides.squares import squares
 from vsv_local.ingest import watcher
 from vsv_local.ingest.watcher import QUIET_SECONDS
 
@@ -35,8 +35,8 @@ def settled(folder: Path) -> Path:
 
 
 def test_watcher_posts_the_index_alone_and_only_once(tmp_path: Path, clock: Clock) -> None:
-    vms = write_vms(tmp_path / "b.vms", picture(), macro=Image.new("RGB", (64, 64)))
-    mrxs = write_mrxs(tmp_path / "a.mrxs", picture())
+    vms = write_vms(tmp_path / "b.vms", squares(), macro=Image.new("RGB", (64, 64)))
+    mrxs = write_mrxs(tmp_path / "a.mrxs", squares())
     watched = Watched(settled(tmp_path))
     for _ in range(3):
         watched.poll()
@@ -47,7 +47,7 @@ def test_watcher_posts_the_index_alone_and_only_once(tmp_path: Path, clock: Cloc
 def test_watcher_waits_for_a_missing_file_and_names_it(
     tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    index = write_mrxs(tmp_path / "a.mrxs", picture())
+    index = write_mrxs(tmp_path / "a.mrxs", squares())
     last = index.with_suffix("") / "Data0002.dat"
     content = last.read_bytes()
     last.unlink()
@@ -72,8 +72,8 @@ def test_watcher_waits_for_a_missing_file_and_names_it(
 
 
 def test_bulk_import_finds_each_set_once_and_no_part_of_it(tmp_path: Path) -> None:
-    write_vms(tmp_path / "in/b.vms", picture(), macro=Image.new("RGB", (64, 64)))
-    index = write_mrxs(tmp_path / "in/c/a.mrxs", picture())
+    write_vms(tmp_path / "in/b.vms", squares(), macro=Image.new("RGB", (64, 64)))
+    index = write_mrxs(tmp_path / "in/c/a.mrxs", squares())
     Image.new("RGB", (8, 8)).save(tmp_path / "in/own.jpg")
     Image.new("RGB", (8, 8)).save(index.with_suffix("") / "Preview.jpg")
     expected = [("b.vms", True), ("a.mrxs", True), ("own.jpg", True)]
@@ -86,11 +86,23 @@ def test_bulk_import_finds_each_set_once_and_no_part_of_it(tmp_path: Path) -> No
 
 
 def test_bulk_import_of_an_incomplete_set_fails_and_names_the_missing_file(tmp_path: Path) -> None:
-    index = write_vms(tmp_path / "in/b.vms", picture())
+    index = write_vms(tmp_path / "in/b.vms", squares())
     (tmp_path / "in/b(1,0).jpg").unlink()
     result = vsv(tmp_path, "import", index)
     assert result.exit_code != 0
     assert "b(1,0).jpg is missing" in result.output
+
+
+def test_bulk_import_takes_the_folder_of_an_mrxs_for_its_slide_and_names_a_missing_index(
+    tmp_path: Path,
+) -> None:
+    index = write_mrxs(tmp_path / "in/a.mrxs", squares())
+    assert names([index.with_suffix("")], tmp_path / "data") == [("a.mrxs", True)]
+    index.unlink()
+    for path in (tmp_path / "in", tmp_path / "in/a"):
+        result = vsv(tmp_path, "import", path)
+        assert result.exit_code != 0
+        assert "a.mrxs" in result.output
 
 
 def test_dicom_files_are_named_and_not_imported(tmp_path: Path) -> None:
@@ -121,7 +133,7 @@ def test_watcher_names_a_folder_of_dicom_files_once(
 
 def test_server_imports_a_set_from_its_watched_folder(tmp_path: Path) -> None:
     scanner = tmp_path / "scanner"
-    write_mrxs(scanner / "a.mrxs", picture())
+    write_mrxs(scanner / "a.mrxs", squares())
     before = sorted(path.name for path in settled(scanner).rglob("*"))
     with server(tmp_path / "data", "--watch", str(scanner)) as running:
         wait_until(lambda: list((tmp_path / "data").glob("slides/*/pyramid.tif")), "it is ready")

@@ -81,6 +81,16 @@ class Site:
         return run.state if run else None
 
 
+def settle(site: Site, path: Path, **more: object) -> int:
+    """Post a file that is in the scanner's folder until its import has ended; return the last status."""
+    return site.settle(path.name, path.stat().st_size, **more)
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    """Return the contents of all files in a folder, at any depth, by their names relative to it."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 @contextmanager
 def running_site(folder: Path, *scanners: str, in_place: bool = False) -> Iterator[Site]:
     """Run an installation whose data and scanners' folders are under ``folder``."""
