@@ -8,6 +8,7 @@ is no slide itself, so that no index can take another patient's slide with it.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
@@ -26,6 +27,7 @@ _OTHERS = ("MapFile", "MacroImage", _OPTIONAL)
 # Names and endings that the data folder's own files have.
 _RESERVED = ("files.json", "slide.svs", "archived.json", "import.json")
 _RESERVED_END = ".part"
+_TOO_MANY = f"the slide has {MAX_FILES} files or more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def find_set(index: Path) -> FileSet:
     names = _mrxs(index) if index.suffix.lower() == ".mrxs" else _hamamatsu(index)
     companions = {name: index.parent / name for name in names}
     if len(companions) >= MAX_FILES:
-        raise UnreadableSlideError(f"the slide has more than {MAX_FILES} files")
+        raise UnreadableSlideError(_TOO_MANY)
     if sum(_size(name, path) for name, path in companions.items()) > MAX_BYTES:
         raise UnreadableSlideError("the slide's files are larger than any slide is")
     return FileSet(index, companions)
@@ -163,10 +165,13 @@ def _files_in(folder: Path) -> set[str]:
             raise UnreadableSlideError(
                 f"{folder.name} is a link or no folder: the slide's files must lie in it"
             )
-        entries = [entry for entry in folder.iterdir() if is_companion(entry.name)]
+        entries = list(islice(folder.iterdir(), MAX_FILES))
     except FileNotFoundError as error:
         raise IncompleteSetError(_missing(f"the folder {folder.name}")) from error
-    return {entry.name for entry in entries if entry.is_file() and not entry.is_symlink()}
+    if len(entries) == MAX_FILES:
+        raise UnreadableSlideError(_TOO_MANY)
+    named = (entry for entry in entries if is_companion(entry.name))
+    return {entry.name for entry in named if entry.is_file() and not entry.is_symlink()}
 
 
 def is_companion(name: str) -> bool:

@@ -4,7 +4,8 @@ A scheduled task at the scanner calls ``POST /ImportSlide`` again and again; on 
 The contract of that answer, and where each part of the contract is enforced:
 
 1. A slide is recorded under that filename and that size, its stored file has that size and, unless the slide was
-   deleted or archived, opens: ``Facts.slides`` holds no other slides (``stored_slides.is_whole``).
+   deleted or archived, opens, and all files of a set are stored: ``Facts.slides`` holds no other slides
+   (``stored_slides.is_whole``).
 2. Where the scanner named a checksum, the slide has that content: CASES 2 and 3, RUN_CASES 3.
 3. Where the scanner's folder can be seen, it holds no other content under that name and size: CASES 4 to 6.
 4. Where no slide has exactly a named checksum, a run that failed confirms no slide, and a run that is under way
