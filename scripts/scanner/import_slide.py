@@ -366,7 +366,7 @@ class Run:
             return Outcome("changed", "since it was offered")
         if files is None:
             return delete(path, seen)
-        companions = confirmed_companions(path, sha256, files)
+        companions = confirmed_companions(path, sha256 or sha256_of(path), files)
         if companions is None:
             return Outcome("changed", "a file of the slide is not the one that the server has")
         return delete_set(path, seen, companions)
@@ -412,7 +412,7 @@ def delete(path: Path, seen: Seen) -> Outcome:
     return Outcome("deleted", "stored by the server")
 
 
-def confirmed_companions(path: Path, sha256: str | None, files: object) -> list[Path] | None:
+def confirmed_companions(path: Path, sha256: str, files: object) -> list[Path] | None:
     """Return the companions of an index file that are to be deleted: present ones that the server lists as they are.
 
     None if the answer is not a list of such files, or one of them is not what the server has.
@@ -423,7 +423,7 @@ def confirmed_companions(path: Path, sha256: str | None, files: object) -> list[
         else {}
     )
     own = listed.pop(path.stem + path.suffix.lower(), None)
-    if own is None or sha256 is None or own.get("sha256") != sha256 or not all(map(_is_beside, listed)):
+    if own is None or own.get("sha256") != sha256 or not all(map(_is_beside, listed)):
         return None
     present = [path.parent / name for name in sorted(listed) if os.path.lexists(path.parent / name)]
     for companion in present:

@@ -11,7 +11,7 @@ from vsv.formats import file_set
 from vsv.formats.file_set import companions_in, find_set, is_companion, owner_of
 from vsv.formats.key_file import MAX_BYTES, parse_key_file, whole_number
 
-from tests.support.slides.hamamatsu import vms_text, write_vms
+from tests.support.slides.hamamatsu import vms_text, write_vms, write_vmu
 from tests.support.slides.mrxs import write_mrxs
 from tests.support.slides.squares import squares
 
@@ -116,6 +116,10 @@ def test_hostile_names_in_slidedat_are_refused(mrxs: Path, key: str, name: str) 
         ("HIER_0_COUNT = 2", "HIER_0_COUNT = 40"),
         ("DIGITIZER_WIDTH = 256", "DIGITIZER_WIDTH = 100000"),
         ("IMAGE_CONCAT_FACTOR = 1", "IMAGE_CONCAT_FACTOR = 31"),
+        ("OVERLAP_X = 0.000000", "OVERLAP_X = nan"),
+        ("OVERLAP_Y = 0.000000", "OVERLAP_Y = -inf"),
+        ("OVERLAP_Y = 0.000000", "OVERLAP_Y = 1e308"),
+        ("OVERLAP_Y = 0.000000", "OVERLAP_Y = much"),
         ("[DATAFILE]", "[DATA]"),
     ],
 )
@@ -124,6 +128,31 @@ def test_numbers_that_no_slide_has_are_refused_before_openslide_reads_them(
 ) -> None:
     with pytest.raises(UnreadableSlideError):
         find_set(changed(mrxs, old, new))
+
+
+@pytest.mark.parametrize("count", ["2147483647", "-1", "0x2", "65536", ""])
+@pytest.mark.parametrize("key", ["NoJpegColumns=2", "NoJpegRows=1", "NoLayers=1"])
+def test_vms_that_claims_impossible_numbers_of_pictures_is_refused(
+    tmp_path: Path, key: str, count: str
+) -> None:
+    index = write_vms(tmp_path / "b.vms", squares())
+    text = index.read_text()
+    assert key in text
+    index.write_text(text.replace(key, f"{key.split('=', maxsplit=1)[0]}={count}"))
+    with pytest.raises(UnreadableSlideError):
+        find_set(index)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("BitsPerPixel=36", "BitsPerPixel=24"), ("PixelOrder=RGB", "PixelOrder=BGR"), ("PixelOrder=RGB", "x")],
+)
+def test_vmu_of_other_pixels_is_refused_because_openslide_crashes(tmp_path: Path, old: str, new: str) -> None:
+    index = write_vmu(tmp_path / "c.vmu", squares())
+    assert len(find_set(index).companions) == 2
+    index.write_text(index.read_text().replace(old, new))
+    with pytest.raises(UnreadableSlideError, match="36 bits of RGB"):
+        find_set(index)
 
 
 def test_links_are_refused_wherever_a_file_of_the_slide_lies(tmp_path: Path, mrxs: Path) -> None:

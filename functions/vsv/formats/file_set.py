@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
+from math import prod
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
 from vsv.errors import IncompleteSetError, UnreadableSlideError
-from vsv.formats.key_file import read_key_file
+from vsv.formats.key_file import read_key_file, whole_number
 from vsv.formats.mirax import check_bounds, files_named
 from vsv.identifiers import is_plain_filename, is_set_filename
 
@@ -23,6 +24,7 @@ SLIDEDAT = "Slidedat.ini"
 # Suffixes of the files that a VMS or VMU may name. OpenSlide can do without the optimisation file only.
 _HAMAMATSU = (".jpg", ".jpeg", ".ngr", ".opt")
 _IMAGE, _OPTIONAL = "ImageFile", "OptimisationFile"
+_COUNTS = ("NoJpegColumns", "NoJpegRows", "NoLayers")
 _OTHERS = ("MapFile", "MacroImage", _OPTIONAL)
 # Names and endings that the data folder's own files have.
 _RESERVED = ("files.json", "slide.svs", "archived.json", "import.json")
@@ -135,7 +137,9 @@ def _hamamatsu(index: Path) -> Iterator[str]:
 def _named_by(index: Path) -> dict[str, str]:
     """Return the keys by the checked names that they name."""
     groups = read_key_file(index)
-    group = next((keys for name, keys in groups.items() if name.endswith("Virtual Microscope Specimen")), {})
+    kind = next((name for name in groups if name.endswith("Virtual Microscope Specimen")), "")
+    group = groups.get(kind, {})
+    _check_pictures(group, is_uncompressed=kind.startswith("Uncompressed"))
     named = {value: key for key, value in group.items() if key.startswith(_IMAGE) or key in _OTHERS}
     if not named:
         raise UnreadableSlideError("the file names no files of a slide")
@@ -143,6 +147,15 @@ def _named_by(index: Path) -> dict[str, str]:
         if not is_companion(name) or not name.lower().endswith(_HAMAMATSU):
             raise UnreadableSlideError("the file names one that cannot be a part of its slide")
     return named
+
+
+def _check_pictures(group: Mapping[str, str], *, is_uncompressed: bool) -> None:
+    """Raise UnreadableSlideError for claims about the pictures by which OpenSlide would end the process."""
+    counts = [whole_number(group.get(key, "1"), MAX_FILES) for key in _COUNTS]
+    if None in counts or prod(count or 0 for count in counts) > MAX_FILES:
+        raise UnreadableSlideError("the file claims impossible numbers of pictures")
+    if is_uncompressed and (group.get("BitsPerPixel"), group.get("PixelOrder")) != ("36", "RGB"):
+        raise UnreadableSlideError("the slide's pixels are not 36 bits of RGB, which alone can be read")
 
 
 def _mrxs(index: Path) -> Iterator[str]:

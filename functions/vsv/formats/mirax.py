@@ -47,7 +47,19 @@ def _check_level(section: Mapping[str, str]) -> int:
     """Return a level's reduction, in halvings."""
     for side in ("DIGITIZER_WIDTH", "DIGITIZER_HEIGHT"):
         _number(section, side, _MAX_SIDE)
+    for overlap in ("OVERLAP_X", "OVERLAP_Y"):
+        _check_overlap(section, overlap)
     return _number(section, "IMAGE_CONCAT_FACTOR", _MAX_EXPONENT)
+
+
+def _check_overlap(section: Mapping[str, str], key: str) -> None:
+    """Check that an overlap is a number of pixels within a picture: OpenSlide never ends with one that is NaN."""
+    try:
+        is_possible = abs(float(_value(section, key))) <= _MAX_SIDE
+    except ValueError:
+        is_possible = False
+    if not is_possible:
+        raise UnreadableSlideError(f"Slidedat.ini has an impossible value of {key}")
 
 
 def _number(group: Mapping[str, str], key: str, most: int) -> int:

@@ -90,7 +90,8 @@ class SlideRecord(_Record):
     ``original`` says where the original is: None in the data folder, else ARCHIVING, ARCHIVED, RESTORING or PURGED.
     ``status_before`` is the status that an archived or published slide returns to, ``published_as`` the name of the
     published copy while there is one, ``predecessor`` the deleted slide that this slide is a rescan of.
-    ``delivery`` is WAITING, DELIVERED or FAILED once a slide was marked to be sent.
+    ``delivery`` is WAITING, DELIVERED or FAILED once a slide was marked to be sent. Of a slide of several files,
+    ``file_size`` is the size of its index, and ``checksum`` that of all its files.
     """
 
     image_id: str = _wire("ImageID")
@@ -142,7 +143,8 @@ class ImportRecord(_Record):
 
     ``run_id`` names one attempt at one file version; a step that finds another run's ID in the store stops.
     Times are ISO 8601 UTC. ``source`` is the folder that the file comes from and ``source_modified`` the
-    file's modification time there, in nanoseconds since the epoch, where the transfer can see them.
+    file's modification time there, in nanoseconds since the epoch, where the transfer can see them; of several files
+    it is a number that changes with any of them.
     On AWS ``source`` is the drop-in bucket's object, None for the scanner's folder behind DataSync.
     ``expected`` is the checksum that the scanner named: other content is not accepted.
     ``progress`` is 0 to 1 within the state, None where the progress is unknown.
