@@ -1,5 +1,6 @@
 """Unusual but legal TIFF files: read where OpenSlide reads them, else refused with what cannot be shown."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,21 @@ from vsv.errors import UnreadableSlideError
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import read_pages
 from vsv.ingest.validation import inspect
+from vsv.records.models import ImportState
 from vsv.slides.unsupported import unsupported_feature
 
-from tests.support.slides.aperio import LIBRARY, TAGS, patch_item, texture
+from tests.support.servers.running import Site, running_site
+from tests.support.slides.aperio import LIBRARY, TAGS, Plan, patch_item, texture, write_slide
 from tests.support.slides.opened import opened, stored_level, whole_level
+from tests.support.slides.small import put
 from tests.support.slides.unusual import SIZE, in_focus_order, plane, write_pages
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with running_site(tmp_path) as site:
+        yield site
+
 
 APERIO, OTHER = f"{LIBRARY}1003x717 (240x240){TAGS}", "a scanner without a name"
 TILED = {"tile": (240, 240), "photometric": "rgb"}
@@ -143,3 +154,22 @@ def test_tiles_that_would_take_too_much_memory_are_refused_with_their_size(tmp_p
 def test_nothing_is_named_of_an_ordinary_slide(tmp_path: Path) -> None:
     path = write(tmp_path / "a.svs", **TILED, compression="deflate")
     assert unsupported_feature(read_pages(OpenFile(path))) is None
+
+
+@pytest.mark.parametrize("number", [5, 33007, 0, 61234])
+def test_small_page_of_a_rare_coding_is_left_out_and_the_slide_imported(site: Site, number: int) -> None:
+    """Pillow raises KeyError for some of these."""
+    path = put(site.scanner, "a.svs", small_slide(site, number))
+    assert site.settle("a.svs", path.stat().st_size) == 200
+    assert site.state() is ImportState.READY
+    (record,) = site.records()
+    assert not site.services.files.associated(record.image_id, "label").exists()
+
+
+def small_slide(site: Site, number: int) -> bytes:
+    """Return a slide whose label only the subfile type names, and whose compression is another than it says."""
+    path = write_slide(site.scanner.parent / "made.svs", Plan(600, 500, 240, associated="undescribed"))
+    patch_item(path, 2 + 1, "Compression", 0, number)
+    if number == 5:
+        patch_item(path, 2 + 1, "BitsPerSample", 0, 77)
+    return path.read_bytes()

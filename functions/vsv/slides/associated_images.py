@@ -1,5 +1,6 @@
 """Associated images of a slide file: label, thumbnail and macro."""
 
+import logging
 import re
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from PIL import Image, TiffImagePlugin
 from vsv.errors import UnreadableSlideError
 from vsv.formats.tiff import Page
 from vsv.slides.openslide_handles import open_shared
+
+log = logging.getLogger(__name__)
 
 NAMES = ("label", "thumbnail", "macro")
 # A label or macro is a snapshot; an image of more pixels is damaged and would take too much memory.
@@ -93,5 +96,8 @@ def _from_page(path: Path, page: Page) -> Image.Image | None:
         with TiffImagePlugin.TiffImageFile(path) as image:
             image.seek(page.index)
             return image.convert("RGB")
-    except (OSError, ValueError, EOFError, SyntaxError, Image.DecompressionBombError):
+    except (
+        Exception
+    ):  # a damaged page makes Pillow's reader raise any exception; the slide is whole without it
+        log.warning("the image on page %d is damaged and left out", page.index)
         return None
