@@ -8,7 +8,7 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from vsv.errors import UnavailableError, UnreadableSlideError
-from vsv.formats import tiff
+from vsv.formats import tiff, tiff_directories
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import last_byte, read_pages
 from vsv.formats.tile_offsets import TileSpans
@@ -168,6 +168,69 @@ def test_read_pages_refuses_many_directories_that_share_a_long_tile_list(tmp_pat
     path = tmp_path / "a.tif"
     path.write_bytes(b"II*\0\x08\0\0\0" + b"".join(chain) + bytes(4 * tiles))
     with pytest.raises(UnreadableSlideError, match="more tiles"):
+        read_pages(OpenFile(path))
+
+
+def test_read_pages_reads_a_chain_of_directories_in_any_order_as_tifffile_does(tmp_path: Path) -> None:
+    path, directory_bytes, pages = tmp_path / "a.tif", 2 + 6 * 12 + 4, 300
+    places = [8 + (i * 7 % pages) * directory_bytes for i in range(pages)]  # each place once
+    data = bytearray(8 + pages * directory_bytes + 64)
+    data[:8] = b"II*\0" + struct.pack("<I", places[0])
+    for i, (at, following) in enumerate(zip(places, [*places[1:], 0], strict=True)):
+        size = (256, 4, 1, 100 + i), (257, 4, 1, 512)
+        body = made(*size, *TILED, *LISTS, following=following)[8:]
+        data[at : at + len(body)] = body
+    path.write_bytes(data)
+    with tifffile.TiffFile(path) as other:
+        assert [page.width_px for page in read_pages(OpenFile(path))] == [
+            page.imagewidth for page in other.pages
+        ]
+
+
+def test_read_pages_refuses_more_directories_than_any_slide_has_and_names_their_number(
+    tmp_path: Path,
+) -> None:
+    entries = (*SIZE, *TILED, *LISTS)
+    body = made(*entries)[8:]
+    path = tmp_path / "a.tif"
+    pages = tiff_directories.MAX_PAGES + 1
+    links = (struct.pack("<I", 8 + i * len(body)) for i in range(1, pages + 1))
+    path.write_bytes(b"II*\0\x08\0\0\0" + b"".join(body[:-4] + link for link in links) + bytes(64))
+    with pytest.raises(UnreadableSlideError, match="too many images"):
+        read_pages(OpenFile(path))
+
+
+def test_read_pages_refuses_more_tags_in_all_than_any_slide_has(tmp_path: Path) -> None:
+    entries = [*SIZE, *TILED, *LISTS, *((40_000 + i, 3, 1, 0) for i in range(506))]
+    body = made(*entries)[8:]
+    path = tmp_path / "a.tif"
+    pages = tiff_directories.MAX_ALL_TAGS // tiff_directories.MAX_TAGS + 1
+    links = (struct.pack("<I", 8 + i * len(body)) for i in range(1, pages + 1))
+    path.write_bytes(b"II*\0\x08\0\0\0" + b"".join(body[:-4] + link for link in links) + bytes(64))
+    with pytest.raises(UnreadableSlideError, match="too many images"):
+        read_pages(OpenFile(path))
+
+
+@pytest.mark.parametrize("tag", [32768, 65000, 33432])
+@pytest.mark.parametrize("at", [100, 0xFFFFFFF0])
+def test_private_tag_that_points_past_the_end_holds_what_the_file_has(
+    tmp_path: Path, tag: int, at: int
+) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(made(*SIZE, *TILED, *LISTS, (tag, 1, 5000, at)) + bytes(64))
+    size = path.stat().st_size
+    assert len(read_pages(OpenFile(path))) == 1
+    reader = tiff_directories.Reader(OpenFile(path))
+    (entries,) = tiff_directories.directories(reader)
+    assert entries[tag].length == max(0, size - at)
+    assert len(reader.read(entries[tag].at, entries[tag].length)) == max(0, size - at)
+
+
+@pytest.mark.parametrize("tag", [339, 34675, 65426])
+def test_tag_that_readers_use_and_that_points_past_the_end_is_refused(tmp_path: Path, tag: int) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(made(*SIZE, *TILED, *LISTS, (tag, 1, 5000, 100)) + bytes(64))
+    with pytest.raises(UnreadableSlideError, match="truncated"):
         read_pages(OpenFile(path))
 
 

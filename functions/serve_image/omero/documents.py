@@ -37,15 +37,18 @@ class SlideMetadata:
         return replace(self, name=name, case=None)
 
 
-def image_data(grid: Grid, metadata: SlideMetadata) -> Document:
-    """Return ``imgData``. OMERO does not treat a slide of a single tile as a big image: no tiles, no levels."""
+def image_data(grid: Grid, metadata: SlideMetadata, planes: int = 1, shown: int = 0) -> Document:
+    """Return ``imgData`` of a slide of some focal planes, and the one that is shown.
+
+    OMERO does not treat a slide of a single tile as a big image: no tiles, no levels.
+    """
     return {
         "id": metadata.number,
         "meta": _meta(metadata),
         "perms": dict.fromkeys(("canAnnotate", "canEdit", "canDelete", "canLink"), False),
         **_tiles(grid),
         "interpolate": True,
-        "size": {"width": grid.width_px, "height": grid.height_px, "z": 1, "t": 1, "c": len(PRIMARIES)},
+        "size": {"width": grid.width_px, "height": grid.height_px, "z": planes, "t": 1, "c": len(PRIMARIES)},
         "pixel_size": {"x": metadata.mpp, "y": metadata.mpp, "z": None},
         "init_zoom": 0,
         **({} if metadata.power is None else {"nominalMagnification": metadata.power}),
@@ -58,7 +61,7 @@ def image_data(grid: Grid, metadata: SlideMetadata) -> Document:
         "rdefs": {
             "model": "color",
             "projection": "normal",
-            "defaultZ": 0,
+            "defaultZ": shown,
             "defaultT": 0,
             "invertAxis": False,
         },

@@ -15,6 +15,7 @@ from serve_image.omero import json_api_documents as documents
 from serve_image.omero.json_responses import json_answer
 from serve_image.omero.metadata import slide_metadata
 from serve_image.omero.parameters import whole_number
+from serve_image.omero.planes import plane_count
 from serve_image.site_address import site_address
 
 PREFIX = "/api/"
@@ -76,7 +77,7 @@ def _image(services: Services, request: Request, number: str) -> Response:
     """Answer ``v0/m/images/{id}/``."""
     image_id, slide = _slide(services, number)
     metadata = slide_metadata(services, request, (int(number), image_id, slide))
-    document = documents.image(site_address(services, request), slide.grid, metadata)
+    document = documents.image(site_address(services, request), slide.grid, metadata, plane_count(slide))
     return json_answer(services, request, {"data": document}, varies=True)
 
 

@@ -78,11 +78,13 @@ def group(site: str) -> Document:
     return {**document, "url:experimentergroup": base, "url:experimenters": f"{base}experimenters/"}
 
 
-def image(site: str, grid: Grid, metadata: SlideMetadata) -> Document:
-    """Return an image; ``imgData`` describes its channels."""
+def image(site: str, grid: Grid, metadata: SlideMetadata, planes: int = 1) -> Document:
+    """Return an image of some focal planes; ``imgData`` describes its channels."""
     scanned = scanned_s(metadata)
     base = f"{site}/api/v0/m/images/{metadata.number}/"
-    document = _marshalled("Image", metadata.number, Name=metadata.name, Pixels=_pixels(grid, metadata))
+    document = _marshalled(
+        "Image", metadata.number, Name=metadata.name, Pixels=_pixels(grid, metadata, planes)
+    )
     document["omero:details"] = {
         "@type": "TBD#Details",
         "owner": {"@type": f"{SCHEMA}#Experimenter", "@id": int(USER), **_PERSON},
@@ -94,8 +96,8 @@ def image(site: str, grid: Grid, metadata: SlideMetadata) -> Document:
     return {**document, "url:datasets": f"{base}datasets/", "url:rois": f"{base}rois/"}
 
 
-def _pixels(grid: Grid, metadata: SlideMetadata) -> Document:
-    sizes = {"SizeX": grid.width_px, "SizeY": grid.height_px, "SizeZ": 1, "SizeC": COUNT, "SizeT": 1}
+def _pixels(grid: Grid, metadata: SlideMetadata, planes: int) -> Document:
+    sizes = {"SizeX": grid.width_px, "SizeY": grid.height_px, "SizeZ": planes, "SizeC": COUNT, "SizeT": 1}
     return {
         "@type": f"{SCHEMA}#Pixels",
         "@id": metadata.number,

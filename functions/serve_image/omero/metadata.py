@@ -8,6 +8,7 @@ from vsv.slides.slide import Slide
 
 from serve_image.omero.documents import SlideMetadata, image_data, part_of
 from serve_image.omero.json_responses import json_answer
+from serve_image.omero.planes import default_plane, plane_count
 from serve_image.record_lookup import record_of
 from serve_image.same_origin import is_same_origin
 
@@ -16,7 +17,8 @@ NumberedSlide = tuple[int, str, Slide]
 
 def describe(services: Services, request: Request, numbered: NumberedSlide, key: str | None) -> Response:
     """Answer with ``imgData`` or a part of it."""
-    document = image_data(numbered[2].grid, slide_metadata(services, request, numbered))
+    slide, metadata = numbered[2], slide_metadata(services, request, numbered)
+    document = image_data(slide.grid, metadata, plane_count(slide), default_plane(slide))
     return json_answer(services, request, document if key is None else part_of(document, key), varies=True)
 
 

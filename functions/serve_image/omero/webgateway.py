@@ -34,6 +34,7 @@ from serve_image.omero.documents import histogram
 from serve_image.omero.json_responses import json_answer
 from serve_image.omero.metadata import describe
 from serve_image.omero.parameters import flips, read_region_query, text, whole_number
+from serve_image.omero.planes import at_plane, queried_plane
 
 MAX_ADDRESS = 200
 THUMBNAIL_PX = 96
@@ -80,8 +81,7 @@ def _picture(
 ) -> Response:
     if not min_parts <= len(parts) <= 3:
         raise InvalidTileAddressError("the address is the image's number, then z and t")
-    slide = _slide(services, parts[0])[1]
-    _check_plane(*(_whole_number(part) for part in parts[1:]))
+    slide = at_plane(_slide(services, parts[0])[1], *map(_whole_number, parts[1:]))
     image = read_region_query(request.query, slide.grid, strict=strict, whole=min_parts == 1)
     colour = parse_colour(request.query, services.settings.icc)
     variant = image.canonical, effective_intent(slide, colour)
@@ -101,12 +101,6 @@ def _whole_number(part: str) -> int:
     if not _NUMBER.match(part):
         raise InvalidTileAddressError("the address holds something else where a whole number should be")
     return int(part)
-
-
-def _check_plane(*planes: int) -> None:
-    """Raise ImageNotFoundError for another plane than the slide's only one: 404, as in OMERO."""
-    if any(planes):
-        raise ImageNotFoundError("a slide has a single plane: z and t are 0")
 
 
 def _headers(services: Services, slide: Slide, variant: object, provisional: bool) -> dict[str, str]:
@@ -140,9 +134,8 @@ def _read_thumbnail(
 ) -> tuple[Slide, View]:
     if not 1 <= len(parts) <= max_parts:
         raise InvalidTileAddressError("the address is the image's number, then width and height")
-    _check_plane(*(whole_number(request.query, name, 0) for name in ("z", "t")))
     whole_number(request.query, "rdefId", 0)  # there are no stored settings to choose from
-    slide = _slide(services, parts[0])[1]
+    slide = queried_plane(_slide(services, parts[0])[1], request.query)
     width, height = [*(_whole_number(part) for part in parts[1:]), None, None][:2]
     return slide, images.thumbnail_view(slide, THUMBNAIL_PX if width is None else width, height)
 
@@ -203,12 +196,11 @@ def _histogram(services: Services, request: Request, parts: list[str]) -> Respon
             "the address is the image's number, channel and the channel's index from 0"
         )
     query = request.query
-    _check_plane(*(whole_number(query, name, 0) for name in ("theZ", "theT", "z", "t")))
     bins = whole_number(query, "bins", BINS)
     sides = [whole_number(query, name, PLANE_PX) for name in ("maxPlaneWidth", "maxPlaneHeight")]
     if not 1 <= bins <= MAX_BINS:
         raise InvalidQueryError(f"bins is 1 to {MAX_BINS}")
-    slide, channel = _slide(services, parts[0])[1], _whole_number(parts[2])
+    slide, channel = queried_plane(_slide(services, parts[0])[1], query), _whole_number(parts[2])
     if channel >= COUNT:
         raise ImageNotFoundError(f"a slide has channels 0 to {COUNT - 1} here")
     view = images.plane_view(slide, *(min(side, MAX_PLANE_PX) for side in sides))

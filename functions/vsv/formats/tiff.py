@@ -18,7 +18,8 @@ from vsv.formats.tiff_directories import INTEGER_CODES, TYPE_BYTES, Entry, Reade
 MAX_TABLES_BYTES = 1 << 16
 MAX_TEXTS_BYTES = 1 << 25  # descriptions and JPEG tables of all pages
 MAX_SIDE_PX = 1 << 22
-MAX_TILE_SIDE_PX = 4096
+# A decoded tile of so many pixels takes 270 MB: less than an ordinary image may take.
+MAX_TILE_PX = 1 << 26
 MAX_TILES = 1 << 25
 # How many bytes of a description are read. Other vendors append XML and whole label images.
 DESCRIPTION_BYTES = 1 << 16
@@ -34,11 +35,15 @@ PHOTOMETRIC_GREY, PHOTOMETRIC_RGB, PHOTOMETRIC_YCBCR = 1, 2, 6
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """The location in the file of an array of ``count`` unsigned integers of ``item_bytes`` each."""
+    """The location in the file of an array of ``count`` unsigned integers of ``item_bytes`` each.
+
+    ``high`` holds the high bits of the only item, in NDPI files above 4 GiB.
+    """
 
     at: int
     count: int
     code: str
+    high: int = 0
 
     @property
     def item_bytes(self) -> int:
@@ -170,7 +175,7 @@ def _array(reader: Reader, tags: dict[int, Entry], tag: int) -> Array:
         raise UnreadableSlideError(f"damaged TIFF directory: tag {tag} is missing or not a list of numbers")
     if not 0 < entry.count <= MAX_TILES:
         raise UnreadableSlideError(f"damaged TIFF directory: tag {tag} claims {entry.count} tiles")
-    array = Array(entry.at, entry.count, INTEGER_CODES[entry.type])
+    array = Array(entry.at, entry.count, INTEGER_CODES[entry.type], entry.high)
     if array.at + array.count * array.item_bytes > reader.size:
         raise UnreadableSlideError(_TRUNCATED)
     return array
@@ -181,8 +186,11 @@ def _check_sizes(page: Page) -> None:
         raise UnreadableSlideError(f"impossible image size {page.width_px}×{page.height_px}")
     if not page.is_tiled:
         return
-    if not (0 < page.tile_width_px <= MAX_TILE_SIDE_PX and 0 < page.tile_height_px <= MAX_TILE_SIDE_PX):
-        raise UnreadableSlideError(f"impossible tile size {page.tile_width_px}×{page.tile_height_px}")
+    if not 0 < page.tile_width_px * page.tile_height_px <= MAX_TILE_PX:
+        raise UnreadableSlideError(
+            f"its tiles have {page.tile_width_px}×{page.tile_height_px} pixels: "
+            f"a tile may have {MAX_TILE_PX:,} in all"
+        )
     if min(page.offsets.count, page.byte_counts.count) < page.columns * page.rows:
         raise UnreadableSlideError("damaged TIFF directory: it lists fewer tiles than the image has")
 
@@ -206,4 +214,5 @@ def _all_items(file: OpenFile, array: Array, order: str) -> Iterator[int]:
         data = file.read(array.at + start * array.item_bytes, n * array.item_bytes)
         if len(data) != n * array.item_bytes:
             raise UnreadableSlideError(_TRUNCATED)
-        yield from struct.unpack(f"{order}{n}{array.code}", data)
+        items = struct.unpack(f"{order}{n}{array.code}", data)
+        yield from items if not array.high else (array.high << 32 | item for item in items)

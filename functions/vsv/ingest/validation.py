@@ -14,6 +14,7 @@ from vsv.slides.image_reader import ImageReader, is_plain
 from vsv.slides.openslide_reader import OpenSlideReader
 from vsv.slides.reader import SlideReader
 from vsv.slides.readers import reader_of
+from vsv.slides.unsupported import unsupported_feature
 from vsv.storage.stored_set import opened, read_listing
 
 # A hundred times a large slide. More is a damaged or hostile header, whose rendering would take days.
@@ -89,6 +90,15 @@ def _check_opens(path: Path) -> None:
     reader: SlideReader = reader_of(path)
     if isinstance(reader, ImageReader) and path.suffix.lower() not in ORDINARY_SUFFIXES:
         reader = OpenSlideReader(path)
-    width_px, height_px = reader.check()
+    try:
+        width_px, height_px = reader.check()
+    except UnreadableSlideError as error:
+        raise UnreadableSlideError(_unsupported(path) or str(error)) from error
     if width_px * height_px > MAX_PIXELS:
         raise UnreadableSlideError(f"impossible image size {width_px}×{height_px}")
+
+
+def _unsupported(path: Path) -> str | None:
+    """Return what an intact TIFF has that no reader can show, None where that is unknown."""
+    file = OpenFile(path)
+    return unsupported_feature(read_pages(file)) if is_tiff(file) else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from vsv.errors import CorruptTileError, UnreadableSlideError
 from vsv.formats.aperio_description import is_aperio
 from vsv.formats.random_access import OpenFile
 from vsv.slides.levels import (
@@ -24,6 +25,8 @@ from vsv.slides.levels import (
 from vsv.slides.source import Source
 
 if TYPE_CHECKING:  # cold start
+    from typing import Self
+
     from PIL import Image
 
     from vsv.formats.tiff import Page
@@ -32,6 +35,9 @@ if TYPE_CHECKING:  # cold start
     from vsv.slides.openslide_reader import OpenSlideReader
     from vsv.slides.properties import Scan
     from vsv.slides.reader import Box, Pixels
+
+_COLOURS = 3  # pages of one sample a pixel are a fluorescence slide's channels, not planes
+_SAMPLE_TILES = 16
 
 
 class AperioReader:
@@ -97,7 +103,53 @@ class AperioReader:
         return OpenSlideReader(self.source.path, self.source.pages[0])
 
 
-class AperioJpegReader(AperioReader):
+class StoredLevelsReader(AperioReader):
+    """An Aperio slide whose tiles this package reads itself.
+
+    ``planes`` holds the tiled pages of each focal plane, where the slide has several; ``plane`` is the index of the
+    plane that is shown, by default the middle one.
+    """
+
+    def __init__(self, source: Source, plane: int | None = None) -> None:
+        super().__init__(source)
+        self.planes: tuple[tuple[Page, ...], ...] = ()
+        self.plane = 0
+        if has_planes(source.pages):
+            from vsv.slides.focal_planes import focal_planes, middle  # noqa: PLC0415  cold start: few slides have any
+
+            self.planes = focal_planes(tiled(source.pages))
+            self.plane = middle(self.planes) if plane is None else plane
+
+    def at_plane(self, plane: int) -> Self:
+        """Return a reader of another of the slide's focal planes."""
+        return type(self)(self.source, plane)
+
+    @property
+    def level_pages(self) -> tuple[Page, ...]:
+        """The tiled pages of the focal plane that is shown."""
+        return self.planes[self.plane] if self.planes else tiled(self.source.pages)
+
+    def grid(self) -> Grid:
+        """Return the grid of the stored tiles."""
+        return native_grid(self.source.pages)
+
+    def check(self) -> tuple[int, int]:
+        """Return width and height if OpenSlide opens the file, or else if some of the tiles can be decoded here.
+
+        OpenSlide refuses whole slides for the order of their pages, which does not matter here. Raise
+        UnreadableSlideError.
+        """
+        try:
+            return super().check()
+        except UnreadableSlideError:
+            grid = self.grid()
+            level = self.levels(grid).get(grid.max_level)
+            if level is None or not _any_decodes(level):
+                raise
+            return grid.width_px, grid.height_px
+
+
+class AperioJpegReader(StoredLevelsReader):
     """An Aperio slide whose JPEG tiles can be passed through, or a complete pyramid, which has the same layout."""
 
     @classmethod
@@ -109,18 +161,14 @@ class AperioJpegReader(AperioReader):
         )
         return cls(source) if fits else None
 
-    def grid(self) -> Grid:
-        """Return the grid of the stored tiles."""
-        return native_grid(self.source.pages)
-
     def levels(self, grid: Grid) -> Mapping[int, Level]:
         """Return the stored levels that match a level of this grid."""
         return levels_on(
-            grid, self.source.pages, can_pass_through, lambda page: jpeg_level(self.source.file, page)
+            grid, self.level_pages, can_pass_through, lambda page: jpeg_level(self.source.file, page)
         )
 
 
-class AperioJpeg2000Reader(AperioReader):
+class AperioJpeg2000Reader(StoredLevelsReader):
     """An Aperio slide whose JPEG 2000 tiles are decoded by this package."""
 
     @classmethod
@@ -130,15 +178,33 @@ class AperioJpeg2000Reader(AperioReader):
         fits = is_aperio_slide(source.pages) and pages and is_aperio_slide(pages) and can_decode(pages[0])
         return cls(source) if fits and _has_decoder() else None
 
-    def grid(self) -> Grid:
-        """Return the grid of the stored tiles."""
-        return native_grid(self.source.pages)
-
     def levels(self, grid: Grid) -> Mapping[int, Level]:
         """Return the stored levels that match a level of this grid."""
         return levels_on(
-            grid, self.source.pages, can_decode, lambda page: jpeg2000_level(self.source.file, page)
+            grid, self.level_pages, can_decode, lambda page: jpeg2000_level(self.source.file, page)
         )
+
+
+def has_planes(pages: tuple[Page, ...]) -> bool:
+    """Return whether further tiled pages have the size and coding of the first: focal planes in colour."""
+    first, *others = tiled(pages) or (None,)
+    if first is None or first.samples < _COLOURS:
+        return False
+    same = (first.width_px, first.height_px, first.samples)
+    return any((page.width_px, page.height_px, page.samples) == same for page in others)
+
+
+def _any_decodes(level: Level) -> bool:
+    """Return whether any of a few tiles, spread over a level, can be decoded."""
+    columns, rows = level.page.columns, level.page.rows
+    for part in range(_SAMPLE_TILES):
+        index = part * (columns * rows - 1) // (_SAMPLE_TILES - 1)
+        try:
+            level.decoded(index % columns, index // columns, 0)
+        except CorruptTileError:
+            continue
+        return True
+    return False
 
 
 def is_aperio_slide(pages: tuple[Page, ...]) -> bool:

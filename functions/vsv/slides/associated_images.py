@@ -1,19 +1,24 @@
 """Associated images of a slide file: label, thumbnail and macro."""
 
+import logging
 import re
 from pathlib import Path
 
 from openslide import OpenSlideError
 from PIL import Image, TiffImagePlugin
 
+from vsv.errors import UnreadableSlideError
 from vsv.formats.tiff import Page
 from vsv.slides.openslide_handles import open_shared
+
+log = logging.getLogger(__name__)
 
 NAMES = ("label", "thumbnail", "macro")
 # A label or macro is a snapshot; an image of more pixels is damaged and would take too much memory.
 MAX_PIXELS = 64_000_000
 # Aperio's NewSubfileType values: GT450 slides give their label and macro pages no description.
 NAMES_BY_SUBFILE_TYPE = {1: "label", 9: "macro"}
+_NAMED = re.compile(r"\b(label|macro)\b", re.IGNORECASE)
 
 
 def openslide_images(path: Path, names: tuple[str, ...] = NAMES) -> dict[str, Image.Image]:
@@ -22,14 +27,18 @@ def openslide_images(path: Path, names: tuple[str, ...] = NAMES) -> dict[str, Im
 
 
 def aperio_images(path: Path, pages: tuple[Page, ...]) -> dict[str, Image.Image]:
-    """Return an Aperio slide's images by name, as RGB; raise UnreadableSlideError.
+    """Return an Aperio slide's images by name, as RGB.
 
     OpenSlide's thumbnail is left out where it shows something else; images that only the subfile type identifies are
-    added.
+    added, and the named ones of a slide that OpenSlide does not open.
     """
     names = tuple(name for name in NAMES if name != "thumbnail" or shows_tissue(pages))
-    images = openslide_images(path, names)
-    for name, page in _unnamed_pages(pages).items():
+    unnamed = _unnamed_pages(pages)
+    try:
+        images = openslide_images(path, names)
+    except UnreadableSlideError:
+        images, unnamed = {}, unnamed | _named_pages(pages, names)
+    for name, page in unnamed.items():
         if name not in images and (image := _from_page(path, page)) is not None:
             images[name] = image
     return images
@@ -59,7 +68,7 @@ def shows_tissue(pages: tuple[Page, ...]) -> bool:
     if len(pages) < 2:
         return True
     first, page = pages[:2]
-    named = re.search(r"\b(label|macro)\b", page.description, re.IGNORECASE)
+    named = _NAMED.search(page.description)
     ratio = page.width_px * first.height_px / (page.height_px * first.width_px)
     return named is None and page.subfile_type not in NAMES_BY_SUBFILE_TYPE and 0.95 < ratio < 1.05
 
@@ -70,6 +79,15 @@ def _unnamed_pages(pages: tuple[Page, ...]) -> dict[str, Page]:
     return {name: page for name, page in pages_by_name.items() if name is not None}
 
 
+def _named_pages(pages: tuple[Page, ...], names: tuple[str, ...]) -> dict[str, Page]:
+    """Return label, macro and thumbnail as OpenSlide finds them: by description, the thumbnail as the second page."""
+    small = [page for page in pages[1:] if not page.is_tiled]
+    found = {match[1].lower(): page for page in small if (match := _NAMED.search(page.description))}
+    if small and small[0].index == 1 and "thumbnail" in names:
+        found["thumbnail"] = small[0]
+    return found
+
+
 def _from_page(path: Path, page: Page) -> Image.Image | None:
     if page.width_px * page.height_px > MAX_PIXELS:
         return None
@@ -78,5 +96,8 @@ def _from_page(path: Path, page: Page) -> Image.Image | None:
         with TiffImagePlugin.TiffImageFile(path) as image:
             image.seek(page.index)
             return image.convert("RGB")
-    except (OSError, ValueError, EOFError, SyntaxError, Image.DecompressionBombError):
+    except (
+        Exception
+    ):  # a damaged page makes Pillow's reader raise any exception; the slide is whole without it
+        log.warning("the image on page %d is damaged and left out", page.index)
         return None

@@ -14,7 +14,7 @@ from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
+from PIL import Image, JpegImagePlugin, PngImagePlugin
 
 from vsv.errors import UnavailableError, UnreadableSlideError
 from vsv.formats.aperio_description import is_aperio
@@ -22,6 +22,7 @@ from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import read_pages
 from vsv.formats.tiff_directories import is_tiff
 from vsv.slides.deepzoom_grid import DEFAULT_TILE_SIZE, Grid
+from vsv.slides.image_stack import open_shown_page
 from vsv.slides.levels import Level
 from vsv.slides.pixels import box_reduce
 from vsv.slides.properties import Scan
@@ -195,7 +196,7 @@ def _open(path: Path) -> Image.Image:
         elif head.startswith(JPEG):
             image = JpegImagePlugin.JpegImageFile(path)
         else:
-            image = TiffImagePlugin.TiffImageFile(path)
+            image = open_shown_page(path)
     except Exception as error:  # damaged headers make Pillow's readers raise any exception
         raise _unreadable() from error
     _check_kind(image)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,7 +19,7 @@ from vsv.formats.tiff import (
     Page,
 )
 from vsv.formats.tile_offsets import TileSpans
-from vsv.slides.deepzoom_grid import Grid
+from vsv.slides.deepzoom_grid import Grid, shrunk
 
 if TYPE_CHECKING:  # cold start: a passed-through tile needs no numpy
     import numpy as np
@@ -38,6 +38,8 @@ COMPLETE = "vsv complete pyramid"
 MAX_TILE_BYTES = 16 << 20
 # Beyond the largest files of file systems; the operating system accepts no offset much larger.
 MAX_OFFSET = 1 << 60
+# Larger tiles than browsers should load are cut into smaller ones.
+MAX_JPEG_TILE_PX = 4096
 # As in openslide_reader.dimensions: a slide has the same tiles with and without the JPEG 2000 decoder.
 MIN_JPEG2000_TILE_PX, MAX_JPEG2000_TILE_PX = 128, 1024
 
@@ -149,6 +151,7 @@ def can_pass_through(page: Page) -> bool:
         and page.compression == COMPRESSION_JPEG
         and page.tile_width_px == page.tile_height_px
         and page.tile_width_px % 16 == 0
+        and page.tile_width_px <= MAX_JPEG_TILE_PX
         and page.bits_per_sample == 8
         and (page.samples, page.photometric)
         in {(3, PHOTOMETRIC_RGB), (3, PHOTOMETRIC_YCBCR), (1, PHOTOMETRIC_GREY)}
@@ -198,15 +201,32 @@ def levels_on(
 ) -> dict[int, Kind]:
     """Return the levels of usable pages by Deep Zoom level; leave out pages that cannot be prepared."""
     levels: dict[int, Kind] = {}
-    for page in filter(usable, tiled(pages)):
-        level_dz = matching_level(grid, page)
-        if level_dz is None or level_dz in levels:
+    for level_dz, page in _matches(grid, filter(usable, tiled(pages))):
+        if level_dz in levels:
             continue
         try:
             levels[level_dz] = prepare(page)
         except CorruptTileError:
             continue  # the level is rendered from the other levels instead
     return levels
+
+
+def _matches(grid: Grid, pages: Iterable[Page]) -> list[tuple[int, Page]]:
+    """Return the pages that are levels of the grid, and which; of several for one level, the nearest in size first.
+
+    A tiled thumbnail may be within the tolerance of a level; of two pages of a level's size the first counts.
+    """
+    found = [(level_dz, page) for page in pages if (level_dz := matching_level(grid, page)) is not None]
+    if len(found) > len({level_dz for level_dz, _ in found}):
+        found.sort(key=lambda match: _deviation_px(grid, *match))
+    return found
+
+
+def _deviation_px(grid: Grid, level_dz: int, page: Page) -> int:
+    """Return by how many pixels a page's sides differ from the level's, rounded down or up."""
+    shift = grid.max_level - level_dz
+    sides = (page.width_px, grid.width_px), (page.height_px, grid.height_px)
+    return sum(min(abs(side - (full >> shift)), abs(side - shrunk(full, shift))) for side, full in sides)
 
 
 def matching_level(grid: Grid, page: Page) -> int | None:

@@ -2,11 +2,12 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import TypeVar
 
-from openslide import OpenSlide, OpenSlideError
+from openslide import OpenSlide, OpenSlideCache, OpenSlideError
 
 from vsv.errors import UnavailableError, UnreadableSlideError
 
@@ -14,6 +15,10 @@ Result = TypeVar("Result")
 
 # Each open slide holds file handles and OpenSlide's own tile cache.
 MAX_OPEN = 8
+# OpenSlide's own cache of a slide, and the tiles that threads need at the same time.
+_OWN_CACHE_BYTES, _PIXEL_BYTES, _TILES_AT_ONCE = 32 << 20, 4, 4
+_LARGE_TILES_BYTES = 512 << 20
+_TILE_SIDES = ("openslide.level[0].tile-width", "openslide.level[0].tile-height")
 _open: OrderedDict[tuple[Path, int, int, int, int], OpenSlide] = OrderedDict()
 _lock = Lock()
 
@@ -56,9 +61,24 @@ def read_with_retry(path: Path, read: Callable[[OpenSlide], Result]) -> Result:
 
 def _open_new(path: Path) -> OpenSlide:
     try:
-        return OpenSlide(path)
+        slide = OpenSlide(path)
+        _make_room(slide)
     except OpenSlideError as error:
         raise UnreadableSlideError("no slide reader can open this file") from error
+    return slide
+
+
+def _make_room(slide: OpenSlide) -> None:
+    """Set a cache that holds some of a slide's large tiles: else each small region would decode whole tiles again."""
+    width_px, height_px = (int(slide.properties.get(name, 0)) for name in _TILE_SIDES)
+    if width_px * height_px * _PIXEL_BYTES * _TILES_AT_ONCE > _OWN_CACHE_BYTES:
+        slide.set_cache(_large_tiles())
+
+
+@cache
+def _large_tiles() -> OpenSlideCache:
+    """Return the cache that all slides of large tiles share, so that their number does not cost memory."""
+    return OpenSlideCache(_LARGE_TILES_BYTES)
 
 
 def is_known(path: Path) -> bool:
