@@ -40,15 +40,17 @@ def profile(version: int) -> str:
     return f"http://iiif.io/api/image/{version}/level2.json"
 
 
-def info(version: int, base: str, grid: Grid, colours: str) -> Document:
+def info(version: int, base: str, grid: Grid, colours: str, problem: str | None = None) -> Document:
     """Return ``info.json`` of the service at ``base``; sizes and scale factors are those of the Deep Zoom levels.
 
-    ``colours`` says which colours are served, as Deep Zoom's header ``x-vsv-icc`` does.
+    ``colours`` says which colours are served, as Deep Zoom's header ``x-vsv-icc`` does, ``problem`` why the slide's
+    profile is not used.
     """
     document = _info_2(base, grid) if version == 2 else _info_3(base, grid)
     at, kind = ("@id", "@type") if version == 2 else ("id", "type")
     service = {"@context": COLOUR_CONTEXT, at: f"{base}#colour", kind: "Colour", "profile": COLOUR_CONTEXT}
-    return {**document, "service": [{**service, "colour": colours}]}
+    said = {"colour": colours} if problem is None else {"colour": colours, "problem": problem}
+    return {**document, "service": [{**service, **said}]}
 
 
 def _common(version: int, grid: Grid) -> Document:

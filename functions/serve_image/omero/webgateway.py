@@ -19,7 +19,6 @@ from vsv.errors import (
     TooLargeError,
     UnreadableSlideError,
 )
-from vsv.rendering.channels import COUNT
 from vsv.rendering.colour_management import effective_intent
 from vsv.rendering.colour_request import Colour, parse_colour
 from vsv.rendering.image_request import MAX_AREA_PX, View
@@ -28,9 +27,10 @@ from vsv.slides.slide import Slide
 from vsv.storage.numeric_ids import parse_number
 
 from serve_image import caching
+from serve_image.colour_headers import picture_headers
 from serve_image.omero import images, unsupported, webclient
 from serve_image.omero.channels import read_color
-from serve_image.omero.documents import histogram
+from serve_image.omero.histograms import plane_histogram
 from serve_image.omero.json_responses import json_answer
 from serve_image.omero.metadata import describe
 from serve_image.omero.parameters import flips, read_region_query, text, whole_number
@@ -39,8 +39,6 @@ MAX_ADDRESS = 200
 THUMBNAIL_PX = 96
 # As OMERO's omero.web.thumbnails_batch; and the most pixels of all thumbnails together.
 MAX_THUMBNAILS, MAX_THUMBNAILS_PX = 50, MAX_AREA_PX // 4
-PLANE_PX, MAX_PLANE_PX = 1024, 4096
-BINS, MAX_BINS = 256, 1024
 _NUMBER = re.compile(r"\d{1,9}\Z", re.ASCII)
 _Endpoint = Callable[[Services, Request, list[str]], Response]
 
@@ -85,7 +83,7 @@ def _picture(
     image = read_region_query(request.query, slide.grid, strict=strict, whole=min_parts == 1)
     colour = parse_colour(request.query, services.settings.icc)
     variant = image.canonical, effective_intent(slide, colour)
-    headers = _headers(services, slide, variant, slide.is_provisional(image.level_dz))
+    headers = _headers(services, slide, variant, slide.is_provisional(image.level_dz), colour)
     return caching.image_response(
         request, lambda: images.draw_image(slide, image, colour), images.MIME_TYPES[image.fmt], headers
     )
@@ -109,10 +107,12 @@ def _check_plane(*planes: int) -> None:
         raise ImageNotFoundError("a slide has a single plane: z and t are 0")
 
 
-def _headers(services: Services, slide: Slide, variant: object, provisional: bool) -> dict[str, str]:
-    """Return the headers of an image; ``variant`` is everything that the image depends on besides the slide."""
-    lifetime = caching.PROVISIONAL if provisional else caching.IMMUTABLE
-    return caching.image_headers(services, caching.etag_of(slide.stamp, variant), lifetime)
+def _headers(
+    services: Services, slide: Slide, variant: object, brief: bool, colour: Colour
+) -> dict[str, str]:
+    """Return an image's headers; ``variant``: all that the image depends on besides the slide; ``brief``: for now."""
+    lifetime = caching.PROVISIONAL if brief else caching.IMMUTABLE
+    return picture_headers(services, slide, caching.etag_of(slide.stamp, variant), lifetime, colour)
 
 
 def _thumbnail(services: Services, request: Request, parts: list[str]) -> Response:
@@ -122,7 +122,7 @@ def _thumbnail(services: Services, request: Request, parts: list[str]) -> Respon
     slide, view = _read_thumbnail(services, request, parts, 3)
     colour = parse_colour(request.query, services.settings.icc)
     variant = "thumbnail", view, effective_intent(slide, colour)
-    headers = _headers(services, slide, variant, images.is_provisional(slide, view))
+    headers = _headers(services, slide, variant, images.is_provisional(slide, view), colour)
     return caching.image_response(
         request, lambda: images.draw_thumbnail(slide, view, colour), "image/jpeg", headers
     )
@@ -204,16 +204,8 @@ def _histogram(services: Services, request: Request, parts: list[str]) -> Respon
         )
     query = request.query
     _check_plane(*(whole_number(query, name, 0) for name in ("theZ", "theT", "z", "t")))
-    bins = whole_number(query, "bins", BINS)
-    sides = [whole_number(query, name, PLANE_PX) for name in ("maxPlaneWidth", "maxPlaneHeight")]
-    if not 1 <= bins <= MAX_BINS:
-        raise InvalidQueryError(f"bins is 1 to {MAX_BINS}")
     slide, channel = _slide(services, parts[0])[1], _whole_number(parts[2])
-    if channel >= COUNT:
-        raise ImageNotFoundError(f"a slide has channels 0 to {COUNT - 1} here")
-    view = images.plane_view(slide, *(min(side, MAX_PLANE_PX) for side in sides))
-    counts = images.channel_counts(slide, view, channel)
-    return json_answer(services, request, histogram(counts, bins))
+    return json_answer(services, request, plane_histogram(slide, channel, query))
 
 
 def _shape_mask(services: Services, request: Request, parts: list[str]) -> Response:

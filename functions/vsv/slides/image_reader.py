@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 Pixels = npt.NDArray[np.uint8]
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+# Pillow refuses a PNG whose ICC profile is larger than 1 MiB; all texts of a PNG together stay within 64 MiB.
+PngImagePlugin.MAX_TEXT_CHUNK = 16 << 20
 # 300 MB as RGB, and up to 400 MB more during decoding.
 MAX_PIXELS = 100_000_000
 # Number of decoded images in the cache, which holds at most MAX_PIXELS in all and at least one image.
