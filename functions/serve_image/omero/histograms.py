@@ -3,11 +3,11 @@
 from typing import Any
 
 from vsv.errors import ImageNotFoundError, InvalidQueryError
-from vsv.rendering.channels import COUNT
+from vsv.rendering.shown_channels import shown_channels
 from vsv.slides.slide import Slide
 
 from serve_image.omero import images
-from serve_image.omero.documents import histogram
+from serve_image.omero.documents import histogram, histogram_document
 from serve_image.omero.parameters import Query, whole_number
 
 PLANE_PX, MAX_PLANE_PX = 1024, 4096
@@ -20,7 +20,11 @@ def plane_histogram(slide: Slide, channel: int, query: Query) -> dict[str, Any]:
     sides = [whole_number(query, name, PLANE_PX) for name in ("maxPlaneWidth", "maxPlaneHeight")]
     if not 1 <= bins <= MAX_BINS:
         raise InvalidQueryError(f"bins is 1 to {MAX_BINS}")
-    if channel >= COUNT:
-        raise ImageNotFoundError(f"a slide has channels 0 to {COUNT - 1} here")
+    channels = shown_channels(slide).channels
+    if channel >= len(channels):
+        raise ImageNotFoundError(f"a slide has channels 0 to {len(channels) - 1} here")
     view = images.plane_view(slide, *(min(side, MAX_PLANE_PX) for side in sides))
-    return histogram(images.channel_counts(slide, view, channel), bins)
+    if slide.channels is None:
+        return histogram(images.channel_counts(slide, view, channel), bins)
+    low, high = channels[channel].low, channels[channel].high
+    return histogram_document(images.sample_counts(slide, view, channel, (low, high), bins), low, high)

@@ -6,7 +6,7 @@ Keys and types are those of OMERO.web 5.31's ``omeroweb.api`` and of omero-marsh
 from typing import Any
 from urllib.parse import urlsplit
 
-from vsv.rendering.channels import COUNT
+from vsv.rendering.shown_channels import RGB, ShownChannels
 from vsv.slides.deepzoom_grid import Grid
 
 from serve_image.omero.documents import SlideMetadata, scanned_s
@@ -78,11 +78,13 @@ def group(site: str) -> Document:
     return {**document, "url:experimentergroup": base, "url:experimenters": f"{base}experimenters/"}
 
 
-def image(site: str, grid: Grid, metadata: SlideMetadata) -> Document:
+def image(site: str, grid: Grid, metadata: SlideMetadata, shown: ShownChannels = RGB) -> Document:
     """Return an image; ``imgData`` describes its channels."""
     scanned = scanned_s(metadata)
     base = f"{site}/api/v0/m/images/{metadata.number}/"
-    document = _marshalled("Image", metadata.number, Name=metadata.name, Pixels=_pixels(grid, metadata))
+    document = _marshalled(
+        "Image", metadata.number, Name=metadata.name, Pixels=_pixels(grid, metadata, shown)
+    )
     document["omero:details"] = {
         "@type": "TBD#Details",
         "owner": {"@type": f"{SCHEMA}#Experimenter", "@id": int(USER), **_PERSON},
@@ -94,8 +96,9 @@ def image(site: str, grid: Grid, metadata: SlideMetadata) -> Document:
     return {**document, "url:datasets": f"{base}datasets/", "url:rois": f"{base}rois/"}
 
 
-def _pixels(grid: Grid, metadata: SlideMetadata) -> Document:
-    sizes = {"SizeX": grid.width_px, "SizeY": grid.height_px, "SizeZ": 1, "SizeC": COUNT, "SizeT": 1}
+def _pixels(grid: Grid, metadata: SlideMetadata, shown: ShownChannels) -> Document:
+    count = len(shown.channels)
+    sizes = {"SizeX": grid.width_px, "SizeY": grid.height_px, "SizeZ": 1, "SizeC": count, "SizeT": 1}
     return {
         "@type": f"{SCHEMA}#Pixels",
         "@id": metadata.number,
@@ -104,10 +107,10 @@ def _pixels(grid: Grid, metadata: SlideMetadata) -> Document:
             if metadata.mpp is None
             else dict.fromkeys(("PhysicalSizeX", "PhysicalSizeY"), _length(metadata.mpp))
         ),
-        "SignificantBits": 8,
+        "SignificantBits": (shown.limits[1] - shown.limits[0]).bit_length(),
         **sizes,
         "DimensionOrder": {"@type": "TBD#DimensionOrder", "value": "XYZCT"},
-        "Type": {"@type": "TBD#PixelsType", "value": "uint8"},
+        "Type": {"@type": "TBD#PixelsType", "value": shown.pixel_type},
     }
 
 

@@ -22,6 +22,7 @@ from vsv.errors import (
 from vsv.rendering.colour_management import effective_intent
 from vsv.rendering.colour_request import Colour, parse_colour
 from vsv.rendering.image_request import MAX_AREA_PX, View
+from vsv.rendering.shown_channels import shown_channels
 from vsv.services import Services
 from vsv.slides.slide import Slide
 from vsv.storage.numeric_ids import parse_number
@@ -80,7 +81,8 @@ def _picture(
         raise InvalidTileAddressError("the address is the image's number, then z and t")
     slide = _slide(services, parts[0])[1]
     _check_plane(*(_whole_number(part) for part in parts[1:]))
-    image = read_region_query(request.query, slide.grid, strict=strict, whole=min_parts == 1)
+    defaults, whole = shown_channels(slide).defaults, min_parts == 1
+    image = read_region_query(request.query, slide.grid, strict=strict, whole=whole, defaults=defaults)
     colour = parse_colour(request.query, services.settings.icc)
     variant = image.canonical, effective_intent(slide, colour)
     headers = _headers(services, slide, variant, slide.is_provisional(image.level_dz), colour)

@@ -89,14 +89,15 @@ class Page:
 def read_pages(file: OpenFile) -> tuple[Page, ...]:
     """Return every page of an open TIFF file; raise UnreadableSlideError, with a reason for people."""
     reader = Reader(file)
-    pages = tuple(_page(reader, i, entries) for i, entries in enumerate(directories(reader)))
+    pages = tuple(page_of(reader, i, entries) for i, entries in enumerate(directories(reader)))
     # Many directories may point at the same long list: reading a small file must not take hours.
     if sum(page.offsets.count for page in pages) > MAX_TILES:
         raise UnreadableSlideError("damaged TIFF: its directories claim more tiles than any slide has")
     return pages
 
 
-def _page(reader: Reader, index: int, tags: dict[int, Entry]) -> Page:
+def page_of(reader: Reader, index: int, tags: dict[int, Entry]) -> Page:
+    """Return a directory as a page; raise UnreadableSlideError where the directory is damaged."""
     tiled = 322 in tags
     page = Page(
         index=index,
