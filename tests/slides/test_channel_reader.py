@@ -432,6 +432,10 @@ class TestOtherReaders:
         slide = opened(path)
         assert difference(whole_level(slide, slide.max_level), grey(GREY)) <= 1
 
+    def test_deep_aperio_slide_keeps_its_properties(self, tmp_path: Path) -> None:
+        scan = reader_of(KINDS["an Aperio slide"][0](tmp_path / "a.tif")).properties()
+        assert (scan.image_id, scan.app_mag, scan.mpp, scan.tile_size) == ("1004486", "20", 0.499, 256)
+
     def test_8_bit_grey_and_rgb_stay_with_their_readers(self, tmp_path: Path) -> None:
         light = texture(*SIZE)
         ome: dict[str, Any] = {"ome": True, "photometric": "rgb", "tile": (256, 256)}

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from lambda_support.http import Request, Response, content_etag, is_unchanged, tagged, whole
 from vsv.errors import InvalidQueryError, InvalidTileAddressError
 from vsv.identifiers import checked_image_id
-from vsv.rendering.colour_management import colour_state, effective_intent
+from vsv.rendering.colour_management import NAMESPACE, ColourState, colour_state, effective_intent
 from vsv.rendering.colour_request import PASSTHROUGH, Colour, parse_colour
 from vsv.rendering.tiles import MIME_TYPES, OWN_TILING, Tiling, render_tile
 from vsv.services import Services
@@ -49,9 +49,23 @@ def respond(services: Services, request: Request) -> Response:
 def _descriptor(services: Services, request: Request, image_id: str) -> Response:
     slide, tiling = services.slide_cache.slide(image_id), _tiling(services, request)
     state = colour_state(slide, tiling.colour)
-    body = tiling.grid(slide).descriptor(tiling.fmt or "jpeg", state.attributes()).encode()
+    body = tiling.grid(slide).descriptor(tiling.fmt or "jpeg", _attributes(slide, state)).encode()
     headers = with_colour_state(caching.document_headers(services, content_etag(body)), state)
     return tagged(request, body, "application/xml", headers)
+
+
+def _attributes(slide: Slide, state: ColourState) -> str:
+    """Return the descriptor's attributes of our own namespace: colours, and a slide's own channels."""
+    text = state.attributes()
+    if not slide.has_channels:
+        return text
+    from json import dumps  # noqa: PLC0415  cold start
+    from xml.sax.saxutils import quoteattr  # noqa: PLC0415  cold start
+
+    from vsv.rendering.shown_channels import shown_channels  # noqa: PLC0415  cold start
+
+    declared = text or f' xmlns:vsv="{NAMESPACE}"'
+    return f"{declared} vsv:Channels={quoteattr(dumps(shown_channels(slide).document()))}"
 
 
 def _tile(

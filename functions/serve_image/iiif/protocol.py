@@ -47,7 +47,9 @@ def respond(services: Services, request: Request) -> Response:
             return Response(303, "", {"location": f"{base}/info.json", **caching.cors_headers(services)})
         case ["info.json"]:
             state = colour_state(slide, parse_colour(request.query, services.settings.icc))
-            document = documents.info(dialect.version, base, slide.grid, str(state), state.problem)
+            document = documents.info(
+                dialect.version, base, slide.grid, str(state), state.problem, _channels(slide)
+            )
             # A client without an Accept header gets JSON-LD of version 3, and JSON of version 2.
             accept = request.headers.get("accept", JSON_LD if dialect.version == 3 else "")
             return _document(services, request, document, accept, documents.profile(dialect.version))
@@ -61,6 +63,15 @@ def respond(services: Services, request: Request) -> Response:
             address = read(dialect, whole, region, size, rotation, last)
             return _picture(services, request, slide, address, f"{base}/{address.canonical}", dialect)
     raise InvalidTileAddressError("an address is ImageID/region/size/rotation/quality.format")
+
+
+def _channels(slide: Slide) -> list[documents.Document] | None:
+    """Return a slide's own channels, None for a slide of 8-bit RGB."""
+    if not slide.has_channels:
+        return None
+    from vsv.rendering.shown_channels import shown_channels  # noqa: PLC0415  cold start
+
+    return shown_channels(slide).document()
 
 
 def _is_image(parts: list[str]) -> bool:

@@ -247,7 +247,7 @@ def _decode_jpeg2000(page: SamplePage, data: bytes, rows: int) -> Samples:
     from vsv.formats import openjpeg  # noqa: PLC0415
 
     columns, count = page.block_size[0], page.samples_of_block
-    # SIZ, the first marker segment: the picture's right and bottom, its left and top, and the number of components.
+    # The first marker segment: the picture's right and bottom, its left and top, and the number of components.
     size = [int.from_bytes(data[at : at + 4]) for at in (8, 12, 16, 20)]
     shape = size[0] - size[2], size[1] - size[3], int.from_bytes(data[40:42])
     if data[:4] != b"\xff\x4f\xff\x51" or shape != (columns, rows, count):

@@ -123,7 +123,7 @@ def _write_pictures(services: Services, image_id: str, path: Path) -> Barcode | 
     # The scanner's thumbnail may be in other colours than the slide: with a profile, render one from the pixels.
     if "thumbnail" not in images or profile_of(slide) is not None:
         images["thumbnail"] = make_thumbnail(slide)
-    if isinstance(slide.reader, ChannelReader):
+    if isinstance(slide.reader, ChannelReader) and slide.has_channels:
         slide.reader.store_windows(services.files.folder(image_id))
     for name, image in images.items():
         atomic_write.write(services.files.associated(image_id, name), encode(image))

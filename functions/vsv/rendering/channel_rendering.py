@@ -36,7 +36,7 @@ def draw_channels(
     """Return the view as an encoded image, drawn with a rendering; raise what ``draw.draw`` raises."""
     if rendering.is_identity:
         return draw(slide, view, fmt, quality, colour)
-    if isinstance(slide.reader, ChannelReader):
+    if slide.has_channels:
         picture = apply_colour(slide, _draw_samples(slide, view, rendering), colour)
     else:
         picture = apply_rendering(apply_colour(slide, scale_view(slide, view), colour), rendering)

@@ -53,6 +53,11 @@ class ChannelReader:
         return cls(source, layout) if layout is not None and is_claimed(source, layout) else None
 
     @property
+    def is_drawn_from_channels(self) -> bool:
+        """Whether the pixels can be drawn, and ``channels`` returns the channels."""
+        return self.layout.problem is None
+
+    @property
     def may_have_profile(self) -> bool:
         """Whether the pixels are RGB and the first page has an ICC profile."""
         return self.layout.is_rgb and self.source.pages[0].icc is not None

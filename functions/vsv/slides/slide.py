@@ -72,7 +72,7 @@ class Slide:
     @property
     def has_channels(self) -> bool:
         """Whether the original's pixels are channels in windows: deep samples, or fluorescence."""
-        return hasattr(self.reader, "channels")  # of one reader alone
+        return getattr(self.reader, "is_drawn_from_channels", False)  # of one reader alone
 
     @property
     def channels(self) -> "ChannelSet | None":

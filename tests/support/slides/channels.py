@@ -49,9 +49,9 @@ def grey(samples: Samples) -> NDArray[np.float64]:
 
 def write(path: Path, samples: Samples, **more: Any) -> Path:
     """Write samples with tifffile: tiled, deflated, without metadata, unless other arguments say otherwise."""
-    options = {"tile": (256, 256), "compression": "deflate", "metadata": None, "photometric": "minisblack"}
-    options |= more
-    tifffile.imwrite(path, samples, **{name: value for name, value in options.items() if value is not None})
+    options: dict[str, Any] = {"tile": (256, 256), "compression": "deflate", "photometric": "minisblack"}
+    given = {name: value for name, value in (options | more).items() if value is not None}
+    tifffile.imwrite(path, samples, metadata=None, **given)
     return path
 
 
