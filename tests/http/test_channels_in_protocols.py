@@ -15,6 +15,7 @@ from PIL import Image
 from serve_image.handler import lambda_handler
 from vsv.ingest.steps import render
 from vsv.pyramids.renderer import render_pyramid
+from vsv.pyramids.self_contained import complete
 from vsv.storage.numeric_ids import assign_number
 
 from tests.support.servers.running import Site
@@ -238,6 +239,26 @@ class TestSettings:
         tags = [ask(path, f"tile=0,0,0{query}")["headers"]["etag"] for query in queries]
         assert len(set(tags)) == 4
         assert tags[0] == tags[3]
+
+
+class TestArchivedOriginals:
+    def test_archived_slide_keeps_channels_and_composite_and_refuses_other_settings(
+        self, site: Site, image_id: str, omero: str
+    ) -> None:
+        path = omero.format("render_image_region") + "/0/0/"
+        before = body(ask(path, "tile=0,1,1")), body(ask(omero.format("imgData") + "/channels/"))
+        files, slide = site.services.files, site.services.slide_cache.slide(image_id)
+        assert complete(slide, files.pyramid(image_id))
+        files.slide(image_id).rename(site.scanner / "archived")
+        note = {"size": 1, "sha256": "0" * 64, "key": "k", "modified": slide.stored_ns}
+        (files.folder(image_id) / "archived.json").write_text(json.dumps(note))
+        site.services.slide_cache.forget(image_id)
+        after = body(ask(path, "tile=0,1,1")), body(ask(omero.format("imgData") + "/channels/"))
+        assert after == before
+        refused = ask(path, "tile=0,1,1&c=1")
+        assert refused["statusCode"] == 409
+        assert "unarchive it" in refused["body"]
+        assert ask(f"{omero.format('histogram_json')}/channel/0/")["statusCode"] == 409
 
 
 class TestOlderPyramids:

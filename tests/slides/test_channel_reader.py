@@ -214,7 +214,7 @@ class TestWindows:
         text = stored.read_text()
         stored.write_text(text.replace(str(first.channels[0].window.end), "2000.0"))
         assert reader_of(path).channels().channels[0].window.end == 2000  # type: ignore[attr-defined]
-        for damage in ("", "{}", "[1", text.replace("start", "begin"), text.replace(": 1,", ": 99,")):
+        for damage in ("", "{}", "[1", "[]", text.replace("start", "begin"), text.replace(": 1,", ": 99,")):
             stored.write_text(damage)
             assert reader_of(path).channels() == first  # type: ignore[attr-defined]
             assert stored.read_text() == text

@@ -56,16 +56,16 @@ def _descriptor(services: Services, request: Request, image_id: str) -> Response
 
 def _attributes(slide: Slide, state: ColourState) -> str:
     """Return the descriptor's attributes of our own namespace: colours, and a slide's own channels."""
-    text = state.attributes()
-    if not slide.has_channels:
-        return text
     from json import dumps  # noqa: PLC0415  cold start
     from xml.sax.saxutils import quoteattr  # noqa: PLC0415  cold start
 
-    from vsv.rendering.shown_channels import shown_channels  # noqa: PLC0415  cold start
+    from vsv.rendering.shown_channels import RGB, shown_channels  # noqa: PLC0415  cold start
 
+    text, shown = state.attributes(), shown_channels(slide)
+    if shown is RGB:
+        return text
     declared = text or f' xmlns:vsv="{NAMESPACE}"'
-    return f"{declared} vsv:Channels={quoteattr(dumps(shown_channels(slide).document()))}"
+    return f"{declared} vsv:Channels={quoteattr(dumps(shown.document()))}"
 
 
 def _tile(

@@ -67,11 +67,10 @@ def respond(services: Services, request: Request) -> Response:
 
 def _channels(slide: Slide) -> list[documents.Document] | None:
     """Return a slide's own channels, None for a slide of 8-bit RGB."""
-    if not slide.has_channels:
-        return None
-    from vsv.rendering.shown_channels import shown_channels  # noqa: PLC0415  cold start
+    from vsv.rendering.shown_channels import RGB, shown_channels  # noqa: PLC0415  cold start
 
-    return shown_channels(slide).document()
+    shown = shown_channels(slide)
+    return None if shown is RGB else shown.document()
 
 
 def _is_image(parts: list[str]) -> bool:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from vsv.errors import ImageNotFoundError, InvalidQueryError
-from vsv.rendering.shown_channels import shown_channels
+from vsv.rendering.shown_channels import RGB, shown_channels
 from vsv.slides.slide import Slide
 
 from serve_image.omero import images
@@ -20,11 +20,12 @@ def plane_histogram(slide: Slide, channel: int, query: Query) -> dict[str, Any]:
     sides = [whole_number(query, name, PLANE_PX) for name in ("maxPlaneWidth", "maxPlaneHeight")]
     if not 1 <= bins <= MAX_BINS:
         raise InvalidQueryError(f"bins is 1 to {MAX_BINS}")
-    channels = shown_channels(slide).channels
+    shown = shown_channels(slide)
+    channels = shown.channels
     if channel >= len(channels):
         raise ImageNotFoundError(f"a slide has channels 0 to {len(channels) - 1} here")
     view = images.plane_view(slide, *(min(side, MAX_PLANE_PX) for side in sides))
-    if slide.channels is None:
+    if shown is RGB:
         return histogram(images.channel_counts(slide, view, channel), bins)
     low, high = channels[channel].low, channels[channel].high
     return histogram_document(images.sample_counts(slide, view, channel, (low, high), bins), low, high)

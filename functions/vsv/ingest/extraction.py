@@ -124,7 +124,7 @@ def _write_pictures(services: Services, image_id: str, path: Path) -> Barcode | 
     if "thumbnail" not in images or profile_of(slide) is not None:
         images["thumbnail"] = make_thumbnail(slide)
     if isinstance(slide.reader, ChannelReader) and slide.has_channels:
-        slide.reader.store_windows(services.files.folder(image_id))
+        slide.reader.store_channels(services.files.folder(image_id))
     for name, image in images.items():
         atomic_write.write(services.files.associated(image_id, name), encode(image))
     return _read_barcode(images.get("label"))

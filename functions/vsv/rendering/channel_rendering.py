@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vsv.errors import CorruptTileError, TooLargeError
-from vsv.rendering.channels import FULL, Channel, Rendering, tables
+from vsv.errors import ConflictError, CorruptTileError, TooLargeError
+from vsv.rendering.channels import FULL, PRIMARIES, Channel, Rendering, tables
 from vsv.rendering.colour_request import AS_STORED, Colour
 from vsv.rendering.draw import apply_colour, draw, encode, mirror_and_rotate, scale_view
 from vsv.rendering.image_request import MAX_SOURCE_PX, View, level_box
@@ -36,7 +36,7 @@ def draw_channels(
     """Return the view as an encoded image, drawn with a rendering; raise what ``draw.draw`` raises."""
     if rendering.is_identity:
         return draw(slide, view, fmt, quality, colour)
-    if slide.has_channels:
+    if rendering.defaults != PRIMARIES:
         picture = apply_colour(slide, _draw_samples(slide, view, rendering), colour)
     else:
         picture = apply_rendering(apply_colour(slide, scale_view(slide, view), colour), rendering)
@@ -63,10 +63,12 @@ def apply_rendering(pixels: Pixels, rendering: Rendering) -> Pixels:
 def view_planes(slide: Slide, view: View, chosen: Sequence[int]) -> list[npt.NDArray[np.generic]]:
     """Return the samples of channels of a slide that has its own, in a view of a level's pixels, one for one.
 
-    Raise TooLargeError where the samples would have to be reduced from too many of a finer level.
+    Raise TooLargeError where the samples would have to be reduced from too many of a finer level, ConflictError where
+    the original is archived.
     """
     reader, exact = slide.reader, level_box(view, slide.grid)
-    assert isinstance(reader, ChannelReader)
+    if not isinstance(reader, ChannelReader):
+        raise ConflictError("the original of this slide is archived: unarchive it to change its channels")
     assert exact is not None, "OMERO's regions have the pixels of a level"
     level_dz, box = exact
     shift = slide.max_level - level_dz

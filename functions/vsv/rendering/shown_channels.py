@@ -1,9 +1,12 @@
 """The channels that protocols name for a slide: its own, or red, green and blue of 8 bits."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vsv.rendering.channels import FULL, NAMES, PRIMARIES, Channel
 from vsv.slides.slide import Slide
+
+if TYPE_CHECKING:  # cold start
+    from vsv.slides.channel_set import ChannelSet
 
 
 class NamedChannel:
@@ -70,8 +73,11 @@ RGB = ShownChannels(
 
 
 def shown_channels(slide: Slide) -> ShownChannels:
-    """Return the channels of a slide; measure them where that was not done when the slide was imported."""
-    own = slide.channels
+    """Return the channels of a slide, also of one whose original is archived; measure them where that is still to do.
+
+    The result is ``RGB`` itself for a slide that has no channels of its own.
+    """
+    own = slide.channels or _archived_channels(slide)
     if own is None:
         return RGB
     named = tuple(
@@ -91,3 +97,13 @@ def shown_channels(slide: Slide) -> ShownChannels:
         for channel in own.channels
     )
     return ShownChannels(named, own.pixel_type, own.limits)
+
+
+def _archived_channels(slide: Slide) -> "ChannelSet | None":
+    """Return the stored channels of a slide that is read from its complete pyramid."""
+    if slide.has_channels or slide.path.name != "pyramid.tif":
+        return None
+    from vsv.slides import stored_channels  # noqa: PLC0415  cold start
+
+    stored = stored_channels.read(slide.path.with_name(stored_channels.FILENAME))
+    return None if stored is None else stored.channel_set

@@ -15,13 +15,14 @@ import numpy as np
 from vsv.errors import CorruptTileError, UnreadableSlideError
 from vsv.formats.random_access import OpenFile
 from vsv.nonblocking import check_may_wait
-from vsv.slides import channel_windows
+from vsv.slides import channel_windows, stored_channels
 from vsv.slides.channel_layout import Layout, is_claimed, layout_of
 from vsv.slides.channel_levels import ChannelLevels, mean_of
 from vsv.slides.channel_set import MAX_ACTIVE, ChannelSet, Pixels, SlideChannel, draw_channels
-from vsv.slides.channel_windows import FILENAME, Measured, Window
+from vsv.slides.channel_windows import Window
 from vsv.slides.deepzoom_grid import DEFAULT_TILE_SIZE, Grid
 from vsv.slides.pixels import box_reduce
+from vsv.slides.stored_channels import StoredChannels
 from vsv.storage.archive_marker import ORIGINAL
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from vsv.slides.reader import Box
     from vsv.slides.source import Source
 
+_Prepared = tuple[ChannelSet, ChannelLevels, tuple[int, ...]]
 _MIN_TILE_PX, _MAX_TILE_PX = 128, 1024
 
 
@@ -43,7 +45,8 @@ class ChannelReader:
 
     def __init__(self, source: Source, layout: Layout) -> None:
         self.source, self.layout = source, layout
-        self._ready: tuple[ChannelSet, ChannelLevels, Measured] | None = None
+        self._ready: _Prepared | None = None
+        self._is_new = False
         self._preparing = Lock()
 
     @classmethod
@@ -100,11 +103,13 @@ class ChannelReader:
         """Return the channels with their windows: the stored ones, else measured now and stored by the original."""
         return self._prepared()[0]
 
-    def store_windows(self, folder: Path) -> None:
+    def store_channels(self, folder: Path) -> None:
         """Write what was measured into a slide's folder, where readers of its original find it."""
-        self._store(folder, self._prepared()[2])
+        channel_set, _, matching = self._prepared()
+        stored = StoredChannels(self.source.file.size(), channel_set, matching)
+        stored_channels.store(folder / stored_channels.FILENAME, stored)
 
-    def _prepared(self) -> tuple[ChannelSet, ChannelLevels, Measured]:
+    def _prepared(self) -> _Prepared:
         """Return channels and levels once they are measured; raise CorruptTileError where nothing can be shown."""
         if self._ready is None:
             if self.layout.problem is not None:
@@ -112,24 +117,28 @@ class ChannelReader:
             check_may_wait()
             with self._preparing:  # one thread measures, the others wait
                 self._ready = self._ready or self._prepare()
+            if self._is_new and self.source.path.name == ORIGINAL:
+                self._is_new = False
+                with suppress(OSError):  # measured again by the next process: the result is the same
+                    self.store_channels(self.source.path.parent)
         return self._ready
 
-    def _prepare(self) -> tuple[ChannelSet, ChannelLevels, Measured]:
-        file, count = self.source.file, len(self.layout.channels)
-        path, levels = self.source.path.with_name(FILENAME), ChannelLevels(file, self.layout)
-        measured = channel_windows.read_stored(path, file.size(), count)
-        if measured is None:
+    def _prepare(self) -> _Prepared:
+        levels = ChannelLevels(self.source.file, self.layout)
+        stored = stored_channels.read(self.source.path.with_name(stored_channels.FILENAME))
+        windows = [] if stored is None else [channel.window for channel in stored.channel_set.channels]
+        if stored is not None and (stored.size, len(windows)) == (self.source.file.size(), self._count):
+            matching = stored.levels
+        else:
             windows = channel_windows.measure(levels.full(), together=self.layout.is_rgb)
-            matching = levels.matching([window.end - window.start for window in windows])
-            measured = Measured(tuple(windows), tuple(matching))
-            if self.source.path.name == ORIGINAL:
-                with suppress(OSError):  # measured again by the next process: the result is the same
-                    self._store(self.source.path.parent, measured)
-        levels.keep(measured.levels)
-        return self._with_windows(measured.windows), levels, measured
+            matching = tuple(levels.matching([window.end - window.start for window in windows]))
+            self._is_new = True
+        levels.keep(matching)
+        return self._with_windows(windows), levels, matching
 
-    def _store(self, folder: Path, measured: Measured) -> None:
-        channel_windows.store(folder / FILENAME, self.source.file.size(), measured)
+    @property
+    def _count(self) -> int:
+        return len(self.layout.channels)
 
     def _with_windows(self, windows: Sequence[Window]) -> ChannelSet:
         is_inverted, first = self.layout.is_inverted, self.layout.first

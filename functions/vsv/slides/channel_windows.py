@@ -5,23 +5,19 @@ the rest dark. It is stored beside the original, so that all tiles, processes an
 always has the same windows.
 """
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
 from vsv.errors import CorruptTileError
 from vsv.formats.tiff_samples import Samples
 from vsv.slides.sample_level import SampleLevel
-from vsv.storage import atomic_write
 
 LOWEST_PERCENT, HIGHEST_PERCENT = 1.0, 99.9
 # Pixels of a channel that are measured, in blocks spread over the image; all pixels where it has no more.
 MAX_PIXELS, MAX_WIDE_PIXELS = 1 << 27, 1 << 24
-FILENAME, VERSION = "channels.json", 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +28,6 @@ class Window:
     end: float
     low: float
     high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What is measured of a file once: each channel's window, and the halvings of the levels that match."""
-
-    windows: tuple[Window, ...]
-    levels: tuple[int, ...]
 
 
 def measure(levels: Sequence[tuple[SampleLevel, int]], *, together: bool) -> list[Window]:
@@ -101,30 +89,3 @@ def _parts(level: SampleLevel, sample: int) -> Iterator[Samples]:
             yield level.read(sample, box)
         except CorruptTileError:
             continue
-
-
-def read_stored(path: Path, size: int, count: int) -> Measured | None:
-    """Return what is stored for an original of this size; None where there is nothing of this many channels."""
-    try:
-        stored = json.loads(path.read_bytes())
-        if (stored["version"], stored["size"], len(stored["channels"])) != (VERSION, size, count):
-            return None
-        windows = [
-            Window(**{key: float(value) for key, value in channel.items()}) for channel in stored["channels"]
-        ]
-        levels = [int(shift) for shift in stored["levels"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    is_usable = all(-math.inf < window.start < window.end < math.inf for window in windows) and 0 in levels
-    return Measured(tuple(windows), tuple(levels)) if is_usable else None
-
-
-def store(path: Path, size: int, measured: Measured) -> None:
-    """Write what was measured of an original of this size by an atomic write."""
-    content = {
-        "version": VERSION,
-        "size": size,
-        "channels": [asdict(window) for window in measured.windows],
-        "levels": list(measured.levels),
-    }
-    atomic_write.write(path, json.dumps(content, indent=1).encode())
