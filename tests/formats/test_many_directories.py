@@ -9,7 +9,7 @@ from openslide import OpenSlide
 from vsv.errors import UnreadableSlideError
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import MAX_TABLES_BYTES, MAX_TEXTS_BYTES, read_pages
-from vsv.formats.tiff_directories import MAX_PAGES, MAX_TAGS, MAX_TAGS_IN_ALL
+from vsv.formats.tiff_directories import MAX_ALL_TAGS, MAX_PAGES, MAX_TAGS
 from vsv.ingest.validation import inspect
 from vsv.slides.openslide_reader import OpenSlideReader
 from vsv.slides.readers import reader_of
@@ -53,8 +53,8 @@ def test_directories_up_to_the_most_are_read_and_no_more(tmp_path: Path) -> None
 
 
 def test_tags_and_texts_of_all_directories_together_are_limited(tmp_path: Path) -> None:
-    many = MAX_TAGS_IN_ALL // MAX_TAGS + 1
-    with pytest.raises(UnreadableSlideError, match="more tags"):
+    many = MAX_ALL_TAGS // MAX_TAGS + 1
+    with pytest.raises(UnreadableSlideError, match="too many images"):
         read_pages(OpenFile(chain(tmp_path / "tags.tif", many, MAX_TAGS)))
     long = MAX_TEXTS_BYTES // MAX_TABLES_BYTES + 1
     with pytest.raises(UnreadableSlideError, match="longer texts"):

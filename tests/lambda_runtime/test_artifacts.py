@@ -66,7 +66,8 @@ def test_tile_function_contains_only_modules_that_serve_slides() -> None:
         "vsv/aws/step_functions.py",
         "vsv/aws/stream_import_starter.py",
     }
-    assert size(tiles.arm64) < 1_100_000  # most of it is text: docstrings, and 24 modules more
+    # Most of it is text: docstrings. Modules that read channels and deep samples are loaded for such slides alone.
+    assert size(tiles.arm64) < 1_300_000
     assert tiles.layers == ("ImagingLayer", "ToolsLayer")
 
 

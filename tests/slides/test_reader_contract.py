@@ -11,12 +11,14 @@ import tifffile
 from PIL import Image
 from vsv.errors import UnreadableSlideError
 from vsv.slides.aperio_reader import AperioJpeg2000Reader, AperioJpegReader, AperioReader
+from vsv.slides.channel_reader import ChannelReader
 from vsv.slides.image_reader import ImageReader
 from vsv.slides.levels import JpegLevel
 from vsv.slides.openslide_reader import OpenSlideReader
 from vsv.slides.readers import KINDS, reader_of
 
 from tests.support.slides.aperio import JPEG2000_RGB, JPEG2000_YCBCR, Pixels, Plan, texture, write_slide
+from tests.support.slides.channels import deep, mapped, write
 from tests.support.slides.opened import box_mean, decoded, grey_levels_apart
 from tests.support.slides.profiles import matrix_profile
 
@@ -72,6 +74,19 @@ def tiled(path: Path, icc: bytes | None) -> Path:
     return path
 
 
+DEEP = np.stack([deep(seed, size=SIZE) for seed in (0, 3, 5)], axis=-1)
+
+
+def sixteen(path: Path, icc: bytes | None) -> Path:
+    return write(path, DEEP, photometric="rgb", tile=(256, 256), iccprofile=icc)
+
+
+def numpys(path: Path) -> Pixels:
+    assert np.array_equal(tifffile.imread(path), DEEP)
+    window = tuple(np.percentile(DEEP, [1, 99.9]))
+    return np.floor(mapped(DEEP, window) + 0.5).astype(np.uint8)
+
+
 def image(path: Path, icc: bytes | None) -> Path:
     Image.fromarray(texture(*SIZE)).save(
         path, icc_profile=icc, **({"quality": 95} if path.suffix == ".jpg" else {})
@@ -91,6 +106,7 @@ CASES = {
     ),
     "Aperio, deflated": Case(AperioReader, deflated, ".svs", openslides, NONE, False, 256),
     "tiled TIFF": Case(OpenSlideReader, tiled, ".tif", openslides, NONE, False, 128),
+    "TIFF of 16 bits": Case(ChannelReader, sixteen, ".tif", numpys, NONE, False, 256),
     "PNG": Case(ImageReader, image, ".png", pillows, NONE, False, 256),
     "JPEG": Case(ImageReader, image, ".jpg", pillows, NONE, False, 256),
     "TIFF image": Case(ImageReader, image, ".tiff", pillows, NONE, False, 256),

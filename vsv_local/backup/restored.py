@@ -10,8 +10,8 @@ from vsv.storage.slide_files import SLIDE
 from vsv_local.backup.backup_folder import Manifest
 from vsv_local.stores.sqlite_database import DATABASE_NAME
 
-# Files that are rendered from the original.
-_RENDERED = ("pyramid.tif",)
+# Files that are rendered, or measured, from the original.
+_RENDERED = ("pyramid.tif", "channels.json")
 
 
 @dataclass(frozen=True, slots=True)

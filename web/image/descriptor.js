@@ -1,8 +1,10 @@
 // Fetches a slide's Deep Zoom descriptor once, and preloads its first tiles.
 import { fetchAhead } from "../slide/images.js";
+import { notesOf } from "./legend.js";
 
 /** @import {Slide} from "../server/types.js" */
-/** @typedef {{Url: string, Format: string, Overlap: number, TileSize: number, Size: {Width: number, Height: number}}} Descriptor */
+/** @import {Notes} from "./legend.js" */
+/** @typedef {{Url: string, Format: string, Overlap: number, TileSize: number, Size: {Width: number, Height: number}, notes: Notes}} Descriptor */
 
 const KEPT = 40;
 const MOST_TILES = 24; // enough for a whole slide on a large screen
@@ -46,6 +48,7 @@ async function fetchDescriptor(id) {
     Overlap: number(image, "Overlap"),
     TileSize: number(image, "TileSize"),
     Size: { Width: number(size, "Width"), Height: number(size, "Height") },
+    notes: notesOf(image),
   };
 }
 

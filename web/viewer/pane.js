@@ -1,5 +1,6 @@
 // One pane of the viewer, which shows one slide at a time.
 import { descriptor } from "../image/descriptor.js";
+import { makeLegend } from "../image/legend.js";
 import { magnificationAt, nativeMagnification, zoomAt } from "../image/magnifications.js";
 import { makeViewer, openImage } from "../image/osdviewer.js";
 import { makeRuler } from "../image/ruler.js";
@@ -29,13 +30,14 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
   const standIn = element("img", { className: "stand-in", alt: "", hidden: true });
   const problem = element("p", { className: "problem", role: "alert", hidden: true });
   const scale = scaleSign();
+  const legend = makeLegend();
   const label = element("aside", { className: "label-panel", ariaLabel: "Label and overview" });
   const caption = element("header", { className: "caption" });
   const root = element("section", { className: "pane" }, caption, stage);
   host.append(root);
   const viewer = makeViewer(library, stage, setting("navigator"));
   const ruler = makeRuler(placeOn(library, viewer), () => slide?.MPP ?? null);
-  stage.append(standIn, ruler.svg, scale.sign, label, problem);
+  stage.append(standIn, ruler.svg, scale.sign, legend.sign, label, problem);
 
   /** @type {Slide | null} */
   let slide = null;
@@ -77,7 +79,7 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
     const mine = ++generation;
     showFacts(next);
     ruler.clear();
-    problem.hidden = scale.sign.hidden = true;
+    problem.hidden = scale.sign.hidden = legend.sign.hidden = true;
     viewer.close();
     standIn.hidden = view !== null;
     standIn.src = imageAddress(next, "thumbnail") ?? "";
@@ -87,6 +89,7 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
       await openImage(viewer, image, view, nativeMagnification(next));
       if (mine !== generation) return;
       scale.sign.hidden = false;
+      legend.show(image.notes);
       viewer.world.getItemAt(0).addHandler("fully-loaded-change", ({ fullyLoaded }) => (standIn.hidden ||= fullyLoaded));
       moved();
     } catch (error) {
@@ -112,7 +115,7 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
       generation += 1;
       slide = null;
       viewer.close();
-      scale.sign.hidden = label.hidden = true;
+      scale.sign.hidden = legend.sign.hidden = label.hidden = true;
       caption.replaceChildren(element("b", {}, id));
       fail(`Slide ${id} not found.`);
     },

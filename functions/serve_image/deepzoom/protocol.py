@@ -11,17 +11,17 @@ from collections.abc import Mapping
 from lambda_support.http import Request, Response, content_etag, is_unchanged, tagged, whole
 from vsv.errors import InvalidQueryError, InvalidTileAddressError
 from vsv.identifiers import checked_image_id
-from vsv.rendering.colour_management import ColourState, colour_state, effective_intent
+from vsv.rendering.colour_management import NAMESPACE, ColourState, colour_state, effective_intent
 from vsv.rendering.colour_request import PASSTHROUGH, Colour, parse_colour
 from vsv.rendering.tiles import MIME_TYPES, OWN_TILING, Tiling, render_tile
 from vsv.services import Services
 from vsv.slides.slide import Slide
 
 from serve_image import caching
+from serve_image.colour_headers import picture_headers, with_colour_state
 
 PREFIX = "/DeepZoom/"
 MAX_ADDRESS = 200
-COLOUR_HEADER = "x-vsv-icc"
 _TILE = re.compile(PREFIX + r"([^/]*)_files/(\d{1,2})/(\d{1,7})_(\d{1,7})\.([a-z]{3,4})\Z", re.ASCII)
 _NUMBER = re.compile(r"\d{1,5}\Z", re.ASCII)
 
@@ -49,9 +49,23 @@ def respond(services: Services, request: Request) -> Response:
 def _descriptor(services: Services, request: Request, image_id: str) -> Response:
     slide, tiling = services.slide_cache.slide(image_id), _tiling(services, request)
     state = colour_state(slide, tiling.colour)
-    body = tiling.grid(slide).descriptor(tiling.fmt or "jpeg", state.attributes()).encode()
-    headers = _with_colour_state(caching.document_headers(services, content_etag(body)), state)
+    body = tiling.grid(slide).descriptor(tiling.fmt or "jpeg", _attributes(slide, state)).encode()
+    headers = with_colour_state(caching.document_headers(services, content_etag(body)), state)
     return tagged(request, body, "application/xml", headers)
+
+
+def _attributes(slide: Slide, state: ColourState) -> str:
+    """Return the descriptor's attributes of our own namespace: colours, and a slide's own channels."""
+    from json import dumps  # noqa: PLC0415  cold start
+    from xml.sax.saxutils import quoteattr  # noqa: PLC0415  cold start
+
+    from vsv.rendering.shown_channels import RGB, shown_channels  # noqa: PLC0415  cold start
+
+    text, shown = state.attributes(), shown_channels(slide)
+    if shown is RGB:
+        return text
+    declared = text or f' xmlns:vsv="{NAMESPACE}"'
+    return f"{declared} vsv:Channels={quoteattr(dumps(shown.document()))}"
 
 
 def _tile(
@@ -66,7 +80,7 @@ def _tile(
     level_dz, col, row = address
     etag = _etag(slide, address, fmt, tiling)
     lifetime = caching.PROVISIONAL if slide.is_provisional(level_dz) else caching.IMMUTABLE
-    headers = caching.image_headers(services, etag, lifetime)
+    headers = picture_headers(services, slide, etag, lifetime, tiling.colour)
     if is_unchanged(request, etag):
         # Raises TileNotFoundError: a tile that never existed is 404, even for a client that claims to have it.
         tiling.grid(slide).tile_box(level_dz, col, row)
@@ -103,9 +117,12 @@ def _number(query: Mapping[str, str], name: str) -> int | None:
 def _thumbnail(services: Services, image_id: str, request: Request) -> Response:
     body = services.files.read_associated(image_id, "thumbnail")
     colour = parse_colour(request.query, services.settings.icc)
-    if colour.icc != PASSTHROUGH:
-        body = _converted(services.slide_cache.slide(image_id), body, colour)
-    headers = caching.image_headers(services, content_etag(body), caching.REVALIDATE)
+    if colour.icc == PASSTHROUGH:
+        headers = caching.image_headers(services, content_etag(body), caching.REVALIDATE)
+    else:
+        slide = services.slide_cache.slide(image_id)
+        body = _converted(slide, body, colour)
+        headers = picture_headers(services, slide, content_etag(body), caching.REVALIDATE, colour)
     return tagged(request, body, "image/jpeg", headers)
 
 
@@ -124,10 +141,3 @@ def _profile(services: Services, image_id: str, request: Request) -> Response:
     body = stored_profile(services.slide_cache.slide(image_id))
     headers = caching.image_headers(services, content_etag(body), caching.REVALIDATE)
     return tagged(request, body, "application/vnd.iccprofile", headers)
-
-
-def _with_colour_state(headers: dict[str, str], state: ColourState) -> dict[str, str]:
-    """Add the header with the colours served; pages of other origins may read it where they may read images."""
-    if "access-control-allow-origin" in headers:
-        headers["access-control-expose-headers"] = COLOUR_HEADER
-    return {**headers, COLOUR_HEADER: str(state)}

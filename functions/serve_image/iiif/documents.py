@@ -40,15 +40,25 @@ def profile(version: int) -> str:
     return f"http://iiif.io/api/image/{version}/level2.json"
 
 
-def info(version: int, base: str, grid: Grid, colours: str) -> Document:
+def info(
+    version: int,
+    base: str,
+    grid: Grid,
+    colours: str,
+    problem: str | None = None,
+    channels: list[Document] | None = None,
+) -> Document:
     """Return ``info.json`` of the service at ``base``; sizes and scale factors are those of the Deep Zoom levels.
 
-    ``colours`` says which colours are served, as Deep Zoom's header ``x-vsv-icc`` does.
+    ``colours`` says which colours are served, as Deep Zoom's header ``x-vsv-icc`` does, ``problem`` why the slide's
+    profile is not used, ``channels`` the channels of a slide that has its own.
     """
     document = _info_2(base, grid) if version == 2 else _info_3(base, grid)
     at, kind = ("@id", "@type") if version == 2 else ("id", "type")
     service = {"@context": COLOUR_CONTEXT, at: f"{base}#colour", kind: "Colour", "profile": COLOUR_CONTEXT}
-    return {**document, "service": [{**service, "colour": colours}]}
+    said = {"colour": colours, "problem": problem, "channels": channels}
+    known = {key: value for key, value in said.items() if value is not None}
+    return {**document, "service": [{**service, **known}]}
 
 
 def _common(version: int, grid: Grid) -> Document:

@@ -17,6 +17,7 @@ from vsv.services import Services
 from vsv.slides.slide import Slide
 
 from serve_image import caching
+from serve_image.colour_headers import picture_headers
 from serve_image.iiif import documents
 from serve_image.iiif.parameters import Dialect, ImageAddress, read
 from serve_image.record_lookup import record_of
@@ -46,7 +47,9 @@ def respond(services: Services, request: Request) -> Response:
             return Response(303, "", {"location": f"{base}/info.json", **caching.cors_headers(services)})
         case ["info.json"]:
             state = colour_state(slide, parse_colour(request.query, services.settings.icc))
-            document = documents.info(dialect.version, base, slide.grid, str(state))
+            document = documents.info(
+                dialect.version, base, slide.grid, str(state), state.problem, _channels(slide)
+            )
             # A client without an Accept header gets JSON-LD of version 3, and JSON of version 2.
             accept = request.headers.get("accept", JSON_LD if dialect.version == 3 else "")
             return _document(services, request, document, accept, documents.profile(dialect.version))
@@ -60,6 +63,14 @@ def respond(services: Services, request: Request) -> Response:
             address = read(dialect, whole, region, size, rotation, last)
             return _picture(services, request, slide, address, f"{base}/{address.canonical}", dialect)
     raise InvalidTileAddressError("an address is ImageID/region/size/rotation/quality.format")
+
+
+def _channels(slide: Slide) -> list[documents.Document] | None:
+    """Return a slide's own channels, None for a slide of 8-bit RGB."""
+    from vsv.rendering.shown_channels import RGB, shown_channels  # noqa: PLC0415  cold start
+
+    shown = shown_channels(slide)
+    return None if shown is RGB else shown.document()
 
 
 def _is_image(parts: list[str]) -> bool:
@@ -94,7 +105,7 @@ def _picture(
     etag = caching.etag_of(slide.stamp, address.canonical, effective_intent(slide, colour))
     lifetime = caching.PROVISIONAL if _is_provisional(slide, view) else caching.IMMUTABLE
     links = f'<{canonical}>;rel="canonical",<{documents.profile(dialect.version)}>;rel="profile"'
-    headers = caching.image_headers(services, etag, lifetime) | {"link": links}
+    headers = picture_headers(services, slide, etag, lifetime, colour) | {"link": links}
 
     def make() -> bytes:
         from vsv.rendering.draw import draw  # noqa: PLC0415  cold start: Deep Zoom's stored tiles need no pixels

@@ -1,8 +1,8 @@
 """Read the channel settings of OMERO's webgateway: ``c``, ``m`` and ``maps``.
 
-``c`` is ``[-]number[|start:end[r]][$color]``, separated by commas: 1, 2 and 3 are a slide's red, green and blue; a
-channel with a minus, or one that is not named, is off. ``r`` after the window inverts, as in OMERO 5.3; since 5.4
-``maps`` does.
+``c`` is ``[-]number[|start:end[r]][$color]``, separated by commas: 1, 2 and 3 are a slide's red, green and blue, or
+its own first channels; a channel with a minus, or one that is not named, is off. ``r`` after the window inverts, as
+in OMERO 5.3; since 5.4 ``maps`` does.
 """
 
 import json
@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from vsv.errors import InvalidQueryError, UnsupportedError
-from vsv.rendering.channels import COUNT, PRIMARIES, Channel, Color, Rendering
+from vsv.rendering.channels import PRIMARIES, Channel, Color, Rendering
 
 MAX_CHANNELS = 64
 _REAL = r"[-+]?(?:\d{1,12}(?:\.\d{0,17})?|\.\d{1,17})(?:[eE][-+]?\d{1,2})?"
@@ -24,8 +24,13 @@ _SWITCH = (True, False, "true", "false", None)
 
 
 @lru_cache(maxsize=256)
-def rendering(c: str | None, m: str | None, maps: str | None, strict: bool) -> Rendering:
-    """Return the channels' settings; raises InvalidQueryError, and UnsupportedError for lookup tables."""
+def rendering(
+    c: str | None, m: str | None, maps: str | None, strict: bool, defaults: tuple[Channel, ...] = PRIMARIES
+) -> Rendering:
+    """Return the channels' settings; ``defaults`` are those of the slide's channels without a choice.
+
+    Raises InvalidQueryError, and UnsupportedError for lookup tables.
+    """
     if (strict and m is None) or m not in {None, "g", "c"}:
         raise InvalidQueryError("m, the model, is g for greyscale or c for colour")
     if c is None:
@@ -33,28 +38,28 @@ def rendering(c: str | None, m: str | None, maps: str | None, strict: bool) -> R
             raise InvalidQueryError(
                 "c must name the channels, such as 1|0:255$FF0000,2|0:255$00FF00,3|0:255$0000FF"
             )
-        listed = [(number + 1, channel) for number, channel in enumerate(PRIMARIES)]
+        listed = list(enumerate(defaults, 1))
     else:
-        listed = _channels(c, strict)
+        listed = _channels(c, strict, defaults)
     mapped = _apply_maps(listed, maps, strict)
-    channels = [
-        mapped.get(number, replace(default, active=False)) for number, default in enumerate(PRIMARIES, 1)
-    ]
-    return Rendering((channels[0], channels[1], channels[2]), grey=m == "g").normal()
+    channels = (
+        mapped.get(number, replace(default, active=False)) for number, default in enumerate(defaults, 1)
+    )
+    return Rendering(tuple(channels), grey=m == "g", defaults=defaults).normal()
 
 
-def _channels(c: str, strict: bool) -> list[tuple[int, Channel]]:
+def _channels(c: str, strict: bool, defaults: tuple[Channel, ...]) -> list[tuple[int, Channel]]:
     """Read ``c``: numbers from 1, negative for channels that are off; channels that no slide has are ignored."""
     parts = c.split(",")
     if len(parts) > MAX_CHANNELS:
         raise InvalidQueryError(f"c may name at most {MAX_CHANNELS} channels")
-    listed = [_channel(part, strict) for part in parts]
+    listed = [_channel(part, strict, defaults) for part in parts]
     if len({number for number, _ in listed}) != len(listed):
         raise InvalidQueryError("c names a channel twice")
     return listed
 
 
-def _channel(part: str, strict: bool) -> tuple[int, Channel]:
+def _channel(part: str, strict: bool, defaults: tuple[Channel, ...]) -> tuple[int, Channel]:
     match = _CHANNEL.match(part.strip())
     if match is None:
         raise InvalidQueryError("a channel is its number, then |start:end and $color, such as 1|0:255$FF0000")
@@ -62,7 +67,7 @@ def _channel(part: str, strict: bool) -> tuple[int, Channel]:
     if strict and (start is None or color is None):
         raise InvalidQueryError("each channel in c needs a window and a color, such as 1|0:255$FF0000")
     index = abs(int(number))
-    channel = replace(PRIMARIES[min(index, COUNT) - 1], active=not number.startswith("-"))
+    channel = replace(defaults[min(index, len(defaults)) - 1], active=not number.startswith("-"))
     if color is not None:
         channel = replace(channel, color=read_color(color))
     if start is not None:

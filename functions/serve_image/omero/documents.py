@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from math import floor, sqrt
 from typing import Any
 
-from vsv.rendering.channels import FULL, NAMES, PRIMARIES
+from vsv.rendering.channels import FULL
+from vsv.rendering.shown_channels import RGB, ShownChannels
 from vsv.slides.deepzoom_grid import Grid
 
 from serve_image.omero.parameters import level_count
@@ -37,38 +38,38 @@ class SlideMetadata:
         return replace(self, name=name, case=None)
 
 
-def image_data(grid: Grid, metadata: SlideMetadata, planes: int = 1, shown: int = 0) -> Document:
-    """Return ``imgData`` of a slide of some focal planes, and the one that is shown.
+def image_data(
+    grid: Grid, metadata: SlideMetadata, shown: ShownChannels = RGB, planes: int = 1, plane: int = 0
+) -> Document:
+    """Return ``imgData`` of a slide of some focal planes, of which one is shown.
 
     OMERO does not treat a slide of a single tile as a big image: no tiles, no levels.
     """
+    count = len(shown.channels)
     return {
         "id": metadata.number,
-        "meta": _meta(metadata),
+        "meta": _meta(metadata, shown.pixel_type),
         "perms": dict.fromkeys(("canAnnotate", "canEdit", "canDelete", "canLink"), False),
         **_tiles(grid),
         "interpolate": True,
-        "size": {"width": grid.width_px, "height": grid.height_px, "z": planes, "t": 1, "c": len(PRIMARIES)},
+        "size": {"width": grid.width_px, "height": grid.height_px, "z": planes, "t": 1, "c": count},
         "pixel_size": {"x": metadata.mpp, "y": metadata.mpp, "z": None},
         "init_zoom": 0,
         **({} if metadata.power is None else {"nominalMagnification": metadata.power}),
-        "pixel_range": [0, FULL],
-        "channels": _channels(),
-        "split_channel": {
-            "g": _split_layout(grid, len(PRIMARIES)),
-            "c": _split_layout(grid, len(PRIMARIES) + 1),
-        },
+        "pixel_range": list(shown.limits),
+        "channels": _channels(shown),
+        "split_channel": {"g": _split_layout(grid, count), "c": _split_layout(grid, count + 1)},
         "rdefs": {
-            "model": "color",
+            "model": "color" if count > 1 else "greyscale",
             "projection": "normal",
-            "defaultZ": shown,
+            "defaultZ": plane,
             "defaultT": 0,
             "invertAxis": False,
         },
     }
 
 
-def _meta(metadata: SlideMetadata) -> Document:
+def _meta(metadata: SlideMetadata, pixel_type: str) -> Document:
     """Return the texts; as OMERO does, name the project and, without a case, the dataset "Multiple"."""
     return {
         "imageName": metadata.name,
@@ -85,7 +86,7 @@ def _meta(metadata: SlideMetadata) -> Document:
         "wellId": "",
         "imageTimestamp": _timestamp(metadata),
         "imageId": metadata.number,
-        "pixelsType": "uint8",
+        "pixelsType": pixel_type,
     }
 
 
@@ -119,20 +120,25 @@ def _tiles(grid: Grid) -> Document:
     }
 
 
-def _channels() -> list[Document]:
+def _channels(shown: ShownChannels) -> list[Document]:
     return [
         {
-            "emissionWave": None,
-            "label": name,
-            "color": bytes(channel.color[:3]).hex().upper(),
-            "inverted": False,
-            "reverseIntensity": False,
-            "family": channel.family,
-            "coefficient": channel.coefficient,
-            "window": {"min": 0.0, "max": float(FULL), "start": channel.start, "end": channel.end},
-            "active": True,
+            "emissionWave": None if channel.emission_nm is None else round(channel.emission_nm, 3),
+            "label": channel.name,
+            "color": channel.color,
+            "inverted": channel.default.inverted,
+            "reverseIntensity": channel.default.inverted,
+            "family": channel.default.family,
+            "coefficient": channel.default.coefficient,
+            "window": {
+                "min": channel.low,
+                "max": channel.high,
+                "start": channel.default.start,
+                "end": channel.default.end,
+            },
+            "active": channel.default.active,
         }
-        for name, channel in zip(NAMES, PRIMARIES, strict=True)
+        for channel in shown.channels
     ]
 
 
@@ -163,10 +169,15 @@ def histogram(counts: list[int], bins: int) -> Document:
     columns = [0] * bins
     for value, count in enumerate(counts):
         columns[min(value * bins // FULL, bins - 1)] += count
+    return histogram_document(columns, 0.0, float(FULL))
+
+
+def histogram_document(columns: list[int], low: float, high: float) -> Document:
+    """Return the histogram of columns that are counted already, over the values from ``low`` to ``high``."""
     return {
         "data": columns,
-        "min": 0.0,
-        "max": float(FULL),
+        "min": low,
+        "max": high,
         "leftOutlierCount": 0,
         "rightOutlierCount": 0,
         "statsInfoMinMax": False,

@@ -68,3 +68,14 @@ def channel_counts(slide: Slide, view: View, channel: int) -> list[int]:
 
     counts: list[int] = np.bincount(scale_view(slide, view)[..., channel].ravel(), minlength=256).tolist()
     return counts
+
+
+def sample_counts(slide: Slide, view: View, channel: int, ends: tuple[float, float], bins: int) -> list[int]:
+    """Return how many samples of a slide's own channel are in each of ``bins`` columns between two values."""
+    import numpy as np  # noqa: PLC0415  cold start
+    from vsv.rendering.channel_rendering import view_planes  # noqa: PLC0415  cold start
+
+    (samples,) = view_planes(slide, view, (channel,))
+    low, high = ends
+    counts: list[int] = np.histogram(samples, bins, (low, max(high, low + 1)))[0].tolist()
+    return counts

@@ -7,6 +7,7 @@ lists which client reads which address.
 
 from lambda_support.http import Request, Response
 from vsv.errors import InvalidTileAddressError, NotFoundError
+from vsv.rendering.shown_channels import shown_channels
 from vsv.services import Services
 from vsv.slides.slide import Slide
 from vsv.storage.numeric_ids import parse_number
@@ -77,7 +78,8 @@ def _image(services: Services, request: Request, number: str) -> Response:
     """Answer ``v0/m/images/{id}/``."""
     image_id, slide = _slide(services, number)
     metadata = slide_metadata(services, request, (int(number), image_id, slide))
-    document = documents.image(site_address(services, request), slide.grid, metadata, plane_count(slide))
+    shown, planes = shown_channels(slide), plane_count(slide)
+    document = documents.image(site_address(services, request), slide.grid, metadata, shown, planes)
     return json_answer(services, request, {"data": document}, varies=True)
 
 

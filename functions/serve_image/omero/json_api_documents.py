@@ -6,7 +6,7 @@ Keys and types are those of OMERO.web 5.31's ``omeroweb.api`` and of omero-marsh
 from typing import Any
 from urllib.parse import urlsplit
 
-from vsv.rendering.channels import COUNT
+from vsv.rendering.shown_channels import RGB, ShownChannels
 from vsv.slides.deepzoom_grid import Grid
 
 from serve_image.omero.documents import SlideMetadata, scanned_s
@@ -78,12 +78,14 @@ def group(site: str) -> Document:
     return {**document, "url:experimentergroup": base, "url:experimenters": f"{base}experimenters/"}
 
 
-def image(site: str, grid: Grid, metadata: SlideMetadata, planes: int = 1) -> Document:
+def image(
+    site: str, grid: Grid, metadata: SlideMetadata, shown: ShownChannels = RGB, planes: int = 1
+) -> Document:
     """Return an image of some focal planes; ``imgData`` describes its channels."""
     scanned = scanned_s(metadata)
     base = f"{site}/api/v0/m/images/{metadata.number}/"
     document = _marshalled(
-        "Image", metadata.number, Name=metadata.name, Pixels=_pixels(grid, metadata, planes)
+        "Image", metadata.number, Name=metadata.name, Pixels=_pixels(grid, metadata, shown, planes)
     )
     document["omero:details"] = {
         "@type": "TBD#Details",
@@ -96,8 +98,9 @@ def image(site: str, grid: Grid, metadata: SlideMetadata, planes: int = 1) -> Do
     return {**document, "url:datasets": f"{base}datasets/", "url:rois": f"{base}rois/"}
 
 
-def _pixels(grid: Grid, metadata: SlideMetadata, planes: int) -> Document:
-    sizes = {"SizeX": grid.width_px, "SizeY": grid.height_px, "SizeZ": planes, "SizeC": COUNT, "SizeT": 1}
+def _pixels(grid: Grid, metadata: SlideMetadata, shown: ShownChannels, planes: int) -> Document:
+    count = len(shown.channels)
+    sizes = {"SizeX": grid.width_px, "SizeY": grid.height_px, "SizeZ": planes, "SizeC": count, "SizeT": 1}
     return {
         "@type": f"{SCHEMA}#Pixels",
         "@id": metadata.number,
@@ -106,10 +109,10 @@ def _pixels(grid: Grid, metadata: SlideMetadata, planes: int) -> Document:
             if metadata.mpp is None
             else dict.fromkeys(("PhysicalSizeX", "PhysicalSizeY"), _length(metadata.mpp))
         ),
-        "SignificantBits": 8,
+        "SignificantBits": (shown.limits[1] - shown.limits[0]).bit_length(),
         **sizes,
         "DimensionOrder": {"@type": "TBD#DimensionOrder", "value": "XYZCT"},
-        "Type": {"@type": "TBD#PixelsType", "value": "uint8"},
+        "Type": {"@type": "TBD#PixelsType", "value": shown.pixel_type},
     }
 
 

@@ -3,6 +3,7 @@
 from lambda_support.http import Request, Response
 from vsv.formats.aperio_description import positive_number
 from vsv.records.models import SlideRecord
+from vsv.rendering.shown_channels import shown_channels
 from vsv.services import Services
 from vsv.slides.slide import Slide
 
@@ -18,7 +19,8 @@ NumberedSlide = tuple[int, str, Slide]
 def describe(services: Services, request: Request, numbered: NumberedSlide, key: str | None) -> Response:
     """Answer with ``imgData`` or a part of it."""
     slide, metadata = numbered[2], slide_metadata(services, request, numbered)
-    document = image_data(slide.grid, metadata, plane_count(slide), default_plane(slide))
+    shown = shown_channels(slide)
+    document = image_data(slide.grid, metadata, shown, plane_count(slide), default_plane(slide))
     return json_answer(services, request, document if key is None else part_of(document, key), varies=True)
 
 

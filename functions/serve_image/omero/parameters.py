@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vsv.errors import InvalidQueryError, TileNotFoundError
-from vsv.rendering.channels import Rendering
+from vsv.rendering.channels import PRIMARIES, Channel, Rendering
 from vsv.rendering.image_request import View
 from vsv.slides.deepzoom_grid import Grid
 
@@ -82,13 +82,15 @@ def whole_number(query: Query, name: str, default: int) -> int:
     return int(value)
 
 
-def read_region_query(query: Query, grid: Grid, *, strict: bool, whole: bool) -> ImageRequest:
-    """Return the image that a region's address requests.
+def read_region_query(
+    query: Query, grid: Grid, *, strict: bool, whole: bool, defaults: tuple[Channel, ...] = PRIMARIES
+) -> ImageRequest:
+    """Return the image that a region's address requests; ``defaults`` are the settings of the slide's channels.
 
     ``strict``: all settings must be present. ``whole``: without tile and region the image is the whole slide. Raises
     InvalidQueryError, UnsupportedError, TileNotFoundError for a region outside the slide, and TooLargeError.
     """
-    settings = rendering(text(query, "c"), text(query, "m"), text(query, "maps"), strict)
+    settings = rendering(text(query, "c"), text(query, "m"), text(query, "maps"), strict, defaults)
     horizontal, vertical = flips(query)
     fmt, quality = _format(query), _quality(query)
     _check_ignored(query)

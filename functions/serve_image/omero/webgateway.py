@@ -12,25 +12,25 @@ from typing import Any
 from lambda_support.http import Request, Response
 from vsv.errors import (
     ConflictError,
-    ImageNotFoundError,
     InvalidQueryError,
     InvalidTileAddressError,
     NotFoundError,
     TooLargeError,
     UnreadableSlideError,
 )
-from vsv.rendering.channels import COUNT
 from vsv.rendering.colour_management import effective_intent
 from vsv.rendering.colour_request import Colour, parse_colour
 from vsv.rendering.image_request import MAX_AREA_PX, View
+from vsv.rendering.shown_channels import shown_channels
 from vsv.services import Services
 from vsv.slides.slide import Slide
 from vsv.storage.numeric_ids import parse_number
 
 from serve_image import caching
+from serve_image.colour_headers import picture_headers
 from serve_image.omero import images, unsupported, webclient
 from serve_image.omero.channels import read_color
-from serve_image.omero.documents import histogram
+from serve_image.omero.histograms import plane_histogram
 from serve_image.omero.json_responses import json_answer
 from serve_image.omero.metadata import describe
 from serve_image.omero.parameters import flips, read_region_query, text, whole_number
@@ -40,8 +40,6 @@ MAX_ADDRESS = 200
 THUMBNAIL_PX = 96
 # As OMERO's omero.web.thumbnails_batch; and the most pixels of all thumbnails together.
 MAX_THUMBNAILS, MAX_THUMBNAILS_PX = 50, MAX_AREA_PX // 4
-PLANE_PX, MAX_PLANE_PX = 1024, 4096
-BINS, MAX_BINS = 256, 1024
 _NUMBER = re.compile(r"\d{1,9}\Z", re.ASCII)
 _Endpoint = Callable[[Services, Request, list[str]], Response]
 
@@ -82,10 +80,11 @@ def _picture(
     if not min_parts <= len(parts) <= 3:
         raise InvalidTileAddressError("the address is the image's number, then z and t")
     slide = at_plane(_slide(services, parts[0])[1], *map(_whole_number, parts[1:]))
-    image = read_region_query(request.query, slide.grid, strict=strict, whole=min_parts == 1)
+    defaults, whole = shown_channels(slide).defaults, min_parts == 1
+    image = read_region_query(request.query, slide.grid, strict=strict, whole=whole, defaults=defaults)
     colour = parse_colour(request.query, services.settings.icc)
     variant = image.canonical, effective_intent(slide, colour)
-    headers = _headers(services, slide, variant, slide.is_provisional(image.level_dz))
+    headers = _headers(services, slide, variant, slide.is_provisional(image.level_dz), colour)
     return caching.image_response(
         request, lambda: images.draw_image(slide, image, colour), images.MIME_TYPES[image.fmt], headers
     )
@@ -103,10 +102,12 @@ def _whole_number(part: str) -> int:
     return int(part)
 
 
-def _headers(services: Services, slide: Slide, variant: object, provisional: bool) -> dict[str, str]:
-    """Return the headers of an image; ``variant`` is everything that the image depends on besides the slide."""
-    lifetime = caching.PROVISIONAL if provisional else caching.IMMUTABLE
-    return caching.image_headers(services, caching.etag_of(slide.stamp, variant), lifetime)
+def _headers(
+    services: Services, slide: Slide, variant: object, brief: bool, colour: Colour
+) -> dict[str, str]:
+    """Return an image's headers; ``variant``: all that the image depends on besides the slide; ``brief``: for now."""
+    lifetime = caching.PROVISIONAL if brief else caching.IMMUTABLE
+    return picture_headers(services, slide, caching.etag_of(slide.stamp, variant), lifetime, colour)
 
 
 def _thumbnail(services: Services, request: Request, parts: list[str]) -> Response:
@@ -116,7 +117,7 @@ def _thumbnail(services: Services, request: Request, parts: list[str]) -> Respon
     slide, view = _read_thumbnail(services, request, parts, 3)
     colour = parse_colour(request.query, services.settings.icc)
     variant = "thumbnail", view, effective_intent(slide, colour)
-    headers = _headers(services, slide, variant, images.is_provisional(slide, view))
+    headers = _headers(services, slide, variant, images.is_provisional(slide, view), colour)
     return caching.image_response(
         request, lambda: images.draw_thumbnail(slide, view, colour), "image/jpeg", headers
     )
@@ -196,16 +197,8 @@ def _histogram(services: Services, request: Request, parts: list[str]) -> Respon
             "the address is the image's number, channel and the channel's index from 0"
         )
     query = request.query
-    bins = whole_number(query, "bins", BINS)
-    sides = [whole_number(query, name, PLANE_PX) for name in ("maxPlaneWidth", "maxPlaneHeight")]
-    if not 1 <= bins <= MAX_BINS:
-        raise InvalidQueryError(f"bins is 1 to {MAX_BINS}")
     slide, channel = queried_plane(_slide(services, parts[0])[1], query), _whole_number(parts[2])
-    if channel >= COUNT:
-        raise ImageNotFoundError(f"a slide has channels 0 to {COUNT - 1} here")
-    view = images.plane_view(slide, *(min(side, MAX_PLANE_PX) for side in sides))
-    counts = images.channel_counts(slide, view, channel)
-    return json_answer(services, request, histogram(counts, bins))
+    return json_answer(services, request, plane_histogram(slide, channel, query))
 
 
 def _shape_mask(services: Services, request: Request, parts: list[str]) -> Response:

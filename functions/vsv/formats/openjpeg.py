@@ -215,9 +215,20 @@ def decode_with(library: ctypes.CDLL, data: bytes, reduce: int = 0, *, as_coded:
         return _planes([_samples(image.components[index]) for index in range(3)])
 
 
+def decode_deep(data: bytes, count: int) -> npt.NDArray[np.int32]:
+    """Decode a codestream of ``count`` components of the same size, of any precision, into planes of 32 bits."""
+    library = _library()
+    assert library is not None, "callers check available() first"
+    with decoded_image(library, data, count=count) as image:
+        planes = [_samples(image.components[index]) for index in range(count)]
+        if len({plane.shape for plane in planes}) > 1:
+            raise CorruptTileError("the tile's JPEG 2000 components differ in size")
+        return np.stack(planes)
+
+
 @contextmanager
 def decoded_image(
-    library: ctypes.CDLL, data: bytes, reduce: int = 0, *, as_coded: bool = False
+    library: ctypes.CDLL, data: bytes, reduce: int = 0, *, as_coded: bool = False, count: int = 3
 ) -> Iterator[DecodedImage]:
     """Yield an image decoded into OpenJPEG's memory, which is freed when the context ends; raise CorruptTileError."""
     source = _Input(ctypes.cast(c_char_p(data), c_void_p), len(data), 0)
@@ -231,7 +242,7 @@ def decoded_image(
         library.opj_stream_set_user_data(stream, ctypes.addressof(source), None)
         library.opj_stream_set_user_data_length(stream, len(data))
         library.opj_setup_decoder(codec, _parameters(library, reduce))
-        if not library.opj_read_header(stream, codec, ctypes.byref(image)) or image.contents.count != 3:
+        if not library.opj_read_header(stream, codec, ctypes.byref(image)) or image.contents.count != count:
             raise CorruptTileError("the tile's JPEG 2000 header is damaged")
         if as_coded and not library.opj_set_decoded_components(codec, 3, _ALL_COMPONENTS, 0):
             raise CorruptTileError("the tile's JPEG 2000 header is damaged")

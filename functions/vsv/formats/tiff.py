@@ -97,7 +97,7 @@ def read_pages(file: OpenFile) -> tuple[Page, ...]:
     reader, texts = Reader(file), 0
     pages: list[Page] = []
     for index, entries in enumerate(directories(reader)):
-        pages.append(_page(reader, index, entries))
+        pages.append(page_of(reader, index, entries))
         texts += len(pages[-1].description) + len(pages[-1].jpeg_tables)
         # Many directories may point at the same long text, too, of which each would be kept.
         if texts > MAX_TEXTS_BYTES:
@@ -108,7 +108,8 @@ def read_pages(file: OpenFile) -> tuple[Page, ...]:
     return tuple(pages)
 
 
-def _page(reader: Reader, index: int, tags: dict[int, Entry]) -> Page:
+def page_of(reader: Reader, index: int, tags: dict[int, Entry]) -> Page:
+    """Return a directory as a page; raise UnreadableSlideError where the directory is damaged."""
     tiled = 322 in tags
     page = Page(
         index=index,

@@ -22,6 +22,7 @@ from vsv.records.models import ImportRecord, SlideRecord
 from vsv.rendering.associated_images import encode, make_thumbnail, read_associated
 from vsv.rendering.icc import profile_of
 from vsv.services import Services
+from vsv.slides.channel_reader import ChannelReader
 from vsv.slides.image_reader import is_plain
 from vsv.slides.properties import Scan
 from vsv.slides.readers import read_scan
@@ -129,6 +130,8 @@ def _write_pictures(services: Services, image_id: str, path: Path) -> Barcode | 
     # The scanner's thumbnail may be in other colours than the slide: with a profile, render one from the pixels.
     if "thumbnail" not in images or profile_of(slide) is not None:
         images["thumbnail"] = make_thumbnail(slide)
+    if isinstance(slide.reader, ChannelReader) and slide.has_channels:
+        slide.reader.store_channels(services.files.folder(image_id))
     for name, image in images.items():
         atomic_write.write(services.files.associated(image_id, name), encode(image))
     return _read_barcode(images.get("label"))

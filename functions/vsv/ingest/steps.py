@@ -6,6 +6,7 @@ a step can be run again, and skips work that is done. A step acts only for the r
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from vsv.errors import FileMissingError, TransferError, UnavailableError, UnreadableSlideError
@@ -16,8 +17,9 @@ from vsv.ingest.validation import checksum, inspect
 from vsv.pyramids.empty_tiles import is_outdated
 from vsv.pyramids.renderer import Progress, render_pyramid
 from vsv.records.models import ImportRecord, ImportState
+from vsv.rendering.associated_images import encode, make_thumbnail
 from vsv.services import Services
-from vsv.storage import stored_set
+from vsv.storage import atomic_write, stored_set
 from vsv.storage.slide_files import DISK
 
 
@@ -95,6 +97,9 @@ def render(services: Services, image_id: str, progress: Progress, jobs: int | No
     is_whole = all(dz in slide.levels for dz in range(slide.grid.level_count))
     if is_whole and not is_outdated(slide, pyramid):
         return False
+    if is_whole and slide.has_channels:  # the thumbnail of an earlier version is as dark as its pyramid
+        thumbnail = encode(make_thumbnail(replace(slide, levels={})))
+        atomic_write.write(services.files.associated(image_id, "thumbnail"), thumbnail)
     render_pyramid(slide, pyramid, jobs, progress)
     return True
 

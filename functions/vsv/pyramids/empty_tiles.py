@@ -1,7 +1,8 @@
-"""Slides with empty tiles in reduced levels, and pyramids of such slides that carry white in their place.
+"""Slides with empty tiles in reduced levels or with deep samples, and pyramids that show them white or black.
 
-Earlier versions rendered white from empty tiles. The first page of a pyramid that was rendered from filled tiles is
-marked: it has YCbCrPositioning, with the value that readers assume without the tag.
+Earlier versions rendered white from empty tiles, and black from samples of more than 8 bits. The first page of a
+pyramid that was rendered from filled tiles, or from channels, is marked: it has YCbCrPositioning, with the value that
+readers assume without the tag.
 """
 
 from itertools import chain
@@ -26,12 +27,17 @@ def _has_empty(level: Level) -> bool:
     return any(level.spans.span(index)[1] == 0 for index in range(level.page.columns * level.page.rows))
 
 
+def is_marked(slide: Slide) -> bool:
+    """Return whether the slide's pyramid is marked: earlier versions rendered such slides differently."""
+    return slide.has_channels or has_empty_tiles(slide)
+
+
 def is_outdated(slide: Slide, pyramid: Path) -> bool:
-    """Return whether an earlier version rendered ``pyramid`` with white in place of the slide's empty tiles.
+    """Return whether an earlier version rendered ``pyramid`` with white for empty tiles, or dark channels.
 
     False where the slide is read from a complete pyramid, which cannot be rendered without the original.
     """
-    if slide.path == pyramid or len(slide.native) == slide.grid.level_count or not has_empty_tiles(slide):
+    if slide.path == pyramid or len(slide.native) == slide.grid.level_count or not is_marked(slide):
         return False
     try:
         reader = Reader(OpenFile(pyramid))

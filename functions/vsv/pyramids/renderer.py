@@ -17,7 +17,7 @@ from vsv.errors import UnavailableError
 from vsv.formats.jpeg import abbreviate
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff_writer import PageLayout, TiffWriter
-from vsv.pyramids.empty_tiles import CENTRED, has_empty_tiles
+from vsv.pyramids.empty_tiles import CENTRED, is_marked
 from vsv.rendering import encoding, regions
 from vsv.slides import pixels
 from vsv.slides.levels import MAX_DCT_SHIFT, JpegLevel, jpeg_level, matching_level
@@ -122,7 +122,7 @@ def _layout(slide: Slide, level_dz: int, subfile_type: int) -> PageLayout:
         subsampling=(2, 2) if coding.chroma == "420" else (1, 1),
         tile_size=size,
         subfile_type=subfile_type,
-        chroma_position=CENTRED if subfile_type == 0 and has_empty_tiles(slide) else 0,
+        chroma_position=CENTRED if subfile_type == 0 and is_marked(slide) else 0,
     )
 
 

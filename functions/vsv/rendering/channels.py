@@ -1,12 +1,12 @@
-"""A slide's three colours as OMERO's channels: which are active, how values are mapped, and the colour each adds.
+"""A slide's colours as OMERO's channels: which are active, how values are mapped, and the colour each adds.
 
 A channel's value is mapped by its window (start is dark, end is full) and its curve, and inverted on request; then
 each channel adds its colour in proportion to that value. Source: OMERO's rendering engine, as described in
-"OMERO.server rendering" of the OMERO developer documentation; 8 bits a channel.
+"OMERO.server rendering" of the OMERO developer documentation. Here are the tables of 8-bit pixels.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from vsv.errors import InvalidQueryError
@@ -38,9 +38,9 @@ class Channel:
         if not 0 < self.coefficient <= MAX_COEFFICIENT:
             raise InvalidQueryError(f"a quantization coefficient is above 0 and at most {MAX_COEFFICIENT:g}")
 
-    def table(self) -> bytes:
-        """Return the channel's lookup table: the mapped value for each value that a pixel can have."""
-        values = (round_half_up(FULL * self._curve(self._position(value))) for value in range(FULL + 1))
+    def table(self, highest: int = FULL) -> bytes:
+        """Return the channel's lookup table: the mapped value for each value that a pixel can have, from 0 on."""
+        values = (round_half_up(FULL * self._curve(self._position(value))) for value in range(highest + 1))
         return bytes(FULL - value if self.inverted else value for value in values)
 
     def _position(self, value: int) -> float:
@@ -65,41 +65,45 @@ def round_half_up(value: float) -> int:
     return math.floor(value + 0.5)
 
 
-@dataclass(frozen=True, slots=True)
-class Rendering:
-    """Settings that a slide's channels are drawn with; ``grey``: the first active channel only, in shades of grey."""
-
-    channels: tuple[Channel, Channel, Channel]
-    grey: bool = False
-
-    @property
-    def is_identity(self) -> bool:
-        """Whether a rendering returned by ``normal`` leaves all pixels unchanged."""
-        return self == NATURAL
-
-    def normal(self) -> "Rendering":
-        """Return an equivalent rendering in which every setting without effect has its default."""
-        red, green, blue = (
-            _normalize(channel, primary) for channel, primary in zip(self.channels, PRIMARIES, strict=True)
-        )
-        return Rendering((red, green, blue), self.grey)
-
-
-def _normalize(channel: Channel, primary: Channel) -> Channel:
-    if not channel.active:
-        return replace(primary, active=False)
-    is_linear = channel.family == "polynomial" and channel.coefficient == 1.0
-    if is_linear or channel.family in {"linear", "logarithmic"}:
-        return replace(channel, coefficient=1.0, family="linear" if is_linear else channel.family)
-    return channel
-
-
 PRIMARIES = (
     Channel((FULL, 0, 0, FULL)),
     Channel((0, FULL, 0, FULL)),
     Channel((0, 0, FULL, FULL)),
 )
 NAMES = ("Red", "Green", "Blue")
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """Settings that a slide's channels are drawn with; ``grey``: the first active channel only, in shades of grey.
+
+    ``defaults`` are the settings without a client's choice.
+    """
+
+    channels: tuple[Channel, ...]
+    grey: bool = False
+    defaults: tuple[Channel, ...] = field(default=PRIMARIES, repr=False, compare=False)
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether a rendering returned by ``normal`` draws a slide as it is drawn without settings."""
+        return self.channels == self.defaults and not self.grey
+
+    def normal(self) -> "Rendering":
+        """Return an equivalent rendering in which every setting without effect has its default."""
+        channels = tuple(map(_normalize, self.channels, self.defaults))
+        return replace(self, channels=channels)
+
+
+def _normalize(channel: Channel, default: Channel) -> Channel:
+    if not channel.active:
+        return replace(default, active=False)
+    is_linear = channel.family == "polynomial" and channel.coefficient == 1.0
+    if is_linear or channel.family in {"linear", "logarithmic"}:
+        return replace(channel, coefficient=1.0, family="linear" if is_linear else channel.family)
+    return channel
+
+
 NATURAL = Rendering(PRIMARIES)
 
 

@@ -33,12 +33,13 @@ class ColourState:
     """A slide's colours, and the colours served.
 
     ``profile`` is the name of the slide's profile, None without a usable profile. ``intent`` is the rendering intent
-    of the conversion to sRGB; None where pixels are served as stored.
+    of the conversion to sRGB; None where pixels are served as stored. ``problem`` says why a profile cannot be used.
     """
 
     profile: str | None
     is_srgb: bool
     intent: str | None
+    problem: str | None = None
 
     def __str__(self) -> str:
         """Return the value of the header ``x-vsv-icc``: ``none``, ``srgb``, ``passthrough`` or ``srgb; intent=…``."""
@@ -50,11 +51,13 @@ class ColourState:
 
     def attributes(self) -> str:
         """Return the state as attributes of an XML element, in their own namespace; empty without a profile."""
-        if self.profile is None:
+        if self.profile is None and self.problem is None:
             return ""
         from xml.sax.saxutils import quoteattr  # noqa: PLC0415  cold start: brings urllib, and a tile needs none
 
-        return f' xmlns:vsv="{NAMESPACE}" vsv:Colour="{self}" vsv:Profile={quoteattr(self.profile)}'
+        name = "Problem" if self.profile is None else "Profile"
+        value = quoteattr(self.profile or self.problem or "")
+        return f' xmlns:vsv="{NAMESPACE}" vsv:Colour="{self}" vsv:{name}={value}'
 
 
 def colour_state(slide: Slide, colour: Colour) -> ColourState:
@@ -62,9 +65,9 @@ def colour_state(slide: Slide, colour: Colour) -> ColourState:
     none = ColourState(None, is_srgb=False, intent=None)
     if not slide.reader.may_have_profile:
         return none
-    from vsv.rendering.icc import profile_of  # noqa: PLC0415  cold start
+    from vsv.rendering.icc import profile_of, profile_problem  # noqa: PLC0415  cold start
 
     profile = profile_of(slide)
     if profile is None:
-        return none
+        return ColourState(None, is_srgb=False, intent=None, problem=profile_problem(slide))
     return ColourState(profile.name, profile.is_srgb, effective_intent(slide, colour))

@@ -40,10 +40,11 @@ def encode_jpeg(pixels: Pixels, coding: Coding) -> bytes:
 def rendered_coding(slide: Slide, level_dz: int) -> Coding:
     """Return the coding of a level that the original does not hold verbatim.
 
-    The coding is fine as well for small levels from which smaller levels are rendered, so that losses do not add up.
+    The coding is fine as well for small levels from which smaller levels are rendered, so that losses do not add up;
+    and for channels, whose pure colours would lose their detail with the chroma.
     """
     is_near = any(0 < native - level_dz < MAX_DCT_SHIFT for native in (*slide.native, slide.max_level))
-    return REDUCED if is_near else FULL
+    return REDUCED if is_near and not slide.has_channels else FULL
 
 
 def encode_png(pixels: Pixels) -> bytes:

@@ -10,7 +10,6 @@ import logging
 from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,7 @@ from PIL import Image
 from vsv.errors import CorruptTileError, ImageNotFoundError
 from vsv.nonblocking import check_may_wait
 from vsv.rendering.colour_request import INTENTS
+from vsv.rendering.profile_cache import Outcome, ProfileCache
 from vsv.slides.reader import SlideReader
 from vsv.slides.slide import Slide
 
@@ -31,20 +31,21 @@ log = logging.getLogger(__name__)
 
 Pixels = npt.NDArray[np.uint8]
 
-# Scanners' profiles have 1 kB (matrix) to 1 MB (tables).
-MAX_BYTES = 4 << 20
-# Slides whose profile is cached; slides of a scanner share an open profile and its transforms.
-MAX_CACHED = 32
+# Scanners' profiles have 1 kB (matrix) to 13 MB (the tables of a GT450).
+MAX_BYTES = 16 << 20
+# Memory of an open profile beside its content, which littlecms keeps twice: its transforms.
+TRANSFORM_BYTES = 2 << 20
 # Rows converted at a time: littlecms's picture takes 8 bytes a pixel in addition to ours.
 STRIP_PX = 512
 MAX_NAME = 100
+UNUSABLE = "the ICC profile is damaged, or not one of RGB"
 
 
 class Profile:
     """An open ICC profile, and its transforms to sRGB, each built once.
 
     ``name`` is the profile's description; ``intent`` the rendering intent that the profile recommends; ``is_srgb``
-    whether the profile describes sRGB, within one grey level.
+    whether the profile describes sRGB, within one grey level; ``cost`` the memory that it takes, in bytes.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -52,6 +53,7 @@ class Profile:
         from PIL import ImageCms  # noqa: PLC0415
 
         _check_header(data)
+        self.cost = 2 * len(data) + TRANSFORM_BYTES
         self._handle = ImageCms.getOpenProfile(io.BytesIO(data))
         self._transforms: dict[str, ImageCmsTransform] = {}
         self._damaged: set[str] = set()
@@ -129,28 +131,31 @@ def _grid() -> Pixels:
 
 def profile_of(slide: Slide) -> Profile | None:
     """Return the slide's profile; None where the slide has no profile, or none that can be used."""
-    return _profile_at(slide.reader, slide.stamp)
+    found = _profiles.get(slide.reader)
+    return found if isinstance(found, Profile) else None
 
 
-@lru_cache(maxsize=MAX_CACHED)
-def _profile_at(reader: SlideReader, _stamp: str) -> Profile | None:
-    check_may_wait()
-    data = _read_profile(reader)
-    return None if data is None else _open_shared(data)
+def profile_problem(slide: Slide) -> str | None:
+    """Return why the slide's profile cannot be used, a text for people; None where it can, and without a profile."""
+    found = _profiles.get(slide.reader)
+    return found if isinstance(found, str) else None
 
 
-_lock = Lock()
-_profiles: WeakValueDictionary[bytes, Profile] = WeakValueDictionary()
-
-
-def _open_shared(data: bytes) -> Profile | None:
-    """Return the open profile of this content, opened now if needed; None where it cannot be used."""
+def _read_and_open(reader: SlideReader) -> Outcome[Profile]:
+    """Return a file's profile and its digest; slides of a scanner share an open profile and its transforms."""
+    try:
+        data = _read_profile(reader)
+    except ValueError as error:
+        log.warning("colours are served as stored: %s", error)
+        return str(error)
+    if data is None:
+        return None
     digest = hashlib.sha256(data).digest()
-    with _lock:
-        profile = _profiles.get(digest)
-        if profile is None and (profile := _open_profile(data)) is not None:
-            _profiles[digest] = profile
-        return profile
+    profile = _profiles.by_digest(digest) or _open_profile(data)
+    return UNUSABLE if profile is None else (digest, profile)
+
+
+_profiles = ProfileCache(_read_and_open)
 
 
 def _open_profile(data: bytes) -> Profile | None:
@@ -182,24 +187,23 @@ def convert_jpeg(slide: Slide, data: bytes, intent: str) -> bytes:
 
 
 def stored_profile(slide: Slide) -> bytes:
-    """Return the bytes of the slide's profile as stored; raise ImageNotFoundError for a slide without a profile."""
-    data = _read_profile(slide.reader)
+    """Return the bytes of the slide's profile as stored; raise ImageNotFoundError where there is none to return."""
+    try:
+        data = _read_profile(slide.reader)
+    except ValueError as error:
+        raise ImageNotFoundError(str(error)) from error
     if data is None:
         raise ImageNotFoundError("this slide has no ICC profile")
     return data
 
 
 def _read_profile(reader: SlideReader) -> bytes | None:
-    """Return the stored profile; None where the slide has no profile, or none that can be read."""
-    try:
-        return reader.icc_profile(_check_size)
-    except ValueError as error:
-        log.warning("colours are served as stored: %s", error)
-        return None
+    """Return the stored profile, None without one; raise ValueError where it is damaged or too large."""
+    return reader.icc_profile(_check_size)
 
 
 def _check_size(size: int) -> int:
     """Return a profile's size unchanged; raise ValueError where no scanner's profile is that large."""
     if size > MAX_BYTES:
-        raise ValueError(f"an ICC profile of {size} bytes is no scanner's")
+        raise ValueError(f"the ICC profile has {size:,} bytes: more than {MAX_BYTES:,} are not read")
     return size

@@ -21,6 +21,7 @@ from vsv.formats.aperio_description import is_aperio
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import read_pages
 from vsv.formats.tiff_directories import is_tiff
+from vsv.slides import deep_grey
 from vsv.slides.deepzoom_grid import DEFAULT_TILE_SIZE, Grid
 from vsv.slides.image_stack import open_shown_page
 from vsv.slides.levels import Level
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 Pixels = npt.NDArray[np.uint8]
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+# Pillow refuses a PNG whose ICC profile is larger than 1 MiB; all texts of a PNG together stay within 64 MiB.
+PngImagePlugin.MAX_TEXT_CHUNK = 16 << 20
 # 300 MB as RGB, and up to 400 MB more during decoding.
 MAX_PIXELS = 100_000_000
 # Number of decoded images in the cache, which holds at most MAX_PIXELS in all and at least one image.
@@ -51,9 +54,8 @@ _TURNS: dict[int, Callable[[Pixels], Pixels]] = {
     7: lambda array: array.swapaxes(0, 1)[::-1, ::-1],
     8: lambda array: array.swapaxes(0, 1)[::-1],
 }
-_SIXTEEN_BITS = {"I;16", "I;16B", "I;16L"}
 _COLOURED = {"P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "YCbCr"}
-_MODES = {"1", "L", "LA", "La", "CMYK"} | _SIXTEEN_BITS | _COLOURED
+_MODES = {"1", "L", "LA", "La", "CMYK"} | deep_grey.MODES | _COLOURED
 _decoded: OrderedDict[tuple[int, int, int, int], Pixels] = OrderedDict()
 _lock = Lock()
 
@@ -234,6 +236,8 @@ def _decode(path: Path) -> Pixels:
 
 def _array(image: Image.Image) -> Pixels:
     """Return a decoded image as RGB."""
+    if image.mode in deep_grey.MODES:
+        return np.repeat(deep_grey.grey(image)[..., None], 3, axis=2)
     out = np.empty((image.height, image.width, 3), np.uint8)
     for top in range(0, image.height, STRIP_PX):
         bottom = min(top + STRIP_PX, image.height)
@@ -255,10 +259,6 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode in _SIXTEEN_BITS:
-        return Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8)).convert(
-            "RGB"
-        )
     if image.has_transparency_data:
         return _over_white(image.convert("RGBA"))
     embedded = _embedded(image)

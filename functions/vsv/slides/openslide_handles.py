@@ -83,4 +83,9 @@ def _large_tiles() -> OpenSlideCache:
 
 def is_known(path: Path) -> bool:
     """Return whether OpenSlide detects one of its slide formats in the file."""
-    return OpenSlide.detect_format(path) is not None
+    return vendor(path) is not None
+
+
+def vendor(path: Path) -> str | None:
+    """Return the slide format that OpenSlide detects in the file, None for other files."""
+    return OpenSlide.detect_format(path)

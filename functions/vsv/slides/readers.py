@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from vsv.errors import UnreadableSlideError
 from vsv.formats.random_access import OpenFile
-from vsv.formats.tiff import read_pages
+from vsv.formats.tiff import (
+    COMPRESSION_JPEG,
+    COMPRESSION_JPEG2000_RGB,
+    COMPRESSION_JPEG2000_YCBCR,
+    PHOTOMETRIC_RGB,
+    PHOTOMETRIC_YCBCR,
+    read_pages,
+)
 from vsv.formats.tiff_directories import is_tiff
 from vsv.identifiers import is_set_filename
 from vsv.slides.aperio_reader import AperioJpeg2000Reader, AperioJpegReader, AperioReader
@@ -17,8 +24,11 @@ if TYPE_CHECKING:  # cold start
     from collections.abc import Callable
     from pathlib import Path
 
+    from vsv.formats.tiff import Page
     from vsv.slides.properties import Scan
     from vsv.slides.reader import SlideReader
+
+COLOUR_CODINGS = {COMPRESSION_JPEG, COMPRESSION_JPEG2000_YCBCR, COMPRESSION_JPEG2000_RGB}
 
 
 def _opened(source: Source) -> Path:
@@ -38,6 +48,20 @@ def _image(source: Source) -> SlideReader | None:
     return ImageReader.of(source)
 
 
+def _channels(source: Source) -> SlideReader | None:
+    if not source.pages or _is_colour_jpeg(source.pages[0]):
+        return None
+    from vsv.slides.channel_reader import ChannelReader  # noqa: PLC0415  cold start
+
+    return ChannelReader.of(source)
+
+
+def _is_colour_jpeg(page: Page) -> bool:
+    """Return whether a page holds what most slides hold: 8-bit RGB or YCbCr in JPEG or JPEG 2000."""
+    is_colour = page.photometric in {PHOTOMETRIC_RGB, PHOTOMETRIC_YCBCR}
+    return is_colour and page.bits_per_sample == 8 and page.compression in COLOUR_CODINGS
+
+
 def _openslide(source: Source) -> SlideReader:
     from vsv.slides.openslide_reader import OpenSlideReader  # noqa: PLC0415  a fifth of a cold start
 
@@ -48,6 +72,7 @@ def _openslide(source: Source) -> SlideReader:
 KINDS: tuple[Callable[[Source], SlideReader | None], ...] = (
     AperioJpegReader.of,
     AperioJpeg2000Reader.of,
+    _channels,
     AperioReader.of,
     _image,
     _openslide,

@@ -30,6 +30,7 @@ from vsv.storage import nfs
 from vsv.storage.archive_marker import read_note
 
 if TYPE_CHECKING:  # cold start: the protocol is for type checkers alone
+    from vsv.slides.channel_set import ChannelSet
     from vsv.slides.reader import SlideReader
 
 # The most stored tiles that are read for one tile: a coarse level of a slide with one level would need all tiles.
@@ -67,6 +68,16 @@ class Slide:
     def max_level(self) -> int:
         """Number of the full-resolution Deep Zoom level."""
         return self.grid.max_level
+
+    @property
+    def has_channels(self) -> bool:
+        """Whether the original's pixels are channels in windows: deep samples, or fluorescence."""
+        return getattr(self.reader, "is_drawn_from_channels", False)  # of one reader alone
+
+    @property
+    def channels(self) -> "ChannelSet | None":
+        """The measured channels; None for a slide of 8-bit RGB."""
+        return getattr(self.reader, "channels")() if self.has_channels else None  # noqa: B009  not in the protocol
 
     def source_level(self, level_dz: int) -> int | None:
         """Return the stored level to render from: the level itself, else a finer one; None: the reader must read."""

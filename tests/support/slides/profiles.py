@@ -145,3 +145,13 @@ def lut_profile(intent: int = 0) -> bytes:
     for i, which in enumerate(INTENTS[:3]):
         tags[b"A2B%d" % i] = _lut16(lambda rgb, which=which: lut_lab(rgb, which))  # type: ignore[misc]
     return _profile(b"Lab ", tags, intent)
+
+
+def large_profile(size: int, grid: int = 45, intent: int = 0) -> bytes:
+    """Return a profile of ``size`` bytes with large tables, as a GT450 writes, and a private tag that fills it up."""
+    tags = {b"desc": _text("Large tables"), b"cprt": b"text\0\0\0\0nobody's\0", b"wtpt": _colour(D50)}
+    for i, which in enumerate(INTENTS[:3]):
+        tags[b"A2B%d" % i] = _lut16(lambda rgb, which=which: lut_lab(rgb, which), grid)  # type: ignore[misc]
+    tags[b"priv"] = b"data\0\0\0\0"
+    tags[b"priv"] += bytes(size - len(_profile(b"Lab ", tags, intent)))
+    return _profile(b"Lab ", tags, intent)
