@@ -12,6 +12,7 @@ from vsv.deidentification.image_description import HEAD, rebuild
 from vsv.deidentification.page_selection import JPEG2000, Ranges, choose, pictures_left_out
 from vsv.deidentification.policy import Policy
 from vsv.deidentification.report import Findings, Report
+from vsv.deidentification.shown_pages import strange_pages
 from vsv.deidentification.tag_allowlist import (
     ALLOWED,
     DESCRIPTION,
@@ -58,7 +59,7 @@ class _Original:
         self.file, self.policy, self.days = OpenFile(path), policy, days
         self.reader, pages = Reader(self.file), read_pages(self.file)
         self.entries = list(directories(self.reader))
-        self.chosen = choose(pages, policy)
+        self.chosen = choose(pages, policy, strange_pages(path))
         self.forbidden = Ranges((*pictures_left_out(self.file, self.chosen), *self._text_ranges()))
         self.room = self.reader.size
         self.findings = Findings()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from vsv.errors import FileMissingError, TransferError, UnavailableError, UnreadableSlideError
 from vsv.ingest.extraction import extract
+from vsv.ingest.page_confirmation import confirm_stored
 from vsv.ingest.runs import NOT_THE_ONE, UNDER_WAY, is_object, record_failure
 from vsv.ingest.stored_slides import is_sha256
 from vsv.ingest.validation import checksum, inspect
@@ -74,10 +75,14 @@ def render_stored(services: Services, image_id: str, progress: Progress, jobs: i
 def render(services: Services, image_id: str, progress: Progress, jobs: int | None = None) -> bool:
     """Render a slide's pyramid unless all levels exist; return whether rendering was needed.
 
-    Render it again where an earlier version rendered white from empty tiles: the tiles then have other addresses.
+    Render it again where an earlier version rendered white from empty tiles, or a label that looked like a level: the
+    tiles then have other addresses.
     """
-    slide = services.slide_cache.slide(image_id, is_seen=False)
-    pyramid = services.files.pyramid(image_id)
+    slide, pyramid = services.slide_cache.slide(image_id, is_seen=False), services.files.pyramid(image_id)
+    if slide.path == pyramid:
+        return False  # it holds all levels, and the original, to render from, is in the archive
+    if confirm_stored(services, image_id, slide):
+        slide = services.slide_cache.slide(image_id, is_seen=False)
     is_whole = all(dz in slide.levels for dz in range(slide.grid.level_count))
     if is_whole and not is_outdated(slide, pyramid):
         return False

@@ -71,7 +71,7 @@ class AperioReader:
         """Return label, thumbnail and macro, including those that only the subfile type identifies (GT450)."""
         from vsv.slides.associated_images import aperio_images  # noqa: PLC0415  cold start
 
-        return aperio_images(self.source.path, self.source.pages)
+        return aperio_images(self.source.path, self.source.pages, self.source.refused)
 
     def icc_profile(self, check_size: Callable[[int], object]) -> bytes | None:
         """Return the first page's ICC profile, None without one; ``check_size`` may raise ValueError."""
@@ -94,7 +94,9 @@ class AperioReader:
     def _openslide(self) -> OpenSlideReader:
         from vsv.slides.openslide_reader import OpenSlideReader  # noqa: PLC0415  a fifth of a cold start
 
-        return OpenSlideReader(self.source.path, self.source.pages[0])
+        refused = self.source.refused
+        numbers = (level for level, page in enumerate(tiled(self.source.pages)) if page.index in refused)
+        return OpenSlideReader(self.source.path, self.source.pages[0], refused=frozenset(numbers))
 
 
 class AperioJpegReader(AperioReader):
@@ -116,7 +118,7 @@ class AperioJpegReader(AperioReader):
     def levels(self, grid: Grid) -> Mapping[int, Level]:
         """Return the stored levels that match a level of this grid."""
         return levels_on(
-            grid, self.source.pages, can_pass_through, lambda page: jpeg_level(self.source.file, page)
+            grid, self.source.shown_pages, can_pass_through, lambda page: jpeg_level(self.source.file, page)
         )
 
 
@@ -128,7 +130,7 @@ class AperioJpeg2000Reader(AperioReader):
         """Return a reader for an Aperio slide of JPEG 2000 tiles; None for other files, and without the decoder."""
         pages = tiled(source.pages)
         fits = is_aperio_slide(source.pages) and pages and is_aperio_slide(pages) and can_decode(pages[0])
-        return cls(source) if fits and _has_decoder() else None
+        return cls(source) if fits and has_decoder() else None
 
     def grid(self) -> Grid:
         """Return the grid of the stored tiles."""
@@ -137,7 +139,7 @@ class AperioJpeg2000Reader(AperioReader):
     def levels(self, grid: Grid) -> Mapping[int, Level]:
         """Return the stored levels that match a level of this grid."""
         return levels_on(
-            grid, self.source.pages, can_decode, lambda page: jpeg2000_level(self.source.file, page)
+            grid, self.source.shown_pages, can_decode, lambda page: jpeg2000_level(self.source.file, page)
         )
 
 
@@ -146,7 +148,8 @@ def is_aperio_slide(pages: tuple[Page, ...]) -> bool:
     return bool(pages) and is_aperio(pages[0].description)
 
 
-def _has_decoder() -> bool:
+def has_decoder() -> bool:
+    """Return whether this package can decode JPEG 2000."""
     from vsv.formats import openjpeg  # noqa: PLC0415  cold start: few slides are JPEG 2000
 
     return openjpeg.available()
