@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vsv.deidentification.byte_audit import account
+from vsv.deidentification.geometry import geometry_of
 from vsv.deidentification.identifiers import Value, allowed_texts, identifying_values
 from vsv.deidentification.image_description import rebuild
 from vsv.deidentification.multi_search import Needles, bare, patterns_of
@@ -157,8 +158,9 @@ class _Search:
         """Return the words of the descriptions that neither the allow-list nor the policy explains."""
         days = 0 if self.policy.dates == "shift" else None
         words = set[str]()
-        for page in read_pages(self.file):
-            rebuilt = rebuild(page.description, self.policy, days)
+        pages = read_pages(self.file)
+        for page in pages:
+            rebuilt = rebuild(page.description, self.policy, days, geometry_of(pages))
             words |= {word for text in rebuilt.strange for word in _words_of(text)}
             words |= {word for field in rebuilt.removed for word in _words_of(f"{field.key} {field.value}")}
         return words
