@@ -6,10 +6,12 @@ a step can be run again, and skips work that is done. A step acts only for the r
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from vsv.errors import FileMissingError, TransferError, UnavailableError, UnreadableSlideError
 from vsv.ingest.extraction import extract
 from vsv.ingest.page_confirmation import confirm_stored
+from vsv.ingest.purged import reason_to_refuse
 from vsv.ingest.runs import NOT_THE_ONE, UNDER_WAY, is_object, record_failure
 from vsv.ingest.stored_slides import is_sha256
 from vsv.ingest.validation import checksum, inspect
@@ -35,10 +37,24 @@ def inspect_run(services: Services, run: ImportRecord, *, arrived: bool = True) 
         path = services.files.take(run.filename, run.run_id, run.size)
         inspect(path, run.size)
         digest = run.checksum or checksum(path)
+        _refuse_purged(services, run, path, digest)
         if run.expected not in {None, digest} and is_sha256(digest):
             path.unlink()  # the next transfer must copy the whole file, not compare it with this one
             raise TransferError(NOT_THE_ONE)
         return _record_inspection(services, run, checksum=digest)
+
+
+def _refuse_purged(services: Services, run: ImportRecord, path: Path, digest: str) -> None:
+    """Raise UnreadableSlideError for a purged slide's content, and leave nothing of it behind.
+
+    The checksum is recorded: the same file, posted again, is then known without another transfer.
+    """
+    if (reason := reason_to_refuse(services, run, digest)) is None:
+        return
+    services.imports.advance(run.filename, run.run_id, {"checksum": digest})
+    path.unlink(missing_ok=True)
+    services.files.remove_taken_folder(run.filename)
+    raise UnreadableSlideError(reason)
 
 
 def _record_inspection(services: Services, run: ImportRecord, **attributes: str) -> ImportRecord:
