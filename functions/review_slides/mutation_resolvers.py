@@ -58,10 +58,13 @@ def assign_slide(**args: Any) -> Fields:
 
 @router.resolver(type_name="Mutation", field_name="retryImport")
 def retry_import(**args: Any) -> Fields | None:
-    """Start a failed import again and return it; an import that has not failed is returned unchanged."""
+    """Start a failed import again and return it; an import that has not failed is returned unchanged.
+
+    ``again`` imports also what is a purged slide's file.
+    """
     identity.writer()
     filename = checked_filename(args.get("Filename"))
-    receive.retry(current(), filename)
+    receive.retry(current(), filename, again=args.get("again") is True)
     run = current().imports.get(filename)
     return None if run is None else serializers.imported(run)
 

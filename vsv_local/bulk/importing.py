@@ -10,6 +10,7 @@ from threading import Condition, Event
 
 from vsv.errors import InvalidNameError
 from vsv.ingest.deletion_rule import Safety
+from vsv.ingest.purged import purged
 from vsv.ingest.receive import Receipt, receive, retry
 from vsv.ingest.validation import checksum
 from vsv.records.models import ImportRecord, ImportState
@@ -59,10 +60,13 @@ class NamedFiles(ScannerFolders):
 
 
 class FileImporter:
-    """Imports single files; any number of threads may call it."""
+    """Imports single files; any number of threads may call it. ``again``: purged slides' files as well."""
 
-    def __init__(self, services: Services, import_runner: ImportRunner, stopping: Event) -> None:
+    def __init__(
+        self, services: Services, import_runner: ImportRunner, stopping: Event, *, again: bool = False
+    ) -> None:
         self._services, self._import_runner, self._stopping = services, import_runner, stopping
+        self._again = again
         self._files = NamedFiles()
         import_runner.folders = self._files
 
@@ -85,15 +89,23 @@ class FileImporter:
 
     def _import_file(self, file: FoundFile) -> Outcome:
         name, size = file.path.name, file.path.stat().st_size
-        receipt = receive(self._services, name, size)
+        receipt = receive(self._services, name, size, again=self._again)
         was_here = receipt.state is ImportState.READY
         if receipt.state is ImportState.FAILED:
-            retry(self._services, name)  # naming a failed file again is a request to retry
+            if not self._again and self._is_purged(name):
+                return _failed(file, receipt.error or _UNFINISHED)
+            # Naming a failed file again is a request to retry.
+            retry(self._services, name, again=self._again)
         if receipt.state is not ImportState.READY:
             receipt = self._wait_for_end(file.path.absolute(), size)
         if receipt.state is ImportState.READY and self._is_ambiguous(name, size):
             receipt = receive(self._services, name, size, checksum(file.path))
         return self._outcome(file, receipt, was_here=was_here)
+
+    def _is_purged(self, name: str) -> bool:
+        """Return whether the latest import of this name failed because its file is a purged slide's."""
+        run = self._services.imports.get(name)
+        return run is not None and purged(self._services, run.checksum) is not None
 
     def _wait_for_end(self, path: Path, size: int) -> Receipt:
         """Wait for the end of a file's import, whichever process runs it; return the last receipt."""

@@ -38,8 +38,11 @@ STOPPED = 130  # the exit status that a shell reports for Ctrl+C
     show_default=True,
     help="Slides copied and read at the same time. Rendering uses all cores, one slide at a time.",
 )
+@click.option("--again", is_flag=True, help="Import files of purged slides as well, as new slides.")
 @json_option
-def import_files(paths: tuple[Path, ...], data: Path, in_place: bool, jobs: int, as_json: bool) -> None:
+def import_files(
+    paths: tuple[Path, ...], data: Path, in_place: bool, jobs: int, again: bool, as_json: bool
+) -> None:
     """Import slide files and all slides in folders and their subfolders, and wait until they are ready.
 
     Importing again continues where it stopped and skips what is done. vsv status shows the progress from another
@@ -55,7 +58,7 @@ def import_files(paths: tuple[Path, ...], data: Path, in_place: bool, jobs: int,
         # More than are copied: a slide that waits for the rendering must not keep the next one from being copied.
         threads = 2 * jobs
         with Run(data, Kind.IMPORT, files=sizes.files, amount=sizes.amount, threads=threads) as run:
-            tasks = FileImporter(services, intake, stopping).tasks(paths)
+            tasks = FileImporter(services, intake, stopping, again=again).tasks(paths)
             _work(tasks, run, threads, stopping, as_json=as_json)
 
 

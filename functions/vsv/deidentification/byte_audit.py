@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vsv.deidentification import scrub_icc, scrub_jpeg, scrub_jpeg2000
+from vsv.deidentification.geometry import Geometry, geometry_of
 from vsv.deidentification.image_description import rebuild
 from vsv.deidentification.page_selection import JPEG2000, MAX_TILES, choose
 from vsv.deidentification.policy import Policy
@@ -51,9 +52,11 @@ def account(file: OpenFile, policy: Policy, *, pyramid: bool = False) -> Account
     result.add(0, 16 if reader.big else 8)
     if sum(page.offsets.count for page in pages) > MAX_TILES:
         raise UnreadableSlideError("damaged TIFF: its levels claim more tiles than any slide has")
+    geometry = geometry_of(pages)
     for page, entries in zip(pages, _read_directories(reader, result), strict=True):
         result.problems |= dict.fromkeys(map(tag_name, sorted(entries.keys() - ALLOWED)))
-        result.problems |= dict.fromkeys(_find_wrong_values(reader, page, entries, policy))
+        result.problems |= dict.fromkeys(_find_wrong_words(reader, page, entries, policy, geometry))
+        result.problems |= dict.fromkeys(_find_wrong_values(reader, entries))
         for at, length in spans(file, page):
             result.add(at, length)
             result.problems |= dict.fromkeys(_find_wrong_bytes(reader, page, at, length))
@@ -83,13 +86,16 @@ def _read_directories(reader: Reader, result: Account) -> Iterator[dict[int, Ent
         at = following
 
 
-def _find_wrong_values(
-    reader: Reader, page: Page, entries: dict[int, Entry], policy: Policy
+def _find_wrong_words(
+    reader: Reader, page: Page, entries: dict[int, Entry], policy: Policy, geometry: Geometry
 ) -> Iterator[str]:
     days = 0 if policy.dates == "shift" else None
     stored = _read_value(reader, entries, DESCRIPTION)
-    if stored and stored != rebuild(page.description, policy, days).text.encode() + b"\0":
+    if stored and stored != rebuild(page.description, policy, days, geometry).text.encode() + b"\0":
         yield "words of the description"
+
+
+def _find_wrong_values(reader: Reader, entries: dict[int, Entry]) -> Iterator[str]:
     try:
         tables = _read_value(reader, entries, TABLES)
         if tables and scrub_jpeg.clean(tables, tables=True)[0] != tables:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from vsv.deidentification import scrub_icc, scrub_jpeg, scrub_jpeg2000
+from vsv.deidentification.geometry import geometry_of
 from vsv.deidentification.image_description import HEAD, rebuild
 from vsv.deidentification.page_selection import JPEG2000, Ranges, choose, pictures_left_out
 from vsv.deidentification.policy import Policy
 from vsv.deidentification.report import Findings, Report
+from vsv.deidentification.shown_pages import strange_pages
 from vsv.deidentification.tag_allowlist import (
     ALLOWED,
     DESCRIPTION,
@@ -58,7 +60,8 @@ class _Original:
         self.file, self.policy, self.days = OpenFile(path), policy, days
         self.reader, pages = Reader(self.file), read_pages(self.file)
         self.entries = list(directories(self.reader))
-        self.chosen = choose(pages, policy)
+        self.chosen = choose(pages, policy, strange_pages(path))
+        self.geometry = geometry_of(self.chosen.kept)
         self.forbidden = Ranges((*pictures_left_out(self.file, self.chosen), *self._text_ranges()))
         self.room = self.reader.size
         self.findings = Findings()
@@ -87,7 +90,7 @@ class _Original:
     def _rebuild_description(self, page: Page) -> str:
         if not page.description:
             return ""
-        description = rebuild(page.description, self.policy, self.days)
+        description = rebuild(page.description, self.policy, self.days, self.geometry)
         self.findings.note("keys", (field.name for field in description.removed))
         self.findings.note("keys", [HEAD] if description.strange else ())
         self.findings.note("changed", (f"{field.name} (shifted)" for field in description.shifted))

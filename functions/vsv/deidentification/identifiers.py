@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 
 from vsv.barcodes.reader import read_label
 from vsv.deidentification import scrub_icc
+from vsv.deidentification.geometry import geometry_of
 from vsv.deidentification.image_description import HEAD, Field, rebuild
 from vsv.deidentification.policy import Policy
 from vsv.deidentification.pseudonyms import written_days
@@ -105,8 +106,9 @@ def _label_values(path: Path) -> Iterator[Value]:
 def _file_values(path: Path, policy: Policy) -> Iterator[Value]:
     file = OpenFile(path)
     reader = Reader(file)
-    for page in read_pages(file):
-        description = rebuild(page.description, policy, None)
+    pages = read_pages(file)
+    for page in pages:
+        description = rebuild(page.description, policy, None, geometry_of(pages))
         yield from (_field_value(field) for field in description.removed)
         yield from (Value(HEAD, text) for text in description.strange)
         time = scan_time(parse_tags(page.description))
@@ -174,12 +176,9 @@ def allowed_texts(path: Path, policy: Policy) -> tuple[str, ...]:
     The texts of the policy's ``keep_keys`` are left out: they can be any text, and may hold a person's name, which
     no copy may hold.
     """
-    kept = {
-        field
-        for page in read_pages(OpenFile(path))
-        for field in rebuild(page.description, replace(policy, keep_keys=()), None).kept
-    }
-    sizes = (
-        rebuild(page.description.partition("|")[0], policy, None).text for page in read_pages(OpenFile(path))
-    )
+    pages = read_pages(OpenFile(path))
+    geometry, no_keys = geometry_of(pages), replace(policy, keep_keys=())
+    kept = {field for page in pages for field in rebuild(page.description, no_keys, None, geometry).kept}
+    heads = (page.description.partition("|")[0] for page in pages)
+    sizes = (rebuild(head, policy, None, geometry).text for head in heads)
     return tuple(field.value for field in kept) + tuple(sizes)

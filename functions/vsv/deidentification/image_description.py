@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from vsv.deidentification.geometry import Geometry, is_possible
 from vsv.deidentification.policy import Policy
+
+Sides = tuple[frozenset[int], frozenset[int]]
 
 MAX_FIELDS = 500
 MAX_STAGES = 8
@@ -74,12 +77,15 @@ class Rebuilt:
     strange: tuple[str, ...]
 
 
-def rebuild(description: str, policy: Policy, days: int | None) -> Rebuilt:
-    """Return a description rebuilt; ``days`` is by how many days dates are shifted to earlier, None drops dates."""
+def rebuild(description: str, policy: Policy, days: int | None, geometry: Geometry | None = None) -> Rebuilt:
+    """Return a description rebuilt; ``days`` is by how many days dates are shifted to earlier, None drops dates.
+
+    With the file's geometry, numbers are kept only where they agree with it.
+    """
     head, *pieces = description.split("|")
-    lines, strange = _rebuild_head(head)
+    lines, strange, sides = _rebuild_head(head, geometry)
     fields, without_key = _parse_fields(pieces)
-    written = [(field, _rebuild_value(field, policy, days)) for field in fields]
+    written = [(field, _rebuild_value(field, policy, days, sides)) for field in fields]
     texts = [f"{field.key} = {value}" for field, value in written if value is not None]
     return Rebuilt(
         "|".join((lines, *texts)),
@@ -102,32 +108,42 @@ def _parse_fields(pieces: list[str]) -> tuple[list[Field], list[str]]:
     return fields, [text for text in rest if text]
 
 
-def _rebuild_head(head: str) -> tuple[str, list[str]]:
-    """Return the library and geometry lines with only the allowed words, and the words left out.
+def _rebuild_head(head: str, geometry: Geometry | None) -> tuple[str, list[str], Sides | None]:
+    """Return the library and geometry lines with only the allowed words, the words left out, and sides of pictures.
 
     A slide that was cut from another slide has the lines of both, with a semicolon between them.
     """
     stages, strange = head.split(";"), []
-    lines = []
+    lines, kept = list[str](), list[str]()
     for number, stage in enumerate(stages):
         library = _LIBRARY.match(stage.strip())
         rest = stage.strip()[library.end() :] if library else stage
         words = _WORD.findall(rest)
         known = [word for word in words if _GEOMETRY.fullmatch(word)] if number < MAX_STAGES else []
+        known = known if geometry is None else geometry.known_words(known)
+        kept += known
         strange += [word for word in words if word not in known and word not in _PLAIN_LIBRARY.split()]
         if known or library or number == 0:
             lines.append(f"{library[0] if library else _PLAIN_LIBRARY} \r\n{' '.join(known)}")
-    return ";".join(lines), strange
+    return ";".join(lines), strange, None if geometry is None else geometry.sides_in(kept)
 
 
-def _rebuild_value(field: Field, policy: Policy, days: int | None) -> str | None:
+def _rebuild_value(field: Field, policy: Policy, days: int | None, sides: Sides | None) -> str | None:
     """Return a field's value in the copy; None where the field is removed."""
     for key, may_keep, pattern in _rules(policy):
         if field.key == key:
-            return field.value if may_keep and pattern.match(field.value) else None
+            is_kept = may_keep and pattern.match(field.value) and _is_possible(field, sides)
+            return field.value if is_kept else None
     if field.key == "Date":
         return None if days is None else shifted_date(field.value, days)
     return field.value if field.key in policy.keep_keys and _TEXT.match(field.value) else None
+
+
+def _is_possible(field: Field, sides: Sides | None) -> bool:
+    """Return whether a number agrees with the file's geometry, where that is known; other values are no numbers."""
+    if sides is None or field.key not in NUMBERS:
+        return True
+    return is_possible(field.key, float(field.value.replace(",", ".")), sides)
 
 
 def _rules(policy: Policy) -> Iterator[tuple[str, bool, re.Pattern[str]]]:

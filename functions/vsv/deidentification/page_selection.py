@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from vsv.deidentification.policy import Policy
@@ -16,13 +16,15 @@ from vsv.formats.tiff import (
     Page,
     spans,
 )
-from vsv.slides.associated_images import NAMES_BY_SUBFILE_TYPE, shows_tissue
+from vsv.slides.associated_images import shows_tissue
+from vsv.slides.page_names import NAMES_BY_SUBFILE_TYPE
 
 JPEG2000 = frozenset((COMPRESSION_JPEG2000_YCBCR, COMPRESSION_JPEG2000_RGB))
 CODED = JPEG2000 | {COMPRESSION_JPEG}
 # More than any slide has, and few enough to hold the tiles' offsets in memory: 16 bytes a tile.
 MAX_TILES = 1 << 22
 _NAMED = re.compile(r"\b(label|macro|thumbnail)\b", re.IGNORECASE)
+NOT_THE_SLIDE = "page that does not show the slide"
 _ONLY_APERIO = (
     "only Aperio slides can be published yet: of another format make an OME-TIFF or DICOM copy with the maker's own "
     "program, and look through it for patient data"
@@ -37,12 +39,17 @@ class Chosen:
     left_out: tuple[tuple[Page, str], ...]
 
 
-def choose(pages: tuple[Page, ...], policy: Policy) -> Chosen:
-    """Return the choice of a copy's pages; raise UnsupportedError for a slide that cannot be published."""
+def choose(pages: tuple[Page, ...], policy: Policy, strange: Collection[int] = ()) -> Chosen:
+    """Return the choice of a copy's pages; raise UnsupportedError for a slide that cannot be published.
+
+    ``strange`` are the numbers of pages that do not show what full resolution shows: none of them is copied.
+    """
     _check_is_publishable(pages[0])
     kept, left_out = [], []
     for page in pages:
         name = None if _is_level(page, pages[0]) else _name_if_left_out(page, pages, policy)
+        if name in {None, "thumbnail"} and page.index in strange:
+            name = NOT_THE_SLIDE
         if name is None:
             kept.append(page)
         else:

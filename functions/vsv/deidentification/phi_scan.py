@@ -7,17 +7,19 @@ the shortest as words. The result says how texts were searched for.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from vsv.deidentification.byte_audit import account
+from vsv.deidentification.geometry import geometry_of
 from vsv.deidentification.identifiers import Value, allowed_texts, identifying_values
 from vsv.deidentification.image_description import rebuild
 from vsv.deidentification.multi_search import Needles, bare, patterns_of
 from vsv.deidentification.page_selection import choose
 from vsv.deidentification.policy import Policy
+from vsv.deidentification.shown_pages import strange_pages, strange_pictures
 from vsv.errors import LeakError
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import Page, read_pages, spans
@@ -70,9 +72,14 @@ class Checked:
 
 
 def check(original: Path, published: Path, policy: Policy, record: SlideRecord | None = None) -> Checked:
-    """Search a published file for the identifying texts of its original and record; raise UnreadableSlideError."""
+    """Search a published file for the identifying texts of its original and record; raise UnreadableSlideError.
+
+    Each picture of the file, and of a stored copy's folder, is compared with full resolution: a label is a leak.
+    """
     values = identifying_values(original, record, policy)
-    return _Search(published, policy, allowed_texts(original, policy)).run(values, tuple(windows(original)))
+    search = _Search(published, policy, allowed_texts(original, policy))
+    result = search.run(values, tuple(windows(original)))
+    return replace(result, leaks=(*result.leaks, *strange_pictures(published)))
 
 
 def require_clean(original: Path, published: Path, policy: Policy, record: SlideRecord) -> Checked:
@@ -86,8 +93,9 @@ def require_clean(original: Path, published: Path, policy: Policy, record: Slide
 def windows(original: Path) -> Iterator[bytes]:
     """Yield samples of the bytes of pages left out, so distinct that other pictures hardly hold the same bytes."""
     file = OpenFile(original)
-    for page, _ in choose(read_pages(file), Policy()).left_out:
-        if page.index != 1:  # a thumbnail's pixels are the slide's
+    strange = strange_pages(original)
+    for page, _ in choose(read_pages(file), Policy(), strange).left_out:
+        if page.index != 1 or page.index in strange:  # a thumbnail's pixels are the slide's
             yield from _sample_page(file, page)
 
 
@@ -150,8 +158,9 @@ class _Search:
         """Return the words of the descriptions that neither the allow-list nor the policy explains."""
         days = 0 if self.policy.dates == "shift" else None
         words = set[str]()
-        for page in read_pages(self.file):
-            rebuilt = rebuild(page.description, self.policy, days)
+        pages = read_pages(self.file)
+        for page in pages:
+            rebuilt = rebuild(page.description, self.policy, days, geometry_of(pages))
             words |= {word for text in rebuilt.strange for word in _words_of(text)}
             words |= {word for field in rebuilt.removed for word in _words_of(f"{field.key} {field.value}")}
         return words

@@ -16,6 +16,7 @@ from vsv.deidentification.phi_scan import require_clean
 from vsv.deidentification.plan import Plan, stage_folder
 from vsv.deidentification.policy import Policy, read_policy
 from vsv.deidentification.report import Report
+from vsv.deidentification.shown_pages import strange_levels
 from vsv.errors import CorruptTileError, LeakError, UnreadableSlideError
 from vsv.formats.random_access import OpenFile
 from vsv.ingest.validation import checksum
@@ -108,7 +109,7 @@ def _make_pyramid(original: Path, stage: Path, policy: Policy) -> None:
     Raises LeakError where the rendered pyramid holds more than pixels.
     """
     target = stage / PYRAMID
-    if original.exists() and not account(OpenFile(original), policy, pyramid=True).problems:
+    if original.exists() and _may_be_published(original, stage / SLIDE, policy):
         try:
             os.link(original, target)
             # Its time is part of tiles' ETags, and would reveal about when the slide was scanned.
@@ -120,3 +121,8 @@ def _make_pyramid(original: Path, stage: Path, policy: Policy) -> None:
     render_pyramid(open_slide(stage / SLIDE, target, stage / THUMBNAIL), target)
     if account(OpenFile(target), policy, pyramid=True).problems:
         raise LeakError("the rendered levels hold more than pixels: nothing was published")
+
+
+def _may_be_published(pyramid: Path, copy: Path, policy: Policy) -> bool:
+    """Return whether a pyramid holds pixels only, and only the slide's: earlier versions rendered a label."""
+    return not account(OpenFile(pyramid), policy, pyramid=True).problems and not strange_levels(copy, pyramid)

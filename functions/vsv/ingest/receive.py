@@ -45,9 +45,12 @@ class Receipt:
     files: Mapping[str, StoredFile] = field(default_factory=dict)
 
 
-def receive(services: Services, filename: object, size: object, sha256: object = None) -> Receipt:
+def receive(
+    services: Services, filename: object, size: object, sha256: object = None, *, again: bool = False
+) -> Receipt:
     """Return whether a file is safely stored here; start the import of a file that is not known yet.
 
+    ``again``: a person wants the file, also if it is a purged slide's.
     Raises InvalidNameError and BadRequestError for impossible input, FileMissingError where the source does not
     exist, FileChangingError where the source has another size now.
     """
@@ -55,10 +58,10 @@ def receive(services: Services, filename: object, size: object, sha256: object =
     latest = services.imports.get(filename)
     named = (slide for slide in slides_named(services, filename) if is_whole(services, slide, size))
     slides = tuple(slide for slide in named if may_be_named(services, slide, digest))
-    return _answer(services, Facts(filename, size, digest, latest, slides))
+    return _answer(services, Facts(filename, size, digest, latest, slides), again=again)
 
 
-def _answer(services: Services, facts: Facts) -> Receipt:
+def _answer(services: Services, facts: Facts, *, again: bool) -> Receipt:
     """Return the receipt that ``deletion_rule`` decides on; look into the scanner's folder only if that matters."""
     decision = decide(facts)
     if decision is Decision.LOOK_AT_SOURCE:
@@ -68,8 +71,8 @@ def _answer(services: Services, facts: Facts) -> Receipt:
         return _follow_run(services, facts, facts.latest)
     if decision is Decision.CONFIRM:
         return _safe_receipt(services, facts.confirmed_slide)
-    source, expected = facts.new_source, facts.checksum
-    return begin(services, facts.filename, facts.size, facts.latest, source=source, expected=expected)
+    attributes = {"source": facts.new_source, "expected": facts.checksum, "again": again or None}
+    return begin(services, facts.filename, facts.size, facts.latest, **attributes)
 
 
 def _look_at_source(services: Services, facts: Facts) -> Facts:
@@ -139,29 +142,32 @@ def _blocks_import(services: Services, run: ImportRecord, dropped: DroppedObject
     return run.state in UNDER_WAY and not is_version and not services.starter.has_ended(run)
 
 
-def retry(services: Services, filename: str) -> Receipt:
+def retry(services: Services, filename: str, *, again: bool = False) -> Receipt:
     """Restart an import that failed, whatever the reason, or ended without a recorded result; return its receipt.
 
-    Other imports are left unchanged. Raises NotFoundError for an unknown import.
+    ``again``: also if the file is a purged slide's, which otherwise fails again. Other imports are left unchanged.
+    Raises NotFoundError for an unknown import.
     """
     run = services.imports.get(checked_filename(filename))
     if run is None:
         raise NotFoundError("this import is not known")
     if run.state is not ImportState.FAILED and not _is_lost(services, run):
         return Receipt(Safety.NOT_YET, run.state, run.error)
-    return _restart_import(services, run, slide_of(services, run))
+    return _restart_import(services, run, slide_of(services, run), again=again)
 
 
 def _is_lost(services: Services, run: ImportRecord) -> bool:
     return run.state in UNDER_WAY and services.starter.has_ended(run)
 
 
-def _restart_import(services: Services, run: ImportRecord, slide: SlideRecord | None) -> Receipt:
+def _restart_import(
+    services: Services, run: ImportRecord, slide: SlideRecord | None, *, again: bool = False
+) -> Receipt:
     """Start a new run for the same file as an earlier run; return its receipt.
 
     A slide that is stored whole is kept: since only its pyramid was missing, it may be the only copy by now.
     """
-    attributes: dict[str, Any] = {"expected": run.expected}
+    attributes: dict[str, Any] = {"expected": run.expected, "again": again or run.again}
     if slide is not None:
         attributes |= {
             "image_id": slide.image_id,

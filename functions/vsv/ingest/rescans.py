@@ -12,11 +12,17 @@ MOST = 100
 def predecessor(services: Services, record: SlideRecord) -> str | None:
     """Return the ImageID of the deleted slide that a new slide replaces; None for most slides.
 
-    The deleted slide has the same barcode or filename; of several, the latest deleted is returned.
+    The deleted slide has the same barcode or filename, and other content: it is another scan. Of several, the latest
+    deleted is returned.
     """
-    deleted = [slide for slide in _same_slides(services, record) if slide.status is Status.DELETED]
+    others = (slide for slide in _same_slides(services, record) if _is_other_scan(slide, record))
+    deleted = [slide for slide in others if slide.status is Status.DELETED]
     latest = max(deleted, key=lambda slide: (slide.deleted_at or "", slide.image_id), default=None)
     return None if latest is None else latest.image_id
+
+
+def _is_other_scan(slide: SlideRecord, record: SlideRecord) -> bool:
+    return slide.checksum is None or slide.checksum != record.checksum
 
 
 def _same_slides(services: Services, record: SlideRecord) -> Iterator[SlideRecord]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from vsv.errors import FileMissingError, TransferError, UnavailableError, UnreadableSlideError
 from vsv.ingest.extraction import extract
+from vsv.ingest.page_confirmation import confirm_stored
+from vsv.ingest.purged import reason_to_refuse
 from vsv.ingest.runs import NOT_THE_ONE, UNDER_WAY, is_object, record_failure
 from vsv.ingest.stored_slides import is_sha256
 from vsv.ingest.validation import checksum, inspect
@@ -38,6 +40,7 @@ def inspect_run(services: Services, run: ImportRecord, *, arrived: bool = True) 
         path = services.files.take(run.filename, run.run_id, run.size)
         inspect(path, run.size)
         digest, named = _checksums(run, path)
+        _refuse_purged(services, run, path, digest)
         if run.expected not in {None, named} and is_sha256(named):
             stored_set.remove(
                 path
@@ -54,6 +57,19 @@ def _checksums(run: ImportRecord, path: Path) -> tuple[str, str]:
     stored = stored_set.read_listing(path) if run.checksum is not None else stored_set.verify(path)
     assert stored is not None
     return stored.checksum, stored.files[stored.index].sha256
+
+
+def _refuse_purged(services: Services, run: ImportRecord, path: Path, digest: str) -> None:
+    """Raise UnreadableSlideError for a purged slide's content, and leave nothing of it behind.
+
+    The checksum is recorded: the same file, posted again, is then known without another transfer.
+    """
+    if (reason := reason_to_refuse(services, run, digest)) is None:
+        return
+    services.imports.advance(run.filename, run.run_id, {"checksum": digest})
+    stored_set.remove(path)
+    services.files.remove_taken_folder(run.filename)
+    raise UnreadableSlideError(reason)
 
 
 def _record_inspection(services: Services, run: ImportRecord, **attributes: str) -> ImportRecord:
@@ -90,10 +106,14 @@ def render_stored(services: Services, image_id: str, progress: Progress, jobs: i
 def render(services: Services, image_id: str, progress: Progress, jobs: int | None = None) -> bool:
     """Render a slide's pyramid unless all levels exist; return whether rendering was needed.
 
-    Render it again where an earlier version rendered white from empty tiles: the tiles then have other addresses.
+    Render it again where an earlier version rendered white from empty tiles, or a label that looked like a level: the
+    tiles then have other addresses.
     """
-    slide = services.slide_cache.slide(image_id, is_seen=False)
-    pyramid = services.files.pyramid(image_id)
+    slide, pyramid = services.slide_cache.slide(image_id, is_seen=False), services.files.pyramid(image_id)
+    if slide.path == pyramid:
+        return False  # it holds all levels, and the original, to render from, is in the archive
+    if confirm_stored(services, image_id, slide):
+        slide = services.slide_cache.slide(image_id, is_seen=False)
     is_whole = all(dz in slide.levels for dz in range(slide.grid.level_count))
     if is_whole and not is_outdated(slide, pyramid):
         return False

@@ -11,12 +11,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from vsv.errors import ConflictError, SlideNotFoundError, VsvError
+from vsv.errors import ConflictError, SlideNotFoundError, UnavailableError, VsvError
 from vsv.lifecycle import archiving
 from vsv.records.models import JobKind, JobRecord, SlideRecord, Status
 from vsv.services import Services
 from vsv.storage import atomic_write, nfs
-from vsv.storage.slide_files import SlideFiles
+from vsv.storage.slide_files import DISK, SlideFiles
+from vsv.storage.tombstones import Tombstone, read_tombstone, write_tombstone
+from vsv.timestamps import now_utc
 from vsv.workflow import job_queue
 
 log = logging.getLogger(__name__)
@@ -32,9 +34,10 @@ def request_due(services: Services, now_s: float | None = None) -> list[JobRecor
     """Check every deleted slide and request the purge of those whose grace period is over; return the jobs."""
     moment, requested = time.time() if now_s is None else now_s, []
     for record in _deleted_slides(services):
-        if record.original == "PURGED" or record.published_as is not None:
-            continue
         try:
+            if record.original == "PURGED" or record.published_as is not None:
+                _note_earlier_purge(services, record)
+                continue
             if waited_s(services.files, record, moment) >= services.settings.grace_days * DAY_S:
                 detail = {"because": GRACE_OVER}
                 job = job_queue.request(services, record.image_id, JobKind.PURGE, GRACE_OVER, detail)
@@ -83,8 +86,8 @@ def _read_count(folder: Path) -> tuple[object, float, float]:
 def purge_step(services: Services, job: JobRecord) -> Mapping[str, str]:
     """Remove a deleted slide's files from the data folder and the archive; return the removed files and bytes.
 
-    The record, its history and the claim on the ImageID stay. Raises ConflictError for a slide that is not, or no
-    longer, deleted, or is published.
+    The record, its history and the claim on the ImageID stay, and a tombstone, so that the same file is not imported
+    by itself. Raises ConflictError for a slide that is not, or no longer, deleted, or is published.
     """
     record = services.slides.get(job.image_id)
     if record is None:
@@ -94,6 +97,7 @@ def purge_step(services: Services, job: JobRecord) -> Mapping[str, str]:
     if record.published_as is not None:
         raise ConflictError("This slide is published: withdraw its copy first.")
     _undo_publishing(services, job.image_id)
+    _note_purged(services, record, job.by)
     with suppress(SlideNotFoundError):  # a crash may have left the files visible; a record may have no files
         services.files.hide(job.image_id)
     removed = _remove_files(services, job.image_id)
@@ -102,6 +106,26 @@ def purge_step(services: Services, job: JobRecord) -> Mapping[str, str]:
         services.slides.update(job.image_id, {"original": "PURGED"}, by=job.by)
     log.info("slide %s was purged: %d files, %d bytes", job.image_id, len(removed), sum(removed.values()))
     return {"files": ", ".join(sorted(removed)), "bytes": str(sum(removed.values()))}
+
+
+def _note_purged(services: Services, record: SlideRecord, by: str) -> None:
+    """Write the tombstone of a slide's content; after a grace period it names the person who deleted the slide."""
+    if record.checksum is None or record.original == "PURGED":
+        return  # purged already: only the job was killed before its end
+    person = (record.modified_by or "") if by == GRACE_OVER else by
+    try:
+        write_tombstone(services.files.root, record.checksum, Tombstone(now_utc(), person))
+    except OSError as error:
+        raise UnavailableError(DISK) from error
+
+
+def _note_earlier_purge(services: Services, record: SlideRecord) -> None:
+    """Write the tombstone of a slide that an earlier version purged without one."""
+    if record.original != "PURGED" or record.checksum is None:
+        return
+    root = services.files.root
+    if read_tombstone(root, record.checksum) is None:
+        write_tombstone(root, record.checksum, Tombstone(record.last_modified, record.modified_by or ""))
 
 
 def _undo_publishing(services: Services, image_id: str) -> None:

@@ -147,6 +147,7 @@ class ImportRecord(_Record):
     it is a number that changes with any of them.
     On AWS ``source`` is the drop-in bucket's object, None for the scanner's folder behind DataSync.
     ``expected`` is the checksum that the scanner named: other content is not accepted.
+    ``again`` is True where a person imports the file on purpose, even if it is a purged slide's.
     ``progress`` is 0 to 1 within the state, None where the progress is unknown.
     ``consecutive_crashes`` counts how often in a row the process crashed while working on this run.
     """
@@ -160,6 +161,7 @@ class ImportRecord(_Record):
     progress: float | None = _wire("Progress", None)
     checksum: str | None = _wire("Checksum", None)
     expected: str | None = _wire("Expected", None)
+    again: bool | None = _wire("Again", None)
     source: str | None = _wire("Source", None)
     source_modified: int | None = _wire("SourceModified", None)
     consecutive_crashes: int = _wire("Deaths", 0)

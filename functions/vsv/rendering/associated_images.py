@@ -1,22 +1,31 @@
 """Label, thumbnail and macro: read from a slide's file, or rendered from its pixels, and encoded."""
 
 import io
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image
 
-from vsv.errors import CorruptTileError
+from vsv.errors import CorruptTileError, UnreadableSlideError
 from vsv.rendering.regions import region
+from vsv.slides.confirmed_images import confirm_images
 from vsv.slides.readers import reader_of
-from vsv.slides.slide import Slide
+from vsv.slides.slide import Slide, open_confirmed
 
 THUMBNAIL_SIDE_PX = 1024
 _QUALITY = 90
 
 
-def read_associated(path: Path) -> dict[str, Image.Image]:
-    """Return the slide's associated images, by name, as RGB; damaged images are left out."""
-    return reader_of(path, strict=False).associated_images()
+def read_associated(path: Path, slide: Slide | None = None) -> dict[str, Image.Image]:
+    """Return the slide's associated images, by what they show, as RGB; damaged images are left out.
+
+    ``slide`` is the slide of this file, opened here unless it is given.
+    """
+    if slide is None:
+        with suppress(UnreadableSlideError):  # damaged: its images cannot be compared
+            slide = open_confirmed(path)
+    refused = frozenset[int]() if slide is None else slide.refused
+    return confirm_images(reader_of(path, strict=False, refused=refused).associated_images(), slide)
 
 
 def make_thumbnail(slide: Slide) -> Image.Image:

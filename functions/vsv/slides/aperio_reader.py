@@ -77,7 +77,7 @@ class AperioReader:
         """Return label, thumbnail and macro, including those that only the subfile type identifies (GT450)."""
         from vsv.slides.associated_images import aperio_images  # noqa: PLC0415  cold start
 
-        return aperio_images(self.source.path, self.source.pages)
+        return aperio_images(self.source.path, self.source.pages, self.source.refused)
 
     def icc_profile(self, check_size: Callable[[int], object]) -> bytes | None:
         """Return the first page's ICC profile, None without one; ``check_size`` may raise ValueError."""
@@ -100,7 +100,9 @@ class AperioReader:
     def _openslide(self) -> OpenSlideReader:
         from vsv.slides.openslide_reader import OpenSlideReader  # noqa: PLC0415  a fifth of a cold start
 
-        return OpenSlideReader(self.source.path, self.source.pages[0])
+        refused = self.source.refused
+        numbers = (level for level, page in enumerate(tiled(self.source.pages)) if page.index in refused)
+        return OpenSlideReader(self.source.path, self.source.pages[0], refused=frozenset(numbers))
 
 
 class StoredLevelsReader(AperioReader):
@@ -127,7 +129,11 @@ class StoredLevelsReader(AperioReader):
     @property
     def level_pages(self) -> tuple[Page, ...]:
         """The tiled pages of the focal plane that is shown."""
-        return self.planes[self.plane] if self.planes else tiled(self.source.pages)
+        return (
+            tuple(page for page in self.planes[self.plane] if page.index not in self.source.refused)
+            if self.planes
+            else tiled(self.source.shown_pages)
+        )
 
     def grid(self) -> Grid:
         """Return the grid of the stored tiles."""
@@ -176,7 +182,7 @@ class AperioJpeg2000Reader(StoredLevelsReader):
         """Return a reader for an Aperio slide of JPEG 2000 tiles; None for other files, and without the decoder."""
         pages = tiled(source.pages)
         fits = is_aperio_slide(source.pages) and pages and is_aperio_slide(pages) and can_decode(pages[0])
-        return cls(source) if fits and _has_decoder() else None
+        return cls(source) if fits and has_decoder() else None
 
     def levels(self, grid: Grid) -> Mapping[int, Level]:
         """Return the stored levels that match a level of this grid."""
@@ -212,7 +218,8 @@ def is_aperio_slide(pages: tuple[Page, ...]) -> bool:
     return bool(pages) and is_aperio(pages[0].description)
 
 
-def _has_decoder() -> bool:
+def has_decoder() -> bool:
+    """Return whether this package can decode JPEG 2000."""
     from vsv.formats import openjpeg  # noqa: PLC0415  cold start: few slides are JPEG 2000
 
     return openjpeg.available()

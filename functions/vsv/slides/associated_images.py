@@ -1,7 +1,7 @@
 """Associated images of a slide file: label, thumbnail and macro."""
 
 import logging
-import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from openslide import OpenSlideError
@@ -10,15 +10,17 @@ from PIL import Image, TiffImagePlugin
 from vsv.errors import UnreadableSlideError
 from vsv.formats.tiff import Page
 from vsv.slides.openslide_handles import open_shared
+from vsv.slides.page_names import NAMES_BY_SUBFILE_TYPE, described_name, is_named
 
 log = logging.getLogger(__name__)
 
 NAMES = ("label", "thumbnail", "macro")
+# A picture that the file does not name: its second page, or a page that looks like a level and is none.
+UNNAMED = "unnamed"
 # A label or macro is a snapshot; an image of more pixels is damaged and would take too much memory.
 MAX_PIXELS = 64_000_000
-# Aperio's NewSubfileType values: GT450 slides give their label and macro pages no description.
-NAMES_BY_SUBFILE_TYPE = {1: "label", 9: "macro"}
-_NAMED = re.compile(r"\b(label|macro)\b", re.IGNORECASE)
+# A refused page of more pixels is no label.
+MAX_REFUSED_PIXELS = 16_000_000
 
 
 def openslide_images(path: Path, names: tuple[str, ...] = NAMES) -> dict[str, Image.Image]:
@@ -26,21 +28,27 @@ def openslide_images(path: Path, names: tuple[str, ...] = NAMES) -> dict[str, Im
     return {name: image for name in names if (image := _from_openslide(path, name)) is not None}
 
 
-def aperio_images(path: Path, pages: tuple[Page, ...]) -> dict[str, Image.Image]:
+def aperio_images(
+    path: Path, pages: tuple[Page, ...], refused: frozenset[int] = frozenset()
+) -> dict[str, Image.Image]:
     """Return an Aperio slide's images by name, as RGB.
 
     OpenSlide's thumbnail is left out where it shows something else; images that only the subfile type identifies are
-    added, and the named ones of a slide that OpenSlide does not open.
+    added, and the named ones of a slide that OpenSlide does not open. Names are the file's: ``confirmed_images``
+    compares what the images show.
     """
     names = tuple(name for name in NAMES if name != "thumbnail" or shows_tissue(pages))
-    unnamed = _unnamed_pages(pages)
+    more = _pages_by_type(pages)
     try:
         images = openslide_images(path, names)
     except UnreadableSlideError:
-        images, unnamed = {}, unnamed | _named_pages(pages, names)
-    for name, page in unnamed.items():
-        if name not in images and (image := _from_page(path, page)) is not None:
+        images, more = {}, more | _named_pages(pages, names)
+    for name, page in more.items():
+        if name not in images and (image := page_image(path, page)) is not None:
             images[name] = image
+    decoded = (page_image(path, page) for page in _unnamed_pages(pages, refused))
+    if (unnamed := next((image for image in decoded if image is not None), None)) is not None:
+        images[UNNAMED] = unnamed
     return images
 
 
@@ -68,12 +76,21 @@ def shows_tissue(pages: tuple[Page, ...]) -> bool:
     if len(pages) < 2:
         return True
     first, page = pages[:2]
-    named = _NAMED.search(page.description)
     ratio = page.width_px * first.height_px / (page.height_px * first.width_px)
-    return named is None and page.subfile_type not in NAMES_BY_SUBFILE_TYPE and 0.95 < ratio < 1.05
+    return not is_named(page) and 0.95 < ratio < 1.05
 
 
-def _unnamed_pages(pages: tuple[Page, ...]) -> dict[str, Page]:
+def _unnamed_pages(pages: tuple[Page, ...], refused: frozenset[int]) -> Iterator[Page]:
+    """Yield a second page that is neither named nor a thumbnail, then the pages that were refused as levels."""
+    page = pages[1] if len(pages) > 1 else None
+    if page is not None and not (page.is_tiled or shows_tissue(pages) or is_named(page)):
+        yield page
+    for page in pages:
+        if page.index in refused and page.width_px * page.height_px <= MAX_REFUSED_PIXELS:
+            yield page
+
+
+def _pages_by_type(pages: tuple[Page, ...]) -> dict[str, Page]:
     """Return an Aperio slide's label and macro pages by subfile type, whose meaning is specific to Aperio."""
     pages_by_name = {NAMES_BY_SUBFILE_TYPE.get(p.subfile_type): p for p in pages if not p.is_tiled}
     return {name: page for name, page in pages_by_name.items() if name is not None}
@@ -82,13 +99,14 @@ def _unnamed_pages(pages: tuple[Page, ...]) -> dict[str, Page]:
 def _named_pages(pages: tuple[Page, ...], names: tuple[str, ...]) -> dict[str, Page]:
     """Return label, macro and thumbnail as OpenSlide finds them: by description, the thumbnail as the second page."""
     small = [page for page in pages[1:] if not page.is_tiled]
-    found = {match[1].lower(): page for page in small if (match := _NAMED.search(page.description))}
+    found = {name: page for page in small if (name := described_name(page)) is not None}
     if small and small[0].index == 1 and "thumbnail" in names:
         found["thumbnail"] = small[0]
     return found
 
 
-def _from_page(path: Path, page: Page) -> Image.Image | None:
+def page_image(path: Path, page: Page) -> Image.Image | None:
+    """Return a page's pixels as RGB; None where the page is too large, damaged or of an unknown kind."""
     if page.width_px * page.height_px > MAX_PIXELS:
         return None
     try:
@@ -98,6 +116,6 @@ def _from_page(path: Path, page: Page) -> Image.Image | None:
             return image.convert("RGB")
     except (
         Exception
-    ):  # a damaged page makes Pillow's reader raise any exception; the slide is whole without it
+    ):  # damaged and unknown pages make Pillow raise any exception; the slide is whole without them
         log.warning("the image on page %d is damaged and left out", page.index)
         return None

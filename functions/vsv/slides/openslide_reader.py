@@ -28,15 +28,20 @@ LEVEL_SLACK = 1.01
 PROPERTY_NAME_ICC_SIZE = "openslide.icc-size"
 DESCRIPTIONS = ("openslide.comment", "tiff.ImageDescription")  # both hold the first page's description
 MAX_PROPERTIES, MAX_KEY, MAX_VALUE = 200, 100, 2000
+_CANNOT = "OpenSlide cannot read this part of the slide"
 
 
 @dataclass(frozen=True, eq=False)
 class OpenSlideReader:
-    """A slide that OpenSlide opens; ``page`` is its first page where the file is a TIFF."""
+    """A slide that OpenSlide opens; ``page`` is its first page where the file is a TIFF.
+
+    ``refused`` are OpenSlide's levels that are not read, because they show something else.
+    """
 
     path: Path
     page: Page | None = None
     may_have_profile: bool = True
+    refused: frozenset[int] = frozenset()
 
     def grid(self) -> Grid:
         """Return a grid of the full size, with OpenSlide's tile size if square; raise UnreadableSlideError."""
@@ -50,12 +55,12 @@ class OpenSlideReader:
 
     def halvings(self, shift: int) -> int:
         """Return the number of halvings between the level that OpenSlide would read and the requested level."""
-        return halvings(self.path, shift)
+        return halvings(self.path, shift, self.refused)
 
     def region(self, shift: int, box: Box) -> Pixels:
         """Return the pixels of a box over the slide's background; raise CorruptTileError where OpenSlide fails."""
         left, top, right, bottom = box
-        return read_box(self.path, shift, left, top, right - left, bottom - top)
+        return read_box(self.path, shift, left, top, right - left, bottom - top, self.refused)
 
     def associated_images(self) -> dict[str, Image.Image]:
         """Return the label, thumbnail and macro that OpenSlide finds."""
@@ -118,9 +123,9 @@ def dimensions(path: Path) -> tuple[int, int, int | None]:
     return width_px, height_px, tile_width if usable else None
 
 
-def halvings(path: Path, shift: int) -> int:
+def halvings(path: Path, shift: int, refused: frozenset[int] = frozenset()) -> int:
     """Return the number of halvings between the level that OpenSlide would read and the requested level."""
-    source = read_with_retry(path, lambda slide: _Source.of(slide, shift))
+    source = read_with_retry(path, lambda slide: _Source.of(slide, shift, refused))
     return max(0, round(math.log2(source.scale)))
 
 
@@ -134,8 +139,10 @@ class _Source:
     scale: float
 
     @classmethod
-    def of(cls, slide: OpenSlide, shift: int) -> "_Source":
+    def of(cls, slide: OpenSlide, shift: int, refused: frozenset[int]) -> "_Source":
         level = slide.get_best_level_for_downsample((1 << shift) * LEVEL_SLACK)
+        while level > 0 and level in refused:
+            level -= 1
         downsample = slide.level_downsamples[level]
         halved = 1 << round(math.log2(downsample))
         # 4.0003 is meant to be 4: pixels are used one to one, not resampled by a tiny factor.
@@ -143,7 +150,15 @@ class _Source:
         return cls(level, slide.level_dimensions[level], downsample, (1 << shift) / nominal)
 
 
-def read_box(path: Path, shift: int, left: int, top: int, width_px: int, height_px: int) -> Pixels:
+def read_box(  # noqa: PLR0913
+    path: Path,
+    shift: int,
+    left: int,
+    top: int,
+    width_px: int,
+    height_px: int,
+    refused: frozenset[int] = frozenset(),
+) -> Pixels:
     """Read a box of the level that is full resolution halved ``shift`` times, in that level's pixels.
 
     Return (height, width, 3) RGB over the slide's background, from OpenSlide's nearest finer level, box-averaged.
@@ -151,19 +166,35 @@ def read_box(path: Path, shift: int, left: int, top: int, width_px: int, height_
     """
     corner, size = (left, top), (width_px, height_px)
     try:
-        return np.asarray(read_with_retry(path, lambda slide: _read(slide, shift, corner, size)))
+        return np.asarray(
+            read_with_retry(path, lambda slide: _read(slide, _Source.of(slide, shift, refused), corner, size))
+        )
     except OpenSlideError as error:
-        raise CorruptTileError("OpenSlide cannot read this part of the slide") from error
+        raise CorruptTileError(_CANNOT) from error
 
 
-def _read(slide: OpenSlide, shift: int, corner: tuple[int, int], size: tuple[int, int]) -> Image.Image:
-    source = _Source.of(slide, shift)
+def read_level(path: Path, level: int, box: Box) -> Pixels:
+    """Return a box of one of OpenSlide's levels, in that level's pixels; raise CorruptTileError."""
+    left, top, right, bottom = box
+
+    def read(slide: OpenSlide) -> Image.Image:
+        downsample = slide.level_downsamples[level]
+        corner = round(left * downsample), round(top * downsample)
+        return _over_background(slide.read_region(corner, level, (right - left, bottom - top)), _color(slide))
+
+    try:
+        return np.asarray(read_with_retry(path, read))
+    except OpenSlideError as error:
+        raise CorruptTileError(_CANNOT) from error
+
+
+def _read(slide: OpenSlide, source: _Source, corner: tuple[int, int], size: tuple[int, int]) -> Image.Image:
     whole_width, whole_height = (max(1, round(side * source.scale)) for side in size)
     left, width = _clip_to_level(corner[0] * source.scale, whole_width, source.size[0])
     top, height = _clip_to_level(corner[1] * source.scale, whole_height, source.size[1])
     place = round(left * source.downsample), round(top * source.downsample)
     image = slide.read_region(place, source.level, (width, height))
-    flat = _over_background(image, slide.properties.get(PROPERTY_NAME_BACKGROUND_COLOR, "FFFFFF"))
+    flat = _over_background(image, _color(slide))
     if (width, height) != (whole_width, whole_height):
         missing = (0, whole_height - height), (0, whole_width - width), (0, 0)
         flat = Image.fromarray(np.pad(np.asarray(flat), missing, mode="edge"))
@@ -174,6 +205,10 @@ def _clip_to_level(start: float, wanted: int, level_side: int) -> tuple[int, int
     """Return start and length within a level, which may be a pixel shorter than its Deep Zoom level."""
     first = min(round(start), level_side - 1)
     return first, min(wanted, level_side - first)
+
+
+def _color(slide: OpenSlide) -> str:
+    return slide.properties.get(PROPERTY_NAME_BACKGROUND_COLOR, "FFFFFF")
 
 
 def _over_background(image: Image.Image, color: str) -> Image.Image:

@@ -65,7 +65,8 @@ def _is_colour_jpeg(page: Page) -> bool:
 def _openslide(source: Source) -> SlideReader:
     from vsv.slides.openslide_reader import OpenSlideReader  # noqa: PLC0415  a fifth of a cold start
 
-    return OpenSlideReader(_opened(source), source.pages[0] if source.pages else None)
+    page = source.pages[0] if source.pages else None
+    return OpenSlideReader(_opened(source), page, refused=source.refused)
 
 
 # The first that returns a reader is used; OpenSlide is last and raises an error itself for files it cannot open.
@@ -79,13 +80,15 @@ KINDS: tuple[Callable[[Source], SlideReader | None], ...] = (
 )
 
 
-def reader_of(path: Path, *, strict: bool = True) -> SlideReader:
-    """Return the reader of a slide's file; raise FileMissingError.
+def reader_of(path: Path, *, strict: bool = True, refused: frozenset[int] = frozenset()) -> SlideReader:
+    """Return the reader of a slide's file, without the ``refused`` pages as levels; raise FileMissingError.
 
     ``strict``: raise UnreadableSlideError where a TIFF is damaged, because OpenSlide would trust such a file and
     allocate gigabytes. Otherwise OpenSlide reads the file.
     """
-    return _reader(_source(path, strict=strict))
+    source = _source(path, strict=strict)
+    source.refused = refused
+    return _reader(source)
 
 
 def _reader(source: Source) -> SlideReader:

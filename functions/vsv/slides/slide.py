@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ from vsv.slides.readers import reader_of
 from vsv.slides.source import Source
 from vsv.storage import nfs
 from vsv.storage.archive_marker import read_note
+from vsv.storage.refused_pages import read_refused
 
 if TYPE_CHECKING:  # cold start: the protocol is for type checkers alone
     from vsv.slides.channel_set import ChannelSet
@@ -45,7 +46,8 @@ class Slide:
     them are in the original. ``decoded`` holds an Aperio slide's levels of JPEG 2000 tiles, which this package
     decodes. Where both lack full resolution, ``reader`` reads the pixels. Where the pyramid is complete, ``path`` is
     the pyramid's path, and the original is not read. ``stored_ns`` is the modification time of the original's file,
-    in nanoseconds since the epoch.
+    in nanoseconds since the epoch. ``refused`` are the numbers of the file's pages that are not shown as levels;
+    ``is_noted`` says that they were read from the note in the slide's claim.
     """
 
     path: Path
@@ -57,6 +59,8 @@ class Slide:
     reader: "SlideReader"
     decoded: Mapping[int, Jpeg2000Level] = field(default_factory=dict)
     stored_ns: int = 0
+    refused: frozenset[int] = frozenset()
+    is_noted: bool = False
 
     @property
     def is_stale(self) -> bool:
@@ -147,22 +151,65 @@ def _original(slide: Path) -> tuple[int, int]:
     raise AssertionError
 
 
-def open_slide(slide: Path, pyramid: Path, thumbnail: Path) -> Slide:
-    """Open a slide and, where it exists, its pyramid; raise UnreadableSlideError or FileMissingError."""
+def open_slide(slide: Path, pyramid: Path, thumbnail: Path, refused: frozenset[int] | None = None) -> Slide:
+    """Open a slide and, where it exists, its pyramid; raise UnreadableSlideError or FileMissingError.
+
+    Pages that look like levels are levels only where they show what full resolution shows: by ``refused``, else by
+    the note in the slide's claim. Without a note, pages are compared now, except those that Aperio has described.
+    """
     stamp, (_, stored_ns) = stamp_of(slide, pyramid), _original(slide)
     rendered, pages = _rendered(pyramid)
+    noted = read_refused(slide.parent) if refused is None else refused
     if rendered is not None and is_complete(pages):
-        grid = native_grid(pages)
-        levels = _match(grid, rendered, pages)
-        reader: SlideReader = AperioJpegReader(Source(pyramid, rendered, pages))
-        return Slide(pyramid, grid, levels, frozenset(levels), stamp, thumbnail, reader, stored_ns=stored_ns)
-    reader = _original_reader(slide)
+        opened = _open_complete(pyramid, rendered, pages, is_noted=noted is not None)
+    else:
+        opened = _open_original(slide, rendered, pages, noted)
+    return replace(opened, stamp=stamp, thumbnail=thumbnail, stored_ns=stored_ns, is_noted=noted is not None)
+
+
+def open_confirmed(path: Path) -> Slide:
+    """Open a slide's file alone, each page that looks like a level compared; raise UnreadableSlideError.
+
+    Not for serving: a large slide takes a second.
+    """
+    from vsv.slides.confirmed_pages import find_refused  # noqa: PLC0415  cold start
+
+    missing = path.with_name("none")
+    return open_slide(path, missing, missing, find_refused(reader_of(path)))
+
+
+def _open_complete(pyramid: Path, file: OpenFile, pages: tuple[Page, ...], *, is_noted: bool) -> Slide:
+    """Open a complete pyramid; one that an earlier version made is compared, as it may hold a label as a level."""
+    reader: SlideReader = AperioJpegReader(Source(pyramid, file, pages))
+    refused = frozenset[int]() if is_noted else _find_refused(reader)
+    grid = native_grid(pages)
+    levels = _match(grid, file, tuple(page for page in pages if page.index not in refused))
+    return Slide(pyramid, grid, levels, frozenset(levels), "", pyramid, reader, refused=refused)
+
+
+def _open_original(
+    slide: Path, rendered: OpenFile | None, pages: tuple[Page, ...], noted: frozenset[int] | None
+) -> Slide:
+    """Open an original with its rendered levels.
+
+    Without a note, levels that an earlier version has rendered are not used where it may have used refused pages.
+    """
+    refused = noted or frozenset()
+    reader = _original_reader(slide, refused)
+    if noted is None and (refused := _find_refused(reader)):
+        reader, rendered = _original_reader(slide, refused), None
     grid = reader.grid()
     stored = reader.levels(grid)
     native = {dz: level for dz, level in stored.items() if isinstance(level, JpegLevel)}
     decoded = {dz: level for dz, level in stored.items() if isinstance(level, Jpeg2000Level)}
     levels = {**({} if rendered is None else _match(grid, rendered, pages)), **native}
-    return Slide(slide, grid, levels, frozenset(native), stamp, thumbnail, reader, decoded, stored_ns)
+    return Slide(slide, grid, levels, frozenset(native), "", slide, reader, decoded, refused=refused)
+
+
+def _find_refused(reader: "SlideReader") -> frozenset[int]:
+    from vsv.slides.confirmed_pages import find_refused  # noqa: PLC0415  cold start: slides that have no note
+
+    return find_refused(reader, trusts_descriptions=True)
 
 
 def _rendered(pyramid: Path) -> tuple[OpenFile | None, tuple[Page, ...]]:
@@ -182,9 +229,9 @@ def is_complete(pages: tuple[Page, ...]) -> bool:
     return stored.issuperset(range(grid.level_count))
 
 
-def _original_reader(slide: Path) -> "SlideReader":
+def _original_reader(slide: Path, refused: frozenset[int]) -> "SlideReader":
     try:
-        return reader_of(slide)
+        return reader_of(slide, refused=refused)
     except FileMissingError as error:
         if read_note(slide.parent) is None:
             raise

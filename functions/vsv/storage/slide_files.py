@@ -258,7 +258,7 @@ class SlideFiles:
     def sweep(self) -> None:
         """Remove what killed runs have left: temporary files and unfinished claims."""
         taken, slides, deleted = (self.root / name for name in ("taken", "slides", "deleted"))
-        indexes = (self.root / "numbers", self.root / "shapes")
+        indexes = (self.root / "numbers", self.root / "shapes", self.root / "purged")
         swept = (*indexes, *taken.iterdir(), *slides.iterdir(), *deleted.iterdir())
         for folder in (self.root / "incoming", *swept):
             if folder.is_dir() and not folder.name.endswith(atomic_write.PART_SUFFIX):

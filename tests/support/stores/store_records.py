@@ -90,6 +90,7 @@ FULL_IMPORT = slide_import(
     progress=0.25,
     checksum="sha256:00ff",
     expected="00ff" * 16,
+    again=True,
     source="Scanner 1/Größe",
     source_modified=1_795_241_458_123_456_789,
 )
