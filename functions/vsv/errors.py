@@ -153,6 +153,10 @@ class FileChangingError(UnavailableError):
     """The file is still being written."""
 
 
+class StillWrittenError(FileChangingError):
+    """The file has its final size, but its scanner has not written all of it: wait, then look at the file again."""
+
+
 class SettingsError(VsvError):
     """A setting of the deployment is missing or has an impossible value."""
 

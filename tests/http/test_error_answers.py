@@ -41,6 +41,7 @@ ANSWERS = {
     "TransferError": (503, "UNAVAILABLE"),
     "NotYetError": (503, "UNAVAILABLE"),
     "FileChangingError": (503, "UNAVAILABLE"),
+    "StillWrittenError": (503, "UNAVAILABLE"),
     "SettingsError": (500, "INTERNAL"),
 }
 

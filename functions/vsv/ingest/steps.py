@@ -6,12 +6,20 @@ a step can be run again, and skips work that is done. A step acts only for the r
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from vsv.errors import FileMissingError, TransferError, UnavailableError, UnreadableSlideError
+from vsv.errors import (
+    FileMissingError,
+    StillWrittenError,
+    TransferError,
+    UnavailableError,
+    UnreadableSlideError,
+)
 from vsv.ingest.extraction import extract
 from vsv.ingest.runs import NOT_THE_ONE, UNDER_WAY, is_object, record_failure
 from vsv.ingest.stored_slides import is_sha256
 from vsv.ingest.validation import checksum, inspect
+from vsv.ingest.writer_wait import check_written
 from vsv.pyramids.empty_tiles import is_outdated
 from vsv.pyramids.renderer import Progress, render_pyramid
 from vsv.records.models import ImportRecord, ImportState
@@ -32,12 +40,27 @@ def inspect_run(services: Services, run: ImportRecord, *, arrived: bool = True) 
         if is_coming and not services.files.has_taken(run.filename, run.run_id):
             raise FileMissingError("the file has not been transferred yet")
         path = services.files.take(run.filename, run.run_id, run.size)
+        _check_written(services, run, path)
         inspect(path, run.size)
         digest = run.checksum or checksum(path)
         if run.expected not in {None, digest} and is_sha256(digest):
             path.unlink()  # the next transfer must copy the whole file, not compare it with this one
             raise TransferError(NOT_THE_ONE)
         return _record_inspection(services, run, checksum=digest)
+
+
+def _check_written(services: Services, run: ImportRecord, path: Path) -> None:
+    """Raise StillWrittenError for an unfinished file, after setting it aside: the next transfer brings it again.
+
+    A dropped object never changes: it stays, and its next version replaces this run.
+    """
+    try:
+        check_written(services, run, path, run.source_modified)
+    except StillWrittenError:
+        if not is_object(run.source):
+            services.files.set_aside(run.filename, run.run_id)
+            services.imports.advance(run.filename, run.run_id, {"checksum": None})
+        raise
 
 
 def _record_inspection(services: Services, run: ImportRecord, **attributes: str) -> ImportRecord:

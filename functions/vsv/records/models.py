@@ -147,6 +147,7 @@ class ImportRecord(_Record):
     ``expected`` is the checksum that the scanner named: other content is not accepted.
     ``progress`` is 0 to 1 within the state, None where the progress is unknown.
     ``consecutive_crashes`` counts how often in a row the process crashed while working on this run.
+    ``unwritten`` is a digest of a file that looked unfinished, ``unwritten_since`` when that look was first seen.
     """
 
     filename: str = _wire("Filename")
@@ -161,6 +162,8 @@ class ImportRecord(_Record):
     source: str | None = _wire("Source", None)
     source_modified: int | None = _wire("SourceModified", None)
     consecutive_crashes: int = _wire("Deaths", 0)
+    unwritten: str | None = _wire("Unwritten", None)
+    unwritten_since: str | None = _wire("UnwrittenSince", None)
     started_at: str = _wire("StartedAt")
     updated_at: str = _wire("UpdatedAt")
 

@@ -87,6 +87,12 @@ class SlideFiles:
                 other.unlink(missing_ok=True)
         return path
 
+    def set_aside(self, filename: str, run_id: str) -> None:
+        """Let a run take its file again; until then the taken file, maybe the only copy, has another name."""
+        path = self.taken(filename, run_id)
+        with suppress(FileNotFoundError):
+            path.rename(path.with_name(f"{path.stem}.unfinished"))
+
     def remove_taken_folder(self, filename: str) -> None:
         """Remove the folder of the files taken by runs of this filename, where the folder is empty."""
         with suppress(OSError):

@@ -10,7 +10,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -134,6 +134,7 @@ class Machine:
     table: str
     waits: list[float] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
+    on_wait: Callable[[float], None] = lambda _seconds: None
     _seen: int = 0
 
     def post(self, filename: str, size: int, **more: object) -> tuple[int, dict[str, Any]]:
@@ -321,6 +322,7 @@ def _installation(settings: Settings, client: Any) -> Services:
 def _cut_waits_short(made: Machine, patch: pytest.MonkeyPatch) -> None:
     def wait(_self: WaitFunction, env: Any, wait_seconds: float) -> None:
         made.waits.append(wait_seconds)
+        made.on_wait(wait_seconds)
         time.sleep(0.01)
 
     def pause(seconds: float) -> None:
