@@ -146,10 +146,7 @@ class TestScannerFiles:
         assert aws.files() == STORED
         assert len(aws.records()) == 1
 
-    def test_damaged_file_is_brought_again_once_and_goes_on_to_validation(
-        self, aws: Machine, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("vsv.ingest.writer_wait._wait_s", lambda *_: 0.0)  # waits are cut short here
+    def test_damaged_file_is_brought_again_once_and_goes_on_to_validation(self, aws: Machine) -> None:
         put(aws.scanner, "a.svs", bytes(SIZE), modified=time.time_ns())
         aws.post("a.svs", SIZE)
         aws.finish()
@@ -279,6 +276,21 @@ class TestRequestedChecksum:
         )
         assert aws.records() == []
         assert aws.files() == []
+
+    def test_file_that_changed_before_it_was_ready_keeps_its_image_id(self, aws: Machine) -> None:
+        half = other_scan(slide_bytes())
+        aws.functions.fail("render_pyramid", UnreadableSlideError("half of it is missing"))
+        put(aws.scanner, "a.svs", half)
+        aws.post("a.svs", SIZE, sha256=hashlib.sha256(half).hexdigest())
+        aws.finish()
+        assert aws.records()[0].scan_date == "2009-12-30T09:59:15"
+        put(aws.scanner, "a.svs", modified=OLD + 10**9)
+        aws.post("a.svs", SIZE, sha256=self.SHA256)
+        aws.finish()
+        check_ready(aws)
+        (record,) = aws.records()
+        assert (record.image_id, record.scan_date) == ("1004486", "2009-12-29T09:59:15")
+        assert aws.post("a.svs", SIZE, sha256=self.SHA256)[0] == 200
 
     def test_post_with_another_checksum_starts_another_run(self, aws: Machine) -> None:
         put(aws.scanner, "a.svs")
@@ -550,10 +562,7 @@ class TestDroppedObjects:
         check_ready(aws)
         assert len(aws.records()) == 1
 
-    def test_damaged_object_goes_on_to_validation_after_the_wait(
-        self, aws: Machine, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("vsv.ingest.writer_wait._wait_s", lambda *_: 0.0)
+    def test_damaged_object_goes_on_to_validation_after_the_wait(self, aws: Machine) -> None:
         aws.hear(aws.drop("a.svs", bytes(SIZE)))
         aws.finish()
         check_failed(aws, "Not a supported slide file")

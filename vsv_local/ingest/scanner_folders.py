@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from vsv.errors import FileChangingError, UnavailableError
+from vsv.errors import FileChangingError, FileMissingError, UnavailableError
 from vsv.records.models import ImportRecord
 
 from vsv_local.ingest import transfer
@@ -49,6 +49,19 @@ class ScannerFolders:
             raise UnavailableError("the scanner's folder cannot be reached now")
         fitting = (path for path in paths if (state := _state(path)) and state[0] == run.size)
         return next(fitting, paths[0] if paths else None)
+
+    def has_changed(self, run: ImportRecord) -> bool:
+        """Return whether the file at a run's source has other content of the same size now; False if it is gone."""
+        if run.source is None or run.checksum is None:
+            return False
+        path = Path(run.source) / run.filename
+        try:
+            state = _state(path)
+            if state is None or state[0] != run.size or state[1] == run.source_modified:
+                return False
+            return not _has_content(path, run.checksum)
+        except (UnavailableError, FileMissingError):
+            return False  # the slide that is stored is whole
 
     def _named(self, filename: str, run: ImportRecord | None) -> list[Path]:
         """Return the files of that name; where the folders have none, the file at the run's recorded source."""

@@ -1,6 +1,5 @@
 """Run the standalone server: watch folders, import new slides, serve slides to browsers."""
 
-import json
 import logging
 import signal
 import socket
@@ -9,16 +8,18 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from import_slide.handler import lambda_handler as import_slide
 from vsv.barcodes.reader import libdmtx_missing
-from vsv.errors import SettingsError
+from vsv.errors import ErrorKind, SettingsError, VsvError
+from vsv.ingest.deletion_rule import Safety
+from vsv.ingest.receive import receive
+from vsv.records.models import ImportState
+from vsv.runtime import current
 from vsv.storage.slide_files import FOLDERS
 
 from vsv_local import web_assets
 from vsv_local.backup.restored_marker import PAUSED, is_paused
 from vsv_local.composition import standalone
 from vsv_local.ingest.watcher import Watcher
-from vsv_local.server.api_gateway_events import http_event
 from vsv_local.server.job_threads import JobWorker
 from vsv_local.server.supervisor import Workers, check_count
 from vsv_local.server.uvicorn_server import make_server
@@ -89,12 +90,13 @@ def _check_folders(folders: Sequence[Path], data: Path) -> None:
 
 
 def post(filename: str, size: int) -> bool:
-    """Post a file as the scanner does; return whether the answer is final."""
-    body = json.dumps({"filename": filename, "size": size}).encode()
-    result = import_slide(http_event("POST", "/ImportSlide", "", (), body), None)
-    if result["statusCode"] >= 400 and result["statusCode"] != 422:
-        log.warning("%s: %s", filename, json.loads(result["body"]).get("error"))
-    return result["statusCode"] in {200, 400, 422} or json.loads(result["body"]).get("state") == "READY"
+    """Post a file as the scanner does, but not to delete it; return whether the answer is final."""
+    try:
+        receipt = receive(current(), filename, size)
+    except VsvError as error:
+        log.warning("%s: %s", filename, error)
+        return error.kind in {ErrorKind.BAD_REQUEST, ErrorKind.UNREADABLE}
+    return receipt.safety is Safety.SAFE or receipt.state in {ImportState.READY, ImportState.FAILED}
 
 
 def _listen(address: Address, count: int) -> list[socket.socket]:

@@ -17,6 +17,7 @@ from vsv.barcodes.reader import Barcode, read_label
 from vsv.errors import AlreadyExistsError, FileChangingError, FileMissingError
 from vsv.identifiers import is_image_id
 from vsv.ingest.id_pattern import SlideIds, find_ids, texts_of
+from vsv.ingest.replacement import refresh, take_over
 from vsv.ingest.rescans import predecessor
 from vsv.records.models import ImportRecord, SlideRecord
 from vsv.rendering.associated_images import encode, make_thumbnail, read_associated
@@ -49,6 +50,8 @@ def extract(services: Services, run: ImportRecord) -> ImportRecord:
         return run  # stored, and archived since
     path = _find_file(services, run)
     scan = read_scan(path)
+    if run.image_id is None and (replaced := take_over(services, run, path)) is not None:
+        run, path = replace(run, image_id=replaced), services.files.slide(replaced)
     image_id = run.image_id or _claim_id(services, run, scan.image_id or _id_from_filename(path, run))
     run = services.imports.advance(run.filename, run.run_id, {"image_id": image_id})
     assign_number(services.files, image_id)
@@ -60,8 +63,11 @@ def extract(services: Services, run: ImportRecord) -> ImportRecord:
     services.files.remove_taken_folder(run.filename)
     # A record that a killed run has stored stays: a technician may have changed it since.
     record = _record(run, image_id, scan, barcode, _find_ids(services, run, scan, barcode))
-    with suppress(AlreadyExistsError):
-        services.slides.put_new(replace(record, predecessor=predecessor(services, record)))
+    record = replace(record, predecessor=predecessor(services, record))
+    try:
+        services.slides.put_new(record)
+    except AlreadyExistsError:
+        refresh(services, run, record)
     return run
 
 

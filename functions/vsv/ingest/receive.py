@@ -18,6 +18,7 @@ from vsv.errors import (
 from vsv.identifiers import checked_filename
 from vsv.ingest.deletion_rule import Decision, Facts, Safety, decide, decide_run, safety
 from vsv.ingest.drop_object import DroppedObject
+from vsv.ingest.replacement import confirm, pending, superseded
 from vsv.ingest.runs import MAX_FILE_SIZE, UNDER_WAY, is_object
 from vsv.ingest.stored_slides import is_sha256, is_whole, slide_of, slides_named
 from vsv.records.models import ImportRecord, ImportState, SlideRecord
@@ -38,16 +39,23 @@ class Receipt:
     image_id: str | None = None
 
 
-def receive(services: Services, filename: object, size: object, sha256: object = None) -> Receipt:
+def receive(
+    services: Services, filename: object, size: object, sha256: object = None, *, deletes: bool = False
+) -> Receipt:
     """Return whether a file is safely stored here; start the import of a file that is not known yet.
 
+    ``deletes``: the caller may delete its file if it is, so that the stored content is never replaced.
     Raises InvalidNameError and BadRequestError for impossible input, FileMissingError where the source does not
     exist, FileChangingError where the source has another size now.
     """
     filename, size, digest = checked_filename(filename), _check_size(size), _check_digest(sha256)
     latest = services.imports.get(filename)
     slides = tuple(slide for slide in slides_named(services, filename) if is_whole(services, slide, size))
-    return _answer(services, Facts(filename, size, digest, latest, slides))
+    facts = Facts(filename, size, digest, latest, slides)
+    receipt = _answer(services, facts)
+    if deletes and receipt.safety is Safety.SAFE and not confirm(services, facts.run, receipt.image_id):
+        return Receipt(Safety.NOT_YET, ImportState.TRANSFERRING)
+    return receipt
 
 
 def _answer(services: Services, facts: Facts) -> Receipt:
@@ -60,8 +68,8 @@ def _answer(services: Services, facts: Facts) -> Receipt:
         return _follow_run(services, facts, facts.latest)
     if decision is Decision.CONFIRM:
         return _safe_receipt(services, facts.confirmed_slide)
-    source, expected = facts.new_source, facts.checksum
-    return begin(services, facts.filename, facts.size, facts.latest, source=source, expected=expected)
+    attributes = {"source": facts.new_source, "expected": facts.checksum}
+    return begin(services, facts.filename, facts.size, facts.latest, changed=facts.run, **attributes)
 
 
 def _look_at_source(services: Services, facts: Facts) -> Facts:
@@ -146,7 +154,7 @@ def _restart_import(services: Services, run: ImportRecord, slide: SlideRecord | 
 
     A slide that is stored whole is kept: since only its pyramid was missing, it may be the only copy by now.
     """
-    attributes: dict[str, Any] = {"expected": run.expected}
+    attributes: dict[str, Any] = {"expected": run.expected, **pending(run)}
     if slide is not None:
         attributes |= {
             "image_id": slide.image_id,
@@ -182,23 +190,39 @@ def _safe_receipt(services: Services, slide: SlideRecord, state: ImportState = I
 
 
 def begin(
-    services: Services, filename: str, size: int, earlier: ImportRecord | None, **attributes: Any
+    services: Services,
+    filename: str,
+    size: int,
+    earlier: ImportRecord | None,
+    *,
+    changed: ImportRecord | None = None,
+    **attributes: Any,
 ) -> Receipt:
     """Start a run that replaces the ``earlier`` run; return its receipt, also where a concurrent start was faster.
 
+    ``changed``: the run that imports other content of the file; what lies in another folder is another file.
     ``attributes`` are initial values of the run's record.
     """
     try:
-        return _start_run(services, filename, size, earlier, **attributes)
+        return _start_run(services, filename, size, earlier, changed=changed, **attributes)
     except AlreadyExistsError:
         return Receipt(Safety.NOT_YET, ImportState.TRANSFERRING)
 
 
 def _start_run(
-    services: Services, filename: str, size: int, earlier: ImportRecord | None, **attributes: Any
+    services: Services,
+    filename: str,
+    size: int,
+    earlier: ImportRecord | None,
+    *,
+    changed: ImportRecord | None = None,
+    **attributes: Any,
 ) -> Receipt:
     """Start a run; raise AlreadyExistsError where the ``earlier`` run is no longer the stored run."""
-    attributes["source"] = attributes.get("source") or services.starter.describe_source(filename, size)
+    source = attributes.get("source") or services.starter.describe_source(filename, size)
+    if changed is not None and changed.source == source:
+        attributes |= superseded(changed)
+    attributes["source"] = source
     _prepare_folders(services)
     now = now_utc()
     run = ImportRecord(

@@ -14,9 +14,12 @@ from vsv.errors import (
     TransferError,
     UnavailableError,
     UnreadableSlideError,
+    VersionConflictError,
 )
 from vsv.ingest.extraction import extract
-from vsv.ingest.runs import NOT_THE_ONE, UNDER_WAY, is_object, record_failure
+from vsv.ingest.receive import begin
+from vsv.ingest.replacement import superseded
+from vsv.ingest.runs import NOT_THE_ONE, UNDER_WAY, current_run, is_object, record_failure
 from vsv.ingest.stored_slides import is_sha256
 from vsv.ingest.validation import checksum, inspect
 from vsv.ingest.writer_wait import check_written
@@ -85,7 +88,18 @@ def render_run(
         if run.image_id is None:
             raise FileMissingError("this import has no slide yet")
         render_stored(services, run.image_id, progress, jobs)
+        _check_source(services, run)
         return services.imports.advance(run.filename, run.run_id, {"state": ImportState.READY, "error": None})
+
+
+def _check_source(services: Services, run: ImportRecord) -> None:
+    """Begin again where the scanner's file was changed before its slide is ready; then raise VersionConflictError."""
+    if not services.starter.has_changed(run):
+        return
+    run = current_run(services, run.filename, run.run_id)
+    if superseded(run):
+        begin(services, run.filename, run.size, run, changed=run, source=run.source)
+        raise VersionConflictError("the file was changed while it was imported: its import begins again")
 
 
 def render_stored(services: Services, image_id: str, progress: Progress, jobs: int | None = None) -> None:
@@ -98,14 +112,29 @@ def render(services: Services, image_id: str, progress: Progress, jobs: int | No
     """Render a slide's pyramid unless all levels exist; return whether rendering was needed.
 
     Render it again where an earlier version rendered white from empty tiles: the tiles then have other addresses.
+    Raises VersionConflictError, without a pyramid, where the original was replaced meanwhile.
     """
+    original = _identity(services.files.slide(image_id))
+    services.slide_cache.forget(image_id)  # it may have been replaced a moment ago
     slide = services.slide_cache.slide(image_id, is_seen=False)
     pyramid = services.files.pyramid(image_id)
     is_whole = all(dz in slide.levels for dz in range(slide.grid.level_count))
     if is_whole and not is_outdated(slide, pyramid):
         return False
     render_pyramid(slide, pyramid, jobs, progress)
+    if _identity(services.files.slide(image_id)) not in {original, None}:
+        pyramid.unlink(missing_ok=True)
+        raise VersionConflictError("the slide was replaced while it was rendered")
     return True
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another that takes its place; None without a file, as of a deleted slide."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_ino, state.st_mtime_ns
 
 
 @contextmanager

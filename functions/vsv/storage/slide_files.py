@@ -204,6 +204,10 @@ class SlideFiles:
             raise AlreadyExistsError("this ImageID belonged to a slide that was deleted")
         atomic_write.flush(self.root / "slides")
 
+    def claim_again(self, image_id: str, claim: Claim) -> None:
+        """Replace the claim of an ImageID, for a file that was half-written when it claimed the ID."""
+        atomic_write.write(self.folder(image_id) / CLAIM, json.dumps(asdict(claim)).encode())
+
     def is_claimed_by_another(self, image_id: str, checksum: str | None) -> bool:
         """Return whether an ImageID was claimed for other content."""
         claims = map(self._read_claim, (self.folder(image_id), self.deleted_folder(image_id)))

@@ -13,10 +13,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import boto3
 import pytest
@@ -328,5 +329,13 @@ def _cut_waits_short(made: Machine, patch: pytest.MonkeyPatch) -> None:
     def pause(seconds: float) -> None:
         made.pauses.append(seconds)
 
+    class Clock(datetime):
+        """The time as if the waits were as long as the definition says."""
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(seconds=sum(made.waits))
+
+    patch.setattr("vsv.ingest.writer_wait.datetime", Clock)
     patch.setattr(WaitFunction, "_wait_interval", wait)
     patch.setattr(retrier_decl, "time", SimpleNamespace(sleep=pause))
