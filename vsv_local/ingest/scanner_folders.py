@@ -15,7 +15,7 @@ class ScannerFolders:
     """Reads the folders, never writes; two folders may hold different files of one name."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
-        self.folders = tuple(folders)
+        self.folders = folders  # with folders inside them, others from one moment to the next
         self._known: dict[tuple[Path, str], _State] = {}
 
     def folder_of(self, filename: str, size: int) -> str | None:
