@@ -14,6 +14,7 @@ from vsv.settings import DATA_FOLDER, Settings, one_machine_settings
 
 from vsv_local.ingest.handoff import Handoff
 from vsv_local.ingest.import_runner import IMPORT_THREADS, ImportRunner
+from vsv_local.ingest.watched_folders import WatchedFolders
 from vsv_local.stores.sqlite_database import DATABASE_NAME, open_database
 from vsv_local.stores.sqlite_records import SqliteImportStore, SqliteJobStore, SqliteSlideStore
 
@@ -27,7 +28,7 @@ def standalone(
     Files may be imported from ``folders``; ``threads`` is how many files are copied and read at once.
     """
     import_runner = ImportRunner(lambda: services, folders, in_place=in_place, threads=threads)
-    with _installed(data, lambda: import_runner) as services:
+    with _installed(data, folders, lambda: import_runner) as services:
         try:
             yield services, import_runner
         finally:
@@ -39,12 +40,14 @@ def worker_installation(
     data: Path, folders: Sequence[Path], hand_over: Callable[[str], None]
 ) -> Iterator[Services]:
     """Install the same services in a process that only serves; imports are handed over by filename."""
-    with _installed(data, lambda: Handoff(folders, hand_over)) as services:
+    with _installed(data, folders, lambda: Handoff(folders, hand_over)) as services:
         yield services
 
 
 @contextmanager
-def _installed(data: Path, make_starter: Callable[[], ImportStarter]) -> Iterator[Services]:
+def _installed(
+    data: Path, folders: Sequence[Path], make_starter: Callable[[], ImportStarter]
+) -> Iterator[Services]:
     """Make the services of a data folder, use them for the length of a block, then close the database."""
     try:
         (data / "slides").mkdir(parents=True, exist_ok=True)
@@ -60,6 +63,9 @@ def _installed(data: Path, make_starter: Callable[[], ImportStarter]) -> Iterato
         jobs=lambda: SqliteJobStore(database),
     )
     services.files.prepare()
+    if isinstance(folders, WatchedFolders):
+        stores = (settings.archive, settings.published)
+        folders.leave_out(data, *(Path(store) for store in stores if store and "://" not in store))
     runtime.use(services)
     try:
         yield services

@@ -25,7 +25,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def _import_slide(request: Request) -> Response:
     body = request.json_body()
-    receipt = receive(current(), body.get("filename"), body.get("size"), body.get("sha256"))
+    receipt = receive(current(), body.get("filename"), body.get("size"), body.get("sha256"), deletes=True)
     if receipt.safety is Safety.SAFE:
         return json_response(200, {**body, **_files(receipt)})
     if receipt.state is ImportState.FAILED:

@@ -157,6 +157,10 @@ class IncompleteSetError(FileChangingError):
     """A file of a slide of several files is missing: it is still being copied, or was left behind."""
 
 
+class StillWrittenError(FileChangingError):
+    """The file has its final size, but its scanner has not written all of it: wait, then look at the file again."""
+
+
 class SettingsError(VsvError):
     """A setting of the deployment is missing or has an impossible value."""
 

@@ -227,6 +227,12 @@ class Settings(Checked):
         ID_SOURCES, BOTH, "`barcode,tag,filename`", _id_order,
         "be some of barcode, tag and filename, each once, with commas between them",
     ))  # fmt: skip
+    write_wait: float = declare(Setting(
+        "VSV_WRITE_WAIT",
+        "How many seconds a file whose end is empty must stay unchanged before it counts as damaged, not unfinished.",
+        120.0, ONE_MACHINE, parse=_days, form="be a number of seconds, such as 120",
+        allows=lambda value: value <= 3600, rule="be at most 3600",
+    ))  # fmt: skip
     edge_secret: str | None = declare(Setting(
         "VSV_EDGE_SECRET", "What CloudFront adds to each request for a label, to show that it has passed there.",
         None, allows=lambda value: value is None or len(value) >= MIN_SECRET,

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from vsv.records.models import ImportState
 
 from tests.support.aws.import_machine import Machine, definition, machine
 from tests.support.servers.running import wait_until
-from tests.support.slides.small import OLD, other_scan, put, slide_bytes
+from tests.support.slides.small import OLD, half_written, other_scan, put, slide_bytes
 
 SIZE = len(slide_bytes())
 STORED = [f"slides/1004486/{name}" for name in ("import.json", "pyramid.tif", "slide.svs", "thumbnail.jpeg")]
@@ -122,6 +123,48 @@ class TestScannerFiles:
         assert [one.sent for one in aws.datasync.executions] == [["a.svs"], ["a.svs"]]
         assert 120 in aws.waits
         assert path.read_bytes() == slide_bytes()
+
+    def test_half_written_file_waits_and_is_imported_once_it_is_written(self, aws: Machine) -> None:
+        content, told = half_written(slide_bytes(), SIZE // 2), []
+        put(aws.scanner, "a.svs", content, modified=time.time_ns())
+
+        def write_on(phase: str) -> None:
+            if phase == "LAUNCHING" and len(aws.datasync.executions) == 2:
+                told.append(aws.run().error)
+                told.append([file.rpartition(".")[2] for file in aws.files()])
+                put(aws.scanner, "a.svs", modified=time.time_ns())
+
+        aws.datasync.before_phase = write_on
+        aws.post("a.svs", SIZE)
+        aws.finish()
+        check_ready(aws)
+        assert told[0].startswith("the scanner is still writing (")
+        assert told[1] == ["unfinished"]  # kept until the file has come again
+        assert [one.sent for one in aws.datasync.executions] == [["a.svs"], ["a.svs"]]
+        assert 120 in aws.waits
+        assert aws.pauses == []
+        assert aws.files() == STORED
+        assert len(aws.records()) == 1
+
+    def test_damaged_file_is_brought_again_once_and_goes_on_to_validation(self, aws: Machine) -> None:
+        put(aws.scanner, "a.svs", bytes(SIZE), modified=time.time_ns())
+        aws.post("a.svs", SIZE)
+        aws.finish()
+        check_failed(aws, "Not a supported slide file")
+        assert [one.sent for one in aws.datasync.executions] == [["a.svs"], ["a.svs"]]
+
+    def test_file_that_never_stays_as_it_is_fails_with_what_is_missing(self, aws: Machine) -> None:
+        def write_on(phase: str) -> None:
+            if phase == "LAUNCHING":
+                written = SIZE // 4 + len(aws.datasync.executions) * SIZE // 8
+                put(aws.scanner, "a.svs", half_written(slide_bytes(), written), modified=time.time_ns())
+
+        put(aws.scanner, "a.svs", bytes(SIZE), modified=time.time_ns())
+        aws.datasync.before_phase = write_on
+        aws.post("a.svs", SIZE)
+        aws.finish()
+        check_failed(aws, "the scanner is still writing (")
+        assert aws.records() == []
 
     def test_file_changed_during_transfer_is_transferred_again(self, aws: Machine) -> None:
         put(aws.scanner, "a.svs", slide_bytes()[:-1] + b"x")
@@ -233,6 +276,21 @@ class TestRequestedChecksum:
         )
         assert aws.records() == []
         assert aws.files() == []
+
+    def test_file_that_changed_before_it_was_ready_keeps_its_image_id(self, aws: Machine) -> None:
+        half = other_scan(slide_bytes())
+        aws.functions.fail("render_pyramid", UnreadableSlideError("half of it is missing"))
+        put(aws.scanner, "a.svs", half)
+        aws.post("a.svs", SIZE, sha256=hashlib.sha256(half).hexdigest())
+        aws.finish()
+        assert aws.records()[0].scan_date == "2009-12-30T09:59:15"
+        put(aws.scanner, "a.svs", modified=OLD + 10**9)
+        aws.post("a.svs", SIZE, sha256=self.SHA256)
+        aws.finish()
+        check_ready(aws)
+        (record,) = aws.records()
+        assert (record.image_id, record.scan_date) == ("1004486", "2009-12-29T09:59:15")
+        assert aws.post("a.svs", SIZE, sha256=self.SHA256)[0] == 200
 
     def test_post_with_another_checksum_starts_another_run(self, aws: Machine) -> None:
         put(aws.scanner, "a.svs")
@@ -484,6 +542,30 @@ class TestDroppedObjects:
         assert aws.hear(event) == {"state": "READY"}
         check_ready(aws)
         assert len(aws.executions()) == len(aws.records()) == 1
+
+    def test_half_written_object_waits_for_its_next_version(self, aws: Machine) -> None:
+        first = aws.drop("a.svs", half_written(slide_bytes(), SIZE // 2))
+        states = []
+
+        def note(seconds: float) -> None:
+            if seconds == 120 and not states:
+                states.append((aws.run().error, len(aws.records())))
+                aws.hear(aws.drop("a.svs", slide_bytes()))
+
+        aws.on_wait = note
+        aws.hear(first)
+        aws.finish()
+        ((error, records),) = states
+        assert error is not None
+        assert error.startswith("the scanner is still writing (")
+        assert records == 0
+        check_ready(aws)
+        assert len(aws.records()) == 1
+
+    def test_damaged_object_goes_on_to_validation_after_the_wait(self, aws: Machine) -> None:
+        aws.hear(aws.drop("a.svs", bytes(SIZE)))
+        aws.finish()
+        check_failed(aws, "Not a supported slide file")
 
     def test_later_version_of_the_same_size_is_imported_as_another_slide(self, aws: Machine) -> None:
         first = aws.drop("a.svs", slide_bytes())

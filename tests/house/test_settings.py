@@ -258,6 +258,7 @@ def test_settings_command_shows_defaults_and_paths_of_the_data_folder(data: Path
         "VSV_ARCHIVE_AFTER_DAYS": ("180", "default"),
         "VSV_ID_PATTERN": ("", "default"),
         "VSV_ID_ORDER": ("barcode,tag,filename", "default"),
+        "VSV_WRITE_WAIT": ("120", "default"),
         "VSV_LOG": ("INFO for vsv serve, else WARNING", "default"),
         "VSV_BACKUPS_KEPT": ("", "default"),
     }
@@ -273,7 +274,7 @@ def test_settings_command_shows_values_of_the_environment(
         "VSV_ARCHIVE": "s3://bucket/originals", "VSV_PUBLISHED": "copies", "VSV_ARCHIVE_CLASS": "GLACIER",
         "VSV_ARCHIVE_AFTER_DAYS": "30", "VSV_DESTINATIONS": "arn:x", "VSV_LOG": "ERROR", "VSV_DATA": str(data),
         "VSV_ID_PATTERN": "(?P<case>.+)-.+", "VSV_ID_ORDER": "filename,tag",
-        "VSV_BACKUPS_KEPT": "7d,4w,12m",
+        "VSV_BACKUPS_KEPT": "7d,4w,12m", "VSV_WRITE_WAIT": "30.5",
     }  # fmt: skip
     for name, value in said.items():
         monkeypatch.setenv(name, value)
@@ -313,7 +314,7 @@ def test_settings_command_shows_the_settings_of_the_installation(
 
 def test_settings_command_without_json_prints_a_table(data: Path) -> None:
     lines = run("--data", data).output.splitlines()
-    assert len(lines) == 14
+    assert len(lines) == 15
     assert lines[0].split() == ["VSV_DATA", str(data), "--data"]
     assert lines[2].split() == ["VSV_SITE", "(none)", "default"]
 
@@ -365,7 +366,7 @@ def test_settings_command_shows_invalid_values_and_exits_with_1(
     assert result.exit_code == 1
     assert "Error: the setting VSV_GRACE_DAYS must be a number of days, such as 7\n" in result.stderr
     assert "Error: the setting VSV_ICC must be passthrough or srgb\n" in result.stderr
-    assert len(result.stdout.splitlines()) == 14
+    assert len(result.stdout.splitlines()) == 15
     rows = {row["variable"]: row for row in json.loads(run("--data", data, "--json").stdout)["settings"]}
     assert (rows["VSV_GRACE_DAYS"]["value"], rows["VSV_GRACE_DAYS"]["source"]) == ("week", "environment")
     assert rows["VSV_SITE"]["problem"] is None

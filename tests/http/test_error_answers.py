@@ -42,6 +42,7 @@ ANSWERS = {
     "NotYetError": (503, "UNAVAILABLE"),
     "FileChangingError": (503, "UNAVAILABLE"),
     "IncompleteSetError": (503, "UNAVAILABLE"),
+    "StillWrittenError": (503, "UNAVAILABLE"),
     "SettingsError": (500, "INTERNAL"),
 }
 

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from vsv.errors import UnavailableError
+from vsv.ingest import not_imported
 from vsv.records.models import SlideRecord
 from vsv.storage import atomic_write
 
@@ -20,6 +21,7 @@ LEFT_OUT = (
     "taken",
     "locks",
     "runs",
+    not_imported.FILE,
     DATABASE_NAME,
     f"{DATABASE_NAME}-wal",
     f"{DATABASE_NAME}-shm",

@@ -13,6 +13,7 @@ from vsv.ingest.deletion_rule import Safety
 from vsv.ingest.purged import purged
 from vsv.ingest.receive import Receipt, receive, retry
 from vsv.ingest.validation import checksum
+from vsv.ingest.writer_wait import is_waiting
 from vsv.records.models import ImportRecord, ImportState
 from vsv.services import Services
 
@@ -22,6 +23,7 @@ from vsv_local.ingest.import_runner import ImportRunner
 from vsv_local.ingest.scanner_folders import ScannerFolders
 
 _POLL_SECONDS = 0.05
+_WRITER_POLL_SECONDS = 1.0
 # Only the records show the progress of another process.
 _OTHERS_POLL_SECONDS = 0.5
 _PATIENCE_SECONDS = 600.0  # without progress; copying and rendering record theirs all the time
@@ -124,6 +126,10 @@ class FileImporter:
             receipt = receive(self._services, path.name, size)  # restarts the run if its process has died
             if receipt.state in _ENDED or run is None:
                 return receipt
+            if is_waiting(run):  # within bounds of its own, and no trouble
+                since = time.monotonic()
+                pause(_WRITER_POLL_SECONDS, self._stopping)
+                continue
             troubles += run.error is not None or unrecorded is not None
             runs.add(run.run_id)
             if run.updated_at != last_update:

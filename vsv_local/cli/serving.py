@@ -8,6 +8,7 @@ import click
 
 from vsv_local.all_settings import log_level
 from vsv_local.cli.options import data_option
+from vsv_local.ingest.watched_folders import WatchedFolders
 from vsv_local.server import supervisor
 from vsv_local.server.main import Address
 from vsv_local.server.main import serve as run_server
@@ -25,6 +26,7 @@ from vsv_local.server.main import serve as run_server
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Import the slides in this folder, and new ones as they arrive. Can be given more than once.",
 )
+@click.option("--recursive", is_flag=True, help="Watch the folders inside the watched folders, too.")
 @click.option("--in-place", is_flag=True, help="Leave the originals where they are; nothing is copied.")
 @click.option("--allow-host", multiple=True, help="Another host name that browsers may use for this server.")
 @click.option("--sample", is_flag=True, help="Create a small sample slide, and import it.")
@@ -40,6 +42,7 @@ def serve(  # noqa: PLR0913  one parameter an option
     host: str,
     port: int,
     watch: tuple[Path, ...],
+    recursive: bool,
     in_place: bool,
     allow_host: tuple[str, ...],
     sample: bool,
@@ -47,7 +50,8 @@ def serve(  # noqa: PLR0913  one parameter an option
 ) -> None:
     """Run the server: show slides in browsers, and import new files from the watched folders."""
     logging.getLogger().setLevel(log_level("INFO"))
-    folders = [*watch, *([_sample_folder(data)] if sample else [])]
+    named = [*watch, *([_sample_folder(data)] if sample else [])]
+    folders = WatchedFolders(named, recursive=recursive)
     address = Address(host, port, allow_host)
     run_server(data, folders, address, in_place=in_place, say=click.echo, workers=workers)
 

@@ -30,6 +30,10 @@ class FolderSource:
         """Return a folder with content of none of the ``known`` checksums, as ``ImportStarter`` says."""
         return self.folders.unknown(filename, size, known, run)
 
+    def has_changed(self, run: ImportRecord) -> bool:
+        """Return whether the file that a run imported has other content now, as ``ImportStarter`` says."""
+        return self.folders.has_changed(run)
+
     def has_ended(self, run: ImportRecord) -> bool:  # noqa: ARG002
         """Return False: a run that no process works on is resumed by the next start."""
         return False

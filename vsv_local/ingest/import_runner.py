@@ -21,6 +21,7 @@ from inspect_file.handler import lambda_handler as inspect_file
 from render_pyramid.handler import lambda_handler as render_pyramid
 from vsv.errors import (
     FileMissingError,
+    StillWrittenError,
     UnavailableError,
     UnreadableSlideError,
     VersionConflictError,
@@ -29,6 +30,7 @@ from vsv.errors import (
 from vsv.identifiers import is_set_filename
 from vsv.ingest.progress import NotedProgress
 from vsv.ingest.runs import NOT_THE_ONE, current_run, record_failure
+from vsv.ingest.writer_wait import check_written
 from vsv.records.models import ImportRecord, ImportState
 from vsv.services import Services
 from vsv.storage.slide_files import SlideFiles
@@ -161,6 +163,8 @@ class ImportRunner(FolderSource):
             log.info("%s is being imported by another process", run.filename)
         except VersionConflictError:
             log.info("%s: a newer import has taken this one's place", run.filename)
+        except StillWrittenError:
+            log.debug("%s waits for its scanner", run.filename)  # its wait was logged when it began
         except UnreadableSlideError as error:
             log.warning("%s failed: %s", run.filename, error)
         except (UnavailableError, OSError) as error:
@@ -206,6 +210,7 @@ class ImportRunner(FolderSource):
             raise FileMissingError(
                 "the file left the scanner's folder before it was copied: scan the slide again"
             )
+        check_written(services, run, source)
         transferred = self._bring(services, run, source)
         services.imports.advance(
             run.filename,
@@ -245,6 +250,8 @@ def _with_retries(step: Callable[[dict[str, Any], Any], Any], event: dict[str, A
         try:
             step(event, None)
             return
+        except StillWrittenError:
+            raise  # a wait of minutes, without a thread
         except UnavailableError as error:
             log.info("%s: trying again: %s", event["filename"], error)
             time.sleep(delay_s)

@@ -4,7 +4,13 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from vsv.errors import BadRequestError, FileChangingError, UnavailableError, UnreadableSlideError
+from vsv.errors import (
+    BadRequestError,
+    FileChangingError,
+    FileMissingError,
+    UnavailableError,
+    UnreadableSlideError,
+)
 from vsv.formats.file_set import owner_of
 from vsv.identifiers import is_set_filename
 from vsv.records.models import ImportRecord
@@ -22,7 +28,7 @@ class ScannerFolders:
     """Reads the folders, never writes; two folders may hold different files of one name."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
-        self.folders = tuple(folders)
+        self.folders = folders  # with folders inside them, others from one moment to the next
         self._known: dict[tuple[Path, str], _State] = {}
 
     def folder_of(self, filename: str, size: int) -> str | None:
@@ -59,6 +65,19 @@ class ScannerFolders:
             raise UnavailableError("the scanner's folder cannot be reached now")
         fitting = (path for path in paths if (state := _state(path)) and state[0] == run.size)
         return next(fitting, paths[0] if paths else None)
+
+    def has_changed(self, run: ImportRecord) -> bool:
+        """Return whether the file at a run's source has other content of the same size now; False if it is gone."""
+        if run.source is None or run.checksum is None:
+            return False
+        path = Path(run.source) / run.filename
+        try:
+            state = _state(path)
+            if state is None or state[0] != run.size or state[1] == run.source_modified:
+                return False
+            return not _has_content(path, run.checksum)
+        except (UnavailableError, FileMissingError):
+            return False  # the slide that is stored is whole
 
     def _named(self, filename: str, run: ImportRecord | None) -> list[Path]:
         """Return the files of that name; where the folders have none, the file at the run's recorded source."""

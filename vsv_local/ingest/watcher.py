@@ -13,9 +13,11 @@ from threading import Event, Thread
 from vsv.errors import FileChangingError, UnreadableSlideError, VsvError
 from vsv.formats.file_set import companions_in
 from vsv.identifiers import is_set_filename, is_slide_filename
+from vsv.ingest.not_imported import Kind, NotImported, Tally
 
 from vsv_local.ingest.dicom_folders import DicomFolders
 from vsv_local.ingest.set_transfer import set_state
+from vsv_local.ingest.watched_folders import WatchedFolders
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +26,8 @@ POLL_SECONDS = 2.0
 QUIET_SECONDS = 4.0
 OLD_SECONDS = 24 * 3600.0
 RESUME_EVERY = 15  # polls
+# A file that is not imported for so long does not keep others of its name, from other folders, waiting.
+HELD_SECONDS = 600.0
 
 _State = tuple[
     int, int
@@ -34,11 +38,19 @@ class Watcher(Thread):
     """Posts every slide in the folders until the answer is final, and again when the file changes."""
 
     def __init__(
-        self, folders: Sequence[Path], post: Callable[[str, int], bool], resume: Callable[[], None]
+        self,
+        folders: Sequence[Path],
+        post: Callable[[str, int], bool],
+        resume: Callable[[], None],
+        report: Callable[[Sequence[NotImported]], None] = lambda _found: None,
     ) -> None:
         super().__init__(name="watcher", daemon=True)
-        self.folders, self.post, self.resume = folders, post, resume
+        self.folders, self.post, self.resume, self.report = folders, post, resume, report
         self.stopping = Event()
+        self._polls = 0
+        self._unwatched: tuple[NotImported, ...] = ()
+        self._reported: tuple[NotImported, ...] | None = None
+        self._importing: dict[str, tuple[Path, float]] = {}
         self._settled: dict[Path, _State] = {}
         self._seen: dict[Path, tuple[_State, float]] = {}
         self._logged: set[str] = set()
@@ -48,6 +60,7 @@ class Watcher(Thread):
         """Poll until ``stop``."""
         polls = 0
         while not self.stopping.is_set():
+            began = time.monotonic()
             try:
                 if polls % RESUME_EVERY == 0:
                     self.resume()
@@ -57,7 +70,8 @@ class Watcher(Thread):
             except Exception:
                 log.exception("watching failed; going on")
             polls += 1
-            self.stopping.wait(POLL_SECONDS)
+            # A tree of thousands of folders on a slow share is not read all the time.
+            self.stopping.wait(max(POLL_SECONDS, 2 * (time.monotonic() - began)))
 
     def stop(self) -> None:
         """Stop after the poll under way."""
@@ -66,6 +80,7 @@ class Watcher(Thread):
 
     def poll(self) -> None:
         """Check every folder once; a folder that cannot be read does not block the others."""
+        tally = Tally()
         for folder in self.folders:
             try:
                 paths = sorted(folder.iterdir())
@@ -77,8 +92,27 @@ class Watcher(Thread):
             companions = companions_in(folder, names)
             self._dicom.name_in(folder, (name for name in names if name not in companions))
             for path in paths:
-                if path.name not in companions:
-                    self._post_finished(path)
+                if path.name in companions:
+                    continue
+                self._post_finished(path)
+                if not path.is_dir():
+                    tally.add_file(path)
+        self._report_found(tally)
+
+    def _report_found(self, tally: Tally) -> None:
+        """Report what is not imported, where that has changed."""
+        if self._polls % RESUME_EVERY == 0 and isinstance(self.folders, WatchedFolders):
+            unwatched = Tally()
+            self.folders.add_unwatched(unwatched)
+            self._unwatched = unwatched.found()
+        self._polls += 1
+        found = (*tally.found(), *self._unwatched)
+        if found != self._reported:
+            self.report(found)
+            self._reported = found
+        for one in found:
+            if one.reason not in Kind.BAD_NAME.value:  # such names are logged one by one
+                self._log_once(one.reason, one.sentence)
 
     def _post_finished(self, path: Path) -> None:
         if not is_slide_filename(path.name):
@@ -97,8 +131,16 @@ class Watcher(Thread):
         whole = self._whole_state(path, state)
         if whole is None or not self._is_quiet(path, whole):
             return
-        if self.post(path.name, status.st_size):
+        if self._is_next(path) and self.post(path.name, status.st_size):
             self._settled[path] = state
+            del self._importing[path.name]
+
+    def _is_next(self, path: Path) -> bool:
+        """Return whether no other file of that name is being imported, which an import in its place would end."""
+        first, since = self._importing.setdefault(path.name, (path, time.monotonic()))
+        if first != path and (not first.exists() or time.monotonic() - since > HELD_SECONDS):
+            first, _ = self._importing[path.name] = path, time.monotonic()
+        return first == path
 
     def _whole_state(self, path: Path, state: _State) -> _State | None:
         """Return a file's state, of an index file that of its whole set; None while a file of the set is missing."""

@@ -13,7 +13,10 @@ from vsv.runtime import current
 from vsv.services import Services
 
 # Left out of answers: tags can be long and a source is a path of this machine.
-_HIDDEN = {"Tags", "Source", "SourceModified", "RunID", "Checksum"}
+_HIDDEN = {
+    "Tags", "Source", "SourceModified", "RunID", "Checksum", "Confirmed", "SupersededID", "SupersededChecksum",
+    "Unwritten", "UnwrittenSince",
+}  # fmt: skip
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -1,24 +1,28 @@
 """Run the standalone server: watch folders, import new slides, serve slides to browsers."""
 
-import json
 import logging
 import signal
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from import_slide.handler import lambda_handler as import_slide
 from vsv.barcodes.reader import libdmtx_missing
-from vsv.errors import SettingsError
+from vsv.errors import ErrorKind, SettingsError, VsvError
+from vsv.ingest import not_imported
+from vsv.ingest.deletion_rule import Safety
+from vsv.ingest.receive import receive
+from vsv.records.models import ImportState
+from vsv.runtime import current
 from vsv.storage.slide_files import FOLDERS
 
 from vsv_local import web_assets
 from vsv_local.backup.restored_marker import PAUSED, is_paused
 from vsv_local.composition import standalone
+from vsv_local.ingest.watched_folders import WatchedFolders
 from vsv_local.ingest.watcher import Watcher
-from vsv_local.server.api_gateway_events import http_event
 from vsv_local.server.job_threads import JobWorker
 from vsv_local.server.supervisor import Workers, check_count
 from vsv_local.server.uvicorn_server import make_server
@@ -57,24 +61,26 @@ def serve(
     ``workers`` processes serve beside this one; for 1, this process serves.
     """
     check_count(workers)
-    _check_folders(folders, data)
+    watched = folders if isinstance(folders, WatchedFolders) else WatchedFolders(folders)
+    _check_folders(watched.roots, data)
     sockets = _listen(address, workers)
     address = replace(address, port=sockets[0].getsockname()[1])
     with ExitStack() as stack:
         for listening in sockets:
             stack.enter_context(listening)
-        services, import_runner = stack.enter_context(standalone(data, folders, in_place=in_place))
+        services, import_runner = stack.enter_context(standalone(data, watched, in_place=in_place))
         services.files.sweep()
-        for background in (Watcher(folders, post, import_runner.resume), JobWorker(services)):
+        report = partial(not_imported.write, services.files.root)
+        for background in (Watcher(watched, post, import_runner.resume, report), JobWorker(services)):
             background.start()
             stack.callback(background.stop)
-        _greet(address, data, folders, in_place, say)
+        _greet(address, data, watched, in_place, say)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         if workers == 1:
             _run(address, sockets[0])
         else:
             names = [address.host, *address.names]
-            _watch_workers(Workers(sockets, data, folders, names, import_runner.resume_file))
+            _watch_workers(Workers(sockets, data, watched, names, import_runner.resume_file))
 
 
 def _check_folders(folders: Sequence[Path], data: Path) -> None:
@@ -89,12 +95,13 @@ def _check_folders(folders: Sequence[Path], data: Path) -> None:
 
 
 def post(filename: str, size: int) -> bool:
-    """Post a file as the scanner does; return whether the answer is final."""
-    body = json.dumps({"filename": filename, "size": size}).encode()
-    result = import_slide(http_event("POST", "/ImportSlide", "", (), body), None)
-    if result["statusCode"] >= 400 and result["statusCode"] != 422:
-        log.warning("%s: %s", filename, json.loads(result["body"]).get("error"))
-    return result["statusCode"] in {200, 400, 422} or json.loads(result["body"]).get("state") == "READY"
+    """Post a file as the scanner does, but not to delete it; return whether the answer is final."""
+    try:
+        receipt = receive(current(), filename, size)
+    except VsvError as error:
+        log.warning("%s: %s", filename, error)
+        return error.kind in {ErrorKind.BAD_REQUEST, ErrorKind.UNREADABLE}
+    return receipt.safety is Safety.SAFE or receipt.state in {ImportState.READY, ImportState.FAILED}
 
 
 def _listen(address: Address, count: int) -> list[socket.socket]:
@@ -128,11 +135,11 @@ def _bound(address: Address, *, shared: bool = False) -> socket.socket:
 
 
 def _greet(
-    address: Address, data: Path, folders: Sequence[Path], in_place: bool, say: Callable[[str], None]
+    address: Address, data: Path, watched: WatchedFolders, in_place: bool, say: Callable[[str], None]
 ) -> None:
     how = "served in place from" if in_place else "imported from"
-    for folder in folders:
-        say(f"Slides are {how} {folder}")
+    for folder in watched.roots:
+        say(f"Slides are {how} {folder}{' and the folders inside' if watched.recursive else ''}")
     say(f"Data folder: {data}")
     if is_paused(data):
         say(f"It {PAUSED}")

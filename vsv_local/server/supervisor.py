@@ -20,6 +20,7 @@ from typing import Self
 
 from vsv.errors import SettingsError
 
+from vsv_local.ingest.watched_folders import WatchedFolders
 from vsv_local.server.uvicorn_server import GRACE_SECONDS, MAX_CONNECTIONS
 
 log = logging.getLogger(__name__)
@@ -58,14 +59,15 @@ class Workers:
         self,
         sockets: Sequence[socket.socket],
         data: Path,
-        folders: Sequence[Path],
+        folders: WatchedFolders,
         names: Sequence[str],
         resume_file: Callable[[str], None],
     ) -> None:
         self._sockets, self._resume_file = sockets, resume_file
         self._worker_arguments = {
             "data": str(data),
-            "folders": [str(folder) for folder in folders],
+            "folders": [str(folder) for folder in folders.roots],
+            "recursive": folders.recursive,
             "names": list(names),
             "connections": max(1, MAX_CONNECTIONS // len(sockets)),
         }

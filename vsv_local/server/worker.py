@@ -17,6 +17,7 @@ import uvicorn
 
 from vsv_local.all_settings import log_level
 from vsv_local.composition import worker_installation
+from vsv_local.ingest.watched_folders import WatchedFolders
 from vsv_local.server.uvicorn_server import GRACE_SECONDS, make_server
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,9 @@ def main(text: str) -> None:
     """Serve until the main process closes the lifeline, also by dying; ``text`` holds the process's arguments."""
     logging.basicConfig(format="%(levelname)s %(message)s", level=log_level("INFO"))
     arguments = json.loads(text)
-    folders = [Path(folder) for folder in arguments["folders"]]
+    folders = WatchedFolders(
+        [Path(folder) for folder in arguments["folders"]], recursive=arguments["recursive"]
+    )
     with (
         socket.socket(fileno=arguments["socket"]) as listening,
         worker_installation(Path(arguments["data"]), folders, _handoff_to(arguments["handoff"])),

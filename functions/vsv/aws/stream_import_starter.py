@@ -42,6 +42,10 @@ class StreamStarter:
         """Return None: a function cannot see the scanner's share."""
         return None
 
+    def has_changed(self, run: ImportRecord) -> bool:  # noqa: ARG002
+        """Return False: a function cannot see the scanner's share."""
+        return False
+
     def start(self, run: ImportRecord) -> None:
         """Update the run's record, unchanged, where it has waited for its transfer for longer than ``ON_ITS_WAY``."""
         age = datetime.now(UTC) - datetime.fromisoformat(run.updated_at)

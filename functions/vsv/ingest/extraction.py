@@ -18,6 +18,7 @@ from vsv.errors import AlreadyExistsError, FileChangingError, FileMissingError
 from vsv.identifiers import is_image_id, is_set_filename
 from vsv.ingest.id_pattern import SlideIds, find_ids, texts_of
 from vsv.ingest.page_confirmation import confirmed_pictures, note_refused
+from vsv.ingest.replacement import refresh, take_over
 from vsv.ingest.rescans import predecessor
 from vsv.records.models import ImportRecord, SlideRecord
 from vsv.rendering.associated_images import encode
@@ -52,22 +53,33 @@ def extract(services: Services, run: ImportRecord) -> ImportRecord:
     path = _find_file(services, run)
     slide = opened(path)
     scan = read_scan(slide)
+    if run.image_id is None and (replaced := take_over(services, run, path)) is not None:
+        run, path = replace(run, image_id=replaced), services.files.slide(replaced)
+        slide = path
     image_id = run.image_id or _claim_id(services, run, scan.image_id or _id_from_filename(slide, run))
     run = services.imports.advance(run.filename, run.run_id, {"image_id": image_id})
     assign_number(services.files, image_id)
     barcode = _write_pictures(services, image_id, slide)
     if path.is_symlink():
         _note_in_place(services, run, image_id, path)
-    if path.is_dir():
-        store_set(path, services.files.slide(image_id))
-    elif path != services.files.slide(image_id):
-        store_original(path, services.files.slide(image_id))
+    _store(path, services.files.slide(image_id))
     services.files.remove_taken_folder(run.filename)
     # A record that a killed run has stored stays: a technician may have changed it since.
     record = _record(run, image_id, scan, barcode, _find_ids(services, run, scan, barcode))
-    with suppress(AlreadyExistsError):
-        services.slides.put_new(replace(record, predecessor=predecessor(services, record)))
+    record = replace(record, predecessor=predecessor(services, record))
+    try:
+        services.slides.put_new(record)
+    except AlreadyExistsError:
+        refresh(services, run, record)
     return run
+
+
+def _store(path: Path, slide: Path) -> None:
+    """Move a file or a set to its place, unless a killed run already has."""
+    if path.is_dir():
+        store_set(path, slide)
+    elif path != slide:
+        store_original(path, slide)
 
 
 def _find_file(services: Services, run: ImportRecord) -> Path:

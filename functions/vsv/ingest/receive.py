@@ -20,6 +20,7 @@ from vsv.errors import (
 from vsv.identifiers import check_is_one_file, checked_filename
 from vsv.ingest.deletion_rule import Decision, Facts, Safety, decide, decide_run, safety
 from vsv.ingest.drop_object import DroppedObject
+from vsv.ingest.replacement import confirm, pending, superseded
 from vsv.ingest.runs import MAX_FILE_SIZE, UNDER_WAY, is_object
 from vsv.ingest.stored_slides import is_sha256, is_whole, may_be_named, slide_of, slides_named
 from vsv.records.models import ImportRecord, ImportState, SlideRecord
@@ -46,11 +47,18 @@ class Receipt:
 
 
 def receive(
-    services: Services, filename: object, size: object, sha256: object = None, *, again: bool = False
+    services: Services,
+    filename: object,
+    size: object,
+    sha256: object = None,
+    *,
+    again: bool = False,
+    deletes: bool = False,
 ) -> Receipt:
     """Return whether a file is safely stored here; start the import of a file that is not known yet.
 
-    ``again``: a person wants the file, also if it is a purged slide's.
+    ``again``: a person wants the file, also if it is a purged slide's. ``deletes``: the caller may delete its file if
+    the file is stored, so that the stored content is never replaced.
     Raises InvalidNameError and BadRequestError for impossible input, FileMissingError where the source does not
     exist, FileChangingError where the source has another size now.
     """
@@ -58,7 +66,11 @@ def receive(
     latest = services.imports.get(filename)
     named = (slide for slide in slides_named(services, filename) if is_whole(services, slide, size))
     slides = tuple(slide for slide in named if may_be_named(services, slide, digest))
-    return _answer(services, Facts(filename, size, digest, latest, slides), again=again)
+    facts = Facts(filename, size, digest, latest, slides)
+    receipt = _answer(services, facts, again=again)
+    if deletes and receipt.safety is Safety.SAFE and not confirm(services, facts.run, receipt.image_id):
+        return Receipt(Safety.NOT_YET, ImportState.TRANSFERRING)
+    return receipt
 
 
 def _answer(services: Services, facts: Facts, *, again: bool) -> Receipt:
@@ -72,7 +84,7 @@ def _answer(services: Services, facts: Facts, *, again: bool) -> Receipt:
     if decision is Decision.CONFIRM:
         return _safe_receipt(services, facts.confirmed_slide)
     attributes = {"source": facts.new_source, "expected": facts.checksum, "again": again or None}
-    return begin(services, facts.filename, facts.size, facts.latest, **attributes)
+    return begin(services, facts.filename, facts.size, facts.latest, changed=facts.run, **attributes)
 
 
 def _look_at_source(services: Services, facts: Facts) -> Facts:
@@ -167,7 +179,7 @@ def _restart_import(
 
     A slide that is stored whole is kept: since only its pyramid was missing, it may be the only copy by now.
     """
-    attributes: dict[str, Any] = {"expected": run.expected, "again": again or run.again}
+    attributes: dict[str, Any] = {"expected": run.expected, "again": again or run.again, **pending(run)}
     if slide is not None:
         attributes |= {
             "image_id": slide.image_id,
@@ -204,23 +216,39 @@ def _safe_receipt(services: Services, slide: SlideRecord, state: ImportState = I
 
 
 def begin(
-    services: Services, filename: str, size: int, earlier: ImportRecord | None, **attributes: Any
+    services: Services,
+    filename: str,
+    size: int,
+    earlier: ImportRecord | None,
+    *,
+    changed: ImportRecord | None = None,
+    **attributes: Any,
 ) -> Receipt:
     """Start a run that replaces the ``earlier`` run; return its receipt, also where a concurrent start was faster.
 
+    ``changed``: the run that imports other content of the file; what lies in another folder is another file.
     ``attributes`` are initial values of the run's record.
     """
     try:
-        return _start_run(services, filename, size, earlier, **attributes)
+        return _start_run(services, filename, size, earlier, changed=changed, **attributes)
     except AlreadyExistsError:
         return Receipt(Safety.NOT_YET, ImportState.TRANSFERRING)
 
 
 def _start_run(
-    services: Services, filename: str, size: int, earlier: ImportRecord | None, **attributes: Any
+    services: Services,
+    filename: str,
+    size: int,
+    earlier: ImportRecord | None,
+    *,
+    changed: ImportRecord | None = None,
+    **attributes: Any,
 ) -> Receipt:
     """Start a run; raise AlreadyExistsError where the ``earlier`` run is no longer the stored run."""
-    attributes["source"] = attributes.get("source") or services.starter.describe_source(filename, size)
+    source = attributes.get("source") or services.starter.describe_source(filename, size)
+    if changed is not None and changed.source == source:
+        attributes |= superseded(changed)
+    attributes["source"] = source
     _prepare_folders(services)
     now = now_utc()
     run = ImportRecord(

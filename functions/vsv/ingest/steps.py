@@ -9,13 +9,23 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from vsv.errors import FileMissingError, TransferError, UnavailableError, UnreadableSlideError
+from vsv.errors import (
+    FileMissingError,
+    StillWrittenError,
+    TransferError,
+    UnavailableError,
+    UnreadableSlideError,
+    VersionConflictError,
+)
 from vsv.ingest.extraction import extract
 from vsv.ingest.page_confirmation import confirm_stored
 from vsv.ingest.purged import reason_to_refuse
-from vsv.ingest.runs import NOT_THE_ONE, UNDER_WAY, is_object, record_failure
+from vsv.ingest.receive import begin
+from vsv.ingest.replacement import superseded
+from vsv.ingest.runs import NOT_THE_ONE, UNDER_WAY, current_run, is_object, record_failure
 from vsv.ingest.stored_slides import is_sha256
 from vsv.ingest.validation import checksum, inspect
+from vsv.ingest.writer_wait import check_written
 from vsv.pyramids.empty_tiles import is_outdated
 from vsv.pyramids.renderer import Progress, render_pyramid
 from vsv.records.models import ImportRecord, ImportState
@@ -38,6 +48,7 @@ def inspect_run(services: Services, run: ImportRecord, *, arrived: bool = True) 
         if is_coming and not services.files.has_taken(run.filename, run.run_id):
             raise FileMissingError("the file has not been transferred yet")
         path = services.files.take(run.filename, run.run_id, run.size)
+        _check_written(services, run, path)
         inspect(path, run.size)
         digest, named = _checksums(run, path)
         _refuse_purged(services, run, path, digest)
@@ -47,6 +58,22 @@ def inspect_run(services: Services, run: ImportRecord, *, arrived: bool = True) 
             )  # the next transfer must copy the whole file, not compare it with this one
             raise TransferError(NOT_THE_ONE)
         return _record_inspection(services, run, checksum=digest)
+
+
+def _check_written(services: Services, run: ImportRecord, path: Path) -> None:
+    """Raise StillWrittenError for an unfinished file, after setting it aside: the next transfer brings it again.
+
+    A dropped object never changes: it stays, and its next version replaces this run.
+    """
+    if path.is_dir():
+        return  # a set of files is copied once it is quiet as a whole
+    try:
+        check_written(services, run, path, run.source_modified)
+    except StillWrittenError:
+        if not is_object(run.source):
+            services.files.set_aside(run.filename, run.run_id)
+            services.imports.advance(run.filename, run.run_id, {"checksum": None})
+        raise
 
 
 def _checksums(run: ImportRecord, path: Path) -> tuple[str, str]:
@@ -94,7 +121,18 @@ def render_run(
         if run.image_id is None:
             raise FileMissingError("this import has no slide yet")
         render_stored(services, run.image_id, progress, jobs)
+        _check_source(services, run)
         return services.imports.advance(run.filename, run.run_id, {"state": ImportState.READY, "error": None})
+
+
+def _check_source(services: Services, run: ImportRecord) -> None:
+    """Begin again where the scanner's file was changed before its slide is ready; then raise VersionConflictError."""
+    if not services.starter.has_changed(run):
+        return
+    run = current_run(services, run.filename, run.run_id)
+    if superseded(run):
+        begin(services, run.filename, run.size, run, changed=run, source=run.source)
+        raise VersionConflictError("the file was changed while it was imported: its import begins again")
 
 
 def render_stored(services: Services, image_id: str, progress: Progress, jobs: int | None = None) -> None:
@@ -107,8 +145,11 @@ def render(services: Services, image_id: str, progress: Progress, jobs: int | No
     """Render a slide's pyramid unless all levels exist; return whether rendering was needed.
 
     Render it again where an earlier version rendered white from empty tiles, or a label that looked like a level: the
-    tiles then have other addresses.
+    tiles then have other addresses. Raises VersionConflictError, without a pyramid, where the original was replaced
+    meanwhile.
     """
+    original = _identity(services.files.slide(image_id))
+    services.slide_cache.forget(image_id)  # it may have been replaced a moment ago
     slide, pyramid = services.slide_cache.slide(image_id, is_seen=False), services.files.pyramid(image_id)
     if slide.path == pyramid:
         return False  # it holds all levels, and the original, to render from, is in the archive
@@ -121,7 +162,19 @@ def render(services: Services, image_id: str, progress: Progress, jobs: int | No
         thumbnail = encode(make_thumbnail(replace(slide, levels={})))
         atomic_write.write(services.files.associated(image_id, "thumbnail"), thumbnail)
     render_pyramid(slide, pyramid, jobs, progress)
+    if _identity(services.files.slide(image_id)) not in {original, None}:
+        pyramid.unlink(missing_ok=True)
+        raise VersionConflictError("the slide was replaced while it was rendered")
     return True
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another that takes its place; None without a file, as of a deleted slide."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_ino, state.st_mtime_ns
 
 
 @contextmanager

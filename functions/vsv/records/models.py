@@ -150,6 +150,9 @@ class ImportRecord(_Record):
     ``again`` is True where a person imports the file on purpose, even if it is a purged slide's.
     ``progress`` is 0 to 1 within the state, None where the progress is unknown.
     ``consecutive_crashes`` counts how often in a row the process crashed while working on this run.
+    ``confirmed``: the scanner was told, before the run was ready, that its file is stored. ``superseded_id`` is the
+    slide whose content, of ``superseded_checksum``, this run replaces, since its file changed before it was ready.
+    ``unwritten`` is a digest of a file that looked unfinished, ``unwritten_since`` when that look was first seen.
     """
 
     filename: str = _wire("Filename")
@@ -165,6 +168,11 @@ class ImportRecord(_Record):
     source: str | None = _wire("Source", None)
     source_modified: int | None = _wire("SourceModified", None)
     consecutive_crashes: int = _wire("Deaths", 0)
+    confirmed: bool | None = _wire("Confirmed", None)
+    superseded_id: str | None = _wire("SupersededID", None)
+    superseded_checksum: str | None = _wire("SupersededChecksum", None)
+    unwritten: str | None = _wire("Unwritten", None)
+    unwritten_since: str | None = _wire("UnwrittenSince", None)
     started_at: str = _wire("StartedAt")
     updated_at: str = _wire("UpdatedAt")
 

@@ -170,5 +170,11 @@ class ImportStarter(Protocol):
     def start(self, run: ImportRecord) -> None:
         """Start this run; idempotent."""
 
+    def has_changed(self, run: ImportRecord) -> bool:
+        """Return whether the file that a run imported has other content of the same size now, where it was.
+
+        False where that cannot be seen.
+        """
+
     def has_ended(self, run: ImportRecord) -> bool:
         """Return whether no process can still be working on this run, whatever the run's record says."""

@@ -89,6 +89,12 @@ class SlideFiles:
                 stored_set.remove(other)
         return path
 
+    def set_aside(self, filename: str, run_id: str) -> None:
+        """Let a run take its file again; until then the taken file, maybe the only copy, has another name."""
+        path = self.taken(filename, run_id)
+        with suppress(FileNotFoundError):
+            path.rename(path.with_name(f"{path.stem}.unfinished"))
+
     def remove_taken_folder(self, filename: str) -> None:
         """Remove the folder of the files taken by runs of this filename, where the folder is empty."""
         with suppress(OSError):
@@ -199,6 +205,10 @@ class SlideFiles:
             _remove(folder)
             raise AlreadyExistsError("this ImageID belonged to a slide that was deleted")
         atomic_write.flush(self.root / "slides")
+
+    def claim_again(self, image_id: str, claim: Claim) -> None:
+        """Replace the claim of an ImageID, for a file that was half-written when it claimed the ID."""
+        atomic_write.write(self.folder(image_id) / CLAIM, json.dumps(asdict(claim)).encode())
 
     def is_claimed_by_another(self, image_id: str, checksum: str | None) -> bool:
         """Return whether an ImageID was claimed for other content."""

@@ -10,13 +10,14 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import boto3
 import pytest
@@ -134,6 +135,7 @@ class Machine:
     table: str
     waits: list[float] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
+    on_wait: Callable[[float], None] = lambda _seconds: None
     _seen: int = 0
 
     def post(self, filename: str, size: int, **more: object) -> tuple[int, dict[str, Any]]:
@@ -321,10 +323,19 @@ def _installation(settings: Settings, client: Any) -> Services:
 def _cut_waits_short(made: Machine, patch: pytest.MonkeyPatch) -> None:
     def wait(_self: WaitFunction, env: Any, wait_seconds: float) -> None:
         made.waits.append(wait_seconds)
+        made.on_wait(wait_seconds)
         time.sleep(0.01)
 
     def pause(seconds: float) -> None:
         made.pauses.append(seconds)
 
+    class Clock(datetime):
+        """The time as if the waits were as long as the definition says."""
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(seconds=sum(made.waits))
+
+    patch.setattr("vsv.ingest.writer_wait.datetime", Clock)
     patch.setattr(WaitFunction, "_wait_interval", wait)
     patch.setattr(retrier_decl, "time", SimpleNamespace(sleep=pause))

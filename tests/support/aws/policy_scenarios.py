@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from vsv import runtime
 from vsv.barcodes.reader import Barcode
 from vsv.errors import UnreadableSlideError
-from vsv.ingest import runs, steps
+from vsv.ingest import receive, runs, steps
 from vsv.lifecycle import purging, requests
 from vsv.lifecycle.daily_schedule import LOOKS
 from vsv.records.models import ImportRecord, ImportState, JobKind, JobRecord, JobState, Status
@@ -36,7 +36,7 @@ from tests.support.aws.cloudformation import GIVEN, REGION, Function, arn
 from tests.support.aws.recorded_calls import Answers, Right, recording
 from tests.support.paths import STREAM_RECORDS
 from tests.support.servers.registry import serving
-from tests.support.slides.small import OLD, put, slide_bytes
+from tests.support.slides.small import OLD, other_scan, put, slide_bytes
 from tests.support.stores.store_records import slide_import
 from vsv_local.server.api_gateway_events import http_event
 
@@ -151,6 +151,19 @@ class World:
     def inspected(self, name: str = NAME, content: bytes | None = None) -> dict[str, Any]:
         """Inspect a run's file; return the extraction's event."""
         event = self.transferred(name, content)
+        self._after(event, steps.inspect_run)
+        return event
+
+    def changed(self, name: str, content: bytes) -> dict[str, Any]:
+        """Inspect an extracted file that changed before its slide was ready; return the extraction's event."""
+        with self.unrecorded() as services:
+            earlier = services.imports.get(name)
+            assert earlier is not None
+            receive.begin(services, name, earlier.size, earlier, changed=earlier)
+            run = services.imports.get(name)
+            assert run is not None
+        put(self.data / "incoming", name, content, OLD)
+        event = {"filename": name, "size": run.size, "runId": run.run_id, "source": run.source}
         self._after(event, steps.inspect_run)
         return event
 
@@ -287,6 +300,10 @@ def extract_metadata(world: World) -> None:
     with patch("vsv.ingest.extraction.read_label", lambda _: Barcode("S26-1-A", "Code 128", "zxing")):
         assert world.call(event)["imageId"] == "1004486"
         world.call(event)  # again, as after a lost answer
+    world.call(world.changed(NAME, other_scan(slide_bytes(label=True))))
+    with world.unrecorded() as services:
+        (record,) = services.slides.list_all().items
+    assert (record.image_id, record.scan_date) == (IMAGE_ID, "2009-12-30T09:59:15")
 
 
 @scenario("RenderPyramidFunction")

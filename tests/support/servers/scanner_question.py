@@ -74,7 +74,7 @@ class Parts:
     begun: list[ImportRecord] = field(default_factory=list)
 
     def installation(self) -> Any:
-        imports = SimpleNamespace(get=self._run, start=self._begin)
+        imports = SimpleNamespace(get=self._run, start=self._begin, advance=self._confirm)
         slides = SimpleNamespace(by_filename=self._named, get=self._record)
         files = SimpleNamespace(
             stored_size=self._ask("stored_size", lambda slide: slide.size_on_disk),
@@ -91,6 +91,10 @@ class Parts:
         return SimpleNamespace(
             imports=imports, slides=slides, files=files, slide_cache=slide_cache, starter=starter
         )
+
+    def _confirm(self, _filename: str, _run_id: str, changes: dict[str, Any]) -> None:
+        assert changes == {"confirmed": True}
+        self.calls.append("confirm")
 
     def _ask(self, name: str, answer: Callable[[Stored], Any]) -> Callable[[str], Any]:
         def ask(image_id: str) -> Any:

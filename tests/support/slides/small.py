@@ -34,3 +34,8 @@ def put(folder: Path, name: str, content: bytes | None = None, modified: int = O
     path.write_bytes(slide_bytes() if content is None else content)
     os.utime(path, ns=(modified, modified))
     return path
+
+
+def half_written(content: bytes, written: int) -> bytes:
+    """Return a file as a scanner leaves it that has allocated all of it, and written so many bytes."""
+    return content[:written] + bytes(len(content) - written)
