@@ -81,7 +81,7 @@ def readers() -> dict[str, Reader]:
     return found | {"read_label": ours}
 
 
-def measure(reader: Reader, name: str, label: Label) -> Outcome:
+def measure(reader: Reader, label: Label) -> Outcome:
     """Read one label; every text must be on it."""
     before = time.perf_counter()
     texts = reader(label.image)
@@ -98,7 +98,7 @@ def run(count: int, seed: int, strength: float, turns: tuple[str, ...]) -> dict[
     for number in range(count):
         label = make_label(number // len(names), names[number % len(names)], seed, strength, turns)
         for name, reader in readers().items():
-            outcomes[name].append(measure(reader, name, label))
+            outcomes[name].append(measure(reader, label))
     return outcomes
 
 

@@ -16,6 +16,7 @@ def find_revealed(name: str, record: SlideRecord) -> tuple[str, ...]:
     """Return which attributes of the original's record a copy's name would reveal, such as ``scan date``."""
     texts = [(attribute.replace("_", " "), getattr(record, attribute) or "") for attribute in _OWN_NAMES]
     texts.append(("file name", PurePath(record.filename).stem))
+    texts += (("candidate of its ID", text) for text in record.id_candidates or {})
     texts += (("scan date", day) for day in written_days(record.scan_date or ""))
     revealed = (attribute for attribute, text in texts if len(text) > 3 and text.lower() in name.lower())
     return tuple(dict.fromkeys(revealed))
