@@ -20,7 +20,15 @@ FORMATS = {
     "Code 128": zxingcpp.BarcodeFormat.Code128,
     "Code 39": zxingcpp.BarcodeFormat.Code39Std,
 }
-LINEAR = ("Code 128", "Code 39")
+# Seldom on labels; read as well.
+SELDOM_FORMATS = {
+    "Aztec": zxingcpp.BarcodeFormat.Aztec,
+    "PDF417": zxingcpp.BarcodeFormat.PDF417,
+    "Code 93": zxingcpp.BarcodeFormat.Code93,
+    "ITF": zxingcpp.BarcodeFormat.ITF,
+    "Codabar": zxingcpp.BarcodeFormat.Codabar,
+}
+LINEAR = ("Code 128", "Code 39", "Code 93", "ITF", "Codabar")
 # Of 20 labels of each kind: Data Matrix is the majority, as on real labels.
 FORMAT_TURNS = ("Data Matrix",) * 12 + ("QR",) * 2 + ("Code 128",) * 3 + ("Code 39",) * 3
 SUPERSAMPLED = 2
@@ -56,6 +64,10 @@ class Drawn:
 def label_text(rng: np.random.Generator, kind: str) -> str:
     """Choose an accession-like text that ``kind`` can encode, at random."""
     year, number = int(rng.integers(15, 26)), int(rng.integers(1, 99999))
+    if kind == "ITF":
+        return f"{year}{number:06d}"
+    if kind == "Codabar":
+        return f"A{year}{number:05d}B"
     shapes = [f"S{year}-{number:05d}-A{number % 9 + 1}", f"H{year}{number:06d}", f"{number:05d}-{year}-B2-HE"]
     if kind in ("Data Matrix", "QR"):
         shapes += [f"NP{year}-{number};A{number % 7};2;HE", f"20{year}{number:07d}{number % 97:02d}"]
@@ -65,7 +77,9 @@ def label_text(rng: np.random.Generator, kind: str) -> str:
 def code_image(text: str, kind: str, module: float, square: bool = True) -> Image.Image:
     """Render the code, quiet zone included, upright at ``module`` pixels (times SUPERSAMPLED) a module."""
     options = {"force_square": True} if kind == "Data Matrix" and square else {}
-    modules = np.array(zxingcpp.create_barcode(text, FORMATS[kind], **options).to_image(scale=1))
+    modules = np.array(
+        zxingcpp.create_barcode(text, (FORMATS | SELDOM_FORMATS)[kind], **options).to_image(scale=1)
+    )
     if kind in LINEAR:  # one row of the library's image is enough; a quarter of the width is a usual height
         modules = np.repeat(modules[:1], max(18, modules.shape[1] // 4), axis=0)
     large = Image.fromarray(modules).resize(
@@ -294,11 +308,13 @@ def add_code(rng: np.random.Generator, drawn: Drawn, kind: str, text: str) -> Dr
     return replace(drawn, image=both, centre=(drawn.centre[0] + other.image.width, drawn.centre[1]))
 
 
-def make_label(number: int, damage: str, seed: int, strength: float = 1.0) -> Label:
-    """Draw label ``number`` of the kind ``damage``: the same image for the same values."""
+def make_label(
+    number: int, damage: str, seed: int, strength: float = 1.0, turns: tuple[str, ...] = FORMAT_TURNS
+) -> Label:
+    """Draw label ``number`` of the kind ``damage``, in the formats ``turns``: the same image for the same values."""
     rng = np.random.default_rng((seed, number, zlib.crc32(damage.encode())))
     several = damage == "several codes"
-    kind = "Data Matrix" if several else FORMAT_TURNS[(number * 7) % len(FORMAT_TURNS)]
+    kind = "Data Matrix" if several else turns[(number * 7) % len(turns)]
     text = label_text(rng, kind)
     drawn = draw_label(rng, kind, text, small=damage == "small modules")
     others = []

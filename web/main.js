@@ -2,7 +2,7 @@
 import { refreshImports, showImport } from "./imports/panel.js";
 import { refreshJobs } from "./jobs/openjobs.js";
 import { startJobPanel } from "./jobs/panel.js";
-import { editCell, resumeEditing } from "./list/celleditor.js";
+import { editCell, resumeEditing, takeListed } from "./list/celleditor.js";
 import { showHealth } from "./list/connection.js";
 import { refreshCounts, startFilters } from "./list/filters.js";
 import { bindListKeys } from "./list/keyboard.js";
@@ -63,7 +63,7 @@ onHealth(showHealth);
 showHealth(currentHealth(), null);
 await signIn();
 
-startTable({ edit: editCell, enlarge: openLightbox }, (id) => view([id]));
+startTable({ edit: editCell, enlarge: openLightbox, take: takeListed }, (id) => view([id]));
 startFilters();
 startToolbar(view);
 startJobPanel();

@@ -15,8 +15,8 @@ MAX_SEARCH = 200
 MAX_UPDATES = 100
 MAX_IDS = 1000
 # In characters; IDs and names also have to fit an index.
-MAX_TEXT = {"CaseID": 200, "SlideID": 200, "Reviewer": 100, "Note": 2000}
-_IDS = frozenset({"CaseID", "SlideID"})
+MAX_TEXT = {"CaseID": 200, "SlideID": 200, "Reviewer": 100, "Note": 2000, "text": 200}
+_IDS = frozenset({"CaseID", "SlideID", "text"})
 _ATTRIBUTES = {"CaseID": "case_id", "SlideID": "slide_id", "Reviewer": "reviewer", "Note": "note"}
 
 

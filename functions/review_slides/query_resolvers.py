@@ -119,6 +119,16 @@ def count_slides(**_args: Any) -> list[Fields]:
     return [{"Status": str(status), "count": n} for status, n in current().slides.counts().items()]
 
 
+@router.resolver(type_name="Query", field_name="idsOf")
+def ids_of(**args: Any) -> Fields:
+    """Return what a text would name by the pattern of IDs."""
+    identity.writer()
+    text = arguments.text(args.get("text"), "text")
+    if text is None:
+        raise InvalidQueryError("text is missing.")
+    return serializers.ids_of(text)
+
+
 @router.resolver(type_name="Query", field_name="slideHistory")
 def slide_history(**args: Any) -> Fields:
     """Return a page of the changes to a slide."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from vsv.ingest.id_pattern import parse_ids
 from vsv.records.models import ImportRecord, JobRecord, JobState, SlideRecord, Status
 from vsv.records.stores import Page
 from vsv.runtime import current
@@ -28,7 +29,31 @@ def slide(record: SlideRecord, *, sees_patients: bool = False) -> Fields:
     fields = {name: item.get(name) for name in _SLIDE_FIELDS}
     # An AWSDateTime must have an offset.
     dates = {"ScanDate": aws_date_time(record.scan_date), "GoesAt": _goes_at(record)}
-    return fields | dates | ({} if sees_patients else _PRIVATE)
+    candidates = {"IDCandidates": _candidates(record)}
+    return fields | dates | candidates | ({} if sees_patients else _PRIVATE)
+
+
+def _candidates(record: SlideRecord) -> list[Fields] | None:
+    """Return the texts that may name a slide, those that fit the pattern first; None where there are no several."""
+    if record.id_candidates is None:
+        return None
+    candidates = [
+        {"Text": text, "Source": source} | ids_of(text) for text, source in record.id_candidates.items()
+    ]
+    names = ("Text", "Source", "SlideID", "CaseID")
+    shown = [{name: candidate[name] for name in names} for candidate in candidates]
+    return sorted(shown, key=lambda candidate: (candidate["CaseID"] is None, candidate["Text"]))
+
+
+def ids_of(text: str) -> Fields:
+    """Return what a text names by the installation's pattern; no case where it does not fit."""
+    ids = parse_ids(text, current().settings.id_pattern)
+    return {
+        "SlideID": ids.slide,
+        "CaseID": ids.case if ids.confirmed else None,
+        "Block": ids.block,
+        "Stain": ids.stain,
+    }
 
 
 def _goes_at(record: SlideRecord) -> str | None:

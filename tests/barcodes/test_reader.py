@@ -4,20 +4,30 @@ import itertools
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from vsv.barcodes import reader
 from vsv.barcodes.preprocessing import bounded_rgb, cut_out, find_regions
-from vsv.barcodes.reader import Barcode, Read, choose, clean_text, libdmtx_missing, read_label
+from vsv.barcodes.reader import (
+    Barcode,
+    Read,
+    choose,
+    clean_text,
+    libdmtx_missing,
+    read_codes,
+    read_label,
+)
 from vsv.barcodes.strategies import ATTEMPTS, Attempt, Views
 
 from benchmarks.blank_labels import KINDS, blank_label
-from benchmarks.label_images import FORMATS, code_image, make_label
+from benchmarks.label_images import FORMATS, LINEAR, SELDOM_FORMATS, code_image, make_label
 
 TEXT = "S23-12345-A1"
+TEXTS = dict.fromkeys((*FORMATS, *SELDOM_FORMATS), TEXT) | {"ITF": "23123450", "Codabar": "A2312345B"}
 
 
-def label(kind: str, angle: float = 0, side: int = 500) -> Image.Image:
-    code = code_image(TEXT, kind, 1.0 if kind in ("Code 128", "Code 39") else 2.5)
+def label(kind: str, angle: float = 0, side: int = 500, text: str | None = None) -> Image.Image:
+    module = 1.0 if kind in ("Code 128", "Code 39") else 1.25 if kind in (*LINEAR, "PDF417") else 2.5
+    code = code_image(text or TEXTS[kind], kind, module)
     canvas = Image.new("L", (side, side), 235)
     canvas.paste(code, ((side - code.width) // 2, (side - code.height) // 2))
     return canvas.rotate(angle, Image.Resampling.BICUBIC, fillcolor=235).convert("RGB")
@@ -38,6 +48,94 @@ def without_libdmtx(monkeypatch):
 @pytest.mark.parametrize("kind", FORMATS)
 def test_read_label_reads_each_format_at_any_angle(kind, angle):
     assert read_label(label(kind, angle), budget_s=60) == Barcode(TEXT, kind, "zxing-cpp")
+
+
+@pytest.mark.parametrize("angle", [0, 90, 180, 270, 33])
+@pytest.mark.parametrize("kind", SELDOM_FORMATS)
+def test_read_codes_reads_seldom_formats_at_any_angle(kind, angle):
+    (code,) = read_codes(label(kind, angle), budget_s=60)
+
+    assert code == Barcode(TEXTS[kind], kind, "zxing-cpp")
+
+
+@pytest.mark.parametrize("angle", [0, 90, 33])
+@pytest.mark.parametrize("turn", [ImageOps.mirror, ImageOps.flip])
+def test_read_codes_reads_mirrored_data_matrix(turn, angle):
+    assert read_codes(turn(label("Data Matrix", angle)), budget_s=60) == (
+        Barcode(TEXT, "Data Matrix", "zxing-cpp"),
+    )
+
+
+@pytest.mark.parametrize("angle", [0, 90, 33])
+@pytest.mark.parametrize("kind", [*LINEAR, "PDF417"])
+def test_read_codes_reads_light_bars_on_dark(kind, angle):
+    assert read_codes(ImageOps.invert(label(kind, angle, 600)), budget_s=60) == (
+        Barcode(TEXTS[kind], kind, "zxing-cpp"),
+    )
+
+
+@pytest.mark.parametrize("text", ["S23-12345@A1", "S23^12345~A1", "S23|12345"])
+def test_read_codes_reads_every_separator_that_laboratories_print(text):
+    assert read_codes(label("Code 128", text=text), budget_s=60) == (Barcode(text, "Code 128", "zxing-cpp"),)
+
+
+def beside(*images: Image.Image) -> Image.Image:
+    both = Image.new("RGB", (sum(image.width for image in images), images[0].height), (235, 235, 235))
+    for number, image in enumerate(images):
+        both.paste(image, (number * image.width, 0))
+    return both
+
+
+def is_accession(text: str) -> bool:
+    return text.startswith("S")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        *itertools.product(
+            [("QR", "https://vendor.example/lot/1"), ("Data Matrix", "LOT123456")],
+            ["Data Matrix", "Code 128", "Aztec"],
+        ),
+        (("PDF417", "REF 44"), "Code 93"),
+    ],
+)
+def test_read_codes_returns_all_codes_of_a_label(first, second):
+    images = label(first[0], text=first[1]), label(second, text=TEXT)
+
+    found = read_codes(beside(*images), is_accession, 60)
+
+    assert {(code.format, code.text) for code in found} == {first, (second, TEXT)}
+
+
+def test_read_codes_returns_two_texts_that_fit():
+    found = read_codes(beside(label("Data Matrix"), label("Code 128", text="S24-99999-B2")), is_accession, 60)
+
+    assert [code.text for code in found] == [TEXT, "S24-99999-B2"]
+
+
+def test_read_codes_returns_a_text_once_that_two_codes_hold():
+    found = read_codes(beside(label("Data Matrix"), label("Code 128")), is_accession, 60)
+
+    assert found == (Barcode(TEXT, "Data Matrix", "zxing-cpp"),)
+
+
+def test_read_codes_stops_at_the_first_attempt_for_a_fitting_data_matrix(monkeypatch):
+    attempts = []
+    real = Views.pictures
+    monkeypatch.setattr(Views, "pictures", lambda *args: attempts.append(args[1].name) or real(*args))
+
+    assert read_codes(label("Data Matrix"), is_accession, 60)
+    assert attempts == ["plain"]
+
+
+@pytest.mark.parametrize("number", range(6, 160, len(KINDS)))
+def test_libdmtx_text_of_random_modules_is_refused(number):
+    if reason := libdmtx_missing():
+        pytest.skip(reason)
+
+    assert KINDS[number % len(KINDS)] == "checks"
+    assert read_codes(blank_label(number, 1), budget_s=0.8, attempts=[]) == ()
 
 
 @pytest.mark.parametrize(
@@ -237,6 +335,12 @@ def test_importing_strategies_does_not_import_pylibdmtx(monkeypatch):
         (" \x1d ", "Data Matrix", None),
         ("A1", "Code 39", None),
         ("S22U,{s-A)", "Code 128", None),
+        ("S23@1^2~3|4", "Code 128", "S23@1^2~3|4"),
+        ("S23-1\t2", "Data Matrix", "S23-1 2"),
+        ("1234", "ITF", None),
+        ("123456", "ITF", "123456"),
+        ("A12345B", "Codabar", None),
+        ("A123456B", "Codabar", "A123456B"),
         ("A" * 100, "QR", "A" * 100),
         ("A" * 101, "QR", None),
     ],
@@ -261,6 +365,14 @@ def read(
         ("Code 128", [1, 1], True),
         ("Code 39", [1, 1], False),
         ("Code 39", [1, 1, 1], True),
+        ("Aztec", [2], True),
+        ("PDF417", [1], False),
+        ("Code 93", [1], False),
+        ("Code 93", [1, 1], True),
+        ("ITF", [1, 1, 1], False),
+        ("ITF", [1, 1, 1, 1], True),
+        ("Codabar", [1, 1, 1], False),
+        ("Codabar", [1, 1, 1, 1], True),
     ],
 )
 def test_choose_requires_enough_votes_for_each_format(kind, votes, certain):

@@ -51,7 +51,14 @@ SETTINGS: dict[str, set[str]] = {
     "ReceiveDroppedFunction": {"VSV_DATA", "VSV_DROP_BUCKET", *TABLES},
     "RecordFailureFunction": {"VSV_IMPORTS_TABLE"},
     "RenderPyramidFunction": {"VSV_DATA", "VSV_IMPORTS_TABLE"},
-    "ReviewSlidesFunction": {"VSV_DATA", "VSV_DESTINATIONS", "VSV_GRACE_DAYS", "VSV_JOBS_TABLE", *TABLES},
+    "ReviewSlidesFunction": {
+        "VSV_DATA",
+        "VSV_DESTINATIONS",
+        "VSV_GRACE_DAYS",
+        "VSV_ID_PATTERN",
+        "VSV_JOBS_TABLE",
+        *TABLES,
+    },
     "SendSlidesFunction": {"VSV_DESTINATIONS", "VSV_JOBS_TABLE", "VSV_REVIEW_TABLE", "VSV_SLIDES_TABLE"},
     "ServeImageFunction": {
         "VSV_ALLOW_ORIGIN",

@@ -121,6 +121,54 @@ UNSUPPORTED = [
 ]
 
 
+@pytest.fixture
+def own_pattern(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+    monkeypatch.setenv(
+        "VSV_ID_PATTERN", r"(?P<slide>(?P<case>P\d{1,4})-(?P<block>[A-Z])(?:-(?P<stain>\w{1,8}))?) ?"
+    )
+    with standalone(tmp_path / "own") as (services, _intake):
+        yield services
+
+
+class TestIds:
+    def test_ids_of_a_text_are_those_of_the_default_pattern(self, services: Services) -> None:
+        assert ask("idsOf", text=" S23-12345-A1-CD3 ") == {
+            "SlideID": "S23-12345-A1-CD3",
+            "CaseID": "S23-12345",
+            "Block": "A1",
+            "Stain": "CD3",
+        }
+        assert ask("idsOf", text="20240102") == {
+            "SlideID": "20240102",
+            "CaseID": None,
+            "Block": None,
+            "Stain": None,
+        }
+
+    def test_ids_of_a_text_are_those_of_the_laboratory(self, own_pattern: Services) -> None:
+        assert ask("idsOf", text="P77-A-HE")["CaseID"] == "P77"
+        assert ask("idsOf", text="S23-12345-A1")["CaseID"] is None
+
+    def test_candidates_say_what_they_would_name_those_that_fit_first(self, services: Services) -> None:
+        candidates = {"LOT123456": "QR", "S24-99999-B2": "tag", "S23-12345-A1": "Code 128"}
+        services.slides.put_new(slide("i1", id_candidates=candidates))
+        services.slides.put_new(slide("i2"))
+        assert ask("getSlide", PATHOLOGIST, ImageID="i1")["IDCandidates"] == [
+            {"Text": "S23-12345-A1", "Source": "Code 128", "SlideID": "S23-12345-A1", "CaseID": "S23-12345"},
+            {"Text": "S24-99999-B2", "Source": "tag", "SlideID": "S24-99999-B2", "CaseID": "S24-99999"},
+            {"Text": "LOT123456", "Source": "QR", "SlideID": "LOT123456", "CaseID": None},
+        ]
+        assert ask("getSlide", ImageID="i2")["IDCandidates"] is None
+
+    def test_undone_choice_of_a_candidate_opens_the_choice_again(self, services: Services) -> None:
+        candidates = {"S24-99999-B2": "tag", "S23-12345-A1": "Code 128"}
+        stored = slide("i1", slide_id="i1", case_id="i1", id_not_confirmed=True, id_candidates=candidates)
+        services.slides.put_new(stored)
+        taken = update(ImageID="i1", SlideID="S23-12345-A1", CaseID="S23-12345")
+        assert (taken["IDNotConfirmed"], len(taken["IDCandidates"])) == (None, 2)
+        assert update(ImageID="i1", SlideID="i1", CaseID="i1")["IDNotConfirmed"] is True
+
+
 class TestUnsupportedCharacters:
     @pytest.mark.parametrize("text", UNSUPPORTED)
     @pytest.mark.parametrize("name", ["SlideID", "CaseID", "Reviewer", "Note"])
@@ -475,6 +523,7 @@ READS: list[tuple[str, dict[str, Any]]] = [
 ]
 WRITERS_READS: list[tuple[str, dict[str, Any]]] = [
     ("slideHistory", {"ImageID": "i01"}),
+    ("idsOf", {"text": "S23-12345-A1"}),
     ("listImports", {}),
     ("slideJobs", {"ImageID": "i01"}),
     ("listJobs", {}),
@@ -609,6 +658,10 @@ class TestErrors:
         [
             ("searchSlides", {"text": "x" * 201}),
             ("searchSlides", {"limit": 1001}),
+            *(
+                ("idsOf", {"text": text})
+                for text in ("x" * 201, "S" * 10**6, "", "  ", "S23\u202e-1", "S23\n1", None)
+            ),
             ("searchSlides", {"limit": 0}),
             ("searchSlides", {"status": "X"}),
             ("searchSlides", {"scanDateFrom": "yesterday"}),

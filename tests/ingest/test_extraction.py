@@ -8,13 +8,14 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
-from vsv.barcodes.reader import Barcode
+from vsv.barcodes.reader import Barcode, read_codes
 from vsv.errors import InvalidNameError
 from vsv.identifiers import checked_image_id
 from vsv.ingest.extraction import MAX_TAGS_BYTES, candidate_ids
 from vsv.records.models import SlideRecord
 from vsv.storage.slide_files import Claim
 
+from benchmarks.label_images import code_image
 from tests.support.servers.running import Site, running_site
 from tests.support.slides.aperio import LIBRARY, Plan, label_image, write_slide
 from tests.support.slides.small import OLD, put, slide_bytes
@@ -25,7 +26,10 @@ RED = np.zeros((150, 120, 3), np.uint8) + np.array([255, 0, 0], np.uint8)
 @pytest.fixture(autouse=True)
 def no_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read no barcodes: these labels have none, and looking for them takes its time."""
-    monkeypatch.setattr("vsv.ingest.extraction.read_label", lambda _image: None)
+    monkeypatch.setattr("vsv.ingest.extraction.read_codes", lambda _image, _fits: ())
+
+
+KINDS = ("Data Matrix", "QR", "Code 128")
 
 
 def write_label(path: Path, pixels: NDArray[np.uint8], description: str | None, kind: int) -> None:
@@ -155,11 +159,13 @@ def ids(record: SlideRecord) -> tuple[str | None, str | None, bool | None]:
     return record.slide_id, record.case_id, record.id_not_confirmed
 
 
-def labelled(site: Site, name: str, barcode: str | None, tag: str = "") -> SlideRecord:
-    """Import a slide of this name with this barcode and this tag of the scanner."""
+def labelled(site: Site, name: str, *barcodes: str | None, tag: str = "") -> SlideRecord:
+    """Import a slide of this name with these barcodes on its label and this tag of the scanner."""
     with pytest.MonkeyPatch.context() as patch:
-        read = Barcode(barcode, "Data Matrix", "test") if barcode else None
-        patch.setattr("vsv.ingest.extraction.read_label", lambda _image: read)
+        codes = tuple(
+            Barcode(text, kind, "test") for text, kind in zip(barcodes, KINDS, strict=False) if text
+        )
+        patch.setattr("vsv.ingest.extraction.read_codes", lambda _image, _fits: codes)
         description = f"{LIBRARY}600x500 (240x240) JPEG/RGB Q=85|ImageID = {len(site.records()) + 1}{tag}"
         path = write_slide(site.scanner.parent / "x.svs", Plan(600, 500, 240, description=description))
         assert site.bring(name, path.read_bytes()) == 200
@@ -195,17 +201,68 @@ def test_slide_whose_texts_do_not_fit_is_its_own_case_and_not_confirmed(
 
 def test_scanner_tag_then_filename_name_a_slide_whose_barcode_does_not_fit(site: Site) -> None:
     tag = "|Barcode = S12-34567-A1"
-    assert ids(labelled(site, "S12-34567-B2.svs", "LOT24-00123", tag)) == (
+    assert ids(labelled(site, "S12-34567-B2.svs", "LOT24-00123", tag=tag)) == (
         "S12-34567-A1",
         "S12-34567",
         None,
     )
     assert ids(labelled(site, "S12-34567-B3.svs", "LOT24-00123")) == ("S12-34567-B3", "S12-34567", None)
-    assert ids(labelled(site, "S12-34567-B4.svs", "S12-34568-C1", tag)) == (
-        "S12-34568-C1",
-        "S12-34568",
+    assert ids(labelled(site, "S12-34567-B4.svs", "S12-34567-C1", tag=tag)) == (
+        "S12-34567-C1",
+        "S12-34567",
         None,
     )
+
+
+def test_label_with_vendors_code_is_named_by_the_code_that_fits(site: Site) -> None:
+    vendor = "https://vendor.example/lot/123456"
+    for name, accession in (("a.svs", "S23-12345-A1"), ("b.svs", "S23-99999-B2")):
+        record = labelled(site, name, vendor, accession)
+        assert ids(record) == (accession, accession[:9], None)
+        assert (record.barcode, record.barcode_format) == (accession, "QR")
+
+
+@pytest.mark.parametrize(
+    "codes", [("S23-12345-A1", "S23-99999-B2"), ("LOT123456", "https://vendor.example/1")]
+)
+def test_label_whose_codes_leave_a_doubt_is_not_confirmed_and_keeps_its_candidates(
+    site: Site, codes: tuple[str, str]
+) -> None:
+    record = labelled(site, "1.svs", *codes)
+    assert ids(record) == (record.image_id, record.image_id, True)
+    assert (record.barcode, record.barcode_format) == (None, None)
+    assert record.id_candidates == dict(zip(codes, KINDS, strict=False))
+
+
+def test_tag_that_contradicts_the_label_leaves_the_slide_not_confirmed(site: Site) -> None:
+    record = labelled(site, "S99-00001-A1.svs", "S99-00001-A1", tag="|Barcode = S12-34567-B1")
+    assert ids(record) == (record.image_id, record.image_id, True)
+    assert record.id_candidates == {"S99-00001-A1": "Data Matrix", "S12-34567-B1": "tag"}
+
+
+def test_tag_names_the_slide_where_the_label_has_no_code(site: Site) -> None:
+    record = labelled(site, "1.svs", tag="|Barcode = S12-34567-A1")
+    assert ids(record) == ("S12-34567-A1", "S12-34567", None)
+    assert (record.barcode, record.id_candidates) == (None, None)
+
+
+def test_codes_of_a_real_label_are_read_with_the_installations_pattern(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vsv.ingest.extraction.read_codes", read_codes)
+    monkeypatch.setenv("VSV_ID_PATTERN", r"(?P<case>P\d{1,6})-[A-Z]")
+    plan = Plan(600, 500, 240, associated="none")
+    path = write_slide(tmp_path / "x.svs", plan)
+    label = Image.new("RGB", (700, 400), "white")
+    for text, kind, place in (
+        ("https://vendor.example/lot/1", "QR", (20, 40)),
+        ("P77-A", "Code 128", (250, 40)),
+    ):
+        label.paste(code_image(text, kind, 1.5).convert("RGB"), place)
+    write_label(path, np.asarray(label), f"{LIBRARY}label 700x400", 1)
+    with running_site(tmp_path) as site:
+        record = imported(site, path)
+        assert (record.slide_id, record.case_id, record.barcode) == ("P77-A", "P77", "P77-A")
 
 
 @pytest.mark.parametrize(
@@ -216,7 +273,7 @@ def test_order_of_sources_follows_its_setting(
 ) -> None:
     monkeypatch.setenv("VSV_ID_ORDER", order)
     with running_site(tmp_path) as site:
-        record = labelled(site, "S12-34567-B2.svs", "S12-34568-C1", "|Barcode = S12-34567-A1")
+        record = labelled(site, "S12-34567-B2.svs", "S12-34568-C1", tag="|Barcode = S12-34567-A1")
         assert (record.slide_id, record.barcode) == (slide_id, "S12-34568-C1")
 
 

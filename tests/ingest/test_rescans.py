@@ -19,7 +19,7 @@ ADMIN = Decider("Eve", is_admin=True)
 def label(monkeypatch: pytest.MonkeyPatch) -> list[Barcode | None]:
     """Patch the barcode reader; return the list of results for the next labels."""
     read: list[Barcode | None] = [None]
-    monkeypatch.setattr("vsv.ingest.extraction.read_label", lambda _image: read[0])
+    monkeypatch.setattr("vsv.ingest.extraction.read_codes", lambda _image, _fits: filter(None, read))
     return read
 
 

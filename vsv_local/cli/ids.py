@@ -7,10 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from vsv.barcodes.reader import read_label
+from vsv.barcodes.reader import read_codes
 from vsv.errors import VsvError
 from vsv.ingest.id_changes import IdChange, apply, id_changes
-from vsv.ingest.id_pattern import SlideIds, parse_ids, texts_of
+from vsv.ingest.id_choice import IdTexts, id_texts
+from vsv.ingest.id_pattern import SlideIds, parse_ids
 from vsv.rendering.associated_images import read_associated
 from vsv.settings import Settings, from_environment
 from vsv.slides.readers import read_scan
@@ -105,18 +106,18 @@ def _texts_of(named: str, settings: Settings) -> Iterator[tuple[str, str]]:
             ("text", line.strip()) for line in path.read_text("utf-8-sig").splitlines() if line.strip()
         )
     else:
-        texts = _texts_of_slide(path)
-        yield from ((source, text.strip()) for source in settings.id_order if (text := texts[source]))
+        texts = _texts_of_slide(path, settings.id_pattern)
+        yield from ((source, text) for source in settings.id_order for text in texts.of(source))
 
 
-def _texts_of_slide(path: Path) -> dict[str, str | None]:
+def _texts_of_slide(path: Path, pattern: str) -> IdTexts:
     try:
         label, tags = read_associated(path).get("label"), read_scan(path).tags
     except VsvError as error:
         click.echo(f"{path}: {error}", err=True)
-        return texts_of(None, None, path.name)
-    barcode = None if label is None else read_label(label)
-    return texts_of(barcode.text if barcode else None, tags, path.name)
+        return id_texts((), None, path.name)
+    codes = () if label is None else read_codes(label, lambda text: parse_ids(text, pattern).confirmed)
+    return id_texts(codes, tags, path.name)
 
 
 def _row(source: str, text: str, pattern: str) -> Row:

@@ -7,7 +7,8 @@ import click
 from serve_image.omero.channels import read_color
 from vsv.errors import SlideNotFoundError
 from vsv.identifiers import shown
-from vsv.records.models import Status
+from vsv.ingest.id_choice import TAG
+from vsv.records.models import SlideRecord, Status
 from vsv.rendering.masks import import_mask
 from vsv.storage.numeric_ids import assign_number
 
@@ -57,13 +58,27 @@ def show(image_id: str, data: Path, as_json: bool) -> None:
         click.echo(json.dumps(item, indent=2, ensure_ascii=False))
         return
     for name, value in item.items():
-        if name != "Tags":
+        if name not in {"Tags", "IDCandidates"}:
             click.echo(f"{name:<15} {shown(str(value))}")
     click.echo(f"{'OMERO number':<15} {number}")
-    if record.barcode is None:
-        click.echo(f"{'Barcode':<15} (not readable)")
+    _print_codes(record)
     for name, value in item.get("Tags", {}).items():
         click.echo(f"  {name:<22} {shown(value.splitlines()[0]) if value else ''}")
+
+
+def _print_codes(record: SlideRecord) -> None:
+    """Print the texts among which the slide's ID was chosen, and whether the scanner's tag differs from the label."""
+    candidates = record.id_candidates or {}
+    if record.barcode is None and not candidates:
+        click.echo(f"{'Barcode':<15} (not readable)")
+    for text, source in candidates.items():
+        click.echo(f"  {_source_name(source):<22} {shown(text)}")
+    if TAG in candidates.values():
+        click.echo("  The scanner's tag differs from the label.")
+
+
+def _source_name(source: str) -> str:
+    return "scanner's tag" if source == TAG else f"{source} on the label"
 
 
 @click.command("export-deepzoom", short_help="Export a slide as Deep Zoom files")

@@ -8,7 +8,7 @@ import { FIELD_NAMES, nameOf } from "../slide/display.js";
 import { statusName, withStatusNames } from "../slide/statuses.js";
 import { change, isUnderWay, undo } from "./changes.js";
 
-/** @import {Field, Slide} from "../server/types.js" */
+/** @import {Field, IDCandidate, Slide} from "../server/types.js" */
 /** @import {Done, Failed, Outcome} from "./changes.js" */
 
 const NAMED = 6; // how many slides a question or a notice lists by name
@@ -23,6 +23,16 @@ export async function mark(slides, status) {
   // The next slide may be shown by now.
   const about = open.length === 1 ? ` ${nameOf(open[0])} is unchanged.` : "";
   await act(() => change(open.map((seen) => ({ seen, fields: { Status: status } }))), notifyDone, about);
+}
+
+/**
+ * Takes one of the texts of label and tag as a slide's ID. A text that does not fit the pattern names no case.
+ * @param {Slide} slide
+ * @param {IDCandidate} candidate
+ */
+export async function takeCandidate(slide, { SlideID, CaseID }) {
+  const fields = CaseID === null ? { SlideID } : { SlideID, CaseID };
+  await act(() => change([{ seen: slide, fields }]));
 }
 
 /**
@@ -58,11 +68,14 @@ export async function undoLast() {
   );
 }
 
-/** @param {Done[]} done */
-export function notifyDone(done) {
+/**
+ * @param {Done[]} done
+ * @param {string} [remark] what the user should look at
+ */
+export function notifyDone(done, remark = "") {
   const sent = done.filter(isUnderWay);
   const rest = done.filter((one) => !isUnderWay(one));
-  if (rest.length > 0) notify(described(rest), { text: "Undo", act: undoLast });
+  if (rest.length > 0) notify(described(rest) + remark, { text: "Undo", act: undoLast });
   if (sent.length > 0) notify(`${sent.length === 1 ? nameOf(sent[0].after) : counted(sent.length, "slide")}: will be marked Sent when the registry confirms receipt`);
 }
 
@@ -97,12 +110,12 @@ export function notifyFailed(failed) {
  */
 function described(done, marked = "marked") {
   const [{ before, after, fields }] = done;
-  const [field] = /** @type {Field[]} */ (Object.keys(fields));
-  const value = fields[field];
+  const names = /** @type {Field[]} */ (Object.keys(fields));
+  const [field] = names;
   // A renamed slide is named by its old ID.
   const which = done.length === 1 ? nameOf(field === "SlideID" ? before : after) : counted(done.length, "slide");
-  if (field === "Status") return `${which} ${outcomeOf(before.Status, value ?? null, marked)}`;
-  return value ? `${which}: ${FIELD_NAMES[field]} is ${value}` : `${which}: ${FIELD_NAMES[field]} removed`;
+  if (field === "Status") return `${which} ${outcomeOf(before.Status, fields[field] ?? null, marked)}`;
+  return `${which}: ${names.map((name) => (fields[name] ? `${FIELD_NAMES[name]} is ${fields[name]}` : `${FIELD_NAMES[name]} removed`)).join(", ")}`;
 }
 
 /**

@@ -3,16 +3,20 @@ import { registerState } from "../login/sessionstate.js";
 import { element } from "../shared/element.js";
 import { SessionExpiredError, UnreachableError } from "../shared/failures.js";
 import { FIELD_NAMES, nameOf } from "../slide/display.js";
+import { caseFill } from "./casefill.js";
 import { change } from "./changes.js";
 import { notifyDone } from "./commands.js";
+import { keptKeys } from "./keptkeys.js";
 
 /** @import {Field, Slide} from "../server/types.js" */
+/** @import {CaseFill} from "./casefill.js" */
 /** @typedef {"stay" | "up" | "down" | "next" | "previous" | "left"} Way where the focus goes when the editor closes */
 
 /** @type {Record<string, Way>} */
 const WAYS = { Enter: "stay", ArrowDown: "down", ArrowUp: "up" };
 const LONGEST = 256;
 
+/** @typedef {{text: string, isTyped: boolean}} Beginning what the next editor begins with: proposed, or typed already */
 /** @typedef {{id: string, field: Field, text: string}} Draft */
 /** @type {(() => Draft) | null} */
 let writing = null;
@@ -30,55 +34,100 @@ export function waitingDraft() {
  * @param {HTMLElement} host the editor replaces its content until it is closed
  * @param {Slide} slide as the user sees it now
  * @param {Field} field
- * @param {(way: Way) => void} done called once, after the content of the host is restored
+ * @param {(way: Way, beginning: Beginning | null) => void} done called once, after the content of the host is restored
+ * @param {Beginning | null} [beginning]
  */
-export function editText(host, slide, field, done) {
+export function editText(host, slide, field, done, beginning = null) {
   const before = [...host.childNodes];
   const input = inputFor(slide, field);
   const problem = element("small", { className: "problem", role: "alert" });
-  let state = /** @type {"open" | "saving" | "closed"} */ ("open");
+  const fill = field === "SlideID" ? caseFill(input) : null;
+  let state = /** @type {"open" | "asking" | "saving" | "closed"} */ ("open");
+  const kept = keptKeys(WAYS);
+  const isClosed = () => state === "closed";
 
-  const close = (/** @type {Way} */ way) => {
+  const close = (/** @type {Way} */ way, /** @type {Beginning | null} */ next = null) => {
     state = "closed";
     writing = null;
     delete host.dataset.editing;
     host.replaceChildren(...before);
-    done(way);
+    done(way, next);
+  };
+  const reopen = (/** @type {string} */ why) => {
+    state = "open";
+    input.readOnly = false;
+    input.ariaInvalid = "true";
+    problem.textContent = why;
+    input.value += kept.take();
+    input.focus();
   };
   const save = async (/** @type {Way} */ way) => {
     if (state !== "open") return;
     const text = input.value.trim();
     if (text === (slide[field] ?? "")) return close(way);
-    state = "saving";
+    state = "asking";
     input.readOnly = true;
-    const why = await problemSaving({ seen: slide, fields: { [field]: text || null } });
-    if (why === null) return close(way);
-    state = "open";
-    input.readOnly = false;
-    input.ariaInvalid = "true";
-    problem.textContent = why;
-    input.focus();
+    const why = await problemOf(async () => {
+      // By Tab, the user goes on to the case, and can change it before it is saved.
+      const found = fill && text && way !== "next" ? await fill.caseOf(text) : undefined;
+      if (isClosed()) return null;
+      state = "saving";
+      const fields = { [field]: text || null, ...(found && found !== slide.CaseID ? { CaseID: found } : {}) };
+      const isOpen = found === null && slide.CaseID !== slide.ImageID;
+      return saved({ seen: slide, fields }, isOpen ? " – it does not fit the pattern of IDs: check the case ID" : "");
+    });
+    if (isClosed()) return; // by Escape, while the case was looked up
+    if (why !== null) return reopen(why);
+    await kept.quiet(); // a barcode gun types on: the rest must not be taken for shortcuts
+    const typed = kept.take();
+    if (typed) close(kept.way() ?? way, { text: typed, isTyped: true });
+    else close(kept.way() ?? way, way === "next" && fill ? await proposal(fill, text) : null);
   };
 
   input.addEventListener("keydown", (event) => {
     if (event.isComposing) return;
     const way = event.key === "Tab" ? (event.shiftKey ? "previous" : "next") : WAYS[event.key];
-    if (!way && event.key !== "Escape") return;
+    if (state === "asking" || state === "saving") {
+      if (event.key === "Escape" && state === "asking") close("stay");
+      else kept.keep(event);
+    } else if (way) save(way);
+    else if (event.key === "Escape") close("stay");
+    else return;
     event.preventDefault();
     event.stopPropagation();
-    if (way) save(way);
-    else close("stay");
   });
   // A click elsewhere saves; switching to another window does not.
   input.addEventListener("blur", () => document.hasFocus() && save("left"));
   writing = () => ({ id: slide.ImageID, field, text: input.value });
   host.dataset.editing = field;
-  host.replaceChildren(input, problem);
+  host.replaceChildren(input, ...(fill ? [fill.hint] : []), problem);
+  begin(input, slide, field, beginning);
+}
+
+/**
+ * @param {HTMLInputElement} input
+ * @param {Slide} slide
+ * @param {Field} field
+ * @param {Beginning | null} beginning
+ */
+function begin(input, slide, field, beginning) {
+  input.value = beginning?.text ?? input.value;
   input.focus();
-  input.select();
+  if (!beginning?.isTyped) input.select();
+  if (beginning?.isTyped) input.dispatchEvent(new Event("input"));
   if (waiting?.id !== slide.ImageID || waiting.field !== field) return;
   input.value = waiting.text;
   waiting = null;
+}
+
+/**
+ * @param {CaseFill} fill
+ * @param {string} text
+ * @returns {Promise<Beginning | null>}
+ */
+async function proposal(fill, text) {
+  const found = text ? await fill.caseOf(text).catch(() => null) : null;
+  return found === null ? null : { text: found, isTyped: false };
 }
 
 /**
@@ -93,13 +142,22 @@ function inputFor(slide, field) {
 
 /**
  * @param {import("./changes.js").Change} wanted
+ * @param {string} remark
  * @returns {Promise<string | null>} the reason why it was not saved; null where it was, or where the stored value was kept
  */
-async function problemSaving(wanted) {
+async function saved(wanted, remark) {
+  const { done, failed } = await change([wanted]);
+  notifyDone(done, remark);
+  return failed.length > 0 ? failed[0].error : null;
+}
+
+/**
+ * @param {() => Promise<string | null>} act
+ * @returns {Promise<string | null>} the result, or the reason why the server could not be asked
+ */
+async function problemOf(act) {
   try {
-    const { done, failed } = await change([wanted]);
-    notifyDone(done);
-    return failed.length > 0 ? failed[0].error : null;
+    return await act();
   } catch (error) {
     if (error instanceof SessionExpiredError) return "Not saved – your session has expired.";
     if (error instanceof UnreachableError) return "Not saved – no connection. Press Enter to try again.";

@@ -3,17 +3,19 @@ import { jobsOf } from "../jobs/openjobs.js";
 import { mayChange } from "../login/currentuser.js";
 import { button, element } from "../shared/element.js";
 import { plain, sizeOf } from "../shared/format.js";
+import { menuOf } from "../shared/menu.js";
 import { activityOf } from "../slide/activity.js";
-import { FIELD_NAMES, barcodeNote, magnification, scanTime } from "../slide/display.js";
+import { FIELD_NAMES, barcodeNote, candidateText, magnification, scanTime } from "../slide/display.js";
 import { slideImage } from "../slide/images.js";
 import { statusPill } from "../slide/statuses.js";
 
-/** @import {Field, Slide} from "../server/types.js" */
+/** @import {Field, IDCandidate, Slide} from "../server/types.js" */
 /** @import {SortField} from "./sorting.js" */
 /**
  * @typedef {object} RowActs the actions of a row's parts
  * @property {(id: string, field: Field) => void} edit
  * @property {(id: string, kind: "label" | "thumbnail") => void} enlarge
+ * @property {(id: string, candidate: IDCandidate) => void} take
  */
 /**
  * @typedef {object} Column
@@ -44,15 +46,15 @@ export const COLUMNS = [
     title: "Slide ID",
     className: "slide-id",
     sort: "SlideID",
-    shows: ({ SlideID, Barcode }) => [SlideID, Barcode],
+    shows: ({ SlideID, Barcode, IDCandidates }) => [SlideID, Barcode, IDCandidates],
     make: (slide, acts) => [editable(slide, "SlideID", acts), noteBelow(barcodeNote(slide))],
   },
   {
     title: "Case ID",
     className: "case-id",
     sort: "CaseID",
-    shows: ({ CaseID, IDNotConfirmed }) => [CaseID, IDNotConfirmed],
-    make: (slide, acts) => [editable(slide, "CaseID", acts), element("small", { className: "problem" }, slide.IDNotConfirmed ? "ID not confirmed" : "")],
+    shows: ({ CaseID, SlideID, IDNotConfirmed, IDCandidates }) => [CaseID, SlideID, IDNotConfirmed, IDCandidates],
+    make: (slide, acts) => [editable(slide, "CaseID", acts), ...confirmation(slide, acts)],
   },
   {
     title: "Status",
@@ -107,6 +109,20 @@ function activityNotes(slide) {
   const parts = lines.map(({ text, isTrouble }, at) => element("span", { className: isTrouble ? "problem" : "" }, at > 0 ? ` · ${text}` : text));
   // The tooltip shows a reason in full.
   return [element("small", { className: "activity", title: lines.map(({ text }) => text).join(" · ") }, ...parts)];
+}
+
+/**
+ * @param {Slide} slide
+ * @param {RowActs} acts
+ * @returns {Node[]} whether its ID is not confirmed, and the texts to choose among
+ */
+function confirmation(slide, acts) {
+  const candidates = slide.IDCandidates ?? [];
+  if (!slide.IDNotConfirmed) return [];
+  if (candidates.length === 0 || !mayChange()) return [element("small", { className: "problem" }, "ID not confirmed")];
+  const opener = button("ID not confirmed: choose", () => {}, { className: "choose-id problem", title: candidates.map(candidateText).join("\n"), tabIndex: -1 });
+  const items = () => candidates.map((one) => ({ text: candidateText(one), act: () => acts.take(slide.ImageID, one) }));
+  return [opener, menuOf(opener, "Choose the slide ID", items)];
 }
 
 /** @param {string} text which is cut off where it would make its row higher than three lines */

@@ -1,6 +1,7 @@
 // The keyboard map of the list.
 import { undoLast } from "../editing/commands.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
+import { byId } from "../shared/element.js";
 import { openKeyHelp } from "../shared/keyhelp.js";
 import { bind } from "../shared/shortcuts.js";
 import { MARKS, markText } from "../slide/statuses.js";
@@ -53,6 +54,7 @@ function corrections() {
   return [
     { keys: ["E", "F2"], text: "edit slide ID", act: () => edit("SlideID") },
     { keys: ["C"], text: "edit case ID", act: () => edit("CaseID") },
+    { keys: ["I"], text: "choose the slide ID among the texts of label and tag", act: openChoice },
     { keys: ["R"], text: "edit reviewer", act: () => edit("Reviewer") },
     { keys: ["T"], text: "edit note", act: () => edit("Note") },
     { keys: ["L"], text: "enlarge label", act: () => withCurrent((id) => openLightbox(id, "label")) },
@@ -71,6 +73,11 @@ function extend(by) {
 /** @param {Field} field */
 function edit(field) {
   withCurrent((id) => editCell(id, field));
+}
+
+function openChoice() {
+  const opener = byId("rows").querySelector("tr.current .choose-id");
+  if (opener instanceof HTMLElement) opener.click();
 }
 
 /** @param {(id: string) => void} act */

@@ -6,11 +6,12 @@ import { execute } from "./graphql.js";
 import { keepSubscribed } from "./socket.js";
 import { transportWs } from "./transportws.js";
 
-/** @import {HistoryEntry, Import, Job, JobKind, Page, Search, Slide, SlideNews, StatusCount, UpdateInput, UpdateResult} from "./types.js" */
+/** @import {HistoryEntry, Import, Job, JobKind, Page, Search, Slide, SlideIDs, SlideNews, StatusCount, UpdateInput, UpdateResult} from "./types.js" */
 
 // The fields that all users may see, and that live updates contain.
 const NEWS = `ImageID SlideID CaseID ScanDate TimeZone AppMag MPP width height Status Filename FileSize Barcode
-  Reviewer Note Version lastModified ModifiedBy Original DeletedAt Delivery IDNotConfirmed`;
+  Reviewer Note Version lastModified ModifiedBy Original DeletedAt Delivery IDNotConfirmed
+  IDCandidates { Text Source SlideID CaseID }`;
 const SLIDE = `${NEWS} LabelURL PublishedAs Predecessor GoesAt`;
 const JOB = "ImageID Kind State Name RequestedAt UpdatedAt ExpectedAt Error";
 const OPEN = ["FAILED", "WAITING"];
@@ -83,6 +84,14 @@ export async function updateSlides(input) {
 export async function slideHistory(id) {
   const query = "query History($id: String!) { slideHistory(ImageID: $id, limit: 20) { items { at by field from to } } }";
   return (await execute(query, { id })).slideHistory.items;
+}
+
+/**
+ * @param {string} text
+ * @returns {Promise<SlideIDs>} what the text names by the laboratory's pattern
+ */
+export async function idsOf(text) {
+  return (await execute("query IDs($text: String!) { idsOf(text: $text) { SlideID CaseID } }", { text })).idsOf;
 }
 
 /** @returns {Promise<Import[]>} the imports that are in progress or have failed */

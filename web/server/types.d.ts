@@ -23,10 +23,22 @@ export interface Slide {
   DeletedAt: string | null;
   Delivery: string | null;
   IDNotConfirmed: boolean | null;
+  IDCandidates: IDCandidate[] | null;
   LabelURL: string | null;
   PublishedAs: string | null;
   Predecessor: string | null;
   GoesAt: string | null;
+}
+
+/** A text of label or scanner's tag, and what it would name; CaseID is null where it does not fit the pattern. */
+export interface IDCandidate extends SlideIDs {
+  Text: string;
+  Source: string;
+}
+
+export interface SlideIDs {
+  SlideID: string;
+  CaseID: string | null;
 }
 
 /** The fields of a slide in live updates. */

@@ -1,4 +1,4 @@
-// A menu that a button opens above itself.
+// A menu that a button opens above itself, or below where there is no room.
 import { button, element } from "./element.js";
 
 /** @typedef {{text: string, act: () => void, isDangerous?: boolean}} Item */
@@ -56,7 +56,8 @@ function entry(menu, { text, act, isDangerous }) {
 function place(menu, opener) {
   const box = opener.getBoundingClientRect();
   menu.style.left = `${Math.min(box.left, window.innerWidth - menu.offsetWidth - GAP_PX)}px`;
-  menu.style.top = `${box.top - menu.offsetHeight - GAP_PX}px`;
+  const above = box.top - menu.offsetHeight - GAP_PX;
+  menu.style.top = `${above < 0 ? box.bottom + GAP_PX : above}px`;
 }
 
 /**

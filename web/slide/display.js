@@ -1,7 +1,7 @@
 // Formats a slide's fields.
 import { plain } from "../shared/format.js";
 
-/** @import {Slide} from "../server/types.js" */
+/** @import {IDCandidate, Slide} from "../server/types.js" */
 
 /** @type {Record<string, string>} */
 export const FIELD_NAMES = { SlideID: "slide ID", CaseID: "case ID", Status: "status", Reviewer: "reviewer", Note: "note" };
@@ -34,10 +34,22 @@ export function magnification(magnification) {
 }
 
 /**
- * @param {Pick<Slide, "Barcode" | "SlideID">} slide
+ * @param {Pick<Slide, "Barcode" | "SlideID" | "IDCandidates">} slide
  * @returns {string} whether the slide ID comes from the barcode; without one, it is the image ID
  */
-export function barcodeNote({ Barcode, SlideID }) {
-  if (!Barcode) return "Barcode not readable";
+export function barcodeNote({ Barcode, SlideID, IDCandidates }) {
+  const tag = IDCandidates?.find(({ Source }) => Source === "tag");
+  if (tag && tag.Text !== SlideID) return `Scanner's tag differs: ${tag.Text}`;
+  if (tag) return `Scanner's tag read, the label differs${Barcode ? `: ${Barcode}` : ""}`;
+  if (!Barcode) return IDCandidates ? `${IDCandidates.length} codes on the label` : "Barcode not readable";
   return Barcode === SlideID ? "Barcode read" : `Barcode ${Barcode}`;
+}
+
+/**
+ * @param {IDCandidate} candidate
+ * @returns {string}
+ */
+export function candidateText({ Text, Source, CaseID }) {
+  const source = Source === "tag" ? "scanner's tag" : Source;
+  return `${plain(Text)} (${source}${CaseID === null ? ", does not fit the pattern" : `, case ${plain(CaseID)}`})`;
 }

@@ -22,6 +22,7 @@ FRAMES = 5  # how many of the coarse matches are refined
 MIN_MATCH = 0.45  # of a frame: 1 is perfect, 0 is chance
 SHARPENINGS = (0.0, 0.35, 0.7)  # how much of its neighbours' mean is subtracted from each module
 DRAWN = 4  # pixels per module of the redrawn picture
+QUIET = 2  # modules of white around the redrawn symbol
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ def redraw_symbols(upright: Image.Image) -> Iterator[Image.Image]:
         cells = _module_darkness(_sums(np.rot90(dark, fit.quarter)), fit.box, fit.count)
         for amount in SHARPENINGS:
             yield _draw_symbol(_sharpen(cells, amount))
+
+
+def sampled_modules(picture: Image.Image) -> npt.NDArray[np.bool_]:
+    """Return the dark modules of a redrawn picture, without its quiet zone."""
+    return np.asarray(np.asarray(picture)[::DRAWN, ::DRAWN][QUIET:-QUIET, QUIET:-QUIET] < 128, np.bool_)
 
 
 def darkness(flat: Image.Image) -> Floats:
@@ -191,5 +197,5 @@ def _draw_symbol(cells: Floats) -> Image.Image:
     even = np.arange(count) % 2 == 0
     black[0], black[:, -1] = even, ~even
     black[-1], black[:, 0] = True, True
-    quiet = np.pad(np.where(black, 0, 255).astype(np.uint8), 2, constant_values=255)
+    quiet = np.pad(np.where(black, 0, 255).astype(np.uint8), QUIET, constant_values=255)
     return Image.fromarray(np.kron(quiet, np.ones((DRAWN, DRAWN), np.uint8)))

@@ -1,14 +1,12 @@
-"""Reader of the barcode on a slide's label: first Data Matrix, then QR, Code 128 and Code 39.
+"""Reader of the barcodes on a slide's label: matrix codes, PDF417 and linear codes.
 
-A wrong text files a slide under the wrong patient, whereas without a text a person only has to type one. Therefore a
-text is accepted only when enough independent reads agree (``VOTES_NEEDED``), and reading stops when its time is up.
+A text is accepted only when enough independent reads agree (``agreement``), and reading stops when its time is up.
 """
 
 import contextlib
 import ctypes
 import ctypes.util
 import importlib
-import math
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -18,26 +16,31 @@ from typing import Any
 import zxingcpp
 from PIL import Image
 
-from vsv.barcodes.strategies import ATTEMPTS, Attempt, Picture, Views
+from vsv.barcodes.agreement import (
+    LINEAR,
+    RANK,
+    Barcode,
+    Read,
+    certain_codes,
+    choose,
+    clean_text,
+    distinct,
+    is_plausible,
+    uncertain_texts,
+)
+from vsv.barcodes.strategies import ATTEMPTS, BARS, DATA_MATRIX, STACKED, USUAL, Attempt, Picture, Views
+from vsv.barcodes.verification import is_on_label
 
-RANK = ("Data Matrix", "QR", "Code 128", "Code 39")  # which format wins when a label has several codes
+__all__ = ["Barcode", "Read", "choose", "clean_text", "libdmtx_missing", "read_codes", "read_label"]
+
 BUDGET_S = (
     1.2  # 2 s would read 2 % more labels, and delay every import of a slide without a barcode that long
 )
-MAX_TEXT = 100
-MIN_TEXT = 3  # two characters are more likely noise than an identifier
 MIN_SIDE = 8
-# Matrix codes have error correction: a read with correction to spare counts two votes. Code 39 has no check
-# character; Code 128 has one, which one in 103 wrong reads of blurred labels passes.
-VOTES_NEEDED = {"Data Matrix": 2, "QR": 2, "Code 128": 2, "Code 39": 3}
 SPARE_CORRECTION = 0.25
 MAX_PIXELS = 16_000_000  # no label camera delivers more, so nothing is lost by refusing
-LINEAR_CHARACTERS = frozenset(
-    "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz -./:;_,#+()$%*&="
-)
-SURE_ATTEMPTS = (
-    9  # attempts made before accepting a code that a higher-ranking one on the same label would replace
-)
+# Attempts made before a label is taken to have no further code: where one fits, and where none does.
+SURE_ATTEMPTS = {True: 11, False: 18}
 SLOWEST_START = {
     False: 0.25,
     True: 2.5,
@@ -52,33 +55,72 @@ LIBDMTX_GRACE_S = 0.2  # libdmtx finishes the region in progress before it check
 _FORMATS = {
     zxingcpp.BarcodeFormat.DataMatrix: "Data Matrix",
     zxingcpp.BarcodeFormat.QRCode: "QR",
+    zxingcpp.BarcodeFormat.Aztec: "Aztec",
+    zxingcpp.BarcodeFormat.PDF417: "PDF417",
     zxingcpp.BarcodeFormat.Code128: "Code 128",
+    zxingcpp.BarcodeFormat.Code93: "Code 93",
     zxingcpp.BarcodeFormat.Code39Std: "Code 39",  # as printed: +A stays +A, unlike in "full ASCII" Code 39
+    zxingcpp.BarcodeFormat.ITF: "ITF",
+    zxingcpp.BarcodeFormat.Codabar: "Codabar",
 }
-_ALL_FORMATS = zxingcpp.BarcodeFormats(list(_FORMATS))
+_STACKED = frozenset({"Aztec", "PDF417"})
+_NAMES = {
+    USUAL: frozenset(RANK) - _STACKED,
+    STACKED: _STACKED,
+    BARS: LINEAR | {"PDF417"},
+    DATA_MATRIX: frozenset({"Data Matrix"}),
+}
+_SETS = {
+    codes: zxingcpp.BarcodeFormats([kind for kind, name in _FORMATS.items() if name in names])
+    for codes, names in _NAMES.items()
+}
 _FORMATS[zxingcpp.BarcodeFormat.Code39] = "Code 39"  # the library reports reads of Code39Std as Code39
-_MATRIX = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.DataMatrix)
 Clock = Callable[[], float]
+Fits = Callable[[str], bool]
 
 
 @dataclass(frozen=True)
-class Barcode:
-    """A barcode's text, its format, and the library that read the text."""
+class _Search:
+    """The terms of a search for a label's codes."""
 
-    text: str
-    format: str
-    reader: str
+    fits: Fits
+    attempts: Sequence[Attempt]
+    deadline: float
+    clock: Clock
+
+    def is_enough(self, reads: Sequence[Read], number: int) -> bool:
+        """Return whether no further code is to be expected after this number of attempts."""
+        codes, uncertain = certain_codes(reads), uncertain_texts(reads)
+        fitting = [code for code in codes if self.fits(code.text)]
+        if not uncertain and any(code.format == RANK[0] for code in fitting):
+            return True
+        if number < SURE_ATTEMPTS[bool(fitting)] or not codes:
+            return False
+        return bool(fitting) or not any(map(self.fits, uncertain))
 
 
-@dataclass(frozen=True)
-class Read:
-    """One code read in one picture: ``area`` and ``centre`` in pixels of the label, ``votes`` the read's weight."""
+def read_codes(
+    image: Image.Image,
+    fits: Fits = is_plausible,
+    budget_s: float = BUDGET_S,
+    attempts: Sequence[Attempt] = ATTEMPTS,
+    clock: Clock = time.monotonic,
+) -> tuple[Barcode, ...]:
+    """Return the label's codes, each text once; none where no text is certain within ``budget_s`` seconds.
 
-    text: str
-    format: str
-    votes: int
-    area: float
-    centre: tuple[float, float]
+    ``fits`` says whether a text can name a slide: reading ends at once with a Data Matrix that fits, where nothing
+    else was seen. Matrix codes come first, then linear codes; of one kind the largest, the topmost, the leftmost.
+    """
+    if image.width * image.height > MAX_PIXELS:
+        return ()
+    deadline = clock() + SPENT * budget_s
+    views = Views(image)
+    if min(views.grey.size) < MIN_SIDE:
+        return ()
+    codes = _read_zxing(views, _Search(fits, attempts, deadline, clock))
+    if not codes and (text := _read_libdmtx(views, deadline - clock())):
+        return (Barcode(text, "Data Matrix", "libdmtx"),)
+    return tuple(codes)
 
 
 def read_label(
@@ -87,21 +129,8 @@ def read_label(
     attempts: Sequence[Attempt] = ATTEMPTS,
     clock: Clock = time.monotonic,
 ) -> Barcode | None:
-    """Return the label's highest-ranking code, None when no text is certain within ``budget_s`` seconds.
-
-    Data Matrix wins over QR, Code 128 and Code 39; among codes of one kind the largest, then the topmost, then
-    the leftmost.
-    """
-    if image.width * image.height > MAX_PIXELS:
-        return None
-    deadline = clock() + SPENT * budget_s
-    views = Views(image)
-    if min(views.grey.size) < MIN_SIDE:
-        return None
-    barcode = _read_zxing(views, attempts, deadline, clock)
-    if barcode is None and (text := _read_libdmtx(views.grey, deadline - clock())):
-        return Barcode(text, "Data Matrix", "libdmtx")
-    return barcode
+    """Return the first of the label's codes, None where no text is certain within ``budget_s`` seconds."""
+    return next(iter(read_codes(image, is_plausible, budget_s, attempts, clock)), None)
 
 
 def libdmtx_missing() -> str | None:
@@ -140,8 +169,8 @@ def _find_libdmtx(name: str) -> str | None:
     return LIBDMTX_NAME
 
 
-def _read_libdmtx(grey: Image.Image, left_s: float) -> str | None:
-    """Return the Data Matrix text that libdmtx reads; None without one, without libdmtx or without time left."""
+def _read_libdmtx(views: Views, left_s: float) -> str | None:
+    """Return the verified Data Matrix text that libdmtx reads; None without one, without libdmtx or time left."""
     limit = min(LIBDMTX_S, left_s - LIBDMTX_GRACE_S)
     if limit <= 0.05:
         return None
@@ -149,38 +178,37 @@ def _read_libdmtx(grey: Image.Image, left_s: float) -> str | None:
         decode = _libdmtx_module().decode
     except (ImportError, OSError):
         return None
-    for result in decode(grey, timeout=int(limit * 1000), max_count=1, shrink=2):
+    for result in decode(views.grey, timeout=int(limit * 1000), max_count=1, shrink=2):
         text = clean_text(result.data.decode("latin-1"), "Data Matrix")
-        if text and text.isascii():
+        if text and text.isascii() and is_on_label(text, views):
             return text
     return None
 
 
-def _read_zxing(views: Views, attempts: Sequence[Attempt], deadline: float, clock: Clock) -> Barcode | None:
-    """Return the code of the first attempts that make a text certain; stop before an attempt could take too long."""
+def _read_zxing(views: Views, search: _Search) -> list[Barcode]:
+    """Return the codes of the first attempts that are enough; stop before an attempt could take too long."""
     reads: list[Read] = []
     slowest = dict(SLOWEST_START)
-    for number, attempt in enumerate(attempts, start=1):
+    for number, attempt in enumerate(search.attempts, start=1):
         attempt_reads: list[Read] = []
         for region in views.places(attempt):
-            before, size = clock(), max(views.megapixels(attempt), LEAST_MEGAPIXELS)
-            if before + size * slowest[attempt.redraw] * CAUTION > deadline:
+            before, size = search.clock(), max(views.megapixels(attempt), LEAST_MEGAPIXELS)
+            if before + size * slowest[attempt.redraw] * CAUTION > search.deadline:
                 break
             for picture in views.pictures(attempt, region):
-                attempt_reads += _read_codes(picture, attempt)
-            slowest[attempt.redraw] = max(slowest[attempt.redraw], (clock() - before) / size)
-        reads += _distinct(attempt_reads)
-        best = choose(reads)
-        if best and (best.format == RANK[0] or number >= SURE_ATTEMPTS):
-            return best
-    return choose(reads)
+                attempt_reads += _read_picture(picture, attempt)
+            slowest[attempt.redraw] = max(slowest[attempt.redraw], (search.clock() - before) / size)
+        reads += distinct(attempt_reads)
+        if search.is_enough(reads, number):
+            break
+    return certain_codes(reads)
 
 
-def _read_codes(picture: Picture, attempt: Attempt) -> list[Read]:
+def _read_picture(picture: Picture, attempt: Attempt) -> list[Read]:
     """Return the acceptable codes that zxing-cpp reads in one picture."""
     codes = zxingcpp.read_barcodes(
         picture.image,
-        formats=_MATRIX if attempt.redraw else _ALL_FORMATS,
+        formats=_SETS[attempt.codes],
         binarizer=attempt.binarizer,
         is_pure=attempt.redraw,
         text_mode=zxingcpp.TextMode.Plain,
@@ -205,52 +233,3 @@ def _to_read(result: Any, picture: Picture) -> Read | None:
     unused = (result.extra or {}).get("UEC", 0.0)
     votes = 2 if unused >= SPARE_CORRECTION else 1
     return Read(text, kind, votes, abs(double_area) / 2 / picture.factor**2, picture.on_label(*centre))
-
-
-def clean_text(text: str, kind: str) -> str | None:
-    """Return the text without surrounding separators, None where the text cannot be an identifier.
-
-    Group separators inside are dropped, as hand scanners do; a text with other control characters is refused.
-    """
-    text = text.strip("\x1c\x1d\x1e\x1f\x04\x00 \t\r\n").replace("\x1d", "")
-    if not MIN_TEXT <= len(text) <= MAX_TEXT or not text.isprintable() or "\ufffd" in text:
-        return None
-    if kind in ("Code 128", "Code 39") and not LINEAR_CHARACTERS.issuperset(text):
-        return None
-    return text
-
-
-def _distinct(reads: list[Read]) -> list[Read]:
-    """Return the largest read of each text: a text counts once per attempt, in however many regions it was read."""
-    largest: dict[tuple[str, str], Read] = {}
-    for read in sorted(reads, key=lambda read: read.area):
-        largest[read.format, read.text] = read
-    return list(largest.values())
-
-
-def choose(reads: Sequence[Read]) -> Barcode | None:
-    """Return the winner of all reads so far, None while no text has enough votes."""
-    texts = {(read.format, read.text) for read in reads}
-    certain = [text for text in texts if _is_certain(text, reads)]
-    if not certain:
-        return None
-    kind, text = min(certain, key=lambda text: _order(text, reads))
-    return Barcode(text, kind, "zxing-cpp")
-
-
-def _is_certain(text: tuple[str, str], reads: Sequence[Read]) -> bool:
-    """Return whether a text has enough votes: two more for each vote for another text in the same place."""
-    own = [read for read in reads if (read.format, read.text) == text]
-    rivals = [r for r in reads if (r.format, r.text) != text and any(_same_place(r, read) for read in own)]
-    needed = VOTES_NEEDED[text[0]] + 2 * sum(read.votes for read in rivals)
-    return sum(read.votes for read in own) >= needed
-
-
-def _same_place(first: Read, second: Read) -> bool:
-    return math.dist(first.centre, second.centre) < math.sqrt(max(first.area, second.area)) / 2
-
-
-def _order(text: tuple[str, str], reads: Sequence[Read]) -> tuple[int, float, float, float, str]:
-    """Return the sort key that puts the winner first: format, then size, then position."""
-    first = next(read for read in reads if (read.format, read.text) == text)
-    return RANK.index(first.format), -first.area, first.centre[1], first.centre[0], first.text

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import zxingcpp
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 
 from vsv.barcodes import preprocessing
 from vsv.barcodes.datamatrix_repair import redraw_symbols
@@ -15,6 +15,8 @@ WHOLE_SIDE = 1200  # the size at which the whole label is read; small codes are 
 MOST_REGIONS = 3
 _LOCAL = zxingcpp.Binarizer.LocalAverage
 _GLOBAL = zxingcpp.Binarizer.GlobalHistogram
+# The formats that an attempt looks for.
+USUAL, STACKED, BARS, DATA_MATRIX = "usual", "stacked", "bars", "data matrix"
 Treatment = Callable[[Image.Image], Image.Image]
 
 
@@ -25,9 +27,11 @@ class Picture:
     image: Image.Image
     factor: float
     region: preprocessing.Region | None = None
+    mirrored: bool = False
 
     def on_label(self, x: float, y: float) -> tuple[float, float]:
         """Return the label coordinates of the pixel ``x``, ``y`` of this picture."""
+        x = self.image.width - x if self.mirrored else x
         if self.region is None:
             return x / self.factor, y / self.factor
         offset = (x - self.image.width / 2) / self.factor, (y - self.image.height / 2) / self.factor
@@ -38,7 +42,9 @@ class Picture:
 class Attempt:
     """One way to read a label: the whole label where ``side`` is 0, otherwise its busy regions, ``side`` pixels long.
 
-    ``inkless`` fades coloured ink first; ``redraw`` redraws damaged Data Matrix symbols.
+    ``codes`` are the formats that are looked for: PDF417 and Aztec cost a third more, and are on few labels.
+    ``inkless`` fades coloured ink first; ``redraw`` redraws damaged Data Matrix symbols; ``mirrored`` shows the label
+    from behind.
     """
 
     name: str
@@ -48,6 +54,8 @@ class Attempt:
     inkless: bool = False
     enlarge: int = 1
     redraw: bool = False
+    mirrored: bool = False
+    codes: str = USUAL
 
 
 def _plain(grey: Image.Image) -> Image.Image:
@@ -80,19 +88,29 @@ ATTEMPTS = (
     Attempt("cut 640 median", 640, _filter(ImageFilter.MedianFilter(3))),
     Attempt("cut 450", 450, _plain),
     Attempt("cut 900", 900, _plain),
+    Attempt("stacked", 0, _plain, codes=STACKED),
+    Attempt("cut 640 stacked", 640, _plain, codes=STACKED),
     Attempt("cut 320 global", 320, _plain, _GLOBAL),
     Attempt("cut 640 local contrast", 640, preprocessing.local_contrast),
     Attempt("cut 640 averaged", 640, preprocessing.average_bars),
     Attempt("cut 900 evened, averaged", 900, _even_and_average),
-    Attempt("redrawn 320", 320, _plain, redraw=True),
+    Attempt("redrawn 320", 320, _plain, redraw=True, codes=DATA_MATRIX),
+    # The reader finds neither light bars nor Data Matrix symbols that are seen from behind by itself.
+    Attempt("inverted", 0, ImageOps.invert, codes=BARS),
+    Attempt("mirrored", 0, ImageOps.mirror, mirrored=True, codes=DATA_MATRIX),
+    Attempt("cut 450 inverted", 450, ImageOps.invert, codes=BARS),
+    Attempt("cut 450 mirrored", 450, ImageOps.mirror, mirrored=True, codes=DATA_MATRIX),
+    Attempt("cut 640 inverted", 640, ImageOps.invert, codes=BARS),
+    Attempt("cut 900 inverted", 900, ImageOps.invert, codes=BARS),
+    Attempt("cut 320 inverted", 320, ImageOps.invert, codes=BARS),
     Attempt("cut 900 averaged", 900, preprocessing.average_bars),
     Attempt("cut 220 sharper", 220, _filter(_SHARPER)),
     Attempt("cut 450 sharper, wide", 450, _filter(_SHARP_WIDE)),
     Attempt("cut 320 sharper, wide", 320, _filter(_SHARP_WIDE)),
-    Attempt("redrawn 480 without ink", 480, _plain, inkless=True, redraw=True),
+    Attempt("redrawn 480 without ink", 480, _plain, inkless=True, redraw=True, codes=DATA_MATRIX),
     Attempt("cut 150 sharper", 150, _filter(_SHARPER)),
     Attempt("cut 320", 320, _plain),
-    Attempt("redrawn 400, median", 400, _filter(ImageFilter.MedianFilter(3)), redraw=True),
+    Attempt("redrawn 400, median", 400, _filter(ImageFilter.MedianFilter(3)), redraw=True, codes=DATA_MATRIX),
     Attempt("cut 640 without ink", 640, _plain, inkless=True),
     Attempt("cut 450 local contrast", 450, preprocessing.local_contrast),
     Attempt("cut 640 global", 640, _plain, _GLOBAL),
@@ -143,12 +161,13 @@ class Views:
         source = self.inkless if attempt.inkless else self.grey
         if region is None:
             factor = self._whole_factor(attempt)
-            yield Picture(attempt.treat(preprocessing.resize(source, factor)), factor)
+            image = attempt.treat(preprocessing.resize(source, factor))
+            yield Picture(image, factor, mirrored=attempt.mirrored)
             return
         image = attempt.treat(preprocessing.cut_out(source, region, attempt.side))
         factor = attempt.side / max(region.extent)
         if not attempt.redraw:
-            yield Picture(image, factor, region)
+            yield Picture(image, factor, region, attempt.mirrored)
             return
         # Each picture counts as filling the region: all show one symbol, sampled in different ways.
         for clean in redraw_symbols(image):

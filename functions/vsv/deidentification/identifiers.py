@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path, PurePath
 
-from vsv.barcodes.reader import read_label
+from vsv.barcodes.reader import read_codes
 from vsv.deidentification import scrub_icc
 from vsv.deidentification.geometry import geometry_of
 from vsv.deidentification.image_description import HEAD, Field, rebuild
@@ -80,6 +80,7 @@ def _record_values(record: SlideRecord | None) -> Iterator[Value]:
         text = getattr(record, attribute)
         if text and text not in _SYSTEM:
             yield Value(f"record: {attribute.replace('_', ' ')}", str(text))
+    yield from (Value("record: candidate of its ID", text) for text in record.id_candidates or {})
     yield from _scan_dates(record.scan_date or "")
 
 
@@ -98,9 +99,8 @@ def _label_values(path: Path) -> Iterator[Value]:
     label = None
     with suppress(UnreadableSlideError):  # OpenSlide cannot read a classic TIFF of the other byte order
         label = read_associated(path).get("label")
-    barcode = read_label(label) if label is not None else None
-    if barcode is not None:
-        yield Value("barcode on the label", barcode.text)
+    codes = read_codes(label) if label is not None else ()
+    yield from (Value("barcode on the label", code.text) for code in codes)
 
 
 def _file_values(path: Path, policy: Policy) -> Iterator[Value]:

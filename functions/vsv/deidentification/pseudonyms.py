@@ -27,6 +27,7 @@ def find_revealed(name: str, record: SlideRecord) -> tuple[str, ...]:
     """
     texts = [(attribute.replace("_", " "), getattr(record, attribute) or "") for attribute in _OWN_NAMES]
     texts.append(("file name", PurePath(record.filename).stem))
+    texts += (("candidate of its ID", text) for text in record.id_candidates or {})
     revealed = [attribute for attribute, text in texts if _holds(name, text)]
     revealed = revealed or [attribute for attribute, text in texts if _holds_digits(name, text)]
     if _holds_scan_date(name, record.scan_date or ""):

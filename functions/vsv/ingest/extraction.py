@@ -13,10 +13,11 @@ from pathlib import Path, PurePath
 
 from PIL import Image
 
-from vsv.barcodes.reader import Barcode, read_label
+from vsv.barcodes.reader import Barcode, read_codes
 from vsv.errors import AlreadyExistsError, FileChangingError, FileMissingError
 from vsv.identifiers import is_image_id, is_set_filename
-from vsv.ingest.id_pattern import SlideIds, find_ids, texts_of
+from vsv.ingest.id_choice import IdChoice, choose_ids, id_texts
+from vsv.ingest.id_pattern import parse_ids
 from vsv.ingest.page_confirmation import confirmed_pictures, note_refused
 from vsv.ingest.replacement import refresh, take_over
 from vsv.ingest.rescans import predecessor
@@ -59,13 +60,13 @@ def extract(services: Services, run: ImportRecord) -> ImportRecord:
     image_id = run.image_id or _claim_id(services, run, scan.image_id or _id_from_filename(slide, run))
     run = services.imports.advance(run.filename, run.run_id, {"image_id": image_id})
     assign_number(services.files, image_id)
-    barcode = _write_pictures(services, image_id, slide)
+    codes = _write_pictures(services, image_id, slide)
     if path.is_symlink():
         _note_in_place(services, run, image_id, path)
     _store(path, services.files.slide(image_id))
     services.files.remove_taken_folder(run.filename)
     # A record that a killed run has stored stays: a technician may have changed it since.
-    record = _record(run, image_id, scan, barcode, _find_ids(services, run, scan, barcode))
+    record = _record(run, image_id, scan, _choose_ids(services, run, scan, codes))
     record = replace(record, predecessor=predecessor(services, record))
     try:
         services.slides.put_new(record)
@@ -135,8 +136,8 @@ def candidate_ids(own_id: str | None, claim: Claim) -> Iterator[str]:
         yield f"{own_id[:30]}-{digest[:length]}" if own_id is not None else f"S{digest[: length + 4]}"
 
 
-def _write_pictures(services: Services, image_id: str, path: Path) -> Barcode | None:
-    """Write label, macro and thumbnail to the slide's folder; return the label's barcode, None if not readable.
+def _write_pictures(services: Services, image_id: str, path: Path) -> tuple[Barcode, ...]:
+    """Write label, macro and thumbnail to the slide's folder; return the label's codes, as far as readable.
 
     The note of refused pages is written before the original moves there: the slide is served by that note.
     """
@@ -147,22 +148,23 @@ def _write_pictures(services: Services, image_id: str, path: Path) -> Barcode | 
     for name, image in images.items():
         atomic_write.write(services.files.associated(image_id, name), encode(image))
     note_refused(services.files, image_id, slide)
-    return _read_barcode(images.get("label"))
+    return _read_codes(services, images.get("label"))
 
 
-def _read_barcode(label: Image.Image | None) -> Barcode | None:
-    return None if label is None else read_label(label)
+def _read_codes(services: Services, label: Image.Image | None) -> tuple[Barcode, ...]:
+    if label is None:
+        return ()
+    return read_codes(label, lambda text: parse_ids(text, services.settings.id_pattern).confirmed)
 
 
-def _find_ids(services: Services, run: ImportRecord, scan: Scan, barcode: Barcode | None) -> SlideIds | None:
-    texts = texts_of(barcode.text if barcode else None, scan.tags, run.filename)
-    return find_ids(texts, services.settings.id_order, services.settings.id_pattern)
+def _choose_ids(services: Services, run: ImportRecord, scan: Scan, codes: tuple[Barcode, ...]) -> IdChoice:
+    texts = id_texts(codes, scan.tags, run.filename)
+    return choose_ids(texts, services.settings.id_order, services.settings.id_pattern)
 
 
-def _record(
-    run: ImportRecord, image_id: str, scan: Scan, barcode: Barcode | None, ids: SlideIds | None
-) -> SlideRecord:
+def _record(run: ImportRecord, image_id: str, scan: Scan, choice: IdChoice) -> SlideRecord:
     """Return the record; a slide without IDs is its own slide and case, which no other slide can share."""
+    ids, code = choice.ids, choice.code
     return SlideRecord(
         image_id=image_id,
         slide_id=ids.slide if ids else image_id,
@@ -177,8 +179,9 @@ def _record(
         height=scan.height_px,
         file_size=run.size,
         checksum=run.checksum,
-        barcode=barcode.text if barcode else None,
-        barcode_format=barcode.format if barcode else None,
+        barcode=code.text if code else None,
+        barcode_format=code.format if code else None,
+        id_candidates=choice.candidates,
         tile_size=scan.tile_size,
         compression=scan.compression,
         scanner_id=scan.scanner_id,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from vsv.ingest.id_pattern import find_ids, texts_of
+from vsv.ingest.id_choice import IdChoice, choose_ids, stored_texts
 from vsv.records.models import SlideRecord
 from vsv.services import Services
 
@@ -18,9 +18,22 @@ class IdChange:
     """A slide whose IDs differ from those that an import would give today."""
 
     record: SlideRecord
-    slide_id: str
-    case_id: str
-    is_confirmed: bool
+    choice: IdChoice
+
+    @property
+    def slide_id(self) -> str:
+        """The slide's ID from now on."""
+        return self.choice.ids.slide if self.choice.ids else self.record.image_id
+
+    @property
+    def case_id(self) -> str:
+        """The slide's case from now on."""
+        return self.choice.ids.case if self.choice.ids else self.record.image_id
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether a text fits the pattern."""
+        return self.choice.ids is not None
 
     @property
     def loses_its_case(self) -> bool:
@@ -38,7 +51,11 @@ def id_changes(services: Services, records: Iterable[SlideRecord]) -> Iterator[I
 
 def apply(services: Services, change: IdChange) -> SlideRecord:
     """Store a change, with history; raise VersionConflictError where the slide was changed in the meantime."""
+    code = change.choice.code
     changes: dict[str, Any] = {
+        "barcode": code.text if code else None,
+        "barcode_format": (code.format or None) if code else None,
+        "id_candidates": change.choice.candidates,
         "slide_id": change.slide_id,
         "case_id": change.case_id,
         "id_not_confirmed": None if change.is_confirmed else True,
@@ -48,11 +65,8 @@ def apply(services: Services, change: IdChange) -> SlideRecord:
 
 
 def _change_of(services: Services, record: SlideRecord) -> IdChange:
-    texts = texts_of(record.barcode, record.tags, record.filename)
-    ids = find_ids(texts, services.settings.id_order, services.settings.id_pattern)
-    if ids is None:
-        return IdChange(record, record.image_id, record.image_id, is_confirmed=False)
-    return IdChange(record, ids.slide, ids.case, is_confirmed=True)
+    settings = services.settings
+    return IdChange(record, choose_ids(stored_texts(record), settings.id_order, settings.id_pattern))
 
 
 def _differs(change: IdChange) -> bool:

@@ -5,9 +5,7 @@ case and is not confirmed. The default pattern is one grammar of accession numbe
 """
 
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
 
 from vsv.identifiers import MAX_ID_TEXT, compile_id_pattern
 
@@ -68,20 +66,6 @@ def parse_ids(text: str, pattern: str = "") -> SlideIds:
         parts.get("stain") or None,
         True,
     )
-
-
-def texts_of(barcode: str | None, tags: Mapping[str, str] | None, filename: str) -> dict[str, str | None]:
-    """Return the texts that may name a slide, by the names that VSV_ID_ORDER has for them."""
-    return {"barcode": barcode, "tag": (tags or {}).get("Barcode"), "filename": PurePath(filename).stem}
-
-
-def find_ids(texts: Mapping[str, str | None], order: Iterable[str], pattern: str) -> SlideIds | None:
-    """Return the IDs of the first text, in the order of the sources, that fits the pattern; None where none does."""
-    for source in order:
-        text = (texts.get(source) or "").strip()
-        if text.isprintable() and (ids := parse_ids(text, pattern)).confirmed:
-            return ids
-    return None
 
 
 def _match_default(text: str) -> re.Match[str] | None:

@@ -21,7 +21,16 @@ from vsv.storage.slide_lock import locked
 BY = "import"
 # What a record keeps when its slide is replaced.
 _KEPT = ("image_id", "version", "last_modified", "modified_by")
-_SET_BY_PEOPLE = ("slide_id", "case_id", "id_not_confirmed", "status", "reviewer", "note", "deleted_at")
+_SET_BY_PEOPLE = (
+    "slide_id",
+    "case_id",
+    "id_not_confirmed",
+    "id_candidates",
+    "status",
+    "reviewer",
+    "note",
+    "deleted_at",
+)
 
 
 def superseded(run: ImportRecord | None) -> dict[str, Any]:

@@ -86,6 +86,8 @@ class SlideRecord(_Record):
     names none (then ``scan_date`` has no offset: it is the scanner's wall clock). ``mpp`` is µm per pixel at full
     resolution. ``barcode`` is None when no barcode could be read. ``id_not_confirmed`` is True where no text of the
     slide fitted the pattern of IDs, and no person has set the case: slide and case ID are then the ImageID.
+    ``id_candidates`` are the texts of label and scanner's tag where there are several: each text's code format, or
+    ``tag``.
     ``last_modified`` is UTC. ``version`` goes up by one with every change: the optimistic lock.
     ``original`` says where the original is: None in the data folder, else ARCHIVING, ARCHIVED, RESTORING or PURGED.
     ``status_before`` is the status that an archived or published slide returns to, ``published_as`` the name of the
@@ -122,6 +124,7 @@ class SlideRecord(_Record):
     deleted_at: str | None = _wire("DeletedAt", None)
     delivery: str | None = _wire("Delivery", None)
     id_not_confirmed: bool | None = _wire("IDNotConfirmed", None)
+    id_candidates: Mapping[str, str] | None = _wire("IDCandidates", None)
     last_modified: str = _wire("lastModified")
     modified_by: str | None = _wire("ModifiedBy", None)
     version: int = _wire("Version", 1)

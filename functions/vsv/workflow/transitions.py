@@ -85,12 +85,11 @@ def change(
     Raises SlideNotFoundError, IllegalTransitionError, ForbiddenError, and VersionConflictError where the record is
     no longer at ``expected_version``.
     """
-    wanted = {**changes, "status": changes["status"] or NEW} if "status" in changes else changes
-    if wanted.get("case_id") is not None:
-        wanted = {**wanted, "id_not_confirmed": None}  # a person has said whose slide it is
+    wanted = {**changes, "status": changes["status"] or NEW} if "status" in changes else {**changes}
     for _ in range(ATTEMPTS):
         stored = _read_record(services, image_id, expected_version)
-        different = {name: value for name, value in wanted.items() if getattr(stored, name) != value}
+        settled = {**wanted, **_confirmation(stored, wanted)}
+        different = {name: value for name, value in settled.items() if getattr(stored, name) != value}
         if not different:
             _hide_if_deleted(services, stored)  # a change that was killed may have left the files visible
             return stored
@@ -100,6 +99,17 @@ def change(
         with suppress(VersionConflictError):
             return _write(services, stored, different, decider)
     raise VersionConflictError("Others keep changing this slide: reload it, then try again.")
+
+
+def _confirmation(stored: SlideRecord, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return whether the IDs are confirmed by a change of the case: a person has said whose slide it is.
+
+    Undoing the choice of a candidate makes the slide its own case again, and the candidates are open as before.
+    """
+    if wanted.get("case_id") is None:
+        return {}
+    is_undone = stored.id_candidates is not None and wanted["case_id"] == stored.image_id
+    return {"id_not_confirmed": True if is_undone else None}
 
 
 def check_transition(old: Status, new: Status, decider: Decider) -> None:

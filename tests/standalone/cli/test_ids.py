@@ -31,7 +31,7 @@ def rows(*arguments: str | Path) -> Any:
 def slide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write a slide whose label, tag and name differ."""
     monkeypatch.setattr(
-        "vsv_local.cli.ids.read_label", lambda _image: Barcode("01234567890128", "QR", "test")
+        "vsv_local.cli.ids.read_codes", lambda _image, _fits: (Barcode("01234567890128", "QR", "test"),)
     )
     description = f"{LIBRARY}600x500 (240x240) JPEG/RGB Q=85|Barcode = S12-34567-A1"
     return write_slide(tmp_path / "S12_34567_A2.svs", Plan(600, 500, 240, description=description))
@@ -164,3 +164,43 @@ class TestApply:
         result = self.apply(data, "--yes")
         assert "X-7 is published: if its dates were shifted, it was by case S23." in result.stderr
         assert "X-8 is published: if its dates were shifted, it was by case 7." in result.stderr
+
+
+def test_show_lists_the_texts_of_label_and_tag_and_says_that_they_differ(tmp_path: Path) -> None:
+    candidates = {"S99-00001-A1": "Data Matrix", "S12-34567-B1": "tag"}
+    with standalone(tmp_path) as (services, _intake):
+        services.slides.put_new(slide_record("1", id_not_confirmed=True, id_candidates=candidates))
+    output = CliRunner().invoke(main, ["show", "1", "--data", str(tmp_path)]).output
+    assert "Data Matrix on the label S99-00001-A1" in " ".join(output.split())
+    assert "scanner's tag S12-34567-B1" in " ".join(output.split())
+    assert "The scanner's tag differs from the label." in output
+    assert "not readable" not in output
+
+
+def test_apply_takes_the_candidate_that_a_new_pattern_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VSV_ID_PATTERN", "(?P<case>P[0-9]+)-[A-Z]")
+    candidates = {"LOT123456": "QR", "P77-A": "Code 128"}
+    with standalone(tmp_path) as (services, _intake):
+        services.slides.put_new(
+            slide_record("1", slide_id="1", case_id="1", id_not_confirmed=True, id_candidates=candidates)
+        )
+    assert CliRunner().invoke(main, ["ids", "--apply", "--yes", "--data", str(tmp_path)]).exit_code == 0
+    with standalone(tmp_path) as (services, _intake):
+        record = services.slides.get("1")
+    assert record is not None
+    assert (record.slide_id, record.case_id, record.barcode) == ("P77-A", "P77", "P77-A")
+    assert (record.barcode_format, record.id_not_confirmed) == ("Code 128", None)
+
+
+def test_apply_opens_a_slide_whose_tag_contradicts_its_label(tmp_path: Path) -> None:
+    ids = {"slide_id": "S99-00001-A1", "case_id": "S99-00001", "barcode": "S99-00001-A1"}
+    with standalone(tmp_path) as (services, _intake):
+        services.slides.put_new(slide_record("1", **ids, tags={"Barcode": "S12-34567-B1"}))
+    assert CliRunner().invoke(main, ["ids", "--apply", "--yes", "--data", str(tmp_path)]).exit_code == 0
+    with standalone(tmp_path) as (services, _intake):
+        record = services.slides.get("1")
+    assert record is not None
+    assert (record.case_id, record.id_not_confirmed, record.barcode) == ("1", True, "S99-00001-A1")
+    assert set(record.id_candidates or {}) == {"S99-00001-A1", "S12-34567-B1"}

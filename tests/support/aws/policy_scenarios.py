@@ -297,7 +297,8 @@ def inspect_file(world: World) -> None:
 @scenario("ExtractMetadataFunction")
 def extract_metadata(world: World) -> None:
     event = world.inspected(content=slide_bytes(label=True))
-    with patch("vsv.ingest.extraction.read_label", lambda _: Barcode("S26-1-A", "Code 128", "zxing")):
+    code = Barcode("S26-1-A", "Code 128", "zxing")
+    with patch("vsv.ingest.extraction.read_codes", lambda *_: (code,)):
         assert world.call(event)["imageId"] == "1004486"
         world.call(event)  # again, as after a lost answer
     world.call(world.changed(NAME, other_scan(slide_bytes(label=True))))
@@ -478,6 +479,7 @@ REVIEWS: list[tuple[str, str, dict[str, Any]]] = [
     ("Query", "searchSlides", {}),
     ("Query", "countSlides", {}),
     ("Query", "slideHistory", {"ImageID": "1004486"}),
+    ("Query", "idsOf", {"text": "S23-12345-A1"}),
     ("Query", "listImports", {}),
     ("Query", "listImports", {"state": "READY"}),
     ("Mutation", "updateSlide", {"input": {"ImageID": "1004486", "CaseID": "C2", "SlideID": "C2-1"}}),
