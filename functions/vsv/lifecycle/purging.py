@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from vsv.errors import ConflictError, SlideNotFoundError, VsvError
-from vsv.lifecycle import archiving
+from vsv.lifecycle import archive_ownership, archiving
 from vsv.records.models import JobKind, JobRecord, SlideRecord, Status
 from vsv.services import Services
 from vsv.storage import atomic_write, nfs
@@ -84,7 +84,8 @@ def purge_step(services: Services, job: JobRecord) -> Mapping[str, str]:
     """Remove a deleted slide's files from the data folder and the archive; return the removed files and bytes.
 
     The record, its history and the claim on the ImageID stay. Raises ConflictError for a slide that is not, or no
-    longer, deleted, or is published.
+    longer, deleted, or is published, and where the archive's original may be another installation's: nothing is
+    removed then.
     """
     record = services.slides.get(job.image_id)
     if record is None:
@@ -93,6 +94,7 @@ def purge_step(services: Services, job: JobRecord) -> Mapping[str, str]:
         raise ConflictError("This slide is not deleted: its files were kept.")
     if record.published_as is not None:
         raise ConflictError("This slide is published: withdraw its copy first.")
+    archive_ownership.claim_for_purging(services, record)
     _undo_publishing(services, job.image_id)
     with suppress(SlideNotFoundError):  # a crash may have left the files visible; a record may have no files
         services.files.hide(job.image_id)
