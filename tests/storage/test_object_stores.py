@@ -125,12 +125,14 @@ def test_mark_stays_when_its_file_is_removed_and_file_when_its_mark_is(
     assert (vault.find(KEY), vault.owner(KEY)) == (Stored(source.stat().st_size, sha256), None)
 
 
-def test_of_many_claims_at_once_all_name_one_owner(vault: ObjectStore) -> None:
-    owners = [f"owner-{number}" for number in range(8)]
-    with ThreadPoolExecutor(8) as threads:
-        told = set(threads.map(lambda owner: vault.claim(KEY, owner), owners))
-    assert told == {vault.owner(KEY)}
-    assert told < set(owners)
+def test_discard_removes_the_content_alone_that_it_names(vault: ObjectStore, tmp_path: Path) -> None:
+    source, sha256 = written(tmp_path / "a")
+    vault.discard(KEY, sha256)
+    vault.put(source, KEY, sha256)
+    vault.discard(KEY, "0" * 64)
+    assert vault.find(KEY) == Stored(source.stat().st_size, sha256)
+    vault.discard(KEY, sha256)
+    assert vault.find(KEY) is None
 
 
 @pytest.mark.parametrize(
@@ -199,6 +201,47 @@ def test_folder_store_ignores_file_without_note_until_content_is_verified(tmp_pa
     (tmp_path / "copies/1004486/slide.svs").write_bytes(b"somebody else's")
     with pytest.raises(ConflictError, match="nothing was overwritten"):
         vault.put(source, KEY, sha256)
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_folder_store_names_one_owner_of_many_claims_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    vault, owners = folder(tmp_path), [f"owner-{number}" for number in range(8 if has_links else 1)]
+    if not has_links:
+        monkeypatch.setattr(os, "link", _refuse(errno.EOPNOTSUPP))
+    for number in range(20):
+        with ThreadPoolExecutor(8) as threads:
+            told = set(threads.map(lambda owner, key=f"{number}/slide.svs": vault.claim(key, owner), owners))
+        assert told == {vault.owner(f"{number}/slide.svs")}
+    assert {path.suffix for path in (tmp_path / "copies").rglob("*") if path.is_file()} == {".owner"}
+
+
+def test_folder_store_discards_what_a_killed_put_has_left(tmp_path: Path) -> None:
+    vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
+    place = tmp_path / "copies/1004486"
+    place.mkdir()
+    left = ("slide.svs.0123abcd.part", "slide.svs.sha256.0123abcd.part")
+    for name in (*left, "slide.svs.svs.0123abcd.part", "other.svs.0123abcd.part"):
+        (place / name).write_bytes(b"x")
+    (place / "slide.svs").write_bytes(source.read_bytes())  # killed before its checksum was written
+    vault.discard(KEY, "0" * 64)
+    assert sorted(path.name for path in place.iterdir()) == [
+        "other.svs.0123abcd.part", "slide.svs", "slide.svs.svs.0123abcd.part",
+    ]  # fmt: skip
+    vault.discard(KEY, sha256)
+    assert sorted(path.name for path in place.iterdir()) == [
+        "other.svs.0123abcd.part", "slide.svs.svs.0123abcd.part",
+    ]  # fmt: skip
+
+
+def test_folder_store_put_removes_temporary_files_of_killed_puts_of_its_key(tmp_path: Path) -> None:
+    vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
+    (tmp_path / "copies/1004486").mkdir()
+    (tmp_path / "copies/1004486/slide.svs.0123abcd.part").write_bytes(b"half")
+    vault.put(source, KEY, sha256)
+    names = sorted(path.name for path in (tmp_path / "copies/1004486").iterdir())
+    assert names == ["slide.svs", "slide.svs.sha256"]
 
 
 def test_folder_store_completes_a_mark_whose_writer_was_killed(tmp_path: Path) -> None:

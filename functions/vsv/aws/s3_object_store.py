@@ -126,6 +126,15 @@ class S3ObjectStore:
             abort_unfinished(self._client, place)
             self._client.delete_object(**place)
 
+    def discard(self, key: str, sha256: str) -> None:
+        """Remove unfinished uploads, and the object if it has this SHA-256; see ``ObjectStore``."""
+        place = self._place(key)
+        with _plain_errors():
+            abort_unfinished(self._client, place)
+            stored = self._read_stored(place)
+            if stored is not None and stored.sha256 == sha256:
+                self._client.delete_object(**place)
+
     def owner(self, key: str) -> str | None:
         """Return the owner in the mark; see ``ObjectStore``."""
         place = self._mark(key)

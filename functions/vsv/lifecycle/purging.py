@@ -108,7 +108,7 @@ def purge_step(services: Services, job: JobRecord) -> Mapping[str, str]:
 
 def _undo_publishing(services: Services, image_id: str) -> None:
     """Remove a copy that a killed job has begun: only the slide's files, soon removed, hold the copy's name."""
-    from vsv.deidentification.publishing import undo  # noqa: PLC0415  imports numpy, and most slides have no copy
+    from vsv.deidentification.unfinished import undo  # noqa: PLC0415  imports numpy, and most slides have no copy
 
     undo(services, image_id)
 

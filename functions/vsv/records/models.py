@@ -89,7 +89,8 @@ class SlideRecord(_Record):
     ``last_modified`` is UTC. ``version`` goes up by one with every change: the optimistic lock.
     ``original`` says where the original is: None in the data folder, else ARCHIVING, ARCHIVED, RESTORING or PURGED.
     ``status_before`` is the status that an archived or published slide returns to, ``published_as`` the name of the
-    published copy while there is one, ``predecessor`` the deleted slide that this slide is a rescan of.
+    published copy while there is one, ``publishing_as`` the name of a copy that may be seen though no publication was
+    completed under it, ``predecessor`` the deleted slide that this slide is a rescan of.
     ``delivery`` is WAITING, DELIVERED or FAILED once a slide was marked to be sent.
     """
 
@@ -117,6 +118,7 @@ class SlideRecord(_Record):
     original: str | None = _wire("Original", None)
     status_before: str | None = _wire("StatusBefore", None)
     published_as: str | None = _wire("PublishedAs", None)
+    publishing_as: str | None = _wire("PublishingAs", None)
     predecessor: str | None = _wire("Predecessor", None)
     deleted_at: str | None = _wire("DeletedAt", None)
     delivery: str | None = _wire("Delivery", None)

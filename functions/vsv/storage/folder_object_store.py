@@ -42,6 +42,7 @@ class FolderObjectStore:
     def _store(self, source: Path, path: Path, sha256: str) -> None:
         self._make_folder(path.parent)
         atomic_write.sweep(path.parent)
+        _remove_parts(path)
         if not path.exists():
             with atomic_write.replacing(path) as part:
                 if _copy(source, part) != sha256:
@@ -95,7 +96,18 @@ class FolderObjectStore:
             # The checksum file first: a partly removed file must not count as stored.
             _checksum_file(path).unlink(missing_ok=True)
             path.unlink(missing_ok=True)
+            _remove_parts(path)
             self._remove_empty_folders(path)
+
+    def discard(self, key: str, sha256: str) -> None:
+        """Remove the file if its content, noted or read, has this SHA-256; see ``ObjectStore``."""
+        path, stored = self._path(key), self.find(key)
+        with plain_errors(_COPIES_FOLDER):
+            present = stored.sha256 if stored else _hash_from_disk(path) if path.is_file() else sha256
+            if present == sha256:
+                self.remove(key)
+            else:
+                _remove_parts(path)
 
     def _remove_empty_folders(self, path: Path) -> None:
         for folder in path.parents[: len(path.relative_to(self.root).parts) - 1]:
@@ -116,7 +128,9 @@ class FolderObjectStore:
         with plain_errors(_COPIES_FOLDER):
             self._check_mounted()
             self._make_folder(path.parent)
-            return owner_files.claim(path, owner)
+            _link_new(path, f"{owner}\n".encode("ascii"))
+            # Where the file system has no hard links, or a writer was killed in the middle.
+            return owner_files.read_owner(path) or owner_files.claim(path, owner)
 
     def release(self, key: str) -> None:
         """Remove the mark, and the folders that become empty; see ``ObjectStore``."""
@@ -136,6 +150,29 @@ class FolderObjectStore:
 
 def _checksum_file(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
+
+
+def _remove_parts(path: Path) -> None:
+    """Remove the temporary files of killed puts of a file; a put that another process runs fails, and is retried."""
+    of_this_file = re.compile(
+        rf"{re.escape(path.name)}(\.sha256|\.owner)?\.[0-9a-f]{{8}}{re.escape(atomic_write.PART_SUFFIX)}"
+    )
+    for part in path.parent.glob(f"*{atomic_write.PART_SUFFIX}"):
+        if of_this_file.fullmatch(part.name):
+            part.unlink(missing_ok=True)
+
+
+def _link_new(path: Path, content: bytes) -> None:
+    """Create a file, whole from its first moment, unless there is one, or the file system has no hard links."""
+    part = path.with_name(f"{path.name}.{os.urandom(4).hex()}{atomic_write.PART_SUFFIX}")
+    try:
+        part.write_bytes(content)
+        atomic_write.flush(part)
+        with suppress(OSError):
+            os.link(part, path)
+        atomic_write.flush(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _owner_file(path: Path) -> Path:

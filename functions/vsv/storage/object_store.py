@@ -55,6 +55,9 @@ class ObjectStore(Protocol):
     def remove(self, key: str) -> None:
         """Remove a stored file, and leave its mark; a missing file is no error."""
 
+    def discard(self, key: str, sha256: str) -> None:
+        """Remove what a put of a file with this SHA-256 has left, whole or not; other content under the key stays."""
+
     def owner(self, key: str) -> str | None:
         """Return the owner whose mark a key carries, with or without a stored file; None without a mark."""
 

@@ -74,6 +74,7 @@ FULL_SLIDE = slide(
     original="ARCHIVED",
     status_before="SENT",
     published_as="STUDY-7",
+    publishing_as="STUDY-8",
     predecessor="4711",
     deleted_at="2026-11-21T06:10:58.000042Z",
     delivery="DELIVERED",
