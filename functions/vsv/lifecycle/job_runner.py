@@ -1,7 +1,8 @@
 """Runner of jobs.
 
-A job's step may be killed at any point and is then retried; while a step runs, its slide is locked. Each attempt is
-counted before it begins, so that a step that crashes the process is not retried for ever.
+A job's step may be killed at any point and is then retried; while a step runs, its slide is locked, for work on files
+or for sending. Each attempt is counted before it begins, so that a step that crashes the process is not retried for
+ever.
 """
 
 import logging
@@ -55,9 +56,10 @@ def run(services: Services, job: JobRecord) -> JobRecord:
     Raises UnavailableError where another process holds the slide's lock, VersionConflictError where the job was
     requested again.
     """
-    if job.kind not in OF_FILES:
-        return _run_attempt(services, job)
-    with locked(services.files, job.image_id):
+    lock = (
+        locked(services.files, job.image_id) if job.kind in OF_FILES else services.jobs.sending(job.image_id)
+    )
+    with lock:
         return _run_attempt(services, job)
 
 
