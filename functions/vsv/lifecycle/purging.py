@@ -36,12 +36,15 @@ def request_due(services: Services, now_s: float | None = None) -> list[JobRecor
             continue
         try:
             if waited_s(services.files, record, moment) >= services.settings.grace_days * DAY_S:
-                detail = {"because": GRACE_OVER}
-                job = job_queue.request(services, record.image_id, JobKind.PURGE, GRACE_OVER, detail)
-                requested.append(job)
+                requested.append(_request(services, record.image_id))
         except (VsvError, OSError) as error:  # a failure for a slide does not stop the others
             log.warning("slide %s is not purged now: %s", record.image_id, type(error).__name__)
     return requested
+
+
+def _request(services: Services, image_id: str) -> JobRecord:
+    detail = {"because": GRACE_OVER}
+    return job_queue.request_in_background(services, image_id, JobKind.PURGE, GRACE_OVER, detail)
 
 
 def _deleted_slides(services: Services) -> Iterator[SlideRecord]:

@@ -177,6 +177,7 @@ class JobRecord(_Record):
     ``run_id`` names one request; a process that finds another request's ID stored stops. ``next_at`` is when the job
     is due (or when it ended), ``expected_at`` when the job should be done, where known; times are ISO 8601 UTC.
     ``attempts`` counts the attempts without progress. ``detail`` holds the request's details, ``result`` the outcome.
+    ``is_background`` is True for what a daily check requested: a person's jobs go before it.
     """
 
     job_id: str = _wire("JobID")
@@ -191,6 +192,7 @@ class JobRecord(_Record):
     detail: Mapping[str, str] | None = _wire("Detail", None)
     result: Mapping[str, str] | None = _wire("Result", None)
     error: str | None = _wire("Error", None)
+    is_background: bool | None = _wire("Background", None)
     requested_at: str = _wire("RequestedAt")
     updated_at: str = _wire("UpdatedAt")
 

@@ -101,4 +101,5 @@ FULL_JOB = slide_job(
     detail={"name": "STUDY-7", "größe": "病理 🔬"},
     result={"sha256": "00ff" * 16},
     error="the data folder cannot be used now",
+    is_background=True,
 )
