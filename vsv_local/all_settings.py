@@ -1,6 +1,7 @@
 """Collect all settings of the project, and their effective values on this machine."""
 
 import difflib
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -39,8 +40,10 @@ def _counts(text: str) -> str:
 
 
 LOG = Setting(
-    "VSV_LOG", "How much is logged: `DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`.",
-    None, ONE_MACHINE, "`INFO` for `vsv serve`, else `WARNING`", blank=True,
+    "VSV_LOG", "How much is logged: `DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`, in any case.",
+    None, ONE_MACHINE, "`INFO` for `vsv serve`, else `WARNING`", str.upper,
+    allows=lambda value: value is None or value in logging.getLevelNamesMapping(),
+    rule="be one of DEBUG, INFO, WARNING, ERROR, CRITICAL",
 )  # fmt: skip
 BACKUPS_KEPT = Setting(
     "VSV_BACKUPS_KEPT", "How many backups `vsv backup` keeps: the last one of so many days, weeks and months.",
@@ -105,8 +108,12 @@ def known_settings() -> dict[str, Setting]:
 
 
 def log_level(otherwise: str) -> str:
-    """Return the level to log at: from VSV_LOG, else ``otherwise``, the command's own."""
+    """Return the level to log at: from VSV_LOG, else ``otherwise``, the command's own.
+
+    Raises SettingsError where VSV_LOG names no level.
+    """
     level, _ = LOG.read(os.environ)
+    LOG.check(level)
     return otherwise if level is None else str(level)
 
 

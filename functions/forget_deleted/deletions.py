@@ -5,7 +5,7 @@ Source: "DynamoDB Streams record" (``StreamRecord``, ``AttributeValue``), Amazon
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ from vsv.identifiers import is_image_id
 from vsv.records.models import Status
 from vsv.storage.numeric_id_hash import candidates
 
+# The attributes that name a copy which may be seen: a published one, and one whose publication is not completed.
+_COPIES = ("PublishedAs", "PublishingAs")
 _NUMBER = re.compile(r"\d{1,40}", re.ASCII)
 
 
@@ -45,30 +47,33 @@ def deletions(event: Mapping[str, Any]) -> list[Deletion]:
     latest: dict[str, Deletion] = {}
     records = event.get("Records")
     for record in records if isinstance(records, list) else ():
-        deletion = _deletion(_dict(record))
-        if deletion:
+        for deletion in _deletions(_dict(record)):
             latest.pop(deletion.image_id, None)
             latest[deletion.image_id] = deletion
     return list(latest.values())
 
 
-def _deletion(record: Mapping[str, Any]) -> Deletion | None:
+def _deletions(record: Mapping[str, Any]) -> Iterator[Deletion]:
     change = _dict(record.get("dynamodb"))
-    image_id, number = _id_to_forget(change), change.get("SequenceNumber")
-    if record.get("eventName") != "MODIFY":
-        return None
-    if not isinstance(number, str) or not _NUMBER.fullmatch(number) or not is_image_id(image_id):
-        return None
-    return Deletion(number, image_id)
+    number = change.get("SequenceNumber")
+    if record.get("eventName") != "MODIFY" or not isinstance(number, str) or not _NUMBER.fullmatch(number):
+        return
+    for image_id in _ids_to_forget(change):
+        if is_image_id(image_id):
+            yield Deletion(number, image_id)
 
 
-def _id_to_forget(change: Mapping[str, Any]) -> str:
-    """Return the ID whose images must not be seen any more: the deleted slide, or its withdrawn copy; "" for none."""
+def _ids_to_forget(change: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the IDs whose images must not be seen any more: the deleted slide, and a copy that was taken back.
+
+    A copy is taken back when it is withdrawn, and when its publication fails after the copy could be seen already.
+    """
     old, new = _dict(change.get("OldImage")), _dict(change.get("NewImage"))
     if _text(new.get("Status")) == Status.DELETED:
-        return _text(_dict(change.get("Keys")).get("ImageID"))
-    published_as = _text(old.get("PublishedAs"))
-    return published_as if new and published_as != _text(new.get("PublishedAs")) else ""
+        yield _text(_dict(change.get("Keys")).get("ImageID"))
+    if new:
+        shown = {_text(new.get(name)) for name in _COPIES}
+        yield from sorted({_text(old.get(name)) for name in _COPIES} - shown)
 
 
 def _text(typed: object) -> str:

@@ -13,8 +13,9 @@ T = TypeVar("T")
 Fields = dict[str, Any]
 
 # As in the schema, and null where there is no value: a client need not distinguish missing from null. Other stored
-# fields are not sent: tags can be long and name the patient, a source is a path, a run is internal.
-_SLIDE_FIELDS = frozenset(SlideRecord.wire_names().values()) - {"Tags", "Checksum"}
+# fields are not sent: tags can be long and name the patient, a source is a path, a run is internal, and so is a
+# publication that is not completed.
+_SLIDE_FIELDS = frozenset(SlideRecord.wire_names().values()) - {"Tags", "Checksum", "PublishingAs"}
 # Fields that link a slide to a study or to another slide: only for callers who may see patient data.
 _PRIVATE = dict.fromkeys(("PublishedAs", "Predecessor"))
 _IMPORT_FIELDS = ("Filename", "Size", "State", "Progress", "ImageID", "Error", "StartedAt", "UpdatedAt")

@@ -1,16 +1,19 @@
 """What only the DynamoDB stores have: how items lie in the table, batches, and boto3's errors."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from vsv.aws.dynamodb.jobs import FARTHEST, LOCK_FOR, DynamoJobStore
 from vsv.aws.dynamodb.slides_and_imports import DynamoImportStore, DynamoSlideStore
 from vsv.aws.dynamodb.table import BATCH_ATTEMPTS, BATCH_SIZE
 from vsv.errors import AlreadyExistsError, UnavailableError
 from vsv.records.models import ImportState, Status
 from vsv.records.stores import SlideQuery
 
+from tests.support.aws.cloudformation import functions
 from tests.support.aws.dynamo_tables import create_tables, mocked_dynamodb
 from tests.support.stores.store_records import FULL_SLIDE, slide, slide_import
 
@@ -262,3 +265,37 @@ def test_search_reads_on_where_dynamodb_ended_a_page(client: Any) -> None:
         DynamoSlideStore("slides", client).put_new(slide(name, slide_id="S"))
     store = DynamoSlideStore("slides", Wrapped(client, query=one_at_most))
     assert [r.image_id for r in store.search(SlideQuery("s")).items] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("lasts", [timedelta(seconds=-1), timedelta(days=400)])
+def test_sending_lock_of_a_killed_run_ends_by_its_expiry(
+    client: Any, monkeypatch: pytest.MonkeyPatch, lasts: timedelta
+) -> None:
+    """A lock that a wrong clock has taken for years counts as ended, too."""
+    store = DynamoJobStore("slides-jobs", client)
+    killed = Wrapped(client, delete_item=lambda **_: None)
+    with monkeypatch.context() as patched:
+        patched.setattr("vsv.aws.dynamodb.jobs.LOCK_FOR", lasts)
+        with DynamoJobStore("slides-jobs", killed).sending("1"):
+            pass
+    with store.sending("1"), pytest.raises(UnavailableError, match="another run"), store.sending("1"):
+        raise AssertionError("two runs send one slide")
+
+
+def test_sending_lock_that_has_expired_is_not_released_by_its_former_holder(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = DynamoJobStore("slides-jobs", client)
+    with monkeypatch.context() as patched:
+        patched.setattr("vsv.aws.dynamodb.jobs.LOCK_FOR", timedelta(seconds=-1))
+        late = store.sending("1")
+        late.__enter__()
+    with store.sending("1"):
+        late.__exit__(None, None, None)
+        with pytest.raises(UnavailableError), store.sending("1"):
+            raise AssertionError("two runs send one slide")
+
+
+def test_sending_lock_outlasts_the_longest_call_of_the_function() -> None:
+    (function,) = (one for one in functions() if one.name == "SendSlidesFunction")
+    assert function.properties["Timeout"] <= LOCK_FOR.total_seconds() < FARTHEST.total_seconds()

@@ -36,7 +36,7 @@ from vsv.errors import (
     VsvError,
 )
 from vsv.ingest.validation import checksum
-from vsv.lifecycle import job_runner, requests
+from vsv.lifecycle import daily_schedule, job_runner, requests
 from vsv.records.models import JobKind, JobState, Status
 from vsv.services import Services
 from vsv.storage import atomic_write
@@ -357,6 +357,10 @@ class TestRefusedPublication:
             publish(services, ID, NAME, 'time = "keep"')
 
 
+def failing_record(*_: Any) -> None:
+    raise UnavailableError("the disk is gone")
+
+
 class TestWithdraw:
     def test_withdraw_removes_published_slide_everywhere(self, services: Services) -> None:
         publish(services, ID, NAME)
@@ -462,6 +466,56 @@ class TestPublicationFailures:
         assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
         assert record(services).published_as is None
 
+    def test_store_with_other_content_is_left_without_a_description(self, services: Services) -> None:
+        out(services).write_bytes(b"somebody's")
+        with pytest.raises(ConflictError):
+            publish(services, ID, NAME)
+        assert [path.name for path in (services.files.root / "published").iterdir()] == [f"{NAME}.svs"]
+        assert (record(services).published_as, record(services).publishing_as) == (None, None)
+
+    @pytest.mark.parametrize("calls_before", [0, 1, 2])
+    def test_job_that_is_given_up_leaves_no_published_file_and_its_name_to_a_new_request(
+        self, services: Services, monkeypatch: pytest.MonkeyPatch, calls_before: int
+    ) -> None:
+        put, calls = services.published.put, 0
+
+        def failing(*arguments: Any) -> None:
+            nonlocal calls
+            calls += 1
+            put(*arguments)
+            if calls > calls_before:
+                raise UnavailableError("the disk is gone")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(job_runner, "ATTEMPTS", 1)
+            patched.setattr(services.published, "put", failing)
+            if calls_before == 2:
+                patched.setattr("vsv.deidentification.publishing._record", failing_record)
+            job = job_runner.run(services, requests.publish(services, ID, NAME, ADMIN))
+        assert (job.state, "gone" in (job.error or "")) == (JobState.FAILED, True), job.error
+        self.nothing_is_out(services)
+        assert list((services.files.root / "published").iterdir()) == []
+        assert record(services).publishing_as is None
+        again = job_runner.run(services, requests.publish(services, ID, NAME, ADMIN))
+        assert (again.state, again.error) == (JobState.DONE, None)
+        assert checksum(out(services)) == checksum(services.files.slide(NAME))
+
+    def test_daily_check_takes_back_what_could_not_be_taken_back_at_once(
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(job_runner, "ATTEMPTS", 1)
+            patched.setattr("vsv.deidentification.publishing._record", failing_record)
+            patched.setattr(services.published, "discard", failing_record)
+            job = job_runner.run(services, requests.publish(services, ID, NAME, ADMIN))
+        assert job.state is JobState.FAILED
+        assert out(services).exists()
+        assert record(services).publishing_as == NAME
+        daily_schedule.look(services)
+        self.nothing_is_out(services)
+        assert list((services.files.root / "published").iterdir()) == []
+        assert record(services).publishing_as is None
+
     def test_publication_started_under_another_name_is_removed(self, services: Services) -> None:
         out(services).write_bytes(b"somebody's")
         with pytest.raises(ConflictError):
@@ -509,12 +563,19 @@ class TestInterruptedPublication:
                 publish(services, ID, NAME)
         assert get(f"/DeepZoom/{NAME}.dzi")[0] == 200
         assert record(services).published_as is None
+        assert record(services).publishing_as == NAME
 
     def gone(self, services: Services) -> None:
         assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
         assert list((services.files.root / "published").iterdir()) == []
         assert list((services.files.root / "publishing").iterdir()) == []
         assert services.files.is_hidden(NAME)
+        # The edge forgets a copy when its name goes from the record.
+        assert record(services).publishing_as is None
+        told = [
+            (one.old, one.new) for one in services.slides.history(ID).items if one.field == "PublishingAs"
+        ]
+        assert told == [(NAME, None), (None, NAME)]
 
     def test_deletion_before_retry_removes_the_copy(self, services: Services) -> None:
         change(services, ID, {"status": Status.DELETED}, ADMIN)
@@ -586,6 +647,28 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     shutil.copytree(folder, folder / "trial", ignore=shutil.ignore_patterns("trial"))
     with publishing(folder / "trial" / "data") as services:
         return folder, publish(services, ID, NAME)["sha256"]
+
+
+def test_publish_killed_at_any_disk_change_leaves_no_published_file_when_it_may_not_be_repeated(
+    reference: tuple[Path, str], tmp_path: Path
+) -> None:
+    base, killed = reference[0], 0
+    moments = [30 + round(step * 40 / DEATHS) for step in range(DEATHS)]
+    for moment in moments:
+        folder = tmp_path / str(moment)
+        shutil.copytree(base, folder, ignore=shutil.ignore_patterns("trial"))
+        code = _run(folder / "data", JobKind.PUBLISH, moment)
+        killed += code != 0
+        with publishing(folder / "data") as services:
+            if record(services).published_as is None:
+                change(services, ID, {"status": Status.BAD}, ADMIN)
+                with pytest.raises(ConflictError):
+                    publish(services, ID, NAME)
+                assert list((services.files.root / "published").iterdir()) == []
+                assert get(f"/DeepZoom/{NAME}.dzi")[0] == 404
+                assert record(services).publishing_as is None
+        shutil.rmtree(folder)
+    assert killed >= len(moments) // 3
 
 
 @pytest.mark.parametrize("kind", [JobKind.PUBLISH, JobKind.WITHDRAW])

@@ -1,7 +1,13 @@
 """Slides are sent at least once, under one key, and are SENT only when every destination has said so."""
 
 import json
+import os
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +25,9 @@ from vsv.timestamps import now_utc
 from vsv.workflow.transitions import Decider, change
 
 from tests.support.aws.dynamo_tables import mocked_dynamodb
+from tests.support.paths import ROOT
 from tests.support.servers.registry import Registry, break_off, drip, hang, serving, status
+from tests.support.servers.running import DEADLINE_S, wait_until
 from tests.support.stores.store_records import FULL_SLIDE, slide
 from vsv_local.composition import standalone
 
@@ -235,6 +243,54 @@ class TestFailedDelivery:
         waiting = run(services)
         assert waiting.state is JobState.WAITING
         assert str(tmp_path) not in str(waiting.error)
+
+
+class TestTwoRuns:
+    """Two runs of one delivery, of a server and a command, or of two functions: the registry is asked once."""
+
+    def test_second_run_during_a_delivery_waits_and_delivers_nothing(
+        self, services: Services, registry: Registry
+    ) -> None:
+        asked, may_answer = threading.Event(), threading.Event()
+
+        def slow(handler: Any) -> None:
+            asked.set()
+            may_answer.wait(DEADLINE_S)
+            status(200)(handler)
+
+        registry.answers[:] = [slow]
+        change(services, "1", TO_SEND, ANN)
+        with pytest.MonkeyPatch.context() as patched, ThreadPoolExecutor(1) as threads:
+            patched.setattr(transports, "SILENCE_S", DEADLINE_S)
+            patched.setattr(transports, "WHOLE_S", DEADLINE_S)
+            first = threads.submit(job_runner.run, services, job(services))
+            assert asked.wait(DEADLINE_S)
+            with pytest.raises(UnavailableError):
+                job_runner.run(services, job(services))
+            services.jobs.advance(job(services), {"next_at": now_utc()})
+            assert job_runner.run_due(services, [JobKind.SEND], lambda: True) == []
+            may_answer.set()
+            assert first.result().state is JobState.DONE
+        assert job_runner.run(services, job(services)).state is JobState.DONE
+        assert len(registry.asked) == 1
+
+    def test_lock_of_a_killed_run_does_not_hinder_the_next_one(
+        self, services: Services, registry: Registry, tmp_path: Path
+    ) -> None:
+        registry.answers[:] = [lambda _handler: time.sleep(2), status(200)]
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}"}
+        command = [sys.executable, "-c", "from vsv_local.cli.main import main; main()", "send", "1"]
+        killed = subprocess.Popen(
+            [*command, "--data", str(tmp_path / "data")], env=environment, stdout=subprocess.DEVNULL
+        )
+        wait_until(lambda: registry.asked, "the registry is asked")
+        with pytest.raises(UnavailableError):
+            job_runner.run(services, job(services))
+        killed.kill()
+        killed.wait(DEADLINE_S)
+        assert job_runner.run(services, job(services)).state is JobState.DONE
+        assert record(services).status is Status.SENT
+        assert len(set(registry.keys)) == 1
 
 
 def test_deliver_to_bucket_stores_document_and_is_repeatable() -> None:

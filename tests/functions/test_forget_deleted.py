@@ -95,12 +95,14 @@ def test_deleted_slide_invalidates_its_own_addresses(cloudfront: Stubber) -> Non
     assert handle(deleted()) == []
 
 
-def withdrawn(old: Any, new: Any, number: int = 1) -> dict[str, Any]:
-    record = deleted(number=number, status="GOOD")
+def withdrawn(
+    old: Any, new: Any, number: int = 1, field: str = "PublishedAs", status: str = "GOOD"
+) -> dict[str, Any]:
+    record = deleted(number=number, status=status)
     for image, name in (("OldImage", old), ("NewImage", new)):
         record["dynamodb"][image] = dict(record["dynamodb"]["NewImage"])
         if name is not None:
-            record["dynamodb"][image]["PublishedAs"] = name
+            record["dynamodb"][image][field] = name
     return record
 
 
@@ -116,6 +118,26 @@ def test_stream_filter_passes_deletions_and_withdrawals_alone() -> None:
     passes = [EventPattern.load(one["Pattern"]).matches_event for one in filters]
     records = [deleted(), withdrawn({"S": "STUDY-7"}, None), deleted(status="GOOD"), withdrawn(None, None)]
     assert [any(one(record) for one in passes) for record in records] == [True, True, False, False]
+    taken_back = withdrawn({"S": "STUDY-7"}, None, field="PublishingAs")
+    assert any(one(taken_back) for one in passes)
+
+
+def test_copy_of_a_failed_publication_is_invalidated(cloudfront: Stubber) -> None:
+    expect(cloudfront, "STUDY-7", 1)
+    assert handle(withdrawn({"S": "STUDY-7"}, None, field="PublishingAs")) == []
+
+
+def test_copy_of_a_deleted_slide_is_invalidated_as_well(cloudfront: Stubber) -> None:
+    expect(cloudfront, "i01", 1)
+    expect(cloudfront, "STUDY-7", 1)
+    taken_back = withdrawn({"S": "STUDY-7"}, None, field="PublishingAs", status="DELETED")
+    assert handle(taken_back) == []
+
+
+def test_completed_publication_invalidates_no_address(cloudfront: Stubber) -> None:
+    completed = withdrawn({"S": "STUDY-7"}, None, field="PublishingAs")
+    completed["dynamodb"]["NewImage"]["PublishedAs"] = {"S": "STUDY-7"}
+    assert handle(completed) == []
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from vsv.settings import (
 
 from tests.support.aws.cloudformation import functions, root_template
 from tests.support.paths import ROOT
-from vsv_local.all_settings import BUILD_ONLY, MASK, MODELS, effective_settings, known_settings
+from vsv_local.all_settings import BUILD_ONLY, MASK, MODELS, effective_settings, known_settings, log_level
 from vsv_local.cli.main import main
 from vsv_local.cli.settings_page import page
 from vsv_local.composition import standalone
@@ -370,6 +370,28 @@ def test_settings_command_shows_invalid_values_and_exits_with_1(
     rows = {row["variable"]: row for row in json.loads(run("--data", data, "--json").stdout)["settings"]}
     assert (rows["VSV_GRACE_DAYS"]["value"], rows["VSV_GRACE_DAYS"]["source"]) == ("week", "environment")
     assert rows["VSV_SITE"]["problem"] is None
+
+
+@pytest.mark.parametrize("level", ["debug", "Info", "WARNING", ""])
+def test_command_accepts_log_level_in_any_case_and_an_empty_one(
+    data: Path, monkeypatch: pytest.MonkeyPatch, level: str
+) -> None:
+    monkeypatch.setenv("VSV_LOG", level)
+    result = CliRunner().invoke(main, ["list", "--data", str(data)])
+    assert (result.exit_code, result.stderr) == (0, "0 slides\n")
+    assert log_level("ERROR") == (level.upper() or "ERROR")
+
+
+def test_command_refuses_unknown_log_level_by_the_name_of_the_setting(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VSV_LOG", "loud")
+    result = CliRunner().invoke(main, ["list", "--data", str(data)])
+    problem = "Error: the setting VSV_LOG must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL\n"
+    assert (result.exit_code, result.output) == (1, problem)
+    shown_settings = run("--data", data)
+    assert (shown_settings.exit_code, problem in shown_settings.stderr) == (1, True)
+    assert len(shown_settings.stdout.splitlines()) == 14
 
 
 def test_settings_command_does_not_create_a_missing_folder(data: Path) -> None:

@@ -100,6 +100,68 @@ class TestJobRequests:
         assert [(job.state, job.result) for job in run_all(services)] == [(JobState.DONE, {"fine": "now"})]
 
 
+class TestPriority:
+    """What people request goes before what the daily checks have requested."""
+
+    @pytest.fixture
+    def order(self, services: Services, steps: dict[JobKind, Step]) -> list[str]:
+        ran: list[str] = []
+
+        class Noted(Step):
+            def __call__(self, services: Services, job: JobRecord) -> Mapping[str, str]:
+                ran.append(job.image_id)
+                return super().__call__(services, job)
+
+        steps |= {kind: Noted({}) for kind in JobKind}
+        for image_id in ("a", "b", "c"):
+            services.slides.put_new(slide(image_id))
+            job_queue.request_in_background(services, image_id, ARCHIVE, "idle")
+        return ran
+
+    def test_persons_job_goes_before_background_jobs_that_wait_longer(
+        self, services: Services, order: list[str]
+    ) -> None:
+        job_queue.request(services, "1", JobKind.PUBLISH, "Eve", {"name": "STUDY-1"})
+        run_all(services)
+        assert order == ["1", "a", "b", "c"]
+
+    def test_job_requested_during_a_background_job_is_next(
+        self, services: Services, order: list[str]
+    ) -> None:
+        for job in job_runner.runs(services, JobKind, lambda: True):
+            if job.image_id == "a":
+                job_queue.request(services, "1", RESTORE, "Eve")
+                job_queue.request(services, "2", RESTORE, "Eve")
+        assert order == ["a", "1", "2", "b", "c"]
+
+    def test_background_job_that_a_person_requests_as_well_becomes_a_persons(
+        self, services: Services, order: list[str]
+    ) -> None:
+        asked = job_queue.request(services, "c", ARCHIVE, "Eve")
+        assert (asked.is_background, asked.by) == (None, "idle")
+        again = job_queue.request_in_background(services, "c", ARCHIVE, "idle")
+        assert again.is_background is None
+        run_all(services)
+        assert order == ["c", "a", "b"]
+
+    def test_failing_background_job_is_run_once_in_one_look(
+        self,
+        services: Services,
+        order: list[str],
+        steps: dict[JobKind, Step],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(job_runner, "FIRST_PAUSE_S", 0.0)
+        steps[ARCHIVE].outcomes[:] = [UnavailableError("the archive is away")]
+        run_all(services)
+        assert order == ["a", "b", "c"]
+
+    def test_no_job_starts_once_it_is_time_to_stop(self, services: Services, order: list[str]) -> None:
+        asked = iter([True, False])
+        job_runner.run_due(services, JobKind, lambda: next(asked))
+        assert order == ["a"]
+
+
 class TestJobRuns:
     def test_temporary_failure_is_retried_later(self, services: Services, steps: dict[JobKind, Step]) -> None:
         steps[ARCHIVE] = Step(UnavailableError("the archive is away"), {})

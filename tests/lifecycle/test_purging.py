@@ -13,7 +13,7 @@ from vsv.errors import (
     UnavailableError,
 )
 from vsv.ingest.validation import checksum
-from vsv.lifecycle import archiving, job_runner, purging, requests
+from vsv.lifecycle import archive_ownership, archiving, job_runner, purging, requests
 from vsv.lifecycle.purging import DAY_S
 from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status
 from vsv.services import Services
@@ -141,6 +141,7 @@ def test_purge_removes_archived_copy_last(services: Services, monkeypatch: pytes
     """A purge that ends before the files are gone leaves a slide that can be brought back, whole."""
     change(services, "1", DELETE, ADMIN)
     source, key = services.files.deleted_folder("1") / "slide.svs", archiving.key_of("1")
+    archive_ownership.claim(services, "1")
     services.archive.put(source, key, checksum(source))
     job = requests.purge(services, "1", "1", ADMIN)
 

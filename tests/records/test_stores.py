@@ -432,3 +432,42 @@ class TestJobs:
         assert [job.image_id for job in (*first.items, *rest.items)] == ["s0", "s1", "s2", "s3"]
         assert rest.next_token is None
         assert [job.image_id for job in jobs.by_state(JobState.DONE).items] == ["s9"]
+
+    def test_sending_lock_excludes_other_runs_of_the_same_slide_alone(self, jobs: JobStore) -> None:
+        for _ in range(2):
+            with jobs.sending("1"):
+                with pytest.raises(UnavailableError), jobs.sending("1"):
+                    raise AssertionError("two runs send one slide")
+                with jobs.sending("2"):
+                    pass
+        with pytest.raises(KeyError), jobs.sending("1"):
+            raise KeyError("a failed run")
+        with jobs.sending("1"):
+            pass
+
+    def test_one_of_concurrent_runs_gets_the_sending_lock(self, jobs: JobStore) -> None:
+        barrier = threading.Barrier(4)
+
+        def run(_number: int) -> bool:
+            barrier.wait()
+            try:
+                with jobs.sending("1"):
+                    barrier.wait()
+                    return True
+            except UnavailableError:
+                barrier.wait()
+                return False
+
+        with ThreadPoolExecutor(4) as threads:
+            assert sorted(threads.map(run, range(4))) == [False, False, False, True]
+
+    def test_sending_lock_is_in_no_list_of_jobs_and_stays_when_a_job_is_requested_again(
+        self, jobs: JobStore
+    ) -> None:
+        first = slide_job("1", JobKind.SEND)
+        jobs.start(first, replaces=None)
+        with jobs.sending("1"):
+            assert jobs.by_state(JobState.WAITING).items == (first,)
+            jobs.start(replace(first, run_id="run-2"), replaces="run-1")
+            with pytest.raises(UnavailableError), jobs.sending("1"):
+                raise AssertionError("two runs send one slide")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -97,9 +98,46 @@ def test_find_and_remove_match_only_the_exact_key(vault: ObjectStore, tmp_path: 
     assert vault.find("1/slide.svs") is not None
 
 
+def test_first_claim_marks_a_key_until_it_is_released(vault: ObjectStore, tmp_path: Path) -> None:
+    assert vault.owner(KEY) is None
+    assert vault.claim(KEY, "first") == "first"
+    assert vault.claim(KEY, "second") == "first"
+    assert vault.claim(KEY, "first") == "first"
+    assert vault.owner(KEY) == "first"
+    assert vault.owner("1004487/slide.svs") is None
+    assert vault.find(KEY) is None
+    vault.release(KEY)
+    vault.release(KEY)
+    assert vault.owner(KEY) is None
+    assert vault.claim(KEY, "second") == "second"
+
+
+def test_mark_stays_when_its_file_is_removed_and_file_when_its_mark_is(
+    vault: ObjectStore, tmp_path: Path
+) -> None:
+    source, sha256 = written(tmp_path / "a")
+    vault.claim(KEY, "first")
+    vault.put(source, KEY, sha256)
+    vault.remove(KEY)
+    assert (vault.find(KEY), vault.owner(KEY)) == (None, "first")
+    vault.put(source, KEY, sha256)
+    vault.release(KEY)
+    assert (vault.find(KEY), vault.owner(KEY)) == (Stored(source.stat().st_size, sha256), None)
+
+
+def test_discard_removes_the_content_alone_that_it_names(vault: ObjectStore, tmp_path: Path) -> None:
+    source, sha256 = written(tmp_path / "a")
+    vault.discard(KEY, sha256)
+    vault.put(source, KEY, sha256)
+    vault.discard(KEY, "0" * 64)
+    assert vault.find(KEY) == Stored(source.stat().st_size, sha256)
+    vault.discard(KEY, sha256)
+    assert vault.find(KEY) is None
+
+
 @pytest.mark.parametrize(
     "key",
-    ["", "/a", "a/", "../a", "a/../b", "a//b", ".a", "a b", "a\n", "a\\b", "é", "a.part", "a.sha256", "a.",
+    ["", "/a", "a/", "../a", "a/../b", "a//b", ".a", "a b", "a\n", "a\\b", "é", "a.part", "a.sha256", "a.owner", "a.",
      "/".join("a" * 9), "x" * 600],
 )  # fmt: skip
 def test_store_refuses_keys_that_could_leave_its_folder(vault: ObjectStore, tmp_path: Path, key: str) -> None:
@@ -108,6 +146,9 @@ def test_store_refuses_keys_that_could_leave_its_folder(vault: ObjectStore, tmp_
         lambda: vault.remove(key),
         lambda: vault.fetch(key, tmp_path / "b"),
         lambda: vault.put(tmp_path, key, "0" * 64),
+        lambda: vault.owner(key),
+        lambda: vault.claim(key, "first"),
+        lambda: vault.release(key),
     ):
         with pytest.raises(InvalidNameError):
             attempt()
@@ -162,6 +203,59 @@ def test_folder_store_ignores_file_without_note_until_content_is_verified(tmp_pa
         vault.put(source, KEY, sha256)
 
 
+@pytest.mark.parametrize("has_links", [True, False])
+def test_folder_store_names_one_owner_of_many_claims_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    vault, owners = folder(tmp_path), [f"owner-{number}" for number in range(8 if has_links else 1)]
+    if not has_links:
+        monkeypatch.setattr(os, "link", _refuse(errno.EOPNOTSUPP))
+    for number in range(20):
+        with ThreadPoolExecutor(8) as threads:
+            told = set(threads.map(lambda owner, key=f"{number}/slide.svs": vault.claim(key, owner), owners))
+        assert told == {vault.owner(f"{number}/slide.svs")}
+    assert {path.suffix for path in (tmp_path / "copies").rglob("*") if path.is_file()} == {".owner"}
+
+
+def test_folder_store_discards_what_a_killed_put_has_left(tmp_path: Path) -> None:
+    vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
+    place = tmp_path / "copies/1004486"
+    place.mkdir()
+    left = ("slide.svs.0123abcd.part", "slide.svs.sha256.0123abcd.part")
+    for name in (*left, "slide.svs.svs.0123abcd.part", "other.svs.0123abcd.part"):
+        (place / name).write_bytes(b"x")
+    (place / "slide.svs").write_bytes(source.read_bytes())  # killed before its checksum was written
+    vault.discard(KEY, "0" * 64)
+    assert sorted(path.name for path in place.iterdir()) == [
+        "other.svs.0123abcd.part", "slide.svs", "slide.svs.svs.0123abcd.part",
+    ]  # fmt: skip
+    vault.discard(KEY, sha256)
+    assert sorted(path.name for path in place.iterdir()) == [
+        "other.svs.0123abcd.part", "slide.svs.svs.0123abcd.part",
+    ]  # fmt: skip
+
+
+def test_folder_store_put_removes_temporary_files_of_killed_puts_of_its_key(tmp_path: Path) -> None:
+    vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
+    (tmp_path / "copies/1004486").mkdir()
+    (tmp_path / "copies/1004486/slide.svs.0123abcd.part").write_bytes(b"half")
+    vault.put(source, KEY, sha256)
+    names = sorted(path.name for path in (tmp_path / "copies/1004486").iterdir())
+    assert names == ["slide.svs", "slide.svs.sha256"]
+
+
+def test_folder_store_completes_a_mark_whose_writer_was_killed(tmp_path: Path) -> None:
+    vault = folder(tmp_path)
+    mark = tmp_path / "copies" / f"{KEY}.owner"
+    mark.parent.mkdir()
+    mark.write_text("fir")
+    assert vault.owner(KEY) is None
+    assert vault.claim(KEY, "second") == "second"
+    assert mark.read_text() == "second\n"
+    vault.release(KEY)
+    assert list((tmp_path / "copies").iterdir()) == []
+
+
 def test_folder_store_fetch_refuses_damaged_copy(tmp_path: Path) -> None:
     vault, (source, sha256) = folder(tmp_path), written(tmp_path / "a")
     vault.put(source, KEY, sha256)
@@ -191,6 +285,9 @@ def test_folder_store_writes_no_file_when_disk_is_not_mounted(tmp_path: Path) ->
         lambda: vault.find(KEY),
         lambda: vault.remove(KEY),
         lambda: vault.fetch(KEY, tmp_path / "b"),
+        lambda: vault.owner(KEY),
+        lambda: vault.claim(KEY, "first"),
+        lambda: vault.release(KEY),
     ):
         with pytest.raises(UnavailableError, match="mounted"):
             attempt()

@@ -36,9 +36,13 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="virtual-slide-viewer", prog_name="vsv")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Import, manage and serve whole-slide images."""
-    logging.basicConfig(format="%(levelname)s %(message)s", level=log_level("WARNING"))
+    # ``vsv settings`` lists a wrong level among the other settings, as the place to look for mistakes.
+    shows_settings = context.invoked_subcommand == show_settings.settings.name
+    level = "WARNING" if shows_settings else log_level("WARNING")
+    logging.basicConfig(format="%(levelname)s %(message)s", level=level)
 
 
 main.add_command(serving.serve)

@@ -2,12 +2,15 @@
 
 import sqlite3
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from vsv.errors import AlreadyExistsError, VersionConflictError
+from vsv.identifiers import checked_image_id
 from vsv.records.items import Item, job_changes, new_item
 from vsv.records.models import JobKind, JobRecord, JobState, job_id
 from vsv.records.stores import Page
+from vsv.storage.slide_lock import locked_file
 
 from vsv_local.stores.items import Order, changed, find, page, to_json
 from vsv_local.stores.sqlite_database import Database
@@ -59,6 +62,10 @@ class SqliteJobStore:
     def by_state(self, state: JobState, limit: int = 20, token: str | None = None) -> Page[JobRecord]:
         """Return a page of the jobs in this state, by NextAt."""
         return page(self._database, _BY_STATE, (str(state),), limit, token)
+
+    def sending(self, image_id: str) -> AbstractContextManager[None]:
+        """Hold a file lock beside the database, which is on this machine; the kernel ends a killed process's lock."""
+        return locked_file(self._database.folder / "locks" / f"{checked_image_id(image_id)}.send")
 
 
 def _write(connection: sqlite3.Connection, item: Item) -> None:

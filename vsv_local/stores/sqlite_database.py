@@ -83,6 +83,11 @@ class Database:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def folder(self) -> Path:
+        """The folder that holds the file."""
+        return self._path.parent
+
     def close(self) -> None:
         """Close all connections, those in use when they are returned; a second call does nothing."""
         with self._guard:

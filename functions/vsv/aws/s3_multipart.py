@@ -35,7 +35,7 @@ def upload(client: Any, parameters: dict[str, Any], source: Path, size: int, sha
     if size <= step:
         data = source.read_bytes()
         _check(hashlib.sha256(data), sha256)
-        client.put_object(**parameters, Body=data, IfNoneMatch="*", **_checksum(data))
+        put_small(client, parameters, data)
         return
     place = {"Bucket": parameters["Bucket"], "Key": parameters["Key"]}
     upload_ids = unfinished_uploads(client, place)
@@ -46,6 +46,11 @@ def upload(client: Any, parameters: dict[str, Any], source: Path, size: int, sha
         place["UploadId"] = response["UploadId"]
     parts = _upload_parts(client, place, source, step, sha256)
     client.complete_multipart_upload(**place, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
+
+
+def put_small(client: Any, parameters: dict[str, Any], data: bytes) -> None:
+    """Create an object of these bytes by one request, unless an object has that key: S3 then refuses."""
+    client.put_object(**parameters, Body=data, IfNoneMatch="*", **_checksum(data))
 
 
 def _upload_parts(client: Any, place: Place, source: Path, step: int, sha256: str) -> list[dict[str, Any]]:

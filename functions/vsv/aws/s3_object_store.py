@@ -1,6 +1,7 @@
 """Object store in a bucket: files of any size, verified by S3, with transfers that continue after a crash.
 
-A file's SHA-256 is stored in its object's metadata; an unfinished upload is no object. The storage class is a
+A file's SHA-256 is stored in its object's metadata; an unfinished upload is no object. A mark is a small object of
+its own, ``{key}.owner``: unlike metadata it can be added to an object of any size and storage class. The class is a
 setting; the encryption is the bucket's default. Sources: "PutObject" (If-None-Match), "HeadObject", "GetObject",
 Amazon S3 API reference.
 """
@@ -16,17 +17,18 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from vsv.aws.s3_multipart import Place, abort_unfinished, upload
+from vsv.aws.s3_multipart import Place, abort_unfinished, put_small, upload
 from vsv.aws.s3_restore import check_readable
 from vsv.errors import ConflictError, FileMissingError, UnavailableError
 from vsv.storage import atomic_write
-from vsv.storage.object_store import Stored, checked_key, part_of, plain_errors
+from vsv.storage.object_store import OWNER_SUFFIX, Stored, checked_key, part_of, plain_errors
 
 log = logging.getLogger(__name__)
 
 # Bytes that one request fetches.
 RANGE = 64 << 20
 _BLOCK = 1 << 20
+_MAX_OWNER = 1024
 _CONFIG = Config(connect_timeout=3, read_timeout=60, retries={"mode": "standard", "max_attempts": 4})
 _MISSING = {"NoSuchKey", "NotFound", "404"}
 _REFUSED = {"AccessDenied", "AllAccessDisabled", "403"}
@@ -123,6 +125,51 @@ class S3ObjectStore:
         with _plain_errors():
             abort_unfinished(self._client, place)
             self._client.delete_object(**place)
+
+    def discard(self, key: str, sha256: str) -> None:
+        """Remove unfinished uploads, and the object if it has this SHA-256; see ``ObjectStore``."""
+        place = self._place(key)
+        with _plain_errors():
+            abort_unfinished(self._client, place)
+            stored = self._read_stored(place)
+            if stored is not None and stored.sha256 == sha256:
+                self._client.delete_object(**place)
+
+    def owner(self, key: str) -> str | None:
+        """Return the owner in the mark; see ``ObjectStore``."""
+        place = self._mark(key)
+        with _plain_errors():
+            try:
+                body: bytes = self._client.get_object(**place)["Body"].read(_MAX_OWNER)
+            except ClientError as error:
+                if _code(error) in _MISSING:
+                    return None
+                raise
+        return body.decode("ascii", "replace").strip()
+
+    def claim(self, key: str, owner: str) -> str:
+        """Create the mark's object, which only one writer can; see ``ObjectStore``."""
+        with _plain_errors():
+            try:
+                put_small(self._client, self._mark(key), owner.encode())
+            except ClientError as error:
+                if _code(error) not in _TAKEN:
+                    raise
+                return self.owner(key) or ""  # released a moment ago: the caller tries again
+        return owner
+
+    def release(self, key: str) -> None:
+        """Remove the mark's object; see ``ObjectStore``."""
+        place = self._mark(key)
+        with _plain_errors():
+            if (
+                self._head(place) is not None
+            ):  # of what is missing a versioned bucket would keep a delete marker
+                self._client.delete_object(**place)
+
+    def _mark(self, key: str) -> Place:
+        place = self._place(key)
+        return {**place, "Key": place["Key"] + OWNER_SUFFIX}
 
     def _place(self, key: str) -> Place:
         prefix = f"{self._prefix}/" if self._prefix else ""

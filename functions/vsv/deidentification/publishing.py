@@ -15,7 +15,6 @@ from vsv.deidentification.plan import (
     check_is_one_file,
     is_ours,
     new_plan,
-    note_path,
     policy_text,
     read_plan,
     stage_folder,
@@ -24,6 +23,7 @@ from vsv.deidentification.plan import (
 from vsv.deidentification.policy import read_policy
 from vsv.deidentification.pseudonyms import find_revealed, refusal
 from vsv.deidentification.staging import DESCRIPTION, PARTS, clear, make
+from vsv.deidentification.unfinished import note_begun, remove_copy, remove_plan, retract, undo
 from vsv.errors import (
     BadRequestError,
     ConflictError,
@@ -58,11 +58,24 @@ def publish_step(services: Services, job: JobRecord) -> Mapping[str, str]:
         plan = _make_plan(services, record, checked_image_id(detail["name"]), detail.get("policy"))
         if not is_ours(services.files, plan):
             plan = _make_and_claim(services, record, plan)
-        _store_published(services, record.image_id, plan)
-        _put_in_place(services, record.image_id, plan)
-        _record(services, plan, job)
+        _bring_out(services, plan, job)
         clear(stage_folder(services.files, record.image_id))
     return {"name": plan.name, "sha256": plan.sha256}
+
+
+def _bring_out(services: Services, plan: Plan, job: JobRecord) -> None:
+    """Store the copy, put it among the slides and record it; where that fails for good, take it back again."""
+    try:
+        _store_published(services, job.image_id, plan)
+        if _read_record(services, job.image_id).published_as != plan.name:
+            note_begun(services, job.image_id, plan.name)
+        _put_in_place(services, job.image_id, plan)
+        _record(services, plan, job)
+    except UnavailableError:
+        raise  # the next attempt continues; job_registry takes back what the last one has left
+    except VsvError:
+        retract(services, job.image_id)
+        raise
 
 
 def withdraw_step(services: Services, job: JobRecord) -> Mapping[str, str]:
@@ -76,31 +89,13 @@ def withdraw_step(services: Services, job: JobRecord) -> Mapping[str, str]:
         name = record.published_as or (plan.name if plan is not None else None)
         if name is None:
             return {}
-        if record.published_as is not None or (plan is not None and is_ours(services.files, plan)):
-            _remove_copy(services, name, plan if record.published_as is None else None)
-        _record_withdrawn(services, job)
-        _remove_plan(services, job.image_id)
-    return {"name": name}
-
-
-def undo(services: Services, image_id: str) -> None:
-    """Remove a copy that a killed run has published and no record mentions: such a copy could never be withdrawn.
-
-    Raises UnavailableError where the copy cannot be removed now.
-    """
-    with _disk_errors():
-        record, plan = _read_record(services, image_id), read_plan(services.files, image_id)
         if record.published_as is not None:
-            return
-        if plan is not None and is_ours(services.files, plan):
-            _remove_copy(services, plan.name, plan)
-        _remove_plan(services, image_id)
-
-
-def _remove_plan(services: Services, image_id: str) -> None:
-    clear(stage_folder(services.files, image_id))
-    with suppress(FileNotFoundError):
-        note_path(services.files, image_id).unlink()
+            _remove_published(services, name)
+        elif plan is not None and is_ours(services.files, plan):
+            remove_copy(services, job.image_id, plan)
+        _record_withdrawn(services, job)
+        remove_plan(services, job.image_id)
+    return {"name": name}
 
 
 @contextmanager
@@ -152,7 +147,8 @@ def _make_plan(services: Services, record: SlideRecord, name: str, requested_pol
         raise ConflictError(f"{name} was started with another policy: withdraw it, and choose another name.")
     check_free(services, name)
     if plan is not None and is_ours(services.files, plan):
-        _remove_copy(services, plan.name, plan)
+        remove_copy(services, record.image_id, plan)
+        note_begun(services, record.image_id, None)
     return write_plan(services.files, record.image_id, new_plan(name, policy))
 
 
@@ -212,7 +208,8 @@ def _record(services: Services, plan: Plan, job: JobRecord) -> None:
             raise ConflictError(
                 f"The status became {record.status} during publishing: the copy was withdrawn."
             )
-        changes = {"status": Status.PUBLISHED, "status_before": str(record.status), "published_as": plan.name}
+        changes: dict[str, str | None] = {"status": Status.PUBLISHED, "status_before": str(record.status)}
+        changes |= {"published_as": plan.name, "publishing_as": None}
         with suppress(VersionConflictError):
             services.slides.update(job.image_id, changes, by=job.by, expected_version=record.version)
             return
@@ -223,19 +220,13 @@ def _may_be_published(status: Status) -> bool:
     return status is Status.PUBLISHED or Status.PUBLISHED in BY_ADMINS[status]
 
 
-def _remove_copy(services: Services, name: str, plan: Plan | None) -> None:
-    """Hide a published slide, remove its published files, then its own files; the claim on its name stays.
-
-    ``plan``: the publication was begun and not completed; published files with another checksum than the plan's
-    stay.
-    """
+def _remove_published(services: Services, name: str) -> None:
+    """Hide a published slide, remove its published files, then its own files; the claim on its name stays."""
     with suppress(SlideNotFoundError):
         services.files.hide(name)
     services.slide_cache.forget(name)
-    published = services.published.find(f"{name}.svs")
-    if plan is None or published is None or published.sha256 == plan.sha256:
-        for suffix in ("svs", "json"):
-            services.published.remove(f"{name}.{suffix}")
+    for suffix in ("svs", "json"):
+        services.published.remove(f"{name}.{suffix}")
     with suppress(SlideNotFoundError):
         services.files.purge(name)
 
@@ -243,9 +234,9 @@ def _remove_copy(services: Services, name: str, plan: Plan | None) -> None:
 def _record_withdrawn(services: Services, job: JobRecord) -> None:
     for _ in range(_ATTEMPTS):
         record = _read_record(services, job.image_id)
-        if record.published_as is None:
+        if record.published_as is None and record.publishing_as is None:
             return
-        changes: dict[str, str | None] = {"published_as": None}
+        changes: dict[str, str | None] = {"published_as": None, "publishing_as": None}
         before = record.status_before
         if record.status is Status.PUBLISHED:
             changes |= {"status": before or Status.GOOD, "status_before": None}

@@ -32,7 +32,7 @@ def request_idle(services: Services, now: datetime | None = None) -> list[JobRec
         return requested  # archiving would free no space
     for record in idle(services, settings.archive_after_days, now or datetime.now(UTC)):
         try:
-            requested.append(job_queue.request(services, record.image_id, JobKind.ARCHIVE, BY))
+            requested.append(job_queue.request_in_background(services, record.image_id, JobKind.ARCHIVE, BY))
         except VsvError as error:  # a failure for a slide does not stop the others
             log.warning("slide %s is not archived now: %s", record.image_id, error)
     return requested

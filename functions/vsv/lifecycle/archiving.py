@@ -24,7 +24,8 @@ from vsv.errors import (
 from vsv.ingest.runs import UNDER_WAY
 from vsv.ingest.stored_slides import is_sha256
 from vsv.ingest.validation import checksum
-from vsv.lifecycle import archived_set
+from vsv.lifecycle import archive_ownership, archived_set
+from vsv.lifecycle.archive_ownership import key_of
 from vsv.pyramids.self_contained import check_complete, complete
 from vsv.records.models import JobRecord, SlideRecord, Status
 from vsv.services import Services
@@ -43,11 +44,6 @@ LOOK_S = 900.0
 Changes = dict[str, Any]
 
 
-def key_of(image_id: str) -> str:
-    """Return the key of a slide's original in the archive; unique, because an ImageID is never reused."""
-    return f"{image_id}/{SLIDE}"
-
-
 def archive_step(services: Services, job: JobRecord) -> Mapping[str, str]:
     """Complete a slide's pyramid, then move its original to the archive; return the original's size and SHA-256.
 
@@ -56,10 +52,13 @@ def archive_step(services: Services, job: JobRecord) -> Mapping[str, str]:
     """
     image_id, folder = job.image_id, _find_folder(services, job.image_id)
     if nfs.exists_uncached(folder / SLIDE):
-        _check_may_be_archived(services, _read_record(services, image_id))
+        before = _read_record(services, image_id)
+        _check_may_be_archived(services, before)
         record = _update_record(services, job, lambda _: {"original": "ARCHIVING"})
+        content = _read_content(services, record)
+        archive_ownership.claim_for_archiving(services, before, content)
         _complete_pyramid(services, image_id)
-        copy = _store_verified(services, record)
+        copy = _store_verified(services, record, content)
         archived_set.store(services, image_id, folder)
         check_complete(services.files.pyramid(image_id))
         write_note(folder, copy)
@@ -96,21 +95,26 @@ def _complete_pyramid(services: Services, image_id: str) -> None:
     complete(services.slide_cache.slide(image_id, is_seen=False), services.files.pyramid(image_id))
 
 
-def _store_verified(services: Services, record: SlideRecord) -> Archived:
+def _read_content(services: Services, record: SlideRecord) -> Stored:
+    """Return the original's size and SHA-256; raise ConflictError where its size is not the imported file's."""
+    path, known = services.files.slide(record.image_id), record.checksum or ""
+    size = path.stat().st_size
+    if size != record.file_size:
+        raise ConflictError("The original has changed since it was imported: it was not moved.")
+    return Stored(size, known.lower() if is_sha256(known) else checksum(path))
+
+
+def _store_verified(services: Services, record: SlideRecord, content: Stored) -> Archived:
     """Store the original in the archive and verify the stored size and checksum; return the note of the original.
 
     Raises ConflictError where the original is not what was imported, UnavailableError where the archive differs.
     """
     path, key = services.files.slide(record.image_id), key_of(record.image_id)
-    status = path.stat()
-    if status.st_size != record.file_size:
-        raise ConflictError("The original has changed since it was imported: it was not moved.")
-    known = record.checksum or ""
-    sha256 = known.lower() if is_sha256(known) else checksum(path)
-    services.archive.put(path, key, sha256)
-    if services.archive.find(key) != Stored(status.st_size, sha256):
+    services.archive.put(path, key, content.sha256)
+    if services.archive.find(key) != content:
         raise UnavailableError("the archived copy does not match the original: it is stored again")
-    return Archived(status.st_size, sha256, key, status.st_mtime_ns)
+    archive_ownership.claim(services, record.image_id)
+    return Archived(content.size, content.sha256, key, path.stat().st_mtime_ns)
 
 
 def _archived_changes(record: SlideRecord) -> Changes:
@@ -148,12 +152,14 @@ def restore_step(services: Services, job: JobRecord) -> Mapping[str, str]:
 
 def _fetch_original(services: Services, job: JobRecord, record: SlideRecord) -> None:
     note, key = read_note(services.files.folder(record.image_id)), key_of(record.image_id)
+    archive_ownership.is_ours(services, record.image_id)
     stored = services.archive.find(key)
     if stored is None:
         raise FileMissingError("The archive does not hold this slide's original.")
     known = note.sha256 if note is not None else (record.checksum or "").lower()
     if stored.size != record.file_size or (is_sha256(known) and stored.sha256 != known):
         raise ConflictError("The archive holds a different file in place of this slide's original.")
+    archive_ownership.claim(services, record.image_id)
     try:
         archived_set.fetch(services, record.image_id, services.files.folder(record.image_id))
         services.archive.fetch(key, services.files.slide(record.image_id))
@@ -179,10 +185,14 @@ def _restored_changes(record: SlideRecord) -> Changes:
 
 
 def forget(services: Services, image_id: str) -> None:
-    """Remove a purged slide's original from the archive, if an archive is configured."""
-    if services.settings.archive:
+    """Remove a purged slide's original from the archive, if an archive is configured and holds this installation's.
+
+    The mark goes last: a removal that was killed is known as this installation's when it is run again.
+    """
+    if services.settings.archive and archive_ownership.is_ours(services, image_id):
         services.archive.remove(key_of(image_id))
         archived_set.forget(services, image_id)
+        services.archive.release(key_of(image_id))
 
 
 def _read_record(services: Services, image_id: str) -> SlideRecord:

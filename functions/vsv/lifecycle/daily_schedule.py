@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from vsv.delivery import unsent
-from vsv.lifecycle import archive_policy, purging
+from vsv.lifecycle import archive_policy, job_registry, purging
 from vsv.records.models import JobRecord
 from vsv.services import Services
 
@@ -11,6 +11,7 @@ from vsv.services import Services
 def _sweep_leftovers(services: Services) -> list[JobRecord]:
     services.files.prepare()  # before the first import the folder does not exist
     services.files.sweep()
+    job_registry.retract_failed(services)
     return []
 
 

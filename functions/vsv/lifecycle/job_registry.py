@@ -5,11 +5,17 @@ after a crash at any point it can be run again. The error that a step raises dec
 retry, NotYetError a later check, any other VsvError the job's end.
 """
 
+import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
-from vsv.records.models import JobKind, JobRecord
+from vsv.errors import UnavailableError, VsvError
+from vsv.records.models import JobKind, JobRecord, JobState
 from vsv.services import Services
+from vsv.storage.slide_lock import locked
+
+log = logging.getLogger(__name__)
 
 Step = Callable[[Services, JobRecord], Mapping[str, str]]
 
@@ -83,7 +89,12 @@ _GIVEN_UP: Mapping[JobKind, tuple[str, str, str | None]] = {
 
 
 def give_up(services: Services, job: JobRecord) -> None:
-    """Reset the slide's record, which says that the job is under way, after the job has failed."""
+    """Reset the slide's record, which says that the job is under way, after the job has failed.
+
+    What a failed publication has left is taken back; where that cannot be done now, the daily check does it.
+    """
+    if job.kind is JobKind.PUBLISH:
+        _retract(services, job)
     record = services.slides.get(job.image_id)
     if record is None or job.kind not in _GIVEN_UP:
         return
@@ -91,3 +102,32 @@ def give_up(services: Services, job: JobRecord) -> None:
     if getattr(record, attribute) == under_way:
         changes: dict[str, Any] = {attribute: instead}
         services.slides.update(job.image_id, changes, by=job.by)
+
+
+def _retract(services: Services, job: JobRecord) -> None:
+    # Packed with step_publish, in functions that run this kind of job.
+    from vsv.deidentification.unfinished import retract  # noqa: PLC0415
+
+    try:
+        retract(services, job.image_id)
+    except VsvError as error:
+        log.warning("%s: its copy is not taken back yet: %s", job.job_id, error)
+
+
+def retract_failed(services: Services) -> None:
+    """Take back what failed publications have left, where that could not be done when they failed."""
+    token = None
+    while True:
+        page = services.jobs.by_state(JobState.FAILED, 100, token)
+        for job in page.items:
+            if job.kind is JobKind.PUBLISH:
+                with suppress(UnavailableError), locked(services.files, job.image_id):
+                    _retract_unless_requested(services, job)
+        if (token := page.next_token) is None:
+            return
+
+
+def _retract_unless_requested(services: Services, job: JobRecord) -> None:
+    stored = services.jobs.get(job.image_id, job.kind)
+    if stored is not None and stored.state is JobState.FAILED:
+        _retract(services, job)

@@ -1,11 +1,13 @@
 """Runner of jobs.
 
-A job's step may be killed at any point and is then retried; while a step runs, its slide is locked. Each attempt is
-counted before it begins, so that a step that crashes the process is not retried for ever.
+A job's step may be killed at any point and is then retried; while a step runs, its slide is locked, for work on files
+or for sending. Each attempt is counted before it begins, so that a step that crashes the process is not retried for
+ever.
 """
 
 import logging
 import random
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -36,17 +38,39 @@ def run_due(services: Services, kinds: Iterable[JobKind], go_on: Callable[[], bo
 
 
 def runs(services: Services, kinds: Iterable[JobKind], go_on: Callable[[], bool]) -> Iterator[JobRecord]:
-    """Run due jobs one after the other, and yield each job's record at once, before the next job can crash."""
-    for job in due(services, kinds):
-        if not go_on():
-            return
-        try:
-            if _read_job(services, job).attempts == job.attempts:  # else it was tried since the listing
-                yield run(services, job)
-        except VersionConflictError:
-            continue  # requested again meanwhile
-        except UnavailableError as error:
-            log.info("%s waits: %s", job.job_id, error)
+    """Run due jobs one after the other, and yield each job's record at once, before the next job can crash.
+
+    People's jobs are run first. After each background job those that people have requested meanwhile are next: a
+    daily check may have requested hundreds.
+    """
+    wanted, listed = frozenset(kinds), set[str]()
+    pending = deque(_list_due(services, wanted, listed))
+    while pending and go_on():
+        job = pending.popleft()
+        if (done := _run_if_unchanged(services, job)) is not None:
+            yield done
+        if job.is_background:
+            newer = (other for other in _list_due(services, wanted, listed) if not other.is_background)
+            pending.extendleft(reversed(list(newer)))
+
+
+def _list_due(services: Services, kinds: frozenset[JobKind], listed: set[str]) -> list[JobRecord]:
+    """Return the due jobs whose requests are not ``listed`` yet, and list them; people's jobs come first."""
+    jobs = [job for job in due(services, kinds) if job.run_id not in listed]
+    listed.update(job.run_id for job in jobs)
+    return sorted(jobs, key=lambda job: bool(job.is_background))
+
+
+def _run_if_unchanged(services: Services, job: JobRecord) -> JobRecord | None:
+    """Run a job unless it was tried or requested again since it was listed, or another process works on its slide."""
+    try:
+        if _read_job(services, job).attempts == job.attempts:
+            return run(services, job)
+    except VersionConflictError:
+        pass  # requested again meanwhile
+    except UnavailableError as error:
+        log.info("%s waits: %s", job.job_id, error)
+    return None
 
 
 def run(services: Services, job: JobRecord) -> JobRecord:
@@ -55,9 +79,10 @@ def run(services: Services, job: JobRecord) -> JobRecord:
     Raises UnavailableError where another process holds the slide's lock, VersionConflictError where the job was
     requested again.
     """
-    if job.kind not in OF_FILES:
-        return _run_attempt(services, job)
-    with locked(services.files, job.image_id):
+    lock = (
+        locked(services.files, job.image_id) if job.kind in OF_FILES else services.jobs.sending(job.image_id)
+    )
+    with lock:
         return _run_attempt(services, job)
 
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from vsv.errors import ConflictError, SlideNotFoundError, UnavailableError, VsvError
-from vsv.lifecycle import archiving
+from vsv.lifecycle import archive_ownership, archiving
 from vsv.records.models import JobKind, JobRecord, SlideRecord, Status
 from vsv.services import Services
 from vsv.storage import atomic_write, nfs
@@ -39,12 +39,15 @@ def request_due(services: Services, now_s: float | None = None) -> list[JobRecor
                 _note_earlier_purge(services, record)
                 continue
             if waited_s(services.files, record, moment) >= services.settings.grace_days * DAY_S:
-                detail = {"because": GRACE_OVER}
-                job = job_queue.request(services, record.image_id, JobKind.PURGE, GRACE_OVER, detail)
-                requested.append(job)
+                requested.append(_request(services, record.image_id))
         except (VsvError, OSError) as error:  # a failure for a slide does not stop the others
             log.warning("slide %s is not purged now: %s", record.image_id, type(error).__name__)
     return requested
+
+
+def _request(services: Services, image_id: str) -> JobRecord:
+    detail = {"because": GRACE_OVER}
+    return job_queue.request_in_background(services, image_id, JobKind.PURGE, GRACE_OVER, detail)
 
 
 def _deleted_slides(services: Services) -> Iterator[SlideRecord]:
@@ -87,7 +90,8 @@ def purge_step(services: Services, job: JobRecord) -> Mapping[str, str]:
     """Remove a deleted slide's files from the data folder and the archive; return the removed files and bytes.
 
     The record, its history and the claim on the ImageID stay, and a tombstone, so that the same file is not imported
-    by itself. Raises ConflictError for a slide that is not, or no longer, deleted, or is published.
+    by itself. Raises ConflictError for a slide that is not, or no longer, deleted, or is published, and where the
+    archive's original may be another installation's: nothing is removed then.
     """
     record = services.slides.get(job.image_id)
     if record is None:
@@ -96,6 +100,7 @@ def purge_step(services: Services, job: JobRecord) -> Mapping[str, str]:
         raise ConflictError("This slide is not deleted: its files were kept.")
     if record.published_as is not None:
         raise ConflictError("This slide is published: withdraw its copy first.")
+    archive_ownership.claim_for_purging(services, record)
     _undo_publishing(services, job.image_id)
     _note_purged(services, record, job.by)
     with suppress(SlideNotFoundError):  # a crash may have left the files visible; a record may have no files
@@ -130,7 +135,7 @@ def _note_earlier_purge(services: Services, record: SlideRecord) -> None:
 
 def _undo_publishing(services: Services, image_id: str) -> None:
     """Remove a copy that a killed job has begun: only the slide's files, soon removed, hold the copy's name."""
-    from vsv.deidentification.publishing import undo  # noqa: PLC0415  imports numpy, and most slides have no copy
+    from vsv.deidentification.unfinished import undo  # noqa: PLC0415  imports numpy, and most slides have no copy
 
     undo(services, image_id)
 

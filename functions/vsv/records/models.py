@@ -91,7 +91,8 @@ class SlideRecord(_Record):
     ``last_modified`` is UTC. ``version`` goes up by one with every change: the optimistic lock.
     ``original`` says where the original is: None in the data folder, else ARCHIVING, ARCHIVED, RESTORING or PURGED.
     ``status_before`` is the status that an archived or published slide returns to, ``published_as`` the name of the
-    published copy while there is one, ``predecessor`` the deleted slide that this slide is a rescan of.
+    published copy while there is one, ``publishing_as`` the name of a copy that may be seen though no publication was
+    completed under it, ``predecessor`` the deleted slide that this slide is a rescan of.
     ``delivery`` is WAITING, DELIVERED or FAILED once a slide was marked to be sent. Of a slide of several files,
     ``file_size`` is the size of its index, and ``checksum`` that of all its files.
     """
@@ -120,6 +121,7 @@ class SlideRecord(_Record):
     original: str | None = _wire("Original", None)
     status_before: str | None = _wire("StatusBefore", None)
     published_as: str | None = _wire("PublishedAs", None)
+    publishing_as: str | None = _wire("PublishingAs", None)
     predecessor: str | None = _wire("Predecessor", None)
     deleted_at: str | None = _wire("DeletedAt", None)
     delivery: str | None = _wire("Delivery", None)
@@ -190,6 +192,7 @@ class JobRecord(_Record):
     ``run_id`` names one request; a process that finds another request's ID stored stops. ``next_at`` is when the job
     is due (or when it ended), ``expected_at`` when the job should be done, where known; times are ISO 8601 UTC.
     ``attempts`` counts the attempts without progress. ``detail`` holds the request's details, ``result`` the outcome.
+    ``is_background`` is True for what a daily check requested: a person's jobs go before it.
     """
 
     job_id: str = _wire("JobID")
@@ -204,6 +207,7 @@ class JobRecord(_Record):
     detail: Mapping[str, str] | None = _wire("Detail", None)
     result: Mapping[str, str] | None = _wire("Result", None)
     error: str | None = _wire("Error", None)
+    is_background: bool | None = _wire("Background", None)
     requested_at: str = _wire("RequestedAt")
     updated_at: str = _wire("UpdatedAt")
 

@@ -8,6 +8,7 @@ A store that cannot be reached raises UnavailableError.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -150,6 +151,13 @@ class JobStore(Protocol):
 
     def by_state(self, state: JobState, limit: int = 20, token: str | None = None) -> Page[JobRecord]:
         """Return a page of the jobs in this state, ordered by NextAt."""
+
+    def sending(self, image_id: str) -> AbstractContextManager[None]:
+        """Hold the lock on sending a slide for a block; raise UnavailableError where another run holds it.
+
+        It holds across all processes and machines that send, also where the job is requested again meanwhile.
+        A killed run's lock ends by itself.
+        """
 
 
 class ImportStarter(Protocol):

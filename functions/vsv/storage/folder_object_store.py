@@ -1,7 +1,7 @@
 """Object store in a folder, on another disk or a NAS.
 
 Beside each file is ``{name}.sha256``, in the format that ``sha256sum`` writes and ``sha256sum -c`` checks. This
-checksum file is written last: a file without a checksum file does not count as stored.
+checksum file is written last: a file without a checksum file does not count as stored. A mark is ``{name}.owner``.
 """
 
 import hashlib
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vsv.errors import ConflictError, FileMissingError, UnavailableError
-from vsv.storage import atomic_write, nfs
-from vsv.storage.object_store import Stored, checked_key, part_of, plain_errors
+from vsv.storage import atomic_write, nfs, owner_files
+from vsv.storage.object_store import OWNER_SUFFIX, Stored, checked_key, part_of, plain_errors
 
 _BLOCK = 4 << 20
 _LINE = re.compile(r"([0-9a-f]{64})  ")
@@ -42,6 +42,7 @@ class FolderObjectStore:
     def _store(self, source: Path, path: Path, sha256: str) -> None:
         self._make_folder(path.parent)
         atomic_write.sweep(path.parent)
+        _remove_parts(path)
         if not path.exists():
             with atomic_write.replacing(path) as part:
                 if _copy(source, part) != sha256:
@@ -95,9 +96,49 @@ class FolderObjectStore:
             # The checksum file first: a partly removed file must not count as stored.
             _checksum_file(path).unlink(missing_ok=True)
             path.unlink(missing_ok=True)
-            for folder in path.parents[: len(path.relative_to(self.root).parts) - 1]:
-                with suppress(OSError):
-                    folder.rmdir()
+            _remove_parts(path)
+            self._remove_empty_folders(path)
+
+    def discard(self, key: str, sha256: str) -> None:
+        """Remove the file if its content, noted or read, has this SHA-256; see ``ObjectStore``."""
+        path, stored = self._path(key), self.find(key)
+        with plain_errors(_COPIES_FOLDER):
+            present = stored.sha256 if stored else _hash_from_disk(path) if path.is_file() else sha256
+            if present == sha256:
+                self.remove(key)
+            else:
+                _remove_parts(path)
+
+    def _remove_empty_folders(self, path: Path) -> None:
+        for folder in path.parents[: len(path.relative_to(self.root).parts) - 1]:
+            with suppress(OSError):
+                folder.rmdir()
+
+    def owner(self, key: str) -> str | None:
+        """Return the owner in the mark; see ``ObjectStore``."""
+        path = _owner_file(self._path(key))
+        with plain_errors(_COPIES_FOLDER):
+            self._check_mounted()
+            nfs.revalidate(path.parent)  # another machine may have written the mark a moment ago
+            return owner_files.read_owner(path)
+
+    def claim(self, key: str, owner: str) -> str:
+        """Create the mark's file, which only one writer can; see ``ObjectStore``."""
+        path = _owner_file(self._path(key))
+        with plain_errors(_COPIES_FOLDER):
+            self._check_mounted()
+            self._make_folder(path.parent)
+            _link_new(path, f"{owner}\n".encode("ascii"))
+            # Where the file system has no hard links, or a writer was killed in the middle.
+            return owner_files.read_owner(path) or owner_files.claim(path, owner)
+
+    def release(self, key: str) -> None:
+        """Remove the mark, and the folders that become empty; see ``ObjectStore``."""
+        path = self._path(key)
+        with plain_errors(_COPIES_FOLDER):
+            self._check_mounted()
+            _owner_file(path).unlink(missing_ok=True)
+            self._remove_empty_folders(path)
 
     def _check_mounted(self) -> None:
         if not self.root.is_dir():
@@ -109,6 +150,33 @@ class FolderObjectStore:
 
 def _checksum_file(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
+
+
+def _remove_parts(path: Path) -> None:
+    """Remove the temporary files of killed puts of a file; a put that another process runs fails, and is retried."""
+    of_this_file = re.compile(
+        rf"{re.escape(path.name)}(\.sha256|\.owner)?\.[0-9a-f]{{8}}{re.escape(atomic_write.PART_SUFFIX)}"
+    )
+    for part in path.parent.glob(f"*{atomic_write.PART_SUFFIX}"):
+        if of_this_file.fullmatch(part.name):
+            part.unlink(missing_ok=True)
+
+
+def _link_new(path: Path, content: bytes) -> None:
+    """Create a file, whole from its first moment, unless there is one, or the file system has no hard links."""
+    part = path.with_name(f"{path.name}.{os.urandom(4).hex()}{atomic_write.PART_SUFFIX}")
+    try:
+        part.write_bytes(content)
+        atomic_write.flush(part)
+        with suppress(OSError):
+            os.link(part, path)
+        atomic_write.flush(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _owner_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}{OWNER_SUFFIX}")
 
 
 def _copy(source: Path, part: Path) -> str:

@@ -1,6 +1,8 @@
 """Object store: files outside the data folder, in a folder of another disk or in a bucket, by one interface.
 
-An object store holds files by key. The content of a key never changes: other content is refused.
+An object store holds files by key. The content of a key never changes: other content is refused. A key may carry an
+owner's mark, such as the installation's whose original the file is, so that several can share a store; who may do
+what with a marked file is for the callers to decide.
 """
 
 import errno
@@ -18,7 +20,8 @@ MAX_KEY = 512
 _PART = r"[A-Za-z0-9_-](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?"
 _KEY = re.compile(rf"{_PART}(?:/{_PART}){{0,7}}\Z")
 # Suffixes of the store's own files beside a stored file.
-RESERVED_SUFFIXES = (".sha256", PART_SUFFIX)
+OWNER_SUFFIX = ".owner"
+RESERVED_SUFFIXES = (".sha256", OWNER_SUFFIX, PART_SUFFIX)
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -50,7 +53,22 @@ class ObjectStore(Protocol):
         """
 
     def remove(self, key: str) -> None:
-        """Remove a stored file; a missing file is no error."""
+        """Remove a stored file, and leave its mark; a missing file is no error."""
+
+    def discard(self, key: str, sha256: str) -> None:
+        """Remove what a put of a file with this SHA-256 has left, whole or not; other content under the key stays."""
+
+    def owner(self, key: str) -> str | None:
+        """Return the owner whose mark a key carries, with or without a stored file; None without a mark."""
+
+    def claim(self, key: str, owner: str) -> str:
+        """Mark a key for an owner, atomically, unless it is marked; return the owner whose mark it carries then.
+
+        The empty text is returned where another owner's mark was released at the same moment.
+        """
+
+    def release(self, key: str) -> None:
+        """Remove a key's mark; a missing mark is no error."""
 
 
 def is_key(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -18,7 +19,13 @@ def locked(files: SlideFiles, image_id: str) -> Iterator[None]:
 
     The kernel releases the lock when its holder crashes, on EFS as well: EFS has the file locks of NFSv4.
     """
-    path = files.root / "locks" / checked_image_id(image_id)
+    with locked_file(files.root / "locks" / checked_image_id(image_id)):
+        yield
+
+
+@contextmanager
+def locked_file(path: Path) -> Iterator[None]:
+    """Acquire an exclusive lock on a file, made where it is missing; raise UnavailableError where it is held."""
     # Each caller has a separate lock object, so that two threads of one process exclude each other, too.
     lock = FileLock(path, timeout=0, thread_local=False)
     try:

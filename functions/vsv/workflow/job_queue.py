@@ -5,6 +5,7 @@ A job is a record; ``lifecycle.job_runner`` of any process runs it.
 
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from vsv.errors import ConflictError
@@ -16,6 +17,7 @@ from vsv.timestamps import later, now_utc
 FARTHEST = timedelta(days=1)
 # Jobs that move a slide's files exclude each other; sending only reads a record.
 OF_FILES = tuple(kind for kind in JobKind if kind is not JobKind.SEND)
+_OTHER_OPTIONS = "This was already requested for this slide with other options: wait until that is done."
 
 
 def request(
@@ -29,19 +31,34 @@ def request(
 ) -> JobRecord:
     """Request a job and return its record; idempotent: a waiting job with the same detail is returned unchanged.
 
-    ``instead``: a waiting job with another detail is replaced. Raises ConflictError where another job waits for this
-    slide, AlreadyExistsError where a concurrent request was faster.
+    ``instead``: a waiting job with another detail is replaced. A background job that waits becomes a person's. Raises
+    ConflictError where another job waits for this slide, AlreadyExistsError where a concurrent request was faster.
     """
     earlier = services.jobs.get(image_id, kind)
     if earlier is not None and earlier.state is JobState.WAITING:
         if (earlier.detail or {}) == (detail or {}):
-            return earlier
-        if not instead:
-            raise ConflictError(
-                "This was already requested for this slide with other options: wait until that is done."
+            return (
+                services.jobs.advance(earlier, {"is_background": None}) if earlier.is_background else earlier
             )
-    _check_free(services, image_id, kind)
-    job = _new_job(image_id, kind, by, detail)
+        if not instead:
+            raise ConflictError(_OTHER_OPTIONS)
+    return _start(services, earlier, _new_job(image_id, kind, by, detail))
+
+
+def request_in_background(
+    services: Services, image_id: str, kind: JobKind, by: str, detail: Mapping[str, str] | None = None
+) -> JobRecord:
+    """Request a job that no person waits for, as ``request`` does: what people requested goes before it."""
+    earlier = services.jobs.get(image_id, kind)
+    if earlier is not None and earlier.state is JobState.WAITING:
+        if (earlier.detail or {}) == (detail or {}):
+            return earlier
+        raise ConflictError(_OTHER_OPTIONS)
+    return _start(services, earlier, replace(_new_job(image_id, kind, by, detail), is_background=True))
+
+
+def _start(services: Services, earlier: JobRecord | None, job: JobRecord) -> JobRecord:
+    _check_free(services, job.image_id, job.kind)
     services.jobs.start(job, replaces=earlier.run_id if earlier else None)
     return job
 

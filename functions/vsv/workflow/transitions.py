@@ -61,6 +61,12 @@ _BY_JOBS = {
     PUBLISHED: "Use Publish or Withdraw instead: publishing needs a name for the copy.",
     ARCHIVED: "Use Archive or Unarchive instead: moving the original takes time.",
 }
+# Why a slide of this status is not sent, and what comes first.
+_NOT_SENT = {
+    PUBLISHED: "This slide is published: withdraw its published copy before sending it.",
+    ARCHIVED: "This slide's original is archived: unarchive it before sending it.",
+    DELETED: "This slide is deleted: undelete it and mark it GOOD before sending it.",
+}
 # Attempts of a change, decided again on the current record each time, while concurrent changes are faster.
 ATTEMPTS = 5
 
@@ -94,6 +100,7 @@ def change(
             _hide_if_deleted(services, stored)  # a change that was killed may have left the files visible
             return stored
         status = different.get("status", stored.status)
+        _check_may_be_sent(stored, status, decider)
         check_transition(stored.status, status, decider)
         _check_by_hand(stored, status)
         with suppress(VersionConflictError):
@@ -123,6 +130,12 @@ def check_transition(old: Status, new: Status, decider: Decider) -> None:
     allowed = BY_TECHNICIANS[old] + (BY_ADMINS[old] if decider.is_admin else ())
     may = ", ".join(allowed) if allowed else "none, except for Admins"
     raise IllegalTransitionError(f"The status cannot change from {old} to {new}. Allowed: {may}.")
+
+
+def _check_may_be_sent(stored: SlideRecord, status: Status, decider: Decider) -> None:
+    """Raise IllegalTransitionError that names what an Admin has to do before the slide can be sent."""
+    if status is SENT and decider.is_admin and stored.status in _NOT_SENT:
+        raise IllegalTransitionError(_NOT_SENT[stored.status])
 
 
 def _check_by_hand(stored: SlideRecord, status: Status) -> None:

@@ -137,6 +137,24 @@ class TestSend:
         (failed,) = json.loads(run(data, "jobs", "--state", "failed", "--json").output)
         assert (failed["ImageID"], failed["Kind"]) == ("1", "SEND")
 
+    @pytest.mark.parametrize(
+        ("status", "first"),
+        [
+            (Status.PUBLISHED, "This slide is published: withdraw its published copy before sending it."),
+            (Status.ARCHIVED, "This slide's original is archived: unarchive it before sending it."),
+            (Status.DELETED, "This slide is deleted: undelete it and mark it GOOD before sending it."),
+            (Status.NEW, "Mark the slide GOOD before sending it."),
+        ],
+    )
+    def test_send_names_what_comes_before_sending(
+        self, data: Path, registry: Registry, status: Status, first: str
+    ) -> None:
+        read_stored(data, lambda services: services.slides.put_new(slide("3", status=status)))
+        result = run(data, "send", "3")
+        assert (result.exit_code, result.output) == (1, f"Slide 3: {first}\n")
+        assert registry.asked == []
+        assert read_stored(data, lambda services: services.slides.get("3").status) is status
+
     def test_send_refuses_invalid_destinations(self, data: Path) -> None:
         (data / "destinations.json").write_text("[")
         result = run(data, "send", "1")

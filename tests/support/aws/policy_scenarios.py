@@ -383,6 +383,9 @@ def manage_files(world: World) -> None:
     world.decided(Status.GOOD)
     publish_and_withdraw(world)
     world.decided(Status.DELETED)
+    # As if the original was archived before originals were marked.
+    mark = {"Bucket": GIVEN["ArchiveBucketName"], "Key": f"originals/{IMAGE_ID}/slide.svs.owner"}
+    boto3.client("s3", REGION).delete_object(**mark)
     for look in LOOKS:
         world.call({"look": look})
     with patch("vsv.lifecycle.purging.waited_s", lambda *_: 8 * purging.DAY_S):

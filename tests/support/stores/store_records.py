@@ -74,6 +74,7 @@ FULL_SLIDE = slide(
     original="ARCHIVED",
     status_before="SENT",
     published_as="STUDY-7",
+    publishing_as="STUDY-8",
     predecessor="4711",
     deleted_at="2026-11-21T06:10:58.000042Z",
     delivery="DELIVERED",
@@ -102,4 +103,5 @@ FULL_JOB = slide_job(
     detail={"name": "STUDY-7", "größe": "病理 🔬"},
     result={"sha256": "00ff" * 16},
     error="the data folder cannot be used now",
+    is_background=True,
 )

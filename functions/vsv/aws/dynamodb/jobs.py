@@ -1,13 +1,23 @@
 """Job records in DynamoDB; ``records`` describes the consistency of all stores."""
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import Any
 
 from vsv.aws.dynamodb.table import Order, RefusedError, Table
-from vsv.errors import AlreadyExistsError, VersionConflictError
+from vsv.errors import AlreadyExistsError, UnavailableError, VersionConflictError
 from vsv.records.items import job_changes, new_item
 from vsv.records.models import JobKind, JobRecord, JobState, job_id
 from vsv.records.stores import Page
+from vsv.timestamps import later, now_utc
+
+# Lambda ends a call after 15 minutes, so that no holder outlives its lock.
+LOCK_FOR = timedelta(minutes=15)
+# A lock that ends later than this was taken by a wrong clock.
+FARTHEST = timedelta(hours=1)
+_SENT_ELSEWHERE = "this slide is being sent by another run: try again when that is finished"
 
 
 class DynamoJobStore:
@@ -45,3 +55,22 @@ class DynamoJobStore:
     def by_state(self, state: JobState, limit: int = 20, token: str | None = None) -> Page[JobRecord]:
         """Return a page of the jobs in this state, ordered by NextAt."""
         return self._table.page(self._BY_STATE, str(state), limit, token)
+
+    @contextmanager
+    def sending(self, image_id: str) -> Iterator[None]:
+        """Hold an item with an expiry for the block; see ``JobStore``.
+
+        The item has no state, so that it is in no list of jobs, and wakes no function.
+        """
+        key, holder = f"LOCK.{job_id(image_id, JobKind.SEND)}", secrets.token_hex(16)
+        item = {"JobID": key, "Holder": holder, "Until": later(LOCK_FOR)}
+        is_free = "attribute_not_exists(#JobID) OR #Until < :now OR #Until > :farthest OR #Holder = :me"
+        try:
+            self._table.put(item, is_free, {"now": now_utc(), "farthest": later(FARTHEST), "me": holder})
+        except RefusedError:
+            raise UnavailableError(_SENT_ELSEWHERE) from None
+        try:
+            yield
+        finally:
+            with suppress(RefusedError, UnavailableError):  # else it ends by its expiry
+                self._table.delete(key, "#Holder = :me", {"me": holder})

@@ -96,6 +96,12 @@ class Table(Generic[R]):
         expressions = _expressions(condition, values)
         return {"Delete": {"TableName": self._name, "Key": self._key_of(key), **expressions}}
 
+    def delete(self, key: str, condition: str, values: Item) -> None:
+        """Delete the item if ``condition`` holds, else raise RefusedError."""
+        expressions = _expressions(condition, values)
+        with plain_errors():
+            self._client.delete_item(TableName=self._name, Key=self._key_of(key), **expressions)
+
     def transact(self, requests: Sequence[Item]) -> None:
         """Write all requests or none; raise RefusedError where a condition does not hold, BusyError for a retry."""
         with plain_errors():
