@@ -2,6 +2,7 @@
 import { registerState } from "../login/sessionstate.js";
 import { element } from "../shared/element.js";
 import { SessionExpiredError, UnreachableError } from "../shared/failures.js";
+import { TAKES_CODES } from "../shared/keyburst.js";
 import { FIELD_NAMES, nameOf } from "../slide/display.js";
 import { change } from "./changes.js";
 import { notifyDone } from "./commands.js";
@@ -12,6 +13,8 @@ import { notifyDone } from "./commands.js";
 /** @type {Record<string, Way>} */
 const WAYS = { Enter: "stay", ArrowDown: "down", ArrowUp: "up" };
 const LONGEST = 256;
+/** The fields that a barcode may be scanned into. @type {Field[]} */
+const SCANNED = ["SlideID", "CaseID"];
 
 /** @typedef {{id: string, field: Field, text: string}} Draft */
 /** @type {(() => Draft) | null} */
@@ -88,7 +91,9 @@ export function editText(host, slide, field, done) {
 function inputFor(slide, field) {
   const ariaLabel = `${FIELD_NAMES[field]} of ${nameOf(slide)}`;
   const value = slide[field] ?? "";
-  return element("input", { type: "text", ariaLabel, value, maxLength: LONGEST, spellcheck: false, autocomplete: "off" });
+  const input = element("input", { type: "text", ariaLabel, value, maxLength: LONGEST, spellcheck: false, autocomplete: "off" });
+  input.toggleAttribute(TAKES_CODES, SCANNED.includes(field));
+  return input;
 }
 
 /**

@@ -19,11 +19,11 @@ const FAR = 1e9;
 /** @param {(ids: string[]) => void} view */
 export function bindListKeys(view) {
   bind("list", "Select", [
-    { keys: ["ArrowUp", "ArrowDown"], text: "previous, next slide", act: ({ key }) => move(key === "ArrowUp" ? -1 : 1) },
-    { keys: ["PageUp", "PageDown"], text: "one page up, down", act: ({ key }) => move(key === "PageUp" ? -PAGE_ROWS : PAGE_ROWS) },
+    { keys: ["ArrowUp", "ArrowDown"], repeats: true, text: "previous, next slide", act: ({ key }) => move(key === "ArrowUp" ? -1 : 1) },
+    { keys: ["PageUp", "PageDown"], repeats: true, text: "one page up, down", act: ({ key }) => move(key === "PageUp" ? -PAGE_ROWS : PAGE_ROWS) },
     { keys: ["Home", "End"], text: "first, last slide", act: ({ key }) => move(key === "Home" ? -FAR : FAR) },
     { keys: ["Space"], text: "select or deselect", act: () => withCurrent(select) },
-    { keys: ["Shift+ArrowUp", "Shift+ArrowDown"], text: "extend selection", act: ({ key }) => extend(key === "ArrowUp" ? -1 : 1) },
+    { keys: ["Shift+ArrowUp", "Shift+ArrowDown"], repeats: true, text: "extend selection", act: ({ key }) => extend(key === "ArrowUp" ? -1 : 1) },
     { keys: ["Ctrl+A"], text: "select all", act: selectAll },
     { keys: ["Escape"], text: "clear selection", act: clearSelection },
     { keys: ["/"], text: "search", act: focusSearch },

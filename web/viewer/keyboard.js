@@ -29,13 +29,13 @@ export function bindViewerKeys() {
   bind("viewer", "View", [
     { keys: MAGNIFICATIONS.map((_, at) => String(at + 1)), text: MAGNIFICATIONS.map((step) => `${step}×`).join(" "), act: ({ key }) => acts.zoomToStep(MAGNIFICATIONS[Number(key) - 1]) },
     { keys: ["0"], text: "fit the whole slide", act: acts.whole },
-    { keys: ["+", "−"], also: ["=", "-"], text: "zoom in, out", act: ({ key }) => acts.zoomBy("+=".includes(key) ? 1.5 : 1 / 1.5) },
-    { keys: ARROWS, text: "move, or measure with the ruler", act: arrow },
+    { keys: ["+", "−"], also: ["=", "-"], repeats: true, text: "zoom in, out", act: ({ key }) => acts.zoomBy("+=".includes(key) ? 1.5 : 1 / 1.5) },
+    { keys: ARROWS, repeats: true, text: "move, or measure with the ruler", act: arrow },
     { keys: ["R", "Shift+R"], text: "rotate right, left", act: ({ shiftKey }) => acts.turn(shiftKey ? -90 : 90) },
   ]);
   bind("viewer", "Tools", [
     { keys: ["M"], text: "ruler (drag, or use the arrow keys)", act: acts.toggleRuler },
-    { keys: ARROWS.map((key) => `Shift+${key}`), text: "measure pixel by pixel", act: arrow },
+    { keys: ARROWS.map((key) => `Shift+${key}`), repeats: true, text: "measure pixel by pixel", act: arrow },
     { keys: ["L"], text: "label and overview", act: acts.toggleLabel },
     { keys: ["O"], text: "navigator", act: acts.toggleNavigator },
     { keys: ["K"], text: "copy link to this view", act: acts.copyLink },
