@@ -171,6 +171,16 @@ def test_scan_in_the_search_field_finds_the_slide_and_restores_the_field(
     expect(page.locator("#search")).to_have_value("S5")
 
 
+def test_scan_into_the_empty_search_field_goes_to_the_slide(pages: Pages, slides: Slides) -> None:
+    first, second = slides.take(2)
+    page = patient(pages)
+    expect(row(page, second)).to_be_visible()
+    page.keyboard.press("/")
+    scan(page, f"S{first}")
+    expect(row(page, first)).to_be_focused()
+    expect(page.locator("tbody tr")).to_have_count(1)
+
+
 def test_scan_into_the_slide_id_editor_is_the_new_slide_id(
     pages: Pages, slides: Slides, server: StandaloneServer
 ) -> None:

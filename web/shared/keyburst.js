@@ -28,6 +28,7 @@ const SUFFIXES = ["Enter", "Tab"];
 const MODIFIERS = ["Shift", "CapsLock", "Control", "Alt", "AltGraph", "Meta", "Dead", "Process", "Unidentified"];
 /** The attribute of inputs that a code may be scanned into. */
 export const TAKES_CODES = "data-takes-codes";
+const OWN = `[${TAKES_CODES}], dialog input`; // what is written into them is checked before it acts
 
 /** @type {Listeners} */
 let tell;
@@ -90,8 +91,9 @@ export function isCharacter({ key, ctrlKey, metaKey, altKey }) {
 function character(event) {
   if (event.repeat) return; // scanners release each key
   const input = writableOf(event);
-  if (input?.hasAttribute(TAKES_CODES)) return;
-  if (!follows(event)) {
+  if (input?.matches(OWN)) return;
+  const isElsewhere = (written?.input ?? null) !== input; // a key has moved the focus, as / does
+  if (!follows(event) || isElsewhere) {
     endBurst();
     if (!input && event.timeStamp < restUntil) ignoreRest(event);
     else begin(event, input);
@@ -99,7 +101,7 @@ function character(event) {
   }
   held = null;
   strokes.push(event);
-  if (!(written?.input === input && input?.tagName !== "SELECT")) consume(event);
+  if (!input || input.tagName === "SELECT") consume(event);
   wait(pauseMs() * BURST_PAUSES);
 }
 
@@ -129,13 +131,21 @@ function ignoreRest(event) {
 /** @param {KeyboardEvent} event */
 function suffix(event) {
   if (event.repeat) return;
-  if (follows(event) && !(written && isTyped(event))) {
+  if (follows(event) && !(written && (isSearch(written) || isTyped(event)))) {
     consume(event);
     endScan();
   } else if (strokes.length === 0 && event.timeStamp - endedAt < SUFFIX_MS) {
     consume(event);
     endedAt = -Infinity;
   } else actAlone();
+}
+
+/**
+ * @param {{input: Writable, value: string}} before
+ * @returns {boolean} whether a code was scanned into an empty search field, which looks it up by itself
+ */
+function isSearch({ input, value }) {
+  return input.type === "search" && value === "";
 }
 
 /**

@@ -9,6 +9,7 @@ import { setting } from "./settings.js";
  * @property {string[]} [also] further keys, not listed in the help
  * @property {string} text the description in the help
  * @property {boolean} [repeats] whether holding the key acts again and again
+ * @property {boolean} [atOnce] whether a character acts before a barcode scanner is ruled out
  * @property {(event: KeyboardEvent) => void} act
  */
 /** @typedef {{place: Place, title: string, bindings: Binding[]}} Group */
@@ -57,7 +58,7 @@ function pressed(event) {
   if (!found) return;
   event.preventDefault();
   if (event.repeat && !found.repeats) return;
-  if (event.repeat || !isCharacter(event)) found.act(event);
+  if (event.repeat || found.atOnce || !isCharacter(event)) found.act(event);
   else unlessBurst(() => isAsked() || place() !== where || found.act(event));
 }
 

@@ -3,7 +3,7 @@ import { undoLast } from "../editing/commands.js";
 import { MAGNIFICATIONS } from "../image/magnifications.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { bind } from "../shared/shortcuts.js";
-import { MARKS, markText } from "../slide/statuses.js";
+import { MARKS, isJudgement, markText } from "../slide/statuses.js";
 import { activePane } from "./panes.js";
 import { acts, hideRuler, isRulerOn } from "./viewer.js";
 
@@ -14,6 +14,7 @@ const DIRECTIONS = { ArrowLeft: { x: -1, y: 0 }, ArrowRight: { x: 1, y: 0 }, Arr
 const ARROWS = Object.keys(DIRECTIONS);
 const FINE_PX = 1;
 const COARSE_PX = 10;
+const JUDGED = MARKS.filter(({ status }) => isJudgement(status));
 
 export function bindViewerKeys() {
   bind("viewer", "Slides", [
@@ -45,12 +46,19 @@ export function bindViewerKeys() {
 
 function bindChanges() {
   bind("viewer", "Review", [
-    ...MARKS.map(({ status, key }) => ({ keys: [key], text: markText(status), act: () => acts.mark(status) })),
+    ...MARKS.map(({ status, key }) => ({ keys: [key], text: markText(status), act: () => acts.markSeen(status) })),
+    { keys: JUDGED.map(({ key }) => `Shift+${key}`), text: "mark although not shown", act: unseen },
     { keys: ["E", "F2"], text: "edit slide ID", act: () => acts.edit("SlideID") },
     { keys: ["C"], text: "edit case ID", act: () => acts.edit("CaseID") },
     ...(mayDelete() ? [{ keys: ["Delete"], text: "delete", act: acts.remove }] : []),
     { keys: ["Ctrl+Z"], text: "undo last change", act: undoLast },
   ]);
+}
+
+/** @param {KeyboardEvent} event */
+function unseen({ key }) {
+  const mark = JUDGED.find((one) => one.key === key.toUpperCase());
+  if (mark) acts.mark(mark.status);
 }
 
 /** @param {KeyboardEvent} event */
