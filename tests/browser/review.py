@@ -4,6 +4,8 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
+PERSON_MS = 300
+
 
 def row(page: Page, image_id: str) -> Locator:
     return page.locator(f'tr[data-id="{image_id}"]')
@@ -20,7 +22,26 @@ def choose(page: Page, image_id: str) -> Locator:
     found = row(page, image_id)
     found.focus()
     expect(found).to_be_focused()
+    wait_for_picture(page, image_id)
     return found
+
+
+def wait_for_picture(page: Page, image_id: str) -> None:
+    """Wait for the thumbnail of a row: without a look, a key marks nothing."""
+    page.wait_for_function(
+        """id => {
+            const picture = document.querySelector(`tr[data-id="${id}"] td.thumbnail img`);
+            return !picture || (picture.complete && picture.naturalWidth > 0);
+        }""",
+        arg=image_id,
+    )
+
+
+def press(page: Page, *keys: str) -> None:
+    """Press keys one after the other with a person's pauses: keys at once are a barcode scanner's."""
+    for key in keys:
+        page.keyboard.press(key)
+        page.wait_for_timeout(PERSON_MS)
 
 
 def field(page: Page, image_id: str, name: str) -> Locator:

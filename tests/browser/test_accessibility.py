@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import SAMPLE_ID, Pages, Slides
-from tests.browser.review import choose, edit, field, row, view, violations
+from tests.browser.review import choose, edit, field, press, row, view, violations
 from tests.browser.standalone_server import StandaloneServer
 from tests.support.paths import ROOT
 
@@ -62,8 +62,7 @@ def test_viewer_has_no_axe_violations(pages: Pages, slides: Slides, axe: str) ->
     (image_id,) = slides.take()
     page = pages.open()
     view(page, SAMPLE_ID)
-    page.keyboard.press("l")
-    page.keyboard.press("m")
+    press(page, "l", "m")
     assert violations(page, axe) == []
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()

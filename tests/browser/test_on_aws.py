@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from vsv import runtime
 
 from tests.browser.conftest import SAMPLE_ID, Pages
-from tests.browser.review import choose, edit, field, row, search, status, view, violations
+from tests.browser.review import choose, edit, field, press, row, search, status, view, violations
 from tests.browser.standalone_server import with_image_id
 from tests.browser.test_accessibility import axe as axe  # noqa: PLC0414  a fixture
 from tests.support.aws_site.asgi import served
@@ -174,8 +174,7 @@ def test_pathologist_sees_no_label_and_no_action_that_changes_a_slide(
     expect(page.locator("#actions button:visible")).to_have_text("ViewEnter")
     expect(row(page, SAMPLE_ID).locator(".host button")).to_have_count(0)
     choose(page, SAMPLE_ID)
-    for key in ("u", "e", "Delete"):
-        page.keyboard.press(key)
+    press(page, "u", "e", "Delete")
     assert page.locator("input:focus, dialog, .notice").count() == 0
     view(page, SAMPLE_ID)
     expect(page.locator("#viewer .mark:visible, #viewer .danger:visible")).to_have_count(0)

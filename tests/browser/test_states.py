@@ -3,7 +3,7 @@
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Pages, Slides
-from tests.browser.review import choose, edit, field, notice, row, status
+from tests.browser.review import choose, edit, field, notice, row, status, wait_for_picture
 from tests.browser.standalone_server import StandaloneServer, with_image_id
 
 
@@ -16,6 +16,7 @@ def test_page_keeps_slides_and_typed_text_while_the_server_is_unreachable(
     page = own_pages.open()
     own_pages.expect_complaint("ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|WebSocket")
     expect(row(page, image_id)).to_be_visible()
+    wait_for_picture(page, image_id)
     own_server.stop()
     expect(page.get_by_role("alert").filter(has_text="No connection")).to_be_visible()
     expect(row(page, image_id)).to_be_visible()  # what was known stays

@@ -5,7 +5,18 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.conftest import SAMPLE_ID, Pages, Slides
-from tests.browser.review import choose, edit, field, in_list_order, notice, row, search, status
+from tests.browser.review import (
+    choose,
+    edit,
+    field,
+    in_list_order,
+    notice,
+    press,
+    row,
+    search,
+    status,
+    wait_for_picture,
+)
 from tests.browser.standalone_server import StandaloneServer, with_image_id
 
 
@@ -100,8 +111,7 @@ def test_two_quick_status_keys_on_a_slide_cause_no_conflict(
     page = pages.open()
     page.locator("#actions").get_by_label("Auto-advance").uncheck()
     choose(page, image_id)
-    page.keyboard.press("b")
-    page.keyboard.press("g")
+    press(page, "b", "g")
     expect(notice(page, "marked Good")).to_be_visible()
     expect(status(page, image_id)).to_have_text("Good")
     expect(page.locator("dialog")).to_have_count(0)
@@ -117,6 +127,8 @@ def test_marking_several_slides_reports_each_refusal_and_undo_restores_all(
     for image_id in ids:
         row(page, image_id).get_by_role("checkbox").check()
     expect(page.locator("#chosen")).to_have_text("3 slides selected")
+    for image_id in ids:
+        wait_for_picture(page, image_id)
     page.keyboard.press("s")
     expect(notice(page, f"S{ids[0]} marked Sent")).to_be_visible()
     for image_id in ids[1:]:

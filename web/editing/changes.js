@@ -11,10 +11,12 @@ import { askAboutConflicts } from "./conflict.js";
 /** @typedef {{done: Done[], failed: Failed[]}} Outcome */
 
 const UNDOABLE = 50;
+const ONE_GO_MS = 200; // changes that follow each other this quickly are undone together
 const TRIES = 4; // how often to retry after conflicts before giving up
 
 /** @type {Done[][]} */
 const history = [];
+let changedAt = -Infinity;
 /** @type {Map<string, {from: number, slide: Slide}>} the results of this page's own changes, by slide */
 const own = new Map();
 /** @type {Promise<unknown>} */
@@ -25,13 +27,29 @@ let queue = Promise.resolve();
  * @returns {Promise<Outcome>} rejects where the server cannot be asked
  */
 export function change(changes) {
+  const isOneGo = performance.now() - changedAt < ONE_GO_MS;
+  changedAt = performance.now();
   return inOrder(async () => {
     const outcome = await save(changes);
     const undoable = outcome.done.filter((one) => !isUnderWay(one));
-    if (undoable.length > 0) history.push(undoable);
-    if (history.length > UNDOABLE) history.shift();
+    if (undoable.length > 0) remember(undoable, isOneGo);
     return outcome;
   });
+}
+
+/**
+ * @param {Done[]} done
+ * @param {boolean} isOneGo whether it is undone together with the change before
+ */
+function remember(done, isOneGo) {
+  const earlier = (isOneGo && history.pop()) || [];
+  const first = new Map(earlier.map((one) => [one.after.ImageID, one]));
+  for (const one of done) {
+    const { before, fields } = first.get(one.after.ImageID) ?? one;
+    first.set(one.after.ImageID, { before, after: one.after, fields: { ...fields, ...one.fields } });
+  }
+  history.push([...first.values()]);
+  if (history.length > UNDOABLE) history.shift();
 }
 
 /**

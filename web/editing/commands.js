@@ -5,13 +5,42 @@ import { SessionExpiredError, UnreachableError } from "../shared/failures.js";
 import { counted } from "../shared/format.js";
 import { notify, notifyFailure } from "../shared/notices.js";
 import { FIELD_NAMES, nameOf } from "../slide/display.js";
-import { statusName, withStatusNames } from "../slide/statuses.js";
+import { keyOf, statusName, withStatusNames } from "../slide/statuses.js";
 import { change, isUnderWay, undo } from "./changes.js";
 
 /** @import {Field, IDCandidate, Slide} from "../server/types.js" */
 /** @import {Done, Failed, Outcome} from "./changes.js" */
 
 const NAMED = 6; // how many slides a question or a notice lists by name
+
+/** The slides whose unconfirmed ID the user has accepted. @type {Set<string>} */
+const accepted = new Set();
+
+/**
+ * Asks once about each slide that is to be marked Good although its ID was not read from the label.
+ * @param {Slide[]} slides
+ * @param {string} status
+ * @returns {Promise<boolean>} whether to mark the slides
+ */
+export async function isMeant(slides, status) {
+  const open = slides.filter(({ ImageID, IDNotConfirmed }) => IDNotConfirmed && !accepted.has(ImageID));
+  if (status !== "GOOD" || open.length === 0) return true;
+  const title = open.length === 1 ? "Is this ID the one on the label?" : `Are these ${open.length} IDs the ones on the labels?`;
+  const note = element("p", {}, "No barcode or name of the lab's form confirms it. Compare it with the label, or cancel and correct it (E).");
+  const yes = await confirmed(title, [listed(open), note], "Mark Good", "primary");
+  if (yes) for (const { ImageID } of open) accepted.add(ImageID);
+  return yes;
+}
+
+/**
+ * Says why a key does not mark slides that have not been looked at.
+ * @param {Slide[]} unseen
+ * @param {string} status
+ */
+export function notifyUnseen(unseen, status) {
+  const which = unseen.length === 1 ? `${nameOf(unseen[0])} has` : `${counted(unseen.length, "slide")} have`;
+  notify(`Not marked: ${which} not been shown yet. Shift+${keyOf(status)} or the button ${statusName(status)} marks without a look.`);
+}
 
 /**
  * @param {Slide[]} slides

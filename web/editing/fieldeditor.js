@@ -2,6 +2,7 @@
 import { registerState } from "../login/sessionstate.js";
 import { element } from "../shared/element.js";
 import { SessionExpiredError, UnreachableError } from "../shared/failures.js";
+import { TAKES_CODES } from "../shared/keyburst.js";
 import { FIELD_NAMES, nameOf } from "../slide/display.js";
 import { caseFill } from "./casefill.js";
 import { change } from "./changes.js";
@@ -15,6 +16,8 @@ import { keptKeys } from "./keptkeys.js";
 /** @type {Record<string, Way>} */
 const WAYS = { Enter: "stay", ArrowDown: "down", ArrowUp: "up" };
 const LONGEST = 256;
+/** The fields that a barcode may be scanned into. @type {Field[]} */
+const SCANNED = ["SlideID", "CaseID"];
 
 /** @typedef {{text: string, isTyped: boolean}} Beginning what the next editor begins with: proposed, or typed already */
 /** @typedef {{id: string, field: Field, text: string}} Draft */
@@ -137,7 +140,9 @@ async function proposal(fill, text) {
 function inputFor(slide, field) {
   const ariaLabel = `${FIELD_NAMES[field]} of ${nameOf(slide)}`;
   const value = slide[field] ?? "";
-  return element("input", { type: "text", ariaLabel, value, maxLength: LONGEST, spellcheck: false, autocomplete: "off" });
+  const input = element("input", { type: "text", ariaLabel, value, maxLength: LONGEST, spellcheck: false, autocomplete: "off" });
+  input.toggleAttribute(TAKES_CODES, SCANNED.includes(field));
+  return input;
 }
 
 /**

@@ -56,6 +56,18 @@ export function focusSearch() {
   search.select();
 }
 
+/**
+ * Lists all slides that a text finds, whatever the filters were.
+ * @param {string} text
+ */
+export async function searchAll(text) {
+  search.value = text;
+  since.value = "";
+  await searchFor({ text, status: null, scanDateFrom: null });
+  showFilters();
+  byId("scroller").scrollTop = 0;
+}
+
 export async function refreshCounts() {
   counts = new Map((await watched(countSlides())).map(({ Status, count }) => [Status, count]));
   showFilters();
@@ -82,11 +94,26 @@ function searchKey(event) {
   if (event.key === "Escape" && search.value) {
     search.value = "";
     applyFilter({ text: null });
-  } else if (event.key === "ArrowDown" || event.key === "Enter" || event.key === "Escape") {
-    const first = byId("rows").querySelector("tr");
-    first?.focus();
+  } else if (event.key === "Enter") {
+    findNow();
+  } else if (event.key === "ArrowDown" || event.key === "Escape") {
+    focusFirst();
   } else return;
   event.preventDefault();
+}
+
+function focusFirst() {
+  byId("rows").querySelector("tr")?.focus();
+}
+
+/** Searches for what is typed, which the search while typing may not have reached, and goes to the first slide. */
+async function findNow() {
+  try {
+    await searchFor({ text: search.value.trim() || null });
+    focusFirst();
+  } catch (error) {
+    notifyFailure(`Search failed: ${error instanceof Error ? error.message : error}`);
+  }
 }
 
 /** @param {string | null} status */

@@ -64,6 +64,15 @@ export function focusRow(id, block = "nearest") {
   row.tr.scrollIntoView({ block });
 }
 
+/**
+ * @param {string} id
+ * @returns {boolean} whether the thumbnail of its row has been drawn
+ */
+export function isPictureShown(id) {
+  const picture = rows.get(id)?.tr.querySelector("td.thumbnail img");
+  return picture instanceof HTMLImageElement && picture.complete && picture.naturalWidth > 0;
+}
+
 /** @returns {boolean} whether the focus is on a row, or nowhere */
 export function hasFocus() {
   return byId("rows").contains(document.activeElement) || document.activeElement === document.body;

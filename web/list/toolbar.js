@@ -1,5 +1,5 @@
 // The bar below the table: the actions for the selected slides, with their keys.
-import { mark, remove } from "../editing/commands.js";
+import { isMeant, mark, notifyUnseen, remove } from "../editing/commands.js";
 import { lifecycleItems } from "../jobs/requests.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { button, byId, element, setText } from "../shared/element.js";
@@ -8,10 +8,10 @@ import { menuOf } from "../shared/menu.js";
 import { flip, setting } from "../shared/settings.js";
 import { nameOf } from "../slide/display.js";
 import { knownSlide, onSlide } from "../slide/knownslides.js";
-import { MARKS, statusName } from "../slide/statuses.js";
+import { MARKS, isJudgement, statusName } from "../slide/statuses.js";
 import { loadMore, results } from "./results.js";
 import { clearSelection, currentId, onSelection, selectedIds, step, targetIds } from "./selection.js";
-import { focusRow, hasFocus } from "./table.js";
+import { focusRow, hasFocus, isPictureShown } from "./table.js";
 
 /** @import {Slide} from "../server/types.js" */
 
@@ -37,8 +37,16 @@ export function startToolbar(view) {
 }
 
 /** @param {string} status */
-export function markChosen(status) {
+export function markSeen(status) {
+  const unseen = isJudgement(status) ? chosen().filter(({ ImageID }) => !isPictureShown(ImageID)) : [];
+  if (unseen.length > 0) notifyUnseen(unseen, status);
+  else markChosen(status);
+}
+
+/** @param {string} status */
+export async function markChosen(status) {
   const slides = chosen();
+  if (!(await isMeant(slides, status))) return;
   mark(slides, status);
   if (selectedIds().size === 0 && slides.length === 1 && setting("goOn")) advance();
 }

@@ -29,3 +29,24 @@ export function flip(name) {
   choose(name, !setting(name));
   return setting(name);
 }
+
+/** What this workstation's barcode scanner sends before and after each code, and its longest pause between keys, in ms. */
+const TEXTS = { scanPrefix: "", scanSuffix: "", scanPause: "80" };
+
+/** @typedef {keyof typeof TEXTS} TextSetting */
+
+/**
+ * @param {TextSetting} name
+ * @returns {string}
+ */
+export function text(name) {
+  return localStorage.getItem(`review.${name}`) ?? TEXTS[name];
+}
+
+/**
+ * @param {TextSetting} name
+ * @param {string} value
+ */
+export function write(name, value) {
+  localStorage.setItem(`review.${name}`, value);
+}

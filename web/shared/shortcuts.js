@@ -1,4 +1,5 @@
 // Dispatches keys. All shortcuts are bound here with a description, so that the help is complete.
+import { isCharacter, unlessBurst } from "./keyburst.js";
 import { setting } from "./settings.js";
 
 /** @typedef {"list" | "viewer"} Place */
@@ -7,6 +8,8 @@ import { setting } from "./settings.js";
  * @property {string[]} keys as returned by `nameOfKey`
  * @property {string[]} [also] further keys, not listed in the help
  * @property {string} text the description in the help
+ * @property {boolean} [repeats] whether holding the key acts again and again
+ * @property {boolean} [atOnce] whether a character acts before a barcode scanner is ruled out
  * @property {(event: KeyboardEvent) => void} act
  */
 /** @typedef {{place: Place, title: string, bindings: Binding[]}} Group */
@@ -43,17 +46,25 @@ export function currentPlace() {
 /** @param {KeyboardEvent} event */
 function pressed(event) {
   const target = event.target instanceof Element ? event.target : document.body;
-  if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;
+  if (event.defaultPrevented || event.isComposing || isAsked()) return;
   if (target.closest(WRITING)) return;
   const name = nameOfKey(event);
   // Enter and Space activate the focused button.
   if (/^(Enter|Space)$/.test(name) && target.closest(PRESSED_BY_THEMSELVES)) return;
   if (LETTER.test(name) && !setting("letterKeys")) return;
-  const here = groups.filter((group) => group.place === place()).flatMap((group) => group.bindings);
+  const where = place();
+  const here = groups.filter((group) => group.place === where).flatMap((group) => group.bindings);
   const found = here.find(({ keys, also = [] }) => keys.includes(name) || also.includes(name));
   if (!found) return;
   event.preventDefault();
-  found.act(event);
+  if (event.repeat && !found.repeats) return;
+  if (event.repeat || found.atOnce || !isCharacter(event)) found.act(event);
+  else unlessBurst(() => isAsked() || place() !== where || found.act(event));
+}
+
+/** @returns {boolean} whether a dialog is open */
+function isAsked() {
+  return document.querySelector("dialog[open]") !== null;
 }
 
 /**

@@ -23,6 +23,22 @@ export const MARKS = [
 ];
 
 /**
+ * @param {string} status one of MARKS
+ * @returns {string}
+ */
+export function keyOf(status) {
+  return MARKS.find((one) => one.status === status)?.key ?? "";
+}
+
+/**
+ * @param {string} status one of MARKS
+ * @returns {boolean} whether it judges the slide, and needs a look at it
+ */
+export function isJudgement(status) {
+  return status !== "NEW";
+}
+
+/**
  * @param {string | null} status
  * @returns {string}
  */

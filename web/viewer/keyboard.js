@@ -3,7 +3,7 @@ import { undoLast } from "../editing/commands.js";
 import { MAGNIFICATIONS } from "../image/magnifications.js";
 import { mayChange, mayDelete } from "../login/currentuser.js";
 import { bind } from "../shared/shortcuts.js";
-import { MARKS, markText } from "../slide/statuses.js";
+import { MARKS, isJudgement, markText } from "../slide/statuses.js";
 import { activePane } from "./panes.js";
 import { acts, hideRuler, isRulerOn } from "./viewer.js";
 
@@ -14,6 +14,7 @@ const DIRECTIONS = { ArrowLeft: { x: -1, y: 0 }, ArrowRight: { x: 1, y: 0 }, Arr
 const ARROWS = Object.keys(DIRECTIONS);
 const FINE_PX = 1;
 const COARSE_PX = 10;
+const JUDGED = MARKS.filter(({ status }) => isJudgement(status));
 
 export function bindViewerKeys() {
   bind("viewer", "Slides", [
@@ -29,13 +30,13 @@ export function bindViewerKeys() {
   bind("viewer", "View", [
     { keys: MAGNIFICATIONS.map((_, at) => String(at + 1)), text: MAGNIFICATIONS.map((step) => `${step}×`).join(" "), act: ({ key }) => acts.zoomToStep(MAGNIFICATIONS[Number(key) - 1]) },
     { keys: ["0"], text: "fit the whole slide", act: acts.whole },
-    { keys: ["+", "−"], also: ["=", "-"], text: "zoom in, out", act: ({ key }) => acts.zoomBy("+=".includes(key) ? 1.5 : 1 / 1.5) },
-    { keys: ARROWS, text: "move, or measure with the ruler", act: arrow },
+    { keys: ["+", "−"], also: ["=", "-"], repeats: true, text: "zoom in, out", act: ({ key }) => acts.zoomBy("+=".includes(key) ? 1.5 : 1 / 1.5) },
+    { keys: ARROWS, repeats: true, text: "move, or measure with the ruler", act: arrow },
     { keys: ["R", "Shift+R"], text: "rotate right, left", act: ({ shiftKey }) => acts.turn(shiftKey ? -90 : 90) },
   ]);
   bind("viewer", "Tools", [
     { keys: ["M"], text: "ruler (drag, or use the arrow keys)", act: acts.toggleRuler },
-    { keys: ARROWS.map((key) => `Shift+${key}`), text: "measure pixel by pixel", act: arrow },
+    { keys: ARROWS.map((key) => `Shift+${key}`), repeats: true, text: "measure pixel by pixel", act: arrow },
     { keys: ["L"], text: "label and overview", act: acts.toggleLabel },
     { keys: ["O"], text: "navigator", act: acts.toggleNavigator },
     { keys: ["K"], text: "copy link to this view", act: acts.copyLink },
@@ -45,12 +46,19 @@ export function bindViewerKeys() {
 
 function bindChanges() {
   bind("viewer", "Review", [
-    ...MARKS.map(({ status, key }) => ({ keys: [key], text: markText(status), act: () => acts.mark(status) })),
+    ...MARKS.map(({ status, key }) => ({ keys: [key], text: markText(status), act: () => acts.markSeen(status) })),
+    { keys: JUDGED.map(({ key }) => `Shift+${key}`), text: "mark although not shown", act: unseen },
     { keys: ["E", "F2"], text: "edit slide ID", act: () => acts.edit("SlideID") },
     { keys: ["C"], text: "edit case ID", act: () => acts.edit("CaseID") },
     ...(mayDelete() ? [{ keys: ["Delete"], text: "delete", act: acts.remove }] : []),
     { keys: ["Ctrl+Z"], text: "undo last change", act: undoLast },
   ]);
+}
+
+/** @param {KeyboardEvent} event */
+function unseen({ key }) {
+  const mark = JUDGED.find((one) => one.key === key.toUpperCase());
+  if (mark) acts.mark(mark.status);
 }
 
 /** @param {KeyboardEvent} event */

@@ -44,6 +44,7 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
   let generation = 0; // counts slides: one that opens late must not replace a newer one
 
   let destroyed = false;
+  let shown = false; // whether pixels of this slide have been drawn
 
   const moved = debounced(SETTLED_MS, onMoved);
   const redraw = () => {
@@ -55,6 +56,7 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
   viewer.addHandler("update-viewport", redraw);
   viewer.addHandler("viewport-change", moved);
   viewer.addHandler("rotate", moved);
+  viewer.addHandler("tile-drawn", () => (shown = true));
   viewer.addHandler("animation-start", () => (standIn.hidden = true));
   root.addEventListener("pointerdown", onActive, true);
   root.addEventListener("focusin", onActive);
@@ -81,6 +83,7 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
     ruler.clear();
     problem.hidden = scale.sign.hidden = legend.sign.hidden = true;
     viewer.close();
+    shown = false;
     standIn.hidden = view !== null;
     standIn.src = imageAddress(next, "thumbnail") ?? "";
     try {
@@ -115,10 +118,12 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
       generation += 1;
       slide = null;
       viewer.close();
+      shown = false;
       scale.sign.hidden = legend.sign.hidden = label.hidden = true;
       caption.replaceChildren(element("b", {}, id));
       fail(`Slide ${id} not found.`);
     },
+    hasShown: () => shown,
     isOpen: () => !destroyed && viewer.isOpen(),
     view: () => viewOf(viewer),
     zoom: () => zoomNow(viewer),

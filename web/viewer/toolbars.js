@@ -14,7 +14,8 @@ import { MARKS, statusName, statusPill } from "../slide/statuses.js";
  * @typedef {object} Acts the commands of the bars' buttons and the viewer's keys
  * @property {() => void} leave
  * @property {(by: number) => void} go to the next slide of the list, or the one before
- * @property {(status: string) => void} mark
+ * @property {(status: string) => void} mark whether or not the slide has been shown
+ * @property {(status: string) => void} markSeen only when the slide has been shown
  * @property {() => void} remove
  * @property {(field: Field) => void} edit
  * @property {(step: number) => void} zoomToStep

@@ -1,5 +1,5 @@
 // The viewer: opens the slides that the address names, and carries out the commands of its bars and keys.
-import { mark, remove } from "../editing/commands.js";
+import { isMeant, mark, notifyUnseen, remove } from "../editing/commands.js";
 import { editText, waitingDraft } from "../editing/fieldeditor.js";
 import { preload } from "../image/descriptor.js";
 import { loadOpenSeadragon } from "../image/openseadragon.js";
@@ -14,6 +14,7 @@ import { notify, notifyFailure } from "../shared/notices.js";
 import { choose, flip, setting } from "../shared/settings.js";
 import { nameOf } from "../slide/display.js";
 import { knownSlide, onSlide, storeSlides } from "../slide/knownslides.js";
+import { isJudgement } from "../slide/statuses.js";
 import { formatLink, parseLink } from "./link.js";
 import { activeId, activePane, arrange, forEachPane, hasRoom, isBeside, linkNow, onPanes, openLink, opened, reopenFailed, stages } from "./panes.js";
 import { makeTabs } from "./tabs.js";
@@ -35,6 +36,7 @@ export const acts = {
   leave: () => (location.hash = ""),
   go,
   mark: markActive,
+  markSeen,
   remove: removeActive,
   edit,
   zoomToStep: (step) => activePane()?.zoomToStep(step),
@@ -146,9 +148,16 @@ function go(by) {
 }
 
 /** @param {string} status */
-function markActive(status) {
+function markSeen(status) {
   const slide = knownSlide(activeId());
-  if (!slide) return;
+  if (slide && isJudgement(status) && !activePane()?.hasShown()) notifyUnseen([slide], status);
+  else markActive(status);
+}
+
+/** @param {string} status */
+async function markActive(status) {
+  const slide = knownSlide(activeId());
+  if (!slide || !(await isMeant([slide], status))) return;
   mark([slide], status);
   if (setting("goOn") && neighbour(1) !== null) go(1);
 }
