@@ -28,7 +28,14 @@ def slide(record: SlideRecord, *, sees_patients: bool = False) -> Fields:
     fields = {name: item.get(name) for name in _SLIDE_FIELDS}
     # An AWSDateTime must have an offset.
     dates = {"ScanDate": aws_date_time(record.scan_date), "GoesAt": _goes_at(record)}
-    return fields | dates | ({} if sees_patients else _PRIVATE)
+    return fields | dates | {"Damage": _damage(record)} | ({} if sees_patients else _PRIVATE)
+
+
+def _damage(record: SlideRecord) -> list[dict[str, int]] | None:
+    if record.damage is None:
+        return None
+    counts = sorted(((int(level), int(tiles)) for level, tiles in record.damage.items()), reverse=True)
+    return [{"level": level, "tiles": tiles} for level, tiles in counts]
 
 
 def _goes_at(record: SlideRecord) -> str | None:

@@ -1,13 +1,14 @@
 """The commands ``list``, ``show``, ``export-deepzoom`` and ``add-mask``."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 from serve_image.omero.channels import read_color
 from vsv.errors import SlideNotFoundError
 from vsv.identifiers import shown
-from vsv.records.models import Status
+from vsv.records.models import SlideRecord, Status
 from vsv.rendering.masks import import_mask
 from vsv.storage.numeric_ids import assign_number
 
@@ -57,13 +58,26 @@ def show(image_id: str, data: Path, as_json: bool) -> None:
         click.echo(json.dumps(item, indent=2, ensure_ascii=False))
         return
     for name, value in item.items():
-        if name != "Tags":
+        if name not in {"Tags", "Damage"}:
             click.echo(f"{name:<15} {shown(str(value))}")
+    if record.damage is not None:
+        click.echo(f"{'Damage':<15} {_damage_text(record, record.damage)}")
     click.echo(f"{'OMERO number':<15} {number}")
     if record.barcode is None:
         click.echo(f"{'Barcode':<15} (not readable)")
     for name, value in item.get("Tags", {}).items():
         click.echo(f"  {name:<22} {shown(value.splitlines()[0]) if value else ''}")
+
+
+def _damage_text(record: SlideRecord, damage: Mapping[str, str]) -> str:
+    """Return how many tiles of which level cannot be decoded."""
+    finest = (max(record.width, record.height) - 1).bit_length()
+    levels = sorted(((finest - int(level), tiles) for level, tiles in damage.items()))
+    parts = [
+        f"{tiles} of {'full resolution' if shift == 0 else f'level 1/{1 << shift}'}"
+        for shift, tiles in levels
+    ]
+    return f"tiles that cannot be decoded, or not wholly: {', '.join(parts)}"
 
 
 @click.command("export-deepzoom", short_help="Export a slide as Deep Zoom files")

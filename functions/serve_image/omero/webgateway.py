@@ -43,6 +43,7 @@ PLANE_PX, MAX_PLANE_PX = 1024, 4096
 BINS, MAX_BINS = 256, 1024
 _NUMBER = re.compile(r"\d{1,9}\Z", re.ASCII)
 _Endpoint = Callable[[Services, Request, list[str]], Response]
+_Headers = Callable[[], dict[str, str]]
 
 
 def respond(services: Services, request: Request) -> Response:
@@ -85,7 +86,7 @@ def _picture(
     image = read_region_query(request.query, slide.grid, strict=strict, whole=min_parts == 1)
     colour = parse_colour(request.query, services.settings.icc)
     variant = image.canonical, effective_intent(slide, colour)
-    headers = _headers(services, slide, variant, slide.is_provisional(image.level_dz))
+    headers = _headers(services, slide, image.view, variant, slide.is_provisional(image.level_dz))
     return caching.image_response(
         request, lambda: images.draw_image(slide, image, colour), images.MIME_TYPES[image.fmt], headers
     )
@@ -109,10 +110,10 @@ def _check_plane(*planes: int) -> None:
         raise ImageNotFoundError("a slide has a single plane: z and t are 0")
 
 
-def _headers(services: Services, slide: Slide, variant: object, provisional: bool) -> dict[str, str]:
-    """Return the headers of an image; ``variant`` is everything that the image depends on besides the slide."""
-    lifetime = caching.PROVISIONAL if provisional else caching.IMMUTABLE
-    return caching.image_headers(services, caching.etag_of(slide.stamp, variant), lifetime)
+def _headers(services: Services, slide: Slide, view: View, variant: object, provisional: bool) -> _Headers:
+    """Return an image's headers; ``variant`` is everything that the image depends on besides the slide."""
+    etag, lifetime = caching.etag_of(slide.stamp, variant), caching.lifetime(provisional)
+    return lambda: caching.slide_headers(services, slide, view.reach_l0, etag, lifetime)
 
 
 def _thumbnail(services: Services, request: Request, parts: list[str]) -> Response:
@@ -122,7 +123,7 @@ def _thumbnail(services: Services, request: Request, parts: list[str]) -> Respon
     slide, view = _read_thumbnail(services, request, parts, 3)
     colour = parse_colour(request.query, services.settings.icc)
     variant = "thumbnail", view, effective_intent(slide, colour)
-    headers = _headers(services, slide, variant, images.is_provisional(slide, view))
+    headers = _headers(services, slide, view, variant, images.is_provisional(slide, view))
     return caching.image_response(
         request, lambda: images.draw_thumbnail(slide, view, colour), "image/jpeg", headers
     )
@@ -182,10 +183,10 @@ def _numbers(request: Request) -> list[str]:
 def _data_uri(services: Services, number: str, side: int, colour: Colour) -> str | None:
     try:
         slide = _slide(services, number)[1]
+        view = images.thumbnail_view(slide, side, None)
+        return images.data_uri(images.draw_thumbnail(slide, view, colour))
     except (NotFoundError, UnreadableSlideError, ConflictError):
         return None
-    view = images.thumbnail_view(slide, side, None)
-    return images.data_uri(images.draw_thumbnail(slide, view, colour))
 
 
 def _image_data(services: Services, request: Request, parts: list[str]) -> Response:
@@ -233,7 +234,7 @@ def _shape_mask(services: Services, request: Request, parts: list[str]) -> Respo
     def make() -> bytes:
         return changed_mask(png, color, mirrored, flipped) if changed else png
 
-    return caching.image_response(request, make, "image/png", headers)
+    return caching.image_response(request, make, "image/png", lambda: headers)
 
 
 def _nothing_stored(content: Any) -> _Endpoint:
@@ -252,7 +253,7 @@ def _luts_png(services: Services, request: Request, parts: list[str]) -> Respons
     if parts:
         raise NotFoundError("there is nothing at this address")
     headers = caching.image_headers(services, caching.etag_of(unsupported.LUTS), caching.REVALIDATE)
-    return caching.image_response(request, unsupported.gradient, "image/png", headers)
+    return caching.image_response(request, unsupported.gradient, "image/png", lambda: headers)
 
 
 def _saved_settings(services: Services, request: Request, parts: list[str]) -> Response:

@@ -16,6 +16,7 @@ from PIL import Image
 from vsv.barcodes.reader import Barcode, read_label
 from vsv.errors import AlreadyExistsError, FileChangingError, FileMissingError
 from vsv.identifiers import is_image_id
+from vsv.ingest.damage_notes import note_sampled
 from vsv.ingest.id_pattern import SlideIds, find_ids, texts_of
 from vsv.ingest.rescans import predecessor
 from vsv.records.models import ImportRecord, SlideRecord
@@ -53,6 +54,7 @@ def extract(services: Services, run: ImportRecord) -> ImportRecord:
     run = services.imports.advance(run.filename, run.run_id, {"image_id": image_id})
     assign_number(services.files, image_id)
     barcode = _write_pictures(services, image_id, path)
+    damage = note_sampled(services, image_id, path)
     if path.is_symlink():
         _note_in_place(services, run, image_id, path)
     if path != services.files.slide(image_id):
@@ -60,6 +62,7 @@ def extract(services: Services, run: ImportRecord) -> ImportRecord:
     services.files.remove_taken_folder(run.filename)
     # A record that a killed run has stored stays: a technician may have changed it since.
     record = _record(run, image_id, scan, barcode, _find_ids(services, run, scan, barcode))
+    record = replace(record, damage=damage)
     with suppress(AlreadyExistsError):
         services.slides.put_new(replace(record, predecessor=predecessor(services, record)))
     return run

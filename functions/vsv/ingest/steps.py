@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vsv.errors import FileMissingError, TransferError, UnavailableError, UnreadableSlideError
+from vsv.ingest.damage_notes import record_damage
 from vsv.ingest.extraction import extract
 from vsv.ingest.runs import NOT_THE_ONE, UNDER_WAY, is_object, record_failure
 from vsv.ingest.stored_slides import is_sha256
@@ -16,6 +17,7 @@ from vsv.pyramids.empty_tiles import is_outdated
 from vsv.pyramids.renderer import Progress, render_pyramid
 from vsv.records.models import ImportRecord, ImportState
 from vsv.services import Services
+from vsv.slides.damage import NOTES, read_notes
 from vsv.storage.slide_files import DISK
 
 
@@ -79,10 +81,12 @@ def render(services: Services, image_id: str, progress: Progress, jobs: int | No
     slide = services.slide_cache.slide(image_id, is_seen=False)
     pyramid = services.files.pyramid(image_id)
     is_whole = all(dz in slide.levels for dz in range(slide.grid.level_count))
-    if is_whole and not is_outdated(slide, pyramid):
-        return False
-    render_pyramid(slide, pyramid, jobs, progress)
-    return True
+    is_needed = not is_whole or is_outdated(slide, pyramid)
+    if is_needed:
+        render_pyramid(slide, pyramid, jobs, progress, is_again=pyramid.exists())
+    if slide.damage or read_notes(pyramid.with_name(NOTES)):  # also where a killed run has rendered
+        record_damage(services, image_id)
+    return is_needed
 
 
 @contextmanager

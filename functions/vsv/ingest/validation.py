@@ -5,13 +5,15 @@ from pathlib import Path
 
 from vsv.errors import FileChangingError, FileMissingError, TransferError, UnreadableSlideError
 from vsv.formats.random_access import OpenFile
-from vsv.formats.tiff import last_byte, read_pages
+from vsv.formats.tiff import Page, last_byte, read_pages
 from vsv.formats.tiff_directories import is_tiff
 from vsv.identifiers import ORDINARY_SUFFIXES
+from vsv.ingest.tile_sample import sample_tiles
 from vsv.slides.image_reader import ImageReader, is_plain
 from vsv.slides.openslide_reader import OpenSlideReader
 from vsv.slides.reader import SlideReader
 from vsv.slides.readers import reader_of
+from vsv.slides.slide import open_slide
 
 # A hundred times a large slide. More is a damaged or hostile header, whose rendering would take days.
 MAX_PIXELS = 1 << 40
@@ -19,7 +21,7 @@ _BLOCK = 1 << 20
 
 
 def inspect(path: Path, size: int) -> None:
-    """Check that a file is complete and opens as a slide.
+    """Check that a file is complete, opens as a slide, and has pixels that can be decoded.
 
     Raises UnreadableSlideError, with a reason that a technician understands, where the same bytes can never open;
     TransferError where bytes are missing that may still arrive; FileChangingError where the file is being written to.
@@ -29,8 +31,10 @@ def inspect(path: Path, size: int) -> None:
         raise TransferError(f"{before[0]} of {size} bytes are here: the transfer is not complete")
     if size == 0:
         raise UnreadableSlideError("the file is empty: scan the slide again")
-    _check_whole(path, size)
+    pages = _check_whole(path, size)
     _check_opens(path)
+    missing = path.with_name("none")
+    sample_tiles(open_slide(path, missing, missing)).check(pages[0].bits_per_sample if pages else 8)
     if _size_and_time(path) != before:
         raise FileChangingError("the file changed while it was inspected: it is still being written")
 
@@ -54,21 +58,26 @@ def _size_and_time(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _check_whole(path: Path, size: int) -> None:
-    """Check that a TIFF holds each page to the end of its last tile; that other files begin as their suffix says."""
+def _check_whole(path: Path, size: int) -> tuple[Page, ...]:
+    """Check that a TIFF holds each page to the end of its last tile; that other files begin as their suffix says.
+
+    Return the TIFF's pages; none for other files.
+    """
     file = OpenFile(path)
     if not is_tiff(file):
         if path.suffix.lower() in {".svs", ".tif", ".tiff"}:
             raise UnreadableSlideError("Not a supported slide file (no TIFF header)")
         if path.suffix.lower() in ORDINARY_SUFFIXES and not is_plain(path):
             raise UnreadableSlideError("Not a supported image file (no PNG or JPEG header)")
-        return
-    for page in read_pages(file):
+        return ()
+    pages = read_pages(file)
+    for page in pages:
         end = last_byte(file, page)
         if end > size:
             raise UnreadableSlideError(
                 f"File is incomplete (truncated): at least {end - size} bytes are missing. Copy it again, or rescan"
             )
+    return pages
 
 
 def _check_opens(path: Path) -> None:

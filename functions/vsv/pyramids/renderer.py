@@ -18,8 +18,10 @@ from vsv.formats.jpeg import abbreviate
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff_writer import PageLayout, TiffWriter
 from vsv.pyramids.empty_tiles import CENTRED, has_empty_tiles
+from vsv.pyramids.tile_headers import check_headers
 from vsv.rendering import encoding, regions
 from vsv.slides import pixels
+from vsv.slides.damage import NOTES, Damage, write_notes
 from vsv.slides.levels import MAX_DCT_SHIFT, JpegLevel, jpeg_level, matching_level
 from vsv.slides.slide import Slide, tiled_pages
 from vsv.storage import atomic_write
@@ -55,19 +57,30 @@ def cores() -> int:
 
 
 def render_pyramid(
-    slide: Slide, path: Path, jobs: int | None = None, progress: Progress = lambda _done, _total: None
+    slide: Slide,
+    path: Path,
+    jobs: int | None = None,
+    progress: Progress = lambda _done, _total: None,
+    *,
+    is_again: bool = False,
 ) -> Rendered:
-    """Render the missing levels of ``slide`` into ``path`` by an atomic write.
+    """Render the missing levels of ``slide`` into ``path`` by an atomic write; check every stored tile meanwhile.
 
+    Damaged tiles are noted beside ``path``. ``is_again``: tiles were served before, and get other addresses.
     Uses ``jobs`` threads (the decoders and encoders release the GIL); calls ``progress`` with tiles done and tiles in
     total. Memory does not grow with the slide. Raises UnavailableError when the disk refuses.
     """
     missing = missing_levels(slide)
     total = sum(columns * rows for columns, rows in map(slide.grid.tile_counts, missing))
-    base = replace(slide, levels={dz: slide.levels[dz] for dz in slide.native})
+    damage = Damage(for_rendering=True)
+    damage.version = slide.damage.version + is_again
+    base = replace(slide, levels={dz: slide.levels[dz] for dz in slide.native}, damage=damage)
     try:
         with atomic_write.replacing(path) as part, ThreadPoolExecutor(jobs or cores()) as pool:
             _write_levels(base, missing, part, _Counter(progress, total), pool)
+            check_headers(base, {base.finer_level(dz) for dz in missing} | {*missing})
+            # Before the pyramid is there: what is served of it must not be cached where it shows damage.
+            write_notes(path.with_name(NOTES), damage)
             size = part.stat().st_size
     except OSError as error:
         raise UnavailableError("the pyramid could not be written: is the disk full or read only?") from error

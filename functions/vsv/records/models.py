@@ -90,7 +90,8 @@ class SlideRecord(_Record):
     ``original`` says where the original is: None in the data folder, else ARCHIVING, ARCHIVED, RESTORING or PURGED.
     ``status_before`` is the status that an archived or published slide returns to, ``published_as`` the name of the
     published copy while there is one, ``predecessor`` the deleted slide that this slide is a rescan of.
-    ``delivery`` is WAITING, DELIVERED or FAILED once a slide was marked to be sent.
+    ``delivery`` is WAITING, DELIVERED or FAILED once a slide was marked to be sent. ``damage`` is the number of tiles
+    that cannot be decoded, or not wholly, by Deep Zoom level, None where there are none.
     """
 
     image_id: str = _wire("ImageID")
@@ -121,6 +122,7 @@ class SlideRecord(_Record):
     deleted_at: str | None = _wire("DeletedAt", None)
     delivery: str | None = _wire("Delivery", None)
     id_not_confirmed: bool | None = _wire("IDNotConfirmed", None)
+    damage: Mapping[str, str] | None = _wire("Damage", None)
     last_modified: str = _wire("lastModified")
     modified_by: str | None = _wire("ModifiedBy", None)
     version: int = _wire("Version", 1)

@@ -1,12 +1,14 @@
 """Label, thumbnail and macro: read from a slide's file, or rendered from its pixels, and encoded."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
 
 from vsv.errors import CorruptTileError
 from vsv.rendering.regions import region
+from vsv.slides.damage import Damage
 from vsv.slides.readers import reader_of
 from vsv.slides.slide import Slide
 
@@ -20,7 +22,8 @@ def read_associated(path: Path) -> dict[str, Image.Image]:
 
 
 def make_thumbnail(slide: Slide) -> Image.Image:
-    """Return a thumbnail of at most ``THUMBNAIL_SIDE_PX``, rendered from the slide's pixels; white if damaged."""
+    """Return a thumbnail of at most ``THUMBNAIL_SIDE_PX``, rendered from the slide's pixels; white where damaged."""
+    slide = replace(slide, damage=Damage(for_rendering=True))
     level_dz = min(slide.max_level, THUMBNAIL_SIDE_PX.bit_length() - 1)
     width_px, height_px = slide.grid.level_size(level_dz)
     try:

@@ -36,6 +36,7 @@ from tests.support.aws.cloudformation import GIVEN, REGION, Function, arn
 from tests.support.aws.recorded_calls import Answers, Right, recording
 from tests.support.paths import STREAM_RECORDS
 from tests.support.servers.registry import serving
+from tests.support.slides.damaged import FULL, zeroed
 from tests.support.slides.small import OLD, put, slide_bytes
 from tests.support.stores.store_records import slide_import
 from vsv_local.server.api_gateway_events import http_event
@@ -154,9 +155,9 @@ class World:
         self._after(event, steps.inspect_run)
         return event
 
-    def extracted(self, name: str = NAME) -> dict[str, Any]:
+    def extracted(self, name: str = NAME, content: bytes | None = None) -> dict[str, Any]:
         """Extract a slide's record; return the rendering's event."""
-        event = self.inspected(name)
+        event = self.inspected(name, content)
         self._after(event, steps.extract_run)
         return event | {"imageId": "1004486"}
 
@@ -289,9 +290,22 @@ def extract_metadata(world: World) -> None:
         world.call(event)  # again, as after a lost answer
 
 
+def damaged_slide(folder: Path) -> bytes:
+    """Return a slide whose middle tile is zeros."""
+    path = folder / "damaged.svs"
+    path.write_bytes(slide_bytes())
+    content = zeroed(path, FULL, 4).read_bytes()
+    path.unlink()
+    return content
+
+
 @scenario("RenderPyramidFunction")
 def render_pyramid(world: World) -> None:
-    world.call(world.extracted())
+    with patch(
+        "vsv.ingest.tile_sample.FINEST_TILES", 1
+    ):  # so that rendering finds a damaged tile that it did not
+        event = world.extracted(content=damaged_slide(world.data))
+    world.call(event)
     assert list(world.data.glob("slides/*/pyramid.tif"))
     bucket = boto3.client("s3", REGION)
     put_object = bucket.put_object(Bucket=GIVEN["DropInBucketName"], Key="b.svs", Body=b"")

@@ -78,6 +78,7 @@ FULL_SLIDE = slide(
     deleted_at="2026-11-21T06:10:58.000042Z",
     delivery="DELIVERED",
     id_not_confirmed=True,
+    damage={"12": "3", "10": "1"},
     tags={"aperio.Title": "Übersicht 🔬", "openslide.mpp-x": "0.2498", "empty": ""},
     modified_by="extract_metadata",
     version=7,
