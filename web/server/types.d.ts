@@ -23,10 +23,17 @@ export interface Slide {
   DeletedAt: string | null;
   Delivery: string | null;
   IDNotConfirmed: boolean | null;
+  Damage: LevelDamage[] | null;
   LabelURL: string | null;
   PublishedAs: string | null;
   Predecessor: string | null;
   GoesAt: string | null;
+}
+
+/** How many tiles of a level cannot be decoded, or not wholly. */
+export interface LevelDamage {
+  level: number;
+  tiles: number;
 }
 
 /** The fields of a slide in live updates. */
@@ -77,7 +84,7 @@ export interface Import {
   UpdatedAt: string | null;
 }
 
-export type JobKind = "PUBLISH" | "WITHDRAW" | "ARCHIVE" | "RESTORE" | "PURGE" | "SEND";
+export type JobKind = "PUBLISH" | "WITHDRAW" | "ARCHIVE" | "RESTORE" | "PURGE" | "SEND" | "RENDER";
 
 export interface Job {
   ImageID: string;

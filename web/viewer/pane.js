@@ -1,4 +1,5 @@
 // One pane of the viewer, which shows one slide at a time.
+import { makeDamageOutline } from "../image/damage.js";
 import { descriptor } from "../image/descriptor.js";
 import { magnificationAt, nativeMagnification, zoomAt } from "../image/magnifications.js";
 import { makeViewer, openImage } from "../image/osdviewer.js";
@@ -35,7 +36,8 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
   host.append(root);
   const viewer = makeViewer(library, stage, setting("navigator"));
   const ruler = makeRuler(placeOn(library, viewer), () => slide?.MPP ?? null);
-  stage.append(standIn, ruler.svg, scale.sign, label, problem);
+  const damage = makeDamageOutline(placeOn(library, viewer));
+  stage.append(standIn, damage.svg, ruler.svg, scale.sign, label, problem);
 
   /** @type {Slide | null} */
   let slide = null;
@@ -49,6 +51,7 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
     if (zoom === null || !slide) return;
     scale.show(slide, zoom);
     ruler.draw();
+    damage.draw();
   };
   viewer.addHandler("update-viewport", redraw);
   viewer.addHandler("viewport-change", moved);
@@ -77,6 +80,7 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
     const mine = ++generation;
     showFacts(next);
     ruler.clear();
+    damage.clear();
     problem.hidden = scale.sign.hidden = true;
     viewer.close();
     standIn.hidden = view !== null;
@@ -89,9 +93,17 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
       scale.sign.hidden = false;
       viewer.world.getItemAt(0).addHandler("fully-loaded-change", ({ fullyLoaded }) => (standIn.hidden ||= fullyLoaded));
       moved();
+      if (next.Damage) await outlineDamage(next, mine);
     } catch (error) {
       if (mine === generation) fail(`This slide cannot be shown: ${error instanceof Error ? error.message : error}.`);
     }
+  };
+  /** @param {Slide} next @param {number} mine */
+  const outlineDamage = async (next, mine) => {
+    const boxes = await damage.load(next.ImageID);
+    if (mine !== generation) return;
+    damage.set(boxes);
+    damage.draw();
   };
   /** @param {string} reason */
   const fail = (reason) => {

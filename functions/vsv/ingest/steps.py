@@ -15,6 +15,7 @@ from vsv.ingest.stored_slides import is_sha256
 from vsv.ingest.validation import checksum, inspect
 from vsv.pyramids.empty_tiles import is_outdated
 from vsv.pyramids.renderer import Progress, render_pyramid
+from vsv.pyramids.renewal import render_again
 from vsv.records.models import ImportRecord, ImportState
 from vsv.services import Services
 from vsv.slides.damage import NOTES, read_notes
@@ -81,12 +82,14 @@ def render(services: Services, image_id: str, progress: Progress, jobs: int | No
     slide = services.slide_cache.slide(image_id, is_seen=False)
     pyramid = services.files.pyramid(image_id)
     is_whole = all(dz in slide.levels for dz in range(slide.grid.level_count))
-    is_needed = not is_whole or is_outdated(slide, pyramid)
-    if is_needed:
+    is_again = is_whole and is_outdated(slide, pyramid)
+    if is_again:
+        render_again(slide, pyramid, jobs, progress)
+    elif not is_whole:
         render_pyramid(slide, pyramid, jobs, progress, is_again=pyramid.exists())
     if slide.damage or read_notes(pyramid.with_name(NOTES)):  # also where a killed run has rendered
         record_damage(services, image_id)
-    return is_needed
+    return is_again or not is_whole
 
 
 @contextmanager

@@ -29,9 +29,10 @@ def _has_empty(level: Level) -> bool:
 def is_outdated(slide: Slide, pyramid: Path) -> bool:
     """Return whether an earlier version rendered ``pyramid`` with white in place of the slide's empty tiles.
 
-    False where the slide is read from a complete pyramid, which cannot be rendered without the original.
+    A complete pyramid, which archived slides are read from, carries the mark as well.
     """
-    if slide.path == pyramid or len(slide.native) == slide.grid.level_count or not has_empty_tiles(slide):
+    is_complete = slide.path == pyramid
+    if (len(slide.native) == slide.grid.level_count and not is_complete) or not has_empty_tiles(slide):
         return False
     try:
         reader = Reader(OpenFile(pyramid))

@@ -131,7 +131,7 @@ def _layout(slide: Slide, level_dz: int, subfile_type: int) -> PageLayout:
     size, coding = slide.grid.tile_size, encoding.rendered_coding(slide, level_dz)
     return PageLayout(
         *slide.grid.level_size(level_dz),
-        _tables(size, coding),
+        shared_tables(size, coding),
         subsampling=(2, 2) if coding.chroma == "420" else (1, 1),
         tile_size=size,
         subfile_type=subfile_type,
@@ -140,7 +140,7 @@ def _layout(slide: Slide, level_dz: int, subfile_type: int) -> PageLayout:
 
 
 @lru_cache(maxsize=8)
-def _tables(size: int, coding: encoding.Coding) -> bytes:
+def shared_tables(size: int, coding: encoding.Coding) -> bytes:
     """Return the JPEG tables that all tiles of a coding share."""
     return abbreviate(encoding.encode_jpeg(pixels.blank(size, size), coding))[0]
 

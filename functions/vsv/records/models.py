@@ -49,6 +49,7 @@ class JobKind(StrEnum):
     RESTORE = "RESTORE"
     PURGE = "PURGE"
     SEND = "SEND"
+    RENDER = "RENDER"
 
 
 class JobState(StrEnum):

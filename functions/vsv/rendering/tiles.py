@@ -78,7 +78,7 @@ def _read_verbatim(slide: Slide, level_dz: int, col: int, row: int) -> bytes | N
     An empty or damaged tile of a reduced level is rendered from a finer level; full resolution has none.
     """
     level = slide.levels.get(level_dz)
-    if level is None or col < 0 or row < 0 or slide.damage.has(level_dz, col, row):
+    if level is None or col < 0 or row < 0:
         return None
     size, page = slide.grid.tile_size, level.page
     width_px, height_px = slide.grid.level_size(level_dz)
@@ -86,11 +86,12 @@ def _read_verbatim(slide: Slide, level_dz: int, col: int, row: int) -> bytes | N
     if right > width_px or bottom > height_px or right > page.width_px or bottom > page.height_px:
         return None
     try:
-        return level.jpeg(col, row)
+        data = level.jpeg(col, row)
     except CorruptTileError as error:
         if level_dz < slide.max_level:
             return None
         return _replace_verbatim(slide, level_dz, (col, row), error)
+    return None if slide.damage.has(level_dz, col, row) else data
 
 
 def _replace_verbatim(slide: Slide, level_dz: int, place: tuple[int, int], error: CorruptTileError) -> bytes:

@@ -376,6 +376,7 @@ def notify_subscribers(world: World) -> None:
 def manage_files(world: World) -> None:
     world.imported()
     archive_and_restore(world)
+    render_again(world)
     world.decided(Status.GOOD)
     publish_and_withdraw(world)
     world.decided(Status.DELETED)
@@ -385,6 +386,19 @@ def manage_files(world: World) -> None:
         assert world.call({"look": "deleted"}) == {"asked": 1}
     world.call(WOKEN)
     assert world.job(JobKind.PURGE).state is JobState.DONE
+
+
+def render_again(world: World) -> None:
+    """Render a slide's levels again, and find a damaged tile that its record does not tell of."""
+    path = world.data / f"slides/{IMAGE_ID}/slide.svs"
+    whole = path.read_bytes()
+    path.chmod(0o644)
+    zeroed(path, FULL, 4)
+    with world.unrecorded() as services:
+        job_queue.request(services, IMAGE_ID, JobKind.RENDER, "check")
+    world.call(WOKEN)
+    assert world.job(JobKind.RENDER).state is JobState.DONE
+    path.write_bytes(whole)
 
 
 def archive_and_restore(world: World) -> None:
