@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import simplejpeg
+import tifffile
 from serve_image.handler import lambda_handler as serve_image
 from vsv.errors import ConflictError
 from vsv.ingest.damage_notes import BY as IMPORT
@@ -20,7 +22,14 @@ from vsv.workflow.transitions import change
 
 from tests.support.servers.archive_site import ADMIN, archived, brought, record
 from tests.support.servers.running import Site
-from tests.support.slides.aperio import JPEG2000_RGB, Plan, patch_item, write_slide
+from tests.support.slides.aperio import (
+    JPEG2000_RGB,
+    Plan,
+    patch_item,
+    replace_tile,
+    split_tables,
+    write_slide,
+)
 from tests.support.slides.damaged import FULL, PLAN, REDUCED, zeroed
 from tests.support.slides.opened import box_mean, grey_levels_apart, opened, stored_level, tile
 from vsv_local.server.api_gateway_events import http_event
@@ -107,6 +116,30 @@ def test_complete_pyramid_of_an_archived_slide_is_rendered_again_from_itself(
     after = site.services.slide_cache.slide(image_id)
     assert after.path == pyramid
     assert {dz: after.levels[dz].jpeg(1, 0) for dz in (11, 9)} == stored  # the scanner's own tiles stay
+    (site.services.files.root / pyramid_checks.CHECKED).unlink()
+    assert look(site) == []
+
+
+def test_complete_pyramid_of_a_jpeg_2000_slide_with_white_over_tissue_is_rendered_again(
+    site: Site, tmp_path: Path
+) -> None:
+    """An earlier version wrote white tiles in place of the empty ones: its pyramid has no empty tile."""
+    image_id = brought(site, write_slide(tmp_path / "a.svs", PLANS["jpeg 2000"]).read_bytes())
+    expected = box_mean(stored_level(tmp_path / "a.svs", 0), 3)[:128, :128]
+    pyramid = site.services.files.pyramid(image_id)
+    complete(site.services.slide_cache.slide(image_id), pyramid)
+    with tifffile.TiffFile(pyramid) as tiff:
+        size, tables = tiff.pages[0].tilewidth, [page.jpegtables for page in tiff.pages]
+    white = simplejpeg.encode_jpeg(np.full((size, size, 3), 255, np.uint8), 80, colorsubsampling="420")
+    assert split_tables(white)[0] == tables[2]
+    for page in (2, 3):  # a quarter and an eighth
+        replace_tile(pyramid, page, 0, split_tables(white)[1])
+    site.services.slides.update(image_id, {"status": Status.GOOD}, by="eve")
+    assert archived(site.services, image_id).state is JobState.DONE
+    assert not is_right(site, image_id, expected)
+    assert [job.image_id for job in look(site)] == [image_id]
+    assert [job.state for job in run(site)] == [JobState.DONE]
+    assert is_right(site, image_id, expected)
     (site.services.files.root / pyramid_checks.CHECKED).unlink()
     assert look(site) == []
 
