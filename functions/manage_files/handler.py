@@ -1,4 +1,6 @@
-"""Run jobs on slides' files: publish, withdraw, archive, restore, purge; see ``job_batches`` for the triggers.
+"""Run jobs on slides' files: publish, withdraw, archive, restore, purge, render.
+
+``job_batches`` has the triggers.
 
 In the VPC this function reaches DynamoDB, S3 and the file system, which is all that these jobs need. Lambda stops a
 job that exceeds the function's timeout; the next call resumes that job.
@@ -20,7 +22,14 @@ log = logging.getLogger(__name__)
 # Time for 15 GB at 50 MB/s: a job that is started should finish, since being stopped costs an attempt.
 NEEDS_MS = 300_000
 # All kinds that work on files (job_queue.OF_FILES): the package holds the steps of the kinds that are named here.
-KINDS = (JobKind.PUBLISH, JobKind.WITHDRAW, JobKind.ARCHIVE, JobKind.RESTORE, JobKind.PURGE)
+KINDS = (
+    JobKind.PUBLISH,
+    JobKind.WITHDRAW,
+    JobKind.ARCHIVE,
+    JobKind.RESTORE,
+    JobKind.PURGE,
+    JobKind.RENDER,
+)
 
 
 @observed

@@ -20,7 +20,7 @@ REPORT_SLIDE = """mutation ($ImageID: String!) {
     CaseID ImageID SlideID ScanDate TimeZone AppMag MPP height width Status Filename FileSize Barcode BarcodeFormat
     TileSize Compression ScannerID Reviewer Note Version lastModified ModifiedBy
     Original StatusBefore DeletedAt Delivery IDNotConfirmed
-    IDCandidates { Text Source SlideID CaseID }
+    IDCandidates { Text Source SlideID CaseID } Damage { level tiles }
   }
 }"""
 REPORT_IMPORT = """mutation ($input: ImportProgressInput!) {

@@ -30,8 +30,8 @@ def slide(record: SlideRecord, *, sees_patients: bool = False) -> Fields:
     fields = {name: item.get(name) for name in _SLIDE_FIELDS}
     # An AWSDateTime must have an offset.
     dates = {"ScanDate": aws_date_time(record.scan_date), "GoesAt": _goes_at(record)}
-    candidates = {"IDCandidates": _candidates(record)}
-    return fields | dates | candidates | ({} if sees_patients else _PRIVATE)
+    listed = {"IDCandidates": _candidates(record), "Damage": _damage(record)}
+    return fields | dates | listed | ({} if sees_patients else _PRIVATE)
 
 
 def _candidates(record: SlideRecord) -> list[Fields] | None:
@@ -55,6 +55,13 @@ def ids_of(text: str) -> Fields:
         "Block": ids.block,
         "Stain": ids.stain,
     }
+
+
+def _damage(record: SlideRecord) -> list[dict[str, int]] | None:
+    if record.damage is None:
+        return None
+    counts = sorted(((int(level), int(tiles)) for level, tiles in record.damage.items()), reverse=True)
+    return [{"level": level, "tiles": tiles} for level, tiles in counts]
 
 
 def _goes_at(record: SlideRecord) -> str | None:

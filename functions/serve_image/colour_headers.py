@@ -21,10 +21,16 @@ def with_colour_state(headers: dict[str, str], state: ColourState) -> dict[str, 
 
 
 def picture_headers(
-    services: Services, slide: Slide, etag: str, lifetime: str, colour: Colour
+    services: Services, slide: Slide, box_l0: caching.Box | None, etag: str, lifetime: str, colour: Colour
 ) -> dict[str, str]:
-    """Return a picture's headers; where a requested conversion could not take place, they say so and why."""
-    headers = caching.image_headers(services, etag, lifetime)
+    """Return the headers of a picture of a part of a slide; ``box_l0`` is None where no damage can be shown.
+
+    Where a requested conversion could not take place, they say so and why.
+    """
+    if box_l0 is None:
+        headers = caching.image_headers(services, etag, lifetime)
+    else:
+        headers = caching.slide_headers(services, slide, box_l0, etag, lifetime)
     if colour.icc == PASSTHROUGH:
         return headers
     state = colour_state(slide, colour)

@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -6,8 +7,9 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import SAMPLE_ID, Pages, Slides
 from tests.browser.pixels import Pixels, difference, middle, settled, stored
 from tests.browser.review import choose, in_list_order, notice, row, view, wait_until_drawn
-from tests.browser.standalone_server import StandaloneServer
+from tests.browser.standalone_server import StandaloneServer, with_image_id
 from tests.support.paths import ROOT
+from tests.support.slides.damaged import zeroed
 
 REAL = ROOT.parent / "shared/data/CMU-1-Small-Region.svs"
 REAL_ID = "1004486"
@@ -250,3 +252,31 @@ def test_viewer_reports_a_missing_label_and_a_missing_slide(pages: Pages, slides
     other.keyboard.press("Escape")
     expect(other.locator("#viewer")).to_be_hidden()
     choose(other, image_id)
+
+
+def test_damaged_tiles_are_outlined_where_they_are_and_told_in_table_and_title(
+    pages: Pages, server: StandaloneServer, sample: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "damaged.svs"
+    path.write_bytes(with_image_id(sample, "4900077"))
+    zeroed(path, 0, 0)
+    server.drop("damaged.svs", path.read_bytes())
+    server.wait_for_slide("4900077")
+    page = pages.open()
+    expect(row(page, "4900077").get_by_text("1 tile is damaged")).to_be_visible()
+    view(page, "4900077")
+    expect(page.locator(".title .about")).to_contain_text("1 tile is damaged")
+    outline = page.locator(".damage .line")
+    expect(outline).to_be_visible()
+    left, top, width, height = map(int, re.findall(r"\d+", str(outline.get_attribute("d")))[:4])
+    assert (left, top, width, height) == (0, 0, 256, 256)
+    page.keyboard.press("5")
+    page.wait_for_function("() => /@[^,]+,[^,]+,1,0/.test(location.hash)")
+    x, y, _zoom, _ = view_in(page)
+    box, stage = outline.bounding_box(), page.locator(".stage").bounding_box()
+    assert box is not None
+    assert stage is not None
+    # Centres are compared: the browser's box of a path includes the path's own line.
+    found = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    right = stage["x"] + stage["width"] / 2 + 128 - x, stage["y"] + stage["height"] / 2 + 128 - y
+    assert found == pytest.approx(right, abs=1.5)

@@ -64,8 +64,18 @@ SPOILED = {
     ),
     "JFIF's own picture": jfif_with_picture,
     "behind Adobe's words": long_adobe,
+    "between two segments": lambda jpeg: jpeg.replace(b"\xff\xda", SECRET + b"\xff\xda", 1),
     "JFXX": lambda jpeg: jpeg[:20] + b"\xff\xe0\x00\x12JFXX\0\x10" + SECRET + jpeg[20:],
 }
+
+
+@pytest.mark.parametrize("marker", [b"\xff\xdb", b"\xff\xc4", b"\xff\xda", b"\xff\xd9"])
+@pytest.mark.parametrize("fill", [1, 15, 500])
+@pytest.mark.parametrize("jpeg", JPEGS.values(), ids=JPEGS)
+def test_scrub_jpeg_drops_legal_fill_bytes_before_any_marker(jpeg: bytes, fill: int, marker: bytes) -> None:
+    at = jpeg.rindex(marker)
+    filled = jpeg[:at] + b"\xff" * fill + jpeg[at:]
+    assert scrub_jpeg.clean(filled) == (jpeg, frozenset())
 
 
 @pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)

@@ -49,6 +49,7 @@ from tests.http.test_graphql_events import event, user
 from tests.support.paths import ROOT
 from tests.support.servers.publishing_site import BARCODE, publish, publishing, store, withdraw
 from tests.support.slides.aperio import JPEG2000_RGB, replace_tile, tile_bytes
+from tests.support.slides.damaged import FULL, with_broken_scan
 from tests.support.slides.identified import SECRETS, Secret, all_secrets, contains, write_identified
 from vsv_local.server.api_gateway_events import http_event
 
@@ -124,6 +125,22 @@ def test_published_files_contain_no_identifiers_of_the_original(services: Servic
 def test_published_pyramid_is_a_hard_link_to_the_original_pyramid(services: Services) -> None:
     publish(services, ID, NAME)
     assert services.files.pyramid(NAME).samefile(services.files.pyramid(ID))
+
+
+def test_damage_of_published_slide_is_told_with_the_copy_and_is_not_cached(
+    services: Services, tmp_path: Path
+) -> None:
+    path = tmp_path / "damaged.svs"
+    path.write_bytes(content())
+    store(services, "7001", with_broken_scan(path, FULL, 0).read_bytes())
+    publish(services, "7001", NAME)
+    slide = services.slide_cache.slide(NAME)
+    assert slide.damage.counts() == {str(slide.max_level): "1"}
+    address = f"/DeepZoom/{NAME}_files/{slide.max_level - 1}/0_0.jpeg"
+    answer = serve_image(http_event("GET", address, "", ((b"host", b"localhost"),)), None)
+    assert (answer["statusCode"], answer["headers"]["cache-control"]) == (200, "private, no-cache")
+    withdraw(services, "7001")
+    assert not services.files.folder(NAME).exists()
 
 
 def test_published_answers_do_not_reveal_rendering_time(services: Services) -> None:

@@ -289,7 +289,7 @@ class TestHeaders:
     @pytest.mark.parametrize(
         ("path", "query", "headers", "longest_s"),
         [
-            ("/DeepZoom/i01.dzi", ["tilesize", "overlap", "fmt", "icc", "intent"], [], 31_536_000),
+            ("/DeepZoom/i01.dzi", ["tilesize", "overlap", "fmt", "icc", "intent", "v"], [], 31_536_000),
             ("/iiif/i01/info.json", ["icc", "intent"], ["accept", "x-vsv-host"], 86_400),
             ("/webgateway/render_image/1/", "all", [], 86_400),
             ("/webclient/render_image/1/", "all", [], 86_400),

@@ -50,7 +50,7 @@ SETTINGS: dict[str, set[str]] = {
     "NotifySubscribersFunction": {"VSV_GRAPHQL_URL"},
     "ReceiveDroppedFunction": {"VSV_DATA", "VSV_DROP_BUCKET", *TABLES},
     "RecordFailureFunction": {"VSV_IMPORTS_TABLE"},
-    "RenderPyramidFunction": {"VSV_DATA", "VSV_IMPORTS_TABLE"},
+    "RenderPyramidFunction": {"VSV_DATA", *TABLES},
     "ReviewSlidesFunction": {
         "VSV_DATA",
         "VSV_DESTINATIONS",

@@ -153,10 +153,10 @@ def test_slide_deleted_during_rendering_stays_deleted(site: Site, monkeypatch: p
     arrived, go_on = Event(), Event()
     render = steps.render_pyramid
 
-    def slow(*arguments: Any) -> object:
+    def slow(*arguments: Any, **options: Any) -> object:
         arrived.set()
         assert go_on.wait(DEADLINE_S)
-        return render(*arguments)
+        return render(*arguments, **options)
 
     monkeypatch.setattr(steps, "render_pyramid", slow)
     put(site.scanner, "a.svs")

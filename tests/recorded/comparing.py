@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.recorded.fixed_data import HERE
@@ -12,6 +12,7 @@ Json = dict[str, Any]
 _CODES = {"errorType", "state", "State", "Status", "Kind"}  # for programs: no text of a table changes them
 _STORED = {"Error", "error"}  # a record holds the text with which an import failed
 TABLE, ADDED = HERE / "texts_changed.json", HERE / "keys_added.json"
+HEADERS = HERE / "headers_changed.json"
 
 
 def texts_changed() -> list[tuple[str, str]]:
@@ -19,6 +20,20 @@ def texts_changed() -> list[tuple[str, str]]:
     if not TABLE.exists():
         return []
     return [(row["old"], row["new"]) for row in json.loads(TABLE.read_text(encoding="utf-8"))]
+
+
+def headers_changed() -> dict[str, Json]:
+    """Return by address the headers that were changed on purpose, with their values of today."""
+    rows = json.loads(HEADERS.read_text(encoding="utf-8"))
+    return {row["path"]: row["headers"] for row in rows}
+
+
+def _with_headers(answer: Json, request: Json, changed: Mapping[str, Json]) -> Json:
+    """Return a recorded answer with the headers that were changed on purpose at its address."""
+    new = changed.get(request.get("path", ""))
+    if new is None or "headers" not in answer:
+        return answer
+    return answer | {"headers": [[name, new.get(name, value)] for name, value in answer["headers"]]}
 
 
 def recorded(name: str) -> list[Json]:
@@ -156,10 +171,13 @@ def _cut(content: Any, added: set[str]) -> Any:
 def differences(requests: Sequence[Json], before: Sequence[Json], after: Sequence[Json]) -> list[str]:
     """Return a line for each answer that is another one than recorded, with what differs in it."""
     changed, after = texts_changed(), [_without_added(answer) for answer in after]
+    headers = headers_changed()
     asked = [*requests, *({"table": answer.get("table")} for answer in before[len(requests) :])]
     lines = []
     for request, old, new in zip(asked, before, after, strict=True):
-        wanted = _with_length_of_get(expected(old, changed, new.get("text")), request, asked, after)
+        before_today = _with_headers(old, request, headers)
+        wanted = expected(before_today, changed, new.get("text"))
+        wanted = _with_length_of_get(wanted, request, asked, after)
         parts = [part for part in wanted.keys() | new.keys() if wanted.get(part) != new.get(part)]
         shown = [f"{part}: {wanted.get(part)!r} → {new.get(part)!r}" for part in sorted(parts)]
         lines += (

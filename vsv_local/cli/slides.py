@@ -1,6 +1,7 @@
 """The commands ``list``, ``show``, ``export-deepzoom`` and ``add-mask``."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -58,8 +59,10 @@ def show(image_id: str, data: Path, as_json: bool) -> None:
         click.echo(json.dumps(item, indent=2, ensure_ascii=False))
         return
     for name, value in item.items():
-        if name not in {"Tags", "IDCandidates"}:
+        if name not in {"Tags", "IDCandidates", "Damage"}:
             click.echo(f"{name:<15} {shown(str(value))}")
+    if record.damage is not None:
+        click.echo(f"{'Damage':<15} {_damage_text(record, record.damage)}")
     click.echo(f"{'OMERO number':<15} {number}")
     _print_codes(record)
     for name, value in item.get("Tags", {}).items():
@@ -79,6 +82,17 @@ def _print_codes(record: SlideRecord) -> None:
 
 def _source_name(source: str) -> str:
     return "scanner's tag" if source == TAG else f"{source} on the label"
+
+
+def _damage_text(record: SlideRecord, damage: Mapping[str, str]) -> str:
+    """Return how many tiles of which level cannot be decoded."""
+    finest = (max(record.width, record.height) - 1).bit_length()
+    levels = sorted(((finest - int(level), tiles) for level, tiles in damage.items()))
+    parts = [
+        f"{tiles} of {'full resolution' if shift == 0 else f'level 1/{1 << shift}'}"
+        for shift, tiles in levels
+    ]
+    return f"tiles that cannot be decoded, or not wholly: {', '.join(parts)}"
 
 
 @click.command("export-deepzoom", short_help="Export a slide as Deep Zoom files")

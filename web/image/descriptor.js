@@ -44,12 +44,21 @@ async function fetchDescriptor(id) {
   const number = (/** @type {Element} */ from, /** @type {string} */ name) => Number(from.getAttribute(name));
   return {
     Url: `${root}_files/`,
-    Format: image.getAttribute("Format") ?? "jpeg",
+    Format: `${image.getAttribute("Format") ?? "jpeg"}${versionOf(image)}`,
     Overlap: number(image, "Overlap"),
     TileSize: number(image, "TileSize"),
     Size: { Width: number(size, "Width"), Height: number(size, "Height") },
     notes: notesOf(image),
   };
+}
+
+/**
+ * @param {Element} image
+ * @returns {string} the end of tiles' addresses where levels were rendered again: caches keep the old tiles for a year
+ */
+function versionOf(image) {
+  const version = image.getAttribute("vsv:Version");
+  return version && /^\d+$/.test(version) ? `?v=${version}` : "";
 }
 
 /**

@@ -18,6 +18,7 @@ const MATTERS = {
   ARCHIVE: ({ Status, Original }) => Status !== "DELETED" && [null, "ARCHIVING"].includes(Original),
   RESTORE: ({ Original }) => ["ARCHIVED", "RESTORING"].includes(Original ?? ""),
   PURGE: ({ Status, Original }) => Status === "DELETED" && Original !== "PURGED",
+  RENDER: ({ Status }) => Status !== "DELETED",
   SEND: ({ Status, Delivery }) => Status !== "DELETED" && ["WAITING", "FAILED"].includes(Delivery ?? ""),
 };
 

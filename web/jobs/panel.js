@@ -84,6 +84,7 @@ function keyOf({ Kind, ImageID }) {
 
 /** @param {Job} job */
 function mayTry({ Kind }) {
+  if (Kind === "RENDER") return false; // requested by the daily check alone
   return Kind === "SEND" ? mayChange() : mayDelete();
 }
 

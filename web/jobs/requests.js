@@ -14,7 +14,7 @@ import { recordJob } from "./openjobs.js";
 
 /** @import {Job, JobKind, Slide} from "../server/types.js" */
 /** @import {Item} from "../shared/menu.js" */
-/** @typedef {Exclude<JobKind, "SEND">} Asked */
+/** @typedef {Exclude<JobKind, "SEND" | "RENDER">} Asked */
 
 /** @type {Record<Asked, string>} */
 const DONE = { PUBLISH: "published", WITHDRAW: "withdrawn", ARCHIVE: "archived", RESTORE: "unarchived", PURGE: "purged" };
@@ -51,7 +51,7 @@ export async function retryJobs(jobs, slides) {
   const purged = new Set(jobs.flatMap(({ Kind, ImageID }) => (Kind === "PURGE" ? ImageID : [])));
   await mark(slides.filter(({ ImageID }) => sent.has(ImageID)), "SENT");
   for (const { Kind, ImageID, Name } of jobs) {
-    if (Kind === "SEND" || Kind === "PURGE") continue;
+    if (Kind === "SEND" || Kind === "PURGE" || Kind === "RENDER") continue;
     const why = await problemAsking(Kind, ImageID, Name ?? undefined);
     if (why !== null) notifyFailure(`${ImageID} could not be retried: ${why}`);
   }

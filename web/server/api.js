@@ -11,7 +11,7 @@ import { transportWs } from "./transportws.js";
 // The fields that all users may see, and that live updates contain.
 const NEWS = `ImageID SlideID CaseID ScanDate TimeZone AppMag MPP width height Status Filename FileSize Barcode
   Reviewer Note Version lastModified ModifiedBy Original DeletedAt Delivery IDNotConfirmed
-  IDCandidates { Text Source SlideID CaseID }`;
+  IDCandidates { Text Source SlideID CaseID } Damage { level tiles }`;
 const SLIDE = `${NEWS} LabelURL PublishedAs Predecessor GoesAt`;
 const JOB = "ImageID Kind State Name RequestedAt UpdatedAt ExpectedAt Error";
 const OPEN = ["FAILED", "WAITING"];
@@ -120,7 +120,7 @@ export async function listOpenJobs() {
 }
 
 /**
- * @param {Exclude<JobKind, "SEND">} kind
+ * @param {Exclude<JobKind, "SEND" | "RENDER">} kind
  * @param {string} id
  * @param {string} [argument] the name of the copy, or the ImageID again
  * @returns {Promise<Job>}

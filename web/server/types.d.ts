@@ -24,6 +24,7 @@ export interface Slide {
   Delivery: string | null;
   IDNotConfirmed: boolean | null;
   IDCandidates: IDCandidate[] | null;
+  Damage: LevelDamage[] | null;
   LabelURL: string | null;
   PublishedAs: string | null;
   Predecessor: string | null;
@@ -39,6 +40,12 @@ export interface IDCandidate extends SlideIDs {
 export interface SlideIDs {
   SlideID: string;
   CaseID: string | null;
+}
+
+/** How many tiles of a level cannot be decoded, or not wholly. */
+export interface LevelDamage {
+  level: number;
+  tiles: number;
 }
 
 /** The fields of a slide in live updates. */
@@ -89,7 +96,7 @@ export interface Import {
   UpdatedAt: string | null;
 }
 
-export type JobKind = "PUBLISH" | "WITHDRAW" | "ARCHIVE" | "RESTORE" | "PURGE" | "SEND";
+export type JobKind = "PUBLISH" | "WITHDRAW" | "ARCHIVE" | "RESTORE" | "PURGE" | "SEND" | "RENDER";
 
 export interface Job {
   ImageID: string;

@@ -1,7 +1,7 @@
 // Describes a slide's jobs, archiving, publishing and delivery in words.
 import { dayOf, momentOf } from "../shared/format.js";
 
-/** @import {Job, JobKind, Slide} from "../server/types.js" */
+/** @import {Job, JobKind, LevelDamage, Slide} from "../server/types.js" */
 /** @typedef {{text: string, isTrouble: boolean}} Line */
 
 /** @type {Record<JobKind, (job: Job) => string>} */
@@ -12,6 +12,7 @@ const UNDER_WAY = {
   RESTORE: ({ ExpectedAt }) => (ExpectedAt ? `Unarchiving, expected ${momentOf(ExpectedAt)}` : "Unarchiving"),
   PURGE: () => "Purging",
   SEND: () => "Waiting for the registry",
+  RENDER: () => "Rendering again",
 };
 /** @type {Record<JobKind, string>} */
 const FAILED = {
@@ -21,6 +22,7 @@ const FAILED = {
   RESTORE: "Unarchiving failed",
   PURGE: "Purging failed",
   SEND: "Sending failed",
+  RENDER: "Rendering failed",
 };
 /** @type {Record<string, string>} */
 const ORIGINALS = { ARCHIVING: "Archiving", ARCHIVED: "Original archived", RESTORING: "Unarchiving", PURGED: "Files permanently deleted" };
@@ -48,17 +50,24 @@ export function jobText(job) {
   return [UNDER_WAY[job.Kind](job), job.Error].filter(Boolean).join(": ");
 }
 
+/** @param {LevelDamage[]} levels */
+function damageText(levels) {
+  const tiles = levels.reduce((sum, level) => sum + level.tiles, 0);
+  return tiles === 1 ? "1 tile is damaged" : `${tiles} tiles are damaged`;
+}
+
 /**
  * @param {Slide} slide
  * @returns {(Line & {about: JobKind[]})[]} from the slide's record; `about` names the jobs that replace a line
  */
-function recordLines({ Status, Original, Delivery, PublishedAs, GoesAt }) {
+function recordLines({ Status, Original, Delivery, PublishedAs, GoesAt, Damage }) {
   const isPlain = Original === "ARCHIVED" && Status === "ARCHIVED"; // shown by its status
   /** @type {(Line & {about: JobKind[]} | false)[]} */
   const lines = [
     Status === "DELETED" && GoesAt !== null && { text: `Will be deleted on ${dayOf(GoesAt)}`, isTrouble: false, about: ["PURGE"] },
     Original !== null && !isPlain && { text: ORIGINALS[Original] ?? Original, isTrouble: false, about: ["ARCHIVE", "RESTORE"] },
     PublishedAs !== null && { text: Status === "PUBLISHED" ? `as ${PublishedAs}` : `Published as ${PublishedAs}`, isTrouble: false, about: ["WITHDRAW"] },
+    Boolean(Damage) && { text: damageText(Damage ?? []), isTrouble: true, about: [] },
     Delivery !== null && Delivery in DELIVERIES && { text: DELIVERIES[Delivery], isTrouble: Delivery === "FAILED", about: ["SEND"] },
   ];
   return lines.filter((line) => line !== false);

@@ -1,4 +1,5 @@
 // One pane of the viewer, which shows one slide at a time.
+import { makeDamageOutline } from "../image/damage.js";
 import { descriptor } from "../image/descriptor.js";
 import { makeLegend } from "../image/legend.js";
 import { magnificationAt, nativeMagnification, zoomAt } from "../image/magnifications.js";
@@ -37,7 +38,8 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
   host.append(root);
   const viewer = makeViewer(library, stage, setting("navigator"));
   const ruler = makeRuler(placeOn(library, viewer), () => slide?.MPP ?? null);
-  stage.append(standIn, ruler.svg, scale.sign, legend.sign, label, problem);
+  const damage = makeDamageOutline(placeOn(library, viewer));
+  stage.append(standIn, damage.svg, ruler.svg, scale.sign, legend.sign, label, problem);
 
   /** @type {Slide | null} */
   let slide = null;
@@ -52,6 +54,7 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
     if (zoom === null || !slide) return;
     scale.show(slide, zoom);
     ruler.draw();
+    damage.draw();
   };
   viewer.addHandler("update-viewport", redraw);
   viewer.addHandler("viewport-change", moved);
@@ -81,6 +84,7 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
     const mine = ++generation;
     showFacts(next);
     ruler.clear();
+    damage.clear();
     problem.hidden = scale.sign.hidden = legend.sign.hidden = true;
     viewer.close();
     shown = false;
@@ -95,9 +99,17 @@ export function makePane(library, host, { onActive, onMoved, onClose }) {
       legend.show(image.notes);
       viewer.world.getItemAt(0).addHandler("fully-loaded-change", ({ fullyLoaded }) => (standIn.hidden ||= fullyLoaded));
       moved();
+      if (next.Damage) await outlineDamage(next, mine);
     } catch (error) {
       if (mine === generation) fail(`This slide cannot be shown: ${error instanceof Error ? error.message : error}.`);
     }
+  };
+  /** @param {Slide} next @param {number} mine */
+  const outlineDamage = async (next, mine) => {
+    const boxes = await damage.load(next.ImageID);
+    if (mine !== generation) return;
+    damage.set(boxes);
+    damage.draw();
   };
   /** @param {string} reason */
   const fail = (reason) => {

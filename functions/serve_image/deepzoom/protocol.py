@@ -2,7 +2,11 @@
 
 ``/DeepZoom/{ImageID}.dzi``, ``/DeepZoom/{ImageID}_files/{level}/{col}_{row}.{format}`` and
 ``/DeepZoom/{ImageID}_files/thumbnail.jpeg``, each with optional ``?tilesize&overlap&fmt&icc&intent``;
-``/DeepZoom/{ImageID}_files/profile.icc``, the slide's ICC profile.
+``/DeepZoom/{ImageID}_files/profile.icc``, the slide's ICC profile;
+``/DeepZoom/{ImageID}_files/damage.json``, the places of tiles that cannot be decoded.
+
+Caches keep a tile for a year. Where a slide's levels were rendered again, the descriptor has a ``vsv:Version``:
+viewers that add it to tiles' addresses, as ``?v=``, show none of the old tiles.
 """
 
 import re
@@ -22,6 +26,7 @@ from serve_image.colour_headers import picture_headers, with_colour_state
 
 PREFIX = "/DeepZoom/"
 MAX_ADDRESS = 200
+MAX_BOXES = 5000
 _TILE = re.compile(PREFIX + r"([^/]*)_files/(\d{1,2})/(\d{1,7})_(\d{1,7})\.([a-z]{3,4})\Z", re.ASCII)
 _NUMBER = re.compile(r"\d{1,5}\Z", re.ASCII)
 
@@ -43,13 +48,16 @@ def respond(services: Services, request: Request) -> Response:
         return _thumbnail(services, checked_image_id(image_id), request)
     if address == "profile.icc":
         return _profile(services, checked_image_id(image_id), request)
+    if address == "damage.json":
+        return _damage(services, checked_image_id(image_id), request)
     raise InvalidTileAddressError("a tile's address is level/column_row.jpeg")
 
 
 def _descriptor(services: Services, request: Request, image_id: str) -> Response:
     slide, tiling = services.slide_cache.slide(image_id), _tiling(services, request)
     state = colour_state(slide, tiling.colour)
-    body = tiling.grid(slide).descriptor(tiling.fmt or "jpeg", _attributes(slide, state)).encode()
+    attributes = _with_version(_attributes(slide, state), slide.damage.version)
+    body = tiling.grid(slide).descriptor(tiling.fmt or "jpeg", attributes).encode()
     headers = with_colour_state(caching.document_headers(services, content_etag(body)), state)
     return tagged(request, body, "application/xml", headers)
 
@@ -78,14 +86,27 @@ def _tile(
         raise InvalidTileAddressError("a tile's format is one of jpeg, jpg, png")
     slide, fmt = services.slide_cache.slide(image_id), tiling.fmt or fmt
     level_dz, col, row = address
-    etag = _etag(slide, address, fmt, tiling)
-    lifetime = caching.PROVISIONAL if slide.is_provisional(level_dz) else caching.IMMUTABLE
-    headers = picture_headers(services, slide, etag, lifetime, tiling.colour)
-    if is_unchanged(request, etag):
+    headers = _tile_headers(services, slide, address, fmt, tiling)
+    if is_unchanged(request, headers["etag"]):
         # Raises TileNotFoundError: a tile that never existed is 404, even for a client that claims to have it.
         tiling.grid(slide).tile_box(level_dz, col, row)
         return Response(304, "", headers)
-    return whole(request, render_tile(slide, level_dz, col, row, fmt, tiling), MIME_TYPES[fmt], headers)
+    body = render_tile(slide, level_dz, col, row, fmt, tiling)
+    if slide.damage:  # perhaps found only now
+        headers = _tile_headers(services, slide, address, fmt, tiling)
+    return whole(request, body, MIME_TYPES[fmt], headers)
+
+
+def _tile_headers(
+    services: Services, slide: Slide, address: tuple[int, int, int], fmt: str, tiling: Tiling
+) -> dict[str, str]:
+    etag, lifetime = _etag(slide, address, fmt, tiling), caching.lifetime(slide.is_provisional(address[0]))
+    box_l0 = None
+    if slide.damage:
+        shift = slide.max_level - address[0]
+        left, top, right, bottom = tiling.grid(slide).tile_box(*address)
+        box_l0 = left << shift, top << shift, right << shift, bottom << shift
+    return picture_headers(services, slide, box_l0, etag, lifetime, tiling.colour)
 
 
 def _etag(slide: Slide, address: tuple[int, int, int], fmt: str, tiling: Tiling) -> str:
@@ -122,7 +143,7 @@ def _thumbnail(services: Services, image_id: str, request: Request) -> Response:
     else:
         slide = services.slide_cache.slide(image_id)
         body = _converted(slide, body, colour)
-        headers = picture_headers(services, slide, content_etag(body), caching.REVALIDATE, colour)
+        headers = picture_headers(services, slide, None, content_etag(body), caching.REVALIDATE, colour)
     return tagged(request, body, "image/jpeg", headers)
 
 
@@ -141,3 +162,21 @@ def _profile(services: Services, image_id: str, request: Request) -> Response:
     body = stored_profile(services.slide_cache.slide(image_id))
     headers = caching.image_headers(services, content_etag(body), caching.REVALIDATE)
     return tagged(request, body, "application/vnd.iccprofile", headers)
+
+
+def _damage(services: Services, image_id: str, request: Request) -> Response:
+    """Answer with left, top, width and height of damaged places, in pixels of full resolution."""
+    import json  # noqa: PLC0415  cold start
+
+    slide = services.slide_cache.slide(image_id)
+    boxes = slide.damaged_boxes(MAX_BOXES)
+    body = json.dumps({"boxes": boxes[:MAX_BOXES], "more": len(boxes) > MAX_BOXES}).encode()
+    return tagged(request, body, "application/json", caching.document_headers(services, content_etag(body)))
+
+
+def _with_version(attributes: str, version: int) -> str:
+    """Return a descriptor's attributes with the number of times that the levels were rendered again, if they were."""
+    if not version:
+        return attributes
+    namespace = "" if attributes else f' xmlns:vsv="{NAMESPACE}"'
+    return f'{namespace}{attributes} vsv:Version="{version}"'

@@ -103,9 +103,12 @@ def _picture(
     view = address.view
     colour = parse_colour(request.query, services.settings.icc)
     etag = caching.etag_of(slide.stamp, address.canonical, effective_intent(slide, colour))
-    lifetime = caching.PROVISIONAL if _is_provisional(slide, view) else caching.IMMUTABLE
+    lifetime = caching.lifetime(_is_provisional(slide, view))
     links = f'<{canonical}>;rel="canonical",<{documents.profile(dialect.version)}>;rel="profile"'
-    headers = picture_headers(services, slide, etag, lifetime, colour) | {"link": links}
+
+    def headers() -> dict[str, str]:
+        made = picture_headers(services, slide, view.reach_l0, etag, lifetime, colour)
+        return made | {"link": links}
 
     def make() -> bytes:
         from vsv.rendering.draw import draw  # noqa: PLC0415  cold start: Deep Zoom's stored tiles need no pixels

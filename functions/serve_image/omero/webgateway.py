@@ -42,6 +42,7 @@ THUMBNAIL_PX = 96
 MAX_THUMBNAILS, MAX_THUMBNAILS_PX = 50, MAX_AREA_PX // 4
 _NUMBER = re.compile(r"\d{1,9}\Z", re.ASCII)
 _Endpoint = Callable[[Services, Request, list[str]], Response]
+_Headers = Callable[[], dict[str, str]]
 
 
 def respond(services: Services, request: Request) -> Response:
@@ -84,7 +85,7 @@ def _picture(
     image = read_region_query(request.query, slide.grid, strict=strict, whole=whole, defaults=defaults)
     colour = parse_colour(request.query, services.settings.icc)
     variant = image.canonical, effective_intent(slide, colour)
-    headers = _headers(services, slide, variant, slide.is_provisional(image.level_dz), colour)
+    headers = _headers(services, slide, image.view, variant, slide.is_provisional(image.level_dz), colour)
     return caching.image_response(
         request, lambda: images.draw_image(slide, image, colour), images.MIME_TYPES[image.fmt], headers
     )
@@ -103,11 +104,11 @@ def _whole_number(part: str) -> int:
 
 
 def _headers(
-    services: Services, slide: Slide, variant: object, brief: bool, colour: Colour
-) -> dict[str, str]:
-    """Return an image's headers; ``variant``: all that the image depends on besides the slide; ``brief``: for now."""
-    lifetime = caching.PROVISIONAL if brief else caching.IMMUTABLE
-    return picture_headers(services, slide, caching.etag_of(slide.stamp, variant), lifetime, colour)
+    services: Services, slide: Slide, view: View, variant: object, provisional: bool, colour: Colour
+) -> _Headers:
+    """Return an image's headers; ``variant`` is everything that the image depends on besides the slide."""
+    etag, lifetime = caching.etag_of(slide.stamp, variant), caching.lifetime(provisional)
+    return lambda: picture_headers(services, slide, view.reach_l0, etag, lifetime, colour)
 
 
 def _thumbnail(services: Services, request: Request, parts: list[str]) -> Response:
@@ -117,7 +118,7 @@ def _thumbnail(services: Services, request: Request, parts: list[str]) -> Respon
     slide, view = _read_thumbnail(services, request, parts, 3)
     colour = parse_colour(request.query, services.settings.icc)
     variant = "thumbnail", view, effective_intent(slide, colour)
-    headers = _headers(services, slide, variant, images.is_provisional(slide, view), colour)
+    headers = _headers(services, slide, view, variant, images.is_provisional(slide, view), colour)
     return caching.image_response(
         request, lambda: images.draw_thumbnail(slide, view, colour), "image/jpeg", headers
     )
@@ -176,10 +177,10 @@ def _numbers(request: Request) -> list[str]:
 def _data_uri(services: Services, number: str, side: int, colour: Colour) -> str | None:
     try:
         slide = _slide(services, number)[1]
+        view = images.thumbnail_view(slide, side, None)
+        return images.data_uri(images.draw_thumbnail(slide, view, colour))
     except (NotFoundError, UnreadableSlideError, ConflictError):
         return None
-    view = images.thumbnail_view(slide, side, None)
-    return images.data_uri(images.draw_thumbnail(slide, view, colour))
 
 
 def _image_data(services: Services, request: Request, parts: list[str]) -> Response:
@@ -218,7 +219,7 @@ def _shape_mask(services: Services, request: Request, parts: list[str]) -> Respo
     def make() -> bytes:
         return changed_mask(png, color, mirrored, flipped) if changed else png
 
-    return caching.image_response(request, make, "image/png", headers)
+    return caching.image_response(request, make, "image/png", lambda: headers)
 
 
 def _nothing_stored(content: Any) -> _Endpoint:
@@ -237,7 +238,7 @@ def _luts_png(services: Services, request: Request, parts: list[str]) -> Respons
     if parts:
         raise NotFoundError("there is nothing at this address")
     headers = caching.image_headers(services, caching.etag_of(unsupported.LUTS), caching.REVALIDATE)
-    return caching.image_response(request, unsupported.gradient, "image/png", headers)
+    return caching.image_response(request, unsupported.gradient, "image/png", lambda: headers)
 
 
 def _saved_settings(services: Services, request: Request, parts: list[str]) -> Response:

@@ -36,6 +36,7 @@ from vsv.identifiers import checked_image_id
 from vsv.ingest.validation import checksum
 from vsv.records.models import JobRecord, SlideRecord, Status
 from vsv.services import Services
+from vsv.slides.damage import NOTES
 from vsv.storage import atomic_write
 from vsv.storage.numeric_ids import assign_number
 from vsv.storage.slide_files import DISK, SLIDE
@@ -185,6 +186,8 @@ def _find_part(services: Services, image_id: str, plan: Plan, part: str) -> Path
 
 def _put_in_place(services: Services, image_id: str, plan: Plan) -> None:
     folder = services.files.folder(plan.name)
+    if (notes := stage_folder(services.files, image_id) / NOTES).exists():
+        notes.rename(folder / NOTES)
     for part in PARTS:
         path = _find_part(services, image_id, plan, part)
         if path.parent != folder:

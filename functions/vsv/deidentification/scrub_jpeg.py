@@ -1,15 +1,18 @@
 """JPEG streams reduced to their pixels: comments, application segments and trailing bytes are removed.
 
-Every segment's length must agree with its content, so that no segment holds bytes that no decoder reads.
+Every segment's length must agree with its content, so that no segment holds bytes that no decoder reads. Bytes
+between segments, legal fill bytes among them, are skipped as decoders skip them, and removed.
 Sources: ITU-T T.81 annex B; JFIF 1.02; Adobe Technical Note 5116, section 18.
 """
 
 import re
 
 from vsv.errors import CorruptTileError
+from vsv.formats.jpeg import next_marker
 
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 TRAILING, COMMENT = "bytes behind a picture's end", "JPEG comment"
+BETWEEN = "bytes between a JPEG's segments"
 _DHT, _EOI, _SOS, _DQT, _DRI, _APP0, _APP14, _COM = 0xC4, 0xD9, 0xDA, 0xDB, 0xDD, 0xE0, 0xEE, 0xFE
 _FRAMES = {0xC0, 0xC1, 0xC2}
 _APPLICATION = range(0xE0, 0xF0)
@@ -29,6 +32,9 @@ def clean(data: bytes, *, tables: bool = False) -> tuple[bytes, frozenset[str]]:
         raise CorruptTileError("it has no JPEG header")
     kept, removed, at, frames, scans = [SOI], set[str](), 2, 0, 0
     for _ in range(_MAX_SEGMENTS):
+        start = next_marker(data, at)
+        removed |= _names_between(data[at:start])
+        at = start
         marker, end = _read_segment(data, at)
         if marker == _EOI:
             break
@@ -48,9 +54,14 @@ def clean(data: bytes, *, tables: bool = False) -> tuple[bytes, frozenset[str]]:
     return b"".join((*kept, EOI)), frozenset(removed)
 
 
+def _names_between(skipped: bytes) -> set[str]:
+    """Return the name of removed bytes between segments; none for fill bytes, which hold nothing (T.81, B.1.1.2)."""
+    return {BETWEEN} if skipped.strip(b"\xff") else set()
+
+
 def _read_segment(data: bytes, at: int) -> tuple[int, int]:
     """Return the marker at ``at`` and the end of its segment; raise CorruptTileError."""
-    if len(data) < at + 2 or data[at] != 0xFF:
+    if len(data) < at + 2:
         raise CorruptTileError("its JPEG is damaged")
     marker = data[at + 1]
     if marker == _EOI:

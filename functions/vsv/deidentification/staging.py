@@ -25,6 +25,7 @@ from vsv.records.models import SlideRecord
 from vsv.rendering.associated_images import encode, make_thumbnail
 from vsv.rendering.regions import region
 from vsv.services import Services
+from vsv.slides.damage import NOTES, read_notes, write_notes
 from vsv.slides.slide import Slide, open_slide
 from vsv.storage import atomic_write
 from vsv.storage.originals import check_original
@@ -106,6 +107,8 @@ def _read_pixels(slide: Slide, level_dz: int, box: tuple[int, int, int, int]) ->
 def _make_pyramid(original: Path, stage: Path, policy: Policy) -> None:
     """Link or copy the original's pyramid where the audit finds only pixels in it, else render a pyramid.
 
+    The numbers of damaged tiles go with it.
+
     Raises LeakError where the rendered pyramid holds more than pixels.
     """
     target = stage / PYRAMID
@@ -117,6 +120,9 @@ def _make_pyramid(original: Path, stage: Path, policy: Policy) -> None:
         except OSError:
             shutil.copyfile(original, target)
             atomic_write.flush(target)
+        damage = read_notes(original.with_name(NOTES))
+        damage.version = 0
+        write_notes(stage / NOTES, damage)
         return
     render_pyramid(open_slide(stage / SLIDE, target, stage / THUMBNAIL), target)
     if account(OpenFile(target), policy, pyramid=True).problems:

@@ -47,7 +47,7 @@ def adobe_marker(transform: int) -> bytes:
     return b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00" + bytes((transform,))
 
 
-def _next_marker(data: bytes, at: int) -> int:
+def next_marker(data: bytes, at: int) -> int:
     """Return the offset of the next marker's last 0xFF; raise CorruptTileError where there is no marker.
 
     Any number of fill bytes 0xFF may precede a marker (T.81, B.1.1.2); like libjpeg, skip any other bytes as well.
@@ -66,7 +66,7 @@ def _segment(data: bytes, at: int) -> tuple[int, int, int]:
 
     SOS and EOI segments extend to the last byte.
     """
-    at = _next_marker(data, at)
+    at = next_marker(data, at)
     if len(data) < at + 2:
         raise CorruptTileError("the tile's JPEG header is damaged")
     marker = data[at + 1]

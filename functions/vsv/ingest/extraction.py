@@ -16,6 +16,7 @@ from PIL import Image
 from vsv.barcodes.reader import Barcode, read_codes
 from vsv.errors import AlreadyExistsError, FileChangingError, FileMissingError
 from vsv.identifiers import is_image_id, is_set_filename
+from vsv.ingest.damage_notes import note_sampled
 from vsv.ingest.id_choice import IdChoice, choose_ids, id_texts
 from vsv.ingest.id_pattern import parse_ids
 from vsv.ingest.page_confirmation import confirmed_pictures, note_refused
@@ -61,13 +62,14 @@ def extract(services: Services, run: ImportRecord) -> ImportRecord:
     run = services.imports.advance(run.filename, run.run_id, {"image_id": image_id})
     assign_number(services.files, image_id)
     codes = _write_pictures(services, image_id, slide)
+    damage = note_sampled(services, image_id, slide)
     if path.is_symlink():
         _note_in_place(services, run, image_id, path)
     _store(path, services.files.slide(image_id))
     services.files.remove_taken_folder(run.filename)
     # A record that a killed run has stored stays: a technician may have changed it since.
     record = _record(run, image_id, scan, _choose_ids(services, run, scan, codes))
-    record = replace(record, predecessor=predecessor(services, record))
+    record = replace(record, predecessor=predecessor(services, record), damage=damage)
     try:
         services.slides.put_new(record)
     except AlreadyExistsError:

@@ -13,6 +13,7 @@ from typing import Any
 from vsv.errors import VersionConflictError
 from vsv.records.models import ImportRecord, ImportState, SlideRecord, Status
 from vsv.services import Services
+from vsv.slides.damage import NOTES
 from vsv.storage.archive_marker import read_note
 from vsv.storage.originals import store_original
 from vsv.storage.slide_files import ASSOCIATED, Claim
@@ -77,7 +78,8 @@ def take_over(services: Services, run: ImportRecord, path: Path) -> str | None:
     if image_id is None or run.checksum is None or not _may_be_replaced(services, run, image_id):
         return None
     with locked(services.files, image_id):
-        for derived in (services.files.pyramid(image_id), *_pictures(services, image_id)):
+        pyramid = services.files.pyramid(image_id)
+        for derived in (pyramid, pyramid.with_name(NOTES), *_pictures(services, image_id)):
             derived.unlink(missing_ok=True)
         store_original(path, services.files.slide(image_id))
         services.files.claim_again(image_id, Claim(run.filename, run.size, run.checksum))

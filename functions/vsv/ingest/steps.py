@@ -17,6 +17,7 @@ from vsv.errors import (
     UnreadableSlideError,
     VersionConflictError,
 )
+from vsv.ingest.damage_notes import record_damage
 from vsv.ingest.extraction import extract
 from vsv.ingest.page_confirmation import confirm_stored
 from vsv.ingest.purged import reason_to_refuse
@@ -28,9 +29,12 @@ from vsv.ingest.validation import checksum, inspect
 from vsv.ingest.writer_wait import check_written
 from vsv.pyramids.empty_tiles import is_outdated
 from vsv.pyramids.renderer import Progress, render_pyramid
+from vsv.pyramids.renewal import render_again
 from vsv.records.models import ImportRecord, ImportState
 from vsv.rendering.associated_images import encode, make_thumbnail
 from vsv.services import Services
+from vsv.slides.damage import NOTES, read_notes
+from vsv.slides.slide import Slide
 from vsv.storage import atomic_write, stored_set
 from vsv.storage.slide_files import DISK
 
@@ -151,21 +155,29 @@ def render(services: Services, image_id: str, progress: Progress, jobs: int | No
     original = _identity(services.files.slide(image_id))
     services.slide_cache.forget(image_id)  # it may have been replaced a moment ago
     slide, pyramid = services.slide_cache.slide(image_id, is_seen=False), services.files.pyramid(image_id)
-    if slide.path == pyramid:
-        return False  # it holds all levels, and the original, to render from, is in the archive
     if confirm_stored(services, image_id, slide):
         slide = services.slide_cache.slide(image_id, is_seen=False)
-    is_whole = all(dz in slide.levels for dz in range(slide.grid.level_count))
-    if is_whole and not is_outdated(slide, pyramid):
-        return False
-    if is_whole and slide.has_channels:  # the thumbnail of an earlier version is as dark as its pyramid
-        thumbnail = encode(make_thumbnail(replace(slide, levels={})))
-        atomic_write.write(services.files.associated(image_id, "thumbnail"), thumbnail)
-    render_pyramid(slide, pyramid, jobs, progress)
+    # A complete pyramid holds all levels that there are: the original, to render others from, is in the archive.
+    is_whole = slide.path == pyramid or all(dz in slide.levels for dz in range(slide.grid.level_count))
+    is_again = is_whole and is_outdated(slide, pyramid)
+    if is_again:
+        _render_thumbnail_again(services, image_id, slide)
+        render_again(slide, pyramid, jobs, progress)
+    elif not is_whole:
+        render_pyramid(slide, pyramid, jobs, progress, is_again=pyramid.exists())
     if _identity(services.files.slide(image_id)) not in {original, None}:
         pyramid.unlink(missing_ok=True)
         raise VersionConflictError("the slide was replaced while it was rendered")
-    return True
+    if slide.damage or read_notes(pyramid.with_name(NOTES)):  # also where a killed run has rendered
+        record_damage(services, image_id)
+    return is_again or not is_whole
+
+
+def _render_thumbnail_again(services: Services, image_id: str, slide: Slide) -> None:
+    """Render the thumbnail of a slide of channels: that of an earlier version is as dark as its pyramid."""
+    if slide.has_channels:
+        thumbnail = encode(make_thumbnail(replace(slide, levels={})))
+        atomic_write.write(services.files.associated(image_id, "thumbnail"), thumbnail)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -7,13 +7,15 @@ from vsv.errors import FileChangingError, FileMissingError, TransferError, Unrea
 from vsv.formats.czi import check_tiles, is_czi
 from vsv.formats.ngr import check_ngr
 from vsv.formats.random_access import OpenFile
-from vsv.formats.tiff import last_byte, read_pages
+from vsv.formats.tiff import Page, last_byte, read_pages
 from vsv.formats.tiff_directories import is_tiff
 from vsv.identifiers import ORDINARY_SUFFIXES
+from vsv.ingest.tile_sample import sample_tiles
 from vsv.slides.image_reader import ImageReader, is_plain
 from vsv.slides.openslide_reader import OpenSlideReader
 from vsv.slides.reader import SlideReader
 from vsv.slides.readers import reader_of
+from vsv.slides.slide import open_slide
 from vsv.slides.unsupported import unsupported_feature
 from vsv.storage.stored_set import opened, read_listing
 
@@ -23,7 +25,9 @@ _BLOCK = 1 << 20
 
 
 def inspect(path: Path, size: int) -> None:
-    """Check that a file, or the set in a folder, is complete and opens as a slide; ``size`` is that of its index.
+    """Check that a file, or the set in a folder, is complete, opens as a slide, and has pixels that can be decoded.
+
+    ``size`` is that of the file, of a set that of its index.
 
     Raises UnreadableSlideError, with a reason that a technician understands, where the same bytes can never open;
     TransferError where bytes are missing that may still arrive; FileChangingError where the file is being written to.
@@ -41,8 +45,10 @@ def inspect(path: Path, size: int) -> None:
         raise TransferError(f"{before[0]} of {size} bytes are here: the transfer is not complete")
     if size == 0:
         raise UnreadableSlideError("the file is empty: scan the slide again")
-    _check_whole(path, size)
+    pages = _check_whole(path, size)
     _check_opens(path)
+    missing = path.with_name("none")
+    sample_tiles(open_slide(path, missing, missing)).check(pages[0].bits_per_sample if pages else 8)
     if _size_and_time(path) != before:
         raise FileChangingError("the file changed while it was inspected: it is still being written")
 
@@ -66,8 +72,11 @@ def _size_and_time(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _check_whole(path: Path, size: int) -> None:
-    """Check that a TIFF holds each page to the end of its last tile; that other files begin as their suffix says."""
+def _check_whole(path: Path, size: int) -> tuple[Page, ...]:
+    """Check that a TIFF holds each page to the end of its last tile; that other files begin as their suffix says.
+
+    Return the TIFF's pages; none for other files.
+    """
     file = OpenFile(path)
     if not is_tiff(file):
         if path.suffix.lower() in {".svs", ".tif", ".tiff"}:
@@ -76,13 +85,15 @@ def _check_whole(path: Path, size: int) -> None:
             raise UnreadableSlideError("Not a supported image file (no PNG or JPEG header)")
         if is_czi(file):
             check_tiles(file)
-        return
-    for page in read_pages(file):
+        return ()
+    pages = read_pages(file)
+    for page in pages:
         end = last_byte(file, page)
         if end > size:
             raise UnreadableSlideError(
                 f"File is incomplete (truncated): at least {end - size} bytes are missing. Copy it again, or rescan"
             )
+    return pages
 
 
 def _check_opens(path: Path) -> None:

@@ -1,9 +1,9 @@
-"""Daily checks: slides deleted or not opened for long, and what crashes left behind."""
+"""Daily checks: slides deleted or not opened for long, what crashes left behind, levels to be rendered again."""
 
 from collections.abc import Callable, Mapping
 
 from vsv.delivery import unsent
-from vsv.lifecycle import archive_policy, job_registry, purging
+from vsv.lifecycle import archive_policy, job_registry, purging, pyramid_checks
 from vsv.records.models import JobRecord
 from vsv.services import Services
 
@@ -21,6 +21,7 @@ LOOKS: Mapping[str, Callable[[Services], list[JobRecord]]] = {
     "deleted": purging.request_due,
     "idle": archive_policy.request_idle,
     "unsent": unsent.request_unsent,
+    "pyramids": pyramid_checks.request_renewals,
 }
 
 

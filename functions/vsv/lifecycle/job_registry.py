@@ -71,6 +71,13 @@ def step_send() -> Step:
     return send_step
 
 
+def step_render() -> Step:
+    """Return the step that renders a slide's levels again."""
+    from vsv.lifecycle.pyramid_checks import render_step  # noqa: PLC0415
+
+    return render_step
+
+
 _STEPS: Mapping[JobKind, Callable[[], Step]] = {
     JobKind.PUBLISH: step_publish,
     JobKind.WITHDRAW: step_withdraw,
@@ -78,6 +85,7 @@ _STEPS: Mapping[JobKind, Callable[[], Step]] = {
     JobKind.RESTORE: step_restore,
     JobKind.PURGE: step_purge,
     JobKind.SEND: step_send,
+    JobKind.RENDER: step_render,
 }
 
 # An attribute of the slide's record: its value while a job is under way, and its value once the job was given up.

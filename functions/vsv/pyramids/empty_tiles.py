@@ -8,13 +8,15 @@ readers assume without the tag.
 from itertools import chain
 from pathlib import Path
 
-from vsv.errors import UnreadableSlideError
+from vsv.errors import CorruptTileError, UnreadableSlideError
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff_directories import Reader
-from vsv.slides.levels import Level
+from vsv.slides.levels import MAX_DCT_SHIFT, Level
+from vsv.slides.pixels import tile_pixels
 from vsv.slides.slide import Slide
 
 CHROMA_POSITION, CENTRED = 531, 1
+WHITE, DARKER_THAN_GLASS = 254, 220
 
 
 def has_empty_tiles(slide: Slide) -> bool:
@@ -32,12 +34,48 @@ def is_marked(slide: Slide) -> bool:
     return slide.has_channels or has_empty_tiles(slide)
 
 
+def _has_white_over_pixels(slide: Slide) -> bool:
+    """Return whether a reduced level has a tile of pure white where the next finer level is darker than any glass."""
+    for level_dz in range(slide.max_level - 1, -1, -1):
+        if not slide.levels.keys() >= {level_dz, level_dz + 1}:
+            continue  # a page that was refused as a level
+        level = slide.source(level_dz)
+        # Pure white costs an encoder a few bits for each block of 64 pixels of a component.
+        most_bytes = 3 * level.tile_size**2 // 64
+        for index in range(level.page.columns * level.page.rows):
+            row, col = divmod(index, level.page.columns)
+            if level.spans.span(index)[1] <= most_bytes and _hides(slide, level_dz, col, row):
+                return True
+    return False
+
+
+def _hides(slide: Slide, level_dz: int, col: int, row: int) -> bool:
+    if _darkest(slide, level_dz, col, row) < WHITE:
+        return False
+    columns, rows = slide.grid.tile_counts(level_dz + 1)
+    below = [(2 * col + x, 2 * row + y) for y in (0, 1) for x in (0, 1)]
+    inside = [place for place in below if place[0] < columns and place[1] < rows]
+    return any(_darkest(slide, level_dz + 1, *place) < DARKER_THAN_GLASS for place in inside)
+
+
+def _darkest(slide: Slide, level_dz: int, col: int, row: int) -> int:
+    """Return a tile's least value, at an eighth of its size; white for a tile that cannot be decoded."""
+    try:
+        return int(tile_pixels(slide.source(level_dz), col, row, MAX_DCT_SHIFT).min())
+    except CorruptTileError:
+        return WHITE
+
+
 def is_outdated(slide: Slide, pyramid: Path) -> bool:
     """Return whether an earlier version rendered ``pyramid`` with white for empty tiles, or dark channels.
 
-    False where the slide is read from a complete pyramid, which cannot be rendered without the original.
+    A complete pyramid, which archived slides are read from, carries the mark as well. Where it was made of a
+    JPEG 2000 slide, it has no empty tiles left: a white tile stands over pixels of the finer level.
     """
-    if slide.path == pyramid or len(slide.native) == slide.grid.level_count or not is_marked(slide):
+    is_complete = slide.path == pyramid
+    if is_complete and not is_marked(slide):
+        return _has_white_over_pixels(slide)
+    if (len(slide.native) == slide.grid.level_count and not is_complete) or not is_marked(slide):
         return False
     try:
         reader = Reader(OpenFile(pyramid))

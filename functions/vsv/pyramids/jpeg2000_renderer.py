@@ -129,10 +129,14 @@ class Tree:
         return [light, colour, colour]
 
     def _planes(self, col: int, row: int) -> Tile:
-        """Return a stored tile's components; those of the next finer level where the tile is stored empty."""
+        """Return a stored tile's components; a finer level's where a tile of a reduced level is empty or damaged."""
         try:
             return jpeg2000_reader.planes(self.level, col, row, ycbcr=self.ycbcr)
-        except EmptyTileError:
+        except CorruptTileError as error:
+            if not isinstance(error, EmptyTileError):
+                self.slide.damage.note(self.levels_dz[0], col, row)
+            if self.levels_dz[0] == self.slide.max_level:
+                raise
             filled = regions.filled_tile(self.slide, self.levels_dz[0], col, row)
         size = self.grid.tile_size
         image = Image.fromarray(pixels.extend(filled, size, size))

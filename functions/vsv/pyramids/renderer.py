@@ -18,8 +18,10 @@ from vsv.formats.jpeg import abbreviate
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff_writer import PageLayout, TiffWriter
 from vsv.pyramids.empty_tiles import CENTRED, is_marked
+from vsv.pyramids.tile_headers import check_headers
 from vsv.rendering import encoding, regions
 from vsv.slides import pixels
+from vsv.slides.damage import NOTES, Damage, write_notes
 from vsv.slides.levels import MAX_DCT_SHIFT, JpegLevel, jpeg_level, matching_level
 from vsv.slides.slide import Slide, tiled_pages
 from vsv.storage import atomic_write
@@ -55,19 +57,30 @@ def cores() -> int:
 
 
 def render_pyramid(
-    slide: Slide, path: Path, jobs: int | None = None, progress: Progress = lambda _done, _total: None
+    slide: Slide,
+    path: Path,
+    jobs: int | None = None,
+    progress: Progress = lambda _done, _total: None,
+    *,
+    is_again: bool = False,
 ) -> Rendered:
-    """Render the missing levels of ``slide`` into ``path`` by an atomic write.
+    """Render the missing levels of ``slide`` into ``path`` by an atomic write; check every stored tile meanwhile.
 
+    Damaged tiles are noted beside ``path``. ``is_again``: tiles were served before, and get other addresses.
     Uses ``jobs`` threads (the decoders and encoders release the GIL); calls ``progress`` with tiles done and tiles in
     total. Memory does not grow with the slide. Raises UnavailableError when the disk refuses.
     """
     missing = missing_levels(slide)
     total = sum(columns * rows for columns, rows in map(slide.grid.tile_counts, missing))
-    base = replace(slide, levels={dz: slide.levels[dz] for dz in slide.native})
+    damage = Damage(for_rendering=True)
+    damage.version = slide.damage.version + is_again
+    base = replace(slide, levels={dz: slide.levels[dz] for dz in slide.native}, damage=damage)
     try:
         with atomic_write.replacing(path) as part, ThreadPoolExecutor(jobs or cores()) as pool:
             _write_levels(base, missing, part, _Counter(progress, total), pool)
+            check_headers(base, {base.finer_level(dz) for dz in missing} | {*missing})
+            # Before the pyramid is there: what is served of it must not be cached where it shows damage.
+            write_notes(path.with_name(NOTES), damage)
             size = part.stat().st_size
     except OSError as error:
         raise UnavailableError("the pyramid could not be written: is the disk full or read only?") from error
@@ -118,7 +131,7 @@ def _layout(slide: Slide, level_dz: int, subfile_type: int) -> PageLayout:
     size, coding = slide.grid.tile_size, encoding.rendered_coding(slide, level_dz)
     return PageLayout(
         *slide.grid.level_size(level_dz),
-        _tables(size, coding),
+        shared_tables(size, coding),
         subsampling=(2, 2) if coding.chroma == "420" else (1, 1),
         tile_size=size,
         subfile_type=subfile_type,
@@ -127,7 +140,7 @@ def _layout(slide: Slide, level_dz: int, subfile_type: int) -> PageLayout:
 
 
 @lru_cache(maxsize=8)
-def _tables(size: int, coding: encoding.Coding) -> bytes:
+def shared_tables(size: int, coding: encoding.Coding) -> bytes:
     """Return the JPEG tables that all tiles of a coding share."""
     return abbreviate(encoding.encode_jpeg(pixels.blank(size, size), coding))[0]
 

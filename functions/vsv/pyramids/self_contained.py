@@ -5,7 +5,8 @@ bytes served stay the same. The file also holds the slide's µm per pixel, magni
 the original's texts about a patient are not copied.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import simplejpeg
@@ -13,6 +14,7 @@ import simplejpeg
 from vsv.errors import (
     ConflictError,
     CorruptTileError,
+    EmptyTileError,
     FileMissingError,
     ImageNotFoundError,
     UnavailableError,
@@ -21,7 +23,9 @@ from vsv.errors import (
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, last_byte
 from vsv.formats.tiff_writer import Tags, TiffWriter
+from vsv.pyramids.empty_tiles import CENTRED, CHROMA_POSITION, has_empty_tiles, is_outdated
 from vsv.rendering.icc import stored_profile
+from vsv.slides.damage import NOTES, Damage, read_notes, write_notes
 from vsv.slides.levels import COMPLETE, JpegLevel
 from vsv.slides.properties import Scan
 from vsv.slides.readers import read_scan
@@ -45,14 +49,26 @@ def complete(slide: Slide, path: Path) -> bool:
         return False
     if len(slide.levels) < slide.grid.level_count:
         raise ConflictError("this slide's levels are not all rendered yet: render them first")
+    write_complete(slide, path, is_filled=not is_outdated(slide, path))
+    return True
+
+
+def write_complete(slide: Slide, path: Path, *, is_filled: bool) -> None:
+    """Write a pyramid of all levels; ``is_filled``: none of them shows white in place of an empty tile.
+
+    Raises UnavailableError when the disk refuses.
+    """
+    notes = path.with_name(NOTES)
+    damage = read_notes(notes)
     try:
         with atomic_write.replacing(path) as part:
             with part.open("wb") as file:
-                _write(slide, TiffWriter(file))
+                _write(slide, TiffWriter(file), damage, is_marked=is_filled and has_empty_tiles(slide))
             check_complete(part)
+            if damage:
+                write_notes(notes, damage)
     except OSError as error:
         raise UnavailableError("the pyramid could not be written: is the disk full or read only?") from error
-    return True
 
 
 def check_complete(path: Path) -> None:
@@ -67,24 +83,33 @@ def check_complete(path: Path) -> None:
         raise UnavailableError("the pyramid could not be read back after writing: check the disk")
 
 
-def _write(slide: Slide, tiff: TiffWriter) -> None:
+def _write(slide: Slide, tiff: TiffWriter, damage: Damage, *, is_marked: bool) -> None:
     page_tags = _first_page_tags(slide, read_scan(slide.path))
+    if is_marked:
+        page_tags[CHROMA_POSITION] = (_SHORT, (CENTRED,))
     for level_dz in range(slide.max_level, -1, -1):
         level = slide.levels[level_dz]
-        tiff.write_tagged({**_level_tags(level), **page_tags}, _stored_tiles(level), tiled=True)
+        tiles = _stored_tiles(level, partial(damage.note, level_dz))
+        tiff.write_tagged({**_level_tags(level), **page_tags}, tiles, tiled=True)
         page_tags = {254: (_LONG, (1,))}  # NewSubfileType: a reduced picture of the first
 
 
-def _stored_tiles(level: JpegLevel) -> Iterator[bytes]:
-    """Yield a level's tiles as they are stored; an unreadable tile is stored empty.
+def _stored_tiles(level: JpegLevel, note: Callable[[int, int], None]) -> Iterator[bytes]:
+    """Yield a level's tiles as they are stored; an unreadable tile is stored empty. Damaged tiles are noted.
 
     Full resolution is then served as background, a reduced level as the next finer level shows the place.
     """
     for index in range(level.page.columns * level.page.rows):
+        tile = b""
         try:
-            yield level.stored(index)
+            tile = level.stored(index)
+            level.completer.complete(tile)
+        except EmptyTileError:
+            pass
         except CorruptTileError:
-            yield b""
+            row, col = divmod(index, level.page.columns)
+            note(col, row)
+        yield tile
 
 
 def _level_tags(level: JpegLevel) -> Tags:

@@ -49,6 +49,7 @@ class JobKind(StrEnum):
     RESTORE = "RESTORE"
     PURGE = "PURGE"
     SEND = "SEND"
+    RENDER = "RENDER"
 
 
 class JobState(StrEnum):
@@ -94,7 +95,8 @@ class SlideRecord(_Record):
     published copy while there is one, ``publishing_as`` the name of a copy that may be seen though no publication was
     completed under it, ``predecessor`` the deleted slide that this slide is a rescan of.
     ``delivery`` is WAITING, DELIVERED or FAILED once a slide was marked to be sent. Of a slide of several files,
-    ``file_size`` is the size of its index, and ``checksum`` that of all its files.
+    ``file_size`` is the size of its index, and ``checksum`` that of all its files. ``damage`` is the number
+    of tiles that cannot be decoded, or not wholly, by Deep Zoom level, None where there are none.
     """
 
     image_id: str = _wire("ImageID")
@@ -127,6 +129,7 @@ class SlideRecord(_Record):
     delivery: str | None = _wire("Delivery", None)
     id_not_confirmed: bool | None = _wire("IDNotConfirmed", None)
     id_candidates: Mapping[str, str] | None = _wire("IDCandidates", None)
+    damage: Mapping[str, str] | None = _wire("Damage", None)
     last_modified: str = _wire("lastModified")
     modified_by: str | None = _wire("ModifiedBy", None)
     version: int = _wire("Version", 1)

@@ -2,6 +2,7 @@
 
 import io
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -9,6 +10,7 @@ from PIL import Image
 from vsv.errors import CorruptTileError, UnreadableSlideError
 from vsv.rendering.regions import region
 from vsv.slides.confirmed_images import confirm_images
+from vsv.slides.damage import Damage
 from vsv.slides.readers import reader_of
 from vsv.slides.slide import Slide, open_confirmed
 
@@ -29,7 +31,8 @@ def read_associated(path: Path, slide: Slide | None = None) -> dict[str, Image.I
 
 
 def make_thumbnail(slide: Slide) -> Image.Image:
-    """Return a thumbnail of at most ``THUMBNAIL_SIDE_PX``, rendered from the slide's pixels; white if damaged."""
+    """Return a thumbnail of at most ``THUMBNAIL_SIDE_PX``, rendered from the slide's pixels; white where damaged."""
+    slide = replace(slide, damage=Damage(for_rendering=True))
     level_dz = min(slide.max_level, THUMBNAIL_SIDE_PX.bit_length() - 1)
     width_px, height_px = slide.grid.level_size(level_dz)
     try:

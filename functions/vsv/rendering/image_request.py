@@ -51,6 +51,14 @@ class View:
         """Whether the picture is neither mirrored nor rotated."""
         return not (self.mirrored or self.flipped or self.rotation)
 
+    @property
+    def reach_l0(self) -> tuple[int, int, int, int]:
+        """The box at full resolution whose pixels the picture may be made from, filters included."""
+        across = (SUPPORT + 2) * (self.width_l0 // self.width_px + 1)
+        down = (SUPPORT + 2) * (self.height_l0 // self.height_px + 1)
+        right, bottom = self.left_l0 + self.width_l0, self.top_l0 + self.height_l0
+        return max(0, self.left_l0 - across), max(0, self.top_l0 - down), right + across, bottom + down
+
 
 def check_area(width_px: int, height_px: int) -> None:
     """Raise TooLargeError for a picture beyond the limits, before memory is allocated for the picture."""

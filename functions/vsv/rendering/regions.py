@@ -11,13 +11,14 @@ import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from PIL import Image
 
-from vsv.errors import CorruptTileError, EmptyTileError
+from vsv.errors import CorruptTileError, EmptyTileError, MissingTablesError
 from vsv.nonblocking import check_may_wait
 from vsv.slides.deepzoom_grid import shrunk
 from vsv.slides.levels import MAX_DCT_SHIFT, Level
@@ -30,6 +31,8 @@ Box = tuple[int, int, int, int]
 # More stored tiles than these are decoded by several threads; pyramid rendering, which has its own threads, asks
 # for fewer at once.
 MANY_TILES = 64
+# A level that a reader cannot read is read at full resolution where that is at most so many halvings away.
+MAX_READER_SHIFT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,11 @@ def level_tile(slide: Slide, level_dz: int, col: int, row: int) -> Pixels:
 
 
 def region(slide: Slide, level_dz: int, box: Box) -> Pixels:
-    """Return the pixels of a box, which must lie inside its level; damaged tiles become background."""
+    """Return the pixels of a box, which must lie inside its level; damaged tiles become background.
+
+    A damaged tile of a reduced level becomes the pixels of a finer level. Raise MissingTablesError where a tile of
+    full resolution lacks its JPEG tables.
+    """
     check_may_wait()
     source_dz = slide.source_level(level_dz)
     if source_dz is not None and source_dz - level_dz <= MAX_DCT_SHIFT:
@@ -93,9 +100,25 @@ def _read_part(slide: Slide, level_dz: int, box: Box) -> Pixels:
     try:
         return slide.reader.region(total, box)
     except CorruptTileError as error:
+        if (finer := _read_finer_by_reader(slide, level_dz, box)) is not None:
+            return finer
         left, top, right, bottom = box
         log.warning("background for a part of level %d at %d,%d: %s", level_dz, left, top, error)
+        slide.damage.note(level_dz, left // slide.grid.tile_size, top // slide.grid.tile_size)
         return blank(right - left, bottom - top)
+
+
+def _read_finer_by_reader(slide: Slide, level_dz: int, box: Box) -> Pixels | None:
+    """Return a box that the reader cannot read at its level from full resolution; None where that fails or is far."""
+    shift = slide.max_level - level_dz
+    if not 0 < shift <= MAX_READER_SHIFT:
+        return None
+    left, top, right, bottom = (edge << shift for edge in box)
+    whole = left, top, min(right, slide.grid.width_px), min(bottom, slide.grid.height_px)
+    try:
+        return box_reduce(slide.reader.region(0, whole), shift)
+    except CorruptTileError:
+        return None
 
 
 def _reduce_far(slide: Slide, level_dz: int, box: Box, shift: int) -> Pixels:
@@ -173,17 +196,57 @@ def _decoders() -> ThreadPoolExecutor:
 
 
 def _pixels_or_background(source: _Source, col: int, row: int, shift: int) -> Pixels:
-    level = source.level
     try:
-        try:
-            return tile_pixels(level, col, row, shift)
-        except EmptyTileError:
-            return box_reduce(_fill(source, col, row), shift)
+        if source.level_dz < source.slide.max_level and source.slide.damage.has(source.level_dz, col, row):
+            raise CorruptTileError("the tile is known to be damaged")
+        return tile_pixels(source.level, col, row, shift)
     except CorruptTileError as error:
-        log.warning("background for tile %d,%d of a %d px wide level: %s", col, row, level.width_px, error)
-        side = level.tile_size
-        width_px, height_px = min(side, level.width_px - col * side), min(side, level.height_px - row * side)
-        return blank(shrunk(width_px, shift), shrunk(height_px, shift))
+        if not isinstance(error, EmptyTileError):
+            source.slide.damage.note(source.level_dz, col, row)
+        if source.level_dz < source.slide.max_level:
+            return _replace_reduced(source, col, row, shift, error)
+        return _replace_finest(source, col, row, shift, error)
+
+
+def _replace_reduced(source: _Source, col: int, row: int, shift: int, error: CorruptTileError) -> Pixels:
+    """Return a finer level's pixels in place of an empty or damaged tile; background where those are unreadable."""
+    if not isinstance(error, EmptyTileError):
+        log.warning("tile %d/%d_%d shows a finer level: %s", source.level_dz, col, row, error)
+    try:
+        return box_reduce(_fill(source, col, row), shift)
+    except MissingTablesError:
+        raise
+    except CorruptTileError as finer_error:
+        _note_finest(source, col, row)
+        return _background(source, col, row, shift, finer_error)
+
+
+def _note_finest(source: _Source, col: int, row: int) -> None:
+    """Note the tiles of full resolution under a tile."""
+    slide, step = source.slide, 1 << (source.slide.max_level - source.level_dz)
+    columns, rows = slide.grid.tile_counts(slide.max_level)
+    for below in range(row * step, min(rows, (row + 1) * step)):
+        for across in range(col * step, min(columns, (col + 1) * step)):
+            slide.damage.note(slide.max_level, across, below)
+
+
+def _replace_finest(source: _Source, col: int, row: int, shift: int, error: CorruptTileError) -> Pixels:
+    """Return what can be decoded of a tile of full resolution, else background.
+
+    Raise MissingTablesError where its JPEG tables are missing, except while levels are rendered.
+    """
+    if isinstance(error, MissingTablesError) and not source.slide.damage.for_rendering:
+        raise error
+    with suppress(CorruptTileError):
+        return tile_pixels(source.level, col, row, shift, is_tolerant=True)
+    return _background(source, col, row, shift, error)
+
+
+def _background(source: _Source, col: int, row: int, shift: int, error: CorruptTileError) -> Pixels:
+    level, side = source.level, source.level.tile_size
+    log.warning("background for tile %d,%d of a %d px wide level: %s", col, row, level.width_px, error)
+    width_px, height_px = min(side, level.width_px - col * side), min(side, level.height_px - row * side)
+    return blank(shrunk(width_px, shift), shrunk(height_px, shift))
 
 
 def filled_tile(slide: Slide, level_dz: int, col: int, row: int) -> Pixels:

@@ -67,7 +67,7 @@ def render_tile(
     if intent is not None:
         return _encode_converted(slide, level_dz, fmt, box, intent)
     if grid is slide.grid:
-        key = slide.path, slide.stamp, level_dz, col, row, fmt == "png"
+        key = slide.path, slide.stamp, slide.damage, level_dz, col, row, fmt == "png"
         return _drawn.get(key, lambda: _encode_tile(slide, level_dz, fmt, col, row))
     return _encode_region(slide, level_dz, fmt, box)
 
@@ -75,7 +75,7 @@ def render_tile(
 def _read_verbatim(slide: Slide, level_dz: int, col: int, row: int) -> bytes | None:
     """Return the stored bytes of a tile that is wholly inside its level, None for all other tiles.
 
-    An empty tile of a reduced level is rendered from a finer level; full resolution has none.
+    An empty or damaged tile of a reduced level is rendered from a finer level; full resolution has none.
     """
     level = slide.levels.get(level_dz)
     if level is None or col < 0 or row < 0:
@@ -86,14 +86,22 @@ def _read_verbatim(slide: Slide, level_dz: int, col: int, row: int) -> bytes | N
     if right > width_px or bottom > height_px or right > page.width_px or bottom > page.height_px:
         return None
     try:
-        return level.jpeg(col, row)
-    except MissingTablesError:
-        raise
+        data = level.jpeg(col, row)
     except CorruptTileError as error:
-        if isinstance(error, EmptyTileError) and level_dz < slide.max_level:
+        if level_dz < slide.max_level:
             return None
-        log.warning("background for tile %d/%d_%d: %s", level_dz, col, row, error)
-        return background_tile(size)
+        return _replace_verbatim(slide, level_dz, (col, row), error)
+    return None if slide.damage.has(level_dz, col, row) else data
+
+
+def _replace_verbatim(slide: Slide, level_dz: int, place: tuple[int, int], error: CorruptTileError) -> bytes:
+    """Return background in place of an unreadable tile of full resolution; raise MissingTablesError."""
+    if not isinstance(error, EmptyTileError):
+        slide.damage.note(level_dz, *place)
+    if isinstance(error, MissingTablesError):
+        raise error
+    log.warning("background for tile %d/%d_%d: %s", level_dz, *place, error)
+    return background_tile(slide.grid.tile_size)
 
 
 @lru_cache(maxsize=8)

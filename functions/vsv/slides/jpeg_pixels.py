@@ -1,7 +1,12 @@
-"""Pixels of stored JPEG tiles, at full size or reduced by libjpeg's DCT scaling."""
+"""Pixels of stored JPEG tiles, at full size or reduced by libjpeg's DCT scaling.
+
+libjpeg warns where coded pixels are damaged, and goes on with pixels of its own. Bytes between the scan's end and the
+end marker cause such a warning too: they are harmless where they are padding of zeros or ones.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,17 +21,23 @@ if TYPE_CHECKING:  # levels imports this module where it decodes
 
 Pixels = npt.NDArray[np.uint8]
 
+_EXTRANEOUS = re.compile(r"(\d+) extraneous bytes before marker 0xd9", re.ASCII)
+_EOI = b"\xff\xd9"
 
-def decoded(level: JpegLevel, place: tuple[int, int], shift: int, max_shift: int) -> tuple[Pixels, int]:
+
+def decoded(
+    level: JpegLevel, place: tuple[int, int], shift: int, max_shift: int, *, is_tolerant: bool
+) -> tuple[Pixels, int]:
     """Return a whole tile's pixels, halved as often as libjpeg does well, and the number of ``shift`` halvings left.
 
-    ``place`` is column and row; ``max_shift`` is how often libjpeg halves at most.
+    ``place`` is column and row; ``max_shift`` is how often libjpeg halves at most; ``is_tolerant``: as ``decode`` has
+    it.
 
     Raise CorruptTileError where the tile is damaged.
     """
     data = level.jpeg(*place)
     dct_shift = max(0, min(shift, max_shift) - _halved_once(level, data)) if shift else 0
-    return decode(data, level.tile_size >> dct_shift), shift - dct_shift
+    return decode(data, level.tile_size >> dct_shift, is_tolerant=is_tolerant), shift - dct_shift
 
 
 def _halved_once(level: JpegLevel, data: bytes) -> bool:
@@ -44,13 +55,29 @@ def _halved_once(level: JpegLevel, data: bytes) -> bool:
     return chroma not in {"444", "420", "Gray"}
 
 
-def decode(data: bytes, side_px: int) -> Pixels:
-    """Decode a square JPEG at the scale that makes it ``side_px`` wide; raise CorruptTileError if damaged."""
+def decode(data: bytes, side_px: int, *, is_tolerant: bool = False) -> Pixels:
+    """Decode a square JPEG at the scale that makes it ``side_px`` wide; raise CorruptTileError if damaged.
+
+    ``is_tolerant``: return what libjpeg makes of coded pixels that are damaged in part.
+    """
     try:
-        # Not strict: libjpeg's warnings (a stray byte before a marker, for example) do not affect pixels.
-        pixels: Pixels = simplejpeg.decode_jpeg(data, min_height=side_px, min_width=side_px, strict=False)
+        pixels = _decode(data, side_px, is_strict=not is_tolerant)
     except ValueError as error:
-        raise CorruptTileError("the tile's JPEG is damaged") from error
+        if is_tolerant or not _is_padding(data, str(error)):
+            raise CorruptTileError("the tile's JPEG is damaged") from error
+        return decode(data, side_px, is_tolerant=True)
     if pixels.shape != (side_px, side_px, 3):
         raise CorruptTileError("the tile's JPEG has another size than the file says")
     return pixels
+
+
+def _decode(data: bytes, side_px: int, *, is_strict: bool) -> Pixels:
+    pixels: Pixels = simplejpeg.decode_jpeg(data, min_height=side_px, min_width=side_px, strict=is_strict)
+    return pixels
+
+
+def _is_padding(data: bytes, warning: str) -> bool:
+    """Return whether libjpeg warns of padding behind the scan alone, which affects no pixel."""
+    match, end = _EXTRANEOUS.search(warning), data.rfind(_EOI)
+    count = int(match[1]) if match is not None else 0
+    return 0 < count <= end and set(data[end - count : end]) <= {0, 0xFF}

@@ -76,14 +76,14 @@ class JpegLevel:
         """Return a stored tile as a complete JPEG; raise CorruptTileError where the tile is missing or damaged."""
         return self.completer.complete(self.stored(row * self.page.columns + col))
 
-    def decoded(self, col: int, row: int, shift: int) -> tuple[Pixels, int]:
+    def decoded(self, col: int, row: int, shift: int, *, is_tolerant: bool = False) -> tuple[Pixels, int]:
         """Return a whole tile's RGB pixels, padding included, halved up to ``shift`` times, and the halvings left.
 
-        Raise CorruptTileError where the tile is missing or damaged.
+        Raise CorruptTileError where the tile is missing or damaged; ``is_tolerant``: only where nothing is decoded.
         """
         from vsv.slides import jpeg_pixels  # noqa: PLC0415  cold start: numpy
 
-        return jpeg_pixels.decoded(self, (col, row), shift, MAX_DCT_SHIFT)
+        return jpeg_pixels.decoded(self, (col, row), shift, MAX_DCT_SHIFT, is_tolerant=is_tolerant)
 
     def stored(self, index: int) -> bytes:
         """Return the stored bytes of the page's tile ``index``; raise CorruptTileError where the tile is missing."""
@@ -114,11 +114,12 @@ class Jpeg2000Level:
         """Side of a tile in pixels."""
         return self.page.tile_width_px
 
-    def decoded(self, col: int, row: int, shift: int) -> tuple[Pixels, int]:
+    def decoded(self, col: int, row: int, shift: int, *, is_tolerant: bool = False) -> tuple[Pixels, int]:
         """Return a whole tile's RGB pixels, padding included, halved up to ``shift`` times, and the halvings left.
 
-        Raise CorruptTileError where the tile is missing or damaged.
+        Raise CorruptTileError where the tile is missing or damaged: JPEG 2000 has no damage that could be tolerated.
         """
+        del is_tolerant
         from vsv.slides import jpeg2000_reader  # noqa: PLC0415  cold start: few slides are JPEG 2000
 
         return jpeg2000_reader.tile_pixels(self, col, row, shift)

@@ -16,17 +16,18 @@ def blank(width_px: int, height_px: int) -> Pixels:
     return np.full((height_px, width_px, 3), BACKGROUND, np.uint8)
 
 
-def tile_pixels(level: Level, col: int, row: int, shift: int = 0) -> Pixels:
+def tile_pixels(level: Level, col: int, row: int, shift: int = 0, *, is_tolerant: bool = False) -> Pixels:
     """Return a stored tile's pixels within the level, halved ``shift`` times; sizes are rounded up.
 
     Reduction is libjpeg's DCT scaling, or JPEG 2000's resolution levels, inside the level, and a box mean at its
-    right and bottom edges, where the padding of the stored tile must not affect pixels. Raise CorruptTileError.
+    right and bottom edges, where the padding of the stored tile must not affect pixels. Raise CorruptTileError;
+    ``is_tolerant``: only where no pixels are decoded.
     """
     size = level.tile_size
     width_px = min(size, level.width_px - col * size)
     height_px = min(size, level.height_px - row * size)
     whole = (width_px, height_px) == (size, size)
-    pixels, left = level.decoded(col, row, shift if whole else 0)
+    pixels, left = level.decoded(col, row, shift if whole else 0, is_tolerant=is_tolerant)
     return box_reduce(pixels, left) if whole else box_reduce(pixels[:height_px, :width_px], shift)
 
 

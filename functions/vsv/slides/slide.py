@@ -10,6 +10,7 @@ from vsv.errors import FileMissingError, UnreadableSlideError
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import Page, read_pages
 from vsv.slides.aperio_reader import AperioJpegReader
+from vsv.slides.damage import NOTES, Damage, read_notes
 from vsv.slides.deepzoom_grid import Grid
 from vsv.slides.levels import (
     COMPLETE,
@@ -47,7 +48,8 @@ class Slide:
     decodes. Where both lack full resolution, ``reader`` reads the pixels. Where the pyramid is complete, ``path`` is
     the pyramid's path, and the original is not read. ``stored_ns`` is the modification time of the original's file,
     in nanoseconds since the epoch. ``refused`` are the numbers of the file's pages that are not shown as levels;
-    ``is_noted`` says that they were read from the note in the slide's claim.
+    ``is_noted`` says that they were read from the note in the slide's claim. ``damage`` holds the tiles known to be
+    damaged.
     """
 
     path: Path
@@ -61,6 +63,7 @@ class Slide:
     stored_ns: int = 0
     refused: frozenset[int] = frozenset()
     is_noted: bool = False
+    damage: Damage = field(default_factory=Damage)
 
     @property
     def is_stale(self) -> bool:
@@ -122,18 +125,53 @@ class Slide:
             return True
         return self.is_expensive(level_dz, source_dz - level_dz)
 
+    def shows_damage(self, box_l0: tuple[int, int, int, int]) -> bool:
+        """Return whether a box, in pixels of full resolution, touches a tile that is known to be damaged.
+
+        A damaged tile of a reduced level shows the pixels of a finer level, and counts only where that is damaged.
+        """
+        if not self.damage:
+            return False
+        stored = self.levels.keys() | self.decoded.keys()
+        seen = [dz for dz in tuple(self.damage.tiles) if dz == self.max_level or dz not in stored]
+        return self.damage.is_full or any(self._touches(dz, box_l0) for dz in seen)
+
+    def damaged_boxes(self, most: int) -> list[tuple[int, int, int, int]]:
+        """Return left, top, width and height of damaged places at full resolution, about ``most`` of each level."""
+        boxes: list[tuple[int, int, int, int]] = []
+        for level_dz in sorted(self.damage.tiles, reverse=True):
+            side_l0 = self.grid.tile_size << (self.max_level - level_dz)
+            for row, first, end in self.damage.runs(level_dz)[: most + 1]:
+                left, top = first * side_l0, row * side_l0
+                width = min(end * side_l0, self.grid.width_px) - left
+                boxes.append((left, top, width, min(side_l0, self.grid.height_px - top)))
+        return boxes
+
+    def _touches(self, level_dz: int, box_l0: tuple[int, int, int, int]) -> bool:
+        side_l0 = self.grid.tile_size << (self.max_level - level_dz)
+        left, top, right, bottom = box_l0
+        columns, rows = (
+            range(left // side_l0, -(-right // side_l0)),
+            range(top // side_l0, -(-bottom // side_l0)),
+        )
+        return self.damage.touches(level_dz, columns, rows)
+
 
 def stamp_of(slide: Path, pyramid: Path) -> str:
-    """Return a text that changes when either file changes; raise FileMissingError without the slide's file.
+    """Return a text that changes with either file or the notes; raise FileMissingError without the slide's file.
 
     The text does not change when an original is archived or restored.
     """
     size, modified = _original(slide)
+    return f"{size:x}-{modified:x}{_time_of(pyramid)}{_time_of(pyramid.with_name(NOTES))}"
+
+
+def _time_of(path: Path) -> str:
+    """Return a file's modification time as part of a stamp; empty where there is no file."""
     try:
-        rendered = f"-{os.stat(pyramid).st_mtime_ns:x}"  # noqa: PTH116
+        return f"-{os.stat(path).st_mtime_ns:x}"  # noqa: PTH116
     except OSError:
-        rendered = ""
-    return f"{size:x}-{modified:x}{rendered}"
+        return ""
 
 
 def _original(slide: Path) -> tuple[int, int]:
@@ -158,13 +196,15 @@ def open_slide(slide: Path, pyramid: Path, thumbnail: Path, refused: frozenset[i
     the note in the slide's claim. Without a note, pages are compared now, except those that Aperio has described.
     """
     stamp, (_, stored_ns) = stamp_of(slide, pyramid), _original(slide)
+    damage = read_notes(pyramid.with_name(NOTES))
     rendered, pages = _rendered(pyramid)
     noted = read_refused(slide.parent) if refused is None else refused
     if rendered is not None and is_complete(pages):
         opened = _open_complete(pyramid, rendered, pages, is_noted=noted is not None)
     else:
         opened = _open_original(slide, rendered, pages, noted)
-    return replace(opened, stamp=stamp, thumbnail=thumbnail, stored_ns=stored_ns, is_noted=noted is not None)
+    opened = replace(opened, stamp=stamp, thumbnail=thumbnail, stored_ns=stored_ns)
+    return replace(opened, is_noted=noted is not None, damage=damage)
 
 
 def open_confirmed(path: Path) -> Slide:
@@ -200,10 +240,10 @@ def _open_original(
         reader, rendered = _original_reader(slide, refused), None
     grid = reader.grid()
     stored = reader.levels(grid)
-    native = {dz: level for dz, level in stored.items() if isinstance(level, JpegLevel)}
+    jpeg = {dz: level for dz, level in stored.items() if isinstance(level, JpegLevel)}
     decoded = {dz: level for dz, level in stored.items() if isinstance(level, Jpeg2000Level)}
-    levels = {**({} if rendered is None else _match(grid, rendered, pages)), **native}
-    return Slide(slide, grid, levels, frozenset(native), "", slide, reader, decoded, refused=refused)
+    levels = {**({} if rendered is None else _match(grid, rendered, pages)), **jpeg}
+    return Slide(slide, grid, levels, frozenset(jpeg), "", slide, reader, decoded, refused=refused)
 
 
 def _find_refused(reader: "SlideReader") -> frozenset[int]:

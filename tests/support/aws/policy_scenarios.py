@@ -36,6 +36,7 @@ from tests.support.aws.cloudformation import GIVEN, REGION, Function, arn
 from tests.support.aws.recorded_calls import Answers, Right, recording
 from tests.support.paths import STREAM_RECORDS
 from tests.support.servers.registry import serving
+from tests.support.slides.damaged import FULL, zeroed
 from tests.support.slides.small import OLD, other_scan, put, slide_bytes
 from tests.support.stores.store_records import slide_import
 from vsv_local.server.api_gateway_events import http_event
@@ -167,9 +168,9 @@ class World:
         self._after(event, steps.inspect_run)
         return event
 
-    def extracted(self, name: str = NAME) -> dict[str, Any]:
+    def extracted(self, name: str = NAME, content: bytes | None = None) -> dict[str, Any]:
         """Extract a slide's record; return the rendering's event."""
-        event = self.inspected(name)
+        event = self.inspected(name, content)
         self._after(event, steps.extract_run)
         return event | {"imageId": "1004486"}
 
@@ -307,9 +308,22 @@ def extract_metadata(world: World) -> None:
     assert (record.image_id, record.scan_date) == (IMAGE_ID, "2009-12-30T09:59:15")
 
 
+def damaged_slide(folder: Path) -> bytes:
+    """Return a slide whose middle tile is zeros."""
+    path = folder / "damaged.svs"
+    path.write_bytes(slide_bytes())
+    content = zeroed(path, FULL, 4).read_bytes()
+    path.unlink()
+    return content
+
+
 @scenario("RenderPyramidFunction")
 def render_pyramid(world: World) -> None:
-    world.call(world.extracted())
+    with patch(
+        "vsv.ingest.tile_sample.FINEST_TILES", 1
+    ):  # so that rendering finds a damaged tile that it did not
+        event = world.extracted(content=damaged_slide(world.data))
+    world.call(event)
     assert list(world.data.glob("slides/*/pyramid.tif"))
     bucket = boto3.client("s3", REGION)
     put_object = bucket.put_object(Bucket=GIVEN["DropInBucketName"], Key="b.svs", Body=b"")
@@ -380,6 +394,7 @@ def notify_subscribers(world: World) -> None:
 def manage_files(world: World) -> None:
     world.imported()
     archive_and_restore(world)
+    render_again(world)
     world.decided(Status.GOOD)
     publish_and_withdraw(world)
     world.decided(Status.DELETED)
@@ -392,6 +407,19 @@ def manage_files(world: World) -> None:
         assert world.call({"look": "deleted"}) == {"asked": 1}
     world.call(WOKEN)
     assert world.job(JobKind.PURGE).state is JobState.DONE
+
+
+def render_again(world: World) -> None:
+    """Render a slide's levels again, and find a damaged tile that its record does not tell of."""
+    path = world.data / f"slides/{IMAGE_ID}/slide.svs"
+    whole = path.read_bytes()
+    path.chmod(0o644)
+    zeroed(path, FULL, 4)
+    with world.unrecorded() as services:
+        job_queue.request(services, IMAGE_ID, JobKind.RENDER, "check")
+    world.call(WOKEN)
+    assert world.job(JobKind.RENDER).state is JobState.DONE
+    path.write_bytes(whole)
 
 
 def archive_and_restore(world: World) -> None:

@@ -80,6 +80,7 @@ FULL_SLIDE = slide(
     delivery="DELIVERED",
     id_not_confirmed=True,
     id_candidates={"S26-1234\x1dA1": "DataMatrix", "病理 4711": "tag"},
+    damage={"12": "3", "10": "1"},
     tags={"aperio.Title": "Übersicht 🔬", "openslide.mpp-x": "0.2498", "empty": ""},
     modified_by="extract_metadata",
     version=7,
