@@ -12,7 +12,7 @@ import tifffile
 from serve_image.handler import lambda_handler as serve_image
 from vsv.errors import ConflictError
 from vsv.ingest.damage_notes import BY as IMPORT
-from vsv.lifecycle import daily_schedule, job_runner, pyramid_checks
+from vsv.lifecycle import archiving, daily_schedule, job_runner, pyramid_checks
 from vsv.pyramids.renderer import render_pyramid
 from vsv.pyramids.self_contained import complete
 from vsv.records.models import JobKind, JobRecord, JobState, Status
@@ -97,16 +97,28 @@ def test_daily_schedule_looks_at_pyramids(site: Site, tmp_path: Path) -> None:
     ]
 
 
-def test_complete_pyramid_of_an_archived_slide_is_rendered_again_from_itself(
-    site: Site, tmp_path: Path
-) -> None:
+def test_white_pyramid_is_rendered_again_before_its_slide_is_archived(site: Site, tmp_path: Path) -> None:
     image_id, expected = whitened(site, tmp_path, PLANS["jpeg"])
-    pyramid = site.services.files.pyramid(image_id)
-    complete(site.services.slide_cache.slide(image_id), pyramid)
-    site.services.slide_cache.forget(image_id)
+    site.services.slides.update(image_id, {"status": Status.GOOD}, by="eve")
+    assert archived(site.services, image_id).state is JobState.DONE
+    assert is_right(site, image_id, expected)
+    assert look(site) == []
+
+
+def archived_as_before(site: Site, image_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Archive a slide as an earlier version did, which did not look at its pyramid."""
+    monkeypatch.setattr(archiving, "is_outdated", lambda *_: False)
     site.services.slides.update(image_id, {"status": Status.GOOD}, by="eve")
     assert archived(site.services, image_id).state is JobState.DONE
     site.services.slide_cache.forget(image_id)
+
+
+def test_complete_pyramid_of_an_archived_slide_is_rendered_again_from_itself(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image_id, expected = whitened(site, tmp_path, PLANS["jpeg"])
+    pyramid = site.services.files.pyramid(image_id)
+    archived_as_before(site, image_id, monkeypatch)
     before = site.services.slide_cache.slide(image_id)
     assert before.path == pyramid
     stored = {dz: before.levels[dz].jpeg(1, 0) for dz in (11, 9)}
@@ -121,7 +133,7 @@ def test_complete_pyramid_of_an_archived_slide_is_rendered_again_from_itself(
 
 
 def test_complete_pyramid_of_a_jpeg_2000_slide_with_white_over_tissue_is_rendered_again(
-    site: Site, tmp_path: Path
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An earlier version wrote white tiles in place of the empty ones: its pyramid has no empty tile."""
     image_id = brought(site, write_slide(tmp_path / "a.svs", PLANS["jpeg 2000"]).read_bytes())
@@ -134,8 +146,7 @@ def test_complete_pyramid_of_a_jpeg_2000_slide_with_white_over_tissue_is_rendere
     assert split_tables(white)[0] == tables[2]
     for page in (2, 3):  # a quarter and an eighth
         replace_tile(pyramid, page, 0, split_tables(white)[1])
-    site.services.slides.update(image_id, {"status": Status.GOOD}, by="eve")
-    assert archived(site.services, image_id).state is JobState.DONE
+    archived_as_before(site, image_id, monkeypatch)
     assert not is_right(site, image_id, expected)
     assert [job.image_id for job in look(site)] == [image_id]
     assert [job.state for job in run(site)] == [JobState.DONE]

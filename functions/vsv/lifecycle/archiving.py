@@ -26,6 +26,8 @@ from vsv.ingest.stored_slides import is_sha256
 from vsv.ingest.validation import checksum
 from vsv.lifecycle import archive_ownership, archived_set
 from vsv.lifecycle.archive_ownership import key_of
+from vsv.pyramids.empty_tiles import is_outdated
+from vsv.pyramids.renewal import render_again
 from vsv.pyramids.self_contained import check_complete, complete
 from vsv.records.models import JobRecord, SlideRecord, Status
 from vsv.services import Services
@@ -92,7 +94,12 @@ def _check_may_be_archived(services: Services, record: SlideRecord) -> None:
 
 def _complete_pyramid(services: Services, image_id: str) -> None:
     services.slide_cache.forget(image_id)  # its pyramid may have been finished a moment ago
-    complete(services.slide_cache.slide(image_id, is_seen=False), services.files.pyramid(image_id))
+    slide, pyramid = services.slide_cache.slide(image_id, is_seen=False), services.files.pyramid(image_id)
+    if len(slide.levels) == slide.grid.level_count and is_outdated(slide, pyramid):
+        render_again(slide, pyramid, None, lambda _done, _total: None)
+        services.slide_cache.forget(image_id)
+        slide = services.slide_cache.slide(image_id, is_seen=False)
+    complete(slide, pyramid)
 
 
 def _read_content(services: Services, record: SlideRecord) -> Stored:
