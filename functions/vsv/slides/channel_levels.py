@@ -50,8 +50,7 @@ class ChannelLevels:
 
     def _matches(self, shift: int, finer: int, index: int, span: float) -> bool:
         level, sample = self._levels[shift][index], self._layout.channels[index].sample
-        blocks = list(level.blocks((0, 0, level.width_px, level.height_px)))
-        for left, top, right, bottom in blocks[:: -(-len(blocks) // MAX_COMPARED)]:
+        for left, top, right, bottom in level.selected_blocks(-(-level.block_count // MAX_COMPARED)):
             box = left, top, min(right, left + COMPARED_PX), min(bottom, top + COMPARED_PX)
             try:
                 stored = mean_of(level.read(sample, box), CELL_SHIFT)
