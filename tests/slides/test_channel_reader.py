@@ -1,6 +1,8 @@
 """Pixels deeper than 8 bits and of several channels: held against numpy's work on the lossless samples."""
 
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ from vsv.slides.image_reader import ImageReader
 from vsv.slides.openslide_reader import OpenSlideReader
 from vsv.slides.readers import reader_of
 
-from tests.support.slides.aperio import Pixels, texture
+from tests.support.paths import ROOT
+from tests.support.slides.aperio import Pixels, Plan, texture, write_slide
 from tests.support.slides.channels import (
     APERIO,
     BLUE,
@@ -444,6 +447,19 @@ class TestRefusals:
 
 
 class TestOtherReaders:
+    def test_tile_of_an_ordinary_slide_loads_no_modules_of_channels(self, tmp_path: Path) -> None:
+        program = (
+            "import sys; from pathlib import Path; from vsv.slides.slide import open_slide;"
+            "from vsv.rendering.tiles import *; import serve_image.deepzoom.protocol;"
+            "n = Path('none'); s = open_slide(Path(sys.argv[1]), n, n); render_tile(s, s.max_level, 0, 0, 'jpeg');"
+            "names = ('vsv.slides.channel', 'vsv.formats.tiff_samples', 'vsv.formats.ome', 'vsv.rendering.shown');"
+            "sys.exit(any(name.startswith(names) for name in sys.modules))"
+        )
+        path = write_slide(tmp_path / "a.svs", Plan())
+        subprocess.run(
+            [sys.executable, "-c", program, str(path)], check=True, cwd=ROOT / "functions", timeout=60
+        )
+
     @pytest.mark.parametrize("byteorder", ["<", ">"])
     def test_dark_plain_image_of_16_bits_is_windowed(self, byteorder: str, tmp_path: Path) -> None:
         path = write(tmp_path / "a.tif", GREY, tile=None, byteorder=byteorder, rowsperstrip=50)

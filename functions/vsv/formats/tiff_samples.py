@@ -107,7 +107,14 @@ class SamplePage:
                 "in strips too large",
             ),
         )
-        return next((f"pixels {what} are not shown: save it as RGB" for fails, what in checks if fails), None)
+        return next(
+            (
+                f"pixels {what} are not shown: save it as RGB, or as whole numbers of 16 bits"
+                for fails, what in checks
+                if fails
+            ),
+            None,
+        )
 
     def _has_known_bits(self) -> bool:
         is_packed = self.bits[0] in _PACKED_BITS and self.sample_format == UNSIGNED and self.predictor == 1
