@@ -16,6 +16,8 @@ from PIL import Image, ImageCms
 from serve_image.handler import lambda_handler
 from vsv.deidentification.copy_writer import write_copy
 from vsv.deidentification.policy import Policy
+from vsv.errors import UnreadableSlideError
+from vsv.ingest.validation import inspect
 from vsv.pyramids.renderer import render_pyramid
 from vsv.pyramids.self_contained import complete
 from vsv.rendering.colour_management import colour_state
@@ -92,6 +94,15 @@ def test_png_and_jpeg_images_with_13_mb_profiles_are_converted(tmp_path: Path) -
         found = whole_level(slide, slide.max_level, "png", Tiling(colour=SRGB)).astype(int)
         assert np.abs(found - by_littlecms(stored, GT450, 0)).mean() < 0.5
         assert profile_problem(slide) is None
+
+
+def test_png_with_a_profile_beyond_the_limit_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(
+        encoded(Image.fromarray(texture(30, 20)), "PNG", icc_profile=matrix_profile(padding=MAX_BYTES))
+    )
+    with pytest.raises(UnreadableSlideError, match="ICC profile, or its texts, are too large"):
+        inspect(path, path.stat().st_size)
 
 
 def test_published_copy_keeps_the_colours_of_a_13_mb_profile(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Pixels deeper than 8 bits and of several channels: held against numpy's work on the lossless samples."""
 
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ from vsv.slides.image_reader import ImageReader
 from vsv.slides.openslide_reader import OpenSlideReader
 from vsv.slides.readers import reader_of
 
-from tests.support.slides.aperio import Pixels, texture
+from tests.support.paths import ROOT
+from tests.support.slides.aperio import Pixels, Plan, texture, write_slide
 from tests.support.slides.channels import (
     APERIO,
     BLUE,
@@ -76,6 +79,16 @@ KINDS: dict[str, tuple[Callable[[Path], Path], Floats]] = {
     "Zstandard": (lambda path: write(path, GREY, compression="zstd"), grey(GREY)),
     "uncompressed": (lambda path: write(path, GREY, compression=None), grey(GREY)),
     "JPEG 2000": (jpeg2000, grey(GREY)),
+    "RGB in JPEG 2000": (
+        lambda path: write(
+            path,
+            COLOURS,
+            photometric="rgb",
+            compression=33005,
+            compressionargs={"level": 0, "codecformat": "j2k"},
+        ),
+        LIGHT,
+    ),
     "tiles that are not square": (lambda path: write(path, GREY, tile=(128, 64)), grey(GREY)),
     "0 is white": (lambda path: write(path, GREY, photometric="miniswhite"), 255 - grey(GREY)),
     "0 is white, in strips": (
@@ -290,6 +303,23 @@ class TestChannels:
             expected = composite([mapped(stack[c, 1]) for c in range(2)], DEFAULTS[:2])
             assert difference(whole(path), expected) <= 2
 
+    def test_nearest_focal_plane_that_is_here_is_shown(self, tmp_path: Path) -> None:
+        stack = np.stack([np.stack([deep(10 * c + z) for z in range(3)]) for c in range(2)])
+        path = tmp_path / "a.ome.tif"
+        options: dict[str, Any] = {"photometric": "minisblack", "tile": (256, 256)}
+        tifffile.imwrite(path, stack, ome=True, metadata={"axes": "CZYX"}, **options)
+        whole_list = b'<TiffData IFD="0" PlaneCount="6"/>'
+        parts = b'<TiffData IFD="0" PlaneCount="1"/><TiffData FirstC="1" FirstZ="2" IFD="5"/>'
+        data = path.read_bytes()
+        assert whole_list in data
+        text = data[data.index(b"<?xml") : data.index(b"</OME>") + 6]
+        shorter = text.replace(whole_list, parts).replace(b' Creator="tifffile.py 2026.3.3"', b"")
+        shorter = shorter.replace(b"<LightPath/>", b"")
+        assert len(shorter) <= len(text)
+        path.write_bytes(data.replace(text, shorter.ljust(len(text))))
+        expected = composite([mapped(stack[0, 0]), mapped(stack[1, 2])], DEFAULTS[:2])
+        assert difference(whole(path), expected) <= 2
+
     def test_properties_are_those_of_ome(self, tmp_path: Path) -> None:
         scan = reader_of(write_ome(tmp_path / "a.ome.tif", PLANES[:3], NAMED)).properties()
         assert (scan.mpp, scan.width_px, scan.height_px) == (0.325, *SIZE)
@@ -417,6 +447,19 @@ class TestRefusals:
 
 
 class TestOtherReaders:
+    def test_tile_of_an_ordinary_slide_loads_no_modules_of_channels(self, tmp_path: Path) -> None:
+        program = (
+            "import sys; from pathlib import Path; from vsv.slides.slide import open_slide;"
+            "from vsv.rendering.tiles import *; import serve_image.deepzoom.protocol;"
+            "n = Path('none'); s = open_slide(Path(sys.argv[1]), n, n); render_tile(s, s.max_level, 0, 0, 'jpeg');"
+            "names = ('vsv.slides.channel', 'vsv.formats.tiff_samples', 'vsv.formats.ome', 'vsv.rendering.shown');"
+            "sys.exit(any(name.startswith(names) for name in sys.modules))"
+        )
+        path = write_slide(tmp_path / "a.svs", Plan())
+        subprocess.run(
+            [sys.executable, "-c", program, str(path)], check=True, cwd=ROOT / "functions", timeout=60
+        )
+
     @pytest.mark.parametrize("byteorder", ["<", ">"])
     def test_dark_plain_image_of_16_bits_is_windowed(self, byteorder: str, tmp_path: Path) -> None:
         path = write(tmp_path / "a.tif", GREY, tile=None, byteorder=byteorder, rowsperstrip=50)

@@ -34,8 +34,8 @@ class OmeChannel:
 class OmePixels:
     """The first image of an OME-TIFF.
 
-    ``planes`` holds for each channel the index of the TIFF directory with its plane, of the middle focal plane and
-    the first time point; None where the plane is in another file or nowhere.
+    ``planes`` holds for each channel the index of the TIFF directory with its plane, of the first time point and the
+    focal plane nearest the middle; None where all of its planes are in other files or nowhere.
     """
 
     channels: tuple[OmeChannel, ...]
@@ -71,12 +71,10 @@ def _pixels(root: Element, image: Element, pixels: Element) -> OmePixels:
     missing = min(count, MAX_CHANNELS) - sum(channel.samples for channel in channels)
     channels += (OmeChannel(None, None, None, 1),) * missing  # a document may leave them out
     sizes = {"C": len(channels), "Z": depth, "T": times}
-    planes = _planes(root, pixels, sizes)
-    middle = depth // 2
     date = next(_children(image, "AcquisitionDate"), None)
     return OmePixels(
         channels,
-        tuple(planes.get((channel, middle, 0)) for channel in range(len(channels))),
+        _middle_planes(_planes(root, pixels, sizes), sizes),
         mpp=_length(pixels, "PhysicalSizeX", "µm", _MICROMETRES),
         power=_power(root),
         moment=None if date is None else (date.text or "").strip() or None,
@@ -119,6 +117,17 @@ def _planes(root: Element, pixels: Element, sizes: dict[str, int]) -> dict[tuple
     if not elements:
         return {_coordinates(index, order, sizes): index for index in range(total)}
     return planes
+
+
+def _middle_planes(
+    planes: dict[tuple[int, int, int], int | None], sizes: dict[str, int]
+) -> tuple[int | None, ...]:
+    """Return for each channel the directory of the earliest plane that is here, nearest the middle of the focus."""
+    middle, best = sizes["Z"] // 2, dict[int, tuple[int, int, int]]()
+    for (channel, z, t), at in planes.items():
+        if at is not None and (channel not in best or (t, abs(z - middle), at) < best[channel]):
+            best[channel] = t, abs(z - middle), at
+    return tuple(best[channel][2] if channel in best else None for channel in range(sizes["C"]))
 
 
 def _place(first: tuple[int, ...], order: str, sizes: dict[str, int]) -> int:

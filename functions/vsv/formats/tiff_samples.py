@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from vsv.errors import CorruptTileError, UnreadableSlideError
+from vsv.errors import CorruptTileError
 from vsv.formats.tiff import COMPRESSION_JPEG, Page, page_of
 from vsv.formats.tiff_directories import INTEGER_CODES, Entry, Reader, directories
 
@@ -100,14 +100,21 @@ class SamplePage:
                 f"of TIFF's photometric interpretation {page.photometric}",
             ),
             (self.predictor not in {1, HORIZONTAL}, f"with predictor {self.predictor}"),
-            (not self._is_decodable(), f"with TIFF compression {page.compression}"),
+            (not self._is_decodable(), f"of {self.bits[0]} bits with TIFF compression {page.compression}"),
             (page.samples > MAX_SAMPLES, f"of {page.samples} samples"),
             (
                 self.row_bytes * self.block_size[1] > MAX_BLOCK_BYTES and page.compression != NONE,
                 "in strips too large",
             ),
         )
-        return next((f"pixels {what} are not shown: save it as RGB" for fails, what in checks if fails), None)
+        return next(
+            (
+                f"pixels {what} are not shown: save it as RGB, or as whole numbers of 16 bits"
+                for fails, what in checks
+                if fails
+            ),
+            None,
+        )
 
     def _has_known_bits(self) -> bool:
         is_packed = self.bits[0] in _PACKED_BITS and self.sample_format == UNSIGNED and self.predictor == 1
@@ -175,11 +182,9 @@ def _sample_page(reader: Reader, page: Page, tags: dict[int, Entry]) -> SamplePa
 
 
 def _numbers(reader: Reader, entry: Entry | None, most: int) -> tuple[int, ...]:
-    """Return the first numbers of a tag, none where the tag is missing."""
-    if entry is None:
+    """Return the first numbers of a tag, none where the tag is missing or does not hold any."""
+    if entry is None or entry.type not in INTEGER_CODES:
         return ()
-    if entry.type not in INTEGER_CODES:
-        raise UnreadableSlideError("damaged TIFF directory: a tag of the samples is not a number")
     return reader.unpack(INTEGER_CODES[entry.type] * min(entry.count, most), entry.at)
 
 

@@ -15,6 +15,7 @@ from vsv.slides.reader import Box
 from vsv.slides.sample_level import SampleLevel
 
 MAX_HALVINGS = 22
+STRIP_SAMPLES = 1 << 22
 # Smaller levels are reduced from finer ones: the tolerance would be a large part of them.
 MIN_LEVEL_PX = 16
 # A level is compared in so many blocks of at most this side, as means of cells of 16 × 16 pixels: levels are reduced
@@ -49,8 +50,7 @@ class ChannelLevels:
 
     def _matches(self, shift: int, finer: int, index: int, span: float) -> bool:
         level, sample = self._levels[shift][index], self._layout.channels[index].sample
-        blocks = list(level.blocks((0, 0, level.width_px, level.height_px)))
-        for left, top, right, bottom in blocks[:: -(-len(blocks) // MAX_COMPARED)]:
+        for left, top, right, bottom in level.selected_blocks(-(-level.block_count // MAX_COMPARED)):
             box = left, top, min(right, left + COMPARED_PX), min(bottom, top + COMPARED_PX)
             try:
                 stored = mean_of(level.read(sample, box), CELL_SHIFT)
@@ -84,6 +84,19 @@ class ChannelLevels:
         """
         stored = self.stored_shift(shift)
         return [self._read_at(stored, index, shift - stored, box) for index in chosen]
+
+    def means(self, shift: int, index: int, box: Box) -> Samples:
+        """Return a channel's samples in a box of the level halved ``shift`` times, as means of the stored ones.
+
+        They are read in strips, so that memory is bounded by the box and not by its source.
+        """
+        stored, (left, top, right, bottom) = self.stored_shift(shift), box
+        halvings = shift - stored
+        rows = max(1, STRIP_SAMPLES // (right - left << 2 * halvings))
+        strips = ((left, y, right, min(y + rows, bottom)) for y in range(top, bottom, rows))
+        return np.concatenate(
+            [mean_of(self._read_at(stored, index, halvings, strip), halvings) for strip in strips]
+        )
 
     def _read_at(self, stored: int, index: int, halvings: int, box: Box) -> Samples:
         """Return a channel's samples of a stored level in a box of the level ``halvings`` coarser."""

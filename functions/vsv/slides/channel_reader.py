@@ -17,7 +17,7 @@ from vsv.formats.random_access import OpenFile
 from vsv.nonblocking import check_may_wait
 from vsv.slides import channel_windows, stored_channels
 from vsv.slides.channel_layout import Layout, is_claimed, layout_of
-from vsv.slides.channel_levels import ChannelLevels, mean_of
+from vsv.slides.channel_levels import ChannelLevels
 from vsv.slides.channel_set import MAX_ACTIVE, ChannelSet, Pixels, SlideChannel, draw_channels
 from vsv.slides.channel_windows import Window
 from vsv.slides.deepzoom_grid import DEFAULT_TILE_SIZE, Grid
@@ -95,9 +95,7 @@ class ChannelReader:
     def planes(self, shift: int, chosen: Sequence[int], box: Box) -> list[Samples]:
         """Return channels' samples in a box of full resolution halved ``shift`` times: means of the stored ones."""
         levels = self._prepared()[1]
-        return [
-            mean_of(plane, shift - levels.stored_shift(shift)) for plane in levels.read(shift, chosen, box)
-        ]
+        return [levels.means(shift, index, box) for index in chosen]
 
     def channels(self) -> ChannelSet:
         """Return the channels with their windows: the stored ones, else measured now and stored by the original."""

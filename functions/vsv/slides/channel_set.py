@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -57,8 +58,13 @@ def map_plane(samples: Samples, start: float, end: float, *, inverted: bool) -> 
         return _map(samples, start, end, inverted)
     bits = 8 * samples.dtype.itemsize
     lowest = -(1 << bits - 1) if samples.dtype.kind == "i" else 0
-    table = _map(np.arange(lowest, lowest + (1 << bits)), start, end, inverted)
-    return table[samples.astype(np.int32) - lowest]
+    return _table(bits, lowest, start, end, inverted)[samples.astype(np.int32) - lowest]
+
+
+@lru_cache(maxsize=128)
+def _table(bits: int, lowest: int, start: float, end: float, inverted: bool) -> Plane:
+    """Return the mapped value of each value that samples of up to 16 bits can have."""
+    return _map(np.arange(lowest, lowest + (1 << bits)), start, end, inverted)
 
 
 def _map(values: Samples, start: float, end: float, inverted: bool) -> Plane:

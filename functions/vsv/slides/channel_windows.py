@@ -18,6 +18,7 @@ from vsv.slides.sample_level import SampleLevel
 LOWEST_PERCENT, HIGHEST_PERCENT = 1.0, 99.9
 # Pixels of a channel that are measured, in blocks spread over the image; all pixels where it has no more.
 MAX_PIXELS, MAX_WIDE_PIXELS = 1 << 27, 1 << 24
+MAX_SAMPLES = 1 << 30  # of all channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,9 @@ def measure(levels: Sequence[tuple[SampleLevel, int]], *, together: bool) -> lis
     """Return the window of each channel, a level and a sample; ``together``: one window for all, as for RGB."""
     groups = [levels] if together else [[level] for level in levels]
     dtype = levels[0][0].page.dtype
-    windows = [window_of((part for pair in group for part in _parts(*pair)), dtype) for group in groups]
+    windows = [
+        window_of((part for pair in group for part in _parts(*pair, len(levels))), dtype) for group in groups
+    ]
     return windows * len(levels) if together else windows
 
 
@@ -78,13 +81,14 @@ def _widen(start: float, end: float, low: float, high: float, limits: tuple[int,
     return Window(start, end, low, high)
 
 
-def _parts(level: SampleLevel, sample: int) -> Iterator[Samples]:
-    """Yield the values of blocks of a level, all of them or an even selection; damaged blocks are left out."""
-    dtype = level.page.dtype
-    blocks = list(level.blocks((0, 0, level.width_px, level.height_px)))
-    most = MAX_PIXELS if dtype.itemsize <= 2 else MAX_WIDE_PIXELS
-    step = max(1, math.ceil(level.width_px * level.height_px / most))
-    for box in blocks[step // 2 :: step]:
+def _parts(level: SampleLevel, sample: int, share: int) -> Iterator[Samples]:
+    """Yield the values of blocks of a level, all of them or an even selection; damaged blocks are left out.
+
+    ``share`` is the number of channels that are measured, of which many are measured less closely.
+    """
+    most = MAX_PIXELS if level.page.dtype.itemsize <= 2 else MAX_WIDE_PIXELS
+    step = max(1, math.ceil(level.width_px * level.height_px / min(most, MAX_SAMPLES // share)))
+    for box in level.selected_blocks(step):
         try:
             yield level.read(sample, box)
         except CorruptTileError:

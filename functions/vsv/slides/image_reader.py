@@ -4,8 +4,6 @@ Such a file is decoded as a whole, within a strict size limit: larger files are 
 according to the EXIF orientation, over white where the image is transparent.
 """
 
-import io
-import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,14 +21,13 @@ from vsv.formats.tiff import read_pages
 from vsv.formats.tiff_directories import is_tiff
 from vsv.slides import deep_grey
 from vsv.slides.deepzoom_grid import DEFAULT_TILE_SIZE, Grid
+from vsv.slides.embedded_profile import colour_space, convert_to_srgb, embedded_profile
 from vsv.slides.image_stack import open_shown_page
 from vsv.slides.levels import Level
 from vsv.slides.pixels import box_reduce
 from vsv.slides.properties import Scan
 from vsv.slides.reader import Box
 from vsv.slides.source import Source
-
-log = logging.getLogger(__name__)
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -154,8 +151,10 @@ def description(path: Path) -> tuple[str, str]:
 def profile(path: Path) -> bytes | None:
     """Return the ICC profile that applies to the decoded pixels, None where there is none."""
     with _open(path) as image:
-        embedded = _embedded(image)
-        return embedded if embedded and image.mode in _COLOURED and _space(embedded) == b"RGB " else None
+        embedded = embedded_profile(image)
+        return (
+            embedded if embedded and image.mode in _COLOURED and colour_space(embedded) == b"RGB " else None
+        )
 
 
 def pixels(path: Path) -> Pixels:
@@ -200,7 +199,7 @@ def _open(path: Path) -> Image.Image:
         else:
             image = open_shown_page(path)
     except Exception as error:  # damaged headers make Pillow's readers raise any exception
-        raise _unreadable() from error
+        raise _unreadable(error) from error
     _check_kind(image)
     return image
 
@@ -217,7 +216,11 @@ def _check_kind(image: Image.Image) -> None:
         raise UnreadableSlideError("the image's pixels are of a kind that is not shown: save it as RGB")
 
 
-def _unreadable() -> UnreadableSlideError:
+def _unreadable(error: Exception) -> UnreadableSlideError:
+    if isinstance(error, ValueError) and "MAX_TEXT" in str(error):
+        return UnreadableSlideError(
+            "the image's ICC profile, or its texts, are too large: save it without them"
+        )
     return UnreadableSlideError(
         "the file is not a PNG, JPEG or TIFF image that can be shown, or not all of one"
     )
@@ -231,7 +234,7 @@ def _decode(path: Path) -> Pixels:
         except MemoryError as error:
             raise UnavailableError("there is not enough memory to decode this image now") from error
         except Exception as error:  # damaged pixels make Pillow's decoders raise any exception
-            raise _unreadable() from error
+            raise _unreadable(error) from error
 
 
 def _array(image: Image.Image) -> Pixels:
@@ -261,9 +264,9 @@ def _orientation(image: Image.Image) -> int:
 def _rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         return _over_white(image.convert("RGBA"))
-    embedded = _embedded(image)
-    if embedded and image.mode in {"L", "CMYK"} and _space(embedded) != b"RGB ":
-        return _by_profile(image, embedded)
+    embedded = embedded_profile(image)
+    if embedded and image.mode in {"L", "CMYK"} and colour_space(embedded) != b"RGB ":
+        return convert_to_srgb(image, embedded)
     return image.convert("RGB")
 
 
@@ -271,29 +274,3 @@ def _over_white(image: Image.Image) -> Image.Image:
     opaque = Image.new("RGB", image.size, "white")
     opaque.paste(image, mask=image.getchannel("A"))
     return opaque
-
-
-def _embedded(image: Image.Image) -> bytes | None:
-    icc = image.info.get("icc_profile")
-    return icc if isinstance(icc, bytes) else None
-
-
-def _space(profile: bytes) -> bytes:
-    """Return an ICC profile's colour space (ICC.1, section 7.2.6)."""
-    return profile[16:20]
-
-
-def _by_profile(image: Image.Image, profile: bytes) -> Image.Image:
-    """Convert grey or CMYK to sRGB by the ICC profile; without the profile where it is damaged."""
-    from PIL import ImageCms  # noqa: PLC0415
-
-    try:
-        source = ImageCms.getOpenProfile(io.BytesIO(profile))
-        intent = ImageCms.Intent(ImageCms.getDefaultIntent(source))
-        target = ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, source, target, intent, outputMode="RGB")
-    except (ImageCms.PyCMSError, ValueError, TypeError, OSError) as error:
-        log.warning("an image is shown without its ICC profile, which cannot be used: %s", error)
-        return image.convert("RGB")
-    assert converted is not None
-    return converted

@@ -1,6 +1,7 @@
 """One stored level of samples of any depth: boxes of a sample, read from the page's tiles or strips."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
@@ -39,6 +40,15 @@ class SampleLevel:
             part = block[inner[1] - y0 : inner[3] - y0, inner[0] - x0 : inner[2] - x0]
             out[inner[1] - top : inner[3] - top, inner[0] - left : inner[2] - left] = part
         return out
+
+    def selected_blocks(self, step: int) -> Iterator[Box]:
+        """Yield every ``step``-th block of the level, from the middle of the first ``step`` on."""
+        return islice(self.blocks((0, 0, self.width_px, self.height_px)), step // 2, None, step)
+
+    @property
+    def block_count(self) -> int:
+        """The number of blocks of the level, or a few less: strips that are read in parts may have a shorter part."""
+        return -(-self.width_px // self._block_width) * -(-self.height_px // self._part_rows)
 
     def blocks(self, box: Box) -> Iterator[Box]:
         """Yield the boxes of the blocks that a box touches, cut to the level."""
