@@ -58,6 +58,18 @@ def test_czi_with_impossible_tiles_is_refused(site: Site, sides: tuple[int, int]
     assert site.post("a.czi", path.stat().st_size)[1]["error"] == "impossible tile size in the CZI file"
 
 
+@pytest.mark.parametrize("size", [-1, 0, 1, 15])
+def test_tile_that_is_stored_larger_than_it_is_is_refused_because_openslide_never_ends(
+    tmp_path: Path, size: int
+) -> None:
+    content = bytearray(czi_bytes([(0, 0, 1, TILE)]))
+    width_at = content.index(b"ZISRAWDIRECTORY") + 160 + 32 + 8
+    assert struct.unpack_from("<i", content, width_at) == (16,)
+    struct.pack_into("<i", content, width_at, size)
+    with pytest.raises(UnreadableSlideError, match="impossible tile size"):
+        checked(tmp_path / "a.czi", bytes(content))
+
+
 def test_impossible_tiles_of_an_attached_label_are_refused(tmp_path: Path) -> None:
     label = czi_bytes([(0, 0, 1, TILE)], claimed=(65536, 65536))
     with pytest.raises(UnreadableSlideError, match="impossible tile size"):

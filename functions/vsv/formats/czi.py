@@ -32,15 +32,16 @@ def check_tiles(file: OpenFile, at: int = 0) -> None:
     """
     tiles_at, _, _, attachments_at = struct.unpack("<qqiq", _read(file, at + 84, 28))
     for sides in _tiles(file, at + tiles_at):
-        if not all(0 < side <= MAX_TILE_SIDE for side in sides):
+        # A tile is stored in its size or reduced: OpenSlide never ends with one of a reduction of 0.
+        if not all(0 < stored <= min(size, MAX_TILE_SIDE) for size, stored in sides):
             raise UnreadableSlideError("impossible tile size in the CZI file")
     if at == 0:
         for attached_at in _attached_files(file, attachments_at):
             check_tiles(file, attached_at)
 
 
-def _tiles(file: OpenFile, at: int) -> Iterator[list[int]]:
-    """Yield the stored width and height of each tile; of any other dimension its position only matters."""
+def _tiles(file: OpenFile, at: int) -> Iterator[list[tuple[int, int]]]:
+    """Yield width and height of each tile, each in full resolution and as stored; other dimensions do not matter."""
     (count,) = struct.unpack("<i", _read(file, at + _SEGMENT, 4))
     if not 0 < count <= MAX_ENTRIES:
         raise UnreadableSlideError(_DAMAGED)
@@ -49,8 +50,8 @@ def _tiles(file: OpenFile, at: int) -> Iterator[list[int]]:
         (dimensions,) = struct.unpack_from("<i", entries.take(_ENTRY), _ENTRY - 4)
         if not 0 < dimensions <= _MAX_DIMENSIONS:
             raise UnreadableSlideError(_DAMAGED)
-        stored = [struct.unpack("<4s12xi", entries.take(_DIMENSION)) for _ in range(dimensions)]
-        sides = [size for name, size in stored if name[:2] in {b"X\0", b"Y\0"}]
+        lengths = [struct.unpack("<4s4xi4xi", entries.take(_DIMENSION)) for _ in range(dimensions)]
+        sides = [(size, stored) for name, size, stored in lengths if name[:2] in {b"X\0", b"Y\0"}]
         if len(sides) != 2:
             raise UnreadableSlideError(_DAMAGED)
         yield sides
