@@ -39,7 +39,9 @@ from tests.support.slides.identified import (
     with_exif,
     write_identified,
 )
+from tests.support.slides.opened import opened, whole_level
 from tests.support.slides.small import slide_bytes
+from tests.support.slides.unusual import in_focus_order, write_pages
 
 MUSTERMANN = b"mustermann"
 PLANS = {
@@ -428,3 +430,25 @@ def test_write_copy_without_target_folder_raises_unavailable(tmp_path: Path) -> 
     original.write_bytes(slide_bytes())
     with pytest.raises(UnavailableError, match="disk full or read only"):
         write_copy(original, tmp_path / "missing" / "copy.svs", Policy(), None)
+
+
+@pytest.mark.parametrize("depths", [(-1.0, 0.0, 1.0), (0.0, 2.5, 5.0, 7.5)])
+def test_copy_of_focal_planes_shows_the_same_plane_and_keeps_the_others(
+    tmp_path: Path, depths: tuple[float, ...]
+) -> None:
+    original, copy = write_pages(tmp_path / "a.svs", in_focus_order(depths)), tmp_path / "b.svs"
+    write_copy(original, copy, Policy(), None)
+    assert account(OpenFile(copy), Policy()).problems == {}
+    shown, copied = opened(original), opened(copy)
+    assert np.array_equal(whole_level(copied, copied.max_level), whole_level(shown, shown.max_level))
+    with tifffile.TiffFile(original) as one, tifffile.TiffFile(copy) as other:
+        planes = [
+            [
+                page.asarray()
+                for page in file.pages
+                if page.is_tiled and page.imagewidth == shown.grid.width_px
+            ]
+            for file in (one, other)
+        ]
+    assert len(planes[0]) == len(depths)
+    assert np.array_equal(planes[0], planes[1])

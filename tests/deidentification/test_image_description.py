@@ -67,6 +67,7 @@ def test_rebuild_removes_unknown_words_from_the_first_lines(head: str) -> None:
 @pytest.mark.parametrize(
     "field",
     [
+        "OffsetZ = 12345", "OffsetZ = 1.2345", "OffsetZ = Mustermann",
         "AppMag = Mustermann", "MPP = 0.5 Mustermann", "OriginalWidth = 100 Mustermann", "MPP = 0.5\0Mustermann",
         "Mustermann", "Mustermann = 1", "mpp = Mustermann", "Date = 12/29/09 Mustermann", "Time = 09:59 Mustermann",
         "Filtered = 5\x01Mustermann", "Filtered = Müstermann", "ScanScope ID = SS/Mustermann", "= Mustermann",
@@ -176,3 +177,8 @@ def test_read_policy_reads_every_setting() -> None:
 def test_read_policy_refuses_invalid_policy_with_a_reason(text: str, says: str) -> None:
     with pytest.raises(BadRequestError, match=re.escape(says)):
         read_policy(text)
+
+
+@pytest.mark.parametrize("depth", ["0.0", "-1.5", "12,25", "3", "0.500000"])
+def test_depth_of_a_focal_plane_is_kept(depth: str) -> None:
+    assert rebuild(f"{HEAD}|OffsetZ = {depth}", Policy(), None).text == f"{HEAD}|OffsetZ = {depth}"

@@ -114,6 +114,13 @@ def test_full_resolution_in_strips_is_named(tmp_path: Path) -> None:
     check_refused(write(tmp_path / "a.svs", photometric="rgb", rowsperstrip=37), "strips")
 
 
+@pytest.mark.parametrize("suffix", [".svs", ".ndpi", ".scn"])
+def test_ordinary_image_with_the_name_of_a_slide_is_named(tmp_path: Path, suffix: str) -> None:
+    path = write(tmp_path / f"a{suffix}", OTHER, photometric="rgb", rowsperstrip=37)
+    check_refused(path, "ordinary image")
+    inspect(path.rename(tmp_path / "a.tif"), (tmp_path / "a.tif").stat().st_size)
+
+
 def test_focal_planes_in_a_coding_that_only_openslide_reads_are_named(tmp_path: Path) -> None:
     path = tmp_path / "a.svs"
     with tifffile.TiffWriter(path) as tiff:

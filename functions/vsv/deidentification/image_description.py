@@ -30,6 +30,7 @@ _GEOMETRY = re.compile(
 )
 _WORD = re.compile(r"\[[^\]\n]{0,60}\]|\S+")
 _NUMBER = re.compile(r"\d{1,7}(?:[.,]\d{1,9})?\Z", re.ASCII)  # a decimal comma, as OpenSlide reads one
+_DEPTH = re.compile(r"-?\d{1,3}(?:[.,]\d{1,3}0{0,6})?\Z", re.ASCII)  # of a focal plane, in µm
 _SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}\Z", re.ASCII)
 _TEXT = re.compile(r"[ -{}~]{1,200}\Z", re.ASCII)  # no bar: it ends a value
 _TIME = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?\Z", re.ASCII)
@@ -46,7 +47,7 @@ _NAMED = NUMBERS | frozenset(
      "LineCameraSkew", "LineAreaXOffset", "LineAreaYOffset", "Focus Offset", "ImageID", "Filtered", "ICC Profile",
      "Title", "Barcode", "DSR ID", "Exposure Time", "Exposure Scale", "DisplayColor", "SessonMode", "CollectionName",
      "Gamma", "Rack", "Slide", "ScannerType", "SessionMode", "Slide ID", "Case ID", "Patient", "Session ID",
-     "SlideID", "CaseID", "Patient ID", "Patient Name", "ScannerID", "Procedure", "Serial Number")
+     "OffsetZ", "SlideID", "CaseID", "Patient ID", "Patient Name", "ScannerID", "Procedure", "Serial Number")
 )  # fmt: skip
 
 
@@ -148,6 +149,7 @@ def _is_possible(field: Field, sides: Sides | None) -> bool:
 
 def _rules(policy: Policy) -> Iterator[tuple[str, bool, re.Pattern[str]]]:
     yield from ((key, True, _NUMBER) for key in NUMBERS)
+    yield "OffsetZ", True, _DEPTH  # tells which of the pages are one focal plane's
     # An hour without its day reveals little; with a shifted day, only how long a rack took.
     yield "Time", policy.time == "keep", _TIME
     yield "Time Zone", policy.time == "keep", _ZONE

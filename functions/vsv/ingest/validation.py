@@ -12,7 +12,6 @@ from vsv.formats.tiff_directories import is_tiff
 from vsv.identifiers import ORDINARY_SUFFIXES
 from vsv.ingest.tile_sample import sample_tiles
 from vsv.slides.image_reader import ImageReader, is_plain
-from vsv.slides.openslide_reader import OpenSlideReader
 from vsv.slides.reader import SlideReader
 from vsv.slides.readers import reader_of
 from vsv.slides.slide import open_slide
@@ -22,6 +21,9 @@ from vsv.storage.stored_set import opened, read_listing
 # A hundred times a large slide. More is a damaged or hostile header, whose rendering would take days.
 MAX_PIXELS = 1 << 40
 _BLOCK = 1 << 20
+_ORDINARY = (
+    "the file is an ordinary image and not a slide: name it .tif, .png or .jpg to import it as an image"
+)
 
 
 def inspect(path: Path, size: int) -> None:
@@ -100,7 +102,7 @@ def _check_opens(path: Path) -> None:
     """Check that the reader of the file's content opens the file; an image with a slide's suffix is no slide."""
     reader: SlideReader = reader_of(path)
     if isinstance(reader, ImageReader) and path.suffix.lower() not in ORDINARY_SUFFIXES:
-        reader = OpenSlideReader(path)
+        raise UnreadableSlideError(_unsupported(path) or _ORDINARY)
     try:
         width_px, height_px = reader.check()
     except UnreadableSlideError as error:

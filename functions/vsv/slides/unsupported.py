@@ -48,13 +48,6 @@ def _strips(pages: tuple[Page, ...]) -> str | None:
     return f"its full resolution is stored in strips, which cannot be shown as a slide. {_EXPORT} tiles"
 
 
-def _samples(pages: tuple[Page, ...]) -> str | None:
-    bits, samples = pages[0].bits_per_sample, pages[0].samples
-    if bits in {1, 2, 4, 8, 16} and samples in {1, 2, 3, 4}:
-        return None
-    return f"its pixels have {samples} × {bits} bits, which cannot be shown. {_EXPORT} 8 bits a colour"
-
-
 def _order(pages: tuple[Page, ...]) -> str | None:
     """Return that levels are not in falling order, which OpenSlide requires."""
     widths = [page.width_px for page in tiled(pages)]
@@ -67,6 +60,5 @@ _FEATURES: tuple[Callable[[tuple[Page, ...]], str | None], ...] = (
     _coding,
     _planes,
     _strips,
-    _samples,
     _order,
 )
