@@ -79,6 +79,17 @@ class StandaloneServer:
         query = "query One($id: String!) { getSlide(ImageID: $id) { ImageID } }"
         self._wait_until(lambda: self.ask(query, id=image_id)["getSlide"] is not None, f"slide {image_id}")
 
+    def purge(self, image_id: str) -> None:
+        """Delete and purge a slide, and wait until its files are gone."""
+        self.set(image_id, Status="DELETED")
+        self.ask(
+            "mutation Go($id: String!) { purgeSlide(ImageID: $id, confirm: $id) { State } }", id=image_id
+        )
+        query = "query One($id: String!) { getSlide(ImageID: $id) { Original } }"
+        self._wait_until(
+            lambda: self.ask(query, id=image_id)["getSlide"]["Original"] == "PURGED", "the purge"
+        )
+
     def _answers(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self.log.read_text()

@@ -234,6 +234,26 @@ def test_failed_import_shows_its_reason_and_can_be_retried(
     expect(entry).to_have_count(0)
 
 
+def test_purged_slides_file_is_imported_again_by_its_button_alone(
+    pages: Pages, server: StandaloneServer, sample: bytes
+) -> None:
+    page = pages.open()
+    content = with_image_id(sample, "4100007")
+    server.drop("purged.svs", content)
+    expect(row(page, "4100007")).to_be_visible()
+    server.purge("4100007")
+    server.drop("renamed.svs", content)
+    entry = page.locator("#import-list li", has_text="renamed.svs")
+    expect(entry).to_contain_text("This slide was purged on")
+    expect(entry.get_by_role("button", name="Try again")).to_have_count(0)
+    entry.get_by_role("button", name="Import again: renamed.svs").click()
+    expect(entry).to_have_count(0)
+    (found,) = server.ask('{ searchSlides(text: "renamed.svs") { items { ImageID } } }')["searchSlides"][
+        "items"
+    ]
+    assert found["ImageID"].startswith("4100007-")
+
+
 def test_hidden_failed_import_stays_hidden_until_the_next_failure(
     pages: Pages, server: StandaloneServer, sample: bytes
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 import tifffile
 from PIL import Image
 from serve_image.handler import lambda_handler as serve_image
+from vsv.errors import UnavailableError
 from vsv.ingest.steps import render
 from vsv.pyramids.renderer import render_pyramid
 from vsv.storage.refused_pages import read_refused, write_refused
@@ -170,3 +171,13 @@ def test_note_is_bound_to_the_slide_while_its_original_is_archived(
     restored(site.services, image_id)
     site.services.slide_cache.forget(image_id)
     check_all_levels_show_the_tissue(site, image_id)
+
+
+def test_slide_whose_note_cannot_be_read_is_not_opened(site: Site, tmp_path: Path) -> None:
+    path = write_label_as_level(tmp_path / "a.svs", f"{LIBRARY}level")
+    image_id = brought(site, path.read_bytes())
+    claim = site.services.files.folder(image_id) / CLAIM
+    claim.rename(claim.with_name("elsewhere"))
+    claim.mkdir()  # the disk answers with an error
+    with pytest.raises(UnavailableError, match="cannot be read now"):
+        site.services.slide_cache.slide(image_id)

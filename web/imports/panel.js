@@ -14,6 +14,9 @@ import { dismiss, isDismissed } from "./dismissed.js";
 /** @type {Record<string, string>} */
 const STATES = { TRANSFERRING: "Copying", IMPORTING: "Importing", READY: "Ready", FAILED: "Failed" };
 
+// How the server's reason begins for the file of a slide that was purged.
+const PURGED = "This slide was purged";
+
 /** @type {Map<string, Shown>} */
 const shown = new Map();
 
@@ -82,7 +85,7 @@ function makeItem() {
   const item = element("li", {}, state, name, about, bar, retry, hide);
   /** @type {Import} */
   let known;
-  retry.addEventListener("click", () => tryAgain(known.Filename, retry));
+  retry.addEventListener("click", () => tryAgain(known.Filename, retry, isPurged(known)));
   hide.addEventListener("click", () => {
     dismiss(known);
     showImport(known);
@@ -103,20 +106,28 @@ function makeItem() {
       if (run.Progress === null) bar.removeAttribute("value");
       else bar.value = run.Progress;
       retry.hidden = hide.hidden = !failed;
+      retry.textContent = isPurged(run) ? "Import again" : "Try again";
+      retry.title = isPurged(run) ? "Import it on purpose, as a new slide" : "";
       hide.ariaLabel = `Hide ${filename}`;
-      retry.ariaLabel = `Try again: import ${filename}`;
+      retry.ariaLabel = isPurged(run) ? `Import again: ${filename}` : `Try again: import ${filename}`;
     },
   };
+}
+
+/** @param {Import} run */
+function isPurged(run) {
+  return run.State === "FAILED" && (run.Error ?? "").startsWith(PURGED);
 }
 
 /**
  * @param {string} filename
  * @param {HTMLButtonElement} retry
+ * @param {boolean} again imports also a purged slide's file
  */
-async function tryAgain(filename, retry) {
+async function tryAgain(filename, retry, again) {
   retry.disabled = true;
   try {
-    showImport(await watched(retryImport(filename)));
+    showImport(await watched(retryImport(filename, again)));
   } catch (error) {
     if (!(error instanceof SessionExpiredError)) notifyFailure(`${filename} could not be retried: ${error instanceof Error ? error.message : error}`);
   } finally {

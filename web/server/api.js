@@ -104,11 +104,14 @@ export async function listUnfinished() {
 
 /**
  * @param {string} filename
+ * @param {boolean} again imports also a purged slide's file
  * @returns {Promise<Import>}
  */
-export async function retryImport(filename) {
-  const query = `mutation Retry($filename: String!) { retryImport(Filename: $filename) { ${IMPORT} } }`;
-  return (await execute(query, { filename })).retryImport;
+export async function retryImport(filename, again) {
+  const query = `mutation Retry($filename: String!, $again: Boolean) {
+    retryImport(Filename: $filename, again: $again) { ${IMPORT} }
+  }`;
+  return (await execute(query, { filename, again })).retryImport;
 }
 
 /** @returns {Promise<Page<Job>>} the jobs that wait or have failed; with a token where there are more */

@@ -11,9 +11,9 @@ from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import Page, read_pages
 from vsv.slides.associated_images import openslide_images, page_image
 from vsv.slides.confirmed_images import verdict_on
-from vsv.slides.confirmed_pages import unconfirmed_pages
+from vsv.slides.confirmed_pages import open_confirmed, unconfirmed_pages
 from vsv.slides.similarity import Verdict
-from vsv.slides.slide import Slide, open_confirmed
+from vsv.slides.slide import Slide
 from vsv.slides.source import Source
 from vsv.storage.slide_files import SLIDE
 

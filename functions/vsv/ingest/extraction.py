@@ -26,10 +26,11 @@ from vsv.records.models import ImportRecord, SlideRecord
 from vsv.rendering.associated_images import encode
 from vsv.services import Services
 from vsv.slides.channel_reader import ChannelReader
+from vsv.slides.confirmed_pages import open_confirmed
 from vsv.slides.image_reader import is_plain
 from vsv.slides.properties import Scan
 from vsv.slides.readers import read_scan
-from vsv.slides.slide import open_confirmed
+from vsv.slides.slide import Slide
 from vsv.storage import atomic_write
 from vsv.storage.archive_marker import read_note
 from vsv.storage.numeric_ids import assign_number
@@ -61,8 +62,9 @@ def extract(services: Services, run: ImportRecord) -> ImportRecord:
     image_id = run.image_id or _claim_id(services, run, scan.image_id or _id_from_filename(slide, run))
     run = services.imports.advance(run.filename, run.run_id, {"image_id": image_id})
     assign_number(services.files, image_id)
-    codes = _write_pictures(services, image_id, slide)
-    damage = note_sampled(services, image_id, slide)
+    confirmed = open_confirmed(slide)
+    codes = _write_pictures(services, image_id, confirmed)
+    damage = note_sampled(services, image_id, confirmed)
     if path.is_symlink():
         _note_in_place(services, run, image_id, path)
     _store(path, services.files.slide(image_id))
@@ -138,12 +140,11 @@ def candidate_ids(own_id: str | None, claim: Claim) -> Iterator[str]:
         yield f"{own_id[:30]}-{digest[:length]}" if own_id is not None else f"S{digest[: length + 4]}"
 
 
-def _write_pictures(services: Services, image_id: str, path: Path) -> tuple[Barcode, ...]:
+def _write_pictures(services: Services, image_id: str, slide: Slide) -> tuple[Barcode, ...]:
     """Write label, macro and thumbnail to the slide's folder; return the label's codes, as far as readable.
 
     The note of refused pages is written before the original moves there: the slide is served by that note.
     """
-    slide = open_confirmed(path)
     images = confirmed_pictures(slide)
     if isinstance(slide.reader, ChannelReader) and slide.has_channels:
         slide.reader.store_channels(services.files.folder(image_id))

@@ -7,7 +7,8 @@ from PIL import Image
 from vsv.rendering.associated_images import encode, make_thumbnail, read_associated
 from vsv.rendering.icc import profile_of
 from vsv.services import Services
-from vsv.slides.slide import Slide, open_confirmed
+from vsv.slides.confirmed_pages import open_confirmed
+from vsv.slides.slide import Slide
 from vsv.storage import atomic_write
 from vsv.storage.refused_pages import read_refused, write_refused
 from vsv.storage.slide_files import ASSOCIATED, SlideFiles

@@ -6,7 +6,10 @@ from vsv.records.models import ImportRecord
 from vsv.services import Services
 from vsv.storage.tombstones import Tombstone, read_tombstone, write_tombstone
 
-AGAIN = "To import it again on purpose: vsv import --again FILE, or retryImport with again: true"
+AGAIN = (
+    'To import it again on purpose: "Import again" in the list of imports, vsv import --again FILE, or retryImport '
+    "with again: true"
+)
 
 
 def purged(services: Services, checksum: str | None) -> Tombstone | None:

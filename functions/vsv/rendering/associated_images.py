@@ -10,9 +10,10 @@ from PIL import Image
 from vsv.errors import CorruptTileError, UnreadableSlideError
 from vsv.rendering.regions import region
 from vsv.slides.confirmed_images import confirm_images
+from vsv.slides.confirmed_pages import open_confirmed
 from vsv.slides.damage import Damage
 from vsv.slides.readers import reader_of
-from vsv.slides.slide import Slide, open_confirmed
+from vsv.slides.slide import Slide
 
 THUMBNAIL_SIDE_PX = 1024
 _QUALITY = 90

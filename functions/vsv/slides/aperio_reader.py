@@ -77,7 +77,7 @@ class AperioReader:
         """Return label, thumbnail and macro, including those that only the subfile type identifies (GT450)."""
         from vsv.slides.associated_images import aperio_images  # noqa: PLC0415  cold start
 
-        return aperio_images(self.source.path, self.source.pages, self.source.refused)
+        return aperio_images(self.source.path, self.source.pages)
 
     def icc_profile(self, check_size: Callable[[int], object]) -> bytes | None:
         """Return the first page's ICC profile, None without one; ``check_size`` may raise ValueError."""

@@ -1,7 +1,6 @@
 """Associated images of a slide file: label, thumbnail and macro."""
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 from openslide import OpenSlideError
@@ -15,12 +14,8 @@ from vsv.slides.page_names import NAMES_BY_SUBFILE_TYPE, described_name, is_name
 log = logging.getLogger(__name__)
 
 NAMES = ("label", "thumbnail", "macro")
-# A picture that the file does not name: its second page, or a page that looks like a level and is none.
-UNNAMED = "unnamed"
 # A label or macro is a snapshot; an image of more pixels is damaged and would take too much memory.
 MAX_PIXELS = 64_000_000
-# A refused page of more pixels is no label.
-MAX_REFUSED_PIXELS = 16_000_000
 
 
 def openslide_images(path: Path, names: tuple[str, ...] = NAMES) -> dict[str, Image.Image]:
@@ -28,9 +23,7 @@ def openslide_images(path: Path, names: tuple[str, ...] = NAMES) -> dict[str, Im
     return {name: image for name in names if (image := _from_openslide(path, name)) is not None}
 
 
-def aperio_images(
-    path: Path, pages: tuple[Page, ...], refused: frozenset[int] = frozenset()
-) -> dict[str, Image.Image]:
+def aperio_images(path: Path, pages: tuple[Page, ...]) -> dict[str, Image.Image]:
     """Return an Aperio slide's images by name, as RGB.
 
     OpenSlide's thumbnail is left out where it shows something else; images that only the subfile type identifies are
@@ -38,7 +31,7 @@ def aperio_images(
     compares what the images show.
     """
     names = tuple(name for name in NAMES if name != "thumbnail" or shows_tissue(pages))
-    more = _pages_by_type(pages)
+    more = _unnamed_pages(pages)
     try:
         images = openslide_images(path, names)
     except UnreadableSlideError:
@@ -46,9 +39,6 @@ def aperio_images(
     for name, page in more.items():
         if name not in images and (image := page_image(path, page)) is not None:
             images[name] = image
-    decoded = (page_image(path, page) for page in _unnamed_pages(pages, refused))
-    if (unnamed := next((image for image in decoded if image is not None), None)) is not None:
-        images[UNNAMED] = unnamed
     return images
 
 
@@ -80,17 +70,7 @@ def shows_tissue(pages: tuple[Page, ...]) -> bool:
     return not is_named(page) and 0.95 < ratio < 1.05
 
 
-def _unnamed_pages(pages: tuple[Page, ...], refused: frozenset[int]) -> Iterator[Page]:
-    """Yield a second page that is neither named nor a thumbnail, then the pages that were refused as levels."""
-    page = pages[1] if len(pages) > 1 else None
-    if page is not None and not (page.is_tiled or shows_tissue(pages) or is_named(page)):
-        yield page
-    for page in pages:
-        if page.index in refused and page.width_px * page.height_px <= MAX_REFUSED_PIXELS:
-            yield page
-
-
-def _pages_by_type(pages: tuple[Page, ...]) -> dict[str, Page]:
+def _unnamed_pages(pages: tuple[Page, ...]) -> dict[str, Page]:
     """Return an Aperio slide's label and macro pages by subfile type, whose meaning is specific to Aperio."""
     pages_by_name = {NAMES_BY_SUBFILE_TYPE.get(p.subfile_type): p for p in pages if not p.is_tiled}
     return {name: page for name, page in pages_by_name.items() if name is not None}

@@ -11,18 +11,25 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from vsv.slides.associated_images import UNNAMED
+from vsv.slides.aperio_reader import AperioReader
+from vsv.slides.associated_images import page_image, shows_tissue
+from vsv.slides.page_names import is_named
 from vsv.slides.pictures import ReadPicture, StoredPicture, image_picture
 from vsv.slides.similarity import Place, Verdict, compare, stretched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from vsv.formats.tiff import Page
     from vsv.slides.pictures import Box, Picture
     from vsv.slides.reader import Pixels
     from vsv.slides.slide import Slide
 
 LABEL, THUMBNAIL, MACRO = "label", "thumbnail", "macro"
+# A picture that the file does not name: its second page, or a page that looks like a level and is none.
+UNNAMED = "unnamed"
+# A refused page of more pixels is no label.
+MAX_REFUSED_PIXELS = 16_000_000
 _TURNS = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
 # Proportions within this factor are the slide's own: sides are rounded.
 _ROUNDING = 1.02
@@ -32,9 +39,11 @@ _MARGINS = 1.35
 def confirm_images(images: dict[str, Image.Image], slide: Slide | None) -> dict[str, Image.Image]:
     """Return label, thumbnail and macro as what they show; without a slide to compare with, no thumbnail.
 
-    ``images`` may have a picture that the file does not name.
+    A picture that the file does not name is a label where there is no other.
     """
     found: dict[str, Image.Image] = {}
+    if slide is not None and LABEL not in images and (unnamed := _unnamed_image(slide)) is not None:
+        images = {**images, UNNAMED: unnamed}
     named = [(name, images[name]) for name in (THUMBNAIL, LABEL, MACRO, UNNAMED) if name in images]
     for name, image in named:
         for true_name in _names(name, image, slide):
@@ -42,6 +51,25 @@ def confirm_images(images: dict[str, Image.Image], slide: Slide | None) -> dict[
     if MACRO in found and LABEL in found and _is_same_picture(found[MACRO], found[LABEL]):
         del found[MACRO]
     return {name: found[name] for name in (LABEL, THUMBNAIL, MACRO) if name in found}
+
+
+def _unnamed_image(slide: Slide) -> Image.Image | None:
+    decoded = (page_image(slide.path, page) for page in _unnamed_pages(slide))
+    return next((image for image in decoded if image is not None), None)
+
+
+def _unnamed_pages(slide: Slide) -> Iterator[Page]:
+    """Yield an Aperio slide's second page, if neither named nor a thumbnail, then the pages refused as levels."""
+    pages = slide.reader.source.pages if isinstance(slide.reader, AperioReader) else ()
+    for page in pages[1:2]:
+        if not (page.is_tiled or shows_tissue(pages) or is_named(page)):
+            yield page
+    for page in pages[1:]:
+        is_smaller = (
+            page.width_px < pages[0].width_px and page.width_px * page.height_px <= MAX_REFUSED_PIXELS
+        )
+        if page.index in slide.refused and is_smaller:
+            yield page
 
 
 def _names(name: str, image: Image.Image, slide: Slide | None) -> Iterator[str]:

@@ -6,11 +6,14 @@ coarse, each with the nearest finer level that was confirmed, so that little is 
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+from openslide import OpenSlide, OpenSlideError
+
 from vsv.errors import CorruptTileError
-from vsv.formats.aperio_description import is_aperio
 from vsv.slides.aperio_reader import AperioJpeg2000Reader, AperioJpegReader, AperioReader, has_decoder
 from vsv.slides.levels import (
     can_decode,
@@ -21,71 +24,63 @@ from vsv.slides.levels import (
     native_grid,
     tiled,
 )
-from vsv.slides.page_names import is_named
+from vsv.slides.openslide_handles import open_shared, read_with_retry
+from vsv.slides.openslide_reader import OpenSlideReader, background_color, over_background
+from vsv.slides.page_names import is_described
+from vsv.slides.pictures import Picture, ReadPicture, StoredPicture
+from vsv.slides.readers import reader_of
+from vsv.slides.similarity import Place, Verdict, compare, has_pixels
+from vsv.slides.slide import Slide, open_slide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from PIL import Image
+
     from vsv.formats.random_access import OpenFile
     from vsv.formats.tiff import Page
     from vsv.slides.levels import Level
-    from vsv.slides.pictures import Picture, StoredPicture
-    from vsv.slides.reader import SlideReader
+    from vsv.slides.reader import Box, Pixels, SlideReader
     from vsv.slides.source import Source
 
 
-def find_refused(reader: SlideReader, *, trusts_descriptions: bool = False) -> frozenset[int]:
+def open_confirmed(path: Path) -> Slide:
+    """Open a slide's file alone, each page that looks like a level compared; raise UnreadableSlideError."""
+    missing = path.with_name("none")
+    return open_slide(path, missing, missing, find_refused(reader_of(path)))
+
+
+def find_refused(reader: SlideReader) -> frozenset[int]:
     """Return the numbers of pages that look like levels and show something else than full resolution.
 
     Numbers of TIFF pages for Aperio slides, of OpenSlide's levels for slides that only OpenSlide reads.
-    ``trusts_descriptions``: pages that Aperio's software has described as no label are not compared.
     """
     if isinstance(reader, AperioJpegReader):
-        candidates = _candidates(reader.source, can_pass_through, trusts_descriptions)
-        return _refused_stored(reader.source, candidates, jpeg_level)
+        return _refused_stored(reader.source, can_pass_through, jpeg_level)
     if isinstance(reader, AperioJpeg2000Reader):
-        candidates = _candidates(reader.source, can_decode, trusts_descriptions)
-        return _refused_stored(reader.source, candidates, jpeg2000_level)
+        return _refused_stored(reader.source, can_decode, jpeg2000_level)
     if isinstance(reader, AperioReader):
         pages = tiled(reader.source.pages)
         levels = _refused_by_openslide(reader.source.path)
         return frozenset(page.index for level, page in enumerate(pages) if level in levels)
-    from vsv.slides.openslide_reader import OpenSlideReader  # noqa: PLC0415  a fifth of a cold start
-
     return _refused_by_openslide(reader.path) if isinstance(reader, OpenSlideReader) else frozenset()
 
 
-def _candidates(source: Source, usable: Callable[[Page], bool], trusts_descriptions: bool) -> list[Page]:
-    """Return the pages that look like levels and are to be compared."""
-    grid = native_grid(source.pages)
-    pages = [
-        page for page in tiled(source.pages)[1:] if usable(page) and matching_level(grid, page) is not None
-    ]
-    return [page for page in pages if not (trusts_descriptions and _is_described(page))]
-
-
 def _refused_stored(
-    source: Source, candidates: list[Page], prepare: Callable[[OpenFile, Page], Level]
+    source: Source, usable: Callable[[Page], bool], prepare: Callable[[OpenFile, Page], Level]
 ) -> frozenset[int]:
+    first, *others = tiled(source.pages)
+    grid = native_grid(source.pages)
+    candidates = [page for page in others if usable(page) and matching_level(grid, page) is not None]
     if not candidates:
         return frozenset()
-    from vsv.slides.similarity import has_pixels  # noqa: PLC0415  cold start: numpy
-
-    full = _stored_picture(source.file, tiled(source.pages)[0], prepare)
+    full = _stored_picture(source.file, first, prepare)
     if full is None or not has_pixels(full):
-        return frozenset(page.index for page in candidates if not _is_described(page))
+        # Such a slide is not imported; if its file was damaged since, the levels that are left are shown.
+        return frozenset(page.index for page in candidates if not is_described(page))
     pictures = ((page.index, _stored_picture(source.file, page, prepare)) for page in candidates)
     return _refused(full, [(index, picture) for index, picture in pictures if picture is not None])
-
-
-def _is_described(page: Page) -> bool:
-    """Return whether a page's description makes the page a level, where its pixels are not compared.
-
-    That is so until a slide has its note, and where full resolution has no pixels. Such a slide is not imported; if
-    its file was damaged since, the levels that are left are shown.
-    """
-    return is_aperio(page.description) and not is_named(page)
 
 
 def unconfirmed_pages(full: Source, source: Source) -> frozenset[int]:
@@ -112,8 +107,6 @@ def _picture_of(file: OpenFile, page: Page) -> StoredPicture | None:
 def _stored_picture(
     file: OpenFile, page: Page, prepare: Callable[[OpenFile, Page], Level]
 ) -> StoredPicture | None:
-    from vsv.slides.pictures import StoredPicture  # noqa: PLC0415  cold start: numpy
-
     try:
         return StoredPicture(prepare(file, page))
     except CorruptTileError:
@@ -121,25 +114,45 @@ def _stored_picture(
 
 
 def _refused_by_openslide(path: Path) -> frozenset[int]:
-    from vsv.slides.openslide_handles import open_shared  # noqa: PLC0415  a fifth of a cold start
-    from vsv.slides.openslide_reader import read_level  # noqa: PLC0415
-    from vsv.slides.pictures import ReadPicture  # noqa: PLC0415
-
     sizes = open_shared(path).level_dimensions
-    pictures = [ReadPicture(size, partial(read_level, path, level)) for level, size in enumerate(sizes)]
+    pictures = [ReadPicture(size, partial(_read_level, path, level)) for level, size in enumerate(sizes)]
     return _refused(pictures[0], list(enumerate(pictures))[1:])
+
+
+def _read_level(path: Path, level: int, box: Box) -> Pixels:
+    """Return a box of one of OpenSlide's levels, in that level's pixels; raise CorruptTileError."""
+    left, top, right, bottom = box
+
+    def read(slide: OpenSlide) -> Image.Image:
+        downsample = slide.level_downsamples[level]
+        corner = round(left * downsample), round(top * downsample)
+        region = slide.read_region(corner, level, (right - left, bottom - top))
+        return over_background(region, background_color(slide))
+
+    try:
+        return np.asarray(read_with_retry(path, read))
+    except OpenSlideError as error:
+        raise CorruptTileError("OpenSlide cannot read this part of the slide") from error
 
 
 def _refused(full: Picture, candidates: Iterable[tuple[int, Picture]]) -> frozenset[int]:
     """Return the numbers of the candidates that are not confirmed."""
-    from vsv.slides.similarity import Verdict, compare  # noqa: PLC0415  cold start: numpy
-
     refused = set[int]()
     confirmed = [full]
     for number, picture in sorted(candidates, key=lambda item: -item[1].width_px):
-        verdict = compare(picture, confirmed[-1])
+        verdict = _verdict(picture, confirmed[-1])
         if verdict is Verdict.DIFFERENT:
             refused.add(number)
         elif verdict is not Verdict.NOTHING:  # a page without pixels shows nothing: finer levels fill it
             confirmed.append(picture)
     return frozenset(refused)
+
+
+def _verdict(picture: Picture, finer: Picture) -> Verdict:
+    """Return whether a level shows what a finer one shows; some formats pad levels at the right and bottom."""
+    verdict = compare(picture, finer)
+    if verdict is not Verdict.DIFFERENT:
+        return verdict
+    halvings = math.log2(max(1.0, finer.width_px / picture.width_px, finer.height_px / picture.height_px))
+    scale = 2.0 ** round(halvings)
+    return compare(picture, finer, Place(scale, scale))

@@ -28,7 +28,6 @@ LEVEL_SLACK = 1.01
 PROPERTY_NAME_ICC_SIZE = "openslide.icc-size"
 DESCRIPTIONS = ("openslide.comment", "tiff.ImageDescription")  # both hold the first page's description
 MAX_PROPERTIES, MAX_KEY, MAX_VALUE = 200, 100, 2000
-_CANNOT = "OpenSlide cannot read this part of the slide"
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,22 +169,7 @@ def read_box(  # noqa: PLR0913
             read_with_retry(path, lambda slide: _read(slide, _Source.of(slide, shift, refused), corner, size))
         )
     except OpenSlideError as error:
-        raise CorruptTileError(_CANNOT) from error
-
-
-def read_level(path: Path, level: int, box: Box) -> Pixels:
-    """Return a box of one of OpenSlide's levels, in that level's pixels; raise CorruptTileError."""
-    left, top, right, bottom = box
-
-    def read(slide: OpenSlide) -> Image.Image:
-        downsample = slide.level_downsamples[level]
-        corner = round(left * downsample), round(top * downsample)
-        return _over_background(slide.read_region(corner, level, (right - left, bottom - top)), _color(slide))
-
-    try:
-        return np.asarray(read_with_retry(path, read))
-    except OpenSlideError as error:
-        raise CorruptTileError(_CANNOT) from error
+        raise CorruptTileError("OpenSlide cannot read this part of the slide") from error
 
 
 def _read(slide: OpenSlide, source: _Source, corner: tuple[int, int], size: tuple[int, int]) -> Image.Image:
@@ -194,7 +178,7 @@ def _read(slide: OpenSlide, source: _Source, corner: tuple[int, int], size: tupl
     top, height = _clip_to_level(corner[1] * source.scale, whole_height, source.size[1])
     place = round(left * source.downsample), round(top * source.downsample)
     image = slide.read_region(place, source.level, (width, height))
-    flat = _over_background(image, _color(slide))
+    flat = over_background(image, background_color(slide))
     if (width, height) != (whole_width, whole_height):
         missing = (0, whole_height - height), (0, whole_width - width), (0, 0)
         flat = Image.fromarray(np.pad(np.asarray(flat), missing, mode="edge"))
@@ -207,11 +191,13 @@ def _clip_to_level(start: float, wanted: int, level_side: int) -> tuple[int, int
     return first, min(wanted, level_side - first)
 
 
-def _color(slide: OpenSlide) -> str:
+def background_color(slide: OpenSlide) -> str:
+    """Return the colour of a slide's background, such as ``FFFFFF``."""
     return slide.properties.get(PROPERTY_NAME_BACKGROUND_COLOR, "FFFFFF")
 
 
-def _over_background(image: Image.Image, color: str) -> Image.Image:
+def over_background(image: Image.Image, color: str) -> Image.Image:
+    """Return an image without transparency, over a background of a colour such as ``FFFFFF``."""
     opaque = Image.new("RGB", image.size, f"#{color}")
     opaque.paste(image, mask=image.getchannel("A"))
     return opaque

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CELL_PX = 16
 # Whole labels are read: none has more pixels than so many blocks.
 MAX_BLOCKS = 144
-MOST_CELLS, _LEAST_CELLS = 96, 16
+MOST_CELLS, _LEAST_CELLS = 64, 16
 _MAX_REFERENCE_PX = 1 << 26
 # Variation of brightness, 0 to 255, from which a cell shows something: glass and its noise have less.
 _MIN_VARIATION = 4.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vsv.errors import FileMissingError, UnreadableSlideError
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import Page, read_pages
-from vsv.slides.aperio_reader import AperioJpegReader
+from vsv.slides.aperio_reader import AperioJpegReader, AperioReader
 from vsv.slides.damage import NOTES, Damage, read_notes
 from vsv.slides.deepzoom_grid import Grid
 from vsv.slides.levels import (
@@ -25,6 +25,7 @@ from vsv.slides.levels import (
     native_grid,
     tiled,
 )
+from vsv.slides.page_names import undescribed_levels
 from vsv.slides.readers import reader_of
 from vsv.slides.source import Source
 from vsv.storage import nfs
@@ -193,38 +194,25 @@ def open_slide(slide: Path, pyramid: Path, thumbnail: Path, refused: frozenset[i
     """Open a slide and, where it exists, its pyramid; raise UnreadableSlideError or FileMissingError.
 
     Pages that look like levels are levels only where they show what full resolution shows: by ``refused``, else by
-    the note in the slide's claim. Without a note, pages are compared now, except those that Aperio has described.
+    the note in the slide's claim. Without a note, pages are levels that Aperio's software has described as such.
     """
     stamp, (_, stored_ns) = stamp_of(slide, pyramid), _original(slide)
     damage = read_notes(pyramid.with_name(NOTES))
     rendered, pages = _rendered(pyramid)
     noted = read_refused(slide.parent) if refused is None else refused
     if rendered is not None and is_complete(pages):
-        opened = _open_complete(pyramid, rendered, pages, is_noted=noted is not None)
+        opened = _open_complete(pyramid, rendered, pages)
     else:
         opened = _open_original(slide, rendered, pages, noted)
     opened = replace(opened, stamp=stamp, thumbnail=thumbnail, stored_ns=stored_ns)
     return replace(opened, is_noted=noted is not None, damage=damage)
 
 
-def open_confirmed(path: Path) -> Slide:
-    """Open a slide's file alone, each page that looks like a level compared; raise UnreadableSlideError.
-
-    Not for serving: a large slide takes a second.
-    """
-    from vsv.slides.confirmed_pages import find_refused  # noqa: PLC0415  cold start
-
-    missing = path.with_name("none")
-    return open_slide(path, missing, missing, find_refused(reader_of(path)))
-
-
-def _open_complete(pyramid: Path, file: OpenFile, pages: tuple[Page, ...], *, is_noted: bool) -> Slide:
-    """Open a complete pyramid; one that an earlier version made is compared, as it may hold a label as a level."""
-    reader: SlideReader = AperioJpegReader(Source(pyramid, file, pages))
-    refused = frozenset[int]() if is_noted else _find_refused(reader)
+def _open_complete(pyramid: Path, file: OpenFile, pages: tuple[Page, ...]) -> Slide:
     grid = native_grid(pages)
-    levels = _match(grid, file, tuple(page for page in pages if page.index not in refused))
-    return Slide(pyramid, grid, levels, frozenset(levels), "", pyramid, reader, refused=refused)
+    levels = _match(grid, file, pages)
+    reader: SlideReader = AperioJpegReader(Source(pyramid, file, pages))
+    return Slide(pyramid, grid, levels, frozenset(levels), "", pyramid, reader)
 
 
 def _open_original(
@@ -234,9 +222,10 @@ def _open_original(
 
     Without a note, levels that an earlier version has rendered are not used where it may have used refused pages.
     """
-    refused = noted or frozenset()
-    reader = _original_reader(slide, refused)
-    if noted is None and (refused := _find_refused(reader)):
+    reader = _original_reader(slide, noted or frozenset())
+    pages_read = reader.source.pages if isinstance(reader, AperioReader) else ()
+    refused = undescribed_levels(pages_read) if noted is None else noted
+    if noted is None and refused:
         reader, rendered = _original_reader(slide, refused), None
     grid = reader.grid()
     stored = reader.levels(grid)
@@ -244,12 +233,6 @@ def _open_original(
     decoded = {dz: level for dz, level in stored.items() if isinstance(level, Jpeg2000Level)}
     levels = {**({} if rendered is None else _match(grid, rendered, pages)), **jpeg}
     return Slide(slide, grid, levels, frozenset(jpeg), "", slide, reader, decoded, refused=refused)
-
-
-def _find_refused(reader: "SlideReader") -> frozenset[int]:
-    from vsv.slides.confirmed_pages import find_refused  # noqa: PLC0415  cold start: slides that have no note
-
-    return find_refused(reader, trusts_descriptions=True)
 
 
 def _rendered(pyramid: Path) -> tuple[OpenFile | None, tuple[Page, ...]]:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from vsv.errors import UnavailableError
 from vsv.storage import atomic_write
 from vsv.storage.slide_files import CLAIM
 
@@ -17,7 +18,10 @@ _MAX_BYTES = 1 << 16
 
 
 def read_refused(folder: Path) -> frozenset[int] | None:
-    """Return the numbers of a slide's refused pages; None where the pages were not compared yet."""
+    """Return the numbers of a slide's refused pages; None where the pages were not compared yet.
+
+    Raise UnavailableError where the note cannot be read now: a refused page must not be shown meanwhile.
+    """
     try:
         return frozenset(map(int, _read_claim(folder)[_REFUSED]))
     except (KeyError, TypeError, ValueError):
@@ -34,6 +38,8 @@ def _read_claim(folder: Path) -> Mapping[str, list[int]]:
     try:
         with (folder / CLAIM).open("rb") as file:
             claim = json.loads(file.read(_MAX_BYTES))
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return {}
+    except OSError as error:
+        raise UnavailableError("the slide's files cannot be read now") from error
     return claim if isinstance(claim, dict) else {}
