@@ -24,6 +24,8 @@ export interface Slide {
   Delivery: string | null;
   IDNotConfirmed: boolean | null;
   IDCandidates: IDCandidate[] | null;
+  SameFileAs: string | null;
+  SameIDAs: string | null;
   LabelURL: string | null;
   PublishedAs: string | null;
   Predecessor: string | null;
@@ -106,4 +108,5 @@ export interface Search {
   text: string | null;
   status: string | null;
   scanDateFrom: string | null;
+  duplicates: true | null;
 }

@@ -33,6 +33,7 @@ from vsv.storage.numeric_ids import assign_number
 from vsv.storage.originals import note_original, store_original
 from vsv.storage.slide_files import Claim
 from vsv.timestamps import now_utc
+from vsv.workflow import duplicates
 
 MAX_TAGS_BYTES = 100_000  # half of the largest record that a store takes
 
@@ -63,6 +64,7 @@ def extract(services: Services, run: ImportRecord) -> ImportRecord:
     record = _record(run, image_id, scan, _choose_ids(services, run, scan, codes))
     with suppress(AlreadyExistsError):
         services.slides.put_new(replace(record, predecessor=predecessor(services, record)))
+    duplicates.settle(services, *services.slides.get_many([image_id]))
     return run
 
 

@@ -93,6 +93,7 @@ class SlideRecord(_Record):
     ``status_before`` is the status that an archived or published slide returns to, ``published_as`` the name of the
     published copy while there is one, ``predecessor`` the deleted slide that this slide is a rescan of.
     ``delivery`` is WAITING, DELIVERED or FAILED once a slide was marked to be sent.
+    ``same_file_as`` is another slide with the same bytes, ``same_id_as`` another one with the same slide ID.
     """
 
     image_id: str = _wire("ImageID")
@@ -124,9 +125,16 @@ class SlideRecord(_Record):
     delivery: str | None = _wire("Delivery", None)
     id_not_confirmed: bool | None = _wire("IDNotConfirmed", None)
     id_candidates: Mapping[str, str] | None = _wire("IDCandidates", None)
+    same_file_as: str | None = _wire("SameFileAs", None)
+    same_id_as: str | None = _wire("SameIDAs", None)
     last_modified: str = _wire("lastModified")
     modified_by: str | None = _wire("ModifiedBy", None)
     version: int = _wire("Version", 1)
+
+    @property
+    def is_duplicate(self) -> bool:
+        """Whether another slide has the same bytes or the same slide ID."""
+        return self.same_file_as is not None or self.same_id_as is not None
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Self:
