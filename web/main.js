@@ -4,6 +4,7 @@ import { refreshJobs } from "./jobs/openjobs.js";
 import { startJobPanel } from "./jobs/panel.js";
 import { editCell, resumeEditing, takeListed } from "./list/celleditor.js";
 import { showHealth } from "./list/connection.js";
+import { goTo } from "./list/duplicates.js";
 import { refreshCounts, startFilters } from "./list/filters.js";
 import { bindListKeys } from "./list/keyboard.js";
 import { openLightbox } from "./list/lightbox.js";
@@ -65,7 +66,7 @@ onHealth(showHealth);
 showHealth(currentHealth(), null);
 await signIn();
 
-startTable({ edit: editCell, enlarge: openLightbox, take: takeListed }, (id) => view([id]));
+startTable({ edit: editCell, enlarge: openLightbox, take: takeListed, goTo }, (id) => view([id]));
 startFilters();
 startToolbar(view);
 startJobPanel();

@@ -19,7 +19,7 @@ REPORT_SLIDE = """mutation ($ImageID: String!) {
   reportSlideUpdate(ImageID: $ImageID) {
     CaseID ImageID SlideID ScanDate TimeZone AppMag MPP height width Status Filename FileSize Barcode BarcodeFormat
     TileSize Compression ScannerID Reviewer Note Version lastModified ModifiedBy
-    Original StatusBefore DeletedAt Delivery IDNotConfirmed
+    Original StatusBefore DeletedAt Delivery IDNotConfirmed SameFileAs SameIDAs
     IDCandidates { Text Source SlideID CaseID } Damage { level tiles }
   }
 }"""

@@ -107,6 +107,7 @@ def search_slides(**args: Any) -> Fields:
         status=arguments.status(args.get("status")),
         since=arguments.scan_date(args, "scanDateFrom"),
         until=arguments.scan_date(args, "scanDateTo"),
+        duplicates=args.get("duplicates") is True,
     )
     page = current().slides.search(query, arguments.limit(args), arguments.token(args))
     return serializers.connection(page, _slide)

@@ -169,6 +169,20 @@ class TestIds:
         assert update(ImageID="i1", SlideID="i1", CaseID="i1")["IDNotConfirmed"] is True
 
 
+class TestDuplicates:
+    def test_search_lists_the_slides_with_marks_alone(self, slides: Any) -> None:
+        assert ask("searchSlides", duplicates=True)["items"] == []
+        changed = update(ImageID="i02", SlideID="S01")
+        assert (changed["SameIDAs"], changed["SameFileAs"]) == ("i01", None)
+        for identity in (TECHNICIAN, PATHOLOGIST):
+            found = ask("searchSlides", identity, duplicates=True)["items"]
+            assert [(one["ImageID"], one["SameIDAs"]) for one in found] == [("i02", "i01"), ("i01", "i02")]
+        assert len(ask("searchSlides", duplicates=False, limit=100)["items"]) == 25
+        assert ask("searchSlides", duplicates=True, text="s02")["items"] == []
+        update(ImageID="i02", SlideID="S02", expectedVersion=changed["Version"])
+        assert ask("searchSlides", duplicates=True)["items"] == []
+
+
 class TestUnsupportedCharacters:
     @pytest.mark.parametrize("text", UNSUPPORTED)
     @pytest.mark.parametrize("name", ["SlideID", "CaseID", "Reviewer", "Note"])

@@ -8,7 +8,7 @@ import json
 import sqlite3
 
 from vsv.records.items import Item
-from vsv.records.review_index import Writes, writes
+from vsv.records.review_index import Writes, checksums, writes
 from vsv.records.review_queries import Span
 
 FEED_LENGTH = 10_000
@@ -69,6 +69,13 @@ def index_stored_slides(connection: sqlite3.Connection) -> None:
     """Build the index of a file that an older version wrote; histories begin now."""
     for (item,) in connection.execute("SELECT item FROM slides").fetchall():
         apply(connection, writes(None, json.loads(item)))
+
+
+def index_checksums(connection: sqlite3.Connection) -> None:
+    """Build the sets of equal files of a file that an older version wrote."""
+    for (item,) in connection.execute("SELECT item FROM slides").fetchall():
+        rows = checksums(json.loads(item))
+        connection.executemany("REPLACE INTO review (set_name, place) VALUES (?, ?)", rows)
 
 
 def _json(item: Item) -> str | None:

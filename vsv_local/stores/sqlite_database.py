@@ -9,7 +9,7 @@ from typing import Self
 
 from vsv.errors import SettingsError, UnavailableError
 
-from vsv_local.stores.review_index import index_stored_slides
+from vsv_local.stores.review_index import index_checksums, index_stored_slides
 
 DATABASE_NAME = "records.sqlite"  # in the data folder
 MAX_CONNECTIONS = 8
@@ -43,6 +43,7 @@ MIGRATIONS: tuple[tuple[str | Callable[[sqlite3.Connection], None], ...], ...] =
             job_id TEXT PRIMARY KEY, state TEXT NOT NULL, next_at TEXT NOT NULL, item TEXT NOT NULL)""",
         "CREATE INDEX jobs_by_state ON jobs (state, next_at, job_id)",
     ),
+    (index_checksums,),
 )
 
 

@@ -11,7 +11,7 @@ import { keptKeys } from "./keptkeys.js";
 
 /** @import {Field, Slide} from "../server/types.js" */
 /** @import {CaseFill} from "./casefill.js" */
-/** @typedef {"stay" | "up" | "down" | "next" | "previous" | "left"} Way where the focus goes when the editor closes */
+/** @typedef {import("./keptkeys.js").Way} Way */
 
 /** @type {Record<string, Way>} */
 const WAYS = { Enter: "stay", ArrowDown: "down", ArrowUp: "up" };

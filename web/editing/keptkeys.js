@@ -1,6 +1,6 @@
 // Keeps what is typed while a change is saved: nothing is lost, and nothing is taken for a shortcut.
 
-/** @import {Way} from "./fieldeditor.js" */
+/** @typedef {"stay" | "up" | "down" | "next" | "previous" | "left"} Way where the focus goes when an editor closes */
 
 const QUIET_MS = 120; // a barcode gun types a character every few milliseconds
 

@@ -16,6 +16,7 @@ import { statusPill } from "../slide/statuses.js";
  * @property {(id: string, field: Field) => void} edit
  * @property {(id: string, kind: "label" | "thumbnail") => void} enlarge
  * @property {(id: string, candidate: IDCandidate) => void} take
+ * @property {(id: string) => void} goTo
  */
 /**
  * @typedef {object} Column
@@ -46,8 +47,8 @@ export const COLUMNS = [
     title: "Slide ID",
     className: "slide-id",
     sort: "SlideID",
-    shows: ({ SlideID, Barcode, IDCandidates }) => [SlideID, Barcode, IDCandidates],
-    make: (slide, acts) => [editable(slide, "SlideID", acts), noteBelow(barcodeNote(slide))],
+    shows: ({ SlideID, Barcode, IDCandidates, SameIDAs }) => [SlideID, Barcode, IDCandidates, SameIDAs],
+    make: (slide, acts) => [editable(slide, "SlideID", acts), slide.SameIDAs ? duplicate("Same ID as", slide.SameIDAs, barcodeNote(slide), acts) : noteBelow(barcodeNote(slide))],
   },
   {
     title: "Case ID",
@@ -84,8 +85,11 @@ export const COLUMNS = [
     title: "File",
     className: "file",
     sort: "Filename",
-    shows: ({ Filename, FileSize }) => [Filename, FileSize],
-    make: ({ Filename, FileSize }) => [clamped(Filename ?? "–"), element("small", {}, sizeOf(FileSize))],
+    shows: ({ Filename, FileSize, SameFileAs }) => [Filename, FileSize, SameFileAs],
+    make: ({ Filename, FileSize, SameFileAs }, acts) => {
+      const size = sizeOf(FileSize);
+      return [clamped(Filename ?? "–"), SameFileAs ? duplicate("Same file as", SameFileAs, size, acts) : element("small", {}, size)];
+    },
   },
   {
     title: "Image ID",
@@ -109,6 +113,17 @@ function activityNotes(slide) {
   const parts = lines.map(({ text, isTrouble }, at) => element("span", { className: isTrouble ? "problem" : "" }, at > 0 ? ` · ${text}` : text));
   // The tooltip shows a reason in full.
   return [element("small", { className: "activity", title: lines.map(({ text }) => text).join(" · ") }, ...parts)];
+}
+
+/**
+ * @param {string} what
+ * @param {string} id the other slide's
+ * @param {string} note
+ * @param {RowActs} acts
+ */
+function duplicate(what, id, note, acts) {
+  const title = `${what} ${id}: go there (J)${note ? `\n${note}` : ""}`;
+  return button(`${what} ${id}`, () => acts.goTo(id), { className: "duplicate problem", title, tabIndex: -1 });
 }
 
 /**

@@ -23,10 +23,12 @@ let counts = new Map();
 const search = /** @type {HTMLInputElement} */ (byId("search"));
 const since = /** @type {HTMLSelectElement} */ (byId("since"));
 const others = /** @type {HTMLSelectElement} */ (byId("others"));
+const duplicates = button("Duplicates", () => applyFilter({ duplicates: results().search.duplicates ? null : true }), { className: "chip", title: "Slides with the same slide ID or the same file" });
 
 export function startFilters() {
   for (const status of [null, ...CHIPS]) others.before(makeChip(status));
   for (const status of SELDOM) others.append(element("option", { value: status }));
+  others.after(duplicates);
   others.addEventListener("change", () => applyFilter({ status: others.value || null }));
   const find = () => applyFilter({ text: search.value.trim() || null });
   search.addEventListener("input", debounced(TYPING_MS, find));
@@ -38,11 +40,11 @@ export function startFilters() {
 }
 
 registerState("search", {
-  save: () => ({ text: search.value, status: results().search.status, since: since.value }),
-  restore({ text, status, since: days }) {
+  save: () => ({ text: search.value, status: results().search.status, since: since.value, duplicates: results().search.duplicates }),
+  restore({ text, status, since: days, duplicates: isOn }) {
     search.value = text;
     since.value = days;
-    startWith({ text: text.trim() || null, status, scanDateFrom: beginOf(days) });
+    startWith({ text: text.trim() || null, status, scanDateFrom: beginOf(days), duplicates: isOn ?? null });
   },
 });
 
@@ -76,17 +78,27 @@ export async function refreshCounts() {
 const countSoon = debounced(COUNTING_MS, () => refreshCounts().catch(() => {}));
 
 function clear() {
-  search.value = "";
-  since.value = "";
-  applyFilter({ text: null, status: null, scanDateFrom: null });
+  searchOnly("");
   search.focus();
+}
+
+/**
+ * Searches for a text, without any other filter.
+ * @param {string} text
+ * @returns {Promise<void>}
+ */
+export function searchOnly(text) {
+  search.value = text;
+  since.value = "";
+  return applyFilter({ text: text || null, status: null, scanDateFrom: null, duplicates: null });
 }
 
 /** @param {Parameters<typeof searchFor>[0]} change */
 function applyFilter(change) {
-  searchFor(change).catch((error) => notifyFailure(`Search failed: ${error.message}`));
+  const found = searchFor(change).catch((error) => notifyFailure(`Search failed: ${error.message}`));
   showFilters();
   byId("scroller").scrollTop = 0;
+  return found;
 }
 
 /** @param {KeyboardEvent} event */
@@ -134,6 +146,7 @@ function showFilters() {
     setText(count, number.toLocaleString("en"));
     chip.ariaPressed = String(isWanted);
   }
+  duplicates.ariaPressed = String(wanted.duplicates === true);
   for (const option of others.options) if (option.value) setText(option, `${statusName(option.value)} ${(counts.get(option.value) ?? 0).toLocaleString("en")}`);
   others.value = SELDOM.find((status) => status === wanted.status) ?? "";
   others.classList.toggle("pressed", others.value !== "");

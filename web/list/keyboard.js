@@ -6,6 +6,7 @@ import { openKeyHelp } from "../shared/keyhelp.js";
 import { bind } from "../shared/shortcuts.js";
 import { MARKS, isJudgement, markText } from "../slide/statuses.js";
 import { editCell } from "./celleditor.js";
+import { goToOther } from "./duplicates.js";
 import { focusSearch } from "./filters.js";
 import { openLightbox } from "./lightbox.js";
 import { clearSelection, currentId, select, selectAll, selectRange, step, targetIds } from "./selection.js";
@@ -29,6 +30,7 @@ export function bindListKeys(view) {
     { keys: ["Ctrl+A"], text: "select all", act: selectAll },
     { keys: ["Escape"], text: "clear selection", act: clearSelection },
     { keys: ["/"], text: "search", atOnce: true, act: focusSearch },
+    { keys: ["J"], text: "go to the other slide with this slide ID or file", act: goToOther },
   ]);
   const viewing = { keys: ["Enter"], text: "view", act: () => targetIds().length > 0 && view(targetIds()) };
   const help = { keys: ["?"], text: "show this help", act: openKeyHelp };

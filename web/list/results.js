@@ -13,7 +13,7 @@ const NEWS_PAUSE_MS = 200;
 
 /** @type {{search: Search, ids: string[], nextToken: string | null, sort: Sort | null, loaded: boolean}} */
 const state = {
-  search: { text: null, status: null, scanDateFrom: null },
+  search: { text: null, status: null, scanDateFrom: null, duplicates: null },
   ids: [],
   nextToken: null,
   sort: null,

@@ -10,7 +10,7 @@ import { transportWs } from "./transportws.js";
 
 // The fields that all users may see, and that live updates contain.
 const NEWS = `ImageID SlideID CaseID ScanDate TimeZone AppMag MPP width height Status Filename FileSize Barcode
-  Reviewer Note Version lastModified ModifiedBy Original DeletedAt Delivery IDNotConfirmed
+  Reviewer Note Version lastModified ModifiedBy Original DeletedAt Delivery IDNotConfirmed SameFileAs SameIDAs
   IDCandidates { Text Source SlideID CaseID } Damage { level tiles }`;
 const SLIDE = `${NEWS} LabelURL PublishedAs Predecessor GoesAt`;
 const JOB = "ImageID Kind State Name RequestedAt UpdatedAt ExpectedAt Error";
@@ -32,8 +32,8 @@ const AT_ONCE = 100; // slides per request
  */
 export async function searchSlides(search, limit, nextToken) {
   const data = await execute(
-    `query Search($text: String, $status: String, $scanDateFrom: AWSDateTime, $limit: Int, $nextToken: String) {
-      searchSlides(text: $text, status: $status, scanDateFrom: $scanDateFrom, limit: $limit, nextToken: $nextToken)
+    `query Search($text: String, $status: String, $scanDateFrom: AWSDateTime, $duplicates: Boolean, $limit: Int, $nextToken: String) {
+      searchSlides(text: $text, status: $status, scanDateFrom: $scanDateFrom, duplicates: $duplicates, limit: $limit, nextToken: $nextToken)
       { items { ${SLIDE} } nextToken }
     }`,
     { ...search, limit, nextToken },

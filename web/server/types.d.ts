@@ -25,6 +25,8 @@ export interface Slide {
   IDNotConfirmed: boolean | null;
   IDCandidates: IDCandidate[] | null;
   Damage: LevelDamage[] | null;
+  SameFileAs: string | null;
+  SameIDAs: string | null;
   LabelURL: string | null;
   PublishedAs: string | null;
   Predecessor: string | null;
@@ -113,4 +115,5 @@ export interface Search {
   text: string | null;
   status: string | null;
   scanDateFrom: string | null;
+  duplicates: true | null;
 }

@@ -21,6 +21,7 @@ import { makeTabs } from "./tabs.js";
 import { makeTitleBar, makeToolBar } from "./toolbars.js";
 
 /** @import {Field} from "../server/types.js" */
+/** @import {Beginning, Way} from "../editing/fieldeditor.js" */
 /** @import {Acts} from "./toolbars.js" */
 /** @import {Library} from "../image/openseadragon.js" */
 /** @import {Link} from "./link.js" */
@@ -171,20 +172,25 @@ async function removeActive() {
   else acts.leave();
 }
 
-/** @param {Field} field */
-function edit(field) {
+/**
+ * @param {Field} field
+ * @param {Beginning | null} [beginning]
+ */
+function edit(field, beginning = null) {
   const slide = knownSlide(activeId());
   const host = title.hosts.find(({ dataset }) => dataset.field === field);
   if (!slide || !host || host.dataset.editing) return;
   const hadLabel = setting("label");
   if (!hadLabel) toggleLabel(); // the ID is read from it
-  editText(host, slide, field, (way) => {
+  const closed = (/** @type {Way} */ way, /** @type {Beginning | null} */ next) => {
     if (!hadLabel && setting("label")) toggleLabel();
     show();
-    if (way === "next" && field === "SlideID") edit("CaseID");
-    else if (way === "previous" && field === "CaseID") edit("SlideID");
+    if (way === "next" && field === "SlideID") edit("CaseID", next);
+    else if (way === "previous" && field === "CaseID") edit("SlideID", next);
+    else if (next !== null) edit(field, next);
     else if (way !== "left") byId("viewer").focus();
-  });
+  };
+  editText(host, slide, field, closed, beginning);
 }
 
 /** @param {boolean} on */

@@ -38,6 +38,7 @@ from vsv.storage.originals import note_original, store_original
 from vsv.storage.slide_files import Claim
 from vsv.storage.stored_set import opened, store_set
 from vsv.timestamps import now_utc
+from vsv.workflow import duplicates
 
 MAX_TAGS_BYTES = 100_000  # half of the largest record that a store takes
 
@@ -71,12 +72,16 @@ def extract(services: Services, run: ImportRecord) -> ImportRecord:
     services.files.remove_taken_folder(run.filename)
     # A record that a killed run has stored stays: a technician may have changed it since.
     record = _record(run, image_id, scan, _choose_ids(services, run, scan, codes))
-    record = replace(record, predecessor=predecessor(services, record), damage=damage)
+    _store_record(services, run, replace(record, predecessor=predecessor(services, record), damage=damage))
+    return run
+
+
+def _store_record(services: Services, run: ImportRecord, record: SlideRecord) -> None:
     try:
         services.slides.put_new(record)
     except AlreadyExistsError:
         refresh(services, run, record)
-    return run
+    duplicates.settle(services, *services.slides.get_many([record.image_id]))
 
 
 def _store(path: Path, slide: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from vsv.ingest.id_choice import IdChoice, choose_ids, stored_texts
 from vsv.records.models import SlideRecord
 from vsv.services import Services
+from vsv.workflow import duplicates
 
 AUTHOR = "vsv ids"  # in the slide's history
 _FIELDS = frozenset({"SlideID", "CaseID"})
@@ -60,8 +61,9 @@ def apply(services: Services, change: IdChange) -> SlideRecord:
         "case_id": change.case_id,
         "id_not_confirmed": None if change.is_confirmed else True,
     }
-    version = change.record.version
-    return services.slides.update(change.record.image_id, changes, by=AUTHOR, expected_version=version)
+    before = change.record
+    after = services.slides.update(before.image_id, changes, by=AUTHOR, expected_version=before.version)
+    return duplicates.settle(services, before, after).get(before.image_id, after)
 
 
 def _change_of(services: Services, record: SlideRecord) -> IdChange:

@@ -50,7 +50,9 @@ def inspect(path: Path, size: int) -> None:
     pages = _check_whole(path, size)
     _check_opens(path)
     missing = path.with_name("none")
-    sample_tiles(open_slide(path, missing, missing, frozenset())).check(pages[0].bits_per_sample if pages else 8)
+    sample_tiles(open_slide(path, missing, missing, frozenset())).check(
+        pages[0].bits_per_sample if pages else 8
+    )
     if _size_and_time(path) != before:
         raise FileChangingError("the file changed while it was inspected: it is still being written")
 

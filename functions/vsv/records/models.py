@@ -97,6 +97,7 @@ class SlideRecord(_Record):
     ``delivery`` is WAITING, DELIVERED or FAILED once a slide was marked to be sent. Of a slide of several files,
     ``file_size`` is the size of its index, and ``checksum`` that of all its files. ``damage`` is the number
     of tiles that cannot be decoded, or not wholly, by Deep Zoom level, None where there are none.
+    ``same_file_as`` is another slide with the same bytes, ``same_id_as`` another one with the same slide ID.
     """
 
     image_id: str = _wire("ImageID")
@@ -130,9 +131,16 @@ class SlideRecord(_Record):
     id_not_confirmed: bool | None = _wire("IDNotConfirmed", None)
     id_candidates: Mapping[str, str] | None = _wire("IDCandidates", None)
     damage: Mapping[str, str] | None = _wire("Damage", None)
+    same_file_as: str | None = _wire("SameFileAs", None)
+    same_id_as: str | None = _wire("SameIDAs", None)
     last_modified: str = _wire("lastModified")
     modified_by: str | None = _wire("ModifiedBy", None)
     version: int = _wire("Version", 1)
+
+    @property
+    def is_duplicate(self) -> bool:
+        """Whether another slide has the same bytes or the same slide ID."""
+        return self.same_file_as is not None or self.same_id_as is not None
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Self:

@@ -8,6 +8,8 @@ set                   place                         row's content
 ====================  ============================  =========================================
 ``terms GOOD``        folded text, tab, ImageID     one for SlideID, CaseID and Filename each
 ``dates GOOD``        scan date, tab, ImageID
+``doubles GOOD``      scan date, tab, ImageID       only of slides that are marked as duplicates
+``checksum {SHA}``    the ImageID                   only of slides that are not deleted
 ``statuses``          the status                    how many slides
 ``cases``             the CaseID                    how many slides that are not deleted
 ``changes {ImageID}`` version, time, number         one changed field
@@ -53,7 +55,8 @@ class Writes:
 def writes(old: Item | None, new: Item | None) -> Writes:
     """Return the index writes for a change of a slide's item; None is no item, before or after."""
     before, after = set(_entries(old)), set(_entries(new))
-    put: dict[Row, Item] = {row: {} for row in after - before}
+    # Checksums are put with each change: records that earlier versions wrote have no such rows.
+    put: dict[Row, Item] = {row: {} for row in (after - before) | set(checksums(new))}
     if new is not None:
         put |= _history(old, new)
     added = Counter(_tallies(new))
@@ -106,12 +109,26 @@ def changes_set(image_id: str) -> str:
     return f"changes {image_id}"
 
 
+def checksum_set(checksum: str) -> str:
+    """Return the name of the set of the slides with these bytes."""
+    return f"checksum {checksum}"
+
+
 def _entries(item: Item | None) -> Iterator[Row]:
     if item is not None:
         status, image_id = item["Status"], item["ImageID"]
         for term in terms(item):
             yield f"terms {status}", place(term, image_id)
         yield f"dates {status}", place(scan_moment(item), image_id)
+        if "SameFileAs" in item or "SameIDAs" in item:
+            yield f"doubles {status}", place(scan_moment(item), image_id)
+        yield from checksums(item)
+
+
+def checksums(item: Item | None) -> Iterator[Row]:
+    """Yield the row by which a slide is found by its bytes; none for a deleted slide."""
+    if item is not None and "Checksum" in item and item["Status"] != Status.DELETED:
+        yield checksum_set(item["Checksum"]), item["ImageID"]
 
 
 def _tallies(item: Item | None) -> Iterator[Row]:

@@ -10,7 +10,16 @@ from vsv.errors import InvalidTokenError
 from vsv.records.items import Item
 from vsv.records.models import ChangeRecord, SlideRecord, Status
 from vsv.records.pagination import check_limit, decode_token, encode_token, is_key
-from vsv.records.review_index import LAST, SEPARATOR, changes_set, fold, place, scan_moment, terms
+from vsv.records.review_index import (
+    LAST,
+    SEPARATOR,
+    changes_set,
+    checksum_set,
+    fold,
+    place,
+    scan_moment,
+    terms,
+)
 from vsv.records.stores import Page, SlideQuery
 
 # How many rows a page of a search may read beyond its limit; then the page ends, short or empty, with a token.
@@ -53,6 +62,7 @@ class ReviewLists(ABC):
             "search",
             kind,
             *(str(part) for part in (fold(query.text), query.status, query.since, query.until)),
+            *(["duplicates"] if query.duplicates else []),
         )
         key = decode_token(token, query_key, parts=2)
         places = self._merged_places(kind, query, span, span.after(place(*key) if key else None), limit + 1)
@@ -89,6 +99,21 @@ class ReviewLists(ABC):
             if record is not None and _matches(query, row_place, record):
                 yield row_place, record
 
+    def by_checksum(self, checksum: str, limit: int = 100) -> list[SlideRecord]:
+        """Return the slides with these bytes, without deleted ones; at most ``limit`` are read."""
+        rows = self._rows(checksum_set(checksum), Span("\0", LAST), None, check_limit(limit))
+        records = self.get_many([image_id for image_id, _ in rows])
+        return [r for r in records if r.checksum == checksum and r.status is not Status.DELETED]
+
+    def by_slide_id(self, slide_id: str, limit: int = 100) -> list[SlideRecord]:
+        """Return the slides with this slide ID, without deleted ones; at most ``limit`` are read in each status."""
+        term, limit = fold(slide_id), check_limit(limit)
+        span = Span(place(term, ""), place(term, LAST))
+        sets = [f"terms {status}" for status in SlideQuery().statuses]
+        rows = [row for name in sets for row in self._rows(name, span, None, limit)]
+        records = self.get_many(list(dict.fromkeys(_image_id(row_place) for row_place, _ in rows)))
+        return [r for r in records if r.slide_id == slide_id and r.status is not Status.DELETED]
+
     def counts(self) -> dict[Status, int]:
         """Return the number of slides by status."""
         rows = dict(self._rows("statuses", Span("A", LAST), None, 100))
@@ -120,7 +145,7 @@ def _span(query: SlideQuery) -> tuple[str, Span]:
     if prefix := fold(query.text):
         return "terms", Span(prefix, prefix + LAST)
     lowest = query.since or (_A_DATE if query.until else _ANY_DATE)
-    return "dates", Span(lowest, (query.until or "") + LAST, newest=True)
+    return "doubles" if query.duplicates else "dates", Span(lowest, (query.until or "") + LAST, newest=True)
 
 
 def _image_id(row_place: str) -> str:
@@ -130,7 +155,7 @@ def _image_id(row_place: str) -> str:
 def _matches(query: SlideQuery, row_place: str, record: SlideRecord) -> bool:
     """Return whether a record still matches the query at this place: the row may be older than the record."""
     item, term = record.to_item(), row_place.partition(SEPARATOR)[0]
-    if record.status not in query.statuses:
+    if record.status not in query.statuses or (query.duplicates and not record.is_duplicate):
         return False
     prefix = fold(query.text)
     if not prefix:

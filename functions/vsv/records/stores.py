@@ -40,12 +40,14 @@ class SlideQuery:
 
     ``text`` is the beginning of the SlideID, CaseID or Filename, in any case; ``status`` None means all but DELETED;
     ``since`` and ``until`` bound the scan date, both ends included, in the format of ``review_index.moment``.
+    ``duplicates`` restricts to slides that are marked as such.
     """
 
     text: str = ""
     status: Status | None = None
     since: str | None = None
     until: str | None = None
+    duplicates: bool = False
 
     @property
     def statuses(self) -> tuple[Status, ...]:
@@ -89,6 +91,12 @@ class SlideStore(Protocol):
 
     def by_filename(self, filename: str, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
         """Return a page of the slides that were imported under this filename."""
+
+    def by_checksum(self, checksum: str, limit: int = 100) -> list[SlideRecord]:
+        """Return the slides with these bytes, without deleted ones; at most ``limit`` are read."""
+
+    def by_slide_id(self, slide_id: str, limit: int = 100) -> list[SlideRecord]:
+        """Return the slides with exactly this slide ID, without deleted ones; of each status ``limit`` are read."""
 
     def search(self, query: SlideQuery, limit: int = 20, token: str | None = None) -> Page[SlideRecord]:
         """Return a page of the slides that match a query: by the matching text, or newest scan first without a text.

@@ -34,7 +34,7 @@ from vsv.records.models import JobKind, JobState, SlideRecord, Status
 from vsv.services import Services
 from vsv.storage.slide_lock import locked
 from vsv.timestamps import now_utc
-from vsv.workflow import job_queue
+from vsv.workflow import duplicates, job_queue
 
 NEW, GOOD, BAD, SENT = Status.NEW, Status.GOOD, Status.BAD, Status.SENT
 PUBLISHED, ARCHIVED, DELETED = Status.PUBLISHED, Status.ARCHIVED, Status.DELETED
@@ -104,8 +104,17 @@ def change(
         check_transition(stored.status, status, decider)
         _check_by_hand(stored, status)
         with suppress(VersionConflictError):
-            return _write(services, stored, different, decider)
+            record = _write(services, stored, different, decider)
+            return _settled(services, stored, record)
     raise VersionConflictError("Others keep changing this slide: reload it, then try again.")
+
+
+def _settled(services: Services, before: SlideRecord, after: SlideRecord) -> SlideRecord:
+    """Bring the marks of duplicates up to date where the change can make or end one; return the slide's record."""
+    is_hidden_or_back = (before.status is DELETED) != (after.status is DELETED)
+    if before.slide_id == after.slide_id and not is_hidden_or_back:
+        return after
+    return duplicates.settle(services, before, after).get(after.image_id, after)
 
 
 def _confirmation(stored: SlideRecord, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
