@@ -4,7 +4,7 @@ Folders are walked while the import runs: memory grows only with the names in th
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
@@ -25,15 +25,17 @@ class FoundFile:
     trouble: str | None = None
 
 
-def slide_files(paths: Sequence[Path], data: Path) -> Iterator[FoundFile]:
-    """Yield the slides of files and, at any depth, of folders; other files in folders are skipped.
+def slide_files(
+    paths: Sequence[Path], data: Path, skipped: Callable[[Path], None] = lambda _path: None
+) -> Iterator[FoundFile]:
+    """Yield the slides of files and, at any depth, of folders; call ``skipped`` with other files in folders.
 
     A link to a file is followed; a link to a folder is not unless the person names it, so that no loop is walked. The
     data folder is left out.
     """
     for path in paths:
         if path.is_dir():
-            yield from _walk(path, _identity(data), MAX_DEPTH)
+            yield from _walk(path, _identity(data), MAX_DEPTH, skipped)
         else:
             yield _named_file(path)
 
@@ -54,7 +56,9 @@ def _named_file(path: Path) -> FoundFile:
     return FoundFile(path, file.size, named=True, trouble=file.trouble) if file else _unreadable(path)
 
 
-def _walk(folder: Path, data: tuple[int, int] | None, depth: int) -> Iterator[FoundFile]:
+def _walk(
+    folder: Path, data: tuple[int, int] | None, depth: int, skipped: Callable[[Path], None]
+) -> Iterator[FoundFile]:
     if _identity(folder) == data:
         return
     if depth == 0:
@@ -68,9 +72,11 @@ def _walk(folder: Path, data: tuple[int, int] | None, depth: int) -> Iterator[Fo
         return
     for name, is_folder in names:
         if is_folder:
-            yield from _walk(folder / name, data, depth - 1)
+            yield from _walk(folder / name, data, depth - 1, skipped)
         elif (file := _file_in_folder(folder / name)) is not None:
             yield file
+        else:
+            skipped(folder / name)
 
 
 def _file_in_folder(path: Path) -> FoundFile | None:
