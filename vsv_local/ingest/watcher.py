@@ -84,8 +84,7 @@ class Watcher(Thread):
             self._logged.discard(str(folder))
             for path in paths:
                 self._post_finished(path)
-                if not path.is_dir():
-                    tally.add_file(path)
+                tally.add_file(path)
         self._report_found(tally)
 
     def _report_found(self, tally: Tally) -> None:

@@ -14,6 +14,8 @@ from vsv.identifiers import SLIDE_SUFFIXES, is_slide_filename, shown
 from vsv.storage import atomic_write
 
 NAMES, NAME_LENGTH = 5, 60
+# Beyond so many, names are counted without a look at what they are: a share is slow.
+CHECKED = 1000
 MAX_BYTES = 1 << 16
 # Of a data folder: what the watcher has found, for the processes that answer the page.
 FILE = "watched.json"
@@ -80,10 +82,12 @@ class Tally:
         self._names: dict[Kind, list[str]] = {}
 
     def add_file(self, path: Path) -> None:
-        """Count a file, if it is one that a person could take for a slide, or miss."""
-        if (kind := kind_of(path.name)) is not None and not is_companion(path):
-            about = FORMATS.get(path.suffix.lower())
-            self.add(kind, path.name, about if kind is Kind.NOT_A_SLIDE else None)
+        """Count a file, if it is one that a person could take for a slide, or miss; a folder counts for nothing."""
+        kind = kind_of(path.name)
+        if kind is None or (self._counts.get(kind, 0) < CHECKED and (path.is_dir() or is_companion(path))):
+            return
+        about = FORMATS.get(path.suffix.lower())
+        self.add(kind, path.name, about if kind is Kind.NOT_A_SLIDE else None)
 
     def add(self, kind: Kind, name: str, about: str | None = None) -> None:
         """Count one file or folder; ``about`` follows its name."""
