@@ -25,7 +25,7 @@ FORMATS = {
     ".vms": "Hamamatsu VMS", ".vmu": "Hamamatsu VMU", ".mrxs": "3DHISTECH MRXS", ".vsi": "Olympus VSI",
     ".ets": "Olympus VSI", ".oir": "Olympus OIR", ".oib": "Olympus OIB", ".isyntax": "Philips iSyntax",
     ".i2syntax": "Philips iSyntax", ".lif": "Leica LIF", ".nd2": "Nikon ND2", ".afi": "Aperio AFI",
-    ".kfb": "KFBIO KFB", ".sdpc": "SQRAY SDPC", ".tmap": "UNIC TMAP", ".jp2": "JPEG 2000", ".qptiff": "Akoya QPTIFF",
+    ".kfb": "KFBIO KFB", ".sdpc": "SQRAY SDPC", ".tmap": "UNIC TMAP", ".jp2": "JPEG 2000",
     ".pdf": "document", ".doc": "document", ".docx": "document", ".txt": "text", ".xml": "XML", ".zip": "archive",
 }  # fmt: skip
 _TEMPORARY_SUFFIXES = (
