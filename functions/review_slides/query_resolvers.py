@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler.graphql_appsync.router import Router
 from vsv.errors import InvalidQueryError
 from vsv.identifiers import is_image_id
+from vsv.ingest import not_imported
 from vsv.records.models import ImportState, SlideRecord, Status
 from vsv.records.pagination import check_limit
 from vsv.records.stores import Page, SlideQuery
@@ -150,6 +151,13 @@ def list_imports(**args: Any) -> Fields:
     if state not in list(ImportState):
         raise InvalidQueryError(f"state must be one of {', '.join(ImportState)}.")
     return serializers.connection(imports.by_state(ImportState(state), limit, token), serializers.imported)
+
+
+@router.resolver(type_name="Query", field_name="listNotImported")
+def list_not_imported(**_args: Any) -> list[Fields]:
+    """Return what lies in the watched folders and is not imported."""
+    identity.writer()
+    return [serializers.not_imported(found) for found in not_imported.read(current().settings.data)]
 
 
 @router.batch_resolver(type_name="Slide", field_name="LabelURL")

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from vsv.ingest.id_pattern import parse_ids
+from vsv.ingest.not_imported import NotImported
 from vsv.records.models import ImportRecord, JobRecord, JobState, SlideRecord, Status
 from vsv.records.stores import Page
 from vsv.runtime import current
@@ -75,6 +76,11 @@ def imported(record: ImportRecord) -> Fields:
     """Return an import's fields."""
     item = record.to_item()
     return {name: item.get(name) for name in _IMPORT_FIELDS}
+
+
+def not_imported(found: NotImported) -> Fields:
+    """Return the fields of what is not imported for one reason."""
+    return {"reason": found.reason, "count": found.count, "names": list(found.names)}
 
 
 def job(record: JobRecord) -> Fields:

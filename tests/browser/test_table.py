@@ -18,6 +18,7 @@ from tests.browser.review import (
     wait_for_picture,
 )
 from tests.browser.standalone_server import StandaloneServer, with_image_id
+from tests.support.servers.running import wait_until
 
 
 def test_empty_table_shows_the_first_slide_without_reload(
@@ -275,6 +276,32 @@ def test_hidden_failed_import_stays_hidden_until_the_next_failure(
     server.drop("another-cut.svs", with_image_id(sample, "4100004"))
     expect(page.locator("#import-list li", has_text="-aside.svs")).to_have_count(0)
     expect(page.locator("#import-list li", has_text="another-cut.svs")).to_have_count(0)
+
+
+def test_files_that_are_not_imported_are_named_and_can_be_hidden(
+    pages: Pages, server: StandaloneServer
+) -> None:
+    names = ["a.czi", "b\u202egpj.dcm", "<b>c.vsi"]
+    for name in names:
+        server.drop(name, b"1")
+    wait_until(lambda: server.ask("{ listNotImported { count } }")["listNotImported"], "they were found", 0.2)
+    page = pages.open()
+    entry = page.locator("#import-list li", has_text="are not slides that can be read")
+    expect(entry).to_contain_text(
+        "3 files are not slides that can be read: <b>c.vsi (Olympus VSI), a.czi (Zeiss CZI), "
+        "b\ufffdgpj.dcm (DICOM)"
+    )
+    expect(page.locator("#imports-title")).to_contain_text("some files not imported")
+    entry.get_by_role("button", name="Hide").click()
+    expect(entry).to_have_count(0)
+    page.reload()
+    expect(page.locator("#health")).to_have_attribute("data-health", "live")
+    expect(entry).to_have_count(0)
+    for name in names:
+        (server.watched / name).unlink()
+    wait_until(
+        lambda: not server.ask("{ listNotImported { count } }")["listNotImported"], "they were forgotten", 0.2
+    )
 
 
 def test_notice_of_a_changed_id_names_the_previous_id(pages: Pages, slides: Slides) -> None:

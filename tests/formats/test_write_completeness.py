@@ -170,6 +170,26 @@ def test_scattered_empty_tiles_are_no_tail(tmp_path: Path) -> None:
     assert (found.reason, found.is_tail) == ("3 of 88 tiles that were looked at are empty", False)
 
 
+@pytest.mark.parametrize(("first", "last"), [(0, 30), (60, 87)])
+def test_tiles_up_to_an_end_of_a_page_are_a_writer_at_work_wherever_they_lie(
+    tmp_path: Path, first: int, last: int
+) -> None:
+    """A writer may go backward, or write a later page first."""
+    content, offsets = own_slide()
+    ends = [*offsets, len(content)]
+    damaged = content[: offsets[first]] + bytes(ends[last + 1] - offsets[first]) + content[ends[last + 1] :]
+    found = find_unwritten(written(tmp_path, damaged + b"further pages " * 500))
+    assert found is not None
+    assert (found.reason, found.is_tail) == (f"tiles {first + 1} to {last + 1} are empty", True)
+
+
+def test_page_without_any_tile_is_named_whole(tmp_path: Path) -> None:
+    content, offsets = own_slide()
+    found = find_unwritten(written(tmp_path, half_written(content, offsets[0]) + b"further pages " * 500))
+    assert found is not None
+    assert found.reason == "tiles 1 to 88 are empty"
+
+
 def test_last_tile_that_is_half_written_is_found(tmp_path: Path) -> None:
     content, _ = own_slide()
     found = find_unwritten(written(tmp_path, half_written(content, len(content) - 300)))
@@ -177,9 +197,9 @@ def test_last_tile_that_is_half_written_is_found(tmp_path: Path) -> None:
     assert found.reason == "tile 88 is empty"
 
 
-def test_tiles_beyond_the_end_of_the_file_are_found(tmp_path: Path) -> None:
+def test_truncated_file_is_left_to_validation(tmp_path: Path) -> None:
     content, offsets = own_slide()
-    assert find_unwritten(written(tmp_path, content[: offsets[70]])) is not None
+    assert find_unwritten(written(tmp_path, content[: offsets[70]])) is None
 
 
 @pytest.mark.parametrize(

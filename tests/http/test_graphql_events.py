@@ -14,6 +14,7 @@ from review_slides.graphql_errors import ERROR_TYPE_BY_KIND, ReviewError
 from review_slides.handler import lambda_handler
 from vsv import errors, runtime
 from vsv.errors import UnavailableError
+from vsv.ingest import not_imported
 from vsv.records.models import ImportState, Status
 from vsv.records.stores import Page
 from vsv.services import Services
@@ -279,6 +280,20 @@ class TestShapes:
         counts = {one["Status"]: one["count"] for one in ask("countSlides")}
         assert counts == dict.fromkeys(Status, 0) | {"NEW": 20, "BAD": 5}
 
+    def test_list_not_imported_answers_what_the_watcher_found(self, services: Services) -> None:
+        assert ask("listNotImported") == []
+        tally = not_imported.Tally()
+        for name in ("a.czi", "b.txt", "c\n.txt"):
+            tally.add_file(Path("/secret") / name)
+        not_imported.write(services.files.root, tally.found())
+        assert ask("listNotImported") == [
+            {
+                "reason": "files are not slides that can be read",
+                "count": 3,
+                "names": ["a.czi (Zeiss CZI)", "b.txt (text)", "c .txt (text)"],
+            }
+        ]
+
     def test_list_imports_answers_errors_and_progress_without_paths(self, services: Services) -> None:
         services.imports.start(slide_import("a.svs", source="/secret"), replaces=None)
         services.imports.start(
@@ -539,6 +554,7 @@ WRITERS_READS: list[tuple[str, dict[str, Any]]] = [
     ("slideHistory", {"ImageID": "i01"}),
     ("idsOf", {"text": "S23-12345-A1"}),
     ("listImports", {}),
+    ("listNotImported", {}),
     ("slideJobs", {"ImageID": "i01"}),
     ("listJobs", {}),
 ]

@@ -76,6 +76,13 @@ def test_companion_files_of_a_slide_are_not_named(tmp_path: Path) -> None:
     assert [one.count for one in tally.found()] == [1]
 
 
+def test_folder_is_not_counted_as_a_file(tmp_path: Path) -> None:
+    (tmp_path / "pyramid.zarr").mkdir()
+    tally = Tally()
+    tally.add_file(tmp_path / "pyramid.zarr")
+    assert tally.found() == ()
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_name_is_shown_in_one_short_harmless_line(name: str) -> None:
     shown = shown_name(name)

@@ -1,5 +1,6 @@
 """Files that change at the same size before they are ready: the run begins again, and the slide keeps its ImageID."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from vsv.errors import VersionConflictError
 from vsv.ingest import steps
 from vsv.pyramids.renderer import render_pyramid
 from vsv.records.models import ImportRecord, ImportState, Status
+from vsv.storage.originals import check_original, store_original
 from vsv.workflow.transitions import Decider, change
 
 from tests.support.servers.running import Site, check_whole, running_site, wait_until
@@ -152,6 +154,24 @@ def test_slide_that_is_being_replaced_is_not_confirmed(site: Site, monkeypatch: 
     assert site.post("a.svs", SIZE, sha256=checksum) == (202, {"state": "TRANSFERRING"})
 
 
+def test_slide_whose_record_is_not_replaced_yet_is_not_confirmed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_during(monkeypatch, site, slide_bytes())
+    answers: list[Any] = []
+    first = hashlib.sha256(HALF).hexdigest()
+
+    def store_and_ask(*paths: Path) -> None:
+        store_original(*paths)
+        answers.append(site.post("a.svs", SIZE, sha256=first))
+
+    monkeypatch.setattr("vsv.ingest.replacement.store_original", store_and_ask)
+    put(site.scanner, "a.svs", HALF, modified=time.time_ns())
+    settle(site)
+    assert answers == [(202, {"state": "TRANSFERRING"})]
+    check_replaced(site, slide_bytes())
+
+
 @pytest.mark.parametrize(
     "touch",
     [
@@ -171,6 +191,18 @@ def test_slide_that_a_person_changed_or_opened_is_never_replaced(
     days = {record.image_id: record.scan_date for record in site.records()}
     assert days.pop("1004486") == HALF_DAY
     assert list(days.values()) == [DAY]
+
+
+def test_original_in_place_that_changed_before_ready_keeps_its_image_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vsv_local.ingest.import_runner.RETRY_DELAYS_S", ())
+    with running_site(tmp_path, in_place=True) as site:
+        write_during(monkeypatch, site, slide_bytes())
+        put(site.scanner, "a.svs", HALF, modified=time.time_ns())
+        settle(site)
+        check_replaced(site, slide_bytes())
+        check_original(site.services.files, "1004486")
 
 
 def test_file_of_the_same_name_and_size_in_another_folder_replaces_nothing(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from vsv.errors import FileMissingError, UnavailableError
 from vsv.ingest.writer_wait import STILL_WRITING, is_waiting
 from vsv.records.models import ImportRecord, ImportState
 
@@ -122,6 +123,18 @@ def test_copy_that_looks_unfinished_is_copied_again(site: Site, monkeypatch: pyt
     assert site.settle("a.svs", SIZE) == 200
     assert [record.image_id for record in site.records()] == ["1004486"]
     assert not (site.services.files.root / "taken/a.svs").exists()
+
+
+@pytest.mark.parametrize("error", [UnavailableError("not now"), FileMissingError("gone")])
+def test_file_that_cannot_be_looked_at_is_left_to_the_next_step(
+    site: Site, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(_path: Path) -> None:
+        raise error
+
+    monkeypatch.setattr("vsv.ingest.writer_wait.find_unwritten", refuse)
+    put_now(site, slide_bytes())
+    assert site.settle("a.svs", SIZE) == 200
 
 
 def test_half_written_original_in_place_is_waited_for(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ Folders are walked while the import runs: memory grows only with the names in th
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
@@ -27,8 +27,10 @@ class FoundFile:
     trouble: str | None = None
 
 
-def slide_files(paths: Sequence[Path], data: Path) -> Iterator[FoundFile]:
-    """Yield the slides of files and, at any depth, of folders; other files in folders are skipped.
+def slide_files(
+    paths: Sequence[Path], data: Path, skipped: Callable[[Path], None] = lambda _path: None
+) -> Iterator[FoundFile]:
+    """Yield the slides of files and, at any depth, of folders; call ``skipped`` with other files in folders.
 
     A link to a file is followed; a link to a folder is not unless the person names it, so that no loop is walked. The
     data folder is left out.
@@ -37,7 +39,7 @@ def slide_files(paths: Sequence[Path], data: Path) -> Iterator[FoundFile]:
         if (index := index_of_folder(path)) is not None:
             yield _named_file(index)
         elif path.is_dir():
-            yield from _walk(path, _identity(data), MAX_DEPTH)
+            yield from _walk(path, _identity(data), MAX_DEPTH, skipped)
         else:
             yield _named_file(path)
 
@@ -60,7 +62,9 @@ def _named_file(path: Path) -> FoundFile:
     return FoundFile(path, file.size, named=True, trouble=file.trouble) if file else _unreadable(path)
 
 
-def _walk(folder: Path, data: tuple[int, int] | None, depth: int) -> Iterator[FoundFile]:
+def _walk(
+    folder: Path, data: tuple[int, int] | None, depth: int, skipped: Callable[[Path], None]
+) -> Iterator[FoundFile]:
     if _identity(folder) == data:
         return
     if depth == 0:
@@ -73,15 +77,17 @@ def _walk(folder: Path, data: tuple[int, int] | None, depth: int) -> Iterator[Fo
         yield _unreadable(folder)
         return
     files = {name for name, is_folder in names if not is_folder}
-    trouble, skipped = _whole_folder(folder, files)
+    trouble, parts = _whole_folder(folder, files)
     if trouble is not None:
         yield FoundFile(folder, trouble=trouble)
-    companions = skipped | companions_in(folder, (name for name, _ in names))
+    companions = parts | companions_in(folder, (name for name, _ in names))
     for name, is_folder in ((name, is_folder) for name, is_folder in names if name not in companions):
         if is_folder:
-            yield from _walk(folder / name, data, depth - 1)
+            yield from _walk(folder / name, data, depth - 1, skipped)
         elif (file := _file_in_folder(folder / name)) is not None:
             yield file
+        else:
+            skipped(folder / name)
 
 
 def _whole_folder(folder: Path, files: set[str]) -> tuple[str | None, set[str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Event
 
 import click
+from vsv.ingest.not_imported import Tally
 from vsv.pyramids.renderer import cores
 
 from vsv_local.all_settings import is_log_level_set
@@ -54,12 +55,13 @@ def import_files(
         _quiet_import_log(),
     ):
         services.files.sweep()
-        sizes = _Total(found.size for found in slide_files(paths, services.files.root))
+        passed_over = Tally()
+        sizes = _Total(found.size for found in slide_files(paths, services.files.root, passed_over.add_file))
         # More than are copied: a slide that waits for the rendering must not keep the next one from being copied.
         threads = 2 * jobs
         with Run(data, Kind.IMPORT, files=sizes.files, amount=sizes.amount, threads=threads) as run:
             tasks = FileImporter(services, intake, stopping, again=again).tasks(paths)
-            _work(tasks, run, threads, stopping, as_json=as_json)
+            _work(tasks, run, threads, stopping, passed_over, as_json=as_json)
 
 
 @click.command(short_help="Render missing resolution levels")
@@ -78,7 +80,7 @@ def render(image_ids: tuple[str, ...], data: Path, everything: bool, jobs: int |
         pixels = _Total(r.width * r.height if r else 0 for _, r in slides_to_render(services, image_ids))
         with Run(data, Kind.RENDER, files=pixels.files, amount=pixels.amount, threads=non_blocking) as run:
             tasks = Renderer(services, run, stopping, jobs // non_blocking).tasks(image_ids)
-            _work(tasks, run, non_blocking, stopping, as_json=as_json)
+            _work(tasks, run, non_blocking, stopping, Tally(), as_json=as_json)
 
 
 @contextmanager
@@ -104,11 +106,15 @@ class _Total:
             self.amount += amount
 
 
-def _work(tasks: Iterable[Task], run: Run, threads: int, stopping: Event, *, as_json: bool) -> None:
+def _work(
+    tasks: Iterable[Task], run: Run, threads: int, stopping: Event, passed_over: Tally, *, as_json: bool
+) -> None:
     """Run the tasks and print each outcome; exit with 1 where one failed, with 130 where the run was stopped."""
     with reporting(run, as_json=as_json) as report:
         for outcome in work_through(tasks, run, threads, stopping):
             report.add(outcome)
+    for found in passed_over.found():
+        click.echo(found.sentence, err=as_json)
     run.close(End.STOPPED if stopping.is_set() else End.DONE)
     if stopping.is_set():
         sys.exit(STOPPED)

@@ -95,8 +95,7 @@ class Watcher(Thread):
                 if path.name in companions:
                     continue
                 self._post_finished(path)
-                if not path.is_dir():
-                    tally.add_file(path)
+                tally.add_file(path)
         self._report_found(tally)
 
     def _report_found(self, tally: Tally) -> None:
@@ -108,8 +107,11 @@ class Watcher(Thread):
         self._polls += 1
         found = (*tally.found(), *self._unwatched)
         if found != self._reported:
-            self.report(found)
-            self._reported = found
+            try:
+                self.report(found)
+                self._reported = found
+            except OSError as error:
+                self._log_once("report", f"what is not imported cannot be noted: {error.strerror}")
         for one in found:
             if one.reason not in Kind.BAD_NAME.value:  # such names are logged one by one
                 self._log_once(one.reason, one.sentence)

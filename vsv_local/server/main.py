@@ -101,6 +101,9 @@ def post(filename: str, size: int) -> bool:
     except VsvError as error:
         log.warning("%s: %s", filename, error)
         return error.kind in {ErrorKind.BAD_REQUEST, ErrorKind.UNREADABLE}
+    except Exception:
+        log.exception("%s: this file could not be posted; the others are", filename)
+        return False
     return receipt.safety is Safety.SAFE or receipt.state in {ImportState.READY, ImportState.FAILED}
 
 

@@ -1,4 +1,4 @@
-// Remembers the failed imports that were hidden in this browser. One that fails again is shown again.
+// Remembers what was hidden in this browser: failed imports, and files that are not imported. What changes is shown again.
 
 /** @import {Import} from "../server/types.js" */
 
@@ -10,12 +10,25 @@ const KEPT = 500; // the oldest are forgotten, and shown again
  * @returns {boolean}
  */
 export function isDismissed(run) {
-  return run.State === "FAILED" && kept().includes(markOf(run));
+  return run.State === "FAILED" && isTextDismissed(markOf(run));
 }
 
 /** @param {Import} run */
 export function dismiss(run) {
-  localStorage.setItem(KEY, [...kept(), markOf(run)].slice(-KEPT).join("\n"));
+  dismissText(markOf(run));
+}
+
+/**
+ * @param {string} text
+ * @returns {boolean}
+ */
+export function isTextDismissed(text) {
+  return kept().includes(text);
+}
+
+/** @param {string} text in one line */
+export function dismissText(text) {
+  localStorage.setItem(KEY, [...kept(), text].slice(-KEPT).join("\n"));
 }
 
 /** @returns {string[]} */

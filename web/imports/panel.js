@@ -6,9 +6,9 @@ import { plain, sizeOf } from "../shared/format.js";
 import { watched } from "../shared/health.js";
 import { notifyFailure } from "../shared/notices.js";
 import { statusPill } from "../slide/statuses.js";
-import { dismiss, isDismissed } from "./dismissed.js";
+import { dismiss, dismissText, isDismissed, isTextDismissed } from "./dismissed.js";
 
-/** @import {Import} from "../server/types.js" */
+/** @import {Import, NotImported} from "../server/types.js" */
 /** @typedef {{run: Import, item: HTMLLIElement, show: (run: Import) => void}} Shown */
 
 /** @type {Record<string, string>} */
@@ -19,6 +19,9 @@ const PURGED = "This slide was purged";
 
 /** @type {Map<string, Shown>} */
 const shown = new Map();
+
+/** @type {{text: string, item: HTMLLIElement}[]} */
+let passedOver = [];
 
 /** @param {Import} run */
 export function showImport(run) {
@@ -32,21 +35,61 @@ export function showImport(run) {
 }
 
 export async function refreshImports() {
-  const runs = await watched(listUnfinished()).catch(emptyIfForbidden);
+  const { runs, notImported } = await watched(listUnfinished()).catch(emptyIfForbidden);
   const names = new Set(runs.map(({ Filename }) => Filename));
   for (const name of shown.keys()) if (!names.has(name)) removeEntry(name);
   for (const run of runs) showImport(run);
+  showPassedOver(notImported);
   showSummary();
 }
 
 /**
  * Returns no imports to users who may only view slides.
  * @param {unknown} error
- * @returns {Import[]}
+ * @returns {{runs: Import[], notImported: NotImported[]}}
  */
 function emptyIfForbidden(error) {
-  if (error instanceof RefusedError && error.isForbidden) return [];
+  if (error instanceof RefusedError && error.isForbidden) return { runs: [], notImported: [] };
   throw error;
+}
+
+/**
+ * Shows below the imports what lies in the watched folders and is not imported.
+ * @param {NotImported[]} found
+ */
+function showPassedOver(found) {
+  const texts = found.map(sentenceOf).filter((text) => !isTextDismissed(text));
+  if (texts.join("\n") === passedOver.map(({ text }) => text).join("\n")) return;
+  for (const { item } of passedOver) item.remove();
+  passedOver = texts.map((text) => ({ text, item: passedOverItem(text) }));
+  byId("import-list").append(...passedOver.map(({ item }) => item));
+}
+
+/**
+ * @param {NotImported} found
+ * @returns {string}
+ */
+function sentenceOf({ reason, count, names }) {
+  const more = count > names.length ? ` and ${(count - names.length).toLocaleString("en")} more` : "";
+  return `${count.toLocaleString("en")} ${reason}: ${names.map(plain).join(", ")}${more}`;
+}
+
+/**
+ * @param {string} text
+ * @returns {HTMLLIElement}
+ */
+function passedOverItem(text) {
+  const title = "Hide in this browser, until other files are found";
+  const hide = button("Hide", () => {}, { className: "retry", title, ariaLabel: `Hide: ${text}` });
+  const item = element("li", {}, element("span", { className: "about", textContent: text }), hide);
+  hide.addEventListener("click", () => {
+    dismissText(text);
+    passedOver = passedOver.filter((other) => other.item !== item);
+    item.remove();
+    byId("import-list").focus(); // the focused button was removed
+    showSummary();
+  });
+  return item;
 }
 
 /** @param {Import} run */
@@ -56,7 +99,7 @@ function addEntry(run) {
   shown.set(run.Filename, { run, item, show });
   // Failed imports come first.
   if (run.State === "FAILED") byId("import-list").prepend(item);
-  else byId("import-list").append(item);
+  else byId("import-list").insertBefore(item, passedOver[0]?.item ?? null);
 }
 
 /**
@@ -138,8 +181,12 @@ async function tryAgain(filename, retry, again) {
 function showSummary() {
   const failed = [...shown.values()].filter(({ run }) => run.State === "FAILED").length;
   const active = shown.size - failed;
-  const parts = [active > 0 && `${active} in progress`, failed > 0 && `${failed} failed`];
-  byId("imports").hidden = shown.size === 0;
+  const parts = [
+    active > 0 && `${active} in progress`,
+    failed > 0 && `${failed} failed`,
+    passedOver.length > 0 && "some files not imported",
+  ];
+  byId("imports").hidden = shown.size + passedOver.length === 0;
   setText(byId("imports-title"), `Imports: ${parts.filter(Boolean).join(", ")}`);
 }
 

@@ -58,18 +58,6 @@ export function focusSearch() {
   search.select();
 }
 
-/**
- * Lists all slides that a text finds, whatever the filters were.
- * @param {string} text
- */
-export async function searchAll(text) {
-  search.value = text;
-  since.value = "";
-  await searchFor({ text, status: null, scanDateFrom: null });
-  showFilters();
-  byId("scroller").scrollTop = 0;
-}
-
 export async function refreshCounts() {
   counts = new Map((await watched(countSlides())).map(({ Status, count }) => [Status, count]));
   showFilters();

@@ -6,7 +6,7 @@ import { execute } from "./graphql.js";
 import { keepSubscribed } from "./socket.js";
 import { transportWs } from "./transportws.js";
 
-/** @import {HistoryEntry, Import, Job, JobKind, Page, Search, Slide, SlideIDs, SlideNews, StatusCount, UpdateInput, UpdateResult} from "./types.js" */
+/** @import {HistoryEntry, Import, Job, JobKind, NotImported, Page, Search, Slide, SlideIDs, SlideNews, StatusCount, UpdateInput, UpdateResult} from "./types.js" */
 
 // The fields that all users may see, and that live updates contain.
 const NEWS = `ImageID SlideID CaseID ScanDate TimeZone AppMag MPP width height Status Filename FileSize Barcode
@@ -94,12 +94,15 @@ export async function idsOf(text) {
   return (await execute("query IDs($text: String!) { idsOf(text: $text) { SlideID CaseID } }", { text })).idsOf;
 }
 
-/** @returns {Promise<Import[]>} the imports that are in progress or have failed */
+/**
+ * @returns {Promise<{runs: Import[], notImported: NotImported[]}>} the imports that are in progress or have failed, and
+ *   what lies in the watched folders and is not imported
+ */
 export async function listUnfinished() {
-  if (!mayChange()) return [];
+  if (!mayChange()) return { runs: [], notImported: [] };
   const lists = UNFINISHED.map((state) => `${state}: listImports(state: "${state}", limit: 100) { items { ${IMPORT} } }`);
-  const data = await execute(`query Imports { ${lists.join(" ")} }`);
-  return UNFINISHED.flatMap((state) => data[state].items);
+  const data = await execute(`query Imports { ${lists.join(" ")} listNotImported { reason count names } }`);
+  return { runs: UNFINISHED.flatMap((state) => data[state].items), notImported: data.listNotImported ?? [] };
 }
 
 /**

@@ -98,6 +98,13 @@ export interface Import {
   UpdatedAt: string | null;
 }
 
+/** What lies in the watched folders and is not imported for one reason. */
+export interface NotImported {
+  reason: string;
+  count: number;
+  names: string[];
+}
+
 export type JobKind = "PUBLISH" | "WITHDRAW" | "ARCHIVE" | "RESTORE" | "PURGE" | "SEND" | "RENDER";
 
 export interface Job {

@@ -1,5 +1,5 @@
 // Finds the slide whose code was scanned, and shows it: in the list as the current row, in the viewer opened.
-import { searchAll } from "../list/filters.js";
+import { searchOnly } from "../list/filters.js";
 import { results } from "../list/results.js";
 import { clearSelection } from "../list/selection.js";
 import { focusRow } from "../list/table.js";
@@ -61,7 +61,7 @@ function withoutAffixes(scanned) {
  */
 async function slidesWith(code) {
   if (code === "") return [];
-  const { items } = await searchSlides({ text: code, status: null, scanDateFrom: null }, MOST, null);
+  const { items } = await searchSlides({ text: code, status: null, scanDateFrom: null, duplicates: null }, MOST, null);
   const present = items.filter(({ Status }) => Status !== "DELETED");
   storeSlides(present);
   const same = (/** @type {string | null} */ other) => other?.toLowerCase() === code.toLowerCase(); // scanners may not send Shift
@@ -81,7 +81,7 @@ async function showOne({ ImageID }, code, view) {
     await isActive(ImageID);
     return;
   }
-  if (!results().ids.includes(ImageID)) await searchAll(code);
+  if (!results().ids.includes(ImageID)) await searchOnly(code);
   focusRow(ImageID, "center");
 }
 
@@ -92,7 +92,7 @@ async function showOne({ ImageID }, code, view) {
 async function showAll(slides, code) {
   clearSelection();
   location.hash = "";
-  await searchAll(code);
+  await searchOnly(code);
   const first = results().ids.find((id) => slides.some(({ ImageID }) => ImageID === id));
   focusRow(first ?? null, "center");
   notify(`${slides.length} slides have the code ${plain(code)}.`);

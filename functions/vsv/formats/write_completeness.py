@@ -35,7 +35,7 @@ class Unwritten:
     """What is not written yet, in words for people.
 
     ``digest`` is of all bytes looked at, and changes as the writer goes on. ``is_tail``: the bytes that are missing
-    are the last ones of the file, as a writer leaves them who goes from the beginning to the end.
+    are the last ones of the file, or tiles up to a page's first or last one, as a writer in any order leaves them.
     """
 
     reason: str
@@ -52,6 +52,7 @@ class _Look:
     digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
     last_offset: int = -1
     is_last_missing: bool = False
+    is_in_order: bool = False
     # Where the last tile ends if its data are pixels, of which zeros are black, and whether it begins with black.
     plain_end: int = 0
     is_plain_black: bool = False
@@ -82,7 +83,7 @@ def find_unwritten(path: Path) -> Unwritten | None:
     is_in_pixels = look.plain_end >= look.size - HEAD_BYTES  # edge tiles are padded, and pixels may be black
     if not look.reason and is_tail_zero and (not is_in_pixels or look.is_plain_black):
         look.reason = "the file's end is empty"
-    is_tail = (is_tail_zero and not is_in_pixels) or look.is_last_missing
+    is_tail = (is_tail_zero and not is_in_pixels) or look.is_last_missing or look.is_in_order
     return Unwritten(look.reason, _digest(look), is_tail) if look.reason else None
 
 
@@ -138,7 +139,9 @@ def _missing_tiles(look: _Look, page: Page, budget: int) -> str:
             _note_last(look, page, offset, length, is_missing=is_missing)
         if is_missing:
             missing.append(index)
-    return _words(page, missing, chosen, count) if missing else ""
+    is_part = 0 < len(missing) < len(chosen)
+    look.is_in_order |= is_part and missing in (chosen[: len(missing)], chosen[-len(missing) :])
+    return _words(page, missing, chosen) if missing else ""
 
 
 def _note_last(look: _Look, page: Page, offset: int, length: int, *, is_missing: bool) -> None:
@@ -158,9 +161,12 @@ def _chosen(count: int, budget: int) -> Iterator[int]:
 
 
 def _is_written(look: _Look, page: Page, offset: int, length: int, *, ends: bool) -> bool:
-    """Return whether a tile lies within the file and begins as its compression does; ``ends``: and ends in data."""
+    """Return whether a tile begins as its compression does and, with ``ends``, ends in data.
+
+    A file that ends before the tile is truncated, which validation says: when it grows, it is another file.
+    """
     if offset + length > look.size:
-        return False
+        return True
     head = look.read(offset, min(HEAD_BYTES, length))
     if not _begins_as_claimed(page.compression, head):
         return False
@@ -185,12 +191,13 @@ def _begins_as_claimed(compression: int, head: bytes) -> bool:
 _CODED = frozenset({COMPRESSION_JPEG, _LZW, _DEFLATE, _ADOBE_DEFLATE, *_JPEG2000})
 
 
-def _words(page: Page, missing: list[int], chosen: list[int], count: int) -> str:
+def _words(page: Page, missing: list[int], chosen: list[int]) -> str:
     """Return which tiles are missing; the numbers count from 1, and are exact where all tiles were looked at."""
     parts = "tiles" if page.is_tiled else "strips"
     where = f" of image {page.index + 1}" if page.index else ""
-    if missing == chosen[-len(missing) :] and len(missing) > 1:
-        return f"{parts} {missing[0] + 1} to {count}{where} are empty"
     if len(missing) == 1:
         return f"{parts[:-1]} {missing[0] + 1}{where} is empty"
+    at = chosen.index(missing[0])
+    if missing == chosen[at : at + len(missing)]:
+        return f"{parts} {missing[0] + 1} to {missing[-1] + 1}{where} are empty"
     return f"{len(missing)} of {len(chosen)} {parts}{where} that were looked at are empty"

@@ -11,6 +11,7 @@ The contract of that answer, and where each part of the contract is enforced:
 4. Where no slide has exactly a named checksum, a run that failed confirms no slide, and a run that is under way
    confirms only its own slide: CASES 4 and 7, RUN_CASES.
 5. The stored file is not a mere link to the scanner's own: ``safety``.
+6. Content that was confirmed is never replaced, and content that is being replaced not confirmed: ``replacement``.
 
 All functions here are pure: ``receive`` gathers the facts, expensive facts only when a decision asks for them.
 """

@@ -14,6 +14,8 @@ from vsv.identifiers import SLIDE_SUFFIXES, is_slide_filename, shown
 from vsv.storage import atomic_write
 
 NAMES, NAME_LENGTH = 5, 60
+# Beyond so many, names are counted without a look at what they are: a share is slow.
+CHECKED = 1000
 MAX_BYTES = 1 << 16
 # Of a data folder: what the watcher has found, for the processes that answer the page.
 FILE = "watched.json"
@@ -23,7 +25,7 @@ FORMATS = {
     ".vsi": "Olympus VSI",
     ".ets": "Olympus VSI", ".oir": "Olympus OIR", ".oib": "Olympus OIB", ".isyntax": "Philips iSyntax",
     ".i2syntax": "Philips iSyntax", ".lif": "Leica LIF", ".nd2": "Nikon ND2", ".afi": "Aperio AFI",
-    ".kfb": "KFBIO KFB", ".sdpc": "SQRAY SDPC", ".tmap": "UNIC TMAP", ".jp2": "JPEG 2000", ".qptiff": "Akoya QPTIFF",
+    ".kfb": "KFBIO KFB", ".sdpc": "SQRAY SDPC", ".tmap": "UNIC TMAP", ".jp2": "JPEG 2000",
     ".pdf": "document", ".doc": "document", ".docx": "document", ".txt": "text", ".xml": "XML", ".zip": "archive",
 }  # fmt: skip
 _TEMPORARY_SUFFIXES = (
@@ -80,10 +82,12 @@ class Tally:
         self._names: dict[Kind, list[str]] = {}
 
     def add_file(self, path: Path) -> None:
-        """Count a file, if it is one that a person could take for a slide, or miss."""
-        if (kind := kind_of(path.name)) is not None and not is_companion(path):
-            about = FORMATS.get(path.suffix.lower())
-            self.add(kind, path.name, about if kind is Kind.NOT_A_SLIDE else None)
+        """Count a file, if it is one that a person could take for a slide, or miss; a folder counts for nothing."""
+        kind = kind_of(path.name)
+        if kind is None or (self._counts.get(kind, 0) < CHECKED and (path.is_dir() or is_companion(path))):
+            return
+        about = FORMATS.get(path.suffix.lower())
+        self.add(kind, path.name, about if kind is Kind.NOT_A_SLIDE else None)
 
     def add(self, kind: Kind, name: str, about: str | None = None) -> None:
         """Count one file or folder; ``about`` follows its name."""

@@ -57,7 +57,7 @@ def confirm(services: Services, run: ImportRecord | None, image_id: str | None) 
     """
     if run is None or run.state is ImportState.READY:
         return True
-    if run.image_id is None and run.superseded_id == image_id:
+    if run.superseded_id == image_id and not _is_replaced(services, run):
         return False
     if run.image_id == image_id and not run.confirmed:
         try:
@@ -65,6 +65,12 @@ def confirm(services: Services, run: ImportRecord | None, image_id: str | None) 
         except VersionConflictError:
             return False
     return True
+
+
+def _is_replaced(services: Services, run: ImportRecord) -> bool:
+    """Return whether the slide that a run supersedes has the run's content by now, in its record, too."""
+    record = services.slides.get(str(run.superseded_id))
+    return run.image_id == run.superseded_id and record is not None and record.checksum == run.checksum
 
 
 def take_over(services: Services, run: ImportRecord, path: Path) -> str | None:

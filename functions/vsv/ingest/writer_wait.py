@@ -7,10 +7,11 @@ that a restarted process goes on waiting, and people see its reason.
 
 import logging
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from vsv.errors import StillWrittenError
+from vsv.errors import FileMissingError, StillWrittenError, UnavailableError
 from vsv.formats.write_completeness import Unwritten, find_unwritten
 from vsv.records.models import ImportRecord
 from vsv.services import Services
@@ -32,7 +33,7 @@ def check_written(services: Services, run: ImportRecord, path: Path, modified: i
 
     ``modified``: when the scanner's file was last changed, in nanoseconds, where ``path`` is a copy of that file.
     """
-    missing = find_unwritten(path) if _may_change(path, modified) else None
+    missing = _find_missing(path, modified)
     if missing is None:
         return
     reason = f"{STILL_WRITING} ({missing.reason})"
@@ -50,6 +51,13 @@ def check_written(services: Services, run: ImportRecord, path: Path, modified: i
 def is_waiting(run: ImportRecord) -> bool:
     """Return whether a run waits for its scanner."""
     return run.error is not None and run.error.startswith(STILL_WRITING)
+
+
+def _find_missing(path: Path, modified: int | None) -> Unwritten | None:
+    """Return what a file lacks; None where it is finished or cannot be read: then the next step says why."""
+    with suppress(FileMissingError, UnavailableError):
+        return find_unwritten(path) if _may_change(path, modified) else None
+    return None
 
 
 def _may_change(path: Path, modified: int | None) -> bool:

@@ -3,10 +3,12 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -18,7 +20,7 @@ from vsv.storage import atomic_write
 
 from tests.support.paths import ROOT
 from tests.support.servers.running import DEADLINE_S, check_whole, running_site, server, wait_until
-from tests.support.slides.small import other_scan, put, slide_bytes
+from tests.support.slides.small import half_written, other_scan, put, slide_bytes
 from vsv_local.bulk import file_discovery, run_records
 from vsv_local.bulk.file_discovery import slide_files
 from vsv_local.bulk.parallel_work import Outcome, StoppedError, Task, duration, shown, work_through
@@ -26,6 +28,7 @@ from vsv_local.bulk.parallel_work import Result as Ended
 from vsv_local.bulk.run_records import End, Kind, Run, is_alive, stored_runs
 from vsv_local.cli.main import main
 from vsv_local.ingest.import_runner import import_lock
+from vsv_local.stores.sqlite_database import DATABASE_NAME
 
 
 def vsv(folder: Path, *arguments: str | Path) -> Result:
@@ -52,6 +55,16 @@ def start(folder: Path, *arguments: str | Path) -> "subprocess.Popen[str]":
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def waiting_error(data: Path) -> str | None:
+    """Return what the import of a.svs waits for, by its record in the database."""
+    if not (data / DATABASE_NAME).exists():
+        return None
+    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(data / DATABASE_NAME)) as database:
+        for (item,) in database.execute("SELECT item FROM imports"):
+            return json.loads(item).get("Error")  # type: ignore[no-any-return]
+    return None
 
 
 def names(paths: Sequence[Path], data: Path) -> list[tuple[str, bool]]:
@@ -259,6 +272,48 @@ class TestImportCommand:
         assert (again.exit_code, "0 OK, 5 skipped, 1 failed" in again.output) == (1, True)
         (folder / "1/bad.svs").unlink()
         assert vsv(tmp_path, "import", folder).exit_code == 0
+
+    def test_files_that_are_no_slides_are_named_in_the_summary_with_their_counts(
+        self, tmp_path: Path
+    ) -> None:
+        folder = fill(tmp_path, 1)
+        for name in (
+            "a.czi",
+            "deep/b.dcm",
+            "report.docx",
+            "x\u202ey\x1b[31m.vsi",
+            "what?.ndpi",
+            "a.svs.part",
+        ):
+            put(folder / "0" / Path(name).parent, Path(name).name, b"1")
+        put(folder, "set.mrxs", b"1")
+        put(folder / "set", "Data0001.dat", b"1")
+        result = vsv(tmp_path, "import", folder)
+        assert result.exit_code == 0
+        assert "1 OK, 0 skipped, 0 failed" in result.output
+        (named,) = [line for line in result.output.splitlines() if "not slides" in line]
+        assert "a.czi (Zeiss CZI)" in named
+        assert "b.dcm (DICOM)" in named
+        assert "Data0001.dat" not in result.output
+        assert (
+            "1 file has a name that cannot be kept: rename it to plain letters and digits: what?.ndpi"
+            in result.output
+        )
+        assert not set("\u202e\x1b") & set(result.output)
+        outcomes = vsv(tmp_path, "import", folder, "--json")
+        assert [outcome["Outcome"] for outcome in json.loads(outcomes.stdout)] == ["SKIPPED"]
+        assert named in outcomes.stderr
+
+    def test_half_written_slide_is_waited_for_and_imported_whole(self, tmp_path: Path) -> None:
+        path = put(tmp_path / "in", "a.svs", half_written(slide_bytes(), 100_000), modified=time.time_ns())
+        process = start(tmp_path, "import", path)
+        data = tmp_path / "data"
+        wait_until(lambda: waiting_error(data), "the import waits", 0.1)
+        path.write_bytes(slide_bytes())
+        output, _ = process.communicate(timeout=DEADLINE_S)
+        assert process.returncode == 0
+        assert "is slide 1004486" in output
+        assert (data / "slides/1004486/slide.svs").read_bytes() == slide_bytes()
 
     def test_deleted_slide_in_a_folder_is_skipped_with_the_command_that_undeletes_it(
         self, tmp_path: Path

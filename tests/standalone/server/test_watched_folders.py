@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from vsv.errors import BadRequestError, UnavailableError
 from vsv.ingest import not_imported
 from vsv.ingest.not_imported import NotImported, Tally
 
@@ -14,6 +15,7 @@ from tests.support.slides.small import other_scan, put, slide_bytes
 from vsv_local.ingest import watched_folders
 from vsv_local.ingest.watched_folders import WatchedFolders
 from vsv_local.ingest.watcher import HELD_SECONDS, RESUME_EVERY, Watcher
+from vsv_local.server.main import post
 
 SIZE = len(slide_bytes())
 
@@ -201,6 +203,41 @@ def test_report_follows_what_lies_in_the_folder(tmp_path: Path) -> None:
     path.unlink()
     watched.poll()
     assert [[one.count for one in found] for found in watched.told] == [[], [1], []]
+
+
+def test_report_that_cannot_be_written_is_logged_once_and_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(tmp_path, "a.vms", b"1")
+    answers: list[object] = [OSError(30, "Read-only file system")] * 2
+
+    def refuse(_found: object) -> None:
+        answers and _raise(answers.pop())
+
+    watcher = Watcher([tmp_path], lambda *_: True, lambda: None, refuse)
+    for _ in range(4):
+        watcher.poll()
+    assert answers == []
+    assert sum("cannot be noted" in record.getMessage() for record in caplog.records) == 1
+
+
+def _raise(error: object) -> None:
+    raise error  # type: ignore[misc]
+
+
+def test_file_that_cannot_be_posted_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_services: object, filename: str, _size: int) -> None:
+        raise {
+            "odd.svs": ZeroDivisionError(),
+            "bad.svs": BadRequestError("no"),
+            "off.svs": UnavailableError(""),
+        }[filename]
+
+    monkeypatch.setattr("vsv_local.server.main.current", lambda: None)
+    monkeypatch.setattr("vsv_local.server.main.receive", fail)
+    assert [post(name, 1) for name in ("odd.svs", "bad.svs", "off.svs")] == [False, True, False]
 
 
 def test_relative_folder_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -514,6 +514,7 @@ REVIEWS: list[tuple[str, str, dict[str, Any]]] = [
     ("Query", "slideHistory", {"ImageID": "1004486"}),
     ("Query", "idsOf", {"text": "S23-12345-A1"}),
     ("Query", "listImports", {}),
+    ("Query", "listNotImported", {}),
     ("Query", "listImports", {"state": "READY"}),
     ("Mutation", "updateSlide", {"input": {"ImageID": "1004486", "CaseID": "C2", "SlideID": "C2-1"}}),
     ("Mutation", "updateSlides", {"input": [{"ImageID": "1004486", "Status": "GOOD"}]}),
