@@ -1,6 +1,6 @@
 // Starts the page: connects the address, the list, the viewer and the server.
 import { refreshImports, showImport } from "./imports/panel.js";
-import { refreshJobs } from "./jobs/openjobs.js";
+import { recordJob, refreshJobs } from "./jobs/openjobs.js";
 import { startJobPanel } from "./jobs/panel.js";
 import { editCell, resumeEditing, takeListed } from "./list/celleditor.js";
 import { showHealth } from "./list/connection.js";
@@ -81,6 +81,7 @@ window.addEventListener("hashchange", route);
 subscribe({
   onSlide: receiveUpdate,
   onImport: showImport,
+  onJob: recordJob,
   onLive(live) {
     setLive(live);
     if (live) refreshAll(); // catches up on missed updates

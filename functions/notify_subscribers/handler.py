@@ -1,7 +1,7 @@
-"""Forward changes in the tables of slides and imports, from DynamoDB's streams, to GraphQL's subscribers.
+"""Forward changes in the tables of slides, imports and jobs, from DynamoDB's streams, to GraphQL's subscribers.
 
 A change that ``updateSlide``, ``assignSlide`` or ``retryImport`` made is announced twice, by the mutation and by this
-function: harmless, since clients compare ``Version`` and ``UpdatedAt``. No loop arises: the two mutations called here
+function: harmless, since clients compare ``Version`` and ``UpdatedAt``. No loop arises: the mutations called here
 only read, so they cause no change in a stream.
 """
 

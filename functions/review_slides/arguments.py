@@ -5,7 +5,7 @@ from typing import Any
 
 from vsv.errors import InvalidQueryError
 from vsv.identifiers import checked_image_id, unsupported_character
-from vsv.records.models import Status
+from vsv.records.models import JobKind, Status
 from vsv.records.review_index import moment
 
 Arguments = Mapping[str, Any]
@@ -51,6 +51,14 @@ def status(text: object, name: str = "status") -> Status | None:
     if text not in list(Status):
         raise InvalidQueryError(f"{name} must be one of {', '.join(Status)}.")
     return Status(str(text))
+
+
+def job_kind(args: Arguments) -> JobKind:
+    """Return a kind of job; raises InvalidQueryError that names every kind."""
+    kind = args.get("kind")
+    if kind not in list(JobKind):
+        raise InvalidQueryError(f"kind must be one of {', '.join(JobKind)}.")
+    return JobKind(str(kind))
 
 
 def search_text(args: Arguments) -> str:

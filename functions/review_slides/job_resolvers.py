@@ -3,7 +3,7 @@
 from typing import Any
 
 from aws_lambda_powertools.event_handler.graphql_appsync.router import Router
-from vsv.errors import InvalidQueryError
+from vsv.errors import InvalidQueryError, NotFoundError
 from vsv.lifecycle import requests
 from vsv.records.models import JobState
 from vsv.runtime import current
@@ -48,6 +48,23 @@ def purge_slide(**args: Any) -> Fields:
     """Request that a deleted slide's files are removed now."""
     decider, image_id = identity.admin().decider, arguments.image_id(args)
     return serializers.job(requests.purge(current(), image_id, args.get("confirm"), decider))
+
+
+@router.resolver(type_name="Mutation", field_name="dismissJob")
+def dismiss_job(**args: Any) -> Fields:
+    """Take a failed job off the list of failed jobs."""
+    decider, image_id = identity.writer().decider, arguments.image_id(args)
+    return serializers.job(requests.dismiss(current(), image_id, arguments.job_kind(args), decider))
+
+
+@router.resolver(type_name="Mutation", field_name="reportJobUpdate")
+def report_job_update(**args: Any) -> Fields:
+    """Pass a job on to subscribers, as it is stored now."""
+    identity.system()
+    job = current().jobs.get(arguments.image_id(args), arguments.job_kind(args))
+    if job is None:
+        raise NotFoundError("There is no such job of this slide.")
+    return serializers.job(job)
 
 
 @router.resolver(type_name="Query", field_name="slideJobs")

@@ -21,7 +21,8 @@ _SLIDE_FIELDS = frozenset(SlideRecord.wire_names().values()) - {"Tags", "Checksu
 _PRIVATE = dict.fromkeys(("PublishedAs", "Predecessor"))
 _IMPORT_FIELDS = ("Filename", "Size", "State", "Progress", "ImageID", "Error", "StartedAt", "UpdatedAt")
 _JOB_FIELDS = (
-    "ImageID", "Kind", "State", "RequestedBy", "RequestedAt", "UpdatedAt", "ExpectedAt", "Attempts", "Error"
+    "ImageID", "Kind", "State", "RequestedBy", "RequestedAt", "UpdatedAt", "ExpectedAt", "Attempts", "Error",
+    "DismissedBy",
 )  # fmt: skip
 
 

@@ -104,7 +104,8 @@ def make_jobs(settings: Settings) -> JobStore:
     """Return the job records in DynamoDB; raise SettingsError that names a missing table."""
     from vsv.aws.dynamodb.jobs import DynamoJobStore  # noqa: PLC0415  cold start: boto3
 
-    return DynamoJobStore(required(settings.jobs_table, "VSV_JOBS_TABLE"))
+    jobs = required(settings.jobs_table, "VSV_JOBS_TABLE")
+    return DynamoJobStore(jobs, review_table=settings.review_table)
 
 
 def make_starter(imports: ImportStore) -> ImportStarter:

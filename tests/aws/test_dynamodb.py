@@ -9,13 +9,13 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from vsv.aws.dynamodb.jobs import FARTHEST, LOCK_FOR, DynamoJobStore
 from vsv.aws.dynamodb.slides_and_imports import DynamoImportStore, DynamoSlideStore
 from vsv.aws.dynamodb.table import BATCH_ATTEMPTS, BATCH_SIZE
-from vsv.errors import AlreadyExistsError, UnavailableError
-from vsv.records.models import ImportState, Status
+from vsv.errors import AlreadyExistsError, UnavailableError, VersionConflictError
+from vsv.records.models import ImportState, JobKind, Status
 from vsv.records.stores import SlideQuery
 
 from tests.support.aws.cloudformation import functions
 from tests.support.aws.dynamo_tables import create_tables, mocked_dynamodb
-from tests.support.stores.store_records import FULL_SLIDE, slide, slide_import
+from tests.support.stores.store_records import FULL_SLIDE, slide, slide_import, slide_job
 
 
 class Wrapped:
@@ -265,6 +265,34 @@ def test_search_reads_on_where_dynamodb_ended_a_page(client: Any) -> None:
         DynamoSlideStore("slides", client).put_new(slide(name, slide_id="S"))
     store = DynamoSlideStore("slides", Wrapped(client, query=one_at_most))
     assert [r.image_id for r in store.search(SlideQuery("s")).items] == ["a", "b", "c"]
+
+
+def test_each_change_of_a_job_is_signalled_by_a_row_that_does_not_stay(client: Any) -> None:
+    written = []
+
+    def put(**request: Any) -> Any:
+        if request["TableName"] == "slides-review":
+            written.append((request["Item"]["Set"]["S"], request["Item"]["Place"]["S"]))
+        return client.put_item(**request)
+
+    store = DynamoJobStore("slides-jobs", Wrapped(client, put_item=put), review_table="slides-review")
+    store.start(slide_job("1"), replaces=None)
+    store.advance(slide_job("1"), {"attempts": 1})
+    with pytest.raises(VersionConflictError):
+        store.advance(slide_job("1", run_id="another"), {"attempts": 2})
+    assert written == [("jobs", "ARCHIVE.1")] * 2
+    assert client.scan(TableName="slides-review")["Items"] == []
+
+
+def test_change_of_a_job_that_cannot_be_signalled_is_made_all_the_same(client: Any) -> None:
+    def lost(**request: Any) -> Any:
+        if request["TableName"] == "slides-review":
+            raise EndpointConnectionError(endpoint_url="https://dynamodb.example")
+        return client.put_item(**request)
+
+    store = DynamoJobStore("slides-jobs", Wrapped(client, put_item=lost), review_table="slides-review")
+    store.start(slide_job("1"), replaces=None)
+    assert store.get("1", JobKind.ARCHIVE) == slide_job("1")
 
 
 @pytest.mark.parametrize("lasts", [timedelta(seconds=-1), timedelta(days=400)])

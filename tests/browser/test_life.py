@@ -337,6 +337,38 @@ def test_slide_is_marked_sent_only_after_the_registry_accepts_delivery(
         expect(page.locator("#jobs")).to_be_hidden()
 
 
+def test_failed_job_appears_on_every_page_without_polling_and_is_dismissed_for_everyone(
+    own_pages: Pages, own_server: StandaloneServer, small_slides: dict[str, bytes], axe: str
+) -> None:
+    image_id, content = next(iter(small_slides.items()))
+    Registry.answers = 422
+    with registry() as address:
+        own_server.stop()
+        (own_server.data / "destinations.json").write_text(json.dumps([{"name": "registry", "url": address}]))
+        own_server.drop("one.svs", content)
+        own_server.start()
+        own_server.wait_for_slide(image_id)
+        own_server.set(image_id, Status="GOOD")
+        page, other = own_pages.open(), own_pages.open()
+        polled: list[str] = []
+        other.on("request", lambda one: polled.append(one.post_data or ""))
+        choose(page, image_id)
+        page.keyboard.press("s")
+        entries = [one.locator("#job-list li", has_text="Sending failed: ") for one in (page, other)]
+        for entry in entries:
+            expect(entry).to_contain_text("status 422")
+        assert violations(page, axe) == []
+        entries[0].get_by_role("button", name="Dismiss: Sending failed").click()
+        for one in (page, other):
+            expect(one.locator("#jobs")).to_be_hidden()
+        assert [sent for sent in polled if "query Jobs" in sent] == []
+        other.reload()
+        expect(row(other, image_id)).to_be_visible()
+        expect(other.locator("#jobs")).to_be_hidden()
+    (kept,) = own_server.ask(JOBS, id=image_id)["slideJobs"]
+    assert (kept["Kind"], kept["State"]) == ("SEND", "DISMISSED")
+
+
 @pytest.mark.parametrize("name", ["PUBLISHED", "ARCHIVED", "DELETED"])
 def test_status_menu_filters_the_list_by_rare_statuses(pages: Pages, name: str) -> None:
     page = pages.open()

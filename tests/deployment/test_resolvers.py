@@ -125,7 +125,10 @@ class TestTemplate:
             if s["Action"] == "appsync:GraphQL"
         )
         fields = {REVIEW.value(one).rpartition("/types/")[2] for one in report["Resource"]}
-        assert fields == {"Mutation/fields/reportSlideUpdate", "Mutation/fields/reportImportProgress"}
+        assert fields == {
+            f"Mutation/fields/{name}"
+            for name in ("reportSlideUpdate", "reportImportProgress", "reportJobUpdate")
+        }
 
 
 @pytest.mark.parametrize("name", ["field", "label_url", "follow_slides"])

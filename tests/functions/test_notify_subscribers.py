@@ -15,18 +15,22 @@ import pytest
 from graphql import GraphQLInputObjectType, GraphQLObjectType, OperationDefinitionNode, parse, validate
 from graphql.execution.values import get_variable_values
 from lambda_support.function_settings import graphql_from_environment
+from moto.events.models import EventPattern
 from notify_subscribers.handler import lambda_handler
-from notify_subscribers.notices import IMPORT_FIELDS, REPORT_IMPORT, REPORT_SLIDE
+from notify_subscribers.notices import IMPORT_FIELDS, REPORT_IMPORT, REPORT_JOB, REPORT_SLIDE
 from vsv.errors import SettingsError, UnavailableError
 
 from tests.http.test_graphql_events import IAM, change
-from tests.support.paths import STREAM_RECORDS
+from tests.support.aws.cloudformation import template
+from tests.support.paths import ROOT, STREAM_RECORDS
 from tests.support.stores.store_records import FULL_SLIDE
 from vsv_local.composition import standalone
 from vsv_local.graphql.schema import load_schema
 
 RECORDED = STREAM_RECORDS
-SLIDE, IMPORT = (json.loads((RECORDED / f"{kind}.json").read_text()) for kind in ("slide", "import"))
+SLIDE, IMPORT, JOB = (
+    json.loads((RECORDED / f"{kind}.json").read_text()) for kind in ("slide", "import", "job")
+)
 DONE = {"data": {"reportSlideUpdate": {"ImageID": "i01"}}}
 
 
@@ -150,6 +154,15 @@ class TestReports:
         assert api.asked == [{"query": REPORT_IMPORT, "variables": {"input": told}}]
         assert "secret" not in json.dumps(api.asked)
 
+    def test_job_is_reported_by_its_slide_and_kind_alone(self, api: Api) -> None:
+        assert handle(JOB) == []
+        assert api.asked == [{"query": REPORT_JOB, "variables": {"ImageID": "i01", "kind": "ARCHIVE"}}]
+
+    def test_change_of_a_job_is_reported_though_its_row_was_removed_again(self, api: Api) -> None:
+        removed = with_stream(JOB, SequenceNumber="2") | {"eventName": "REMOVE"}
+        assert handle(JOB | {"eventName": "INSERT"}, removed) == []
+        assert api.told == ["i01"]
+
     def test_request_is_signed_for_appsync(self, api: Api) -> None:
         handle(SLIDE)
         ((line, headers),) = api.headers
@@ -164,8 +177,8 @@ class TestReports:
         )
 
     def test_mutations_and_variables_are_valid_in_the_schema(self, api: Api) -> None:
-        handle(SLIDE, IMPORT)
-        assert len(api.asked) == 2
+        handle(SLIDE, IMPORT, JOB)
+        assert len(api.asked) == 3
         for asked in api.asked:
             document = parse(asked["query"])
             assert validate(load_schema(), document) == []
@@ -175,9 +188,11 @@ class TestReports:
             assert not isinstance(coerced, list), coerced  # a list is of errors
 
     def test_mutations_select_each_field_that_all_subscribers_may_read(self) -> None:
-        slide, imported = (load_schema().type_map[name] for name in ("Slide", "Import"))
+        slide, imported, job = (load_schema().type_map[name] for name in ("Slide", "Import", "Job"))
         assert isinstance(slide, GraphQLObjectType)
         assert isinstance(imported, GraphQLObjectType)
+        assert isinstance(job, GraphQLObjectType)
+        assert selected(REPORT_JOB) == job.fields.keys()
         assert selected(REPORT_SLIDE) == slide.fields.keys() - {
             "LabelURL",
             "PublishedAs",
@@ -190,6 +205,14 @@ class TestReports:
         given = load_schema().type_map["ImportProgressInput"]
         assert isinstance(given, GraphQLInputObjectType)
         assert IMPORT_FIELDS.keys() == given.fields.keys()
+
+
+def test_stream_filter_passes_changes_of_jobs_alone() -> None:
+    source = template(ROOT / "stacks/review.yaml").properties("JobsToSubscribers")
+    (one,) = source["FilterCriteria"]["Filters"]
+    passes = EventPattern.load(one["Pattern"]).matches_event
+    indexed = with_stream(JOB, Keys={"Set": {"S": "terms NEW"}, "Place": {"S": "s26 i01"}})
+    assert [passes(record) for record in (JOB, indexed)] == [True, False]
 
 
 def selected(mutation: str) -> set[str]:
@@ -267,6 +290,12 @@ FOREIGN += [
     with_stream(SLIDE, Keys={"ImageID": {"N": "1"}}),
     with_stream(SLIDE, Keys={"ImageID": {"S": None}}),
     with_stream(SLIDE, SequenceNumber=None),
+    *(
+        with_stream(JOB, Keys={"Set": {"S": "jobs"}, "Place": {"S": place}})
+        for place in ("LOCK.SEND.i01", "SEND.", "SEND.../i01", "DROP.i01", "i01", "")
+    ),
+    with_stream(JOB, Keys={"Set": {"S": "changes i01"}, "Place": {"S": "ARCHIVE.i01"}}),
+    with_stream(JOB, Keys={"Set": {"S": "jobs"}, "Place": {"N": "1"}}),
     with_stream(IMPORT, NewImage=None),
     with_image(Filename={"S": "another.svs"}),
     with_image(State={"S": "EXPLODED"}),

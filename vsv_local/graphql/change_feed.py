@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from review_slides import serializers
 from vsv.errors import UnavailableError
+from vsv.records.models import JobKind, job_of
 from vsv.runtime import current
 
 from vsv_local.stores.sqlite_records import SqliteSlideStore
@@ -29,7 +30,7 @@ Fields = dict[str, Any]
 
 
 class Changed(NamedTuple):
-    """One record's new state: ``kind`` is slide or import, ``fields`` are those of the schema's type."""
+    """One record's new state: ``kind`` is slide, import or job, ``fields`` are those of the schema's type."""
 
     kind: str
     key: str
@@ -129,6 +130,11 @@ def _changes_since(seq: int | None) -> tuple[int, list[Changed]]:
     slides = services.slides.get_many([key for kind, key in keys if kind == "slide"])
     imports = [services.imports.get(key) for kind, key in keys if kind == "import"]
     changes = [Changed("slide", record.image_id, serializers.slide(record)) for record in slides]
-    return newest, changes + [
-        Changed("import", r.filename, serializers.imported(r)) for r in imports if r is not None
-    ]
+    changes += [Changed("import", r.filename, serializers.imported(r)) for r in imports if r is not None]
+    jobs = [services.jobs.get(image_id, kind) for kind, image_id in _jobs_in(keys)]
+    return newest, changes + [Changed("job", r.job_id, serializers.job(r)) for r in jobs if r is not None]
+
+
+def _jobs_in(keys: list[tuple[str, str]]) -> list[tuple[JobKind, str]]:
+    jobs = (job_of(key) for kind, key in keys if kind == "job")
+    return [job for job in jobs if job is not None]

@@ -11,7 +11,7 @@ from vsv_local.graphql.execution import Answer, Operation, RefusedError, run
 from vsv_local.graphql.resolvers import Request, failure
 from vsv_local.graphql.schema import allows
 
-KINDS = {"onUpdateSlide": "slide", "onImportProgress": "import"}
+KINDS = {"onUpdateSlide": "slide", "onImportProgress": "import", "onJobUpdate": "job"}
 
 
 async def follow(operation: Operation, request: Request, feed: ChangeFeed) -> AsyncIterator[Answer]:

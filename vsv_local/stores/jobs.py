@@ -12,6 +12,7 @@ from vsv.records.models import JobKind, JobRecord, JobState, job_id
 from vsv.records.stores import Page
 from vsv.storage.slide_lock import locked_file
 
+from vsv_local.stores import review_index
 from vsv_local.stores.items import Order, changed, find, page, to_json
 from vsv_local.stores.sqlite_database import Database
 
@@ -73,3 +74,4 @@ def _write(connection: sqlite3.Connection, item: Item) -> None:
         "REPLACE INTO jobs (job_id, state, next_at, item) VALUES (?, ?, ?, ?)",
         (item["JobID"], item["State"], item["NextAt"], to_json(item)),
     )
+    review_index.announce(connection, "job", item["JobID"])

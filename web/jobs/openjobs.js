@@ -1,15 +1,13 @@
-// The open jobs of slides, waiting or failed; polled while there are any.
+// The open jobs of slides, waiting or failed. The server sends each change of a job; without a connection the page polls.
 import { getSlides, listOpenJobs } from "../server/api.js";
 import { debounced } from "../shared/element.js";
 import { RefusedError } from "../shared/failures.js";
-import { currentHealth, watched } from "../shared/health.js";
-import { knownSlide, onSlide, storeSlides } from "../slide/knownslides.js";
+import { watched } from "../shared/health.js";
+import { knownSlide, storeSlides } from "../slide/knownslides.js";
 
 /** @import {Job, JobKind, Page, Slide} from "../server/types.js" */
 
-const SOON_MS = 1000;
-const OFTEN_MS = 5000;
-const SELDOM_MS = 60_000;
+const PAUSE_MS = 200;
 
 /** @type {Record<JobKind, (slide: Slide) => boolean>} whether a failed job of that kind still matters for the slide */
 const MATTERS = {
@@ -22,11 +20,14 @@ const MATTERS = {
   SEND: ({ Status, Delivery }) => Status !== "DELETED" && ["WAITING", "FAILED"].includes(Delivery ?? ""),
 };
 
-/** @type {Map<string, Job>} */
+/** @type {Map<string, Job>} also ended ones: an answer that was overtaken by a change must not bring them back */
 let known = new Map();
+/** @type {Set<string>} the jobs that were received since the last request for all of them */
+let received = new Set();
+/** @type {Set<string>} the slides to fetch: of ended jobs, whose fields changed, and of jobs whose slides are not known */
+let incomplete = new Set();
 let isMore = false;
 let asked = 0; // counts requests: the answer to an earlier one is discarded
-let timer = 0;
 /** @type {(() => void)[]} */
 const listeners = [];
 
@@ -37,7 +38,8 @@ export function onJobs(listener) {
 
 /** @returns {Job[]} waiting jobs, and failed ones that still matter; the failed ones first */
 export function openJobs() {
-  return [...known.values()].filter(isOpen);
+  const open = [...known.values()].filter(isOpen);
+  return open.sort((a, b) => Number(b.State === "FAILED") - Number(a.State === "FAILED"));
 }
 
 /** @returns {boolean} whether the server has more than were loaded */
@@ -53,22 +55,29 @@ export function jobsOf(id) {
   return Object.keys(MATTERS).flatMap((kind) => known.get(`${kind}.${id}`) ?? []).filter(isOpen);
 }
 
-/** @param {Job} job as a mutation returned it */
+/** @param {Job} job as a mutation returned it, or as the server sent it */
 export function recordJob(job) {
-  asked += 1;
-  if (job.State === "DONE") known.delete(keyOf(job));
-  else known.set(keyOf(job), job);
+  const key = keyOf(job);
+  const before = known.get(key);
+  if (before && before.UpdatedAt > job.UpdatedAt) return;
+  known.set(key, job);
+  received.add(key);
+  if (job.State === "DONE" || !knownSlide(job.ImageID)) {
+    incomplete.add(job.ImageID);
+    completeLater();
+  }
   changed();
-  askSoon();
 }
 
 export async function refreshJobs() {
   const mine = ++asked;
+  received = new Set();
   const { items, nextToken } = await watched(listOpenJobs()).catch(emptyIfForbidden);
   if (mine !== asked) return;
   const now = new Map(items.map((job) => [keyOf(job), job]));
-  const ended = [...known].flatMap(([key, { ImageID }]) => (now.has(key) ? [] : ImageID));
+  const ended = openJobs().flatMap((job) => (now.has(keyOf(job)) ? [] : job.ImageID));
   const unknown = items.flatMap(({ ImageID }) => (knownSlide(ImageID) ? [] : ImageID));
+  for (const key of received) keepNewer(now, key);
   known = now;
   isMore = nextToken !== null;
   const wanted = [...new Set([...ended, ...unknown])];
@@ -76,20 +85,26 @@ export async function refreshJobs() {
   changed();
 }
 
-const askSoon = debounced(SOON_MS, () => refreshJobs().catch(() => {}));
-
-/** Polls often for waiting jobs, seldom for those expected at a certain time. */
-function askLater() {
-  clearTimeout(timer);
-  if (known.size === 0 || currentHealth() === "over") return;
-  const isSoon = [...known.values()].some(({ State, ExpectedAt }) => State === "WAITING" && ExpectedAt === null);
-  timer = setTimeout(() => (document.hidden ? askLater() : refreshJobs().catch(askLater)), isSoon ? OFTEN_MS : SELDOM_MS);
+/**
+ * @param {Map<string, Job>} now
+ * @param {string} key of a job that was received while all were requested
+ */
+function keepNewer(now, key) {
+  const job = known.get(key);
+  if (job && job.UpdatedAt >= (now.get(key)?.UpdatedAt ?? "")) now.set(key, job);
 }
+
+const completeLater = debounced(PAUSE_MS, async () => {
+  const ids = [...incomplete];
+  incomplete = new Set();
+  storeSlides(await watched(getSlides(ids)).catch(() => [])); // the next refresh fetches them
+  changed();
+});
 
 /** @param {Job} job */
 function isOpen(job) {
   const slide = knownSlide(job.ImageID);
-  return job.State === "WAITING" || !slide || MATTERS[job.Kind](slide);
+  return job.State === "WAITING" || (job.State === "FAILED" && (!slide || MATTERS[job.Kind](slide)));
 }
 
 /** @param {Pick<Job, "Kind" | "ImageID">} job */
@@ -108,11 +123,4 @@ function emptyIfForbidden(error) {
 
 function changed() {
   for (const listener of listeners) listener();
-  askLater();
 }
-
-// Changes of a slide announce jobs that were requested elsewhere, and the end of known ones.
-onSlide(({ ImageID, Original, Delivery }) => {
-  const isBusy = ["ARCHIVING", "RESTORING"].includes(Original ?? "") || ["WAITING", "FAILED"].includes(Delivery ?? "");
-  if (isBusy || jobsOf(ImageID).length > 0) askSoon();
-});

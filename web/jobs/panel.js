@@ -6,7 +6,7 @@ import { nameOf } from "../slide/display.js";
 import { knownSlide, onSlide } from "../slide/knownslides.js";
 import { statusPill } from "../slide/statuses.js";
 import { areMoreJobs, onJobs, openJobs } from "./openjobs.js";
-import { retryJobs } from "./requests.js";
+import { dismissFailed, retryJobs } from "./requests.js";
 
 /** @import {Job} from "../server/types.js" */
 /** @typedef {{item: HTMLLIElement, show: (job: Job) => void}} Entry */
@@ -53,10 +53,12 @@ function makeEntry() {
   const name = element("b");
   const about = element("span", { className: "about" });
   const retry = button("Try again", () => {}, { className: "retry" });
-  const item = element("li", {}, state, name, about, retry);
+  const hide = button("Dismiss", () => {}, { className: "retry", title: "Remove it from this list for everyone; the job's record stays" });
+  const item = element("li", {}, state, name, about, retry, hide);
   /** @type {Job} */
   let shown;
   retry.addEventListener("click", () => tryAgain([shown], retry));
+  hide.addEventListener("click", () => dismiss(shown, hide));
   return {
     item,
     show(job) {
@@ -66,8 +68,9 @@ function makeEntry() {
       if (state.firstElementChild?.textContent !== wordFor(job)) state.replaceChildren(statusPill(isFailed ? "FAILED" : "IMPORTING", wordFor(job)));
       setText(name, nameOf(knownSlide(job.ImageID) ?? { SlideID: null, ImageID: job.ImageID }));
       setText(about, jobText(job));
-      retry.hidden = !isFailed || !mayTry(job);
+      retry.hidden = hide.hidden = !isFailed || !mayTry(job);
       retry.ariaLabel = `Try again: ${name.textContent}`;
+      hide.ariaLabel = `Dismiss: ${jobText(job)} (${name.textContent})`;
     },
   };
 }
@@ -90,6 +93,17 @@ function mayTry({ Kind }) {
 
 function tryAll() {
   tryAgain(openJobs().filter((job) => job.State === "FAILED" && mayTry(job)), all);
+}
+
+/**
+ * @param {Job} job
+ * @param {HTMLButtonElement} pressed
+ */
+async function dismiss(job, pressed) {
+  pressed.disabled = true;
+  await dismissFailed(job);
+  pressed.disabled = false;
+  if (!pressed.isConnected) byId("job-list").focus(); // the focused button was removed
 }
 
 /**

@@ -1,6 +1,6 @@
 // Requests jobs for slides (publish, withdraw, archive, unarchive, purge), for Admins. Each runs in the background.
 import { listed, mark, notifyFailed } from "../editing/commands.js";
-import { requestJob } from "../server/api.js";
+import { dismissJob, requestJob } from "../server/api.js";
 import { confirmed } from "../shared/dialog.js";
 import { element } from "../shared/element.js";
 import { SessionExpiredError, UnreachableError } from "../shared/failures.js";
@@ -57,6 +57,15 @@ export async function retryJobs(jobs, slides) {
   }
   const open = slides.filter(({ ImageID }) => purged.has(ImageID));
   if (open.length > 0) await purge(open); // asks for the ImageID again
+}
+
+/** @param {Job} job that has failed */
+export async function dismissFailed({ Kind, ImageID }) {
+  try {
+    recordJob(await watched(dismissJob(Kind, ImageID)));
+  } catch (error) {
+    if (!(error instanceof SessionExpiredError)) notifyFailure(`The job could not be dismissed: ${error instanceof Error ? error.message : error}`);
+  }
 }
 
 /** @param {Slide} slide */

@@ -138,8 +138,18 @@ export async function requestJob(kind, id, argument) {
   return (await execute(query, needed ? { id, argument } : { id })).job;
 }
 
-/** @param {{onSlide: (slide: SlideNews) => void, onImport: (run: Import) => void, onLive: (live: boolean) => void}} callbacks */
-export function subscribe({ onSlide, onImport, onLive }) {
+/**
+ * @param {JobKind} kind of a failed job
+ * @param {string} id
+ * @returns {Promise<Job>}
+ */
+export async function dismissJob(kind, id) {
+  const query = `mutation Dismiss($kind: String!, $id: String!) { dismissJob(ImageID: $id, kind: $kind) { ${JOB} } }`;
+  return (await execute(query, { kind, id })).dismissJob;
+}
+
+/** @param {{onSlide: (slide: SlideNews) => void, onImport: (run: Import) => void, onJob: (job: Job) => void, onLive: (live: boolean) => void}} callbacks */
+export function subscribe({ onSlide, onImport, onJob, onLive }) {
   const subscriptions = [
     {
       query: `subscription { onUpdateSlide { ${NEWS} } }`,
@@ -149,10 +159,14 @@ export function subscribe({ onSlide, onImport, onLive }) {
       query: `subscription { onImportProgress { ${IMPORT} } }`,
       next: (/** @type {any} */ data) => data.onImportProgress && onImport(data.onImportProgress),
     },
+    {
+      query: `subscription { onJobUpdate { ${JOB} } }`,
+      next: (/** @type {any} */ data) => data.onJobUpdate && onJob(data.onJobUpdate),
+    },
   ];
   const host = graphqlHost();
-  // Users who may only view slides get no imports.
-  const permitted = subscriptions.slice(0, mayChange() ? 2 : 1);
+  // Users who may only view slides get no imports and no jobs.
+  const permitted = subscriptions.slice(0, mayChange() ? 3 : 1);
   keepSubscribed(permitted, host === null ? transportWs : appSync(host), onLive);
 }
 

@@ -110,7 +110,7 @@ export type JobKind = "PUBLISH" | "WITHDRAW" | "ARCHIVE" | "RESTORE" | "PURGE" |
 export interface Job {
   ImageID: string;
   Kind: JobKind;
-  State: "WAITING" | "DONE" | "FAILED";
+  State: "WAITING" | "DONE" | "FAILED" | "DISMISSED";
   Name: string | null;
   RequestedAt: string;
   UpdatedAt: string;

@@ -6,7 +6,7 @@ retry, NotYetError a later check, any other VsvError the job's end.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +16,8 @@ from vsv.services import Services
 from vsv.storage.slide_lock import locked
 
 log = logging.getLogger(__name__)
+
+_FAILED = (JobState.FAILED, JobState.DISMISSED)
 
 Step = Callable[[Services, JobRecord], Mapping[str, str]]
 
@@ -124,18 +126,23 @@ def _retract(services: Services, job: JobRecord) -> None:
 
 def retract_failed(services: Services) -> None:
     """Take back what failed publications have left, where that could not be done when they failed."""
-    token = None
-    while True:
-        page = services.jobs.by_state(JobState.FAILED, 100, token)
-        for job in page.items:
-            if job.kind is JobKind.PUBLISH:
-                with suppress(UnavailableError), locked(services.files, job.image_id):
-                    _retract_unless_requested(services, job)
-        if (token := page.next_token) is None:
-            return
+    for job in _failed_jobs(services):
+        if job.kind is JobKind.PUBLISH:
+            with suppress(UnavailableError), locked(services.files, job.image_id):
+                _retract_unless_requested(services, job)
+
+
+def _failed_jobs(services: Services) -> Iterator[JobRecord]:
+    for state in _FAILED:
+        token = None
+        while True:
+            page = services.jobs.by_state(state, 100, token)
+            yield from page.items
+            if (token := page.next_token) is None:
+                break
 
 
 def _retract_unless_requested(services: Services, job: JobRecord) -> None:
     stored = services.jobs.get(job.image_id, job.kind)
-    if stored is not None and stored.state is JobState.FAILED:
+    if stored is not None and stored.state in _FAILED:
         _retract(services, job)

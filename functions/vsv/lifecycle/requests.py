@@ -6,9 +6,16 @@ Each request is a job: checked and queued here, run by ``job_runner``. Sending i
 
 from vsv.deidentification.plan import check_is_one_file, is_ours, read_plan
 from vsv.deidentification.pseudonyms import find_revealed, refusal
-from vsv.errors import BadRequestError, ConflictError, ForbiddenError, InvalidNameError, SlideNotFoundError
+from vsv.errors import (
+    BadRequestError,
+    ConflictError,
+    ForbiddenError,
+    InvalidNameError,
+    NotFoundError,
+    SlideNotFoundError,
+)
 from vsv.identifiers import is_image_id
-from vsv.records.models import JobKind, JobRecord, SlideRecord, Status
+from vsv.records.models import JobKind, JobRecord, JobState, SlideRecord, Status
 from vsv.services import Services
 from vsv.workflow import job_queue
 from vsv.workflow.transitions import Decider, check_transition
@@ -75,6 +82,24 @@ def purge(services: Services, image_id: str, confirmed: object, decider: Decider
     if record.published_as is not None:
         raise ConflictError("This slide is published: withdraw its copy first.")
     return job_queue.request(services, image_id, JobKind.PURGE, decider.name, {"because": "it was asked for"})
+
+
+def dismiss(services: Services, image_id: str, kind: JobKind, decider: Decider) -> JobRecord:
+    """Take a failed job off the list of failed jobs; the job's record stays, with who dismissed it. Idempotent.
+
+    Only Admins may dismiss what only Admins may request. Raises ConflictError for a job that has not failed, or was
+    requested again in the meantime.
+    """
+    if kind is not JobKind.SEND and not decider.is_admin:
+        raise ForbiddenError("Only Admins may do this.")
+    job = services.jobs.get(image_id, kind)
+    if job is None:
+        raise NotFoundError("There is no such job of this slide.")
+    if job.state is JobState.DISMISSED:
+        return job
+    if job.state is not JobState.FAILED:
+        raise ConflictError("Only a failed job can be dismissed: this one has not failed.")
+    return services.jobs.advance(job, {"state": JobState.DISMISSED, "dismissed_by": decider.name})
 
 
 def _check_name(name: object) -> str:

@@ -53,11 +53,12 @@ class JobKind(StrEnum):
 
 
 class JobState(StrEnum):
-    """The state of a job. FAILED is final until a person requests the job again."""
+    """The state of a job. FAILED is final until a person requests the job again, or dismisses it (DISMISSED)."""
 
     WAITING = "WAITING"
     DONE = "DONE"
     FAILED = "FAILED"
+    DISMISSED = "DISMISSED"
 
 
 class _Record:
@@ -203,7 +204,8 @@ class JobRecord(_Record):
     ``run_id`` names one request; a process that finds another request's ID stored stops. ``next_at`` is when the job
     is due (or when it ended), ``expected_at`` when the job should be done, where known; times are ISO 8601 UTC.
     ``attempts`` counts the attempts without progress. ``detail`` holds the request's details, ``result`` the outcome.
-    ``is_background`` is True for what a daily check requested: a person's jobs go before it.
+    ``is_background`` is True for what a daily check requested: a person's jobs go before it. ``dismissed_by`` is who
+    dismissed a failed job, at ``updated_at``; all else stays as it failed.
     """
 
     job_id: str = _wire("JobID")
@@ -219,6 +221,7 @@ class JobRecord(_Record):
     result: Mapping[str, str] | None = _wire("Result", None)
     error: str | None = _wire("Error", None)
     is_background: bool | None = _wire("Background", None)
+    dismissed_by: str | None = _wire("DismissedBy", None)
     requested_at: str = _wire("RequestedAt")
     updated_at: str = _wire("UpdatedAt")
 
@@ -230,6 +233,17 @@ class JobRecord(_Record):
 def job_id(image_id: str, kind: JobKind) -> str:
     """Return the key of a slide's job of that kind."""
     return f"{kind}.{image_id}"
+
+
+# The set of the review table on AWS in which a row appears for a moment with each change of a job, so that its stream
+# tells of it: the stream of the jobs table has as many readers as a stream may have.
+JOB_CHANGES = "jobs"
+
+
+def job_of(key: str) -> tuple[JobKind, str] | None:
+    """Return the kind and the ImageID in a job's key; None for another key."""
+    kind, _, image_id = key.partition(".")
+    return (JobKind(kind), image_id) if kind in list(JobKind) and image_id else None
 
 
 @dataclass(frozen=True, kw_only=True)

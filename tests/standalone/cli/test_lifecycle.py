@@ -213,6 +213,27 @@ def test_help_lists_each_command_with_a_summary_that_is_not_cut() -> None:
     assert all(f"{name} " in output and text in output for name, text in summaries.items())
 
 
+class TestDismiss:
+    def test_dismiss_takes_failed_jobs_off_the_list_and_keeps_their_records(
+        self, data: Path, registry: Registry
+    ) -> None:
+        registry.answers[:] = [status(422)]
+        run(data, "send", "1", "2")
+        result = run(data, "jobs", "--dismiss", "1")
+        assert (result.exit_code, "DISMISSED" in result.stdout, result.stderr) == (0, True, "1 job\n")
+        (left,) = json.loads(run(data, "jobs", "--json").stdout)
+        assert (left["ImageID"], left["State"]) == ("2", "FAILED")
+        (kept,) = json.loads(run(data, "jobs", "--state", "dismissed", "--json").stdout)
+        assert (kept["ImageID"], kept["DismissedBy"], "422" in kept["Error"]) == ("1", "vsv", True)
+
+    @pytest.mark.parametrize("image_id", ["1", "nowhere"])
+    def test_dismiss_names_a_slide_without_failed_jobs(self, data: Path, image_id: str) -> None:
+        read_stored(data, lambda services: job_queue.request(services, "1", JobKind.PURGE, "Eve"))
+        result = run(data, "jobs", "--dismiss", image_id)
+        assert (result.exit_code, result.output) == (1, f"Error: Slide {image_id} has no failed job\n")
+        assert len(json.loads(run(data, "jobs", "--json").stdout)) == 1
+
+
 class TestRunJobs:
     def test_run_jobs_purges_due_slides_and_reports_them(
         self, data: Path, monkeypatch: pytest.MonkeyPatch

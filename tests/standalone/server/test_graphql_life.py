@@ -65,6 +65,62 @@ def run_step(services: Services, monkeypatch: pytest.MonkeyPatch, outcome: Any) 
     assert job_runner.run_due(services, JobKind, lambda: True)
 
 
+class TestDismissal:
+    def failed(self, services: Services, kind: JobKind = JobKind.ARCHIVE) -> None:
+        job = job_queue.request(services, "good", kind, "Ann")
+        services.jobs.advance(
+            job, {"state": JobState.FAILED, "error": "The archive is full.", "attempts": 12}
+        )
+
+    def test_dismissed_job_leaves_the_list_of_failed_jobs_and_keeps_its_record(
+        self, services: Services
+    ) -> None:
+        self.failed(services)
+        (before,) = ask("listJobs", state="FAILED")["items"]
+        dismissed = change("dismissJob", ADMIN, ImageID="good", kind="ARCHIVE")
+        assert dismissed == before | {
+            "State": "DISMISSED", "DismissedBy": "eve", "UpdatedAt": dismissed["UpdatedAt"],
+        }  # fmt: skip
+        assert ask("listJobs", state="FAILED")["items"] == []
+        assert ask("listJobs", state="DISMISSED")["items"] == [dismissed] == ask("slideJobs", ImageID="good")
+        assert change("dismissJob", ADMIN, ImageID="good", kind="ARCHIVE") == dismissed
+        assert change("archiveSlide", ADMIN, ImageID="good")["State"] == "WAITING"
+
+    def test_only_who_may_request_a_job_may_dismiss_it(self, services: Services) -> None:
+        self.failed(services)
+        self.failed(services, JobKind.SEND)
+        for identity in (TECHNICIAN, PATHOLOGIST, NOBODY, None, {}):
+            with refused("Unauthorized"):
+                change("dismissJob", identity, ImageID="good", kind="ARCHIVE")
+        for identity in (PATHOLOGIST, NOBODY, None, {}):
+            with refused("Unauthorized"):
+                change("dismissJob", identity, ImageID="good", kind="SEND")
+        assert len(ask("listJobs", state="FAILED")["items"]) == 2
+        assert change("dismissJob", TECHNICIAN, ImageID="good", kind="SEND")["State"] == "DISMISSED"
+
+    def test_job_that_has_not_failed_is_not_dismissed(self, services: Services) -> None:
+        with refused("NOT_FOUND", "no such job"):
+            change("dismissJob", ADMIN, ImageID="good", kind="ARCHIVE")
+        change("archiveSlide", ADMIN, ImageID="good")
+        with refused("CONFLICT", "has not failed"):
+            change("dismissJob", ADMIN, ImageID="good", kind="ARCHIVE")
+        for kind in ("EXPLODE", None, 7, ["ARCHIVE"]):
+            with refused("BAD_REQUEST", "kind must be one of PUBLISH"):
+                change("dismissJob", ADMIN, ImageID="good", kind=kind)
+
+    def test_report_of_a_job_returns_it_as_it_is_stored_and_is_for_the_system_alone(
+        self, services: Services
+    ) -> None:
+        self.failed(services)
+        for identity in (ADMIN, TECHNICIAN, NOBODY):
+            with refused("Unauthorized"):
+                change("reportJobUpdate", identity, ImageID="good", kind="ARCHIVE")
+        (stored,) = ask("slideJobs", ImageID="good")
+        assert change("reportJobUpdate", IAM, ImageID="good", kind="ARCHIVE") == stored
+        with refused("NOT_FOUND", "no such job"):
+            change("reportJobUpdate", IAM, ImageID="good", kind="SEND")
+
+
 class TestLifecycleRequests:
     @pytest.mark.parametrize(("field", "arguments"), ALL)
     def test_each_mutation_creates_a_waiting_job_only_once(

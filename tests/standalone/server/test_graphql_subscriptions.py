@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from vsv.ingest import progress
 from vsv.ingest.receive import receive
-from vsv.records.models import ImportState
+from vsv.records.models import ImportState, JobKind, JobState
+from vsv.workflow import job_queue
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -36,6 +37,8 @@ subscription OnUpdateSlide($CaseID: String, $ImageID: String, $SlideID: String, 
 ON_IMPORT = (
     "subscription($name: String) { onImportProgress(Filename: $name) { Filename State Progress Error } }"
 )
+ON_JOB = "subscription($id: String) { onJobUpdate(ImageID: $id) { ImageID Kind State Error DismissedBy } }"
+DISMISS = "mutation($id: String!, $kind: String!) { dismissJob(ImageID: $id, kind: $kind) { State } }"
 UPDATE = "mutation($input: UpdateSlideInput!) { updateSlide(input: $input) { Version } }"
 
 
@@ -104,6 +107,25 @@ class TestChangeDelivery:
             "Progress": None,
             "Error": "It is no slide.",
         }
+
+    def test_job_subscriber_receives_request_failure_and_dismissal(
+        self, server: Server, client: Client
+    ) -> None:
+        client.subscribe(ON_JOB)
+        client.subscribe(ON_JOB, id="b")
+        services = server.services
+        job = job_queue.request(services, "a", JobKind.ARCHIVE, "Eve")
+        told = {"ImageID": "a", "Kind": "ARCHIVE", "State": "WAITING", "Error": None, "DismissedBy": None}
+        assert payload(client) == told
+        services.jobs.advance(job, {"state": JobState.FAILED, "error": "The archive is full."})
+        told |= {"State": "FAILED", "Error": "The archive is full."}
+        assert payload(client) == told
+        assert server.data_of(DISMISS, id="a", kind="ARCHIVE") == {"dismissJob": {"State": "DISMISSED"}}
+        assert payload(client) == told | {"State": "DISMISSED", "DismissedBy": "local"}
+        job_queue.request(services, "b", JobKind.SEND, "Eve")
+        told_of_b = [client.next(), client.next()]  # of both subscriptions, in any order
+        assert sorted(one["id"] for one in told_of_b) == ["1", "2"]
+        assert {one["payload"]["data"]["onJobUpdate"]["ImageID"] for one in told_of_b} == {"b"}
 
     def test_subscriber_receives_a_change_made_by_another_process(
         self, server: Server, client: Client

@@ -303,6 +303,7 @@ GIVEN: dict[str, str] = {
     "ReviewTableName": "slides-review",
     "SlidesTableArn": arn("dynamodb", "table/slides"),
     "SlidesTableName": "slides",
+    "ReviewTableStreamArn": arn("dynamodb", "table/slides-review/stream/2026-11-21T00:00:00.000"),
     "SlidesTableStreamArn": arn("dynamodb", "table/slides/stream/2026-11-21T00:00:00.000"),
 }
 

@@ -374,7 +374,9 @@ def forget_deleted(world: World) -> None:
 
 @scenario("NotifySubscribersFunction")
 def notify_subscribers(world: World) -> None:
-    records = [json.loads((STREAM_RECORDS / f"{kind}.json").read_text()) for kind in ("slide", "import")]
+    records = [
+        json.loads((STREAM_RECORDS / f"{kind}.json").read_text()) for kind in ("slide", "import", "job")
+    ]
 
     class Answer:
         status_code = 200
@@ -526,6 +528,8 @@ REVIEWS: list[tuple[str, str, dict[str, Any]]] = [
     ("Mutation", "archiveSlide", {"ImageID": "1004486"}),
     ("Mutation", "restoreSlide", {"ImageID": "1004486"}),
     ("Mutation", "purgeSlide", {"ImageID": "1004486", "confirm": "1004486"}),
+    ("Mutation", "dismissJob", {"ImageID": "1004486", "kind": "PURGE"}),
+    ("Mutation", "reportJobUpdate", {"ImageID": "1004486", "kind": "PURGE"}),
     ("Query", "slideJobs", {"ImageID": "1004486"}),
     ("Query", "listJobs", {}),
     ("Mutation", "assignSlide", {"ImageID": "1004486", "reviewer": "pat"}),
@@ -567,6 +571,9 @@ def review_slides(world: World) -> None:
     world.imported()
     world.waiting("failed.svs", state=ImportState.FAILED)
     for kind, name, arguments in REVIEWS:
+        if name == "dismissJob":
+            with world.unrecorded() as services:
+                services.jobs.advance(world.job(JobKind.PURGE), {"state": JobState.FAILED})
         if changes := READY_FOR.get(name):
             world.become(changes)
         world.call(review_event(kind, name, arguments))

@@ -107,4 +107,5 @@ FULL_JOB = slide_job(
     result={"sha256": "00ff" * 16},
     error="the data folder cannot be used now",
     is_background=True,
+    dismissed_by="Eve",
 )

@@ -1,17 +1,21 @@
 """Job records in DynamoDB; ``records`` describes the consistency of all stores."""
 
+import logging
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
-from vsv.aws.dynamodb.table import Order, RefusedError, Table
+from vsv.aws.dynamodb.review_index import ReviewTable
+from vsv.aws.dynamodb.table import Order, RefusedError, Table, dynamodb_client
 from vsv.errors import AlreadyExistsError, UnavailableError, VersionConflictError
 from vsv.records.items import job_changes, new_item
-from vsv.records.models import JobKind, JobRecord, JobState, job_id
+from vsv.records.models import JOB_CHANGES, JobKind, JobRecord, JobState, job_id
 from vsv.records.stores import Page
 from vsv.timestamps import later, now_utc
+
+log = logging.getLogger(__name__)
 
 # Lambda ends a call after 15 minutes, so that no holder outlives its lock.
 LOCK_FOR = timedelta(minutes=15)
@@ -21,12 +25,17 @@ _SENT_ELSEWHERE = "this slide is being sent by another run: try again when that 
 
 
 class DynamoJobStore:
-    """The jobs table; ``client`` is a boto3 client, by default ``dynamodb_client()``."""
+    """The jobs table; ``client`` is a boto3 client, by default ``dynamodb_client()``.
+
+    Each change is signalled by the stream of the review table, where one is given, for subscribers.
+    """
 
     _BY_STATE = Order("State-NextAt-index", "State", ("NextAt", "JobID"))
 
-    def __init__(self, table_name: str, client: Any = None) -> None:
+    def __init__(self, table_name: str, client: Any = None, *, review_table: str = "") -> None:
+        client = client or dynamodb_client()
         self._table = Table(table_name, "JobID", JobRecord, client)
+        self._changes = ReviewTable(review_table, client) if review_table else None
 
     def get(self, image_id: str, kind: JobKind) -> JobRecord | None:
         """Return the latest job of this kind for this slide, None where there is none."""
@@ -43,14 +52,26 @@ class DynamoJobStore:
             # boto3 retries a call whose response was lost; the retry then finds this same job, not another one.
             if refused.item is None or self._table.record(refused.item) != record:
                 raise AlreadyExistsError("This was requested in the meantime: check its progress.") from None
+        self._signal_change(record.job_id)
 
     def advance(self, job: JobRecord, changes: Mapping[str, Any]) -> JobRecord:
         """Change some attributes of this request; raise VersionConflictError if another request is stored."""
         fields = job_changes(changes)
         try:
-            return self._table.update(job.job_id, fields, "#RunID = :run", {"run": job.run_id})
+            changed = self._table.update(job.job_id, fields, "#RunID = :run", {"run": job.run_id})
         except RefusedError:
             raise VersionConflictError("This was requested again in the meantime.") from None
+        self._signal_change(job.job_id)
+        return changed
+
+    def _signal_change(self, key: str) -> None:
+        """Signal a change of a job to subscribers; pages that miss one read the jobs again some time."""
+        if self._changes is None:
+            return
+        try:
+            self._changes.signal((JOB_CHANGES, key))
+        except UnavailableError:
+            log.warning("a change of %s is not told", key)
 
     def by_state(self, state: JobState, limit: int = 20, token: str | None = None) -> Page[JobRecord]:
         """Return a page of the jobs in this state, ordered by NextAt."""

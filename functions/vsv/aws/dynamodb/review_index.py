@@ -14,6 +14,7 @@ from vsv.aws.dynamodb.table import plain_errors
 from vsv.records.items import Item
 from vsv.records.review_index import Row, Writes
 from vsv.records.review_queries import Span
+from vsv.timestamps import now_utc
 
 _SERIALIZER = TypeSerializer()
 _DESERIALIZER = TypeDeserializer()
@@ -47,6 +48,12 @@ class ReviewTable:
                 "ExpressionAttributeValues": {":count": {"N": str(count)}},
             }
         }
+
+    def signal(self, row: Row) -> None:
+        """Write a row that holds nothing but the time, and remove it: the table's stream tells of it."""
+        with plain_errors():
+            self._client.put_item(TableName=self._name, Item=_key(row) | _typed({"At": now_utc()}))
+            self._client.delete_item(TableName=self._name, Key=_key(row))
 
     def rows(self, set_name: str, span: Span, after: str | None, limit: int) -> list[tuple[str, Item]]:
         """Return at most ``limit`` rows of a set within a span, after a place."""
