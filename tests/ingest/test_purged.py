@@ -1,7 +1,6 @@
 """What was purged stays purged: its bytes are known by their checksum, wherever they come from and under any name."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -206,7 +205,7 @@ def test_daily_check_writes_tombstones_of_slides_that_an_earlier_version_purged(
     check_refused(offer(site))
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}", b"[1]", os.urandom(64)])
+@pytest.mark.parametrize("damage", [b"", b"{}", b"[1]", bytes(range(128, 192))])
 def test_damaged_tombstone_still_refuses(site: Site, damage: bytes) -> None:
     assert site.bring() == 200
     purge(site.services)
