@@ -17,7 +17,7 @@ from vsv.pyramids.empty_tiles import is_outdated
 from vsv.pyramids.renderer import Progress, render_pyramid
 from vsv.records.models import ImportRecord, ImportState
 from vsv.services import Services
-from vsv.storage import stored_set
+from vsv.storage import set_folder, stored_set
 from vsv.storage.slide_files import DISK
 
 
@@ -37,7 +37,7 @@ def inspect_run(services: Services, run: ImportRecord, *, arrived: bool = True) 
         inspect(path, run.size)
         digest, named = _checksums(run, path)
         if run.expected not in {None, named} and is_sha256(named):
-            stored_set.remove(
+            set_folder.remove(
                 path
             )  # the next transfer must copy the whole file, not compare it with this one
             raise TransferError(NOT_THE_ONE)

@@ -14,7 +14,8 @@ from vsv.slides.image_reader import ImageReader, is_plain
 from vsv.slides.openslide_reader import OpenSlideReader
 from vsv.slides.reader import SlideReader
 from vsv.slides.readers import reader_of
-from vsv.storage.stored_set import opened, read_listing
+from vsv.storage.set_folder import opened
+from vsv.storage.stored_set import read_listing
 
 # A hundred times a large slide. More is a damaged or hostile header, whose rendering would take days.
 MAX_PIXELS = 1 << 40
