@@ -17,9 +17,10 @@ from vsv.ingest.validation import checksum
 from vsv.records.models import SlideRecord, Status
 from vsv.storage import atomic_write
 from vsv.storage.archive_marker import NOTE
+from vsv.storage.set_folder import LISTING, SET
 from vsv.storage.slide_files import SLIDE, SlideFiles
 from vsv.storage.slide_lock import locked
-from vsv.storage.stored_set import LISTING, SET, read_listing
+from vsv.storage.stored_set import read_listing
 
 from vsv_local.backup.backup_folder import BackupStore, Entry, Manifest
 from vsv_local.backup.restored import Restored

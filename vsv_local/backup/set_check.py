@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from vsv.storage.stored_set import SET, StoredFile, read_listing
+from vsv.storage.set_folder import SET
+from vsv.storage.stored_set import StoredFile, read_listing
 
 from vsv_local.backup.backup_folder import Entry
 from vsv_local.backup.content_checks import ContentChecks

@@ -17,7 +17,7 @@ from vsv.errors import FileChangingError, TransferError, UnreadableSlideError
 from vsv.formats.file_set import FileSet, find_set
 from vsv.ingest.validation import checksum
 from vsv.pyramids.renderer import Progress
-from vsv.storage import atomic_write, stored_set
+from vsv.storage import atomic_write, set_folder, stored_set
 from vsv.storage.slide_files import SlideFiles
 from vsv.storage.stored_set import StoredFile, StoredSet
 
@@ -114,7 +114,7 @@ def _put(stored: StoredSet, part: Path, target: Path) -> None:
     for folder in {part, *((part / name).parent for name in stored.files)}:
         atomic_write.flush(folder)
     stored_set.write_listing(part, stored)
-    stored_set.remove(target)  # an earlier copy that no run has taken
+    set_folder.remove(target)  # an earlier copy that no run has taken
     part.rename(target)
     atomic_write.flush(target.parent)
 

@@ -35,8 +35,9 @@ from vsv.storage import atomic_write
 from vsv.storage.archive_marker import read_note
 from vsv.storage.numeric_ids import assign_number
 from vsv.storage.originals import note_original, store_original
+from vsv.storage.set_folder import opened
 from vsv.storage.slide_files import Claim
-from vsv.storage.stored_set import opened, store_set
+from vsv.storage.stored_set import store_set
 from vsv.timestamps import now_utc
 from vsv.workflow import duplicates
 

@@ -35,7 +35,7 @@ from vsv.rendering.associated_images import encode, make_thumbnail
 from vsv.services import Services
 from vsv.slides.damage import NOTES, read_notes
 from vsv.slides.slide import Slide
-from vsv.storage import atomic_write, stored_set
+from vsv.storage import atomic_write, set_folder, stored_set
 from vsv.storage.slide_files import DISK
 
 
@@ -57,7 +57,7 @@ def inspect_run(services: Services, run: ImportRecord, *, arrived: bool = True) 
         digest, named = _checksums(run, path)
         _refuse_purged(services, run, path, digest)
         if run.expected not in {None, named} and is_sha256(named):
-            stored_set.remove(
+            set_folder.remove(
                 path
             )  # the next transfer must copy the whole file, not compare it with this one
             raise TransferError(NOT_THE_ONE)
@@ -98,7 +98,7 @@ def _refuse_purged(services: Services, run: ImportRecord, path: Path, digest: st
     if (reason := reason_to_refuse(services, run, digest)) is None:
         return
     services.imports.advance(run.filename, run.run_id, {"checksum": digest})
-    stored_set.remove(path)
+    set_folder.remove(path)
     services.files.remove_taken_folder(run.filename)
     raise UnreadableSlideError(reason)
 

@@ -16,7 +16,8 @@ from vsv.slides.reader import SlideReader
 from vsv.slides.readers import reader_of
 from vsv.slides.slide import open_slide
 from vsv.slides.unsupported import unsupported_feature
-from vsv.storage.stored_set import opened, read_listing
+from vsv.storage.set_folder import opened
+from vsv.storage.stored_set import read_listing
 
 # A hundred times a large slide. More is a damaged or hostile header, whose rendering would take days.
 MAX_PIXELS = 1 << 40

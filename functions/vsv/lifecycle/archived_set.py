@@ -11,7 +11,8 @@ from vsv.errors import ConflictError, FileMissingError, NotYetError, Unavailable
 from vsv.services import Services
 from vsv.storage import atomic_write, nfs
 from vsv.storage.object_store import Stored
-from vsv.storage.stored_set import SET, StoredFile, listing_of, read_listing, remove_files
+from vsv.storage.set_folder import SET, remove_files
+from vsv.storage.stored_set import StoredFile, listing_of, read_listing
 
 
 def store(services: Services, image_id: str, folder: Path) -> None:

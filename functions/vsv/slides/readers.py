@@ -35,7 +35,7 @@ def _opened(source: Source) -> Path:
     """Return the file that is read: of a slide of several files its index, which may be a JPEG image itself."""
     if source.pages:
         return source.path
-    from vsv.storage.stored_set import opened  # noqa: PLC0415  cold start: most slides are one TIFF
+    from vsv.storage.set_folder import opened  # noqa: PLC0415  cold start: most slides are one TIFF
 
     return opened(source.path)
 

@@ -72,12 +72,12 @@ class SlideFiles:
         of this filename have left are removed. Idempotent. Raise FileMissingError; raise TransferError for another
         size: then the file stays in place, where the next transfer compares it with the scanner's file.
         """
-        from vsv.storage import stored_set  # noqa: PLC0415  cold start
+        from vsv.storage import set_folder  # noqa: PLC0415  cold start
 
         path, incoming = self.taken(filename, run_id), self.incoming(filename)
         if not path.is_symlink() and not nfs.exists_uncached(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _check_size(stored_set.opened(incoming) if incoming.is_dir() else incoming, size)
+            _check_size(set_folder.opened(incoming) if incoming.is_dir() else incoming, size)
             try:
                 incoming.rename(path)
             except FileNotFoundError as error:
@@ -86,7 +86,7 @@ class SlideFiles:
             atomic_write.flush(incoming.parent)
         for other in path.parent.iterdir():
             if other != path:
-                stored_set.remove(other)
+                set_folder.remove(other)
         return path
 
     def set_aside(self, filename: str, run_id: str) -> None:
@@ -246,7 +246,7 @@ class SlideFiles:
 
         The claim stays, so that no other slide gets the ID.
         """
-        from vsv.storage import stored_set  # noqa: PLC0415  cold start
+        from vsv.storage import set_folder  # noqa: PLC0415  cold start
 
         folder = self.deleted_folder(image_id)
         if not folder.exists():
@@ -256,10 +256,10 @@ class SlideFiles:
         files = sorted(
             (p for p in folder.iterdir() if p.name != CLAIM), key=lambda p: p.name not in removed_first
         )
-        removed = {path.name: stored_set.size_of(path) for path in files}
+        removed = {path.name: set_folder.size_of(path) for path in files}
         for path in files:
-            if path.name == stored_set.SET:
-                stored_set.remove_files(path)
+            if path.name == set_folder.SET:
+                set_folder.remove_files(path)
             else:
                 path.unlink(missing_ok=True)
         atomic_write.flush(folder)

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING
 from vsv.errors import ConflictError, FileMissingError, UnreadableSlideError
 from vsv.storage import atomic_write, nfs
 from vsv.storage.archive_marker import ORIGINAL
+from vsv.storage.set_folder import LISTING, SET, read_item
 
 if TYPE_CHECKING:
     from vsv.storage.slide_files import SlideFiles
 
-SET, LISTING = "set", "files.json"
 PREFIX = "set-"
-MAX_LISTING = 8 << 20
 _BLOCK = 4 << 20
 
 
@@ -66,26 +65,14 @@ def write_listing(folder: Path, stored: StoredSet) -> None:
 
 def read_listing(folder: Path) -> StoredSet | None:
     """Return the listing of the set in a folder; None where the folder holds no set with a readable listing."""
-    try:
-        with (folder / LISTING).open("rb") as file:
-            listing = json.loads(file.read(MAX_LISTING))
-        files = {
-            str(name): StoredFile(int(size), str(sha256)) for name, (size, sha256) in listing["files"].items()
-        }
-        index = str(listing["index"])
-        return StoredSet(index, files) if index in files else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    if (item := read_item(folder)) is None:
         return None
-
-
-def opened(path: Path) -> Path:
-    """Return the file by which OpenSlide opens a slide: of a set its index, else the file itself.
-
-    ``path`` is a slide's original, or a set's folder before its import.
-    """
-    folder = path if path.is_dir() else path.with_name(SET)
-    stored = read_listing(folder)
-    return path if stored is None else folder / stored.index
+    try:
+        listed = item["files"].items()
+        files = {str(name): StoredFile(int(size), str(sha256)) for name, (size, sha256) in listed}
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return StoredSet(str(item["index"]), files)
 
 
 def listing_of(files: "SlideFiles", image_id: str) -> StoredSet | None:
@@ -98,28 +85,6 @@ def is_whole(files: "SlideFiles", image_id: str) -> bool:
     """Return whether all files of a served or deleted slide of several files are stored in their sizes."""
     folders = (folder / SET for folder in (files.folder(image_id), files.deleted_folder(image_id)))
     return any((stored := read_listing(folder)) and stored.is_whole(folder) for folder in folders)
-
-
-def size_of(path: Path) -> int:
-    """Return the size of a file or a link, or of all files of a set's folder."""
-    if path.is_symlink() or not path.is_dir():
-        return path.lstat().st_size
-    return sum(file.lstat().st_size for file in path.rglob("*") if not file.is_dir())
-
-
-def remove_files(folder: Path) -> None:
-    """Remove the files of a stored set; its listing stays, as a claim does."""
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if path.name != LISTING:
-            remove(path)
-
-
-def remove(path: Path) -> None:
-    """Remove a file, a link or a set's folder; a missing one is no error."""
-    if path.is_symlink() or not path.is_dir():
-        path.unlink(missing_ok=True)
-    else:
-        shutil.rmtree(path)
 
 
 def verify(folder: Path) -> StoredSet:
