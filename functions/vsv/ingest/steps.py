@@ -13,7 +13,7 @@ from vsv.ingest.extraction import extract
 from vsv.ingest.runs import NOT_THE_ONE, UNDER_WAY, is_object, record_failure
 from vsv.ingest.stored_slides import is_sha256
 from vsv.ingest.validation import checksum, inspect
-from vsv.pyramids.empty_tiles import is_outdated
+from vsv.pyramids.empty_tiles import is_outdated, is_windowed
 from vsv.pyramids.renderer import Progress, render_pyramid
 from vsv.records.models import ImportRecord, ImportState
 from vsv.rendering.associated_images import encode, make_thumbnail
@@ -84,7 +84,7 @@ def render(services: Services, image_id: str, progress: Progress, jobs: int | No
     is_whole = all(dz in slide.levels for dz in range(slide.grid.level_count))
     if is_whole and not is_outdated(slide, pyramid):
         return False
-    if is_whole and slide.has_channels:  # the thumbnail of an earlier version is as dark as its pyramid
+    if is_whole and is_windowed(slide):  # the thumbnail of an earlier version is as dark as its pyramid
         thumbnail = encode(make_thumbnail(replace(slide, levels={})))
         atomic_write.write(services.files.associated(image_id, "thumbnail"), thumbnail)
     render_pyramid(slide, pyramid, jobs, progress)
