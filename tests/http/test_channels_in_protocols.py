@@ -286,6 +286,17 @@ class TestOlderPyramids:
         assert (files.folder(image_id) / "channels.json").exists()
         assert not render(site.services, image_id, lambda _done, _total: None)
 
+    def test_dark_pyramid_of_a_plain_16_bit_image_is_rendered_again(self, site: Site, tmp_path: Path) -> None:
+        path = write(site.scanner / "plain.tif", PLANES[0], tile=None, rowsperstrip=50)
+        assert site.bring(path.name, path.read_bytes()) == 200
+        black = write(tmp_path / "black.tif", np.zeros((SIZE[1], SIZE[0], 3), np.uint8), photometric="rgb")
+        render_pyramid(opened(black), site.services.files.pyramid("plain"), jobs=2)
+        site.services.slide_cache.forget("plain")
+        assert render(site.services, "plain", lambda _done, _total: None)
+        site.services.slide_cache.forget("plain")
+        assert decoded(body(ask("/DeepZoom/plain_files/10/1_1.jpeg"))).mean() > 60
+        assert not render(site.services, "plain", lambda _done, _total: None)
+
     def test_slides_of_8_bit_rgb_have_no_channels_of_their_own(self, site: Site) -> None:
         path = write_slide(site.scanner / "a.svs", Plan())
         assert site.bring(path.name, path.read_bytes()) == 200

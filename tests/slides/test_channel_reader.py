@@ -43,6 +43,7 @@ from tests.support.slides.opened import decibels, grey_levels_apart, opened, who
 Floats = NDArray[np.float64]
 GREY = deep()
 COLOURS = np.stack([deep(seed) for seed in (0, 3, 5)], axis=-1)
+OPACITY = deep(11, bits=16)
 WIDE = deep().astype(np.uint32) * 70_000 + 11
 SIGNED = (deep().astype(np.int32) - 2048).astype(np.int16)
 LIGHT = composite(
@@ -114,9 +115,9 @@ KINDS: dict[str, tuple[Callable[[Path], Path], Floats]] = {
     ),
     "RGB of 16 bits and alpha": (
         lambda path: write(
-            path, np.dstack([COLOURS, COLOURS[..., :1]]), photometric="rgb", extrasamples=["unassalpha"]
+            path, np.dstack([COLOURS, OPACITY]), photometric="rgb", extrasamples=["unassalpha"]
         ),
-        LIGHT,
+        LIGHT * (OPACITY[..., None] / 65535) + 255 * (1 - OPACITY[..., None] / 65535),
     ),
     "12 bits, packed": (
         lambda path: write(path, GREY, compression=None, bitspersample=12),

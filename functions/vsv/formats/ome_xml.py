@@ -104,7 +104,7 @@ def _planes(root: Element, pixels: Element, sizes: dict[str, int]) -> dict[tuple
     total = sizes["C"] * sizes["Z"] * sizes["T"]
     if sorted(order) != ["C", "T", "Z"] or not 0 < total <= MAX_PLANES:
         raise ValueError("the order of planes is not one of OME's")
-    own, planes = root.get("UUID"), dict[tuple[int, int, int], int | None]()
+    own, planes, room = root.get("UUID"), dict[tuple[int, int, int], int | None](), 2 * MAX_PLANES
     elements = list(_children(pixels, "TiffData"))
     for element in elements:
         first = tuple(int(element.get(f"First{axis}") or 0) for axis in order)
@@ -112,7 +112,11 @@ def _planes(root: Element, pixels: Element, sizes: dict[str, int]) -> dict[tuple
         start, at = int(element.get("IFD") or 0), _place(first, order, sizes)
         uuid = next(_children(element, "UUID"), None)
         is_here = uuid is None or own is None or (uuid.text or "").strip() == own
-        for index in range(max(0, min(int(element.get("PlaneCount") or default), total - at))):
+        count = max(0, min(int(element.get("PlaneCount") or default), total - at))
+        room -= count + 1
+        if room < 0:
+            raise ValueError("the document names planes again and again")
+        for index in range(count):
             planes[_coordinates(at + index, order, sizes)] = start + index if is_here else None
     if not elements:
         return {_coordinates(index, order, sizes): index for index in range(total)}

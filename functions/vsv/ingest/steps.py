@@ -27,7 +27,7 @@ from vsv.ingest.runs import NOT_THE_ONE, UNDER_WAY, current_run, is_object, reco
 from vsv.ingest.stored_slides import is_sha256
 from vsv.ingest.validation import checksum, inspect
 from vsv.ingest.writer_wait import check_written
-from vsv.pyramids.empty_tiles import is_outdated
+from vsv.pyramids.empty_tiles import is_outdated, is_windowed
 from vsv.pyramids.renderer import Progress, render_pyramid
 from vsv.pyramids.renewal import render_again
 from vsv.records.models import ImportRecord, ImportState
@@ -174,8 +174,8 @@ def render(services: Services, image_id: str, progress: Progress, jobs: int | No
 
 
 def _render_thumbnail_again(services: Services, image_id: str, slide: Slide) -> None:
-    """Render the thumbnail of a slide of channels: that of an earlier version is as dark as its pyramid."""
-    if slide.has_channels:
+    """Render the thumbnail of a slide that is shown in windows: that of an earlier version is as dark as its pyramid."""
+    if is_windowed(slide):
         thumbnail = encode(make_thumbnail(replace(slide, levels={})))
         atomic_write.write(services.files.associated(image_id, "thumbnail"), thumbnail)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from vsv.errors import CorruptTileError, UnreadableSlideError
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff_directories import Reader
+from vsv.slides.image_reader import ImageReader
 from vsv.slides.levels import MAX_DCT_SHIFT, Level
 from vsv.slides.pixels import tile_pixels
 from vsv.slides.slide import Slide
@@ -29,9 +30,14 @@ def _has_empty(level: Level) -> bool:
     return any(level.spans.span(index)[1] == 0 for index in range(level.page.columns * level.page.rows))
 
 
+def is_windowed(slide: Slide) -> bool:
+    """Return whether the original's pixels are shown in windows: earlier versions rendered them dark."""
+    return slide.has_channels or (isinstance(slide.reader, ImageReader) and slide.reader.is_windowed())
+
+
 def is_marked(slide: Slide) -> bool:
     """Return whether the slide's pyramid is marked: earlier versions rendered such slides differently."""
-    return slide.has_channels or has_empty_tiles(slide)
+    return is_windowed(slide) or has_empty_tiles(slide)
 
 
 def _has_white_over_pixels(slide: Slide) -> bool:

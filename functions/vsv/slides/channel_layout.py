@@ -50,6 +50,11 @@ class Layout:
     problem: str | None = None
 
     @property
+    def alpha(self) -> int | None:
+        """The sample that holds the opacity of RGB pixels, None without one."""
+        return self.first.colour_samples if self.is_rgb and self.first.alpha_samples else None
+
+    @property
     def is_inverted(self) -> bool:
         """Whether the lowest value is white."""
         return self.first.page.photometric == _MINIMUM_IS_WHITE

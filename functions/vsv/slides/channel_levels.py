@@ -37,6 +37,13 @@ class ChannelLevels:
                 if shift is not None:
                     self._levels.setdefault(shift, _sample_levels(file, alike))
 
+    def read_opacity(self, shift: int, box: Box) -> Samples | None:
+        """Return the opacity of RGB pixels as ``read`` returns channels, None where they have none."""
+        if self._layout.alpha is None:
+            return None
+        stored = self.stored_shift(shift)
+        return self._read_at(stored, len(self._layout.channels), shift - stored, box)
+
     def matching(self, spans: Sequence[float]) -> list[int]:
         """Return the halvings of the levels that show what full resolution shows; ``spans`` are the channels' ranges.
 
@@ -107,10 +114,12 @@ class ChannelLevels:
     def _read_channel(self, stored: int, index: int, box: Box) -> Samples:
         """Return a channel's samples of a stored level; the last ones are repeated where it was rounded down."""
         left, top, right, bottom = box
-        level = self._levels[stored][index]
+        channels, alpha = self._layout.channels, self._layout.alpha
+        is_channel = index < len(channels)
+        level = self._levels[stored][index if is_channel else 0]  # opacity is a sample of the same page
         x, y = min(left, level.width_px - 1), min(top, level.height_px - 1)
         inner = x, y, max(x + 1, min(right, level.width_px)), max(y + 1, min(bottom, level.height_px))
-        plane = level.read(self._layout.channels[index].sample, inner)
+        plane = level.read(channels[index].sample if is_channel else alpha or 0, inner)
         missing = bottom - top - plane.shape[0], right - left - plane.shape[1]
         return np.pad(plane, ((0, missing[0]), (0, missing[1])), mode="edge") if any(missing) else plane
 

@@ -18,7 +18,7 @@ from vsv.nonblocking import check_may_wait
 from vsv.slides import channel_windows, stored_channels
 from vsv.slides.channel_layout import Layout, is_claimed, layout_of
 from vsv.slides.channel_levels import ChannelLevels
-from vsv.slides.channel_set import MAX_ACTIVE, ChannelSet, Pixels, SlideChannel, draw_channels
+from vsv.slides.channel_set import MAX_ACTIVE, ChannelSet, Pixels, SlideChannel, draw_channels, over_white
 from vsv.slides.channel_windows import Window
 from vsv.slides.deepzoom_grid import DEFAULT_TILE_SIZE, Grid
 from vsv.slides.pixels import box_reduce
@@ -90,6 +90,8 @@ class ChannelReader:
         shown = [index for index, channel in enumerate(channel_set.channels) if channel.active]
         planes = levels.read(shift, shown, box)
         pixels = draw_channels([channel_set.channels[index] for index in shown], planes)
+        if (opacity := levels.read_opacity(shift, box)) is not None:
+            pixels = over_white(pixels, opacity, channel_set.limits[1])
         return np.ascontiguousarray(box_reduce(pixels, self.halvings(shift)))
 
     def planes(self, shift: int, chosen: Sequence[int], box: Box) -> list[Samples]:

@@ -52,6 +52,12 @@ def draw_channels(channels: Sequence[SlideChannel], planes: Sequence[Samples]) -
     return add_colours(shown)
 
 
+def over_white(pixels: Pixels, opacity: Samples, highest: int) -> Pixels:
+    """Return pixels over white, as opaque as their opacity is near ``highest``."""
+    part = (opacity.astype(np.float64) / highest)[..., None]
+    return np.floor(pixels * part + FULL * (1 - part) + 0.5).astype(np.uint8)
+
+
 def map_plane(samples: Samples, start: float, end: float, *, inverted: bool) -> Plane:
     """Return samples mapped from a window to 0 to 255, a half rounded up, as OMERO does."""
     if samples.dtype.itemsize > 2:

@@ -97,6 +97,16 @@ class ImageReader:
         check_size(len(icc or b""))
         return icc
 
+    def is_windowed(self) -> bool:
+        """Return whether the pixels are grey of 16 bits in a window, which earlier versions showed dark."""
+        with _open(self.path) as image:
+            if image.mode not in deep_grey.MODES:
+                return False
+            try:
+                return deep_grey.is_dark(image)
+            except Exception as error:  # damaged pixels make Pillow's decoders raise any exception
+                raise _unreadable(error) from error
+
     def properties(self) -> Scan:
         """Return size and format; an image has no other properties."""
         width_px, height_px = dimensions(self.path)
