@@ -174,7 +174,7 @@ def render(services: Services, image_id: str, progress: Progress, jobs: int | No
 
 
 def _render_thumbnail_again(services: Services, image_id: str, slide: Slide) -> None:
-    """Render the thumbnail of a slide that is shown in windows: that of an earlier version is as dark as its pyramid."""
+    """Render the thumbnail of a slide shown in windows: that of an earlier version is as dark as its pyramid."""
     if is_windowed(slide):
         thumbnail = encode(make_thumbnail(replace(slide, levels={})))
         atomic_write.write(services.files.associated(image_id, "thumbnail"), thumbnail)
