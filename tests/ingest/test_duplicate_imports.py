@@ -55,6 +55,14 @@ def test_correction_returns_the_record_with_its_mark(site: Site) -> None:
     assert first.same_id_as is None
 
 
+def test_correction_that_was_killed_before_the_marks_sets_them_when_it_is_repeated(site: Site) -> None:
+    for image_id in ("1", "2"):
+        site.services.slides.put_new(slide(image_id, slide_id="S1"))
+    repeated = change(site.services, "2", {"slide_id": "S1"}, ADMIN)
+    assert repeated.same_id_as == "1"
+    assert [one.same_id_as for one in site.services.slides.get_many(["1", "2"])] == ["2", "1"]
+
+
 def test_import_with_the_slide_id_of_another_slide_marks_both(site: Site) -> None:
     site.services.slides.put_new(slide("1", slide_id="S12-34567-A1", case_id="S12-34567"))
     assert site.bring("S12-34567-A1.svs", slide_bytes()) == 200

@@ -3,6 +3,7 @@ import { takeCandidate } from "../editing/commands.js";
 import { editText, waitingDraft } from "../editing/fieldeditor.js";
 import { mayChange } from "../login/currentuser.js";
 import { byId, element } from "../shared/element.js";
+import { candidateText } from "../slide/display.js";
 import { slideImage } from "../slide/images.js";
 import { knownSlide } from "../slide/knownslides.js";
 import { currentId, setCurrent, step } from "./selection.js";
@@ -75,12 +76,21 @@ function moveOn(tr, id, field, way, next) {
 
 /**
  * @param {Slide} slide
+ * @returns {string[]} what the label and the scanner's tag say
+ */
+function textsOf({ Barcode, IDCandidates }) {
+  if (IDCandidates) return IDCandidates.map(candidateText);
+  return [Barcode ? `Barcode: ${Barcode}` : "Barcode not readable"];
+}
+
+/**
+ * @param {Slide} slide
  * @param {HTMLElement} host
  */
 function showLabel(slide, host) {
   if (slide.LabelURL === null) return;
   const aid = byId("label-aid");
-  aid.replaceChildren(slideImage(slide, "label", "The slide's label"), element("p", {}, slide.Barcode ? `Barcode: ${slide.Barcode}` : "Barcode not readable"));
+  aid.replaceChildren(slideImage(slide, "label", "The slide's label"), ...textsOf(slide).map((text) => element("p", {}, text)));
   aid.hidden = false;
   const box = host.getBoundingClientRect();
   const room = window.innerHeight - aid.offsetHeight - MARGIN_PX;

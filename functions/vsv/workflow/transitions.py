@@ -97,8 +97,11 @@ def change(
         settled = {**wanted, **_confirmation(stored, wanted)}
         different = {name: value for name, value in settled.items() if getattr(stored, name) != value}
         if not different:
-            _hide_if_deleted(services, stored)  # a change that was killed may have left the files visible
-            return stored
+            # A change that was killed may have left the files visible, and the marks of duplicates as they were.
+            _hide_if_deleted(services, stored)
+            return (
+                duplicates.settle(services, stored).get(image_id, stored) if "slide_id" in wanted else stored
+            )
         status = different.get("status", stored.status)
         _check_may_be_sent(stored, status, decider)
         check_transition(stored.status, status, decider)
