@@ -292,6 +292,21 @@ class TestRequestedChecksum:
         assert (record.image_id, record.scan_date) == ("1004486", "2009-12-29T09:59:15")
         assert aws.post("a.svs", SIZE, sha256=self.SHA256)[0] == 200
 
+    def test_slide_that_was_confirmed_before_it_was_ready_is_not_replaced(self, aws: Machine) -> None:
+        first = other_scan(slide_bytes())
+        sha256 = hashlib.sha256(first).hexdigest()
+        aws.functions.fail("render_pyramid", UnreadableSlideError("half of it is missing"))
+        put(aws.scanner, "a.svs", first)
+        aws.post("a.svs", SIZE, sha256=sha256)
+        aws.finish()
+        assert aws.post("a.svs", SIZE, sha256=sha256)[0] == 200
+        assert aws.run().confirmed is True
+        put(aws.scanner, "a.svs", modified=OLD + 10**9)
+        aws.post("a.svs", SIZE, sha256=self.SHA256)
+        aws.finish()
+        assert aws.services.files.slide("1004486").read_bytes() == first
+        assert len(aws.records()) == 2
+
     def test_post_with_another_checksum_starts_another_run(self, aws: Machine) -> None:
         put(aws.scanner, "a.svs")
         aws.datasync.held = True

@@ -98,6 +98,11 @@ FULL_IMPORT = slide_import(
     again=True,
     source="Scanner 1/Größe",
     source_modified=1_795_241_458_123_456_789,
+    confirmed=True,
+    superseded_id="image-0",
+    superseded_checksum="sha256:ff00",
+    unwritten="00ee" * 16,
+    unwritten_since="2026-11-21T06:11:00.000042Z",
 )
 FULL_JOB = slide_job(
     kind=JobKind.PUBLISH,
