@@ -17,15 +17,14 @@ from vsv.barcodes.reader import Barcode, read_label
 from vsv.errors import AlreadyExistsError, FileChangingError, FileMissingError
 from vsv.identifiers import is_image_id
 from vsv.ingest.id_pattern import SlideIds, find_ids, texts_of
+from vsv.ingest.pictures import read_pictures
 from vsv.ingest.rescans import predecessor
 from vsv.records.models import ImportRecord, SlideRecord
-from vsv.rendering.associated_images import encode, make_thumbnail, read_associated
-from vsv.rendering.icc import profile_of
+from vsv.rendering.associated_images import encode
 from vsv.services import Services
 from vsv.slides.image_reader import is_plain
 from vsv.slides.properties import Scan
 from vsv.slides.readers import read_scan
-from vsv.slides.slide import open_slide
 from vsv.storage import atomic_write
 from vsv.storage.archive_marker import read_note
 from vsv.storage.numeric_ids import assign_number
@@ -117,11 +116,7 @@ def candidate_ids(own_id: str | None, claim: Claim) -> Iterator[str]:
 
 def _write_pictures(services: Services, image_id: str, path: Path) -> Barcode | None:
     """Write label, macro and thumbnail to the slide's folder; return the label's barcode, None if not readable."""
-    images, missing = read_associated(path), path.with_name("none")
-    slide = open_slide(path, missing, missing)
-    # The scanner's thumbnail may be in other colours than the slide: with a profile, render one from the pixels.
-    if "thumbnail" not in images or profile_of(slide) is not None:
-        images["thumbnail"] = make_thumbnail(slide)
+    images = read_pictures(path)
     for name, image in images.items():
         atomic_write.write(services.files.associated(image_id, name), encode(image))
     return _read_barcode(images.get("label"))
