@@ -305,3 +305,89 @@ def test_restore_only_killed_in_a_folder_in_use_completes_when_run_again(filled:
     assert vsv(filled, "restore", filled / "backup", "--only", "1004486").exit_code == 0
     after = contents(filled / "data")
     assert {path: data for path, data in after.items() if not path.endswith(".part")} == files
+
+
+PICTURES = ("label", "macro", "thumbnail")
+
+
+@pytest.fixture
+def labelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a data folder with a slide that has all three pictures."""
+    monkeypatch.setattr("vsv.ingest.extraction.read_label", lambda _image: None)
+    with running_site(tmp_path) as site:
+        assert site.bring("a.svs", slide_bytes(label=True)) == 200
+    return tmp_path
+
+
+def pictures_of(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / f"data/slides/1004486/{name}.jpeg").read_bytes() for name in PICTURES}
+
+
+@pytest.mark.parametrize("only", [(), ("--only", "1004486")])
+def test_restore_makes_damaged_pictures_again_from_the_original(
+    labelled: Path, only: tuple[str, ...]
+) -> None:
+    backed_up(labelled)
+    pictures = pictures_of(labelled)
+    for name in PICTURES:
+        damage(labelled, digest_of(labelled, f"slides/1004486/{name}.jpeg"))
+    shutil.rmtree(labelled / "data/slides/1004486" if only else labelled / "data")
+    result = vsv(labelled, "restore", labelled / "backup", *only)
+    assert result.exit_code == 0, result.output
+    for name in PICTURES:
+        assert f"slides/1004486/{name}.jpeg is made again from its original" in result.output
+    assert pictures_of(labelled) == pictures
+    assert backed_up(labelled)["troubles"] == {}
+    assert vsv(labelled, "backup", labelled / "backup", "--verify").exit_code == 0
+
+
+def test_restore_names_damaged_pictures_whose_original_is_damaged_as_well(labelled: Path) -> None:
+    backed_up(labelled)
+    for name in ("label.jpeg", "slide.svs"):
+        damage(labelled, digest_of(labelled, f"slides/1004486/{name}"))
+    shutil.rmtree(labelled / "data")
+    result = vsv(labelled, "restore", labelled / "backup")
+    assert (result.exit_code, "label.jpeg is missing" in result.output) == (1, True)
+    assert "made again" not in result.output
+    assert not (labelled / "data/slides/1004486/label.jpeg").exists()
+
+
+def test_backup_makes_pictures_again_that_are_damaged_in_the_data_folder_as_well(labelled: Path) -> None:
+    """As on one disk, where the backup's copy is the same file."""
+    backed_up(labelled)
+    pictures = pictures_of(labelled)
+    for name in PICTURES:
+        path = labelled / f"data/slides/1004486/{name}.jpeg"
+        state = path.stat()
+        path.write_bytes(pictures[name][:-1] + b"?")
+        os.utime(path, ns=(state.st_mtime_ns, state.st_mtime_ns))
+        damage(labelled, digest_of(labelled, f"slides/1004486/{name}.jpeg"))
+    result = vsv(labelled, "backup", labelled / "backup")
+    assert result.exit_code == 0, result.output
+    for name in PICTURES:
+        told = f"slides/1004486/{name}.jpeg: it was damaged here and in the backup, and is made again"
+        assert told in result.output
+    assert pictures_of(labelled) == pictures
+    report = backed_up(labelled)
+    assert (report["remade"], report["troubles"]) == ([], {})
+    shutil.rmtree(labelled / "data")
+    assert vsv(labelled, "restore", labelled / "backup").exit_code == 0
+    assert pictures_of(labelled) == pictures
+
+
+def test_backup_makes_no_picture_from_an_original_that_is_not_the_imported_one(labelled: Path) -> None:
+    backed_up(labelled)
+    folder = labelled / "data/slides/1004486"
+    for name, content in (("label.jpeg", b"?"), ("slide.svs", other_scan(slide_bytes(label=True)))):
+        state = (folder / name).stat()
+        (folder / name).unlink()
+        (folder / name).write_bytes(content.ljust(state.st_size, b"?"))
+        os.utime(folder / name, ns=(state.st_mtime_ns, state.st_mtime_ns))
+    damage(labelled, digest_of(labelled, "slides/1004486/label.jpeg"))
+    result = vsv(labelled, "backup", labelled / "backup")
+    assert result.exit_code == 1
+    assert (
+        "label.jpeg: it is not what was backed up any more, and the backup's copy was damaged"
+        in result.output
+    )
+    assert "made again" not in result.output

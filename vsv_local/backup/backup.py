@@ -24,6 +24,7 @@ from vsv.timestamps import now_utc
 from vsv_local.backup.backup_folder import BackupStore, Entry, Manifest
 from vsv_local.backup.content_checks import ContentChecks
 from vsv_local.backup.data_source import files_of, recorded, records_snapshot
+from vsv_local.backup.remaking import remake
 from vsv_local.backup.report import Report
 from vsv_local.backup.rolling import Kept, OlderBackups, all_backups, with_older
 from vsv_local.backup.set_check import check_set
@@ -62,16 +63,17 @@ def back_up(
 def _back_up(
     data: Path, store: BackupStore, kept: Kept | None, *, with_originals: bool, progress: Progress
 ) -> Report:
-    checks, healed = ContentChecks(store), []
+    checks, healed, remade = ContentChecks(store), [], []
     if (previous := _previous(store)) is not None:
         checks.read_part(with_older(previous, OlderBackups(store).manifests()))
     for _ in range(ATTEMPTS):
         backup = _Backup(data, store, checks, with_originals, progress)
         manifest = backup.make()
         healed += backup.report.healed
+        remade += backup.report.remade
         if not backup.is_missing_any:
             break
-    backup.report.verified, backup.report.healed = checks.read_contents, healed
+    backup.report.verified, backup.report.healed, backup.report.remade = checks.read_contents, healed, remade
     _finish(store, manifest, kept, backup.report)
     _remove_unneeded(store, manifest, checks, backup.report)
     return backup.report
@@ -184,6 +186,9 @@ class _Backup:
             self.report.copied += 1
             self.report.bytes_copied += entry.size
             if previous is not None and is_known:
+                if digest != previous.sha256 and remake(self._data, name):
+                    self.report.remade.append(name)
+                    return self._store_file(path, name, may_link=may_link)
                 self._report_kept_again(name, is_same=digest == previous.sha256)
         self._progress(entry.size)
         return replace(entry, sha256=digest)

@@ -10,8 +10,9 @@ class Report:
     ``troubles`` names slides or files with their problems, ``in_place`` counts originals that lie elsewhere and are
     not in the backup, ``elsewhere`` names folders that are links. ``same_disk``: a backup on the file system of the
     data folder takes no room, and does not outlive that disk. ``verified`` counts the stored contents that were read
-    again, ``healed`` names the files whose damaged content was written again. ``backups`` counts the backups that are
-    kept, this one included.
+    again, ``healed`` names the files whose damaged content was written again, ``remade`` the pictures that were
+    damaged in the data folder as well and were made again from their originals. ``backups`` counts the backups that
+    are kept, this one included.
     """
 
     files: int = 0
@@ -23,4 +24,5 @@ class Report:
     same_disk: bool = False
     elsewhere: list[str] = field(default_factory=list)
     healed: list[str] = field(default_factory=list)
+    remade: list[str] = field(default_factory=list)
     troubles: dict[str, str] = field(default_factory=dict)

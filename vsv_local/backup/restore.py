@@ -9,7 +9,7 @@ The restored folder is paused (restored_marker.py) until a person confirms that 
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from vsv.errors import ConflictError, TransferError, UnavailableError
 from vsv.storage import atomic_write
 
 from vsv_local.backup.backup_folder import BackupStore, Entry, Manifest
+from vsv_local.backup.remaking import remake
 from vsv_local.backup.restore_slide import check_has_slide, restore_slide, with_slide_only
 from vsv_local.backup.restored import Restored
 from vsv_local.backup.restored_file import write_file
@@ -58,15 +59,15 @@ def restore(
         if only is not None and (data / DATABASE_NAME).exists() and not work.is_dir():
             return restore_slide(store, manifest, data, only, progress)
         kept = manifest if only is None else with_slide_only(manifest, only)
-        return Restored(kept, _restore_all(store, kept, data, work, progress))
+        return _restore_all(store, kept, data, work, progress)
     except OSError as error:
         raise UnavailableError(_NO_DISK) from error
 
 
 def _restore_all(
     store: BackupStore, manifest: Manifest, data: Path, work: Path, progress: Callable[[int], None]
-) -> Mapping[str, str]:
-    """Restore all files of a manifest; return the reasons why some are missing, by path."""
+) -> Restored:
+    """Restore all files of a manifest, and make damaged pictures again from restored originals."""
     data.mkdir(parents=True, exist_ok=True)
     if not _is_moved(data, work):
         _check_empty(data, work, manifest)
@@ -79,8 +80,9 @@ def _restore_all(
         _move(manifest, work, data)
     else:
         missing = _noted_missing(work)
+    remade = frozenset(path for path in missing if remake(data, path))
     shutil.rmtree(work, ignore_errors=True)
-    return missing
+    return Restored(manifest, missing, remade)
 
 
 def _is_moved(data: Path, work: Path) -> bool:

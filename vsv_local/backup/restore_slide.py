@@ -23,6 +23,7 @@ from vsv.storage.slide_lock import locked
 from vsv.storage.stored_set import read_listing
 
 from vsv_local.backup.backup_folder import BackupStore, Entry, Manifest
+from vsv_local.backup.remaking import remake
 from vsv_local.backup.restored import Restored
 from vsv_local.backup.restored_file import write_file
 from vsv_local.stores.sqlite_database import DATABASE_NAME
@@ -67,7 +68,8 @@ def restore_slide(
             except TransferError as error:
                 missing[entry.path] = str(error)
             progress(entry.size)
-    return Restored(replace(manifest, entries=tuple(written)), missing)
+        remade = frozenset(path for path in missing if remake(data, path))
+    return Restored(replace(manifest, entries=tuple(written)), missing, remade)
 
 
 def _is_of(entry: Entry, image_id: str) -> bool:

@@ -16,10 +16,14 @@ _RENDERED = ("pyramid.tif", "channels.json")
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was restored: the files of ``manifest`` without those in ``missing``, which gives the reason by path."""
+    """What was restored: the files of ``manifest`` without those in ``missing``, which gives the reason by path.
+
+    ``remade`` are the pictures among the missing files that were made again from their restored originals.
+    """
 
     manifest: Manifest
     missing: Mapping[str, str]
+    remade: frozenset[str] = frozenset()
 
     @property
     def files(self) -> int:
@@ -34,7 +38,11 @@ class Restored:
     @property
     def lost(self) -> Mapping[str, str]:
         """The missing files that nothing can replace."""
-        return {path: reason for path, reason in self.missing.items() if not self.is_rendered(path)}
+        return {
+            path: reason
+            for path, reason in self.missing.items()
+            if path not in self.remade and not self.is_rendered(path)
+        }
 
     @property
     def has_records(self) -> bool:

@@ -121,6 +121,7 @@ def _restored_text(restored: Restored) -> str:
     lines = [f"{restored.files} files are restored as they were on {_minute(restored.manifest)} UTC"]
     if restored.missing:
         lines.append(f"the backup is damaged: {len(restored.missing)} of its files could not be restored")
+    lines += [f"{path} is made again from its original" for path in sorted(restored.remade)]
     lines += [f"{path} is missing: {reason}" for path, reason in restored.lost.items()]
     if not restored.has_records:
         lines.append(
@@ -144,6 +145,10 @@ def _told(report: Report) -> str:
             f"{report.in_place} originals stay in place elsewhere and are not in the backup (--with-originals)"
         )
     told += [f"{name}: its copy in the backup was damaged and is written again" for name in report.healed]
+    told += [
+        f"{name}: it was damaged here and in the backup, and is made again from its original"
+        for name in report.remade
+    ]
     told += [f"{name} is a link to a folder: back it up separately" for name in report.elsewhere]
     for name, trouble in report.troubles.items():
         told.append(f"{name if '/' in name else f'slide {name}'}: {trouble}")
