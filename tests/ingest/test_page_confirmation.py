@@ -12,6 +12,9 @@ from serve_image.handler import lambda_handler as serve_image
 from vsv.errors import UnavailableError
 from vsv.ingest.steps import render
 from vsv.pyramids.renderer import render_pyramid
+from vsv.slides import confirmed_pages
+from vsv.slides.confirmed_pages import MAX_PAGES_A_LEVEL, find_refused
+from vsv.slides.readers import reader_of
 from vsv.storage.refused_pages import read_refused, write_refused
 from vsv.storage.slide_files import CLAIM
 
@@ -19,12 +22,14 @@ from tests.support.servers.archive_site import archived, brought, record, restor
 from tests.support.servers.running import Site
 from tests.support.slides.aperio import LIBRARY, Pixels, texture
 from tests.support.slides.labelled import (
+    FIRST,
     SIDE,
     label_pixels,
     tissue,
     write_label_as_level,
     write_label_as_second_page,
     write_thumbnail_as_label,
+    write_tiled,
 )
 from tests.support.slides.opened import box_mean, decoded, grey_levels_apart, whole_level
 from vsv_local.server.api_gateway_events import http_event
@@ -181,3 +186,17 @@ def test_slide_whose_note_cannot_be_read_is_not_opened(site: Site, tmp_path: Pat
     claim.mkdir()  # the disk answers with an error
     with pytest.raises(UnavailableError, match="cannot be read now"):
         site.services.slide_cache.slide(image_id)
+
+
+def test_many_pages_of_a_levels_size_are_not_all_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, compared = tmp_path / "a.svs", list[object]()
+    with tifffile.TiffWriter(path) as tiff:
+        write_tiled(tiff, tissue(), FIRST)
+        for _ in range(40):
+            write_tiled(tiff, label_pixels(400, 400), None)
+    compare = confirmed_pages.compare
+    monkeypatch.setattr(confirmed_pages, "compare", lambda *pair: (compared.append(pair), compare(*pair))[1])
+    assert find_refused(reader_of(path)) == frozenset(range(1, 41))
+    assert len(compared) <= 2 * MAX_PAGES_A_LEVEL

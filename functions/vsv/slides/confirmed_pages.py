@@ -40,9 +40,14 @@ if TYPE_CHECKING:
 
     from vsv.formats.random_access import OpenFile
     from vsv.formats.tiff import Page
+    from vsv.slides.deepzoom_grid import Grid
     from vsv.slides.levels import Level
     from vsv.slides.reader import Box, Pixels, SlideReader
     from vsv.slides.source import Source
+
+# Focal planes are pages of a level's size, too. More pages than these of one level are not compared, and not shown.
+MAX_PAGES_A_LEVEL = 4
+MAX_PAGES = 64
 
 
 def open_confirmed(path: Path) -> Slide:
@@ -79,8 +84,18 @@ def _refused_stored(
     if full is None or not has_pixels(full):
         # Such a slide is not imported; if its file was damaged since, the levels that are left are shown.
         return frozenset(page.index for page in candidates if not is_described(page))
-    pictures = ((page.index, _stored_picture(source.file, page, prepare)) for page in candidates)
-    return _refused(full, [(index, picture) for index, picture in pictures if picture is not None])
+    compared = _first_of_each_level(grid, candidates)
+    pictures = ((page.index, _stored_picture(source.file, page, prepare)) for page in compared)
+    left = frozenset(page.index for page in candidates if page not in compared)
+    return left | _refused(full, [(index, picture) for index, picture in pictures if picture is not None])
+
+
+def _first_of_each_level(grid: Grid, pages: list[Page]) -> list[Page]:
+    """Return the first pages that look like each level: the first one that is confirmed is shown."""
+    by_level: dict[int | None, list[Page]] = {}
+    for page in pages:
+        by_level.setdefault(matching_level(grid, page), []).append(page)
+    return [page for same in by_level.values() for page in same[:MAX_PAGES_A_LEVEL]]
 
 
 def unconfirmed_pages(full: Source, source: Source) -> frozenset[int]:
@@ -93,9 +108,11 @@ def unconfirmed_pages(full: Source, source: Source) -> frozenset[int]:
     whole = _picture_of(full.file, first)
     if whole is None:
         return frozenset(page.index for page in pages)
-    pictures = {page.index: _picture_of(source.file, page) for page in pages}
+    compared = sorted(pages, key=lambda page: page.index)[:MAX_PAGES]
+    pictures = {page.index: _picture_of(source.file, page) for page in compared}
     readable = [(index, picture) for index, picture in pictures.items() if picture is not None]
-    return frozenset(pictures.keys() - dict(readable).keys()) | _refused(whole, readable)
+    left = frozenset(page.index for page in pages) - dict(readable).keys()
+    return left | _refused(whole, readable)
 
 
 def _picture_of(file: OpenFile, page: Page) -> StoredPicture | None:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from vsv.slides.pictures import Luma, Picture
 
 CELL_PX = 16
-# Whole labels are read: none has more pixels than so many blocks.
-MAX_BLOCKS = 144
+# Whole labels are read: none has more pixels than so many usual blocks. Of huge blocks a few are read.
+MAX_BLOCKS, _LEAST_BLOCKS, _MAX_CANDIDATE_PX = 144, 4, 1 << 24
 MOST_CELLS, _LEAST_CELLS = 64, 16
 _MAX_REFERENCE_PX = 1 << 26
 # Variation of brightness, 0 to 255, from which a cell shows something: glass and its noise have less.
@@ -83,7 +83,7 @@ def compare(candidate: Picture, reference: Picture, place: Place | None = None) 
     cells = list(_cells(candidate, shift))
     if not cells:
         return Verdict.DIFFERENT if candidate.is_damaged else Verdict.NOTHING
-    chosen = _choose(cells, _affordable(place, shift))
+    chosen = _choose(cells, _affordable(place, shift, reference.block_px))
     pairs = [pair for cell in chosen if (pair := _pair(cell, reference, place, shift)) is not None]
     return _judge(pairs)
 
@@ -103,7 +103,8 @@ def _cells(picture: Picture, shift: int) -> Iterator[_Cell]:
     size = picture.block_px
     columns, rows = -(-picture.width_px // size), -(-picture.height_px // size)
     count = columns * rows
-    for index in sorted({i * count // min(count, MAX_BLOCKS) for i in range(min(count, MAX_BLOCKS))}):
+    most = min(count, MAX_BLOCKS, max(_LEAST_BLOCKS, _MAX_CANDIDATE_PX // size**2))
+    for index in sorted({i * count // most for i in range(most)}):
         left, top = index % columns * size, index // columns * size
         box = left, top, min(left + size, picture.width_px), min(top + size, picture.height_px)
         luma = picture.luma(box, shift)
@@ -118,8 +119,8 @@ def _starts(length: int) -> Sequence[int]:
     return sorted({*range(0, length - CELL_PX + 1, CELL_PX), max(0, length - CELL_PX)})
 
 
-def _affordable(place: Place, shift: int) -> int:
-    cell_px = (CELL_PX << shift) ** 2 * place.scale_x * place.scale_y
+def _affordable(place: Place, shift: int, block_px: int) -> int:
+    cell_px = max((CELL_PX << shift) ** 2 * place.scale_x * place.scale_y, block_px**2)
     return int(min(MOST_CELLS, max(_LEAST_CELLS, _MAX_REFERENCE_PX / cell_px)))
 
 
