@@ -281,14 +281,14 @@ def test_hidden_failed_import_stays_hidden_until_the_next_failure(
 def test_files_that_are_not_imported_are_named_and_can_be_hidden(
     pages: Pages, server: StandaloneServer
 ) -> None:
-    names = ["a.czi", "b\u202egpj.dcm", "<b>c.vsi"]
+    names = ["a.lif", "b\u202egpj.dcm", "<b>c.vsi"]
     for name in names:
         server.drop(name, b"1")
     wait_until(lambda: server.ask("{ listNotImported { count } }")["listNotImported"], "they were found", 0.2)
     page = pages.open()
     entry = page.locator("#import-list li", has_text="are not slides that can be read")
     expect(entry).to_contain_text(
-        "3 files are not slides that can be read: <b>c.vsi (Olympus VSI), a.czi (Zeiss CZI), "
+        "3 files are not slides that can be read: <b>c.vsi (Olympus VSI), a.lif (Leica LIF), "
         "b\ufffdgpj.dcm (DICOM)"
     )
     expect(page.locator("#imports-title")).to_contain_text("some files not imported")

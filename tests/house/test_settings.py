@@ -391,7 +391,7 @@ def test_command_refuses_unknown_log_level_by_the_name_of_the_setting(
     assert (result.exit_code, result.output) == (1, problem)
     shown_settings = run("--data", data)
     assert (shown_settings.exit_code, problem in shown_settings.stderr) == (1, True)
-    assert len(shown_settings.stdout.splitlines()) == 14
+    assert len(shown_settings.stdout.splitlines()) == 15
 
 
 def test_settings_command_does_not_create_a_missing_folder(data: Path) -> None:

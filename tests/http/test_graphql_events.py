@@ -283,14 +283,14 @@ class TestShapes:
     def test_list_not_imported_answers_what_the_watcher_found(self, services: Services) -> None:
         assert ask("listNotImported") == []
         tally = not_imported.Tally()
-        for name in ("a.czi", "b.txt", "c\n.txt"):
+        for name in ("a.lif", "b.txt", "c\n.txt"):
             tally.add_file(Path("/secret") / name)
         not_imported.write(services.files.root, tally.found())
         assert ask("listNotImported") == [
             {
                 "reason": "files are not slides that can be read",
                 "count": 3,
-                "names": ["a.czi (Zeiss CZI)", "b.txt (text)", "c .txt (text)"],
+                "names": ["a.lif (Leica LIF)", "b.txt (text)", "c .txt (text)"],
             }
         ]
 

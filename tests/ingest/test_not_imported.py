@@ -10,12 +10,12 @@ from vsv.ingest.not_imported import FILE, NAME_LENGTH, NAMES, Kind, Tally, kind_
 from tests.support.slides.small import put
 
 HOSTILE = [
-    "a\x1b[31m.czi",
-    "b\u202egpj.czi",
-    "c\n1 file.czi",
-    "d\t\x00.czi",
-    "e\udcff.czi",
-    "x" * 240 + ".czi",
+    "a\x1b[31m.lif",
+    "b\u202egpj.lif",
+    "c\n1 file.lif",
+    "d\t\x00.lif",
+    "e\udcff.lif",
+    "x" * 240 + ".lif",
 ]
 
 
@@ -46,7 +46,7 @@ def test_slide_whose_name_cannot_be_kept_is_named_with_what_to_do(name: str) -> 
 
 @pytest.mark.parametrize(
     "name",
-    ["a.svs", "a.TIF", ".hidden.czi", "~$report.docx", "Thumbs.db", "desktop.ini", "a.svs.part", "a.tmp",
+    ["a.svs", "a.TIF", ".hidden.lif", "~$report.docx", "Thumbs.db", "desktop.ini", "a.svs.part", "a.tmp",
      "a.svs.confirmed", ".DS_Store"],
 )  # fmt: skip
 def test_slides_and_hidden_temporary_and_system_files_are_not_named(name: str) -> None:
@@ -55,7 +55,7 @@ def test_slides_and_hidden_temporary_and_system_files_are_not_named(name: str) -
 
 
 def test_names_have_their_format_and_few_of_them_are_kept() -> None:
-    assert sentences("a.czi") == ["1 file is not a slide that can be read: a.czi (Zeiss CZI)"]
+    assert sentences("a.lif") == ["1 file is not a slide that can be read: a.lif (Leica LIF)"]
     assert sentences("a.dcm", "b.isyntax", "c.bin") == [
         "3 files are not slides that can be read: a.dcm (DICOM), b.isyntax (Philips iSyntax), c.bin"
     ]
@@ -88,7 +88,7 @@ def test_hostile_name_is_shown_in_one_short_harmless_line(name: str) -> None:
     shown = shown_name(name)
     assert shown.isprintable()
     assert len(shown) <= NAME_LENGTH
-    assert shown.endswith(".czi")
+    assert shown.endswith(".lif")
 
 
 @given(st.text())

@@ -66,7 +66,7 @@ def extract(services: Services, run: ImportRecord) -> ImportRecord:
     assign_number(services.files, image_id)
     confirmed = open_confirmed(slide)
     codes = _write_pictures(services, image_id, confirmed)
-    damage = note_sampled(services, image_id, confirmed)
+    damage = note_sampled(services, image_id, slide)
     if path.is_symlink():
         _note_in_place(services, run, image_id, path)
     _store(path, services.files.slide(image_id))

@@ -79,12 +79,20 @@ def render_pyramid(
         with atomic_write.replacing(path) as part, ThreadPoolExecutor(jobs or cores()) as pool:
             _write_levels(base, missing, part, _Counter(progress, total), pool)
             check_headers(base, {base.finer_level(dz) for dz in missing} | {*missing})
+            _keep_refused(slide, missing, damage)
             # Before the pyramid is there: what is served of it must not be cached where it shows damage.
             write_notes(path.with_name(NOTES), damage)
             size = part.stat().st_size
     except OSError as error:
         raise UnavailableError("the pyramid could not be written: is the disk full or read only?") from error
     return Rendered(missing, total, size)
+
+
+def _keep_refused(slide: Slide, missing: tuple[int, ...], damage: Damage) -> None:
+    """Note the tiles again of damaged pages that are not shown as levels: the original's damage stays told."""
+    for level_dz in missing if slide.refused else ():
+        for col, row in slide.damage.tiles.get(level_dz, ()):
+            damage.note(level_dz, col, row)
 
 
 class _Counter:

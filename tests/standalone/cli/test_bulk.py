@@ -278,7 +278,7 @@ class TestImportCommand:
     ) -> None:
         folder = fill(tmp_path, 1)
         for name in (
-            "a.czi",
+            "a.lif",
             "deep/b.dcm",
             "report.docx",
             "x\u202ey\x1b[31m.vsi",
@@ -292,7 +292,7 @@ class TestImportCommand:
         assert result.exit_code == 0
         assert "1 OK, 0 skipped, 0 failed" in result.output
         (named,) = [line for line in result.output.splitlines() if "not slides" in line]
-        assert "a.czi (Zeiss CZI)" in named
+        assert "a.lif (Leica LIF)" in named
         assert "b.dcm (DICOM)" in named
         assert "Data0001.dat" not in result.output
         assert (

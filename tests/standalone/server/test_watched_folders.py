@@ -184,12 +184,12 @@ def test_server_imports_files_of_one_name_from_all_folders_inside(tmp_path: Path
 
 def test_server_names_what_it_does_not_import(tmp_path: Path) -> None:
     scans = tmp_path / "scans"
-    put(scans, "a.czi", b"1")
+    put(scans, "a.lif", b"1")
     put(scans / "June", "a.svs")
     with server(tmp_path / "data", "--watch", str(scans)):
         found = wait_until(lambda: not_imported.read(tmp_path / "data"), "it was named")
     assert [one.sentence for one in found] == [
-        "1 file is not a slide that can be read: a.czi (Zeiss CZI)",
+        "1 file is not a slide that can be read: a.lif (Leica LIF)",
         "1 folder holds slides and is not watched: watch it, too, or start with --recursive: June",
     ]
 
@@ -197,7 +197,7 @@ def test_server_names_what_it_does_not_import(tmp_path: Path) -> None:
 def test_report_follows_what_lies_in_the_folder(tmp_path: Path) -> None:
     watched = Noted([tmp_path])
     watched.poll()
-    path = put(tmp_path, "a.vms", b"1")
+    path = put(tmp_path, "a.nd2", b"1")
     watched.poll()
     watched.poll()
     path.unlink()
@@ -208,7 +208,7 @@ def test_report_follows_what_lies_in_the_folder(tmp_path: Path) -> None:
 def test_report_that_cannot_be_written_is_logged_once_and_tried_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    put(tmp_path, "a.vms", b"1")
+    put(tmp_path, "a.nd2", b"1")
     answers: list[object] = [OSError(30, "Read-only file system")] * 2
 
     def refuse(_found: object) -> None:

@@ -113,5 +113,5 @@ UNDECODABLE: dict[str, tuple[str, Callable[[Path], Path], str]] = {
     ),
     "deflate": ("a.svs", lambda path: zeroed(tiled(path, "deflate"), FULL), "scan the slide again"),
     "lzw": ("a.svs", lambda path: zeroed(tiled(path, "lzw"), FULL), "scan the slide again"),
-    "floating point": ("a.tif", floating, "32 bits per sample cannot be shown: save the image"),
+    "floating point": ("a.tif", floating, "pixels of floating point are not shown: save it as RGB"),
 }
