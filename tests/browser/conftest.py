@@ -1,9 +1,10 @@
 """Fixtures: a browser, a server, and pages that fail their test when their console reports an error."""
 
-import itertools
 import re
 import shutil
+from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,23 +89,46 @@ def small_slides(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 @dataclass
 class Slides:
-    """Imported slides; each is given to one test only."""
+    """Imported slides; each is given to one test at a time."""
 
     server: StandaloneServer
-    ids: Iterator[str]
+    ids: deque[str]
+    taken: list[str] = field(default_factory=list)
 
     def take(self, count: int = 1, *, case: str | None = None) -> list[str]:
         """Return the ImageIDs of NEW slides; slide 5000001 has the SlideID S5000001 and the CaseID C5000001."""
-        taken = list(itertools.islice(self.ids, count))
-        assert len(taken) == count, "raise SMALL_SLIDES"
+        assert len(self.ids) >= count, "raise SMALL_SLIDES"
+        taken = [self.ids.popleft() for _ in range(count)]
+        self.taken += taken
         for image_id in taken:
             self.server.set(image_id, SlideID=f"S{image_id}", CaseID=case or f"C{image_id}")
         return taken
 
+    def give_back(self) -> None:
+        """Let later tests have the slides that can be made NEW again."""
+        for image_id in self.taken:
+            with suppress(AssertionError):  # deleted, archived, published or sent
+                self.server.set(
+                    image_id,
+                    Status="NEW",
+                    Note=None,
+                    Reviewer=None,
+                    SlideID=f"S{image_id}",
+                    CaseID=f"C{image_id}",
+                )
+                self.ids.append(image_id)
+        self.taken.clear()
+
 
 @pytest.fixture(scope="session")
-def slides(server: StandaloneServer, small_slides: dict[str, bytes]) -> Slides:
-    return Slides(server, iter(small_slides))
+def all_slides(server: StandaloneServer, small_slides: dict[str, bytes]) -> Slides:
+    return Slides(server, deque(small_slides))
+
+
+@pytest.fixture
+def slides(all_slides: Slides) -> Iterator[Slides]:
+    yield all_slides
+    all_slides.give_back()
 
 
 @dataclass

@@ -13,6 +13,7 @@ def test_page_keeps_slides_and_typed_text_while_the_server_is_unreachable(
     image_id, content = next(iter(small_slides.items()))
     own_server.drop("one.svs", content)
     own_server.wait_for_slide(image_id)
+    own_server.set(image_id, CaseID=f"C{image_id}")  # a slide whose ID is not confirmed asks before Good
     page = own_pages.open()
     own_pages.expect_complaint("ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|WebSocket")
     expect(row(page, image_id)).to_be_visible()

@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import SAMPLE_ID, Pages, Slides
 from tests.browser.pixels import Pixels, difference, middle, settled, stored
-from tests.browser.review import choose, in_list_order, notice, row, view, wait_until_drawn
+from tests.browser.review import choose, in_list_order, notice, press, row, view, wait_until_drawn
 from tests.browser.standalone_server import StandaloneServer, with_image_id
 from tests.support.paths import ROOT
 from tests.support.slides.damaged import zeroed
@@ -79,7 +79,7 @@ def test_ruler_measures_by_mouse_and_keys_and_escape_hides_the_ruler(pages: Page
     view(page, SAMPLE_ID)
     page.keyboard.press("5")
     expect(page.locator(".scale .power")).to_have_text("20×")
-    page.keyboard.press("m")
+    press(page, "m")
     page.mouse.move(500, 300)
     page.mouse.down()
     page.mouse.move(800, 700)

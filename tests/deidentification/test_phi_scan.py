@@ -179,7 +179,7 @@ PLANTED: dict[str, tuple[Callable[[Path], object], str]] = {
     "no picture": (planted_tile(lambda tile: TEXT), "a tile that is not understood"),
     "behind the file's end": (lambda path: append(path, TEXT), "bytes that belong to nothing"),
     "comment in the tables": (
-        lambda path: damage_tables(path, 0, b"\xff\xd8\xff\xfe\x00\x13" + TEXT), "a tag that cannot be read",
+        lambda path: damage_tables(path, 0, b"\xff\xd8\xff\xfe\x00\x13" + TEXT), "JPEGTables",
     ),
     "Software": (lambda path: _rewritten(path, software="x"), "Software"),
     "private tag": (lambda path: _rewritten(path, extratags=[(65001, 2, 5, "text", True)]), "tag 65001"),

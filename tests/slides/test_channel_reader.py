@@ -380,7 +380,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "complex": (lambda path: write(path, GREY.astype(np.complex64)), "pixels of complex numbers"),
     "64 bits": (lambda path: write(path, GREY.astype(np.uint64)), "pixels of 64 bits"),
     "CIELAB": (lambda path: with_tag(path, 262, 8), "photometric interpretation 8"),
-    "another compression": (lambda path: with_tag(path, 259, 33007), "uncompressed YCbCr (33007)"),
+    "another compression": (lambda path: with_tag(path, 259, 33007), "uncompressed YCbCr .33007"),
     "a predictor of floats": (lambda path: with_tag(path, 317, 3), "predictor 3"),
 }
 

@@ -313,7 +313,7 @@ PICTURES = ("label", "macro", "thumbnail")
 @pytest.fixture
 def labelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make a data folder with a slide that has all three pictures."""
-    monkeypatch.setattr("vsv.ingest.extraction.read_label", lambda _image: None)
+    monkeypatch.setattr("vsv.ingest.extraction.read_codes", lambda *_: ())
     with running_site(tmp_path) as site:
         assert site.bring("a.svs", slide_bytes(label=True)) == 200
     return tmp_path

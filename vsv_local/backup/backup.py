@@ -7,15 +7,14 @@ which copies next to nothing. Slides that were hidden or brought back meanwhile 
 """
 
 import errno
-import sqlite3
 import stat
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from vsv.errors import BadRequestError, NotFoundError, UnavailableError, UnreadableSlideError
+from vsv.errors import BadRequestError, NotFoundError, UnreadableSlideError
 from vsv.ingest.stored_slides import is_sha256
 from vsv.records.models import SlideRecord, Status
 from vsv.storage.slide_files import CLAIM, SLIDE
@@ -24,6 +23,7 @@ from vsv.timestamps import now_utc
 from vsv_local.backup.backup_folder import BackupStore, Entry, Manifest
 from vsv_local.backup.content_checks import ContentChecks
 from vsv_local.backup.data_source import files_of, recorded, records_snapshot
+from vsv_local.backup.disk_errors import domain_errors
 from vsv_local.backup.remaking import remake
 from vsv_local.backup.report import Report
 from vsv_local.backup.rolling import Kept, OlderBackups, all_backups, with_older
@@ -35,7 +35,6 @@ LINKED = ("slides", "deleted", "archive", "published")
 # Errors of the backup's disk; any other error concerns a single file.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 ATTEMPTS = 3
-NO_DISK = "the backup could not be written: is its disk full, read only or gone?"
 
 Progress = Callable[[int], None]
 
@@ -55,7 +54,7 @@ def back_up(
     source, store = data.resolve(), BackupStore(target.resolve())
     if store.root.is_relative_to(source) or source.is_relative_to(store.root):
         raise BadRequestError("a backup must lie outside the data folder, best on another disk")
-    with _domain_errors(), store.held():
+    with domain_errors(), store.held():
         store.sweep()
         return _back_up(source, store, kept, with_originals=with_originals, progress=progress)
 
@@ -291,13 +290,3 @@ class _Backup:
         previous = self._previous.get(original.path)
         good = previous if previous is not None and previous.sha256 == checksum else original
         self._entries[original.path] = replace(good, sha256=checksum, size=size)
-
-
-@contextmanager
-def _domain_errors() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        raise UnavailableError("the records cannot be read or copied now: check both disks") from error
-    except OSError as error:
-        raise UnavailableError(NO_DISK) from error

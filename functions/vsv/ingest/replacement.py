@@ -18,8 +18,10 @@ from vsv.storage.archive_marker import read_note
 from vsv.storage.originals import store_original
 from vsv.storage.slide_files import ASSOCIATED, Claim
 from vsv.storage.slide_lock import locked
+from vsv.workflow import duplicates
 
 BY = "import"
+_BY_ITSELF = frozenset({BY, duplicates.AUTHOR})
 # What a record keeps when its slide is replaced.
 _KEPT = ("image_id", "version", "last_modified", "modified_by")
 _SET_BY_PEOPLE = (
@@ -107,11 +109,16 @@ def _may_be_replaced(services: Services, run: ImportRecord, image_id: str) -> bo
         return False
     if all(files.is_claimed_by_another(image_id, checksum) for checksum in checksums):
         return False
-    return record is None or (_is_as_imported(record) and record.checksum in checksums)
+    return record is None or (_is_as_imported(services, record) and record.checksum in checksums)
 
 
-def _is_as_imported(record: SlideRecord) -> bool:
-    return record.modified_by == BY and record.status is Status.NEW
+def _is_as_imported(services: Services, record: SlideRecord) -> bool:
+    """Return whether no person has changed a record; the marks of duplicates do not count."""
+    if record.status is not Status.NEW or record.modified_by not in _BY_ITSELF:
+        return False
+    if record.modified_by == BY:
+        return True
+    return all(change.by in _BY_ITSELF for change in services.slides.history(record.image_id, 100).items)
 
 
 def refresh(services: Services, run: ImportRecord, record: SlideRecord) -> None:
@@ -119,7 +126,7 @@ def refresh(services: Services, run: ImportRecord, record: SlideRecord) -> None:
     while (stored := services.slides.get(record.image_id)) is not None:
         if run.superseded_checksum is None or stored.checksum != run.superseded_checksum:
             return
-        kept = _KEPT if _is_as_imported(stored) else (*_KEPT, *_SET_BY_PEOPLE)
+        kept = _KEPT if _is_as_imported(services, stored) else (*_KEPT, *_SET_BY_PEOPLE)
         changes = {f.name: getattr(record, f.name) for f in fields(record) if f.name not in kept}
         by = stored.modified_by or BY
         with suppress(VersionConflictError):

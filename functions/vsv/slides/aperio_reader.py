@@ -116,10 +116,10 @@ class StoredLevelsReader(AperioReader):
         super().__init__(source)
         self.planes: tuple[tuple[Page, ...], ...] = ()
         self.plane = 0
-        if has_planes(source.pages):
+        if has_planes(source.shown_pages):
             from vsv.slides.focal_planes import focal_planes, middle  # noqa: PLC0415  cold start: few slides have any
 
-            self.planes = focal_planes(tiled(source.pages))
+            self.planes = focal_planes(tiled(source.shown_pages))
             self.plane = middle(self.planes) if plane is None else plane
 
     def at_plane(self, plane: int) -> Self:
@@ -129,11 +129,7 @@ class StoredLevelsReader(AperioReader):
     @property
     def level_pages(self) -> tuple[Page, ...]:
         """The tiled pages of the focal plane that is shown."""
-        return (
-            tuple(page for page in self.planes[self.plane] if page.index not in self.source.refused)
-            if self.planes
-            else tiled(self.source.shown_pages)
-        )
+        return self.planes[self.plane] if self.planes else tiled(self.source.shown_pages)
 
     def grid(self) -> Grid:
         """Return the grid of the stored tiles."""

@@ -14,7 +14,14 @@ import numpy as np
 from openslide import OpenSlide, OpenSlideError
 
 from vsv.errors import CorruptTileError
-from vsv.slides.aperio_reader import AperioJpeg2000Reader, AperioJpegReader, AperioReader, has_decoder
+from vsv.slides.aperio_reader import (
+    AperioJpeg2000Reader,
+    AperioJpegReader,
+    AperioReader,
+    has_decoder,
+    has_planes,
+)
+from vsv.slides.focal_planes import depth, focal_planes, middle
 from vsv.slides.levels import (
     can_decode,
     can_pass_through,
@@ -75,6 +82,8 @@ def find_refused(reader: SlideReader) -> frozenset[int]:
 def _refused_stored(
     source: Source, usable: Callable[[Page], bool], prepare: Callable[[OpenFile, Page], Level]
 ) -> frozenset[int]:
+    if has_planes(source.pages):
+        return _refused_in_planes(source, lambda page: _stored_picture(source.file, page, prepare))
     first, *others = tiled(source.pages)
     grid = native_grid(source.pages)
     candidates = [page for page in others if usable(page) and matching_level(grid, page) is not None]
@@ -90,6 +99,26 @@ def _refused_stored(
     return left | _refused(full, [(index, picture) for index, picture in pictures if picture is not None])
 
 
+def _refused_in_planes(source: Source, picture_of: Callable[[Page], Picture | None]) -> frozenset[int]:
+    """Return the numbers of pages that do not show what full resolution of their own focal plane shows.
+
+    A plane whose depth is not described is one only where it shows what the first page shows.
+    """
+    refused, first = set[int](), picture_of(source.pages[0])
+    for number, (page, *reduced) in enumerate(focal_planes(tiled(source.pages))):
+        full = picture_of(page) if number < MAX_PAGES else None
+        if full is None or first is None or not _is_plane(page, full, first):
+            refused |= {page.index, *(other.index for other in reduced)} - {0}
+            continue
+        pictures = [(other.index, picture) for other in reduced if (picture := picture_of(other)) is not None]
+        refused |= _refused(full, pictures)
+    return frozenset(refused)
+
+
+def _is_plane(page: Page, full: Picture, first: Picture) -> bool:
+    return page.index == 0 or depth(page) is not None or _verdict(full, first) is not Verdict.DIFFERENT
+
+
 def _first_of_each_level(grid: Grid, pages: list[Page]) -> list[Page]:
     """Return the first pages that look like each level: the first one that is confirmed is shown."""
     by_level: dict[int | None, list[Page]] = {}
@@ -103,7 +132,9 @@ def unconfirmed_pages(full: Source, source: Source) -> frozenset[int]:
 
     Pages of any size are compared, except the first page of the same file; those that cannot be read are returned.
     """
-    first = full.pages[0]
+    if source is full and has_planes(full.pages):
+        return _refused_in_planes(full, partial(_picture_of, full.file))
+    first = _shown_page(full)
     pages = [page for page in tiled(source.pages) if source is not full or page.index != first.index]
     whole = _picture_of(full.file, first)
     if whole is None:
@@ -113,6 +144,14 @@ def unconfirmed_pages(full: Source, source: Source) -> frozenset[int]:
     readable = [(index, picture) for index, picture in pictures.items() if picture is not None]
     left = frozenset(page.index for page in pages) - dict(readable).keys()
     return left | _refused(whole, readable)
+
+
+def _shown_page(source: Source) -> Page:
+    """Return the first page, of a slide of focal planes full resolution of the plane that is shown."""
+    if not has_planes(source.pages):
+        return source.pages[0]
+    planes = focal_planes(tiled(source.pages))
+    return planes[middle(planes)][0]
 
 
 def _picture_of(file: OpenFile, page: Page) -> StoredPicture | None:
