@@ -25,7 +25,7 @@ export async function showScanned(scanned, view) {
   for (const dialog of document.querySelectorAll("dialog")) dialog.close("");
   const code = withoutAffixes(scanned);
   try {
-    const found = await atMost(LONGEST_WAIT_MS, watched(slidesWith(code)));
+    const found = await answeredWithin(LONGEST_WAIT_MS, watched(slidesWith(code)));
     if (found.length === 0) notifyFailure(`No slide has the code ${plain(code)}.`);
     else if (found.length === 1) await showOne(found[0], code, view);
     else await showAll(found, code);
@@ -113,7 +113,7 @@ async function isActive(id) {
  * @param {Promise<T>} answer
  * @returns {Promise<T>}
  */
-function atMost(ms, answer) {
+function answeredWithin(ms, answer) {
   const late = new Promise((/** @type {(value: never) => void} */ _, reject) => setTimeout(() => reject(new Error("the server does not answer")), ms));
   return Promise.race([answer, late]);
 }
