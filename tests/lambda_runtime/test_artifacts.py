@@ -67,7 +67,7 @@ def test_tile_function_contains_only_modules_that_serve_slides() -> None:
         "vsv/aws/stream_import_starter.py",
     }
     # Most of it is text: docstrings. Modules that read channels and deep samples are loaded for such slides alone.
-    assert size(tiles.arm64) < 1_300_000
+    assert size(tiles.arm64) < 1_500_000
     assert tiles.layers == ("ImagingLayer", "ToolsLayer")
 
 

@@ -150,7 +150,9 @@ def test_import_metrics_are_written_to_the_log(deployment: Deployment, tmp_path:
 def test_barcode_is_read_with_libdmtx_of_the_layer(deployment: Deployment, tmp_path: Path) -> None:
     """Run the layer's own reader, in the environment that a function has."""
     drawn = tmp_path / "label.png"
-    code_image("S23-1", "Data Matrix", 4.0).convert("RGB").save(drawn)
+    label = Image.new("L", (300, 300), 235)
+    label.paste(code_image("S23-1", "Data Matrix", 4.0), (80, 80))
+    label.convert("RGB").save(drawn)
     script = (
         "import sys\nfrom PIL import Image\nfrom vsv.barcodes.reader import read_label, libdmtx_missing\n"
         "assert libdmtx_missing() is None, libdmtx_missing()\n"
