@@ -35,7 +35,7 @@ SAMPLE_ID = "4900001"  # the sample slide's, with label, thumbnail and scale
 SMALL = Plan(
     width_px=600, height_px=400, associated="none"
 )  # without a label to read: most of an import's time
-SMALL_SLIDES = 96
+SMALL_SLIDES = 66
 TECHNICIANS_SCREEN = {"width": 1366, "height": 768}
 
 
