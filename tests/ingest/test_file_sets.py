@@ -16,8 +16,9 @@ from openslide import OpenSlide
 from PIL import Image
 from serve_image.handler import lambda_handler as serve_image
 from vsv.errors import ConflictError
-from vsv.lifecycle import requests
-from vsv.records.models import ImportState, Status
+from vsv.ingest.receive import retry
+from vsv.lifecycle import job_runner, requests
+from vsv.records.models import ImportState, JobState, Status
 from vsv.storage import stored_set
 from vsv.workflow.transitions import change
 
@@ -226,6 +227,24 @@ def test_deleted_set_is_hidden_and_purged_whole_and_keeps_only_its_claim_and_lis
         "import.json",
         "set/files.json",
     }
+
+
+def test_purged_set_is_refused_until_a_person_imports_it_again_on_purpose(site: Site) -> None:
+    path = write_mrxs(site.scanner / "a.mrxs", squares())
+    settle(site, path)
+    (record,) = site.records()
+    change(site.services, record.image_id, {"status": Status.DELETED}, ADMIN)
+    job = requests.purge(site.services, record.image_id, record.image_id, ADMIN)
+    assert job_runner.run(site.services, job).state is JobState.DONE
+    assert settle(site, path) == 422
+    status, body = site.post("a.mrxs", path.stat().st_size)
+    assert (status, body.keys()) == (422, {"state", "error"})
+    assert "This slide was purged on 20" in body["error"]
+    assert [stored.image_id for stored in site.records()] == [record.image_id]
+    assert path.with_suffix("").is_dir()
+    retry(site.services, "a.mrxs", again=True)
+    assert settle(site, path) == 200
+    assert len(site.records()) == 2
 
 
 def test_set_is_not_published_and_its_refusal_says_why(site: Site) -> None:

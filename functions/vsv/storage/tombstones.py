@@ -9,7 +9,7 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from vsv.storage import atomic_write, nfs
+from vsv.storage import atomic_write, nfs, stored_set
 
 FOLDER = "purged"
 _MAX_BYTES = 4096
@@ -49,5 +49,5 @@ def read_tombstone(root: Path, checksum: str) -> Tombstone | None:
 
 def _path(root: Path, checksum: str) -> Path | None:
     """Return a tombstone's path; None for a text that is no checksum of an import."""
-    is_checksum = re.fullmatch(r"(?:edges-)?[0-9a-f]{64}", checksum) is not None
+    is_checksum = re.fullmatch(rf"(?:edges-|{stored_set.PREFIX})?[0-9a-f]{{64}}", checksum) is not None
     return root / FOLDER / f"{checksum}.json" if is_checksum else None
