@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from serve_image.handler import lambda_handler
 from vsv.ingest.steps import render
+from vsv.lifecycle import job_runner, pyramid_checks
 from vsv.pyramids.renderer import render_pyramid
 from vsv.pyramids.self_contained import complete
+from vsv.records.models import JobKind, JobState
 from vsv.storage.numeric_ids import assign_number
 
 from tests.support.servers.running import Site
@@ -261,19 +263,23 @@ class TestArchivedOriginals:
         assert ask(f"{omero.format('histogram_json')}/channel/0/")["statusCode"] == 409
 
 
+def darken(site: Site, image_id: str, folder: Path) -> None:
+    """Put a black pyramid and thumbnail in place of a slide's, as an earlier version made them of deep samples."""
+    files, out = site.services.files, io.BytesIO()
+    black = write(folder / "black.tif", np.zeros((SIZE[1], SIZE[0], 3), np.uint8), photometric="rgb")
+    render_pyramid(opened(black), files.pyramid(image_id), jobs=2)
+    Image.new("RGB", SIZE).save(out, "JPEG")
+    files.associated(image_id, "thumbnail").write_bytes(out.getvalue())
+    (files.folder(image_id) / "channels.json").unlink()
+    site.services.slide_cache.forget(image_id)
+
+
 class TestOlderPyramids:
     def test_dark_pyramid_and_thumbnail_of_an_earlier_version_are_rendered_again(
         self, site: Site, image_id: str, tmp_path: Path
     ) -> None:
         files, cache = site.services.files, site.services.slide_cache
-        black = tmp_path / "black.tif"
-        write(black, np.zeros((SIZE[1], SIZE[0], 3), np.uint8), photometric="rgb")
-        render_pyramid(opened(black), files.pyramid(image_id), jobs=2)
-        out = io.BytesIO()
-        Image.new("RGB", SIZE).save(out, "JPEG")
-        files.associated(image_id, "thumbnail").write_bytes(out.getvalue())
-        (files.folder(image_id) / "channels.json").unlink()
-        cache.forget(image_id)
+        darken(site, image_id, tmp_path)
         level = cache.slide(image_id).max_level
         dark = ask(f"/DeepZoom/{image_id}_files/{level}/1_1.jpeg")
         assert not decoded(body(dark)).any()
@@ -284,6 +290,16 @@ class TestOlderPyramids:
         assert light["headers"]["etag"] != dark["headers"]["etag"]
         assert decoded(body(ask(f"/DeepZoom/{image_id}_files/thumbnail.jpeg"))).mean() > 60
         assert (files.folder(image_id) / "channels.json").exists()
+        assert not render(site.services, image_id, lambda _done, _total: None)
+
+    def test_daily_check_renders_dark_pyramid_and_thumbnail_again(
+        self, site: Site, image_id: str, tmp_path: Path
+    ) -> None:
+        darken(site, image_id, tmp_path)
+        assert [job.image_id for job in pyramid_checks.request_renewals(site.services)] == [image_id]
+        done = job_runner.run_due(site.services, [JobKind.RENDER], lambda: True)
+        assert [job.state for job in done] == [JobState.DONE]
+        assert decoded(body(ask(f"/DeepZoom/{image_id}_files/thumbnail.jpeg"))).mean() > 60
         assert not render(site.services, image_id, lambda _done, _total: None)
 
     def test_dark_pyramid_of_a_plain_16_bit_image_is_rendered_again(self, site: Site, tmp_path: Path) -> None:

@@ -182,6 +182,22 @@ def test_damage_that_nothing_tells_of_is_found_and_recorded(site: Site, untold: 
     assert 'vsv:Version="1"' in descriptor(untold)
 
 
+def test_damage_that_nothing_tells_of_is_recorded_where_archiving_renders_again(
+    site: Site, tmp_path: Path
+) -> None:
+    plan = PLANS["jpeg"]
+    path = zeroed(write_slide(tmp_path / "a.svs", plan), FULL, 7)
+    patch_item(path, REDUCED, "TileByteCounts", 0, 0)
+    image_id = brought(site, path.read_bytes())
+    pyramid = site.services.files.pyramid(image_id)
+    white = np.full((plan.height_px, plan.width_px, 3), 255, np.uint8)
+    render_pyramid(opened(write_slide(tmp_path / "white.svs", plan, white)), pyramid, jobs=1)
+    assert not pyramid.with_name(NOTES).exists()  # nor has that version noted damage
+    site.services.slides.update(image_id, {"damage": None, "status": Status.GOOD}, by=IMPORT)
+    assert archived(site.services, image_id).state is JobState.DONE
+    assert record(site.services, image_id).damage == {"11": "1"}
+
+
 def test_killed_rendering_is_done_again(site: Site, untold: str) -> None:
     (job,) = look(site)
     pyramid_checks.render_step(site.services, job)

@@ -6,7 +6,6 @@ a step can be run again, and skips work that is done. A step acts only for the r
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from vsv.errors import (
@@ -27,15 +26,13 @@ from vsv.ingest.runs import NOT_THE_ONE, UNDER_WAY, current_run, is_object, reco
 from vsv.ingest.stored_slides import is_sha256
 from vsv.ingest.validation import checksum, inspect
 from vsv.ingest.writer_wait import check_written
-from vsv.pyramids.empty_tiles import is_outdated, is_windowed
+from vsv.pyramids.empty_tiles import is_outdated
 from vsv.pyramids.renderer import Progress, render_pyramid
 from vsv.pyramids.renewal import render_again
 from vsv.records.models import ImportRecord, ImportState
-from vsv.rendering.associated_images import encode, make_thumbnail
 from vsv.services import Services
 from vsv.slides.damage import NOTES, read_notes
-from vsv.slides.slide import Slide
-from vsv.storage import atomic_write, set_folder, stored_set
+from vsv.storage import set_folder, stored_set
 from vsv.storage.slide_files import DISK
 
 
@@ -161,7 +158,6 @@ def render(services: Services, image_id: str, progress: Progress, jobs: int | No
     is_whole = slide.path == pyramid or all(dz in slide.levels for dz in range(slide.grid.level_count))
     is_again = is_whole and is_outdated(slide, pyramid)
     if is_again:
-        _render_thumbnail_again(services, image_id, slide)
         render_again(slide, pyramid, jobs, progress)
     elif not is_whole:
         render_pyramid(slide, pyramid, jobs, progress, is_again=pyramid.exists())
@@ -171,13 +167,6 @@ def render(services: Services, image_id: str, progress: Progress, jobs: int | No
     if slide.damage or read_notes(pyramid.with_name(NOTES)):  # also where a killed run has rendered
         record_damage(services, image_id)
     return is_again or not is_whole
-
-
-def _render_thumbnail_again(services: Services, image_id: str, slide: Slide) -> None:
-    """Render the thumbnail of a slide shown in windows: that of an earlier version is as dark as its pyramid."""
-    if is_windowed(slide):
-        thumbnail = encode(make_thumbnail(replace(slide, levels={})))
-        atomic_write.write(services.files.associated(image_id, "thumbnail"), thumbnail)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

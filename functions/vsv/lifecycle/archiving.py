@@ -21,6 +21,7 @@ from vsv.errors import (
     UnavailableError,
     VersionConflictError,
 )
+from vsv.ingest.damage_notes import record_damage
 from vsv.ingest.runs import UNDER_WAY
 from vsv.ingest.stored_slides import is_sha256
 from vsv.ingest.validation import checksum
@@ -98,6 +99,7 @@ def _complete_pyramid(services: Services, image_id: str) -> None:
     if len(slide.levels) == slide.grid.level_count and is_outdated(slide, pyramid):
         render_again(slide, pyramid, None, lambda _done, _total: None)
         services.slide_cache.forget(image_id)
+        record_damage(services, image_id)
         slide = services.slide_cache.slide(image_id, is_seen=False)
     complete(slide, pyramid)
 

@@ -79,10 +79,10 @@ def is_outdated(slide: Slide, pyramid: Path) -> bool:
     JPEG 2000 slide, it has no empty tiles left: a white tile stands over pixels of the finer level.
     """
     is_complete = slide.path == pyramid
-    if is_complete and not is_marked(slide):
-        return _has_white_over_pixels(slide)
-    if (len(slide.native) == slide.grid.level_count and not is_complete) or not is_marked(slide):
-        return False
+    if not is_complete and len(slide.native) == slide.grid.level_count:
+        return False  # nothing was rendered
+    if not is_marked(slide):
+        return is_complete and _has_white_over_pixels(slide)
     try:
         reader = Reader(OpenFile(pyramid))
         return CHROMA_POSITION not in reader.directory(reader.first_page)[0]

@@ -115,7 +115,7 @@ def _write_levels(
                 _write_decoded(slide, levels_dz, pages, tiff, counter, pool)
             else:
                 tiff.write_page(pages[0], _level_tiles(slide, levels_dz[0], counter, pool))
-            slide = replace(slide, levels={**slide.levels, **_read_back(slide, levels_dz, part)})
+            slide = replace(slide, levels={**slide.levels, **read_back(slide, levels_dz, part)})
 
 
 def _group_levels(slide: Slide, missing: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -177,7 +177,7 @@ def _count_tiles(runs: Iterator[list[Block]], counter: _Counter) -> Iterator[Blo
         yield from blocks
 
 
-def _read_back(slide: Slide, levels_dz: tuple[int, ...], part: Path) -> dict[int, JpegLevel]:
+def read_back(slide: Slide, levels_dz: tuple[int, ...], part: Path) -> dict[int, JpegLevel]:
     """Read the levels just written: later levels may be rendered from them; raise UnavailableError for a bad one."""
     file = OpenFile(part)
     pages = {matching_level(slide.grid, page): page for page in tiled_pages(file)}
