@@ -105,6 +105,13 @@ def test_white_pyramid_is_rendered_again_before_its_slide_is_archived(site: Site
     assert look(site) == []
 
 
+def test_rendering_that_the_check_requests_waits_behind_what_people_request(
+    site: Site, tmp_path: Path
+) -> None:
+    whitened(site, tmp_path, PLANS["jpeg"])
+    assert [job.is_background for job in look(site)] == [True]
+
+
 def archived_as_before(site: Site, image_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Archive a slide as an earlier version did, which did not look at its pyramid."""
     monkeypatch.setattr(archiving, "is_outdated", lambda *_: False)

@@ -96,7 +96,7 @@ def _request(services: Services, image_id: str) -> JobRecord:
     is_copy = services.slides.get(image_id) is None
     reason = "white or damaged tiles were found" + (" in this published copy" if is_copy else "")
     log.warning("%s is rendered again: %s", image_id, reason)
-    return job_queue.request(services, image_id, JobKind.RENDER, BY, {"because": reason})
+    return job_queue.request_in_background(services, image_id, JobKind.RENDER, BY, {"because": reason})
 
 
 def render_step(services: Services, job: JobRecord) -> Mapping[str, str]:
