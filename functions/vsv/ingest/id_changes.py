@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vsv.ingest.id_choice import IdChoice, choose_ids, stored_texts
+from vsv.ingest.replacement import BY_ITSELF
 from vsv.records.models import SlideRecord
 from vsv.services import Services
 from vsv.workflow import duplicates
@@ -82,4 +83,4 @@ def _differs(change: IdChange) -> bool:
 
 def _is_set_by_a_person(services: Services, image_id: str) -> bool:
     history = services.slides.history(image_id, MOST).items
-    return any(one.field in _FIELDS and one.by != AUTHOR for one in history)
+    return any(one.field in _FIELDS and one.by not in BY_ITSELF | {AUTHOR} for one in history)

@@ -21,7 +21,7 @@ from vsv.storage.slide_lock import locked
 from vsv.workflow import duplicates
 
 BY = "import"
-_BY_ITSELF = frozenset({BY, duplicates.AUTHOR})
+BY_ITSELF = frozenset({BY, duplicates.AUTHOR})
 # What a record keeps when its slide is replaced.
 _KEPT = ("image_id", "version", "last_modified", "modified_by")
 _SET_BY_PEOPLE = (
@@ -114,11 +114,11 @@ def _may_be_replaced(services: Services, run: ImportRecord, image_id: str) -> bo
 
 def _is_as_imported(services: Services, record: SlideRecord) -> bool:
     """Return whether no person has changed a record; the marks of duplicates do not count."""
-    if record.status is not Status.NEW or record.modified_by not in _BY_ITSELF:
+    if record.status is not Status.NEW or record.modified_by not in BY_ITSELF:
         return False
     if record.modified_by == BY:
         return True
-    return all(change.by in _BY_ITSELF for change in services.slides.history(record.image_id, 100).items)
+    return all(change.by in BY_ITSELF for change in services.slides.history(record.image_id, 100).items)
 
 
 def refresh(services: Services, run: ImportRecord, record: SlideRecord) -> None:

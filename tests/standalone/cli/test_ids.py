@@ -204,3 +204,17 @@ def test_apply_opens_a_slide_whose_tag_contradicts_its_label(tmp_path: Path) -> 
     assert record is not None
     assert (record.case_id, record.id_not_confirmed, record.barcode) == ("1", True, "S99-00001-A1")
     assert set(record.id_candidates or {}) == {"S99-00001-A1", "S12-34567-B1"}
+
+
+@pytest.mark.parametrize("by", ["import", "vsv"])
+def test_apply_changes_ids_that_the_program_itself_has_set(tmp_path: Path, by: str) -> None:
+    """As an import does of a file that was completed while its slide was being made."""
+    with standalone(tmp_path) as (services, _intake):
+        services.slides.put_new(slide_record("1", slide_id="1", case_id="1"))
+        ids = {"barcode": "S23-12345;A1;1", "slide_id": "S23-12345;A1;1", "case_id": "S23"}
+        services.slides.update("1", ids, by=by)
+    assert CliRunner().invoke(main, ["ids", "--apply", "--yes", "--data", str(tmp_path)]).exit_code == 0
+    with standalone(tmp_path) as (services, _intake):
+        record = services.slides.get("1")
+    assert record is not None
+    assert record.case_id == "S23-12345"
