@@ -172,13 +172,9 @@ def _choose_ids(services: Services, run: ImportRecord, scan: Scan, codes: tuple[
 
 
 def _record(run: ImportRecord, image_id: str, scan: Scan, choice: IdChoice) -> SlideRecord:
-    """Return the record; a slide without IDs is its own slide and case, which no other slide can share."""
-    ids, code = choice.ids, choice.code
     return SlideRecord(
         image_id=image_id,
-        slide_id=ids.slide if ids else image_id,
-        case_id=ids.case if ids else image_id,
-        id_not_confirmed=None if ids else True,
+        **choice.attributes(image_id),
         filename=run.filename,
         scan_date=scan.time.text if scan.time else None,
         time_zone=scan.time.zone if scan.time else None,
@@ -188,9 +184,6 @@ def _record(run: ImportRecord, image_id: str, scan: Scan, choice: IdChoice) -> S
         height=scan.height_px,
         file_size=run.size,
         checksum=run.checksum,
-        barcode=code.text if code else None,
-        barcode_format=code.format if code else None,
-        id_candidates=choice.candidates,
         tile_size=scan.tile_size,
         compression=scan.compression,
         scanner_id=scan.scanner_id,

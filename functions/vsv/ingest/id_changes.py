@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from vsv.ingest.id_choice import IdChoice, choose_ids, stored_texts
 from vsv.ingest.replacement import BY_ITSELF
@@ -53,17 +52,10 @@ def id_changes(services: Services, records: Iterable[SlideRecord]) -> Iterator[I
 
 def apply(services: Services, change: IdChange) -> SlideRecord:
     """Store a change, with history; raise VersionConflictError where the slide was changed in the meantime."""
-    code = change.choice.code
-    changes: dict[str, Any] = {
-        "barcode": code.text if code else None,
-        "barcode_format": (code.format or None) if code else None,
-        "id_candidates": change.choice.candidates,
-        "slide_id": change.slide_id,
-        "case_id": change.case_id,
-        "id_not_confirmed": None if change.is_confirmed else True,
-    }
     before = change.record
-    after = services.slides.update(before.image_id, changes, by=AUTHOR, expected_version=before.version)
+    after = services.slides.update(
+        before.image_id, change.choice.attributes(before.image_id), by=AUTHOR, expected_version=before.version
+    )
     return duplicates.settle(services, before, after).get(before.image_id, after)
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 from vsv.barcodes.agreement import Barcode
 from vsv.identifiers import MAX_ID_TEXT, unsupported_character
@@ -44,6 +45,18 @@ class IdChoice:
     ids: SlideIds | None = None
     code: Barcode | None = None
     candidates: Mapping[str, str] | None = None
+
+    def attributes(self, image_id: str) -> dict[str, Any]:
+        """Return the attributes of the slide's record; without IDs it is its own slide and case, as no other is."""
+        ids, code = self.ids, self.code
+        return {
+            "slide_id": ids.slide if ids else image_id,
+            "case_id": ids.case if ids else image_id,
+            "id_not_confirmed": None if ids else True,
+            "barcode": code.text if code else None,
+            "barcode_format": (code.format or None) if code else None,
+            "id_candidates": self.candidates,
+        }
 
 
 def id_texts(codes: Sequence[Barcode], tags: Mapping[str, str] | None, filename: str) -> IdTexts:
