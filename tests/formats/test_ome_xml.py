@@ -87,6 +87,12 @@ def test_documents_that_cannot_be_understood_are_none(data: bytes) -> None:
     assert read_ome(data) is None
 
 
+@pytest.mark.parametrize("count", ["-5000000000", "0", "99999999999999999999"])
+def test_number_of_samples_that_no_channel_has_adds_no_channels(count: str) -> None:
+    inner = f'<Channel SamplesPerPixel="{count}"/><TiffData/>'
+    assert len(found(document('DimensionOrder="XYCZT"', inner, C=2, Z=1, T=1)).channels) == 3
+
+
 @given(st.data())
 @settings(max_examples=150)
 def test_damaged_documents_raise_no_error(data: st.DataObject) -> None:

@@ -20,7 +20,7 @@ from vsv.slides.openslide_reader import OpenSlideReader
 from vsv.slides.readers import reader_of
 
 from tests.support.paths import ROOT
-from tests.support.slides.aperio import Pixels, Plan, texture, write_slide
+from tests.support.slides.aperio import Pixels, Plan, patch, patch_item, texture, write_slide
 from tests.support.slides.channels import (
     APERIO,
     BLUE,
@@ -408,6 +408,22 @@ class TestRefusals:
         path.write_bytes(text.replace(b'SizeC="2"', b'SizeC="3"'))
         with pytest.raises(UnreadableSlideError, match="channels that are not in this file"):
             inspect(path, path.stat().st_size)
+
+    def test_channel_of_24_bits_is_named(self, tmp_path: Path) -> None:
+        path = write_ome(tmp_path / "a.ome.tif", PLANES[:2])
+        patch_item(path, 1, "BitsPerSample", 0, 24)
+        with pytest.raises(UnreadableSlideError, match="pixels of 24 bits are not shown"):
+            inspect(path, path.stat().st_size)
+
+    def test_smaller_level_of_24_bits_is_no_level(self, tmp_path: Path) -> None:
+        planes = [deep(seed, size=(1400, 1066)) for seed in (0, 3)]
+        path = write_ome(tmp_path / "a.ome.tif", planes, levels=1)
+        with tifffile.TiffFile(path) as tiff:
+            places = [page.pages[0].tags["BitsPerSample"].valueoffset for page in tiff.pages]
+        for at in places:
+            patch(path, at, struct.pack("<H", 24))
+        assert [reader_of(path).halvings(shift) for shift in range(3)] == [0, 1, 2]
+        assert reader_of(path).region(1, (0, 0, 100, 100)).shape == (100, 100, 3)
 
     def test_damaged_tile_raises_and_is_left_out_of_the_window(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.tif", GREY)

@@ -13,10 +13,13 @@ from vsv.formats.ome_description import middle_plane
 from vsv.formats.random_access import OpenFile
 from vsv.formats.tiff import read_pages
 from vsv.ingest.validation import inspect
+from vsv.slides.aperio_reader import StoredLevelsReader
 from vsv.slides.associated_images import aperio_images
+from vsv.slides.focal_planes import at_plane
 from vsv.slides.image_reader import pixels
 
 from tests.support.slides.aperio import JPEG2000_YCBCR, Plan, label_image, texture
+from tests.support.slides.damaged import zeroed
 from tests.support.slides.opened import box_mean, grey_levels_apart, opened, whole_level
 from tests.support.slides.unusual import SIZE, Page, in_focus_order, plane, write_pages
 
@@ -70,12 +73,10 @@ def test_stack_keeps_label_macro_and_thumbnail(tmp_path: Path) -> None:
 
 def test_stack_none_of_whose_tiles_can_be_decoded_is_refused(tmp_path: Path) -> None:
     path = write_pages(tmp_path / "a.svs", in_focus_order((-1.0, 0.0, 1.0)))
-    with tifffile.TiffFile(path) as file, path.open("r+b") as damaged:
-        for page in file.pages:
-            if page.is_tiled:
-                for at, length in zip(page.dataoffsets, page.databytecounts, strict=True):
-                    damaged.seek(at)
-                    damaged.write(bytes(length))
+    with tifffile.TiffFile(path) as file:
+        tiled = [index for index, page in enumerate(file.pages) if page.is_tiled]
+    for index in tiled:
+        zeroed(path, index)
     with pytest.raises(UnreadableSlideError, match="focal planes"):
         inspect(path, path.stat().st_size)
 
@@ -87,6 +88,22 @@ def test_tiled_thumbnail_near_a_level_is_not_taken_for_the_level(tmp_path: Path)
     inspect(path, path.stat().st_size)
     slide = opened(path)
     assert grey_levels_apart(whole_level(slide, slide.max_level - 2), box_mean(pixels, 2)) < 4
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf"])
+def test_depth_that_is_no_number_is_none(tmp_path: Path, text: str) -> None:
+    path = write_pages(tmp_path / "a.svs", in_focus_order((-1.0, float(text), 1.0)))
+    slide = opened(path)
+    assert grey_levels_apart(whole_level(slide, slide.max_level), plane(1)) < 3
+
+
+def test_plane_that_is_asked_for_again_is_not_opened_again(tmp_path: Path) -> None:
+    slide = opened(write_pages(tmp_path / "a.svs", in_focus_order((-1.0, 0.0, 1.0))))
+    assert isinstance(slide.reader, StoredLevelsReader)
+    lowest = at_plane(slide, slide.reader, 0)
+    assert at_plane(slide, slide.reader, 0) is lowest
+    assert at_plane(slide, slide.reader, 2) is not lowest
+    assert grey_levels_apart(whole_level(lowest, slide.max_level), plane(0)) < 3
 
 
 OME_AXES = {

@@ -72,18 +72,18 @@ class _Blocks:
     """Reads a list in large blocks, one entry after the other."""
 
     def __init__(self, file: OpenFile, at: int) -> None:
-        self._file, self._at, self._block = file, at, b""
+        self._file, self._at, self._block, self._used = file, at, b"", 0
 
     def take(self, length: int) -> bytes:
         """Return the next bytes; raise UnreadableSlideError at the end of the file."""
-        if len(self._block) < length:
+        if len(self._block) - self._used < length:
             more = self._file.read(self._at, _BLOCK)
             self._at += len(more)
-            self._block += more
-        if len(self._block) < length:
+            self._block, self._used = self._block[self._used :] + more, 0
+        if len(self._block) - self._used < length:
             raise UnreadableSlideError(_DAMAGED)
-        taken, self._block = self._block[:length], self._block[length:]
-        return taken
+        start, self._used = self._used, self._used + length
+        return self._block[start : self._used]
 
 
 def _read(file: OpenFile, at: int, length: int) -> bytes:

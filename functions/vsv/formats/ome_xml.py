@@ -68,7 +68,7 @@ def read_ome(document: bytes) -> OmePixels | None:
 def _pixels(root: Element, image: Element, pixels: Element) -> OmePixels:
     count, depth, times = (_count(pixels, name) for name in ("SizeC", "SizeZ", "SizeT"))
     channels = tuple(_channel(element) for element in _children(pixels, "Channel"))[:MAX_CHANNELS]
-    missing = min(count, MAX_CHANNELS) - sum(channel.samples for channel in channels)
+    missing = max(0, min(count, MAX_CHANNELS) - sum(channel.samples for channel in channels))
     channels += (OmeChannel(None, None, None, 1),) * missing  # a document may leave them out
     sizes = {"C": len(channels), "Z": depth, "T": times}
     date = next(_children(image, "AcquisitionDate"), None)
@@ -88,7 +88,7 @@ def _channel(element: Element) -> OmeChannel:
         name="".join(letter for letter in name[:MAX_NAME] if letter.isprintable()) or None,
         color=None if color is None else _color(int(color)),
         emission_nm=_length(element, "EmissionWavelength", "nm", _NANOMETRES),
-        samples=int(element.get("SamplesPerPixel") or 1),
+        samples=_count(element, "SamplesPerPixel"),
     )
 
 

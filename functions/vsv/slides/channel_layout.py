@@ -136,14 +136,14 @@ def _with_places(
         return Layout(
             first, ome=ome, problem="channels that are not in this file are not shown: save them as one file"
         )
+    if problem := next(filter(None, (page.problem() for page in places)), None):
+        return Layout(first, ome=ome, problem=problem)
     if any(_shape(page) != _shape(places[0]) for page in places):
         return Layout(
             first,
             ome=ome,
             problem="channels of different sizes or sample types are not shown: save it as RGB",
         )
-    if problem := next(filter(None, (page.problem() for page in places)), None):
-        return Layout(first, ome=ome, problem=problem)
     described = [channel for channel, _, _ in channels]
     colors = channel_colours([c.color for c in described], [c.emission_nm for c in described])
     names = [channel.name or f"Channel {number}" for number, channel in enumerate(described, 1)]

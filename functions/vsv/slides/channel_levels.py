@@ -31,8 +31,8 @@ class ChannelLevels:
         pages = [place.page for place in layout.channels]
         self._levels = {0: _sample_levels(file, pages)}
         with suppress(UnreadableSlideError):  # without its levels the image is reduced from full resolution
-            smaller = {id(page): sub_pages(file, page) for page in pages}
-            for alike in zip(*(smaller[id(page)] for page in pages), strict=False):
+            smaller = {page: sub_pages(file, page) for page in dict.fromkeys(pages)}
+            for alike in zip(*(smaller[page] for page in pages), strict=False):
                 shift = self._shift_of(alike)
                 if shift is not None:
                     self._levels.setdefault(shift, _sample_levels(file, alike))
@@ -127,7 +127,7 @@ class ChannelLevels:
         """Return how often full resolution is halved to these pages, one a channel; None where they do not fit."""
         first, full = pages[0], self._layout.first
         size = first.page.width_px, first.page.height_px
-        is_alike = all(_kind(page) == _kind(full) and page.problem() is None for page in pages)
+        is_alike = all(page.problem() is None and _kind(page) == _kind(full) for page in pages)
         if not is_alike or any((page.page.width_px, page.page.height_px) != size for page in pages):
             return None
         for shift in range(1, MAX_HALVINGS):
@@ -144,8 +144,8 @@ class ChannelLevels:
 
 def _sample_levels(file: OpenFile, pages: Sequence[SamplePage]) -> list[SampleLevel]:
     """Return a level for each page; channels of the same page share it."""
-    made = {id(page): SampleLevel(file, page) for page in pages}
-    return [made[id(page)] for page in pages]
+    made = {page: SampleLevel(file, page) for page in dict.fromkeys(pages)}
+    return [made[page] for page in pages]
 
 
 def _kind(page: SamplePage) -> tuple[object, ...]:

@@ -7,9 +7,11 @@ such slides, because it takes all tiled pages for levels of one plane.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from vsv.formats.aperio_description import parse_tags
 from vsv.slides.levels import Jpeg2000Level, JpegLevel
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from vsv.slides.slide import Slide
 
     Planes = tuple[tuple[Page, ...], ...]
+
+
+_opened: WeakKeyDictionary[StoredLevelsReader, dict[int, Slide]] = WeakKeyDictionary()
 
 
 def focal_planes(pages: Sequence[Page]) -> Planes:
@@ -55,9 +60,10 @@ def _size(page: Page) -> tuple[int, int]:
 def depth(page: Page) -> float | None:
     """Return the depth in µm that a page's description states, None where it states none."""
     try:
-        return float(parse_tags(page.description).get("OffsetZ", "").replace(",", "."))
+        number = float(parse_tags(page.description).get("OffsetZ", "").replace(",", "."))
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def middle(planes: Planes) -> int:
@@ -71,7 +77,17 @@ def middle(planes: Planes) -> int:
 
 
 def at_plane(slide: Slide, reader: StoredLevelsReader, plane: int) -> Slide:
-    """Return the slide of this reader at another of its focal planes; only the original's levels show that plane."""
+    """Return the slide of this reader at another of its focal planes; only the original's levels show that plane.
+
+    It is kept with the reader: further requests neither read its directories again nor its ICC profile.
+    """
+    opened = _opened.setdefault(reader, {})
+    if plane not in opened:
+        opened[plane] = _open_plane(slide, reader, plane)
+    return opened[plane]
+
+
+def _open_plane(slide: Slide, reader: StoredLevelsReader, plane: int) -> Slide:
     other = reader.at_plane(plane)
     stored = other.levels(slide.grid)
     return replace(
